@@ -1,0 +1,69 @@
+"""The learner core, shared with production.
+
+Belongs here: what the governor computes, as values in and values out. No network, files, clocks or randomness but
+those that a caller passes in, and nothing beyond the standard library, msgspec and an RFC 8785 library, so that a
+production service can run the same learner as the notebooks.
+
+=============== ==================================================== ==============
+module          what it holds                                        spec, learner.md
+=============== ==================================================== ==============
+``records``     what production stores, as frozen values             1, 2, 4, 6
+``rules``       the generations, and what differs between them       8
+``canonical``   canonical JSON and hashing                           2
+``prompt_ir``   request to observation                               2
+``keys``        learning keys                                        3
+``stability``   scores, classes, stable prefix                       4
+``window``      the bounded window                                   5
+``learner``     the step, its two shells, the hot cache              5
+=============== ==================================================== ==============
+"""
+
+from acg_lab.core.canonical import canonical_json, hash_text
+from acg_lab.core.errors import AcgLabError, MissingExtraError, RecordError, SourceError, UsageError
+from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
+from acg_lab.core.learner import AcgLearner, HotCache, LearnerUpdate, system_stamp
+from acg_lab.core.prompt_ir import build_prompt_ir, normalize_whitespace
+from acg_lab.core.records import (
+    AnnotatedLlmRequest,
+    BlockStability,
+    CallRecord,
+    PromptBlock,
+    PromptIR,
+    RunRecord,
+    StabilityAnalysisResult,
+    TokenMetadata,
+    ToolSchemaHash,
+)
+from acg_lab.core.rules import RULES
+from acg_lab.core.stability import StabilityThresholds, analyze_stability
+
+__all__ = [
+    "RULES",
+    "AcgLabError",
+    "AcgLearner",
+    "AnnotatedLlmRequest",
+    "BlockStability",
+    "CallRecord",
+    "HotCache",
+    "LearnerUpdate",
+    "LearningKey",
+    "MissingExtraError",
+    "PromptBlock",
+    "PromptIR",
+    "RecordError",
+    "RunRecord",
+    "SourceError",
+    "StabilityAnalysisResult",
+    "StabilityThresholds",
+    "TokenMetadata",
+    "ToolSchemaHash",
+    "UsageError",
+    "analyze_stability",
+    "build_prompt_ir",
+    "canonical_json",
+    "hash_text",
+    "learning_key",
+    "normalize_whitespace",
+    "parse_learning_key",
+    "system_stamp",
+]

@@ -1,0 +1,152 @@
+"""Canonical JSON (RFC 8785, as production prints it), compact JSON, and hashing (spec sections 2 and 8).
+
+Belongs here: how a JSON value becomes one text, and a text one hash. Production prints every number as ECMAScript
+prints its nearest double, integers beyond 2**53 too; there the RFC 8785 library refuses, and we convert first.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from hashlib import sha256
+
+from msgspec import json
+
+from acg_lab.core.errors import RecordError
+from acg_lab.core.records import Json
+
+__all__ = ["canonical_json", "compact_json", "hash_text"]
+
+_MAX_SAFE = 2**53 - 1
+_INTEGERS = range(-(2**63), 2**64)
+_PLAIN_FROM, _PYTHON_PLAIN_FROM = 1e-5, 1e-4
+
+_encode = json.Encoder(order="sorted").encode
+# What the fast encoder prints otherwise than RFC 8785 does, looked for where no text can be mistaken for it.
+_odd_number = re.compile(rb"\d[.e]|\d{16}").search
+# The fast encoder sorts keys by code point, the RFC by UTF-16 unit: they part beyond the basic plane.
+_beyond_plane = re.compile(rb"[\xf0-\xf4]").search
+
+
+def hash_text(text: str) -> str:
+    """Return ``"sha256:"`` and the lowercase hex digest of the text's UTF-8 bytes."""
+    return "sha256:" + sha256(text.encode()).hexdigest()
+
+
+def canonical_json(value: Json) -> str:
+    """Print a JSON value in its one canonical form.
+
+    Raises
+    ------
+    RecordError
+        If the value holds what JSON or production can't: NaN, an integer outside -2**63 .. 2**64 - 1, a lone
+        surrogate, a key that is no text, or nesting beyond the interpreter's depth.
+    """
+    with _refusals():
+        fast = _encode(value)
+        return fast.decode() if _is_exact(fast, value) else _exact(value)
+
+
+def compact_json(value: Json, *, first: Iterable[str] = ()) -> str:
+    """Print a JSON value as the runtime's serializer does (spec section 8).
+
+    Parameters
+    ----------
+    value : JSON value
+        Printed without spaces, the keys of objects by code point, integers as they are, doubles with a decimal.
+    first : iterable of str
+        Keys of the outermost object that come before the others, in this order.
+
+    Raises
+    ------
+    RecordError
+        As `canonical_json`.
+    """
+    with _refusals():
+        if not isinstance(value, Mapping):
+            return _compact(value)
+        order = [key for key in first if key in value]
+        order += sorted(value.keys() - set(order))
+        return _object((key, value[key]) for key in order)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except RecordError:
+        raise
+    except RecursionError:
+        msg = "expected a JSON value of sane depth, got one that is nested too deeply"
+        raise RecordError(msg) from None
+    except (TypeError, ValueError, OverflowError) as error:
+        msg = f"expected a JSON value, got one that can't be printed ({type(error).__name__})"
+        raise RecordError(msg) from None
+
+
+def _is_exact(fast: bytes, value: Json) -> bool:
+    outside_texts = b"".join(fast.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+    if _odd_number(outside_texts) or (not fast.isascii() and _beyond_plane(fast)):
+        return False
+    # The fast encoder makes null of NaN.
+    return b"null" not in outside_texts or not _holds_float(value)
+
+
+def _holds_float(value: Json) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_float, value.values()))
+    return any(map(_holds_float, value)) if isinstance(value, list | tuple) else isinstance(value, float)
+
+
+def _exact(value: Json) -> str:
+    # Imported here so that `import acg_lab.core` needs msgspec alone.
+    import rfc8785  # noqa: PLC0415
+
+    return rfc8785.dumps(_as_doubles(value)).decode()
+
+
+def _as_doubles(value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return {key: _as_doubles(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_doubles(item) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        _check_number(value)
+        return float(value) if abs(value) > _MAX_SAFE else value
+    return value
+
+
+def _check_number(value: float) -> None:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            msg = f"expected a finite number, got {value!r}"
+            raise RecordError(msg)
+    elif value not in _INTEGERS:
+        msg = "expected an integer from -2**63 to 2**64 - 1, got one beyond"
+        raise RecordError(msg)
+
+
+def _compact(value: Json) -> str:
+    if isinstance(value, Mapping):
+        return _object((key, value[key]) for key in sorted(value))
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_compact, value))}]"
+    if isinstance(value, float):
+        return _double(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        _check_number(value)
+    return _encode(value).decode()
+
+
+def _object(items: Iterable[tuple[str, Json]]) -> str:
+    return f"{{{','.join(f'{_encode(key).decode()}:{_compact(item)}' for key, item in items)}}}"
+
+
+def _double(value: float) -> str:
+    # Python and the runtime print the same shortest digits; Python goes over to exponents a decade earlier, and pads
+    # small ones with a zero.
+    _check_number(value)
+    if _PLAIN_FROM <= abs(value) < _PYTHON_PLAIN_FROM:
+        return f"{Decimal(repr(value)):f}"
+    return repr(value).replace("e-0", "e-")

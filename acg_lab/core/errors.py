@@ -1,0 +1,64 @@
+"""What can go wrong, by who is to blame.
+
+Belongs here: the exception classes that every room raises. Messages say what, where, what was expected, what came and
+the next step; they never hold prompt text or credentials.
+"""
+
+__all__ = ["AcgLabError", "MissingExtraError", "RecordError", "SourceError", "UsageError"]
+
+
+class AcgLabError(Exception):
+    """Base of every error that acg_lab raises on purpose."""
+
+
+class UsageError(AcgLabError, ValueError):
+    """The caller is wrong: an argument, an option, or a combination of them."""
+
+
+class RecordError(AcgLabError, ValueError):
+    """The stored data is wrong.
+
+    Parameters
+    ----------
+    reason : str
+        What was expected and what came, without prompt text.
+    source, key : str
+        Where the document stands; empty while it is not known.
+    path : str
+        JSON path inside the document, ``$`` for its root.
+    """
+
+    def __init__(self, reason: str, *, source: str = "", key: str = "", path: str = "$") -> None:
+        self.reason = reason
+        self.source = source
+        self.key = key
+        self.path = path
+        super().__init__(reason, source, key, path)
+
+    def __str__(self) -> str:
+        where = [self.source] if self.source else []
+        if self.key:
+            where.append(f"key {self.key!r}")
+        where.append(f"at {self.path}")
+        return f"{', '.join(where)}: {self.reason}"
+
+    def at(self, *, source: str = "", key: str = "", path: str = "") -> "RecordError":
+        """Return the same error with the places filled in that it does not know yet.
+
+        ``path`` is the place of the document inside a larger one and is put before the error's own.
+        """
+        inner = self.path.removeprefix("$")
+        return RecordError(
+            self.reason,
+            source=self.source or source,
+            key=self.key or key,
+            path=f"{path}{inner}" if path else self.path,
+        )
+
+
+class SourceError(AcgLabError, OSError):
+    """A source can't be reached, opened, or read."""
+
+
+class MissingExtraError(AcgLabError, ImportError):
+    """An optional package is not installed; the message says how to install it."""

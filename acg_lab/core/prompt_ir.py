@@ -1,0 +1,132 @@
+"""From a request to one observation (spec section 2).
+
+Belongs here: the flattening of a request into ordered blocks, and the normalisation of white space. What a message or
+a part gives is told by the table in `acg_lab.core.rules`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from acg_lab.core.canonical import canonical_json, hash_text
+from acg_lab.core.errors import RecordError
+from acg_lab.core.records import AnnotatedLlmRequest, JsonObject, PromptBlock, PromptIR, ToolSchemaHash
+from acg_lab.core.rules import Draft, Rules, get_rules, require
+
+__all__ = ["build_prompt_ir", "normalize_whitespace", "request_to_json"]
+
+# Unicode's White_Space property, without the line feed. Python's own idea of white space has U+001C to U+001F as well.
+_ODD = "\t\v\f\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_EDGES = "".join(chr(c) for c in range(0x3001) if re.fullmatch(f"[ \n{_ODD}]", chr(c)))
+_odd = re.compile(f"[{_ODD}]")
+
+
+def normalize_whitespace(text: str) -> str:
+    r"""Normalise white space as production does before it compares contents.
+
+    Both ends are trimmed; a run of white space other than line feeds becomes one space, or nothing directly before a
+    line feed; line feeds stay.
+
+    Examples
+    --------
+    >>> normalize_whitespace("  a \t b  \n\n   c ")
+    'a b\n\n c'
+    """
+    text = _odd.sub(" ", text.strip(_EDGES))
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text.replace(" \n", "\n")
+
+
+def request_to_json(request: AnnotatedLlmRequest) -> JsonObject:
+    """Return the request as the JSON object that production stores, its unknown fields among the others."""
+    fields: dict[str, Any] = msgspec.structs.asdict(request)
+    unknown = fields.pop("unknown")
+    return {name: value for name, value in fields.items() if value is not None} | unknown
+
+
+def build_prompt_ir(
+    request: AnnotatedLlmRequest, *, ir_id: str, created_at: str, rules: str = "nemo-flow-0.2"
+) -> PromptIR:
+    """Flatten a request into an observation.
+
+    Parameters
+    ----------
+    request : AnnotatedLlmRequest
+        Read, never changed.
+    ir_id, created_at : str
+        Identity and RFC 3339 time of the observation; production takes a random UUID and the clock.
+    rules : str
+        Name of the generation of the rules.
+
+    Returns
+    -------
+    PromptIR
+        Blocks in prompt order, numbered from 0.
+
+    Raises
+    ------
+    RecordError
+        If a message, part or tool is of a shape that production can't read, with its path in the request.
+    """
+    table = get_rules(rules)
+    schemas = [canonical_json(tool) for tool in request.tools or ()]
+    names = [_tool_name(tool, f"$.tools[{i}]") for i, tool in enumerate(request.tools or ())]
+    blocks = tuple(
+        PromptBlock(
+            span_id=f"{draft.role}-{number}{draft.suffix}",
+            sequence_index=number,
+            role=draft.role,  # type: ignore[arg-type]  # the tables hold no other
+            content=normalize_whitespace(draft.content) if draft.normalised else draft.content,
+            content_type=draft.content_type,  # type: ignore[arg-type]
+            provenance=draft.provenance,  # type: ignore[arg-type]
+            sensitivity="public",
+        )
+        for number, draft in enumerate(_drafts(table, request, names, schemas))
+    )
+    hashes = tuple(ToolSchemaHash(tool_name=n, schema_hash=hash_text(s)) for n, s in zip(names, schemas, strict=True))
+    return PromptIR(
+        ir_id=ir_id,
+        blocks=blocks,
+        tool_schema_hashes=None if request.tools is None else hashes,
+        source_request_hash=hash_text(_canonical_request(request, schemas)),
+        created_at=created_at,
+    )
+
+
+def _canonical_request(request: AnnotatedLlmRequest, schemas: list[str]) -> str:
+    """Print the request in canonical form, piece by piece: one odd number then slows down one message, not all."""
+    fields = request_to_json(request)
+    printed = {
+        "messages": f"[{','.join(map(canonical_json, request.messages))}]",
+        "tools": f"[{','.join(schemas)}]",
+    }
+    names = sorted(fields, key=lambda name: name.encode("utf-16-be"))
+    return f"{{{','.join(f'{canonical_json(n)}:{printed.get(n) or canonical_json(fields[n])}' for n in names)}}}"
+
+
+def _drafts(table: Rules, request: AnnotatedLlmRequest, names: list[str], schemas: list[str]) -> Iterator[Draft]:
+    """Yield the blocks in order: the tools stand before the first message that is not system, else last."""
+    tools = [
+        Draft("system", "system", "tool_schema", f"-{name}", schema)
+        for name, schema in zip(names, schemas, strict=True)
+    ]
+    for i, message in enumerate(request.messages):
+        try:
+            rule = table.rule(message)
+            if not rule.scaffold:
+                yield from tools
+                tools = []
+            yield from rule.drafts(table, message)
+        except RecordError as error:
+            raise error.at(path=f"$.messages[{i}]") from None
+    yield from tools
+
+
+def _tool_name(tool: JsonObject, path: str) -> str:
+    try:
+        return str(require(require(tool, "function", dict), "name", str))
+    except RecordError as error:
+        raise error.at(path=path) from None

@@ -1,0 +1,139 @@
+"""What production stores, as frozen values (spec sections 1, 2, 4 and 6).
+
+Belongs here: the shape of runs, calls, requests, observations and results, and nothing that computes. Optional fields
+are absent in JSON, never null. Fields that this version does not know are kept in ``unknown`` and written back, so
+that a record survives reading and writing whatever production adds to it.
+
+The parts of a request (messages, tools) stay JSON values: providers put what they like into them, and what a
+generation of the rules makes of it is told in `acg_lab.core.rules`. They are shared between records: never change them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+__all__ = [
+    "AnnotatedLlmRequest",
+    "BlockStability",
+    "CallRecord",
+    "Json",
+    "JsonObject",
+    "PromptBlock",
+    "PromptIR",
+    "Record",
+    "RunRecord",
+    "StabilityAnalysisResult",
+    "StabilityClass",
+    "TokenMetadata",
+    "ToolSchemaHash",
+]
+
+Json: TypeAlias = Any
+JsonObject: TypeAlias = Mapping[str, Any]
+StabilityClass: TypeAlias = Literal["stable", "semi_stable", "variable"]
+
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+
+# A private-use character leads the JSON name, so that a stored field that happens to be called "unknown" is no clash.
+UNKNOWN = "\ue000unknown"
+
+
+class Record(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Base of all stored records: equal by value, unknown fields kept in ``unknown``."""
+
+    unknown: JsonObject = field(default_factory=dict, name=UNKNOWN)
+
+
+class TokenMetadata(Record, frozen=True, kw_only=True):
+    """What a tokenizer said of a block."""
+
+    model_family: str
+    token_count: Count
+
+
+class PromptBlock(Record, frozen=True, kw_only=True):
+    """One block of a prompt; ``span_id`` says which block it is, ``content`` what stands in it now."""
+
+    span_id: str
+    sequence_index: Annotated[int, Meta(ge=0, lt=2**32)]
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    content_type: Literal["text", "tool_schema", "tool_result", "structured_output", "image"]
+    provenance: Literal["system", "user", "developer", "tool", "retrieval", "memory"]
+    sensitivity: str | None = None
+    token_metadata: TokenMetadata | None = None
+
+
+class ToolSchemaHash(Record, frozen=True, kw_only=True):
+    """Hash of one tool definition of the request."""
+
+    tool_name: str
+    schema_hash: str
+
+
+class PromptIR(Record, frozen=True, kw_only=True):
+    """One observation: a request as ordered blocks. Times are RFC 3339 texts, as stored."""
+
+    ir_id: str
+    blocks: tuple[PromptBlock, ...]
+    tool_schema_hashes: tuple[ToolSchemaHash, ...] | None = None
+    structured_output_schema_id: str | None = None
+    source_request_hash: str | None = None
+    created_at: str
+
+
+class BlockStability(Record, frozen=True, kw_only=True):
+    """How stable one span was over a window."""
+
+    span_id: str
+    classification: StabilityClass
+    score: float
+    confidence: float
+    observation_count: Count
+
+
+class StabilityAnalysisResult(Record, frozen=True, kw_only=True):
+    """What the analysis of one window gives; ``scores`` in prompt order (see `analyze_stability`)."""
+
+    scores: tuple[BlockStability, ...]
+    stable_prefix_length: Count
+    stable_prefix_fingerprint: str | None = None
+    total_observations: Count
+
+
+class AnnotatedLlmRequest(Record, frozen=True, kw_only=True):
+    """A request as the runtime normalised it; other provider keys are in ``unknown``."""
+
+    messages: tuple[JsonObject, ...]
+    model: str | None = None
+    params: Json = None
+    tools: tuple[JsonObject, ...] | None = None
+    tool_choice: Json = None
+
+
+class CallRecord(Record, frozen=True, kw_only=True):
+    """One LLM or tool call of a run."""
+
+    kind: Literal["llm", "tool"]
+    name: str
+    started_at: str
+    ended_at: str | None = None
+    metadata_snapshot: Json = None
+    output_tokens: Count | None = None
+    prompt_tokens: Count | None = None
+    total_tokens: Count | None = None
+    model_name: str | None = None
+    tool_call_count: Count | None = None
+    annotated_request: AnnotatedLlmRequest | None = None
+    annotated_response: JsonObject | None = None
+
+
+class RunRecord(Record, frozen=True, kw_only=True):
+    """One finished run of an agent, its calls in the order in which they were made."""
+
+    id: str
+    agent_id: str
+    calls: tuple[CallRecord, ...]
+    started_at: str
+    ended_at: str | None = None

@@ -1,0 +1,117 @@
+"""How stable each block of a window is, and how many lead (spec section 4).
+
+Belongs here: thresholds, scoring, classes, and the length of the stable prefix. Counting is apart (`CountedWindow`), so
+that columns of codes can be judged by the same rules.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from acg_lab.core.errors import UsageError
+from acg_lab.core.records import BlockStability, PromptIR, StabilityAnalysisResult, StabilityClass
+from acg_lab.core.window import CountedWindow, SpanCount
+
+__all__ = ["CLASS_ORDER", "StabilityThresholds", "analyze_stability", "judge_spans", "judge_window"]
+
+CLASS_ORDER: Final[Mapping[StabilityClass, int]] = {"variable": 0, "semi_stable": 1, "stable": 2}
+
+
+class StabilityThresholds(Struct, frozen=True, kw_only=True):
+    """Where the classes begin, and how many observations make full confidence.
+
+    Production takes any number, and so do these: a ``stable_threshold`` above 1 makes nothing stable, one of 0
+    everything.
+
+    Raises
+    ------
+    UsageError
+        If a threshold is no number or not finite, or the count no integer from 0 on.
+    """
+
+    stable_threshold: float = 0.95
+    semi_stable_threshold: float = 0.50
+    min_observations_for_full_confidence: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("stable_threshold", "semi_stable_threshold"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0:
+                msg = f"The {name!r} setting must be a finite number; got {value!r}."
+                raise UsageError(msg)
+        count = self.min_observations_for_full_confidence
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            msg = f"The 'min_observations_for_full_confidence' setting must be an integer from 0 on; got {count!r}."
+            raise UsageError(msg)
+
+
+def judge_spans(
+    counts: Iterable[SpanCount], n_observations: int, thresholds: StabilityThresholds
+) -> tuple[BlockStability, ...]:
+    """Score and classify spans, in prompt order.
+
+    The order is (smallest index, least stable class first, span id). Generations before 0.8 leave spans that tie on
+    the index in random order; ours is one of their outcomes, the cautious one.
+    """
+    judged = [(span.sequence_index, _judge(span, n_observations, thresholds)) for span in counts]
+    judged.sort(key=lambda item: (item[0], CLASS_ORDER[item[1].classification], item[1].span_id))
+    return tuple(score for _, score in judged)
+
+
+def _judge(span: SpanCount, n_observations: int, thresholds: StabilityThresholds) -> BlockStability:
+    # Production's order of floating-point operations: it decides the last bit, and so, at a threshold, the class.
+    score = (span.present / n_observations) * (span.dominant / span.present)
+    minimum = thresholds.min_observations_for_full_confidence
+    return BlockStability(
+        span_id=span.span_id,
+        classification=_classify(score, thresholds),
+        score=score,
+        confidence=min(span.present / minimum, 1.0) if minimum else 1.0,
+        observation_count=span.present,
+    )
+
+
+def _classify(score: float, thresholds: StabilityThresholds) -> StabilityClass:
+    if score >= thresholds.stable_threshold:
+        return "stable"
+    return "semi_stable" if score >= thresholds.semi_stable_threshold else "variable"
+
+
+def leading_stable(scores: Iterable[BlockStability]) -> int:
+    """Return how many scores lead with class ``stable``."""
+    length = 0
+    for score in scores:
+        if score.classification != "stable":
+            break
+        length += 1
+    return length
+
+
+def analyze_stability(
+    observations: Sequence[PromptIR], thresholds: StabilityThresholds | None = None
+) -> StabilityAnalysisResult:
+    """Analyse a window.
+
+    Parameters
+    ----------
+    observations : sequence of PromptIR
+        Oldest first. Read, never changed.
+    thresholds : StabilityThresholds, optional
+        Production's defaults when left out.
+
+    Returns
+    -------
+    StabilityAnalysisResult
+        ``scores`` in prompt order, one per span; ``stable_prefix_length`` in blocks. An empty window gives no scores
+        and zeros.
+    """
+    return judge_window(CountedWindow(observations), thresholds or StabilityThresholds())
+
+
+def judge_window(window: CountedWindow, thresholds: StabilityThresholds) -> StabilityAnalysisResult:
+    """Analyse a window that is counted already; see `analyze_stability`."""
+    scores = judge_spans(window.counts(), len(window), thresholds)
+    return StabilityAnalysisResult(
+        scores=scores, stable_prefix_length=leading_stable(scores), total_observations=len(window)
+    )

@@ -1,0 +1,218 @@
+"""Stored JSON to records and back; pure, opens nothing.
+
+Belongs here: decoding with typed errors, and the care that nothing is lost or let through on the way: unknown fields
+are kept, a key that occurs twice is refused as production refuses it, numbers beyond production's range too.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from acg_lab.core.errors import AcgLabError, RecordError
+from acg_lab.core.records import (
+    UNKNOWN,
+    AnnotatedLlmRequest,
+    BlockStability,
+    CallRecord,
+    PromptBlock,
+    PromptIR,
+    Record,
+    RunRecord,
+    StabilityAnalysisResult,
+    TokenMetadata,
+    ToolSchemaHash,
+)
+
+__all__ = ["decode", "decode_window", "encode", "encode_window", "parse_strict"]
+
+T = TypeVar("T", bound=Record)
+
+# Which fields hold records in turn, so that their unknown fields are found too.
+_NESTED: dict[tuple[type[Record], str], type[Record]] = {
+    (PromptIR, "blocks"): PromptBlock,
+    (PromptIR, "tool_schema_hashes"): ToolSchemaHash,
+    (PromptBlock, "token_metadata"): TokenMetadata,
+    (StabilityAnalysisResult, "scores"): BlockStability,
+    (RunRecord, "calls"): CallRecord,
+    (CallRecord, "annotated_request"): AnnotatedLlmRequest,
+}
+_MARK = UNKNOWN.encode()
+_MAX_DEPTH = 127  # production's parser refuses the next level
+_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, AcgLabError)
+
+_print = msgspec.json.Encoder().encode
+
+
+@functools.cache
+def _parser(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def decode(kind: type[T], raw: bytes) -> T:
+    """Decode one JSON document into a record.
+
+    Raises
+    ------
+    RecordError
+        If it is no JSON, or not what was expected; with the path inside the document, and never its text.
+    """
+    try:
+        record: T = _parser(kind).decode(raw)
+    except _ERRORS:
+        pass
+    else:
+        if _is_print_of(record, raw):
+            return record
+    return _convert(kind, _lift(kind, parse_strict(raw)))
+
+
+def decode_window(raw: bytes) -> tuple[PromptIR, ...]:
+    """Decode the JSON array of observations that is stored under a key; raises as `decode`."""
+    try:
+        window: tuple[PromptIR, ...] = _parser(tuple[PromptIR, ...]).decode(raw)
+    except _ERRORS:
+        pass
+    else:
+        if _is_print_of(window, raw):
+            return window
+    return _convert(tuple[PromptIR, ...], _lift(PromptIR, parse_strict(raw)))
+
+
+def _is_print_of(value: Any, raw: bytes) -> bool:
+    """Whether the text says just this value: no key doubled or dropped, nothing spelled in another way but spaces."""
+    printed = _print(value)
+    return printed == raw or printed == msgspec.json.format(raw, indent=-1)
+
+
+def encode(record: Record) -> bytes:
+    """Print a record as production does: compact, absent fields left out, unknown ones among the others."""
+    return _with_unknown(_print(record))
+
+
+def encode_window(window: Sequence[PromptIR]) -> bytes:
+    """Print a window as production stores it; see `encode`."""
+    return _with_unknown(_print(window))
+
+
+def _with_unknown(raw: bytes) -> bytes:
+    return _print(_lower(msgspec.json.decode(raw))) if _MARK in raw else raw
+
+
+def _lower(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_lower(item) for item in value]
+    if isinstance(value, dict):
+        unknown = value.pop(UNKNOWN, {})
+        return {key: _lower(item) for key, item in value.items()} | unknown
+    return value
+
+
+def _lift(kind: type[Record], value: Any) -> Any:
+    """Put the fields that a record does not know where it keeps them."""
+    if isinstance(value, list):
+        return [_lift(kind, item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known, unknown = {}, {}
+    for key, item in value.items():
+        nested = _NESTED.get((kind, key))
+        if key in kind.__struct_encode_fields__ and key != UNKNOWN:
+            known[key] = _lift(nested, item) if nested else item
+        else:
+            unknown[key] = item
+    return known | {UNKNOWN: unknown} if unknown else known
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise_record_error(error)
+
+
+def raise_record_error(error: Exception, path: str = "$") -> NoReturn:
+    """Raise what msgspec refused as a `RecordError`, without any text of the document."""
+    if isinstance(error, RecordError):
+        raise error.at(path=path) from None
+    if isinstance(error, RecursionError):
+        msg = "expected JSON of sane depth, got one that is nested too deeply"
+        raise RecordError(msg, path=path) from None
+    if isinstance(error, UnicodeDecodeError):
+        msg = "expected UTF-8, got bytes that are not"
+        raise RecordError(msg, path=path) from None
+    reason, _, inner = str(error).partition(" - at `")
+    reason = re.sub(r"enum value .*", "value: not one of production's names", reason, flags=re.DOTALL)
+    reason = reason.replace("`", "").replace("JSON is malformed", "not JSON")
+    path += inner.removesuffix("`").removeprefix("$")
+    raise RecordError(reason[:1].lower() + reason[1:], path=path) from None
+
+
+class _Repeated(dict[str, Any]):
+    """An object in which a key occurred twice."""
+
+    key = ""
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) == len(pairs):
+        return value
+    names = [key for key, _ in pairs]
+    repeated = _Repeated(value)
+    repeated.key = next(name for i, name in enumerate(names) if name in names[:i])
+    return repeated
+
+
+def _integer(digits: str) -> int:
+    # The length is looked at first: Python refuses to convert thousands of digits.
+    if len(digits) <= len(str(-(2**64))) and -(2**63) <= (value := int(digits)) < 2**64:
+        return value
+    msg = "expected an integer from -2**63 to 2**64 - 1, got one beyond"
+    raise RecordError(msg)
+
+
+def _double(digits: str) -> float:
+    value = float(digits)
+    if value - value != 0:
+        msg = "expected a number in the range of doubles, got one beyond"
+        raise RecordError(msg)
+    return value
+
+
+def parse_strict(raw: bytes) -> Any:
+    """Parse JSON, refusing what production's parser refuses.
+
+    Raises
+    ------
+    RecordError
+        If it is malformed, holds a key twice, lone surrogates, numbers out of range, or is nested too deeply.
+    """
+    try:
+        msgspec.json.decode(raw)  # the syntax, with a place in the message; surrogates; UTF-8
+        value = json.loads(raw, object_pairs_hook=_pairs, parse_int=_integer, parse_float=_double)
+    except (*_ERRORS, ValueError) as error:
+        raise_record_error(error)
+    for path, item, depth in _walk(value):
+        if isinstance(item, _Repeated):
+            msg = f"expected each key once, got {item.key!r} twice"
+            raise RecordError(msg, path=path)
+        if depth > _MAX_DEPTH:
+            msg = f"expected JSON of at most {_MAX_DEPTH} levels, got more"
+            raise RecordError(msg, path=path[:200])
+    return value
+
+
+def _walk(value: Any) -> Iterator[tuple[str, Any, int]]:
+    stack: list[tuple[str, Any, int]] = [("$", value, 1)]
+    while stack:
+        path, item, depth = stack.pop()
+        if isinstance(item, dict):
+            yield path, item, depth
+            stack.extend((f"{path}.{key}", inner, depth + 1) for key, inner in item.items())
+        elif isinstance(item, list):
+            yield path, item, depth
+            stack.extend((f"{path}[{i}]", inner, depth + 1) for i, inner in enumerate(item))
