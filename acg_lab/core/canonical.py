@@ -140,7 +140,13 @@ def _compact(value: Json) -> str:
 
 
 def _object(items: Iterable[tuple[str, Json]]) -> str:
-    return f"{{{','.join(f'{_encode(key).decode()}:{_compact(item)}' for key, item in items)}}}"
+    return f"{{{','.join(f'{_name(key)}:{_compact(item)}' for key, item in items)}}}"
+
+
+def _name(key: str) -> str:
+    if not isinstance(key, str):
+        raise TypeError
+    return _encode(key).decode()
 
 
 def _double(value: float) -> str:

@@ -35,6 +35,9 @@ class RecordError(AcgLabError, ValueError):
         self.path = path
         super().__init__(reason, source, key, path)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _record_error, self.args
+
     def __str__(self) -> str:
         where = [self.source] if self.source else []
         if self.key:
@@ -62,3 +65,7 @@ class SourceError(AcgLabError, OSError):
 
 class MissingExtraError(AcgLabError, ImportError):
     """An optional package is not installed; the message says how to install it."""
+
+
+def _record_error(reason: str, source: str, key: str, path: str) -> RecordError:
+    return RecordError(reason, source=source, key=key, path=path)

@@ -41,17 +41,33 @@ Stamp: TypeAlias = Callable[[], tuple[str, str]]
 class LearnerBackend(Protocol):
     """The part of a storage backend that the learner needs."""
 
-    def load_observations(self, key: str, /) -> Window | None: ...
-    def store_observations(self, key: str, window: Window, /) -> None: ...
-    def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None: ...
+    def load_observations(self, key: str, /) -> Window | None:
+        """Return the window of a key, None for none."""
+        ...
+
+    def store_observations(self, key: str, window: Window, /) -> None:
+        """Store a window."""
+        ...
+
+    def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None:
+        """Store a result."""
+        ...
 
 
 class AsyncLearnerBackend(Protocol):
     """The same for asyncio."""
 
-    async def load_observations(self, key: str, /) -> Window | None: ...
-    async def store_observations(self, key: str, window: Window, /) -> None: ...
-    async def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None: ...
+    async def load_observations(self, key: str, /) -> Window | None:
+        """Return the window of a key, None for none."""
+        ...
+
+    async def store_observations(self, key: str, window: Window, /) -> None:
+        """Store a window."""
+        ...
+
+    async def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None:
+        """Store a result."""
+        ...
 
 
 class Load(NamedTuple):
@@ -212,6 +228,7 @@ class AcgLearner:
         Yields `Load` commands, each to be answered with the stored window, and `Store` commands, answered with None;
         returns the update for the hot cache. ``stamp`` gives each observation its id and RFC 3339 time.
         """
+        rules = get_rules(self.rules)
         observed, skipped = self._observe(run, stamp)
         results: dict[str, StabilityAnalysisResult] = {}
         best: Store | None = None
@@ -220,7 +237,7 @@ class AcgLearner:
             counted = self._recall(key, stored or ())
             for observation in new:
                 counted.push(observation, self.observation_window)
-            result = judge_window(counted, self.thresholds)
+            result = judge_window(counted, self.thresholds, rules, key)
             yield (store := Store(key, tuple(counted), result))
             self._counted[key] = store.window, counted
             results[key] = result

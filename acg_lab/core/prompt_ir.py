@@ -1,7 +1,7 @@
 """From a request to one observation (spec section 2).
 
 Belongs here: the flattening of a request into ordered blocks, and the normalisation of white space. What a message or
-a part gives is told by the table in `acg_lab.core.rules`.
+a part gives is told by the tables in `acg_lab.core.rules`.
 """
 
 import re
@@ -12,8 +12,9 @@ import msgspec
 
 from acg_lab.core.canonical import canonical_json, hash_text
 from acg_lab.core.errors import RecordError
+from acg_lab.core.messages import Draft, each_message, message_rule
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject, PromptBlock, PromptIR, ToolSchemaHash
-from acg_lab.core.rules import Draft, Rules, get_rules, require
+from acg_lab.core.rules import Rules, get_rules
 
 __all__ = ["build_prompt_ir", "normalize_whitespace", "request_to_json"]
 
@@ -43,8 +44,8 @@ def normalize_whitespace(text: str) -> str:
 def request_to_json(request: AnnotatedLlmRequest) -> JsonObject:
     """Return the request as the JSON object that production stores, its unknown fields among the others."""
     fields: dict[str, Any] = msgspec.structs.asdict(request)
-    unknown = fields.pop("unknown")
-    return {name: value for name, value in fields.items() if value is not None} | unknown
+    unknown: JsonObject = fields.pop("unknown")
+    return {name: value for name, value in fields.items() if value is not None} | dict(unknown)
 
 
 def build_prompt_ir(
@@ -73,7 +74,7 @@ def build_prompt_ir(
     """
     table = get_rules(rules)
     schemas = [canonical_json(tool) for tool in request.tools or ()]
-    names = [_tool_name(tool, f"$.tools[{i}]") for i, tool in enumerate(request.tools or ())]
+    names = [_tool_name(table, tool, f"$.tools[{i}]") for i, tool in enumerate(request.tools or ())]
     blocks = tuple(
         PromptBlock(
             span_id=f"{draft.role}-{number}{draft.suffix}",
@@ -87,10 +88,12 @@ def build_prompt_ir(
         for number, draft in enumerate(_drafts(table, request, names, schemas))
     )
     hashes = tuple(ToolSchemaHash(tool_name=n, schema_hash=hash_text(s)) for n, s in zip(names, schemas, strict=True))
+    response_format = table.response_format(request)
     return PromptIR(
         ir_id=ir_id,
         blocks=blocks,
         tool_schema_hashes=None if request.tools is None else hashes,
+        structured_output_schema_id=None if response_format is None else hash_text(response_format),
         source_request_hash=hash_text(_canonical_request(request, schemas)),
         created_at=created_at,
     )
@@ -109,24 +112,27 @@ def _canonical_request(request: AnnotatedLlmRequest, schemas: list[str]) -> str:
 
 def _drafts(table: Rules, request: AnnotatedLlmRequest, names: list[str], schemas: list[str]) -> Iterator[Draft]:
     """Yield the blocks in order: the tools stand before the first message that is not system, else last."""
+    yield from table.opening(table, request)
     tools = [
         Draft("system", "system", "tool_schema", f"-{name}", schema)
         for name, schema in zip(names, schemas, strict=True)
     ]
-    for i, message in enumerate(request.messages):
-        try:
-            rule = table.rule(message)
-            if not rule.scaffold:
-                yield from tools
-                tools = []
-            yield from rule.drafts(table, message)
-        except RecordError as error:
-            raise error.at(path=f"$.messages[{i}]") from None
+    tools += table.closing(table, request)
+
+    def read(message: JsonObject) -> tuple[bool, list[Draft]]:
+        rule = message_rule(table, message)
+        return rule.scaffold, list(rule.drafts(table, message))
+
+    for scaffold, drafts in each_message(request, read):
+        if not scaffold:
+            yield from tools
+            tools = []
+        yield from drafts
     yield from tools
 
 
-def _tool_name(tool: JsonObject, path: str) -> str:
+def _tool_name(table: Rules, tool: JsonObject, path: str) -> str:
     try:
-        return str(require(require(tool, "function", dict), "name", str))
+        return table.tool_name(tool)
     except RecordError as error:
         raise error.at(path=path) from None

@@ -33,7 +33,7 @@ Json: TypeAlias = Any
 JsonObject: TypeAlias = Mapping[str, Any]
 StabilityClass: TypeAlias = Literal["stable", "semi_stable", "variable"]
 
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 # A private-use character leads the JSON name, so that a stored field that happens to be called "unknown" is no clash.
 UNKNOWN = "\ue000unknown"

@@ -1,186 +1,127 @@
 """The generations of the rules, and what differs between them, as tables (spec sections 2, 3 and 8).
 
-Belongs here: every fact that one generation has and another has not, as data or a small function of a `Rules` value.
-No other module asks which generation it is in; it asks the table. Code that all generations share lives in the module
-named for it: `prompt_ir`, `keys`, `stability`.
+Belongs here: every fact that one generation has and another has not, as data or as one of the small functions of
+`acg_lab.core.messages`. No other module asks which generation it is in; it asks the table. Code that all generations
+share lives in the module named for it: `prompt_ir`, `keys`, `stability`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, NamedTuple, TypeAlias, cast
+from typing import Literal, NamedTuple, TypeAlias
 
-from acg_lab.core.canonical import canonical_json, compact_json, hash_text
-from acg_lab.core.errors import RecordError, UsageError
-from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
+from acg_lab.core import messages as m
+from acg_lab.core.errors import UsageError
+from acg_lab.core.messages import Draft, MessageRule, PartText
+from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 
-__all__ = ["RULES", "Draft", "MessageRule", "Rules", "RulesName", "get_rules", "require"]
+__all__ = ["NEWEST", "RULES", "Rules", "RulesName", "get_rules"]
 
-RulesName: TypeAlias = Literal["nemo-flow-0.2"]
-
-
-class Draft(NamedTuple):
-    """A block before it has a number: its span id will be ``{role}-{number}{suffix}``."""
-
-    role: str
-    provenance: str
-    content_type: str
-    suffix: str
-    content: str
-    normalised: bool = True
-
-
-class MessageRule(NamedTuple):
-    """What one kind of message gives.
-
-    ``scaffold`` messages count as system: they come before the tools and make the system fingerprint; the first other
-    message makes the seed fingerprint.
-    """
-
-    scaffold: bool
-    drafts: Callable[["Rules", JsonObject], Iterator[Draft]]
-    seed: Callable[["Rules", JsonObject], str]
+RulesName: TypeAlias = Literal["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"]
 
 
 class Rules(NamedTuple):
     """One generation.
 
-    ``key_prefix`` is production's default in Redis; ``messages`` what each role gives; ``block_parts`` and
-    ``seed_parts`` the text of each type of content part, in blocks and in learning keys; ``keep_empty_parts`` whether
-    parts without text still make a line.
+    Attributes
+    ----------
+    name : str
+    key_prefix : str
+        Production's default in Redis.
+    messages : mapping of str to MessageRule
+        What each role gives.
+    block_parts, seed_parts : mapping of str to callable
+        The text of each type of content part, in blocks and in learning keys; None for none at all.
+    keep_empty_parts : bool
+        Whether a part without text still makes a line of its block.
+    tool_name : callable
+        The name of a tool definition.
+    opening, closing : callable
+        The blocks of a request that come before its messages, and directly behind its tools.
+    system_fingerprint : callable
+        Of the request's system items, not yet cut.
+    response_format : callable
+        The canonical JSON of the request's response format, None where the generation does not look or there is none.
+    has_scaffold : callable
+        Whether the request has a stable scaffold, so that its key leaves out the seed and holds whole fingerprints.
+    exact_prefix : bool
+        Whether the stable prefix is one that a majority shares exactly, with a fingerprint, instead of leading scores.
     """
 
     name: RulesName
     key_prefix: str
     messages: Mapping[str, MessageRule]
-    block_parts: Mapping[str, Callable[[JsonObject], str | None]]
-    seed_parts: Mapping[str, Callable[[JsonObject], str | None]]
+    block_parts: Mapping[str, PartText]
+    seed_parts: Mapping[str, PartText]
     keep_empty_parts: bool
+    tool_name: Callable[[JsonObject], str]
+    opening: Callable[["Rules", AnnotatedLlmRequest], Iterator[Draft]]
+    closing: Callable[["Rules", AnnotatedLlmRequest], Iterator[Draft]]
     system_fingerprint: Callable[["Rules", AnnotatedLlmRequest], str]
-
-    def rule(self, message: JsonObject) -> MessageRule:
-        """Return what the message's role gives; a role that this generation can't read is refused."""
-        role = require(message, "role", str)
-        try:
-            return self.messages[role]
-        except KeyError:
-            msg = f"expected one of the roles {', '.join(self.messages)}, got {role!r}"
-            raise RecordError(msg, path="$.role") from None
-
-    def text(self, content: Json) -> str:
-        """Return the text of a message's content as it goes into a block, not yet normalised."""
-        return _text(content, self.block_parts, keep_empty=self.keep_empty_parts)
-
-    def seed_text(self, content: Json) -> str:
-        """Return the text of a message's content as it goes into a learning key."""
-        return _text(content, self.seed_parts, keep_empty=True)
-
-
-def require(value: JsonObject, name: str, kind: type, *, optional: bool = False) -> Json:
-    """Return a field of a JSON object, checked.
-
-    Raises
-    ------
-    RecordError
-        If the field is missing (or null, unless ``optional``) or of another type.
-    """
-    item = value.get(name) if isinstance(value, Mapping) else None
-    if isinstance(item, kind) or (optional and item is None):
-        return item
-    msg = f"expected {kind.__name__}, got {'nothing' if item is None else type(item).__name__}"
-    raise RecordError(msg, path=f"$.{name}")
-
-
-def _text(content: Json, parts: Mapping[str, Callable[[JsonObject], str | None]], *, keep_empty: bool) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list | tuple):
-        msg = f"expected a text or a list of parts, got {type(content).__name__}"
-        raise RecordError(msg, path="$.content")
-    texts = [_part(part, parts) for part in content]
-    return "\n".join(text for text in texts if text or (keep_empty and text is not None))
-
-
-def _part(part: JsonObject, parts: Mapping[str, Callable[[JsonObject], str | None]]) -> str | None:
-    kind = require(part, "type", str)
-    if kind not in parts:
-        msg = f"expected a content part of one of the types {', '.join(parts)}, got {kind!r}"
-        raise RecordError(msg, path="$.content")
-    return parts[kind](part)
-
-
-# --- what a part gives -------------------------------------------------------------------------------------------------
-
-
-def _field(name: str) -> Callable[[JsonObject], str | None]:
-    return lambda part: cast("str", require(part, name, str))
-
-
-def _nothing(_part: JsonObject) -> None:
-    return None
-
-
-def _image_tag(part: JsonObject) -> str:
-    image = require(part, "image_url", dict)
-    detail = require(image, "detail", str, optional=True)
-    return f"[image:{detail or 'none'}:{hash_text(require(image, 'url', str))}]"
-
-
-# --- what a message gives ----------------------------------------------------------------------------------------------
-
-
-def _plain(role: str, provenance: str, content_type: str = "text") -> Callable[[Rules, JsonObject], Iterator[Draft]]:
-    def drafts(rules: Rules, message: JsonObject) -> Iterator[Draft]:
-        yield Draft(role, provenance, content_type, "", rules.text(message.get("content")))
-
-    return drafts
-
-
-def _assistant(rules: Rules, message: JsonObject) -> Iterator[Draft]:
-    if (content := message.get("content")) is not None:
-        yield Draft("assistant", "developer", "text", "", rules.text(content))
-    for call in require(message, "tool_calls", list, optional=True) or ():
-        name = require(require(call, "function", dict), "name", str)
-        yield Draft("assistant", "developer", "text", f"-{name}", canonical_json(call))
-
-
-def _tool(rules: Rules, message: JsonObject) -> Iterator[Draft]:
-    call_id = require(message, "tool_call_id", str)
-    yield Draft("tool", "tool", "tool_result", f"-{call_id}", rules.text(message.get("content")))
-
-
-def _text_seed(kind: str) -> Callable[[Rules, JsonObject], str]:
-    return lambda rules, message: f"{kind}:{hash_text(rules.seed_text(message.get('content')))}"
-
-
-def _assistant_seed(rules: Rules, message: JsonObject) -> str:
-    content = message.get("content")
-    return "assistant:no-content" if content is None else f"assistant:{hash_text(rules.seed_text(content))}"
-
-
-# --- what a whole request gives ----------------------------------------------------------------------------------------
-
-
-def _system_texts(rules: Rules, request: AnnotatedLlmRequest) -> str:
-    texts = [rules.seed_text(m.get("content")) for m in request.messages if rules.rule(m).scaffold]
-    joined = "\n".join(texts)
-    return hash_text(joined) if joined else "no-system"
+    response_format: Callable[[AnnotatedLlmRequest], str | None]
+    has_scaffold: Callable[["Rules", AnnotatedLlmRequest], bool]
+    exact_prefix: bool
 
 
 _FLOW = Rules(
     name="nemo-flow-0.2",
     key_prefix="nemo_flow:",
     messages={
-        "system": MessageRule(True, _plain("system", "system"), _text_seed("system")),
-        "user": MessageRule(False, _plain("user", "user"), _text_seed("user")),
-        "assistant": MessageRule(False, _assistant, _assistant_seed),
-        "tool": MessageRule(False, _tool, _text_seed("tool")),
+        "system": MessageRule(True, m.plain("system", "system"), m.text_seed("system")),
+        "user": MessageRule(False, m.plain("user", "user"), m.text_seed("user")),
+        "assistant": MessageRule(False, m.assistant, m.assistant_seed),
+        "tool": MessageRule(False, m.tool, m.text_seed("tool")),
     },
-    block_parts={"text": _field("text"), "image_url": _nothing},
-    seed_parts={"text": _field("text"), "image_url": _image_tag},
+    block_parts={"text": m.field("text"), "image_url": m.nothing},
+    seed_parts={"text": m.field("text"), "image_url": m.image_tag},
     keep_empty_parts=True,
-    system_fingerprint=_system_texts,
+    tool_name=m.function_name,
+    opening=m.no_blocks,
+    closing=m.no_blocks,
+    system_fingerprint=m.system_texts,
+    response_format=m.no_response_format,
+    has_scaffold=m.no_scaffold,
+    exact_prefix=False,
 )
 
-RULES: Mapping[RulesName, Rules] = {rules.name: rules for rules in (_FLOW,)}
+_RELAY_6 = _FLOW._replace(
+    name="nemo-relay-0.6",
+    key_prefix="nemo_relay:",
+    messages={
+        **_FLOW.messages,
+        "developer": MessageRule(True, m.plain("system", "developer", suffix="-developer"), m.text_seed("developer")),
+        "function": MessageRule(False, m.function, m.function_seed),
+        "tool_call": MessageRule(False, m.whole("assistant", "developer", "name"), m.tool_call_seed),
+        "tool_result": MessageRule(False, m.whole("tool", "tool", "call_id"), m.tool_result_seed),
+        "provider_native": MessageRule(False, m.whole("user", "developer", "kind"), m.native_seed),
+    },
+    block_parts={
+        **dict.fromkeys(m.PART_FIELDS, m.compact_part),
+        "text": m.field("text"),
+        "refusal": m.field("refusal"),
+        "image_url": m.nothing,
+        "image": m.nothing,
+    },
+    seed_parts={
+        **dict.fromkeys(m.PART_FIELDS, m.compact_part),
+        "text": m.field("text"),
+        "refusal": m.field("refusal"),
+        "image_url": m.image_tag,
+    },
+    keep_empty_parts=False,
+    tool_name=m.function_name_or_kind,
+    opening=m.instructions,
+    system_fingerprint=m.system_items_hash,
+)
+
+_RELAY_8 = _RELAY_6._replace(
+    name="nemo-relay-0.8",
+    closing=m.structured_output,
+    response_format=m.response_format,
+    has_scaffold=m.scaffold,
+    exact_prefix=True,
+)
+
+RULES: Mapping[RulesName, Rules] = {rules.name: rules for rules in (_FLOW, _RELAY_6, _RELAY_8)}
+NEWEST: RulesName = "nemo-relay-0.8"
 
 
 def get_rules(name: str) -> Rules:

@@ -10,10 +10,20 @@ from typing import Final
 from msgspec import Struct
 
 from acg_lab.core.errors import UsageError
+from acg_lab.core.fingerprint import BlockIdentity, identity, majority_prefix, window_fingerprint
 from acg_lab.core.records import BlockStability, PromptIR, StabilityAnalysisResult, StabilityClass
+from acg_lab.core.rules import Rules, get_rules
 from acg_lab.core.window import CountedWindow, SpanCount
 
-__all__ = ["CLASS_ORDER", "StabilityThresholds", "analyze_stability", "judge_spans", "judge_window"]
+__all__ = [
+    "CLASS_ORDER",
+    "StabilityThresholds",
+    "analyze_stability",
+    "judge_spans",
+    "judge_window",
+    "leading_stable",
+    "result_of",
+]
 
 CLASS_ORDER: Final[Mapping[StabilityClass, int]] = {"variable": 0, "semi_stable": 1, "stable": 2}
 
@@ -89,7 +99,11 @@ def leading_stable(scores: Iterable[BlockStability]) -> int:
 
 
 def analyze_stability(
-    observations: Sequence[PromptIR], thresholds: StabilityThresholds | None = None
+    observations: Sequence[PromptIR],
+    thresholds: StabilityThresholds | None = None,
+    *,
+    rules: str = "nemo-flow-0.2",
+    learning_key: str = "",
 ) -> StabilityAnalysisResult:
     """Analyse a window.
 
@@ -99,6 +113,10 @@ def analyze_stability(
         Oldest first. Read, never changed.
     thresholds : StabilityThresholds, optional
         Production's defaults when left out.
+    rules : str
+        Name of the generation of the rules.
+    learning_key : str
+        Whose window it is; generation 0.8 puts it into the fingerprint.
 
     Returns
     -------
@@ -106,12 +124,31 @@ def analyze_stability(
         ``scores`` in prompt order, one per span; ``stable_prefix_length`` in blocks. An empty window gives no scores
         and zeros.
     """
-    return judge_window(CountedWindow(observations), thresholds or StabilityThresholds())
+    return judge_window(
+        CountedWindow(observations), thresholds or StabilityThresholds(), get_rules(rules), learning_key
+    )
 
 
-def judge_window(window: CountedWindow, thresholds: StabilityThresholds) -> StabilityAnalysisResult:
+def judge_window(
+    window: CountedWindow, thresholds: StabilityThresholds, rules: Rules, learning_key: str
+) -> StabilityAnalysisResult:
     """Analyse a window that is counted already; see `analyze_stability`."""
     scores = judge_spans(window.counts(), len(window), thresholds)
+    if not rules.exact_prefix:
+        return result_of(scores, leading_stable(scores), len(window))
+    depth = majority_prefix([observation.blocks for observation in window], thresholds.stable_threshold, identity)
+    rows = [(tuple(map(identity, o.blocks[:depth])), o.source_request_hash) for o in window]
+    fingerprint = window_fingerprint(learning_key, rows, depth, BlockIdentity._make)
+    return result_of(scores, depth, len(window), fingerprint)
+
+
+def result_of(
+    scores: tuple[BlockStability, ...], length: int, n_observations: int, fingerprint: str | None = None
+) -> StabilityAnalysisResult:
+    """Put a result together."""
     return StabilityAnalysisResult(
-        scores=scores, stable_prefix_length=leading_stable(scores), total_observations=len(window)
+        scores=scores,
+        stable_prefix_length=length,
+        stable_prefix_fingerprint=fingerprint,
+        total_observations=n_observations,
     )

@@ -102,7 +102,7 @@ class CountedWindow:
             del self._spans[span_id]
 
     def _correct(self, blocks: tuple[PromptBlock, ...], sign: int) -> None:
-        """An observation that repeats a span has it present but once."""
+        """Count as present but once what an observation repeats."""
         if len(set(map(_span_id, blocks))) < len(blocks):
             for span_id, n in Counter(map(_span_id, blocks)).items():
                 if span_id in self._spans:

@@ -1,0 +1,307 @@
+"""What parts, messages and requests give, as small functions for the tables of `acg_lab.core.rules`.
+
+Belongs here: one function for each fact of spec sections 2, 3 and 8. None of them knows its generation; each takes
+the `Rules` it is called under.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
+
+from acg_lab.core.canonical import canonical_json, compact_json, hash_text
+from acg_lab.core.errors import RecordError
+from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
+
+if TYPE_CHECKING:
+    from acg_lab.core.rules import Rules
+
+__all__ = ["PART_FIELDS", "Draft", "MessageRule", "PartText", "block_text", "each_message", "require", "seed_text"]
+
+T = TypeVar("T")
+PartText: TypeAlias = Callable[[JsonObject], str | None]
+
+# A part's own fields in the order in which production prints them; others follow.
+PART_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "text": ("text",),
+    "refusal": ("refusal",),
+    "image_url": ("image_url",),
+    "image": ("image",),
+    "audio": ("audio",),
+    "file": ("file",),
+    "tool_use": ("id", "name", "input"),
+    "tool_result": ("tool_use_id", "content", "is_error"),
+    "provider_native": ("provider", "kind", "value"),
+}
+
+
+class Draft(NamedTuple):
+    """A block before it has a number: its span id will be ``{role}-{number}{suffix}``."""
+
+    role: str
+    provenance: str
+    content_type: str
+    suffix: str
+    content: str
+    normalised: bool = True
+
+
+class MessageRule(NamedTuple):
+    """What one kind of message gives.
+
+    ``scaffold`` messages count as system: they come before the tools and make the system fingerprint; the first other
+    message makes the seed fingerprint.
+    """
+
+    scaffold: bool
+    drafts: Callable[["Rules", JsonObject], Iterator[Draft]]
+    seed: Callable[["Rules", JsonObject], str]
+
+
+def require(value: JsonObject, name: str, kind: type, *, optional: bool = False) -> Json:
+    """Return a field of a JSON object, checked.
+
+    Raises
+    ------
+    RecordError
+        If the field is missing (or null, unless ``optional``) or of another type.
+    """
+    item = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(item, kind) or (optional and item is None):
+        return item
+    msg = f"expected {kind.__name__}, got {'nothing' if item is None else type(item).__name__}"
+    raise RecordError(msg, path=f"$.{name}")
+
+
+def message_rule(rules: "Rules", message: JsonObject) -> MessageRule:
+    """Return what the message's role gives; a role that the generation can't read is refused."""
+    role = require(message, "role", str)
+    if role not in rules.messages:
+        msg = f"expected one of the roles {', '.join(rules.messages)}, got another"
+        raise RecordError(msg, path="$.role")
+    return rules.messages[role]
+
+
+def each_message(request: AnnotatedLlmRequest, make: Callable[[JsonObject], T]) -> Iterator[T]:
+    """Yield what is made of each message; what is wrong with one is told with its place."""
+    for i, message in enumerate(request.messages):
+        try:
+            yield make(message)
+        except RecordError as error:
+            raise error.at(path=f"$.messages[{i}]") from None
+
+
+# --- texts and parts ---
+
+
+def block_text(rules: "Rules", content: Json) -> str:
+    """Return the text of a message's content as it goes into a block, not yet normalised."""
+    return _text(content, rules.block_parts, keep_empty=rules.keep_empty_parts)
+
+
+def seed_text(rules: "Rules", content: Json) -> str:
+    """Return the text of a message's content as it goes into a learning key."""
+    return _text(content, rules.seed_parts, keep_empty=True)
+
+
+def _text(content: Json, parts: Mapping[str, PartText], *, keep_empty: bool) -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list | tuple):
+        msg = f"expected a text or a list of parts, got {'nothing' if content is None else type(content).__name__}"
+        raise RecordError(msg, path="$.content")
+    texts = [_part(part, parts) for part in content]
+    return "\n".join(text for text in texts if text or (keep_empty and text is not None))
+
+
+def _part(part: JsonObject, parts: Mapping[str, PartText]) -> str | None:
+    kind = require(part, "type", str)
+    if kind not in parts:
+        msg = f"expected a content part of one of the types {', '.join(parts)}, got another"
+        raise RecordError(msg, path="$.content")
+    return parts[kind](part)
+
+
+def field(name: str) -> PartText:
+    """Make what gives a field of a part as its text."""
+    return lambda part: cast("str", require(part, name, str))
+
+
+def nothing(_part: JsonObject) -> None:
+    """Give no text."""
+
+
+def image_tag(part: JsonObject) -> str:
+    """Give a tag in place of an image."""
+    image = require(part, "image_url", dict)
+    detail = require(image, "detail", str, optional=True)
+    return f"[image:{'none' if detail is None else detail}:{hash_text(require(image, 'url', str))}]"
+
+
+def compact_part(part: JsonObject) -> str:
+    """Give the part itself, printed."""
+    return compact_json(part, first=("type", *PART_FIELDS[part["type"]]))
+
+
+# --- messages to blocks ---
+
+
+def plain(
+    role: str, provenance: str, content_type: str = "text", suffix: str = ""
+) -> Callable[["Rules", JsonObject], Iterator[Draft]]:
+    """Make what gives a message's text as one block."""
+
+    def drafts(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+        yield Draft(role, provenance, content_type, suffix, block_text(rules, message.get("content")))
+
+    return drafts
+
+
+def assistant(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+    """Give the content, if there is one, and a block for each tool call."""
+    if (content := message.get("content")) is not None:
+        yield Draft("assistant", "developer", "text", "", block_text(rules, content))
+    for call in require(message, "tool_calls", list, optional=True) or ():
+        name = require(require(call, "function", dict), "name", str)
+        yield Draft("assistant", "developer", "text", f"-{name}", canonical_json(call))
+
+
+def tool(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+    """Give a tool's result."""
+    call_id = require(message, "tool_call_id", str)
+    yield Draft("tool", "tool", "tool_result", f"-{call_id}", block_text(rules, message.get("content")))
+
+
+def function(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+    """Give a function's result, which may be absent."""
+    content = message.get("content")
+    text = "" if content is None else block_text(rules, content)
+    yield Draft("tool", "tool", "text", f"-{require(message, 'name', str)}", text)
+
+
+def whole(role: str, provenance: str, named: str) -> Callable[["Rules", JsonObject], Iterator[Draft]]:
+    """Make what gives a whole item, named by one of its fields."""
+
+    def drafts(_rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+        yield Draft(role, provenance, "text", f"-{require(message, named, str)}", canonical_json(message))
+
+    return drafts
+
+
+# --- messages to seed fingerprints ---
+
+
+def text_seed(kind: str) -> Callable[["Rules", JsonObject], str]:
+    """Make what hashes a message's text."""
+    return lambda rules, message: f"{kind}:{hash_text(seed_text(rules, message.get('content')))}"
+
+
+def assistant_seed(rules: "Rules", message: JsonObject) -> str:
+    """Hash the content, if there is one."""
+    content = message.get("content")
+    return "assistant:no-content" if content is None else f"assistant:{hash_text(seed_text(rules, content))}"
+
+
+def function_seed(_rules: "Rules", message: JsonObject) -> str:
+    """Hash name and content."""
+    return f"function:{_hash_of(message, 'name', 'content')}"
+
+
+def tool_call_seed(_rules: "Rules", message: JsonObject) -> str:
+    """Hash name and arguments, not the id."""
+    return f"tool-call:{_hash_of(message, 'name', 'arguments')}"
+
+
+def tool_result_seed(_rules: "Rules", message: JsonObject) -> str:
+    """Hash the output, not the id."""
+    return f"tool-result:{hash_text(compact_json(message.get('output')))}"
+
+
+def native_seed(_rules: "Rules", message: JsonObject) -> str:
+    """Hash what the provider's own item holds."""
+    return f"native:{_hash_of(message, 'provider', 'kind', 'value')}"
+
+
+def _hash_of(message: JsonObject, *names: str) -> str:
+    return hash_text(canonical_json({name: message.get(name) for name in names}))
+
+
+# --- whole requests ---
+
+
+def function_name(definition: JsonObject) -> str:
+    """Return the name of a tool."""
+    return cast("str", require(require(definition, "function", dict), "name", str))
+
+
+def function_name_or_kind(definition: JsonObject) -> str:
+    """Return the name of a tool; a provider's own goes by its kind."""
+    if definition.get("type") == "provider_native":
+        return cast("str", require(definition, "kind", str))
+    return function_name(definition)
+
+
+def no_blocks(_rules: "Rules", _request: AnnotatedLlmRequest) -> Iterator[Draft]:
+    """Give no blocks."""
+    return iter(())
+
+
+def instructions(rules: "Rules", request: AnnotatedLlmRequest) -> Iterator[Draft]:
+    """Give the top-level instructions."""
+    content = request.unknown.get("instructions")
+    if content is not None:
+        yield Draft("system", "system", "text", "-instructions", block_text(rules, content))
+
+
+def structured_output(rules: "Rules", request: AnnotatedLlmRequest) -> Iterator[Draft]:
+    """Give the response format, as it is printed."""
+    schema = rules.response_format(request)
+    if schema is not None:
+        yield Draft("system", "system", "structured_output", "-structured-output", schema, normalised=False)
+
+
+def no_response_format(_request: AnnotatedLlmRequest) -> None:
+    """Give none."""
+
+
+def response_format(request: AnnotatedLlmRequest) -> str | None:
+    """Return the canonical JSON of the response format; null counts as absent."""
+    value = request.unknown.get("response_format")
+    return None if value is None else canonical_json(value)
+
+
+def system_texts(rules: "Rules", request: AnnotatedLlmRequest) -> str:
+    """Hash the texts of all system messages."""
+
+    def text(message: JsonObject) -> str | None:
+        return seed_text(rules, message.get("content")) if message_rule(rules, message).scaffold else None
+
+    joined = "\n".join(found for found in each_message(request, text) if found is not None)
+    return hash_text(joined) if joined else "no-system"
+
+
+def system_items(rules: "Rules", request: AnnotatedLlmRequest) -> list[dict[str, Any]]:
+    """Return the instructions and all system and developer messages."""
+
+    def item(message: JsonObject) -> dict[str, Any] | None:
+        if not message_rule(rules, message).scaffold:
+            return None
+        return {"source": "message", "role": message["role"], "content": message.get("content")}
+
+    given = request.unknown.get("instructions")
+    items = [] if given is None else [{"source": "instructions", "content": given}]
+    return items + [found for found in each_message(request, item) if found is not None]
+
+
+def system_items_hash(rules: "Rules", request: AnnotatedLlmRequest) -> str:
+    """Hash the list of system items."""
+    items = system_items(rules, request)
+    return hash_text(canonical_json(items)) if items else "no-system"
+
+
+def no_scaffold(_rules: "Rules", _request: AnnotatedLlmRequest) -> bool:
+    """Tell that there is no scaffold."""
+    return False
+
+
+def scaffold(rules: "Rules", request: AnnotatedLlmRequest) -> bool:
+    """Tell whether something of the request stays while its conversation changes."""
+    return bool(request.tools or system_items(rules, request) or rules.response_format(request) is not None)
