@@ -1,12 +1,23 @@
 """The storage protocol: what every backend offers, and how a bulk read hands over what it found."""
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Literal, NamedTuple, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 
-__all__ = ["AsyncBackend", "Backend", "Entry", "Kind", "Progress", "Selection", "silent"]
+__all__ = [
+    "EVERYTHING",
+    "AsyncBackend",
+    "Backend",
+    "Entry",
+    "Kind",
+    "OnProblem",
+    "Progress",
+    "Selection",
+    "raise_problem",
+    "silent",
+]
 
 Kind: TypeAlias = Literal["observations", "stability", "run"]
 Window: TypeAlias = tuple[PromptIR, ...]
@@ -31,6 +42,11 @@ class Selection(NamedTuple):
     agent_id: str | None = None
     keys: frozenset[str] | None = None
 
+    @property
+    def agents(self) -> frozenset[str] | None:
+        """The wanted agents as a set, None for all."""
+        return None if self.agent_id is None else frozenset({self.agent_id})
+
     def wants_key(self, key: str) -> bool:
         """Whether a window or result stored under this learning key or agent id may be wanted."""
         if self.agent_id is not None and key != self.agent_id and not key.startswith(f"{self.agent_id}::model="):
@@ -42,14 +58,27 @@ class Selection(NamedTuple):
         return self.agent_id is None or agent_id == self.agent_id
 
 
+EVERYTHING: Final = Selection()
+
+
 class Progress(Protocol):
     """What reports progress: called with the bytes just read and the total expected so far."""
 
-    def __call__(self, n_bytes: int, total: int, /) -> None: ...
+    def __call__(self, n_bytes: int, total: int, /) -> None:
+        """Take in the bytes just read, and the total as far as it is known (0: not)."""
+        ...
 
 
 def silent(_n_bytes: int, _total: int, /) -> None:
     """Report no progress."""
+
+
+OnProblem: TypeAlias = Callable[[RecordError], None]
+
+
+def raise_problem(error: RecordError) -> NoReturn:
+    """Let one bad entry end the reading."""
+    raise error
 
 
 @runtime_checkable
@@ -71,15 +100,29 @@ class Backend(Protocol):
         """How the source is called in messages; credentials masked."""
         ...
 
-    def load_observations(self, key: str, /) -> Window | None: ...
-    def store_observations(self, key: str, window: Sequence[PromptIR], /) -> None: ...
-    def load_stability(self, key: str, /) -> StabilityAnalysisResult | None: ...
-    def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None: ...
+    def load_observations(self, key: str, /) -> Window | None:
+        """Return the window stored under a learning key or agent id."""
+        ...
+
+    def store_observations(self, key: str, window: Sequence[PromptIR], /) -> None:
+        """Store a window in the place of the former one."""
+        ...
+
+    def load_stability(self, key: str, /) -> StabilityAnalysisResult | None:
+        """Return the result stored under a learning key or agent id."""
+        ...
+
+    def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None:
+        """Store a result in the place of the former one."""
+        ...
+
     def list_runs(self, agent_id: str, /) -> tuple[RunRecord, ...]:
         """Return the runs of an agent in the order of its index; ids without a run are passed over."""
         ...
 
-    def store_run(self, run: RunRecord, /) -> None: ...
+    def store_run(self, run: RunRecord, /) -> None:
+        """Store a run, last in its agent's index."""
+        ...
 
     def scan(self, selection: Selection, progress: Progress, /) -> Iterator[Entry]:
         """Yield every stored document that the selection wants; one bad entry does not hide the others."""
@@ -90,11 +133,30 @@ class AsyncBackend(Protocol):
     """As `Backend`, for asyncio; bulk reads are the blocking backend's."""
 
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """How the source is called in messages; credentials masked."""
+        ...
 
-    async def load_observations(self, key: str, /) -> Window | None: ...
-    async def store_observations(self, key: str, window: Sequence[PromptIR], /) -> None: ...
-    async def load_stability(self, key: str, /) -> StabilityAnalysisResult | None: ...
-    async def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None: ...
-    async def list_runs(self, agent_id: str, /) -> tuple[RunRecord, ...]: ...
-    async def store_run(self, run: RunRecord, /) -> None: ...
+    async def load_observations(self, key: str, /) -> Window | None:
+        """Return the window stored under a learning key or agent id."""
+        ...
+
+    async def store_observations(self, key: str, window: Sequence[PromptIR], /) -> None:
+        """Store a window in the place of the former one."""
+        ...
+
+    async def load_stability(self, key: str, /) -> StabilityAnalysisResult | None:
+        """Return the result stored under a learning key or agent id."""
+        ...
+
+    async def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None:
+        """Store a result in the place of the former one."""
+        ...
+
+    async def list_runs(self, agent_id: str, /) -> tuple[RunRecord, ...]:
+        """Return the runs of an agent, oldest first; ids of the index without a run are passed over."""
+        ...
+
+    async def store_run(self, run: RunRecord, /) -> None:
+        """Store a run, last in its agent's index."""
+        ...

@@ -8,7 +8,8 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, TypeVar
+from itertools import accumulate
+from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
@@ -40,7 +41,12 @@ _NESTED: dict[tuple[type[Record], str], type[Record]] = {
     (RunRecord, "calls"): CallRecord,
     (CallRecord, "annotated_request"): AnnotatedLlmRequest,
 }
+# Which hold JSON of any shape.
+_FREE = (RunRecord, CallRecord, AnnotatedLlmRequest)
 _MARK = UNKNOWN.encode()
+_long_number = re.compile(rb"\d{19}").search
+_brackets = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
+_all_but_brackets = bytes(set(range(256)) - set(b"[{]}"))
 _MAX_DEPTH = 127  # production's parser refuses the next level
 _ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, AcgLabError)
 
@@ -65,9 +71,9 @@ def decode(kind: type[T], raw: bytes) -> T:
     except _ERRORS:
         pass
     else:
-        if _is_print_of(record, raw):
+        if _is_print_of(record, raw) and (kind not in _FREE or _is_sane(raw)):
             return record
-    return _convert(kind, _lift(kind, parse_strict(raw)))
+    return cast("T", _convert(kind, _lift(kind, parse_strict(raw))))
 
 
 def decode_window(raw: bytes) -> tuple[PromptIR, ...]:
@@ -79,7 +85,7 @@ def decode_window(raw: bytes) -> tuple[PromptIR, ...]:
     else:
         if _is_print_of(window, raw):
             return window
-    return _convert(tuple[PromptIR, ...], _lift(PromptIR, parse_strict(raw)))
+    return cast("tuple[PromptIR, ...]", _convert(tuple[PromptIR, ...], _lift(PromptIR, parse_strict(raw))))
 
 
 def _is_print_of(value: Any, raw: bytes) -> bool:
@@ -88,26 +94,33 @@ def _is_print_of(value: Any, raw: bytes) -> bool:
     return printed == raw or printed == msgspec.json.format(raw, indent=-1)
 
 
+def _is_sane(raw: bytes) -> bool:
+    """Whether nothing in it is nested too deeply, and no number can be too long."""
+    outside_texts = b"".join(raw.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+    steps = memoryview(outside_texts.translate(_brackets, _all_but_brackets)).cast("b")
+    return not _long_number(outside_texts) and max(accumulate(steps), default=0) <= _MAX_DEPTH
+
+
 def encode(record: Record) -> bytes:
     """Print a record as production does: compact, absent fields left out, unknown ones among the others."""
-    return _with_unknown(_print(record))
+    raw = _print(record)
+    return _print(_lower(record)) if _MARK in raw else raw
 
 
 def encode_window(window: Sequence[PromptIR]) -> bytes:
     """Print a window as production stores it; see `encode`."""
-    return _with_unknown(_print(window))
-
-
-def _with_unknown(raw: bytes) -> bytes:
-    return _print(_lower(msgspec.json.decode(raw))) if _MARK in raw else raw
+    raw = _print(window)
+    return _print([_lower(observation) for observation in window]) if _MARK in raw else raw
 
 
 def _lower(value: Any) -> Any:
-    if isinstance(value, list):
+    """Put the fields that a record does not know among the others; free JSON stays as it is."""
+    if isinstance(value, Record):
+        fields = msgspec.structs.asdict(value)
+        unknown = fields.pop("unknown")
+        return {name: _lower(item) for name, item in fields.items() if item is not None} | unknown
+    if isinstance(value, tuple):
         return [_lower(item) for item in value]
-    if isinstance(value, dict):
-        unknown = value.pop(UNKNOWN, {})
-        return {key: _lower(item) for key, item in value.items()} | unknown
     return value
 
 

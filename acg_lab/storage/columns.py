@@ -1,0 +1,320 @@
+"""A whole source as columns of codes; records are made when asked for.
+
+Belongs here: the shape of what a load holds in memory, and making records of it. Each distinct text, message and tool
+list is held once and named by its code, a position in a pool.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from acg_lab.core.errors import RecordError
+from acg_lab.core.records import (
+    AnnotatedLlmRequest,
+    CallRecord,
+    JsonObject,
+    PromptBlock,
+    PromptIR,
+    RunRecord,
+    StabilityAnalysisResult,
+    TokenMetadata,
+    ToolSchemaHash,
+)
+from acg_lab.storage.codec import decode, parse_strict
+from acg_lab.storage.times import Times
+
+__all__ = ["Call", "Columns", "Form", "Header", "JsonPool", "Lazy", "ObservationColumns", "Runs", "offsets"]
+
+V = TypeVar("V")
+Codes = NDArray[np.int32]
+Offsets = NDArray[np.int64]
+_parse_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def _unknown(text: str | None) -> JsonObject:
+    return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
+
+
+class Form(NamedTuple):
+    """All of a block but its span, index and content."""
+
+    role: Any
+    content_type: Any
+    provenance: Any
+    sensitivity: str | None
+    token_metadata: str | None  # JSON
+    unknown: str | None  # JSON
+
+
+class Header(NamedTuple):
+    """All of an observation but its blocks, identity and time."""
+
+    tool_schema_hashes: str | None  # JSON
+    structured_output_schema_id: str | None
+    unknown: str | None  # JSON
+
+
+class Lazy(Mapping[str, V], Generic[V]):
+    """A read-only mapping whose values are made when asked for, once."""
+
+    def __init__(self, keys: Collection[str], make: Callable[[str], V]) -> None:
+        self._made: dict[str, V] = {}
+        self._names = dict.fromkeys(keys)
+        self._make = make
+
+    def __getitem__(self, key: str) -> V:
+        if key not in self._made:
+            if key not in self._names:
+                raise KeyError(key)
+            self._made[key] = self._make(key)
+        return self._made[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} by learning key>"
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._names)
+
+
+class JsonPool:
+    """Distinct JSON texts by code; values are parsed once, when asked for."""
+
+    def __init__(self, texts: Iterable[bytes] = ()) -> None:
+        self.texts = list(texts)
+        self._values: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def value(self, code: int) -> Any:
+        """Return the value of a code; it is shared, so never change it."""
+        if code not in self._values:
+            self._values[code] = parse_strict(self.texts[code])
+        return self._values[code]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ObservationColumns:
+    """Windows as columns.
+
+    Attributes
+    ----------
+    keys : tuple of str, length n_windows
+        Learning keys and agent ids, sorted.
+    window_offsets : (n_windows + 1,)
+        Window ``w`` holds the observations ``window_offsets[w]`` up to ``window_offsets[w + 1]``, oldest first.
+    block_offsets : (n_observations + 1,)
+        The same for the blocks of an observation, in prompt order.
+    ir_ids, request_hashes, headers, created : n_observations
+        ``headers`` are codes of ``header_pool``.
+    spans, contents, forms, indexes : (n_blocks,)
+        A row a block: codes of the pools, and the sequence index.
+    """
+
+    keys: tuple[str, ...]
+    window_offsets: Offsets
+    block_offsets: Offsets
+    ir_ids: Sequence[str]
+    request_hashes: Sequence[str | None]
+    created: Times
+    headers: Codes
+    spans: Codes
+    contents: Codes
+    forms: Codes
+    indexes: NDArray[np.uint32]
+    span_pool: Sequence[str]
+    content_pool: Sequence[str]
+    form_pool: Sequence[Form]
+    header_pool: Sequence[Header]
+
+    @cached_property
+    def number(self) -> Mapping[str, int]:
+        """Position of each key."""
+        return {key: i for i, key in enumerate(self.keys)}
+
+    @cached_property
+    def _tool_hashes(self) -> dict[str, tuple[ToolSchemaHash, ...]]:
+        return {}
+
+    @cached_property
+    def _blocks(self) -> dict[tuple[int, int, int, int], PromptBlock]:
+        return {}
+
+    def observations_of(self, window: int) -> range:
+        """Return the rows of a window's observations."""
+        return range(int(self.window_offsets[window]), int(self.window_offsets[window + 1]))
+
+    def blocks_of(self, window: int) -> slice:
+        """Return the rows of all blocks of a window."""
+        return slice(
+            int(self.block_offsets[self.window_offsets[window]]),
+            int(self.block_offsets[self.window_offsets[window + 1]]),
+        )
+
+    def window(self, window: int) -> tuple[PromptIR, ...]:
+        """Make the observations of a window, oldest first; equal blocks are one object."""
+        return tuple(self._observation(row) for row in self.observations_of(window))
+
+    def _observation(self, row: int) -> PromptIR:
+        hashes, schema_id, unknown = self.header_pool[self.headers[row]]
+        blocks = slice(int(self.block_offsets[row]), int(self.block_offsets[row + 1]))
+        columns = (self.spans, self.contents, self.forms, self.indexes)
+        return PromptIR(
+            ir_id=self.ir_ids[row],
+            blocks=tuple(map(self._block, zip(*(column[blocks].tolist() for column in columns), strict=True))),
+            tool_schema_hashes=self._hashes(hashes),
+            structured_output_schema_id=schema_id,
+            source_request_hash=self.request_hashes[row],
+            created_at=self.created.text(row) or "",
+            unknown=_unknown(unknown),
+        )
+
+    def _hashes(self, text: str | None) -> tuple[ToolSchemaHash, ...] | None:
+        if text is None:
+            return None
+        if text not in self._tool_hashes:
+            self._tool_hashes[text] = tuple(decode(ToolSchemaHash, bytes(raw)) for raw in _parse_list(text))
+        return self._tool_hashes[text]
+
+    def _block(self, codes: tuple[int, int, int, int]) -> PromptBlock:
+        if codes not in self._blocks:
+            span, content, form, index = codes
+            role, content_type, provenance, sensitivity, token_metadata, unknown = self.form_pool[form]
+            self._blocks[codes] = PromptBlock(
+                span_id=self.span_pool[span],
+                sequence_index=index,
+                role=role,
+                content=self.content_pool[content],
+                content_type=content_type,
+                provenance=provenance,
+                sensitivity=sensitivity,
+                token_metadata=decode(TokenMetadata, token_metadata.encode()) if token_metadata else None,
+                unknown=_unknown(unknown),
+            )
+        return self._blocks[codes]
+
+    def take(self, rows: NDArray[np.int64], keys: Iterable[str]) -> "ObservationColumns":
+        """Return the observations of the given rows (ascending), in windows of the given keys (sorted)."""
+        keys = tuple(keys)
+        of_row = np.repeat(np.arange(len(self.keys)), np.diff(self.window_offsets))[rows]
+        counts = np.bincount(of_row, minlength=len(self.keys))[[self.number[key] for key in keys]]
+        lengths = np.diff(self.block_offsets)[rows]
+        blocks = np.repeat(self.block_offsets[:-1][rows] - offsets(lengths)[:-1], lengths) + np.arange(lengths.sum())
+        new = {int(row): i for i, row in enumerate(rows)}
+        spelled = {new[row]: text for row, text in self.created.spelled.items() if row in new}
+        return ObservationColumns(
+            keys=keys,
+            window_offsets=offsets(counts),
+            block_offsets=offsets(lengths),
+            ir_ids=[self.ir_ids[row] for row in rows],
+            request_hashes=[self.request_hashes[row] for row in rows],
+            created=Times(self.created.nanoseconds[rows], spelled),
+            headers=self.headers[rows],
+            spans=self.spans[blocks],
+            contents=self.contents[blocks],
+            forms=self.forms[blocks],
+            indexes=self.indexes[blocks],
+            span_pool=self.span_pool,
+            content_pool=self.content_pool,
+            form_pool=self.form_pool,
+            header_pool=self.header_pool,
+        )
+
+
+def offsets(counts: NDArray[np.int64] | Sequence[int]) -> Offsets:
+    """Return where each group of rows begins, and at last where the last one ends."""
+    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64))).astype(np.int64)
+
+
+class Call(NamedTuple):
+    """A call without its texts: those are codes of `Runs.messages` and `Runs.values`, -1 where there is none."""
+
+    record: CallRecord
+    request: AnnotatedLlmRequest | None = None
+    messages: Codes = np.empty(0, np.int32)
+    tools: int = -1
+    response: int = -1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Runs(Sequence[RunRecord]):
+    """Runs in the order of their agents' indexes, each distinct message held once.
+
+    Attributes
+    ----------
+    records : list of RunRecord
+        Without their calls.
+    calls : list of list of Call
+        Those of each run.
+    messages, values : JsonPool
+        Distinct messages; distinct tool lists and responses.
+    """
+
+    records: Sequence[RunRecord] = ()
+    calls: Sequence[Sequence[Call]] = ()
+    messages: JsonPool = field(default_factory=JsonPool)
+    values: JsonPool = field(default_factory=JsonPool)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, position: Any) -> Any:
+        if isinstance(position, slice):
+            return [self[i] for i in range(*position.indices(len(self)))]
+        return replace(self.records[position], calls=tuple(map(self._call, self.calls[position])))
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<Runs: {len(self)} runs, {sum(map(len, self.calls))} calls>"
+
+    def _call(self, call: Call) -> CallRecord:
+        response: JsonObject | None = None if call.response < 0 else self.values.value(call.response)
+        request = None if call.request is None else self.request(call)
+        return replace(call.record, annotated_request=request, annotated_response=response)
+
+    def request(self, call: Call) -> AnnotatedLlmRequest:
+        """Make the request of a call that has one."""
+        tools = None if call.tools < 0 else tuple(self.values.value(call.tools))
+        request = call.request or AnnotatedLlmRequest(messages=())
+        return replace(request, messages=tuple(map(self.messages.value, call.messages.tolist())), tools=tools)
+
+    def take(self, positions: Iterable[int]) -> "Runs":
+        """Return the runs at the given positions."""
+        kept = list(positions)
+        return Runs(
+            records=[self.records[i] for i in kept],
+            calls=[self.calls[i] for i in kept],
+            messages=self.messages,
+            values=self.values,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Columns:
+    """All that one read of a source found.
+
+    ``problems`` are the entries that can't be read; ``key_prefix`` is production's, None where it is not known.
+    """
+
+    observations: ObservationColumns
+    results: Mapping[str, StabilityAnalysisResult]
+    runs: Runs
+    problems: tuple[RecordError, ...] = ()
+    key_prefix: str | None = None

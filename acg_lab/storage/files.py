@@ -1,0 +1,146 @@
+"""Where the files of an export are: a local folder, or any place that pyarrow or fsspec opens.
+
+Belongs here: opening, creating and moving, with errors that name the place and say what to do.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from acg_lab.core.errors import AcgLabError, SourceError
+from acg_lab.storage.masking import mask_credentials
+
+if TYPE_CHECKING:
+    from pyarrow import fs as pafs
+
+__all__ = ["Files"]
+
+_has_scheme = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://").match
+
+
+class Files:
+    """A folder or file by path or URI."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.label = mask_credentials(path)
+
+    @cached_property
+    def _opened(self) -> "tuple[pafs.FileSystem, str]":
+        from pyarrow import fs
+        from pyarrow.lib import ArrowInvalid
+
+        if not _has_scheme(self.path):
+            return fs.LocalFileSystem(), os.path.abspath(self.path)  # noqa: PTH100  # a path by name, not by links
+        with self.errors("address"):
+            try:
+                system, path = fs.FileSystem.from_uri(self.path)
+            except (ArrowInvalid, NotImplementedError):
+                import fsspec
+
+                opened, path = fsspec.core.url_to_fs(self.path)
+                system = fs.PyFileSystem(fs.FSSpecHandler(opened))
+            return system, path
+
+    @property
+    def system(self) -> "pafs.FileSystem":
+        """The file system."""
+        return self._opened[0]
+
+    @property
+    def place(self) -> str:
+        """The path within the file system."""
+        return self._opened[1].rstrip("/")
+
+    @property
+    def _is_local(self) -> bool:
+        return self.system.type_name == "local"
+
+    def exists(self, name: str = "") -> bool:
+        """Whether the place, or a file in it, is there."""
+        with self.errors("address"):
+            info = self.system.get_file_info(f"{self.place}/{name}" if name else self.place)
+        return str(info.type.name) != "NotFound"
+
+    def source(self) -> Any:
+        """Return the file or the Parquet files of the folder, by name, as pyarrow's dataset takes them."""
+        from pyarrow import fs
+
+        if not self.exists():
+            raise FileNotFoundError
+        if self.system.get_file_info(self.place).type == fs.FileType.File:
+            return self.place
+        files = self.system.get_file_info(fs.FileSelector(self.place, recursive=True))
+        names = sorted(f.path for f in files if f.type == fs.FileType.File and f.extension in ("parquet", "pq"))
+        if not names:
+            msg = f"{self.label}: expected an export or Parquet files, got a folder without either."
+            raise SourceError(msg)
+        return names
+
+    def open(self, name: str) -> Any:
+        """Open a file of the folder for reading."""
+        return self.system.open_input_file(f"{self.place}/{name}")
+
+    def create(self, path: str) -> Any:
+        """Open a file for writing, by its path within the file system."""
+        return self.system.open_output_stream(path)
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[str]:
+        """Give a new folder beside the place; it takes the place at the end, or is removed on an error."""
+        temporary = f"{self.place}.{secrets.token_hex(4)}.partial"
+        try:
+            self.system.create_dir(temporary, recursive=True)
+            yield temporary
+            self._take_place(temporary)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.system.delete_dir(temporary)
+            raise
+
+    def _take_place(self, temporary: str) -> None:
+        if self._is_local:
+            if self.exists():
+                old = f"{temporary}.old"
+                os.replace(self.place, old)  # noqa: PTH105
+                os.replace(temporary, self.place)  # noqa: PTH105
+                shutil.rmtree(old)
+            else:
+                os.replace(temporary, self.place)  # noqa: PTH105
+            return
+        from pyarrow import fs
+
+        # An object store renames no folders. The table by which an export is recognised comes last.
+        names = [info.base_name for info in self.system.get_file_info(fs.FileSelector(temporary))]
+        self.system.create_dir(self.place, recursive=True)
+        for name in sorted(names, key=lambda name: name.startswith("observations")):
+            self.system.move(f"{temporary}/{name}", f"{self.place}/{name}")
+        self.system.delete_dir(temporary)
+
+    @contextlib.contextmanager
+    def errors(self, what: str) -> Iterator[None]:
+        """Turn what pyarrow, fsspec and the system raise into errors that name the place and hide credentials."""
+        from pyarrow.lib import ArrowException
+
+        try:
+            yield
+        except AcgLabError:
+            raise
+        except FileNotFoundError:
+            msg = f"{self.label}: {what}: there is no such file or folder."
+            raise SourceError(msg) from None
+        except PermissionError:
+            msg = f"{self.label}: {what}: permission denied."
+            raise SourceError(msg) from None
+        except ImportError as error:
+            msg = f"{self.label}: {what}: a package for this kind of address is missing ({error.name})."
+            raise SourceError(msg) from None
+        except (ArrowException, OSError, ValueError) as error:
+            reason = mask_credentials(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            msg = f"{self.label}: {what}: {reason.replace(self.path, self.label)}"
+            raise SourceError(msg) from None

@@ -1,0 +1,226 @@
+"""From the tables of an export (`acg_lab.storage.tables`) to columns."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from acg_lab.core.errors import RecordError
+from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
+from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
+from acg_lab.storage.tables import COUNTS, EMPTY_WINDOWS, KEY_PREFIX
+from acg_lab.storage.times import NO_TIME, Times
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["from_tables"]
+
+
+def from_tables(tables: "Mapping[str, pa.Table]") -> Columns:
+    """Make columns of the tables of an export.
+
+    Raises
+    ------
+    RecordError
+        If rows are missing, doubled, or out of order, with the table's name as path.
+    """
+    prefix = (tables["observations"].schema.metadata or {}).get(KEY_PREFIX)
+    runs = _read_runs(tables["runs"], tables["calls"], tables["messages"])
+    observations = _read_observations(tables["observations"], tables["blocks"])
+    return Columns(
+        observations=observations,
+        results=_read_results(tables["stability"], tables["scores"]),
+        runs=runs,
+        key_prefix=prefix.decode() if prefix is not None else None,
+    )
+
+
+def _expect(table: str, reason: str, *, met: bool) -> None:
+    if not met:
+        msg = f"expected {reason}; export the source again"
+        raise RecordError(msg, path=table)
+
+
+def _codes(table: "pa.Table", name: str) -> tuple[Any, list[str]]:
+    """Return a dictionary column as codes, -1 where it is null, and its texts."""
+    import pyarrow as pa
+
+    column = table[name].unify_dictionaries().combine_chunks()
+    if isinstance(column, pa.ChunkedArray):  # no rows
+        return np.empty(0, np.int32), []
+    indices = column.indices.fill_null(-1) if column.null_count else column.indices
+    return indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False), column.dictionary.to_pylist()
+
+
+def _numbers(table: "pa.Table", name: str) -> Any:
+    return table[name].combine_chunks().to_numpy(zero_copy_only=False)
+
+
+def _times(table: "pa.Table", name: str) -> Times:
+    import pyarrow as pa
+
+    numbers = table[name].cast(pa.int64()).fill_null(NO_TIME).to_numpy()
+    text = table[f"{name}_text"]
+    spelled = {} if text.null_count == len(text) else {i: t for i, t in enumerate(text.to_pylist()) if t is not None}
+    return Times(numbers, spelled)
+
+
+def _read_observations(rows: "pa.Table", blocks: "pa.Table") -> ObservationColumns:
+    codes, names = _codes(rows, "key")
+    keys = tuple(sorted({*(names[code] for code in np.unique(codes)), *_parse_empty(rows)}))
+    number = {key: i for i, key in enumerate(keys)}
+    windows = np.array([number.get(name, -1) for name in names], np.int64)[codes] if names else codes
+    counts = np.bincount(windows, minlength=len(keys))
+    lengths = _numbers(rows, "n_blocks").astype(np.int64)
+    _check_order(rows, windows, counts)
+    _check_blocks(blocks, windows, lengths, keys, _numbers(rows, "position"))
+    headers, header_pool = _combine([_codes(rows, name) for name in Header._fields])
+    forms, form_pool = _combine([_codes(blocks, name) for name in Form._fields])
+    (spans, span_pool), (contents, content_pool) = _codes(blocks, "span_id"), _codes(blocks, "content")
+    return ObservationColumns(
+        keys=keys,
+        window_offsets=offsets(counts),
+        block_offsets=offsets(lengths),
+        ir_ids=rows["ir_id"].to_pylist(),
+        request_hashes=rows["source_request_hash"].to_pylist(),
+        created=_times(rows, "created_at"),
+        headers=headers,
+        spans=spans,
+        contents=contents,
+        forms=forms,
+        indexes=_numbers(blocks, "sequence_index").astype(np.uint32, copy=False),
+        span_pool=span_pool,
+        content_pool=content_pool,
+        form_pool=[Form(*texts) for texts in form_pool],
+        header_pool=[Header(*texts) for texts in header_pool],
+    )
+
+
+def _parse_empty(rows: "pa.Table") -> list[str]:
+    return msgspec.json.decode((rows.schema.metadata or {}).get(EMPTY_WINDOWS, b"[]"), type=list[str])
+
+
+def _check_order(rows: "pa.Table", windows: Any, counts: Any) -> None:
+    expected = np.arange(len(windows)) - offsets(counts)[:-1][windows] if len(windows) else windows
+    met = np.all(np.diff(windows) >= 0) and np.array_equal(expected, _numbers(rows, "position"))
+    _expect("observations", "the rows of each window together, in order, from position 0 on", met=bool(met))
+
+
+def _check_blocks(blocks: "pa.Table", windows: Any, lengths: Any, keys: tuple[str, ...], positions: Any) -> None:
+    codes, names = _codes(blocks, "key")
+    number = {key: i for i, key in enumerate(keys)}
+    of_block = np.array([number.get(name, -1) for name in names], np.int64)[codes] if names else codes
+    matches = len(of_block) == lengths.sum() and (
+        np.array_equal(of_block, np.repeat(windows, lengths))
+        and np.array_equal(_numbers(blocks, "position"), np.repeat(positions, lengths))
+        and np.array_equal(
+            _numbers(blocks, "block"), np.arange(lengths.sum()) - np.repeat(offsets(lengths)[:-1], lengths)
+        )
+    )
+    _expect("blocks", "the blocks of each observation, in its order, as many as it says", met=matches)
+
+
+def _combine(columns: Sequence[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[str | None, ...]]]:
+    """Return one code a row for several coded columns together, and their texts by code."""
+    whole = np.zeros(len(columns[0][0]), np.int64)
+    for codes, pool in columns:
+        whole = whole * (len(pool) + 1) + codes + 1
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    texts = [tuple(None if codes[row] < 0 else pool[codes[row]] for codes, pool in columns) for row in first.tolist()]
+    return inverse.astype(np.int32), texts
+
+
+def _read_results(stability: "pa.Table", scores: "pa.Table") -> Mapping[str, StabilityAnalysisResult]:
+    codes, names = _codes(scores, "key")
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    bounds = np.append(starts, len(codes))
+    ranks = np.arange(len(codes)) - np.repeat(starts, np.diff(bounds))
+    met = len(np.unique(codes)) == len(starts) and np.array_equal(ranks, _numbers(scores, "rank"))
+    _expect("scores", "the scores of each key together, in order, from rank 0 on", met=met)
+    slices = {names[codes[first]]: (int(first), int(last)) for first, last in zip(starts, bounds[1:], strict=True)}
+    rows = {row.pop("key"): row for row in stability.drop_columns(["agent_id", "is_seed"]).to_pylist()}
+    _expect(
+        "stability",
+        "one row for every key that has scores",
+        met=slices.keys() <= rows.keys() and len(rows) == len(stability),
+    )
+    columns = scores.drop_columns(["key", "agent_id", "rank"])
+
+    def result(key: str) -> StabilityAnalysisResult:
+        first, last = slices.get(key, (0, 0))
+        of_key = columns.slice(first, last - first).to_pylist()
+        judged = tuple(BlockStability(**row | {"unknown": _parse(row["unknown"]) or {}}) for row in of_key)
+        return StabilityAnalysisResult(scores=judged, **rows[key] | {"unknown": _parse(rows[key]["unknown"]) or {}})
+
+    return Lazy(rows, result)
+
+
+def _parse(text: str | None) -> Any:
+    return None if text is None else msgspec.json.decode(text)
+
+
+def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Runs:
+    met = messages["message_id"].to_pylist() == list(range(len(messages)))
+    _expect("messages", "every message_id from 0 on, in order", met=met)
+    values = JsonPool()
+    of_run: dict[tuple[str, str], list[Call]] = {}
+    for call in _read_calls(calls, values):
+        of_run.setdefault(call[0], []).append(call[1])
+    started, ended = _times(runs, "started_at").texts(), _times(runs, "ended_at").texts()
+    records = [
+        RunRecord(
+            id=row["run_id"],
+            agent_id=row["agent_id"],
+            calls=(),
+            started_at=started[i] or "",
+            ended_at=ended[i],
+            unknown=_parse(row["unknown"]) or {},
+        )
+        for i, row in enumerate(runs.select(["agent_id", "run_id", "unknown"]).to_pylist())
+    ]
+    found = [of_run.pop((record.agent_id, record.id), []) for record in records]
+    _expect("calls", "calls of runs that have a row in runs", met=not of_run)
+    pool = JsonPool(text.encode() for text in messages["json"].to_pylist())
+    return Runs(records=records, calls=found, messages=pool, values=values)
+
+
+def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str, str], Call]]:
+    tools, responses = (_pooled(table, name, values) for name in ("tools", "response"))
+    started, ended = _times(table, "started_at").texts(), _times(table, "ended_at").texts()
+    offset = table["message_ids"].combine_chunks()
+    ids, bounds = offset.flatten().to_numpy(), offset.offsets.to_numpy() - (offset.offsets[0].as_py() if offset else 0)
+    names = [
+        n for n in table.column_names if not n.startswith(("message_ids", "tools", "response", "started", "ended"))
+    ]
+    for i, row in enumerate(table.select(names).to_pylist()):
+        record = CallRecord(
+            **{name: row[name] for name in ("kind", "name", "model_name", *COUNTS)},
+            started_at=started[i] or "",
+            ended_at=ended[i],
+            metadata_snapshot=_parse(row["metadata_snapshot"]),
+            unknown=_parse(row["unknown"]) or {},
+        )
+        codes = ids[bounds[i] : bounds[i + 1]].astype(np.int32)
+        yield (row["agent_id"], row["run_id"]), Call(record, _request(row), codes, int(tools[i]), int(responses[i]))
+
+
+def _request(row: Mapping[str, Any]) -> AnnotatedLlmRequest | None:
+    if not row["has_request"]:
+        return None
+    return AnnotatedLlmRequest(
+        messages=(),
+        model=row["request_model"],
+        params=_parse(row["request_params"]),
+        tool_choice=_parse(row["request_tool_choice"]),
+        unknown=_parse(row["request_unknown"]) or {},
+    )
+
+
+def _pooled(table: "pa.Table", name: str, values: JsonPool) -> Any:
+    """Return a coded column's codes in the pool, to which its texts are added."""
+    codes, texts = _codes(table, name)
+    first = len(values)
+    values.texts.extend(text.encode() for text in texts)
+    return np.where(codes < 0, -1, codes + first)

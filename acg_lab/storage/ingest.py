@@ -1,0 +1,319 @@
+"""Stored JSON to columns, without making a record of every block.
+
+Belongs here: the bulk way in. Production's windows say the same few blocks again and again, so each block is told
+apart by its bytes, and decoded and checked once; so is each message of a request.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from acg_lab.core.errors import RecordError
+from acg_lab.core.records import (
+    AnnotatedLlmRequest,
+    CallRecord,
+    PromptBlock,
+    PromptIR,
+    RunRecord,
+    StabilityAnalysisResult,
+    ToolSchemaHash,
+)
+from acg_lab.storage.base import Entry
+from acg_lab.storage.codec import decode, encode, parse_strict, raise_record_error
+from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
+from acg_lab.storage.times import Times, parse_time
+
+__all__ = ["ingest"]
+
+_parse_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_parse_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_dump = msgspec.json.encode
+_NULL = b"null"
+
+
+def ingest(entries: Iterable[Entry], on_problem: Callable[[RecordError], None]) -> Columns:
+    """Read stored documents into columns.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        In any order; of runs, those of one agent in the order of its index.
+    on_problem : callable
+        Called with the error of each entry that can't be read; what it raises ends the reading.
+    """
+    observations, results, runs = _Observations(), _Results(), _Runs()
+    table: dict[str, _Observations | _Results | _Runs] = {
+        "observations": observations,
+        "stability": results,
+        "run": runs,
+    }
+    for entry in entries:
+        try:
+            if isinstance(entry.raw, RecordError):
+                raise entry.raw
+            table[entry.kind].add(entry, entry.raw)
+        except RecordError as error:
+            on_problem(error.at(key=entry.key))
+    return Columns(observations=observations.finish(), results=results.found, runs=runs.finish())
+
+
+def _pieces(raw: bytes) -> dict[str, bytes]:
+    """Split a JSON object into the compact texts of its fields, having made sure that none stands in it twice."""
+    pieces = _split(raw)
+    if _length(pieces) != len(raw):
+        compact = msgspec.json.format(raw, indent=-1)
+        pieces = _split(compact)
+        if _length(pieces) != len(compact):
+            parse_strict(raw)
+    return pieces
+
+
+def _split(raw: bytes) -> dict[str, bytes]:
+    try:
+        return {key: bytes(value) for key, value in _parse_object(raw).items()}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise_record_error(error)
+
+
+def _length(pieces: dict[str, bytes]) -> int:
+    """Return how long the object is if it is printed without spaces."""
+    return sum(len(key.encode()) + 4 for key in pieces) + sum(map(len, pieces.values())) + 1
+
+
+def _join(pieces: dict[str, bytes]) -> bytes:
+    return b"{%b}" % b",".join(b"%b:%b" % (_dump(key), value) for key, value in pieces.items())
+
+
+def _items(raw: bytes, path: str) -> list[bytes]:
+    try:
+        return list(map(bytes, _parse_list(raw)))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise_record_error(error, path)
+
+
+def _take_list(pieces: dict[str, bytes], name: str) -> list[bytes]:
+    """Take the items of a list out of an object, which keeps an empty one; nothing where it is missing."""
+    if name not in pieces:
+        return []
+    items = _items(pieces[name], f"$.{name}")
+    pieces[name] = b"[]"
+    return items
+
+
+class _Pool(dict[Any, int]):
+    """Codes by value, given in order of appearance."""
+
+    def __missing__(self, value: Any) -> int:
+        code = self[value] = len(self)
+        return code
+
+
+class _Blocks(dict[bytes, int]):
+    """Codes of blocks by their JSON; a new one is decoded, checked, and taken apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spans, self.contents, self.forms = _Pool(), _Pool(), _Pool()
+        self.rows: list[tuple[int, int, int, int]] = []
+
+    def __missing__(self, raw: bytes) -> int:
+        block = decode(PromptBlock, raw)
+        form = Form(
+            block.role,
+            block.content_type,
+            block.provenance,
+            block.sensitivity,
+            encode(block.token_metadata).decode() if block.token_metadata else None,
+            _dump(block.unknown).decode() if block.unknown else None,
+        )
+        self.rows.append(
+            (self.spans[block.span_id], self.contents[block.content], self.forms[form], block.sequence_index)
+        )
+        code = self[raw] = len(self)
+        return code
+
+
+class _Observation(NamedTuple):
+    ir_id: str
+    request_hash: str | None
+    created_at: str
+    header: Header
+    blocks: list[int]
+
+
+class _Observations:
+    """Collects windows."""
+
+    def __init__(self) -> None:
+        self._blocks = _Blocks()
+        self._known_hashes: dict[bytes, str | None] = {}
+        self._windows: dict[str, list[_Observation]] = {}
+
+    def add(self, entry: Entry, raw: bytes) -> None:
+        if entry.key in self._windows:
+            msg = "expected each key once in the source, got a second window"
+            raise RecordError(msg)
+        window = _items(raw, "$")
+        self._windows[entry.key] = [self._observation(text, f"$[{i}]") for i, text in enumerate(window)]
+
+    def _observation(self, raw: bytes, path: str) -> _Observation:
+        try:
+            pieces = _pieces(raw)
+            hashes = self._hashes(pieces.pop("tool_schema_hashes", _NULL))
+            blocks = _take_list(pieces, "blocks")
+            light = decode(PromptIR, _join(pieces))
+            _check_time("$.created_at", light.created_at)
+        except RecordError as error:
+            raise error.at(path=path) from None
+        unknown = _dump(light.unknown).decode() if light.unknown else None
+        header = Header(hashes, light.structured_output_schema_id, unknown)
+        codes = self._codes(blocks, f"{path}.blocks")
+        return _Observation(light.ir_id, light.source_request_hash, light.created_at, header, codes)
+
+    def _hashes(self, raw: bytes) -> str | None:
+        if raw not in self._known_hashes:
+            items = [] if raw == _NULL else _items(raw, "$.tool_schema_hashes")
+            for i, item in enumerate(items):
+                try:
+                    decode(ToolSchemaHash, item)
+                except RecordError as error:
+                    raise error.at(path=f"$.tool_schema_hashes[{i}]") from None
+            self._known_hashes[raw] = None if raw == _NULL else raw.decode()
+        return self._known_hashes[raw]
+
+    def _codes(self, blocks: list[bytes], path: str) -> list[int]:
+        codes = []
+        for i, raw in enumerate(blocks):
+            try:
+                codes.append(self._blocks[raw])
+            except RecordError as error:
+                raise error.at(path=f"{path}[{i}]") from None
+        return codes
+
+    def finish(self) -> ObservationColumns:
+        keys = sorted(self._windows)
+        rows = list(chain.from_iterable(self._windows[key] for key in keys))
+        codes = np.fromiter(chain.from_iterable(row.blocks for row in rows), np.int64)
+        table = np.array(self._blocks.rows, np.int64).reshape(-1, 4)[codes]
+        headers = _Pool()
+        return ObservationColumns(
+            keys=tuple(keys),
+            window_offsets=offsets([len(self._windows[key]) for key in keys]),
+            block_offsets=offsets([len(row.blocks) for row in rows]),
+            ir_ids=[row.ir_id for row in rows],
+            request_hashes=[row.request_hash for row in rows],
+            created=Times.parse([row.created_at for row in rows]),
+            headers=np.array([headers[row.header] for row in rows], np.int32),
+            spans=table[:, 0].astype(np.int32),
+            contents=table[:, 1].astype(np.int32),
+            forms=table[:, 2].astype(np.int32),
+            indexes=table[:, 3].astype(np.uint32),
+            span_pool=tuple(self._blocks.spans),
+            content_pool=tuple(self._blocks.contents),
+            form_pool=tuple(self._blocks.forms),
+            header_pool=tuple(headers),
+        )
+
+
+class _Results:
+    """Collects results."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, StabilityAnalysisResult] = {}
+
+    def add(self, entry: Entry, raw: bytes) -> None:
+        if entry.key in self.found:
+            msg = "expected each key once in the source, got a second result"
+            raise RecordError(msg)
+        self.found[entry.key] = decode(StabilityAnalysisResult, raw)
+
+
+class _Runs:
+    """Collects runs."""
+
+    def __init__(self) -> None:
+        self._messages, self._values = _Pool(), _Pool()
+        self._checked: set[bytes] = set()
+        self._runs: dict[tuple[str, str], tuple[RunRecord, list[Call]]] = {}
+
+    def add(self, _entry: Entry, raw: bytes) -> None:
+        pieces = _pieces(raw)
+        calls = _take_list(pieces, "calls")
+        record = decode(RunRecord, _join(pieces))
+        _check_times(record)
+        key = record.agent_id, record.id
+        if key in self._runs:
+            msg = "expected each run once in the source, got its id a second time"
+            raise RecordError(msg)
+        self._runs[key] = record, [self._call(text, f"$.calls[{i}]") for i, text in enumerate(calls)]
+
+    def _call(self, raw: bytes, path: str) -> Call:
+        try:
+            pieces = _pieces(raw)
+            request, response = (pieces.pop(f"annotated_{name}", _NULL) for name in ("request", "response"))
+            record = decode(CallRecord, _join(pieces))
+            _check_times(record)
+            call = Call(record, response=self._value(response, dict, "$.annotated_response"))
+            return call if request == _NULL else self._with_request(call, request)
+        except RecordError as error:
+            raise error.at(path=path) from None
+
+    def _with_request(self, call: Call, raw: bytes) -> Call:
+        try:
+            pieces = _pieces(raw)
+            messages = _take_list(pieces, "messages")
+            tools = self._value(pieces.pop("tools", _NULL), list, "$.tools")
+            light = decode(AnnotatedLlmRequest, _join(pieces))
+            codes = np.array(list(self._message_codes(messages)), np.int32)
+        except RecordError as error:
+            raise error.at(path="$.annotated_request") from None
+        return call._replace(request=light, messages=codes, tools=tools)
+
+    def _message_codes(self, messages: list[bytes]) -> Iterator[int]:
+        for i, raw in enumerate(messages):
+            self._check(raw, dict, f"$.messages[{i}]")
+            yield self._messages[raw]
+
+    def _value(self, raw: bytes, kind: type, path: str) -> int:
+        if raw == _NULL:
+            return -1
+        self._check(raw, kind, path)
+        return self._values[raw]
+
+    def _check(self, raw: bytes, kind: type, path: str) -> None:
+        """Look into each distinct text once."""
+        if raw in self._checked:
+            return
+        try:
+            value = parse_strict(raw)
+        except RecordError as error:
+            raise error.at(path=path) from None
+        items = [value] if kind is dict else value
+        if not isinstance(value, kind) or not all(isinstance(item, dict) for item in items):
+            msg = f"expected {'an object' if kind is dict else 'a list of objects'}, got another JSON value"
+            raise RecordError(msg, path=path)
+        self._checked.add(raw)
+
+    def finish(self) -> Runs:
+        return Runs(
+            records=[record for record, _ in self._runs.values()],
+            calls=[calls for _, calls in self._runs.values()],
+            messages=JsonPool(self._messages),
+            values=JsonPool(self._values),
+        )
+
+
+def _check_times(record: RunRecord | CallRecord) -> None:
+    _check_time("$.started_at", record.started_at)
+    if record.ended_at is not None:
+        _check_time("$.ended_at", record.ended_at)
+
+
+def _check_time(path: str, text: str) -> None:
+    try:
+        parse_time(text)
+    except RecordError as error:
+        raise error.at(path=path) from None

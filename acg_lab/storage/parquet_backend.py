@@ -1,0 +1,312 @@
+"""Parquet exports: a folder of tables, or one plain table of keys and values; local or remote.
+
+Belongs here: opening, selecting, and replacing files. What the tables hold is told in `acg_lab.storage.tables`.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from acg_lab.core.errors import RecordError, SourceError, UsageError
+from acg_lab.core.keys import assign_agents
+from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
+from acg_lab.storage.base import EVERYTHING, Entry, OnProblem, Progress, Selection, Window, raise_problem, silent
+from acg_lab.storage.codec import encode, encode_window
+from acg_lab.storage.columns import Columns
+from acg_lab.storage.files import Files
+from acg_lab.storage.from_tables import from_tables
+from acg_lab.storage.ingest import ingest
+from acg_lab.storage.layout import INDEX, choose_prefix, find_prefix, place_of
+from acg_lab.storage.memory import MemoryBackend
+from acg_lab.storage.tables import CODED, ROWS_PER_GROUP, TABLES, VERSION, schemas
+from acg_lab.storage.to_tables import to_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ParquetExport"]
+
+_SUFFIX = ".parquet"
+_NO_LIMIT = 2**31 - 1
+_VALUES_AT_ONCE = 16
+
+
+class ParquetExport:
+    """A source in Parquet.
+
+    Parameters
+    ----------
+    path : str or path
+        Folder of an export; or a file or folder with a plain table of the columns ``key`` and ``value``, as it is made
+        of a Redis by copying. Local, or any URI that pyarrow or fsspec opens.
+    key_prefix : str
+        Of a plain table: production's key prefix; ``"auto"`` finds it.
+    """
+
+    def __init__(self, path: "str | os.PathLike[str]", *, key_prefix: str = "auto") -> None:
+        self.path = os.fspath(path)
+        self.key_prefix = key_prefix
+        self._files = Files(self.path)
+        self._changed = False
+
+    def __repr__(self) -> str:
+        return f"ParquetExport({self.label!r})"
+
+    @property
+    def label(self) -> str:
+        """The path, credentials masked."""
+        return self._files.label
+
+    # --- reading ---
+
+    def columns(
+        self, selection: Selection = EVERYTHING, progress: Progress = silent, on_problem: OnProblem = raise_problem
+    ) -> Columns:
+        """Read the source into columns.
+
+        Raises
+        ------
+        SourceError
+            If it is missing, no Parquet, of another version, or cut short.
+        RecordError
+            If the tables of an export do not fit one another.
+        """
+        if not self._is_export:
+            return ingest(self._documents(selection, progress), on_problem)
+        try:
+            tables = {name: self._table(name, selection, progress) for name in TABLES}
+            return from_tables(tables)
+        except RecordError as error:
+            raise error.at(source=self.label) from None
+
+    def scan(self, selection: Selection = EVERYTHING, progress: Progress = silent) -> Iterator[Entry]:
+        """Yield every stored document that the selection wants, as JSON."""
+        if not self._is_export:
+            yield from self._documents(selection, progress)
+            return
+        columns = self.columns(selection, progress)
+        for key, window in columns.observations.number.items():
+            yield Entry("observations", key, encode_window(columns.observations.window(window)))
+        for key, result in columns.results.items():
+            yield Entry("stability", key, encode(result))
+        for run in columns.runs:
+            yield Entry("run", f"{run.agent_id}:{run.id}", encode(run), run.agent_id)
+
+    @cached_property
+    def _memory(self) -> MemoryBackend:
+        """What the source holds, and what was stored since; written by `close`."""
+        backend = MemoryBackend()
+        if self._files.exists():
+            columns = self.columns()
+            for key, window in columns.observations.number.items():
+                backend.store_observations(key, columns.observations.window(window))
+            for key, result in columns.results.items():
+                backend.store_stability(key, result)
+            for run in columns.runs:
+                backend.store_run(run)
+        return backend
+
+    def load_observations(self, key: str) -> Window | None:
+        """Return the window stored under a learning key or agent id."""
+        return self._memory.load_observations(key)
+
+    def load_stability(self, key: str) -> StabilityAnalysisResult | None:
+        """Return the result stored under a learning key or agent id."""
+        return self._memory.load_stability(key)
+
+    def list_runs(self, agent_id: str) -> tuple[RunRecord, ...]:
+        """Return the runs of an agent, oldest first."""
+        return self._memory.list_runs(agent_id)
+
+    @property
+    def _is_export(self) -> bool:
+        return self._files.exists(f"observations{_SUFFIX}")
+
+    def _table(self, name: str, selection: Selection, progress: Progress) -> "pa.Table":
+        import pyarrow.parquet as pq
+
+        schema = schemas()[name]
+        with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{_SUFFIX}") as file:
+            parquet = pq.ParquetFile(file, read_dictionary=list(CODED[name]), pre_buffer=True)
+            self._check(name, parquet, schema)
+            groups = [i for i in range(parquet.num_row_groups) if _may_hold(parquet.metadata.row_group(i), selection)]
+            table = parquet.read_row_groups(groups, columns=schema.names)
+        progress(table.nbytes, 0)
+        return _filtered(table, selection)
+
+    def _check(self, name: str, parquet: Any, schema: "pa.Schema") -> None:
+        version = (parquet.metadata.metadata or {}).get(b"acg_lab.version", b"").decode()
+        if version != VERSION:
+            got = f"version {version!r}" if version else "no version"
+            msg = f"{self.label}, table {name!r}: expected an export of version {VERSION!r}, got {got}."
+            raise SourceError(msg)
+        found = {field.name: field.type for field in parquet.schema_arrow}
+        for field in schema:
+            kind = found.get(field.name)
+            if kind != field.type and getattr(kind, "value_type", None) != field.type:
+                msg = f"{self.label}, table {name!r}: expected column {field.name!r} of type {field.type}, got {kind}."
+                raise SourceError(msg)
+
+    def _documents(self, selection: Selection, progress: Progress) -> Iterator[Entry]:
+        """Yield the documents of a plain table, the runs of an agent in the order of its index."""
+        dataset = self._plain_table()
+        prefix = self._prefix(dataset)
+        index: dict[str, dict[str, int]] = {}
+        runs: list[Entry] = []
+        for stored, raw in self._rows(dataset, prefix, progress):
+            if stored.startswith(prefix + INDEX):
+                index[stored[len(prefix + INDEX) :]] = {run: i for i, run in enumerate(_run_ids(raw))}
+            elif (place := place_of(stored, prefix)) is not None and place.wanted(selection):
+                entry = Entry(place.kind, place.key, raw, place.agent_id)
+                if place.kind == "run":
+                    runs.append(entry)
+                else:
+                    yield entry
+        yield from sorted(runs, key=lambda e: index.get(e.agent_id, {}).get(e.key[len(e.agent_id) + 1 :], len(runs)))
+
+    def _plain_table(self) -> Any:
+        import pyarrow.dataset as ds
+
+        with self._files.errors("neither an export nor a table of keys and values"):
+            dataset = ds.dataset(self._files.source(), filesystem=self._files.system, format="parquet")
+        if not {"key", "value"} <= set(dataset.schema.names):
+            names = ", ".join(map(repr, dataset.schema.names[:9])) or "none"
+            msg = (
+                f"{self.label}: expected an export, or a table with the columns 'key' and 'value'; got columns {names}."
+            )
+            raise SourceError(msg)
+        return dataset
+
+    def _prefix(self, dataset: Any) -> str:
+        if self.key_prefix == "auto":
+            with self._files.errors("column 'key'"):
+                keys = (_text(key) for batch in dataset.to_batches(columns=["key"]) for key in batch["key"].to_pylist())
+                self.key_prefix = choose_prefix((p for key in keys if (p := find_prefix(key)) is not None), self.label)
+        return self.key_prefix
+
+    def _rows(self, dataset: Any, prefix: str, progress: Progress) -> Iterator[tuple[str, bytes | RecordError]]:
+        with self._files.errors("columns 'key' and 'value'"):
+            for batch in dataset.to_batches(columns=["key", "value"], batch_size=_VALUES_AT_ONCE):
+                progress(batch.nbytes, 0)
+                for key, value in zip(batch["key"].to_pylist(), batch["value"].to_pylist(), strict=True):
+                    if (stored := _text(key)).startswith(prefix):
+                        yield stored, _bytes(value)
+
+    # --- writing ---
+
+    def store_observations(self, key: str, window: Sequence[PromptIR]) -> None:
+        """Store a window; written when the export is closed."""
+        self._memory.store_observations(key, window)
+        self._changed = True
+
+    def store_stability(self, key: str, result: StabilityAnalysisResult) -> None:
+        """Store a result; written when the export is closed."""
+        self._memory.store_stability(key, result)
+        self._changed = True
+
+    def store_run(self, run: RunRecord) -> None:
+        """Store a run; written when the export is closed."""
+        self._memory.store_run(run)
+        self._changed = True
+
+    def close(self) -> None:
+        """Write what was stored since: the whole export anew, beside the old one, which it replaces."""
+        if self._changed:
+            self.write(ingest(self._memory.scan(EVERYTHING), raise_problem), overwrite=True)
+            self._changed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
+
+    def write(self, columns: Columns, *, overwrite: bool = False, progress: Progress = silent) -> None:
+        """Write an export: beside its place, then renamed, so that nothing half is ever found there.
+
+        Raises
+        ------
+        UsageError
+            If something stands in its place and ``overwrite`` is not set, or what stands there is no export.
+        SourceError
+            If it can't be written.
+        """
+        if self._files.exists() and not (overwrite and self._is_export):
+            hint = "overwrite it with overwrite=True, or choose another place" if self._is_export else "choose another"
+            msg = f"{self.label} exists already; {hint}."
+            raise UsageError(msg)
+        owners = assign_agents(
+            {*columns.observations.keys, *columns.results}, {r.agent_id for r in columns.runs.records}
+        )
+        with self._files.errors("export"), self._files.beside() as place:
+            for name, pieces in to_tables(columns, owners):
+                with self._files.create(f"{place}/{name}{_SUFFIX}") as file:
+                    _write_table(name, pieces, file, progress)
+
+
+def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: Progress) -> None:
+    import pyarrow.parquet as pq
+
+    writer = None
+    for piece in pieces:
+        writer = writer or pq.ParquetWriter(
+            file,
+            piece.schema,
+            compression="zstd",
+            compression_level=9,
+            use_dictionary=list(CODED[name]),
+            dictionary_pagesize_limit=_NO_LIMIT,  # one dictionary for a whole row group, however long its texts
+            write_page_index=True,
+        )
+        writer.write_table(piece, row_group_size=ROWS_PER_GROUP)
+        progress(piece.nbytes, 0)
+    if writer is not None:
+        writer.close()
+
+
+def _may_hold(group: Any, selection: Selection) -> bool:
+    """Whether the statistics of a row group allow that it holds what is wanted."""
+    for i in range(group.num_columns):
+        column = group.column(i)
+        wanted = {"agent_id": selection.agents, "key": selection.keys}.get(column.path_in_schema)
+        if wanted is not None and (stats := column.statistics) is not None and stats.has_min_max:
+            low, high = stats.min, stats.max
+            if not any(low <= value <= high for value in wanted):
+                return False
+    return True
+
+
+def _filtered(table: "pa.Table", selection: Selection) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name, wanted in (("agent_id", selection.agents), ("key", selection.keys)):
+        if wanted is not None and name in table.column_names:
+            table = table.filter(pc.is_in(table[name].cast(pa.string()), pa.array(sorted(wanted), pa.string())))
+    return table
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, str) else ""
+
+
+def _bytes(value: Any) -> bytes | RecordError:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes):
+        return value
+    return RecordError(f"expected a text, got {'null' if value is None else type(value).__name__}")
+
+
+def _run_ids(raw: bytes | RecordError) -> list[str]:
+    """Return a run index, if the copying kept it as a JSON list; runs then keep the order of the table."""
+    try:
+        return msgspec.json.decode(raw if isinstance(raw, bytes) else b"[]", type=list[str])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return []

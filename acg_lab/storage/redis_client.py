@@ -1,0 +1,151 @@
+"""From a URL to redis-py's connections, which let out no command that the lab has no use for.
+
+Belongs here: options, the label, and the guard. The guard is put into the connection, where every command passes,
+whether it comes from a method, a pipeline, a transaction or a script.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from acg_lab.core.errors import UsageError
+
+__all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "open_pool"]
+
+READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE"})
+WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC"})
+# What redis-py itself says on a new or an idle connection.
+_HANDSHAKE: Final = frozenset(
+    {"AUTH", "HELLO", "SELECT", "PING", "CLIENT SETINFO", "CLIENT SETNAME", "CLIENT MAINT_NOTIFICATIONS"}
+)
+_EXPECTED: Final = "expected redis://, rediss:// or unix://, as in redis://USER:PASSWORD@host:6379/0"
+# Of a URL that would break what is built on it: replies are bytes, and retries are the backend's.
+_NOT_OURS: Final = ("decode_responses", "encoding", "encoding_errors", "retry", "retry_on_timeout", "retry_on_error")
+_READ_SIZE: Final = 1 << 18  # redis-py's default of 32 KiB makes many small pieces of a large value
+
+
+def open_pool(module: Any, url: str, *, writable: bool, connect_timeout: float, timeout: float) -> tuple[Any, str]:
+    """Make a pool of guarded connections; nothing is connected yet.
+
+    Parameters
+    ----------
+    module : module
+        ``redis.connection`` or ``redis.asyncio.connection``.
+    url : str
+        As redis-py reads it, options in the query included.
+    writable : bool
+        Whether commands that write are let out.
+    connect_timeout, timeout : float
+        In seconds; of a URL without ``socket_connect_timeout`` and ``socket_timeout``.
+
+    Returns
+    -------
+    pool
+        Of ``module.ConnectionPool``.
+    label : str
+        Address and database, without credentials.
+
+    Raises
+    ------
+    UsageError
+        If the URL or an option in it can't be used. The message does not repeat it.
+    """
+    options = {
+        "socket_connect_timeout": connect_timeout,
+        "socket_timeout": timeout,
+        "socket_read_size": _READ_SIZE,
+        "protocol": 2,  # all that is needed here, and spoken by every server
+        **_parse(module, url),
+    }
+    options = {name: value for name, value in options.items() if name not in _NOT_OURS}
+    label = _label(url, options)
+    base = options.pop("connection_class", module.Connection)
+    allowed = READ_COMMANDS | WRITE_COMMANDS if writable else READ_COMMANDS
+    try:
+        pool = module.ConnectionPool(connection_class=_guarded(base, allowed | _HANDSHAKE, label), **options)
+        # Made for its checks alone: an unknown option would else show only when the first command is sent.
+        pool.connection_class(**pool.connection_kwargs)
+    except Exception:  # noqa: BLE001  # whatever redis-py or ssl raise; their texts may repeat what the URL holds
+        pool = None
+    if pool is None:
+        msg = f"An option in the URL of {label} is unknown to redis-py, or its value can't be used."
+        raise UsageError(msg)
+    return pool, label
+
+
+def _parse(module: Any, url: str) -> dict[str, Any]:
+    options: dict[str, Any] | None
+    try:
+        parts = urlsplit(url)
+        options = module.parse_url(url)
+    except (AttributeError, TypeError, ValueError):
+        options = None
+    if options is None:
+        msg = f"The Redis URL can't be read: {_EXPECTED}."
+        raise UsageError(msg)
+    if parts.scheme != "unix" and ("@" in parts.path or parts.fragment):
+        msg = "The Redis URL can't be read: in a password, characters such as @ / : # must be percent-encoded."
+        raise UsageError(msg)
+    if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
+        msg = "The Redis URL must end in the number of a database, as in redis://host:6379/0, or in none."
+        raise UsageError(msg)
+    try:
+        str(options.get("host", "")).encode("idna")
+    except UnicodeError:
+        msg = "The Redis URL can't be read: its host name is not valid."
+    else:
+        return options
+    raise UsageError(msg)
+
+
+def _label(url: str, options: dict[str, Any]) -> str:
+    user = "***@" if options.get("username") or options.get("password") else ""
+    database = options.get("db", 0)
+    if "path" in options:
+        return f"unix://{user}{options['path']}?db={database}"
+    host = str(options.get("host", "localhost"))
+    host = f"[{host}]" if ":" in host else host
+    return f"{urlsplit(url).scheme}://{user}{host}:{options.get('port', 6379)}/{database}"
+
+
+def _guarded(base: Any, allowed: frozenset[str], label: str) -> Any:
+    """Derive a connection class that refuses, before anything is sent, every command but those allowed."""
+
+    def check(command: Iterable[Any]) -> None:
+        name = _name(*command)
+        if name not in allowed:
+            msg = f"{label}: the command {name} was refused: acg_lab sends none but {', '.join(sorted(allowed))}."
+            if name in WRITE_COMMANDS:
+                msg = f"{label}: the command {name} was refused; to write, pass writable=True (--allow-write)."
+            raise UsageError(msg)
+
+    def send_command(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check(args)
+        return base.send_command(self, *args, **kwargs)
+
+    def pack_command(self: Any, *args: Any) -> Any:
+        check(args)
+        return base.pack_command(self, *args)
+
+    def pack_commands(self: Any, commands: Iterable[Iterable[Any]]) -> Any:
+        commands = [tuple(command) for command in commands]
+        for command in commands:
+            check(command)
+        return base.pack_commands(self, commands)
+
+    guards: dict[str, Any] = {
+        "send_command": send_command,
+        "pack_command": pack_command,
+        "pack_commands": pack_commands,
+    }
+    return type(f"Guarded{base.__name__}", (base,), guards)
+
+
+def _name(*command: Any) -> str:
+    """Return the name of a command; with the subcommand where that makes the difference."""
+    words = [part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in command[:2]]
+    name, *rest = " ".join(words[:1]).upper().split() or [""]
+    if name == "CLIENT":
+        return " ".join([name, *(rest or [word.upper() for word in words[1:]])][:2])
+    return name

@@ -1,0 +1,89 @@
+"""RFC 3339 times as stored, and as nanoseconds since 1970 in UTC; nothing of either is lost."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.core.errors import RecordError
+
+__all__ = ["NO_TIME", "Times", "parse_time", "render_time"]
+
+NO_TIME = np.iinfo(np.int64).min
+_GIGA = 10**9
+_RANGE = (NO_TIME + 1, int(np.iinfo(np.int64).max))
+_shape = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII).fullmatch
+
+
+def parse_time(text: str) -> int:
+    """Return an RFC 3339 time as nanoseconds since 1970, held to the range of 64 bits (1677 to 2262).
+
+    Raises
+    ------
+    RecordError
+        If it is none.
+    """
+    found = _shape(text)
+    day, clock, fraction, zone = found.groups() if found else ("", "", "", "")
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
+    except ValueError:
+        msg = "expected an RFC 3339 time, got another text"
+        raise RecordError(msg) from None
+    whole = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _SECOND
+    return min(max(whole * _GIGA + int(f"{fraction or ''}000000000"[:9]), _RANGE[0]), _RANGE[1])
+
+
+_SECOND = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def render_time(nanoseconds: int) -> str:
+    """Print a time as production does: UTC, with no, 3, 6 or 9 digits after the second, as few as say it.
+
+    Examples
+    --------
+    >>> render_time(1_500_000_000)
+    '1970-01-01T00:00:01.500Z'
+    """
+    seconds, fraction = divmod(nanoseconds, _GIGA)
+    digits = next(n for n in (0, 3, 6, 9) if fraction % 10 ** (9 - n) == 0)
+    tail = f".{fraction:09d}"[: digits + 1] if digits else ""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{tail}Z"
+
+
+class Times:
+    """A column of times.
+
+    Parameters
+    ----------
+    nanoseconds : array of int64, shape (n,)
+        Since 1970; `NO_TIME` where there is none. Kept, not copied.
+    spelled : mapping of int to str
+        The text of the rows where it is not `render_time` of the number.
+    """
+
+    def __init__(self, nanoseconds: NDArray[np.int64], spelled: Mapping[int, str]) -> None:
+        self.nanoseconds = nanoseconds
+        self.spelled = spelled
+
+    @classmethod
+    def parse(cls, texts: Sequence[str | None]) -> "Times":
+        """Make a column of texts; raises as `parse_time`."""
+        numbers = [NO_TIME if text is None else parse_time(text) for text in texts]
+        spelled = {
+            i: text
+            for i, (number, text) in enumerate(zip(numbers, texts, strict=True))
+            if text is not None and render_time(number) != text
+        }
+        return cls(np.array(numbers, np.int64), spelled)
+
+    def text(self, row: int) -> str | None:
+        """Return a time as it was stored."""
+        number = int(self.nanoseconds[row])
+        return self.spelled.get(row) or (None if number == NO_TIME else render_time(number))
+
+    def texts(self) -> list[str | None]:
+        """Return all times as they were stored."""
+        return [self.text(row) for row in range(len(self.nanoseconds))]
