@@ -1,4 +1,68 @@
 """Explore and tune the Adaptive Cache Governor's learner on your own history.
 
 Names load on first use, so that ``import acg_lab`` is cheap; ``import acg_lab.core`` is the learner alone.
+
+>>> import acg_lab as acg
+>>> acg.StabilityThresholds().stable_threshold
+0.95
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acg_lab.core import (
+        AcgLabError,
+        AcgLearner,
+        HotCache,
+        MissingExtraError,
+        RecordError,
+        SourceError,
+        StabilityThresholds,
+        UsageError,
+        analyze_stability,
+        build_prompt_ir,
+        learning_key,
+        parse_learning_key,
+    )
+    from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize
+    from acg_lab.storage.memory import MemoryBackend
+    from acg_lab.storage.parquet_backend import ParquetExport
+    from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
+
+_HOMES = {
+    "acg_lab.core": (
+        "AcgLabError",
+        "AcgLearner",
+        "HotCache",
+        "MissingExtraError",
+        "RecordError",
+        "SourceError",
+        "StabilityThresholds",
+        "UsageError",
+        "analyze_stability",
+        "build_prompt_ir",
+        "learning_key",
+        "parse_learning_key",
+    ),
+    "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize"),
+    "acg_lab.storage.memory": ("MemoryBackend",),
+    "acg_lab.storage.parquet_backend": ("ParquetExport",),
+    "acg_lab.storage.redis_backend": ("AsyncRedisBackend", "RedisBackend"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604  # one list of names, above
+    *sorted(_HOME)
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'acg_lab' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,25 @@
+"""Snapshots: one immutable read of a source, and the analysis of it.
+
+Belongs here: loading with its filters, telling seed entries from profiles and generations of the rules apart, and
+judging windows that are columns of codes by the core's rules. Everything downstream is a pure function of a snapshot
+and settings. Imports the core, storage and numpy.
+"""
+
+from acg_lab.snapshot.analysis import analyze
+from acg_lab.snapshot.generation import Generation
+from acg_lab.snapshot.loading import LoadWarning, load
+from acg_lab.snapshot.model import Seed, Snapshot
+from acg_lab.snapshot.summary import ProfileSummary, Totals, summarize, total
+
+__all__ = [
+    "Generation",
+    "LoadWarning",
+    "ProfileSummary",
+    "Seed",
+    "Snapshot",
+    "Totals",
+    "analyze",
+    "load",
+    "summarize",
+    "total",
+]

@@ -1,0 +1,88 @@
+"""Analysing every profile of a snapshot, each by its generation of the rules."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.core.fingerprint import BlockIdentity, majority_prefix, window_fingerprint
+from acg_lab.core.records import StabilityAnalysisResult
+from acg_lab.core.rules import get_rules
+from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
+from acg_lab.snapshot.model import Snapshot
+
+__all__ = ["analyze"]
+
+
+def analyze(
+    snapshot: Snapshot, thresholds: StabilityThresholds | None = None, *, rules: str | None = None
+) -> dict[str, StabilityAnalysisResult]:
+    """Analyse every profile of a snapshot.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Read, never changed.
+    thresholds : StabilityThresholds, optional
+        Production's defaults when left out.
+    rules : str, optional
+        Name of the generation of the rules; each profile's own (``snapshot.rules``) when left out.
+
+    Returns
+    -------
+    dict of str to StabilityAnalysisResult
+        By learning key, in the order of ``snapshot.windows``; each equal to `acg_lab.core.analyze_stability` of that
+        window.
+    """
+    thresholds = thresholds or StabilityThresholds()
+    return {
+        key: analyze_profile(snapshot, key, thresholds, rules or snapshot.rules[key].rules) for key in snapshot.windows
+    }
+
+
+def analyze_profile(
+    snapshot: Snapshot, key: str, thresholds: StabilityThresholds, rules: str
+) -> StabilityAnalysisResult:
+    """Analyse one profile."""
+    n = snapshot.n_observations(key)
+    scores = judge_spans(snapshot.counts[key], n, thresholds)
+    if not get_rules(rules).exact_prefix:
+        return result_of(scores, leading_stable(scores), n)
+    blocks, hashes, identities = _window_codes(snapshot, key)
+    depth = majority_prefix(blocks, thresholds.stable_threshold, int)
+    rows = [(codes[:depth], request_hash) for codes, request_hash in zip(blocks, hashes, strict=True)]
+    return result_of(scores, depth, n, window_fingerprint(key, rows, depth, identities.__getitem__))
+
+
+def _window_codes(
+    snapshot: Snapshot, key: str
+) -> tuple[list[list[int]], list[str | None], Mapping[int, BlockIdentity]]:
+    """Return a window's blocks as codes that are equal where the blocks are the same, and what each stands for."""
+    source = snapshot.columns.observations
+    window = source.number[key]
+    rows, observations = source.blocks_of(window), source.observations_of(window)
+    columns = (source.spans[rows], source.contents[rows], _kinds(snapshot)[source.forms[rows]])
+    together = np.stack(columns, axis=1).astype(np.int64)
+    distinct, codes = np.unique(together, axis=0, return_inverse=True)
+    first = {code: row for row, code in reversed(list(enumerate(codes.tolist())))}
+    identities = {
+        code: BlockIdentity(
+            source.span_pool[distinct[code, 0]],
+            source.form_pool[source.forms[rows][row]].role,
+            source.form_pool[source.forms[rows][row]].content_type,
+            source.content_pool[distinct[code, 1]],
+        )
+        for code, row in first.items()
+    }
+    ends = (source.block_offsets[observations.start : observations.stop + 1] - rows.start).tolist()
+    listed: list[int] = codes.tolist()
+    blocks = [listed[a:b] for a, b in pairwise(ends)]
+    return blocks, [source.request_hashes[row] for row in observations], identities
+
+
+def _kinds(snapshot: Snapshot) -> NDArray[np.int64]:
+    """Return a number for each form, equal where role and content type are."""
+    forms: Sequence[tuple[str, str]] = [(f.role, f.content_type) for f in snapshot.columns.observations.form_pool]
+    numbers = {form: i for i, form in enumerate(dict.fromkeys(forms))}
+    return np.array([numbers[form] for form in forms], np.int64)

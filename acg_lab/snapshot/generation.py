@@ -1,0 +1,154 @@
+"""Which generation of the rules wrote a profile, from what is stored.
+
+Belongs here: evidence. Each piece leaves some generations possible; what is left at the end is the answer, and if it is
+more than one, the newest of them, said to be a guess.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple, TypeAlias
+
+from msgspec.json import encode
+
+from acg_lab.core.canonical import canonical_json, hash_text
+from acg_lab.core.errors import RecordError
+from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
+from acg_lab.core.rules import RULES
+from acg_lab.storage.columns import Call, Columns, Runs
+
+__all__ = ["Generation", "decide_generation", "read_runs"]
+
+_FLOW, _RELAY_6, _RELAY_8 = RULES
+_CUT = 16
+_SCAFFOLD = ("system", "developer")
+
+
+class Generation(NamedTuple):
+    """A generation, and how it is known; not ``decided`` where others are possible too."""
+
+    rules: str
+    evidence: str
+    decided: bool
+
+    def __str__(self) -> str:
+        return f"{self.rules}{'' if self.decided else ' (a guess)'}: {self.evidence}"
+
+
+def decide_generation(
+    columns: Columns, key: str, agent_id: str, keys_of_runs: Callable[[], Mapping[str, Collection[str]]]
+) -> Generation:
+    """Decide which generation of the rules wrote a profile.
+
+    Parameters
+    ----------
+    columns : Columns
+        The whole source.
+    key, agent_id : str
+        Learning key of the profile, and its agent.
+    keys_of_runs : callable
+        Gives what `read_runs` found for the agent; called only if nothing else decides.
+    """
+    possible, known = set(RULES), []
+    for rules, evidence in _evidence(columns, key, agent_id, keys_of_runs):
+        left = possible & set(rules)
+        if left and left != possible:
+            possible = left
+            known.append(evidence)
+        if len(possible) == 1:
+            break
+    newest = [name for name in RULES if name in possible][-1]
+    if len(possible) == 1:
+        return Generation(newest, "; ".join(known), decided=True)
+    open_ = f"nothing stored tells {' from '.join(name for name in RULES if name in possible)}"
+    return Generation(newest, "; ".join([*known, f"{open_}, so the newest is taken"]), decided=False)
+
+
+def read_runs(runs: Runs, agent_id: str) -> Mapping[str, Collection[str]]:
+    """Return the learning keys that an agent's recorded requests give, and under which rules each."""
+    found: dict[str, set[str]] = {}
+    seen: set[tuple[object, ...]] = set()
+    for record, calls in zip(runs.records, runs.calls, strict=True):
+        if record.agent_id != agent_id:
+            continue
+        for call in calls:
+            if call.request is None or (head := _head(runs, call)) in seen:
+                continue
+            seen.add(head)
+            for name in RULES:
+                with suppress(RecordError):
+                    found.setdefault(learning_key(agent_id, runs.request(call), rules=name), set()).add(name)
+    return found
+
+
+def _head(runs: Runs, call: Call) -> tuple[object, ...]:
+    """Return all of a request that its learning key can depend on: each conversation need be looked at but once."""
+    codes = call.messages.tolist()
+    lead = next(
+        (i for i, code in enumerate(codes) if runs.messages.value(code).get("role") not in _SCAFFOLD), len(codes)
+    )
+    unknown = call.request.unknown if call.request else {}
+    rest = encode([unknown.get("instructions"), unknown.get("response_format")])
+    return *codes[: lead + 1], "tools", call.tools, call.request and call.request.model, rest
+
+
+Evidence: TypeAlias = Iterator[tuple[Collection[str], str]]
+
+
+def _evidence(
+    columns: Columns, key: str, agent_id: str, keys_of_runs: Callable[[], Mapping[str, Collection[str]]]
+) -> Evidence:
+    parsed = parse_learning_key(key, agent_id=agent_id)
+    if parsed is not None:
+        yield from _of_key(parsed)
+    if (result := columns.results.get(key)) is not None:
+        if result.stable_prefix_fingerprint is not None:
+            yield (_RELAY_8,), "the stored result has a fingerprint"
+        elif result.stable_prefix_length and all(_request_hashes(columns, key)):
+            yield (_FLOW, _RELAY_6), "the stored result has a prefix but no fingerprint"
+    if parsed is not None:
+        yield from _of_system(columns, key, parsed)
+    if columns.key_prefix == RULES[_FLOW].key_prefix:
+        yield (_FLOW,), f"the key prefix is {columns.key_prefix!r}"
+    if found := keys_of_runs().get(key):
+        yield found, "the recorded requests give this learning key"
+
+
+def _of_key(key: LearningKey) -> Evidence:
+    if key.seed == "stable-scaffold" or key.response_format is not None:
+        yield (_RELAY_8,), "its learning key names a stable scaffold"
+    elif key.system != "no-system" or key.tools.startswith("sha256:"):
+        yield (_FLOW, _RELAY_6), "its learning key has a seed beside system messages or tools"
+    if key.seed.split(":")[0] in ("function", "tool-call", "tool-result", "native"):
+        yield (_RELAY_6, _RELAY_8), "its learning key begins with an item that older rules do not read"
+
+
+def _request_hashes(columns: Columns, key: str) -> list[str | None]:
+    source = columns.observations
+    return [source.request_hashes[row] for row in source.observations_of(source.number[key])]
+
+
+def _of_system(columns: Columns, key: str, parsed: LearningKey) -> Evidence:
+    """Yield what the system fingerprint says: the generations hash the same texts in different ways."""
+    blocks = list(_system_blocks(columns, key))
+    if any(span.endswith(("-developer", "-instructions")) for span, _ in blocks):
+        yield (_RELAY_6, _RELAY_8), "it has developer messages or instructions"
+        return
+    texts = [content for _, content in blocks]
+    items = [{"source": "message", "role": "system", "content": text} for text in texts]
+    if texts and hash_text("\n".join(texts))[:_CUT] == parsed.system[:_CUT]:
+        yield (_FLOW,), "the system fingerprint is that of the plain texts"
+    elif texts and hash_text(canonical_json(items))[:_CUT] == parsed.system[:_CUT]:
+        yield (_RELAY_6, _RELAY_8), "the system fingerprint is that of a list of messages"
+
+
+def _system_blocks(columns: Columns, key: str) -> Iterator[tuple[str, str]]:
+    """Yield span id and content of the newest observation's system texts."""
+    source = columns.observations
+    observations = source.observations_of(source.number[key])
+    if not observations:
+        return
+    first, last = (int(source.block_offsets[observations[-1] + i]) for i in (0, 1))
+    for row in range(first, last):
+        form = source.form_pool[source.forms[row]]
+        if form.role == "system" and form.content_type == "text":
+            yield source.span_pool[source.spans[row]], source.content_pool[source.contents[row]]

@@ -1,0 +1,133 @@
+"""A line a profile: how long its stable prefix is, what it misses, and what breaks it.
+
+Belongs here: what a table of profiles says, as values; printing them is the command line's business.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import numpy as np
+
+from acg_lab.core.keys import parse_learning_key
+from acg_lab.core.records import BlockStability, StabilityAnalysisResult
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.storage.columns import ObservationColumns
+
+__all__ = ["ProfileSummary", "Totals", "summarize", "total"]
+
+_BYTES_PER_TOKEN = 4  # production's estimate, where a block's tokens are not known
+_NEEDED = 2  # with fewer observations production plans nothing
+
+
+class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One profile.
+
+    Tokens are means over its requests: a block's own count where it is known, else its UTF-8 bytes // 4, as
+    production estimates. ``lost_tokens`` are those of all observed requests that the stable prefix does not cover; all
+    of them while there is but one observation, since production then plans nothing. ``breaks`` is the first block
+    behind the prefix, None if there is none.
+    """
+
+    learning_key: str
+    agent_id: str
+    model: str
+    observations: int
+    blocks: int
+    prefix_blocks: int
+    prompt_tokens: float
+    prefix_tokens: float
+    lost_tokens: float
+    breaks: BlockStability | None
+
+    @property
+    def share(self) -> float:
+        """Share of the prompt's tokens that the prefix covers, from 0 to 1."""
+        return self.prefix_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over profiles; ``share`` is that of all observed tokens. ``single`` counts profiles of one observation."""
+
+    profiles: int
+    single: int
+    observations: int
+    prompt_tokens: float
+    prefix_tokens: float
+    share: float
+
+
+def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]) -> tuple[ProfileSummary, ...]:
+    """Sum up every profile, worst loss first, then by learning key.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What was analysed.
+    results : mapping of str to StabilityAnalysisResult
+        Of `acg_lab.analyze`, by learning key.
+    """
+    tokens = _span_tokens(snapshot.columns.observations)
+    profiles = (_summary(snapshot, key, result, tokens[key]) for key, result in results.items())
+    return tuple(sorted(profiles, key=lambda profile: (-profile.lost_tokens, profile.learning_key)))
+
+
+def _summary(
+    snapshot: Snapshot, key: str, result: StabilityAnalysisResult, tokens: Mapping[str, float]
+) -> ProfileSummary:
+    agent_id = snapshot.owners[key].agent_id
+    parsed = parse_learning_key(key, agent_id=agent_id)
+    n, length = result.total_observations, result.stable_prefix_length
+    prompt = sum(tokens.values())
+    prefix = sum(tokens[score.span_id] for score in result.scores[:length])
+    return ProfileSummary(
+        learning_key=key,
+        agent_id=agent_id,
+        model=parsed.model if parsed else "unknown",
+        observations=n,
+        blocks=len(result.scores),
+        prefix_blocks=length,
+        prompt_tokens=prompt,
+        prefix_tokens=prefix,
+        lost_tokens=n * (prompt - prefix if n >= _NEEDED else prompt),
+        breaks=result.scores[length] if length < len(result.scores) else None,
+    )
+
+
+def total(profiles: Iterable[ProfileSummary]) -> Totals:
+    """Add up profiles, weighted by their observations."""
+    profiles = tuple(profiles)
+    prompt = sum(profile.observations * profile.prompt_tokens for profile in profiles)
+    prefix = sum(profile.observations * profile.prefix_tokens for profile in profiles)
+    return Totals(
+        profiles=len(profiles),
+        single=sum(profile.observations < _NEEDED for profile in profiles),
+        observations=sum(profile.observations for profile in profiles),
+        prompt_tokens=prompt,
+        prefix_tokens=prefix,
+        share=prefix / prompt if prompt else 0.0,
+    )
+
+
+def _span_tokens(source: ObservationColumns) -> Mapping[str, Mapping[str, float]]:
+    """Return the mean tokens per request of every span, by key and span id; they add up to the mean prompt."""
+    tokens = block_tokens(source)
+    found: dict[str, Mapping[str, float]] = {}
+    for window, key in enumerate(source.keys):
+        rows, n = source.blocks_of(window), len(source.observations_of(window))
+        spans, inverse = np.unique(source.spans[rows], return_inverse=True)
+        sums = np.bincount(inverse, weights=tokens[rows], minlength=len(spans))
+        found[key] = {source.span_pool[span]: float(s) / n for span, s in zip(spans.tolist(), sums, strict=True)}
+    return found
+
+
+def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the tokens of every block row, known or estimated."""
+    estimated = np.array([len(text.encode()) // _BYTES_PER_TOKEN for text in source.content_pool], np.int64)
+    known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
+    if not len(source.contents):
+        return np.empty(0, np.int64)
+    return np.where(known[source.forms] >= 0, known[source.forms], estimated[source.contents])
+
+
+def _known(token_metadata: str | None) -> int:
+    return -1 if token_metadata is None else int(msgspec.json.decode(token_metadata)["token_count"])
