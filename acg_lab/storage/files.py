@@ -59,7 +59,7 @@ class Files:
 
     @property
     def _is_local(self) -> bool:
-        return self.system.type_name == "local"
+        return bool(self.system.type_name == "local")
 
     def exists(self, name: str = "") -> bool:
         """Whether the place, or a file in it, is there."""
