@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         learning_key,
         parse_learning_key,
     )
-    from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize
+    from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize, verify
     from acg_lab.storage.memory import MemoryBackend
     from acg_lab.storage.parquet_backend import ParquetExport
     from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
@@ -45,7 +45,7 @@ _HOMES = {
         "learning_key",
         "parse_learning_key",
     ),
-    "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize"),
+    "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize", "verify"),
     "acg_lab.storage.memory": ("MemoryBackend",),
     "acg_lab.storage.parquet_backend": ("ParquetExport",),
     "acg_lab.storage.redis_backend": ("AsyncRedisBackend", "RedisBackend"),

@@ -7,6 +7,7 @@ standard error. Exit status: 0; 1 for a problem in the data or the source; 2 for
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -19,7 +20,19 @@ from rich.table import Table
 from rich.text import Text
 
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError, parse_learning_key
-from acg_lab.snapshot import LoadWarning, ProfileSummary, Snapshot, Totals, analyze, load, summarize, total
+from acg_lab.snapshot import (
+    LoadWarning,
+    ProfileSummary,
+    Snapshot,
+    Status,
+    Totals,
+    Verification,
+    analyze,
+    load,
+    summarize,
+    total,
+    verify,
+)
 from acg_lab.snapshot.model import counted
 from acg_lab.storage.locate import is_redis, mask_credentials
 
@@ -142,6 +155,41 @@ def _analyze(
     _print_totals(snapshot, total(profiles), thresholds)
 
 
+@app.command("verify")
+def _verify(
+    source: Source,
+    agent: Agent = None,
+    stable_threshold: Annotated[float | None, typer.Option(help="The setting in force, if known.")] = None,
+    semi_stable_threshold: Annotated[float | None, typer.Option(help="The setting in force, if known.")] = None,
+    min_observations: Annotated[int | None, typer.Option(help="The setting in force, if known.")] = None,
+    window: Annotated[int | None, typer.Option(help="The observation window in force, if known.", min=1)] = None,
+    key_prefix: KeyPrefix = "auto",
+    rules: RulesOption = "auto",
+    strict: Strict = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Recompute what production stored; exit status 0 only if nothing differs.
+
+    Results are recomputed from windows, windows from runs where there are any. Settings that are not given are found.
+    """
+    given = {
+        "stable_threshold": stable_threshold,
+        "semi_stable_threshold": semi_stable_threshold,
+        "min_observations_for_full_confidence": min_observations,
+    }
+    known = {name: value for name, value in given.items() if value is not None}
+    with _complaints():
+        snapshot = load(source, agent_id=agent, key_prefix=key_prefix, rules=rules, strict=strict)
+    thresholds = StabilityThresholds(**known) if known else None  # type: ignore[arg-type]
+    verification = verify(snapshot, thresholds, observation_window=window)
+    if as_json:
+        _print_json(_verification_json(snapshot, verification))
+    else:
+        _print_verification(snapshot, verification)
+    if not verification.ok or snapshot.problems:
+        raise typer.Exit(_FAILED)
+
+
 @app.command("export")
 def _export(
     source: Source,
@@ -180,6 +228,30 @@ def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, profiles: Sequ
         "totals": total(profiles),
         "problems": [str(problem) for problem in snapshot.problems],
     }
+
+
+def _verification_json(snapshot: Snapshot, verification: Verification) -> dict[str, Any]:
+    verdicts = [
+        verdict._asdict() | {"difference": verdict.difference and verdict.difference._asdict()}
+        for verdict in verification.verdicts
+    ]
+    problems = [str(problem) for problem in snapshot.problems]
+    return {"ok": verification.ok, "settings": verification.settings, "verdicts": verdicts, "problems": problems}
+
+
+def _print_verification(snapshot: Snapshot, verification: Verification) -> None:
+    """Print a line an agent, and one for each entry that is not simply equal."""
+    for agent_id in snapshot.agent_ids:
+        verdicts = [verdict for verdict in verification.verdicts if verdict.agent_id == agent_id]
+        counts = Counter(verdict.status for verdict in verdicts)
+        from_runs = sum(verdict.checked_runs for verdict in verdicts)
+        runs = f", {counted(from_runs, 'window')} from the runs too" if from_runs else ", no runs to check windows with"
+        _say(f"{agent_id}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
+        _say(f"  stored with {verification.settings[agent_id]}")
+        for verdict in verdicts:
+            if verdict.status not in (Status.EQUAL, Status.TIES):
+                _say(f"  {verdict.key}\n    {verdict.status}: {verdict.detail}")
+    _say("Nothing differs." if verification.ok else "Something differs.")
 
 
 def _print_profiles(profiles: Sequence[ProfileSummary], shown: int, thresholds: StabilityThresholds) -> None:

@@ -15,7 +15,7 @@ from msgspec import json
 
 from acg_lab.core.canonical import hash_text
 
-__all__ = ["BlockIdentity", "identity", "majority_prefix", "prefix_fingerprint", "window_fingerprint"]
+__all__ = ["BlockIdentity", "identity", "majority_prefix", "prefix_fingerprint", "shared_depths", "window_fingerprint"]
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Hashable)
@@ -48,16 +48,22 @@ def majority_prefix(observations: Sequence[Sequence[T]], stable_threshold: float
     """
     n = len(observations)
     needed = min(max(_ceil(stable_threshold * n), n // 2 + 1), n)
-    sharing, depth = observations, 0
-    while n:
-        sharing = [blocks for blocks in sharing if len(blocks) > depth]
-        found = [same(blocks[depth]) for blocks in sharing]
+    return sum(count >= needed for count in shared_depths(observations, same))
+
+
+def shared_depths(observations: Sequence[Sequence[T]], same: Callable[[T], Hashable]) -> list[int]:
+    """Return how many observations share each depth of the prefix of a majority, from 1 block on."""
+    counts: list[int] = []
+    sharing = observations
+    while sharing:
+        sharing = [blocks for blocks in sharing if len(blocks) > len(counts)]
+        found = [same(blocks[len(counts)]) for blocks in sharing]
         block, count = Counter(found).most_common(1)[0] if found else (None, 0)
-        if count < needed:
+        if count <= len(observations) // 2:
             break
         sharing = [blocks for blocks, other in zip(sharing, found, strict=True) if other == block]
-        depth += 1
-    return depth
+        counts.append(count)
+    return counts
 
 
 def _ceil(value: float) -> int:

@@ -10,6 +10,8 @@ from acg_lab.snapshot.generation import Generation
 from acg_lab.snapshot.loading import LoadWarning, load
 from acg_lab.snapshot.model import Seed, Snapshot
 from acg_lab.snapshot.summary import ProfileSummary, Totals, summarize, total
+from acg_lab.snapshot.verdicts import Status, Verdict, Verification
+from acg_lab.snapshot.verify import verify
 
 __all__ = [
     "Generation",
@@ -17,9 +19,13 @@ __all__ = [
     "ProfileSummary",
     "Seed",
     "Snapshot",
+    "Status",
     "Totals",
+    "Verdict",
+    "Verification",
     "analyze",
     "load",
     "summarize",
     "total",
+    "verify",
 ]

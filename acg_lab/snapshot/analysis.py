@@ -6,13 +6,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.core.fingerprint import BlockIdentity, majority_prefix, window_fingerprint
+from acg_lab.core.fingerprint import BlockIdentity, majority_prefix, shared_depths, window_fingerprint
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.snapshot.model import Snapshot
 
-__all__ = ["analyze"]
+__all__ = ["analyze", "analyze_profile", "shared_prefixes"]
 
 
 def analyze(
@@ -53,6 +53,12 @@ def analyze_profile(
     depth = majority_prefix(blocks, thresholds.stable_threshold, int)
     rows = [(codes[:depth], request_hash) for codes, request_hash in zip(blocks, hashes, strict=True)]
     return result_of(scores, depth, n, window_fingerprint(key, rows, depth, identities.__getitem__))
+
+
+def shared_prefixes(snapshot: Snapshot, key: str) -> list[int]:
+    """Return how many observations share each depth of the commonest exact prefix, from 1 block on."""
+    blocks, _, _ = _window_codes(snapshot, key)
+    return shared_depths(blocks, int)
 
 
 def _window_codes(

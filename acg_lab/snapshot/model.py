@@ -61,6 +61,7 @@ class Snapshot:
     columns: Columns
     owners: Mapping[str, Owner]
     rules_setting: str = "auto"
+    is_cut: bool = False
 
     @property
     def problems(self) -> tuple[RecordError, ...]:

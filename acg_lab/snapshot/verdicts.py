@@ -1,0 +1,65 @@
+"""What verifying finds: a verdict for each stored entry, with the first thing that differs."""
+
+from collections import Counter
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+__all__ = ["Difference", "Status", "Verdict", "Verification"]
+
+
+class Status(StrEnum):
+    """What became of one stored entry, in words for people."""
+
+    EQUAL = "equal"
+    TIES = "equal but for the order of tied spans"
+    LONGER = "window longer than the runs explain"
+    LOST = "window lacks updates that the runs have"
+    DIFFERENT = "different"
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing contradicts what production stored."""
+        return self in (Status.EQUAL, Status.TIES, Status.LONGER)
+
+
+class Difference(NamedTuple):
+    """The first thing that differs: where, what, and the two values; of texts only their hashes."""
+
+    place: str
+    field: str
+    ours: Any
+    stored: Any
+
+    def __str__(self) -> str:
+        return f"{self.place}, {self.field}: ours {self.ours!r}, stored {self.stored!r}"
+
+
+class Verdict(NamedTuple):
+    """One profile or seed entry. ``checked_runs`` says whether its window was compared with the runs."""
+
+    key: str
+    agent_id: str
+    rules: str
+    status: Status
+    checked_runs: bool
+    detail: str = ""
+    difference: Difference | None = None
+
+
+class Verification(NamedTuple):
+    """All verdicts, by key, and the settings that explain each agent's results (or that were given)."""
+
+    verdicts: tuple[Verdict, ...]
+    settings: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs."""
+        return all(verdict.status.is_fine for verdict in self.verdicts)
+
+    def __repr__(self) -> str:
+        counts = Counter(verdict.status for verdict in self.verdicts)
+        lines = [f"<Verification: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}"]
+        lines += [f"  {v.key}: {v.detail or v.status}" for v in self.verdicts if not v.status.is_fine][:20]
+        return "\n".join(lines) + ">"

@@ -1,0 +1,169 @@
+"""Proof on demand: what production stored, against what it must have stored.
+
+Belongs here: recomputing results from windows, windows from runs, and seed entries from profiles.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from acg_lab.core.errors import UsageError
+from acg_lab.core.records import BlockStability, StabilityAnalysisResult
+from acg_lab.core.rules import get_rules
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.snapshot.analysis import analyze_profile, shared_prefixes
+from acg_lab.snapshot.explained import Explained
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.settings import Settings, bounds_of_result, intersect
+from acg_lab.snapshot.verdicts import Difference, Status, Verdict, Verification
+
+__all__ = ["verify"]
+
+
+def verify(
+    snapshot: Snapshot,
+    thresholds: StabilityThresholds | None = None,
+    *,
+    observation_window: int | None = None,
+) -> Verification:
+    """Recompute every stored result from its window and, where runs are there, every window from the runs.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        A whole source, not filtered by time or number. Read, never changed.
+    thresholds : StabilityThresholds, optional
+        The settings in force. When left out, those that explain an agent's results are found; that a result is
+        explained by no settings at all is then the difference.
+    observation_window : int, optional
+        The window in force; when left out, the longest stored window of an agent that its runs overflow.
+
+    Returns
+    -------
+    Verification
+        One verdict for each profile and seed entry, by key.
+
+    Raises
+    ------
+    UsageError
+        If the snapshot was cut by ``since`` or ``limit``.
+    """
+    if snapshot.is_cut:
+        msg = "The snapshot holds only a part of the windows (since, limit); load the whole source to verify it."
+        raise UsageError(msg)
+    found = _find_settings(snapshot, thresholds)
+    explained = Explained(snapshot, observation_window)
+    verdicts = [_profile(snapshot, key, found, explained) for key in _profile_keys(snapshot)]
+    verdicts += [_seed(snapshot, agent_id, verdicts) for agent_id in snapshot.seeds]
+    texts = {agent_id: str(settings) for agent_id, (settings, _) in found.items()}
+    return Verification(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), texts)
+
+
+def _profile_keys(snapshot: Snapshot) -> list[str]:
+    return sorted({*snapshot.windows, *snapshot.stability})
+
+
+# --- settings ---
+
+Found = Mapping[str, tuple[Settings | str, StabilityThresholds | None]]
+
+
+def _find_settings(snapshot: Snapshot, thresholds: StabilityThresholds | None) -> Found:
+    """Return the settings by agent, and what to recompute with; None where no one setting explains all its profiles."""
+    if thresholds is not None:
+        return dict.fromkeys(snapshot.agent_ids, (f"as given: {thresholds}", thresholds))
+    bounds: dict[str, list[Settings]] = {agent_id: [] for agent_id in snapshot.agent_ids}
+    for key in snapshot.stability:
+        if key in snapshot.windows and (settings := _bounds(snapshot, key)).is_possible:
+            bounds[snapshot.owners[key].agent_id].append(settings)
+    return {agent_id: _common(of_agent) for agent_id, of_agent in bounds.items()}
+
+
+def _common(of_agent: Sequence[Settings]) -> tuple[Settings | str, StabilityThresholds | None]:
+    settings = intersect(of_agent)
+    if settings.is_possible:
+        return settings, settings.choose()
+    return "no one setting explains all profiles; each was verified by its own", None
+
+
+def _bounds(snapshot: Snapshot, key: str) -> Settings:
+    exact = get_rules(snapshot.rules[key].rules).exact_prefix
+    return bounds_of_result(snapshot.stability[key], shared_prefixes(snapshot, key) if exact else None)
+
+
+# --- profiles ---
+
+
+def _profile(snapshot: Snapshot, key: str, found: Found, explained: "Explained") -> Verdict:
+    agent_id = snapshot.owners[key].agent_id
+    if key not in snapshot.windows or key not in snapshot.stability:
+        missing = "window" if key not in snapshot.windows else "result"
+        return Verdict(key, agent_id, "", Status.DIFFERENT, False, f"it has no stored {missing}")
+    rules = snapshot.rules[key].rules
+    thresholds = found[agent_id][1] or _bounds(snapshot, key).choose()
+    ours, stored = analyze_profile(snapshot, key, thresholds, rules), snapshot.stability[key]
+    status, difference = _compare_results(ours, stored, exact=get_rules(rules).exact_prefix)
+    verdict = Verdict(key, agent_id, rules, status, explained.has_runs(agent_id), "", difference)
+    if difference is not None:
+        return verdict._replace(detail=f"result: {difference}")
+    return explained.compare(verdict)
+
+
+def _compare_results(
+    ours: StabilityAnalysisResult, stored: StabilityAnalysisResult, *, exact: bool
+) -> tuple[Status, Difference | None]:
+    stored = replace(stored, unknown={}, scores=tuple(replace(score, unknown={}) for score in stored.scores))
+    if ours == stored:
+        return Status.EQUAL, None
+    by_span = {score.span_id: score for score in ours.scores}
+    for theirs in stored.scores:
+        if theirs.span_id not in by_span:
+            return Status.DIFFERENT, Difference(f"span {theirs.span_id!r}", "span", "absent", "present")
+        if (difference := _of_fields(f"span {theirs.span_id!r}", by_span.pop(theirs.span_id), theirs)) is not None:
+            return Status.DIFFERENT, difference
+    if by_span:
+        return Status.DIFFERENT, Difference(f"span {next(iter(by_span))!r}", "span", "present", "absent")
+    if not exact and _own_length(stored) == stored.stable_prefix_length:
+        total = _of_fields("result", *(replace(r, scores=(), stable_prefix_length=0) for r in (ours, stored)))
+        return (Status.TIES, None) if total is None else (Status.DIFFERENT, total)
+    return Status.DIFFERENT, _of_fields("result", replace(ours, scores=()), replace(stored, scores=())) or Difference(
+        "result", "order of scores", *([score.span_id for score in result.scores][:3] for result in (ours, stored))
+    )
+
+
+def _own_length(result: StabilityAnalysisResult) -> int:
+    classes = [score.classification for score in result.scores]
+    return next((i for i, name in enumerate(classes) if name != "stable"), len(classes))
+
+
+def _of_fields(
+    place: str,
+    ours: BlockStability | StabilityAnalysisResult,
+    stored: BlockStability | StabilityAnalysisResult,
+) -> Difference | None:
+    for name in ours.__struct_fields__:
+        if getattr(ours, name) != getattr(stored, name):
+            return Difference(place, name, getattr(ours, name), getattr(stored, name))
+    return None
+
+
+# --- seed entries ---
+
+
+def _seed(snapshot: Snapshot, agent_id: str, verdicts: Iterable[Verdict]) -> Verdict:
+    """Compare a seed entry, which must be the copy of one of the agent's profiles as it still is."""
+    seed = snapshot.seeds[agent_id]
+    identity = [observation.ir_id for observation in seed.window]
+    keys = [verdict.key for verdict in verdicts if verdict.agent_id == agent_id and verdict.key in snapshot.windows]
+    copies = [key for key in keys if [o.ir_id for o in snapshot.windows[key]] == identity]
+    verdict = Verdict(agent_id, agent_id, "", Status.EQUAL, False, "seed entry")
+    if not keys:
+        return verdict._replace(detail="seed entry of an agent without profiles: nothing to compare it with")
+    if not copies:
+        return verdict._replace(status=Status.DIFFERENT, detail="seed entry: its window is that of no profile")
+    same = [
+        key for key in copies if snapshot.windows[key] == seed.window and snapshot.stability.get(key) == seed.result
+    ]
+    if same:
+        return verdict
+    return verdict._replace(status=Status.DIFFERENT, detail=f"seed entry: it is no exact copy of {copies[0]!r}")
