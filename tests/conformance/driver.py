@@ -205,7 +205,7 @@ class Driver:
         codec = call["codec"]
         answer = RESPONSES[codec] | response
 
-        async def provide(request: Any) -> Json:  # noqa: ANN401  the type is the runtime's
+        async def provide(request: Any) -> Json:
             outcome["received"] = request.content
             return answer
 

@@ -207,7 +207,7 @@ def _move(draft: Path, home: Path) -> None:
 
 def _check_call(command: list[str]) -> None:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)  # noqa: S603
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or error.stdout or "").strip().splitlines()
         msg = f"could not install the runtime: {lines[-1] if lines else error}"
@@ -262,7 +262,7 @@ class Runtime:
         """End the process."""
         self.close()
 
-    def configure(  # noqa: PLR0913  one for each setting that tests vary
+    def configure(
         self,
         *,
         agent_id: str = "agent",
@@ -395,7 +395,7 @@ class Runtime:
         # The runtime merges the user's own config files into what it is told; here it must find none.
         environment = os.environ | {"XDG_CONFIG_HOME": str(python.parent / "no-config")}
         try:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 [str(python), "-I", str(DRIVER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

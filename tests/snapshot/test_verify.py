@@ -1,0 +1,112 @@
+"""Verifying: what is equal, and exactly what is not."""
+
+import msgspec
+import pytest
+from learned import learned, run_of
+
+import acg_lab as acg
+from acg_lab.core import AcgLearner, HotCache, StabilityThresholds, analyze_stability
+from acg_lab.snapshot import Status
+from acg_lab.storage.memory import MemoryBackend
+
+RULES = ["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"]
+
+
+def statuses(verification):
+    return {verdict.key: verdict.status for verdict in verification.verdicts}
+
+
+def profile_key(backend):
+    return next(key for key in backend._windows if "::" in key)
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_what_a_learner_left_is_equal(rules):
+    """Results, windows and the seed entry of an untouched store all agree."""
+    verification = acg.verify(acg.load(learned(rules=rules)))
+    assert set(statuses(verification).values()) == {Status.EQUAL}
+    assert verification.ok
+    assert all(v.checked_runs for v in verification.verdicts if "::" in v.key)
+
+
+def test_a_changed_score_is_named():
+    """Span and field of the first difference are told, and only that profile and its seed's copy differ."""
+    backend = learned(n_runs=3)
+    key = profile_key(backend)
+    result = backend.load_stability(key)
+    first = msgspec.structs.replace(result.scores[0], score=0.75)
+    backend.store_stability(key, msgspec.structs.replace(result, scores=(first, *result.scores[1:])))
+    verification = acg.verify(acg.load(backend))
+    (verdict,) = [v for v in verification.verdicts if v.key == key]
+    assert verdict.difference[1:] == ("score", 1.0, 0.75)
+    assert "system-0" in verdict.difference.place
+    assert not verification.ok
+
+
+def test_a_changed_window_entry_is_named():
+    """A block that the runs do not give is told by observation, span and field, without its text."""
+    backend = learned(n_runs=3)
+    key = profile_key(backend)
+    window = list(backend.load_observations(key))
+    block = msgspec.structs.replace(window[2].blocks[1], content="forged")
+    window[2] = msgspec.structs.replace(window[2], blocks=(window[2].blocks[0], block))
+    learner = AcgLearner("a", rules="nemo-relay-0.8")
+    result = analyze_stability(window, learner.thresholds, rules=learner.rules, learning_key=key)
+    for name in (key, "a"):
+        backend.store_observations(name, window)
+        backend.store_stability(name, result)
+    verification = acg.verify(acg.load(backend))
+    (verdict,) = [v for v in verification.verdicts if v.key == key]
+    assert (verdict.status, verdict.difference.field) == (Status.DIFFERENT, "content")
+    assert verdict.difference.place == "window, observation 2, span 'user-1'"
+    assert "forged" not in verdict.detail
+
+
+def test_lost_updates_are_counted():
+    """Observations of the runs that the window lacks are counted."""
+    backend, lossy = learned(n_runs=6), MemoryBackend()
+    learner, hot_cache = AcgLearner("a", rules="nemo-relay-0.8"), HotCache()
+    for number, run in enumerate(backend.list_runs("a")):
+        lossy.store_run(run)
+        if number != 3:
+            learner.process_run(run, lossy, hot_cache)
+    verification = acg.verify(acg.load(lossy))
+    (verdict,) = [v for v in verification.verdicts if "::" in v.key]
+    assert (verdict.status, verdict.detail) == (Status.LOST, "2 updates missing of the 12 that the runs give")
+    assert not verification.ok
+
+
+def test_runs_that_were_dropped_are_no_contradiction():
+    """A window that reaches further back than the runs is fine, and said to."""
+    backend, short = learned(n_runs=6), learned(n_runs=6)
+    short._runs["a"] = {run.id: run for run in backend.list_runs("a")[2:]}
+    verification = acg.verify(acg.load(short))
+    (verdict,) = [v for v in verification.verdicts if "::" in v.key]
+    assert (verdict.status, verdict.detail) == (Status.LONGER, "4 observations older than the runs")
+    assert verification.ok
+
+
+def test_settings_are_found():
+    """Thresholds and window that explain what is stored are found, and other ones contradict it."""
+    backend, hot_cache = MemoryBackend(), HotCache()
+    thresholds = StabilityThresholds(
+        stable_threshold=0.2, semi_stable_threshold=0.1, min_observations_for_full_confidence=9
+    )
+    learner = AcgLearner("a", 5, thresholds, rules="nemo-flow-0.2")
+    for number in range(8):
+        run = run_of("a", number, ["same seed"])
+        backend.store_run(run)
+        learner.process_run(run, backend, hot_cache)
+    snap = acg.load(backend, rules="nemo-flow-0.2")
+    verification = acg.verify(snap)
+    assert verification.ok
+    assert verification.settings["a"].endswith("min_observations_for_full_confidence 9")
+    assert acg.verify(snap, thresholds, observation_window=5).ok
+    assert not acg.verify(snap, StabilityThresholds(stable_threshold=1.5)).ok
+    assert not acg.verify(snap, thresholds, observation_window=6).ok
+
+
+def test_a_cut_snapshot_is_refused():
+    """A part of a window proves nothing."""
+    with pytest.raises(acg.UsageError, match="whole source"):
+        acg.verify(acg.load(learned(), limit=1))
