@@ -3,6 +3,7 @@
 Belongs here: opening, selecting, and replacing files. What the tables hold is told in `acg_lab.storage.tables`.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -77,8 +78,8 @@ class ParquetExport:
         if not self._is_export:
             return ingest(self._documents(selection, progress), on_problem)
         try:
-            tables = {name: self._table(name, selection, progress) for name in TABLES}
-            return from_tables(tables)
+            with _lean_memory():
+                return from_tables({name: self._table(name, selection, progress) for name in TABLES})
         except RecordError as error:
             raise error.at(source=self.label) from None
 
@@ -246,6 +247,19 @@ class ParquetExport:
             for name, pieces in to_tables(columns, owners):
                 with self._files.create(f"{place}/{name}{_SUFFIX}") as file:
                     _write_table(name, pieces, file, progress)
+
+
+@contextlib.contextmanager
+def _lean_memory() -> Iterator[None]:
+    """Let pyarrow use the system's memory meanwhile: its own pool sets aside tens of megabytes for small reads."""
+    import pyarrow as pa
+
+    former = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(former)
 
 
 def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: Progress) -> None:
