@@ -44,6 +44,9 @@ class Rules(NamedTuple):
         Whether the request has a stable scaffold, so that its key leaves out the seed and holds whole fingerprints.
     exact_prefix : bool
         Whether the stable prefix is one that a majority shares exactly, with a fingerprint, instead of leading scores.
+        A live request then has to have the same fingerprint.
+    rewrites_body : bool
+        Whether a codec writes the body of a live request anew before the planner sees it (planner.md, section 1).
     """
 
     name: RulesName
@@ -59,6 +62,7 @@ class Rules(NamedTuple):
     response_format: Callable[[AnnotatedLlmRequest], str | None]
     has_scaffold: Callable[["Rules", AnnotatedLlmRequest], bool]
     exact_prefix: bool
+    rewrites_body: bool
 
 
 _FLOW = Rules(
@@ -80,6 +84,7 @@ _FLOW = Rules(
     response_format=m.no_response_format,
     has_scaffold=m.no_scaffold,
     exact_prefix=False,
+    rewrites_body=True,
 )
 
 _RELAY_6 = _FLOW._replace(
@@ -110,6 +115,7 @@ _RELAY_6 = _FLOW._replace(
     tool_name=m.function_name_or_kind,
     opening=m.instructions,
     system_fingerprint=m.system_items_hash,
+    rewrites_body=False,
 )
 
 _RELAY_8 = _RELAY_6._replace(
