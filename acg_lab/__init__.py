@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         build_prompt_ir,
         learning_key,
         parse_learning_key,
+        plan_breakpoints,
+        plan_request,
     )
     from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize, verify
     from acg_lab.storage.memory import MemoryBackend
@@ -44,6 +46,8 @@ _HOMES = {
         "build_prompt_ir",
         "learning_key",
         "parse_learning_key",
+        "plan_breakpoints",
+        "plan_request",
     ),
     "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize", "verify"),
     "acg_lab.storage.memory": ("MemoryBackend",),
@@ -52,8 +56,31 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604  # one list of names, above
-    *sorted(_HOME)
+__all__ = [
+    "AcgLabError",
+    "AcgLearner",
+    "AsyncRedisBackend",
+    "HotCache",
+    "LoadWarning",
+    "MemoryBackend",
+    "MissingExtraError",
+    "ParquetExport",
+    "RecordError",
+    "RedisBackend",
+    "Snapshot",
+    "SourceError",
+    "StabilityThresholds",
+    "UsageError",
+    "analyze",
+    "analyze_stability",
+    "build_prompt_ir",
+    "learning_key",
+    "load",
+    "parse_learning_key",
+    "plan_breakpoints",
+    "plan_request",
+    "summarize",
+    "verify",
 ]
 
 

@@ -262,3 +262,13 @@ def test_public_names():
         print(*(name for name in core.__all__ if not hasattr(core, name)))
     """
     assert run_python(code, path=[PACKAGE.parent, Path(importlib.util.find_spec("msgspec").origin).parents[1]]) == "\n"
+
+
+def test_every_public_name_loads():
+    """What the package lists can be had from it, and nothing more is offered."""
+    import acg_lab  # noqa: PLC0415
+
+    assert sorted(acg_lab._HOME) == sorted(acg_lab.__all__)
+    assert all(getattr(acg_lab, name) is not None for name in acg_lab.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        acg_lab.nonsense  # noqa: B018

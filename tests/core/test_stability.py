@@ -230,3 +230,10 @@ def test_thresholds_change_classes_only(observations, one, other):
     first, second = analyze_stability(observations, one), analyze_stability(observations, other)
     facts = [{(s.span_id, s.score, s.observation_count) for s in result.scores} for result in (first, second)]
     assert facts[0] == facts[1]
+
+
+@pytest.mark.parametrize("rules", ["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"])
+def test_empty_window_under_all_rules(rules):
+    """A window without observations gives no scores, no prefix and no fingerprint."""
+    result = analyze_stability([], rules=rules, learning_key="k")
+    assert (result.scores, result.stable_prefix_length, result.stable_prefix_fingerprint) == ((), 0, None)
