@@ -85,6 +85,9 @@ class ParquetExport:
 
     def scan(self, selection: Selection = EVERYTHING, progress: Progress = silent) -> Iterator[Entry]:
         """Yield every stored document that the selection wants, as JSON."""
+        if self._changed:
+            yield from self._memory.scan(selection, progress)
+            return
         if not self._is_export:
             yield from self._documents(selection, progress)
             return
@@ -131,20 +134,21 @@ class ParquetExport:
 
         schema = schemas()[name]
         with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{_SUFFIX}") as file:
-            parquet = pq.ParquetFile(file, read_dictionary=list(CODED[name]), pre_buffer=True)
-            self._check(name, parquet, schema)
+            metadata = pq.read_metadata(file)
+            self._check(name, metadata, schema)
+            parquet = pq.ParquetFile(file, metadata=metadata, read_dictionary=list(CODED[name]), pre_buffer=True)
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(parquet.metadata.row_group(i), selection)]
             table = parquet.read_row_groups(groups, columns=schema.names)
         progress(table.nbytes, 0)
         return _filtered(table, selection)
 
-    def _check(self, name: str, parquet: Any, schema: "pa.Schema") -> None:
-        version = (parquet.metadata.metadata or {}).get(b"acg_lab.version", b"").decode()
+    def _check(self, name: str, metadata: Any, schema: "pa.Schema") -> None:
+        version = (metadata.metadata or {}).get(b"acg_lab.version", b"").decode()
         if version != VERSION:
             got = f"version {version!r}" if version else "no version"
             msg = f"{self.label}, table {name!r}: expected an export of version {VERSION!r}, got {got}."
             raise SourceError(msg)
-        found = {field.name: field.type for field in parquet.schema_arrow}
+        found = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
         for field in schema:
             kind = found.get(field.name)
             if kind != field.type and getattr(kind, "value_type", None) != field.type:

@@ -119,6 +119,8 @@ def _blocks(source: ObservationColumns, owners: Owners) -> "Iterator[pa.Table]":
 def _groups(source: ObservationColumns) -> Iterator[tuple[int, int]]:
     ends = source.block_offsets[source.window_offsets]
     first = 0
+    if not source.keys:
+        yield 0, 0  # a table without rows is a table too
     while first < len(source.keys):
         last = max(int(np.searchsorted(ends, ends[first] + ROWS_PER_GROUP, "right")) - 1, first + 1)
         yield first, last

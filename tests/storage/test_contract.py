@@ -11,6 +11,7 @@ from acg_lab.core import AcgLearner, BlockStability, HotCache, RunRecord, Stabil
 from acg_lab.storage.base import Backend, Selection, silent
 from acg_lab.storage.codec import decode, decode_window
 from acg_lab.storage.memory import MemoryBackend
+from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 
 
@@ -46,8 +47,14 @@ def asyncio_redis(request):
         loop.run(backend.close())
 
 
+@contextlib.contextmanager
+def parquet(request):
+    with ParquetExport(request.getfixturevalue("tmp_path") / "export") as backend:
+        yield backend
+
+
 # Every backend that stores document by document; add new ones here.
-STORES = [memory, blocking_redis, asyncio_redis]
+STORES = [memory, blocking_redis, asyncio_redis, parquet]
 SCANNED = [store for store in STORES if store is not asyncio_redis]
 
 
