@@ -43,9 +43,17 @@ def canonical_json(value: Json) -> str:
         If the value holds what JSON or production can't: NaN, an integer outside -2**63 .. 2**64 - 1, a lone
         surrogate, a key that is no text, or nesting beyond the interpreter's depth.
     """
-    with _refusals():
+    # Nearly all values take this way, so it does without the cost of a context manager.
+    with_care = True
+    try:
         fast = _encode(value)
-        return fast.decode() if _is_exact(fast, value) else _exact(value)
+        with_care = not _is_exact(fast, value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        pass  # the exact way says what is wrong
+    if not with_care:
+        return fast.decode()
+    with _refusals():
+        return _exact(value)
 
 
 def compact_json(value: Json, *, first: Iterable[str] = ()) -> str:
