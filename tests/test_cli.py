@@ -1,6 +1,7 @@
 """The command acg-lab, as its users type it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import acg_lab as acg
 from acg_lab.cli import main
 
-SAMPLE = str(Path(__file__).parents[1] / "data" / "sample")
+ROOT = Path(__file__).parents[1]
+SAMPLE = str(ROOT / "data" / "sample")
 PASSWORD = "hunter2"
 
 
@@ -29,11 +31,12 @@ def run(capsys):
     return call
 
 
-def test_analyze_prints_a_table_of_100_columns(run):
+def test_analyze_prints_a_table_of_100_columns():
     """Each agent of the sample has its line, worst loss first; the table fits 100 columns."""
-    status, out, _ = run("analyze", SAMPLE)
+    command = [sys.executable, "-c", "from acg_lab.cli import main; main()", "analyze", SAMPLE]
+    environment = os.environ | {"COLUMNS": "100"}
+    out = subprocess.run(command, capture_output=True, check=True, text=True, env=environment, cwd=ROOT).stdout
     rows = out.splitlines()[: out.splitlines().index("")]
-    assert status == 0
     assert rows[1].split() == ["coder", "claude…250929", "100", "13/88", "2,655", "53%", "user-13", "variable", "0.38"]
     assert max(map(len, rows)) <= 100
     assert "202 profiles, 1,655 observations" in out
@@ -132,7 +135,7 @@ def test_help(run, command):
 def test_a_pipe_may_close():
     """As a process of its own it writes tables to standard output only, and survives a reader that goes away."""
     command = [sys.executable, "-c", "from acg_lab.cli import main; main()", "analyze", SAMPLE, "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout.readline() == "{\n"
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
