@@ -9,11 +9,12 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -50,6 +51,8 @@ _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
 _out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
 _FAILED, _MISUSED = 1, 2
 _SHOWN = 3
+_TITLES = ("agent and profile", "model", "obs.", "prefix", "tokens", "share", "broken by")
+_GAP, _NAME_WIDTH = 2, 17
 
 Source = Annotated[
     str,
@@ -69,8 +72,13 @@ _DEFAULTS = StabilityThresholds()
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; ends the process with its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="acg-lab")
+        try:
+            app(args=None if arguments is None else list(arguments), prog_name="acg-lab")
+        finally:
+            sys.stdout.flush()
     except AcgLabError as error:
         _complain(f"acg-lab: {error}", "red")
         sys.exit(_MISUSED if isinstance(error, UsageError) else _FAILED)
@@ -78,8 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _complain("acg-lab: interrupted")
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        _drop_output()
+        _complain(f"acg-lab: the output can't be written: {error.strerror or error}", "red")
+        sys.exit(_FAILED)
+
+
+def _drop_output() -> None:
+    """Let what is left to be written go nowhere, or the end of the process would try it again."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str, style: str = "") -> None:
@@ -217,7 +235,8 @@ def _export(
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")  # UTF-8 everywhere
 
 
 def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, profiles: Sequence[ProfileSummary]) -> dict[str, Any]:
@@ -246,31 +265,42 @@ def _print_verification(snapshot: Snapshot, verification: Verification) -> None:
         counts = Counter(verdict.status for verdict in verdicts)
         from_runs = sum(verdict.checked_runs for verdict in verdicts)
         runs = f", {counted(from_runs, 'window')} from the runs too" if from_runs else ", no runs to check windows with"
-        _say(f"{agent_id}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
+        _say(f"{_plain(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
         _say(f"  stored with {verification.settings[agent_id]}")
         for verdict in verdicts:
             if verdict.status not in (Status.EQUAL, Status.TIES):
-                _say(f"  {verdict.key}\n    {verdict.status}: {verdict.detail}")
+                _say(f"  {_plain(verdict.key)}\n    {verdict.status}: {_plain(verdict.detail)}")
     _say("Nothing differs." if verification.ok else "Something differs.")
 
 
 def _print_profiles(profiles: Sequence[ProfileSummary], shown: int, thresholds: StabilityThresholds) -> None:
     """Print the profiles by agent, worst loss first, the first few of each."""
+    names, *columns = zip(_TITLES, *_rows(profiles, shown, thresholds), strict=True)
+    if _room(columns) < _NAME_WIDTH:
+        del columns[_TITLES.index("model") - 1]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("agent and profile", overflow="ellipsis", no_wrap=True, max_width=36)
-    table.add_column("model", no_wrap=True, min_width=13)
-    for title, width in (("obs.", 4), ("prefix", 6), ("tokens", 6), ("share", 5)):
-        table.add_column(title, justify="right", no_wrap=True, min_width=width)
-    table.add_column("broken by", no_wrap=True, min_width=29)
+    table.add_column(names[0], overflow="ellipsis", no_wrap=True, max_width=max(_room(columns), _NAME_WIDTH))
+    for column in columns:
+        table.add_column(column[0], justify="left" if column[0] in ("model", "broken by") else "right", no_wrap=True)
+    for cells in zip(names[1:], *(column[1:] for column in columns), strict=True):
+        table.add_row(*map(escape, cells))
+    _out.print(table)
+
+
+def _room(columns: Sequence[Sequence[str]]) -> int:
+    """Return how many cells the other columns leave for the first one."""
+    return _out.width - sum(max(map(cell_len, column)) + _GAP for column in columns)
+
+
+def _rows(profiles: Sequence[ProfileSummary], shown: int, thresholds: StabilityThresholds) -> Iterator[list[str]]:
     for of_agent in _by_agent(profiles):
         listed = of_agent[: shown or None]
         for profile, name in zip(listed, _names(of_agent), strict=False):
-            table.add_row(*map(escape, _row(profile, name, thresholds)))
+            yield _row(profile, name, thresholds)
         if rest := of_agent[len(listed) :]:
             sums = total(rest)
             more = f"  and {counted(sums.profiles, 'more profile')}"
-            table.add_row(more, "", f"{sums.observations:,}", "", "", f"{sums.share:.0%}", "")
-    _out.print(table)
+            yield [more, "", f"{sums.observations:,}", "", "", f"{sums.share:.0%}", ""]
 
 
 def _by_agent(profiles: Sequence[ProfileSummary]) -> list[list[ProfileSummary]]:
@@ -282,7 +312,7 @@ def _by_agent(profiles: Sequence[ProfileSummary]) -> list[list[ProfileSummary]]:
 
 def _row(profile: ProfileSummary, name: str, thresholds: StabilityThresholds) -> list[str]:
     return [
-        f"{profile.agent_id} {name}".rstrip(),
+        _plain(f"{profile.agent_id} {name}".rstrip()),
         _cut(profile.model, 13),
         f"{profile.observations:,}",
         f"{profile.prefix_blocks}/{profile.blocks}",
@@ -312,10 +342,16 @@ def _score(score: float, thresholds: StabilityThresholds) -> str:
 
 def _cut(name: str, width: int) -> str:
     """Cut a name in the middle: its tail tells more than that."""
-    if len(name) <= width:
+    name = _plain(name)
+    if cell_len(name) <= width:
         return name
     tail = (width - 1) // 2
-    return f"{name[: width - 1 - tail]}…{name[-tail:]}"
+    return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
+
+
+def _plain(name: str) -> str:
+    """Escape what does not print: a name may come from a prompt, and a terminal obeys control characters."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
 
 
 def _names(profiles: Sequence[ProfileSummary]) -> list[str]:

@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,7 @@ def load(
     *,
     agent_id: str | None = None,
     keys: Collection[str] | None = None,
-    since: str | datetime | None = None,
+    since: str | date | None = None,
     limit: int | None = None,
     key_prefix: str = "auto",
     rules: str = "auto",
@@ -54,7 +55,7 @@ def load(
         Read this agent only.
     keys : collection of str, optional
         Read the profiles of these learning keys only; runs are not affected.
-    since : str or datetime, optional
+    since : str, date or datetime, optional
         Drop observations and runs that began before; RFC 3339, a date, or a datetime (without zone: UTC).
     limit : int, optional
         Keep the newest so many observations of each profile and runs of each agent.
@@ -86,7 +87,7 @@ def load(
     if rules != "auto":
         get_rules(rules)
     start, limit = _nanoseconds(since), _checked(limit)
-    selection = Selection(agent_id, None if keys is None else frozenset(keys))
+    selection = _selection(agent_id, keys)
     backend = open_source(source, key_prefix=key_prefix)
     problems: list[RecordError] = []
 
@@ -123,13 +124,28 @@ def _snapshot(source: str, columns: Columns, rules: str) -> Snapshot:
     return Snapshot(source=source, columns=columns, owners=owners, rules_setting=rules)
 
 
-def _nanoseconds(since: str | datetime | None) -> int | None:
+def _selection(agent_id: str | None, keys: Collection[str] | None) -> Selection:
+    if agent_id is not None and not isinstance(agent_id, str):
+        msg = f"The 'agent_id' option must be a str; got {agent_id!r}."
+        raise UsageError(msg)
+    if keys is None:
+        return Selection(agent_id)
+    if isinstance(keys, str) or not isinstance(keys, Collection) or not all(isinstance(key, str) for key in keys):
+        msg = f"The 'keys' option must be a collection of str, such as a list; got {keys!r}."
+        raise UsageError(msg)
+    return Selection(agent_id, frozenset(keys))
+
+
+def _nanoseconds(since: str | date | None) -> int | None:
     if since is None:
         return None
+    if isinstance(since, str):
+        with suppress(RecordError):  # datetime drops what is finer than microseconds
+            return parse_time(since)
     try:
-        moment = datetime.fromisoformat(since) if isinstance(since, str) else since
+        moment = datetime.fromisoformat(since if isinstance(since, str) else since.isoformat())
         return parse_time((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat())
-    except (ValueError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         msg = f"The 'since' option must be a date, an RFC 3339 time or a datetime; got {since!r}."
         raise UsageError(msg) from None
 

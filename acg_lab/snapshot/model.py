@@ -70,7 +70,7 @@ class Snapshot:
 
     @property
     def runs(self) -> Runs:
-        """The recorded runs, in the order of their agents' indexes."""
+        """The recorded runs by agent, of each in the order of its index."""
         return self.columns.runs
 
     @cached_property

@@ -253,7 +253,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Runs(Sequence[RunRecord]):
-    """Runs in the order of their agents' indexes, each distinct message held once.
+    """Runs by agent, of each in the order of its index; each distinct message held once.
 
     Attributes
     ----------

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,8 @@ class Files:
         from pyarrow import fs
 
         if not self.exists():
-            raise FileNotFoundError
+            msg = f"{self.label}: there is no such file or folder."
+            raise SourceError(msg)
         if self.system.get_file_info(self.place).type == fs.FileType.File:
             return self.place
         files = self.system.get_file_info(fs.FileSelector(self.place, recursive=True))
@@ -81,6 +82,14 @@ class Files:
             msg = f"{self.label}: expected an export or Parquet files, got a folder without either."
             raise SourceError(msg)
         return names
+
+    def others(self, names: Collection[str]) -> list[str]:
+        """Return what lies in the folder beside the files of these names, sorted."""
+        from pyarrow import fs
+
+        with self.errors("address"):
+            infos = self.system.get_file_info(fs.FileSelector(self.place))
+        return sorted({info.base_name for info in infos} - set(names))
 
     def open(self, name: str) -> Any:
         """Open a file of the folder for reading."""
@@ -93,33 +102,29 @@ class Files:
     @contextlib.contextmanager
     def beside(self) -> Iterator[str]:
         """Give a new folder beside the place; it takes the place at the end, or is removed on an error."""
-        temporary = f"{self.place}.{secrets.token_hex(4)}.partial"
+        # A link stays; what it leads to is replaced.
+        place = os.path.realpath(self.place) if self._is_local else self.place
+        temporary = f"{place}.{secrets.token_hex(4)}.partial"
         try:
             self.system.create_dir(temporary, recursive=True)
             yield temporary
-            self._take_place(temporary)
+            self._take_place(temporary, place)
         except BaseException:
             with contextlib.suppress(OSError):
                 self.system.delete_dir(temporary)
             raise
 
-    def _take_place(self, temporary: str) -> None:
+    def _take_place(self, temporary: str, place: str) -> None:
         if self._is_local:
-            if self.exists():
-                old = f"{temporary}.old"
-                os.replace(self.place, old)  # noqa: PTH105
-                os.replace(temporary, self.place)  # noqa: PTH105
-                shutil.rmtree(old)
-            else:
-                os.replace(temporary, self.place)  # noqa: PTH105
+            _replace(temporary, place)
             return
         from pyarrow import fs
 
         # An object store renames no folders. The table by which an export is recognised comes last.
         names = [info.base_name for info in self.system.get_file_info(fs.FileSelector(temporary))]
-        self.system.create_dir(self.place, recursive=True)
+        self.system.create_dir(place, recursive=True)
         for name in sorted(names, key=lambda name: name.startswith("observations")):
-            self.system.move(f"{temporary}/{name}", f"{self.place}/{name}")
+            self.system.move(f"{temporary}/{name}", f"{place}/{name}")
         self.system.delete_dir(temporary)
 
     @contextlib.contextmanager
@@ -138,9 +143,25 @@ class Files:
             msg = f"{self.label}: {what}: permission denied."
             raise SourceError(msg) from None
         except ImportError as error:
-            msg = f"{self.label}: {what}: a package for this kind of address is missing ({error.name})."
+            msg = f"{self.label}: {what}: a package for this kind of address is missing ({error.name or error})."
             raise SourceError(msg) from None
         except (ArrowException, OSError, ValueError) as error:
             reason = mask_credentials(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            reason = reason.rpartition("Is this a 'parquet' file?: ")[2]
             msg = f"{self.label}: {what}: {reason.replace(self.path, self.label)}"
             raise SourceError(msg) from None
+
+
+def _replace(new: str, place: str) -> None:
+    """Move a local folder to its place; what stood there comes back if that fails, and goes if it does not."""
+    if not os.path.exists(place):  # noqa: PTH110
+        os.replace(new, place)  # noqa: PTH105
+        return
+    old = f"{new}.old"
+    os.replace(place, old)  # noqa: PTH105
+    try:
+        os.replace(new, place)  # noqa: PTH105
+    except BaseException:
+        os.replace(old, place)  # noqa: PTH105
+        raise
+    shutil.rmtree(old)

@@ -1,6 +1,7 @@
 """From the tables of an export (`acg_lab.storage.tables`) to columns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -8,6 +9,7 @@ import numpy as np
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
+from acg_lab.storage.base import EVERYTHING, Selection
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
 from acg_lab.storage.tables import COUNTS, EMPTY_WINDOWS, KEY_PREFIX
 from acg_lab.storage.times import NO_TIME, Times
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["from_tables"]
 
 
-def from_tables(tables: "Mapping[str, pa.Table]") -> Columns:
-    """Make columns of the tables of an export.
+def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTHING) -> Columns:
+    """Make columns of the tables of an export, of which rows of the selection were read.
 
     Raises
     ------
@@ -28,7 +30,8 @@ def from_tables(tables: "Mapping[str, pa.Table]") -> Columns:
     """
     prefix = (tables["observations"].schema.metadata or {}).get(KEY_PREFIX)
     runs = _read_runs(tables["runs"], tables["calls"], tables["messages"])
-    observations = _read_observations(tables["observations"], tables["blocks"])
+    empty = [key for key in _parse_empty(tables["observations"]) if selection.wants_key(key)]
+    observations = _read_observations(tables["observations"], tables["blocks"], empty)
     return Columns(
         observations=observations,
         results=_read_results(tables["stability"], tables["scores"]),
@@ -67,9 +70,9 @@ def _times(table: "pa.Table", name: str) -> Times:
     return Times(numbers, spelled)
 
 
-def _read_observations(rows: "pa.Table", blocks: "pa.Table") -> ObservationColumns:
+def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str]) -> ObservationColumns:
     codes, names = _codes(rows, "key")
-    keys = tuple(sorted({*(names[code] for code in np.unique(codes)), *_parse_empty(rows)}))
+    keys = tuple(sorted({*(names[code] for code in np.unique(codes)), *empty}))
     number = {key: i for i, key in enumerate(keys)}
     windows = np.array([number.get(name, -1) for name in names], np.int64)[codes] if names else codes
     counts = np.bincount(windows, minlength=len(keys))
@@ -100,6 +103,16 @@ def _read_observations(rows: "pa.Table", blocks: "pa.Table") -> ObservationColum
 
 def _parse_empty(rows: "pa.Table") -> list[str]:
     return msgspec.json.decode((rows.schema.metadata or {}).get(EMPTY_WINDOWS, b"[]"), type=list[str])
+
+
+def _counting_up(owners: Iterable[Any], numbers: Sequence[int]) -> bool:
+    """Whether the numbers of each owner count up from 0."""
+    seen: Counter[Any] = Counter()
+    for owner, number in zip(owners, numbers, strict=True):
+        if number != seen[owner]:
+            return False
+        seen[owner] += 1
+    return True
 
 
 def _check_order(rows: "pa.Table", windows: Any, counts: Any) -> None:
@@ -164,10 +177,18 @@ def _parse(text: str | None) -> Any:
 def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Runs:
     met = messages["message_id"].to_pylist() == list(range(len(messages)))
     _expect("messages", "every message_id from 0 on, in order", met=met)
+    met = _counting_up(runs["agent_id"].to_pylist(), runs["position"].to_pylist())
+    _expect("runs", "the runs of each agent in order, from position 0 on", met=met)
+    of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
+    met = _counting_up(of_runs, calls["call"].to_pylist())
+    _expect("calls", "the calls of each run in order, from call 0 on", met=met)
+    of_messages = calls["message_ids"].combine_chunks().flatten().to_numpy()
+    met = bool(np.all((of_messages >= 0) & (of_messages < len(messages))))
+    _expect("messages", "a row for every message of a call", met=met)
     values = JsonPool()
     of_run: dict[tuple[str, str], list[Call]] = {}
-    for call in _read_calls(calls, values):
-        of_run.setdefault(call[0], []).append(call[1])
+    for run, call in _read_calls(calls, values):
+        of_run.setdefault(run, []).append(call)
     started, ended = _times(runs, "started_at").texts(), _times(runs, "ended_at").texts()
     records = [
         RunRecord(

@@ -298,9 +298,10 @@ class _Runs:
         self._checked.add(raw)
 
     def finish(self) -> Runs:
+        runs = sorted(self._runs.values(), key=lambda run: run[0].agent_id)
         return Runs(
-            records=[record for record, _ in self._runs.values()],
-            calls=[calls for _, calls in self._runs.values()],
+            records=[record for record, _ in runs],
+            calls=[calls for _, calls in runs],
             messages=JsonPool(self._messages),
             values=JsonPool(self._values),
         )

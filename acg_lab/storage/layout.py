@@ -51,7 +51,7 @@ def choose_prefix(found: Iterable[str], label: str) -> str:
         names = " and ".join(map(repr, prefixes))
         msg = f"{label} holds entries under the key prefixes {names}; say which one with key_prefix=..."
         raise UsageError(msg)
-    msg = f"{label} holds no entries of the governor under any key prefix; is it the right database?"
+    msg = f"{label} holds no entries of the governor under any key prefix; is it the right one?"
     raise SourceError(msg)
 
 

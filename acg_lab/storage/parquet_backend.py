@@ -6,6 +6,7 @@ Belongs here: opening, selecting, and replacing files. What the tables hold is t
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -51,6 +52,7 @@ class ParquetExport:
         self.path = os.fspath(path)
         self.key_prefix = key_prefix
         self._files = Files(self.path)
+        self._stored_prefix: str | None = None  # of what `_memory` took over
         self._changed = False
 
     def __repr__(self) -> str:
@@ -75,11 +77,13 @@ class ParquetExport:
         RecordError
             If the tables of an export do not fit one another.
         """
+        if self._changed:
+            return replace(ingest(self._memory.scan(selection, progress), on_problem), key_prefix=self._stored_prefix)
         if not self._is_export:
             return ingest(self._documents(selection, progress), on_problem)
         try:
             with _lean_memory():
-                return from_tables({name: self._table(name, selection, progress) for name in TABLES})
+                return from_tables({name: self._table(name, selection, progress) for name in TABLES}, selection)
         except RecordError as error:
             raise error.at(source=self.label) from None
 
@@ -105,6 +109,7 @@ class ParquetExport:
         backend = MemoryBackend()
         if self._files.exists():
             columns = self.columns()
+            self._stored_prefix = columns.key_prefix
             for key, window in columns.observations.number.items():
                 backend.store_observations(key, columns.observations.window(window))
             for key, result in columns.results.items():
@@ -170,6 +175,10 @@ class ParquetExport:
                     runs.append(entry)
                 else:
                     yield entry
+        for agent_id, ids in index.items():
+            if selection.wants_agent(agent_id):
+                missing = ids.keys() - {run.key[len(agent_id) + 1 :] for run in runs if run.agent_id == agent_id}
+                runs.extend(_lost(agent_id, run_id) for run_id in sorted(missing))
         yield from sorted(runs, key=lambda e: index.get(e.agent_id, {}).get(e.key[len(e.agent_id) + 1 :], len(runs)))
 
     def _plain_table(self) -> Any:
@@ -183,6 +192,10 @@ class ParquetExport:
                 f"{self.label}: expected an export, or a table with the columns 'key' and 'value'; got columns {names}."
             )
             raise SourceError(msg)
+        for name in ("key", "value"):
+            if not _holds_texts(kind := dataset.schema.field(name).type):
+                msg = f"{self.label}: expected column {name!r} of texts or bytes, got {kind}."
+                raise SourceError(msg)
         return dataset
 
     def _prefix(self, dataset: Any) -> str:
@@ -220,7 +233,7 @@ class ParquetExport:
     def close(self) -> None:
         """Write what was stored since: the whole export anew, beside the old one, which it replaces."""
         if self._changed:
-            self.write(ingest(self._memory.scan(EVERYTHING), raise_problem), overwrite=True)
+            self.write(self.columns(), overwrite=True)
             self._changed = False
 
     def __enter__(self) -> Self:
@@ -243,6 +256,10 @@ class ParquetExport:
         if self._files.exists() and not (overwrite and self._is_export):
             hint = "overwrite it with overwrite=True, or choose another place" if self._is_export else "choose another"
             msg = f"{self.label} exists already; {hint}."
+            raise UsageError(msg)
+        if self._files.exists() and (others := self._files.others([f"{name}{_SUFFIX}" for name in TABLES])):
+            names = ", ".join(map(repr, others[:3]))
+            msg = f"{self.label} holds more than an export ({names}), which would be lost; choose another place."
             raise UsageError(msg)
         owners = assign_agents(
             {*columns.observations.keys, *columns.results}, {r.agent_id for r in columns.runs.records}
@@ -308,6 +325,13 @@ def _filtered(table: "pa.Table", selection: Selection) -> "pa.Table":
     return table
 
 
+def _holds_texts(kind: "pa.DataType") -> bool:
+    import pyarrow.types as pt
+
+    kinds = (pt.is_string, pt.is_large_string, pt.is_string_view, pt.is_binary, pt.is_large_binary, pt.is_binary_view)
+    return any(is_kind(getattr(kind, "value_type", kind)) for is_kind in kinds)
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
@@ -320,6 +344,11 @@ def _bytes(value: Any) -> bytes | RecordError:
     if isinstance(value, bytes):
         return value
     return RecordError(f"expected a text, got {'null' if value is None else type(value).__name__}")
+
+
+def _lost(agent_id: str, run_id: str) -> Entry:
+    error = RecordError("expected the run of an id in the index, got none")
+    return Entry("run", f"{agent_id}:{run_id}", error, agent_id)
 
 
 def _run_ids(raw: bytes | RecordError) -> list[str]:

@@ -1,6 +1,7 @@
 """From columns to the tables of an export (`acg_lab.storage.tables`)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -33,7 +34,7 @@ def to_tables(columns: Columns, owners: Owners) -> "Iterator[tuple[str, Iterator
     yield "stability", iter([_table("stability", _stability(results, owners))])
     yield "scores", iter([_table("scores", _scores(results, owners))])
     positions = sorted(range(len(columns.runs)), key=lambda i: columns.runs.records[i].agent_id)
-    runs = columns.runs.take(positions)
+    runs = _compact(columns.runs.take(positions))
     yield "runs", iter([_table("runs", _runs(runs))])
     yield "calls", iter([_table("calls", _calls(runs))])
     yield "messages", iter([_table("messages", _messages(runs.messages))])
@@ -55,7 +56,7 @@ def _with_metadata(table: "pa.Table", source: ObservationColumns, key_prefix: st
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None or value == {} else msgspec.json.encode(value).decode()
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 def _time_columns(name: str, times: Times) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def _stability(results: Sequence[tuple[str, StabilityAnalysisResult]], owners: O
         "stable_prefix_length": [result.stable_prefix_length for _, result in results],
         "total_observations": [result.total_observations for _, result in results],
         "stable_prefix_fingerprint": [result.stable_prefix_fingerprint for _, result in results],
-        "unknown": [_json(result.unknown) for _, result in results],
+        "unknown": [_json(result.unknown or None) for _, result in results],
     }
 
 
@@ -161,7 +162,7 @@ def _scores(results: Sequence[tuple[str, StabilityAnalysisResult]], owners: Owne
             name: [getattr(score, name) for _, _, score in rows]
             for name in ("span_id", "classification", "score", "confidence", "observation_count")
         },
-        "unknown": [_json(score.unknown) for _, _, score in rows],
+        "unknown": [_json(score.unknown or None) for _, _, score in rows],
     }
 
 
@@ -173,8 +174,20 @@ def _runs(runs: Runs) -> dict[str, Any]:
         "run_id": [run.id for run in records],
         **_time_columns("started_at", Times.parse([run.started_at for run in records])),
         **_time_columns("ended_at", Times.parse([run.ended_at for run in records])),
-        "unknown": [_json(run.unknown) for run in records],
+        "unknown": [_json(run.unknown or None) for run in records],
     }
+
+
+def _compact(runs: Runs) -> Runs:
+    """Keep the messages in use: a part of a source says nothing of the rest."""
+    codes = [call.messages for calls in runs.calls for call in calls]
+    used = np.unique(np.concatenate(codes)) if codes else np.empty(0, np.int32)
+    calls = [
+        [call._replace(messages=np.searchsorted(used, call.messages).astype(np.int32)) for call in of_run]
+        for of_run in runs.calls
+    ]
+    messages = JsonPool(runs.messages.texts[code] for code in used.tolist())
+    return replace(runs, calls=calls, messages=messages)
 
 
 def _positions(agents: Sequence[str]) -> list[int]:
@@ -205,14 +218,14 @@ def _calls(runs: Runs) -> dict[str, Any]:
         **_time_columns("started_at", Times.parse([record.started_at for record in records])),
         **_time_columns("ended_at", Times.parse([record.ended_at for record in records])),
         "metadata_snapshot": [_json(record.metadata_snapshot) for record in records],
-        "unknown": [_json(record.unknown) for record in records],
+        "unknown": [_json(record.unknown or None) for record in records],
         "has_request": [request is not None for request in requests],
         "message_ids": [call.messages.tolist() for _, _, call in rows],
         "tools": [text(call.tools) for _, _, call in rows],
         "request_model": of_request("model"),
         "request_params": list(map(_json, of_request("params"))),
         "request_tool_choice": list(map(_json, of_request("tool_choice"))),
-        "request_unknown": list(map(_json, of_request("unknown"))),
+        "request_unknown": [_json(unknown or None) for unknown in of_request("unknown")],
         "response": [text(call.response) for _, _, call in rows],
     }
 

@@ -1,6 +1,7 @@
 """Parquet exports: lossless, tidy, replaced as a whole, and clear about what is wrong with a file."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from learned import learned
-from strategies import make_ir, make_run, runs, windows
+from strategies import TIME, make_call, make_ir, make_request, make_run, runs, windows
 
 import acg_lab as acg
-from acg_lab.core import StabilityAnalysisResult
+from acg_lab.core import RunRecord, StabilityAnalysisResult
 from acg_lab.storage import parquet_backend, to_tables
 from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.memory import MemoryBackend
@@ -212,7 +213,8 @@ def rewrite(path, change):
         ("observations", lambda path: rewrite(path, lambda t: t.slice(1)), "from position 0 on"),
         ("scores", lambda path: rewrite(path, lambda t: t.slice(1)), "from rank 0 on"),
         ("stability", lambda path: rewrite(path, lambda t: t.slice(0, 0)), "one row for every key that has scores"),
-        ("runs", lambda path: rewrite(path, lambda t: t.slice(1)), "calls of runs that have a row"),
+        ("runs", lambda path: rewrite(path, lambda t: t.slice(1)), "from position 0 on"),
+        ("runs", lambda path: rewrite(path, lambda t: t.slice(0, 1)), "calls of runs that have a row"),
         ("messages", lambda path: rewrite(path, lambda t: t.slice(1)), "every message_id from 0 on"),
     ],
 )  # fmt: skip
@@ -242,3 +244,23 @@ def test_what_is_no_source_is_refused(tmp_path, write, message):
     with pytest.raises(acg.SourceError, match=message) as caught:
         acg.load(tmp_path / "thing")
     assert str(tmp_path / "thing") in str(caught.value)
+
+
+def test_empty_objects_are_kept(tmp_path):
+    """An empty object is not a missing one, in the fields of requests and calls that hold any JSON."""
+    request = make_request("x", params={}, tool_choice={})
+    run = RunRecord(id="r", agent_id="a", calls=(make_call(request, metadata_snapshot={}),), started_at=TIME)
+    backend = MemoryBackend()
+    backend.store_run(run)
+    acg.load(backend).to_parquet(tmp_path / "export")
+    assert list(acg.load(tmp_path / "export").runs) == [run]
+
+
+def test_storing_keeps_the_key_prefix(tmp_path):
+    """What is stored in an export later leaves the key prefix of its source."""
+    columns = replace(acg.load(learned()).columns, key_prefix="nemo_flow:")
+    acg.ParquetExport(tmp_path / "export").write(columns)
+    with acg.ParquetExport(tmp_path / "export") as backend:
+        backend.store_run(make_run(run_id="later"))
+        assert backend.columns().key_prefix == "nemo_flow:"
+    assert acg.ParquetExport(tmp_path / "export").columns().key_prefix == "nemo_flow:"
