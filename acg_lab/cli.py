@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError, parse_learning_key
 from acg_lab.snapshot import (
@@ -39,7 +40,31 @@ from acg_lab.storage.locate import is_redis, mask_credentials
 
 __all__ = ["app", "main"]
 
+
+class _Commands(TyperGroup):
+    """The commands; what is complained of is repeated with credentials masked."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _masking():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _masking():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _masking() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = mask_credentials(message)  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Explore and tune the prompt-cache learner (ACG) of NeMo Flow / NeMo Relay on your own history.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -142,7 +167,9 @@ def _analyze(
     min_observations: Annotated[int, typer.Option(help="Observations for full confidence.")] = (
         _DEFAULTS.min_observations_for_full_confidence
     ),
-    window: Annotated[int | None, typer.Option(help="Only the newest so many observations of each profile.")] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Only the newest so many observations of each profile.", min=1)
+    ] = None,
     since: Since = None,
     key_prefix: KeyPrefix = "auto",
     rows: Annotated[
@@ -211,10 +238,12 @@ def _verify(
 @app.command("export")
 def _export(
     source: Source,
-    dest: Annotated[str, typer.Argument(help="Folder (path or URI) for a Parquet export, or a redis:// address.")],
+    dest: Annotated[
+        str, typer.Argument(help="Folder (path or URI) for a Parquet export, or a redis:// address.", metavar="DEST")
+    ],
     agent: Agent = None,
     since: Since = None,
-    limit: Annotated[int | None, typer.Option(help="Only the newest so many observations and runs.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the newest so many observations and runs.", min=1)] = None,
     key_prefix: KeyPrefix = "auto",
     dest_prefix: Annotated[str | None, typer.Option(help="Key prefix at a Redis DEST; that of the source.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export at DEST.")] = False,  # noqa: FBT002
@@ -270,6 +299,9 @@ def _print_verification(snapshot: Snapshot, verification: Verification) -> None:
         for verdict in verdicts:
             if verdict.status not in (Status.EQUAL, Status.TIES):
                 _say(f"  {_plain(verdict.key)}\n    {verdict.status}: {_plain(verdict.detail)}")
+    if not verification.verdicts:
+        _say(f"{snapshot.source}: nothing to verify.")
+        return
     _say("Nothing differs." if verification.ok else "Something differs.")
 
 

@@ -100,7 +100,7 @@ def test_export_there_and_back(run, tmp_path, redis_url):
         (["analyze", SAMPLE, "--min-observations", "-1"], 2, "'min_observations_for_full_confidence'"),
         (["analyze", SAMPLE, "--stable-threshold", "nan"], 2, "'stable_threshold'"),
         (["analyze", SAMPLE, "--stable-threshold", "high"], 2, "--stable-threshold"),
-        (["analyze", SAMPLE, "--window", "-3"], 2, "'limit'"),
+        (["analyze", SAMPLE, "--window", "-3"], 2, "--window"),
         (["analyze", SAMPLE, "--since", "never"], 2, "'since'"),
         (["analyze", SAMPLE, "--rules", "9"], 2, "'rules'"),
         (["analyze"], 2, "SOURCE"),

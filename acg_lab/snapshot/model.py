@@ -158,7 +158,8 @@ class Snapshot:
         prefix = self.columns.key_prefix if key_prefix is None else key_prefix
         if prefix is None:
             msg = (
-                "The source has no key prefix of its own; name the one to write under, as in key_prefix='nemo_relay:'."
+                "The source has no key prefix of its own; name the one to write under, as in "
+                "key_prefix='nemo_relay:' (--dest-prefix)."
             )
             raise UsageError(msg)
         with RedisBackend(url, key_prefix=prefix, writable=True) as backend, Bar(f"writing {backend.label}") as bar:

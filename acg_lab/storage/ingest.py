@@ -236,7 +236,7 @@ class _Runs:
 
     def __init__(self) -> None:
         self._messages, self._values = _Pool(), _Pool()
-        self._checked: set[bytes] = set()
+        self._checked: dict[bytes, bytes] = {}
         self._runs: dict[tuple[str, str], tuple[RunRecord, list[Call]]] = {}
 
     def add(self, _entry: Entry, raw: bytes) -> None:
@@ -274,19 +274,17 @@ class _Runs:
 
     def _message_codes(self, messages: list[bytes]) -> Iterator[int]:
         for i, raw in enumerate(messages):
-            self._check(raw, dict, f"$.messages[{i}]")
-            yield self._messages[raw]
+            yield self._messages[self._checked_text(raw, dict, f"$.messages[{i}]")]
 
     def _value(self, raw: bytes, kind: type, path: str) -> int:
         if raw == _NULL:
             return -1
-        self._check(raw, kind, path)
-        return self._values[raw]
+        return self._values[self._checked_text(raw, kind, path)]
 
-    def _check(self, raw: bytes, kind: type, path: str) -> None:
-        """Look into each distinct text once."""
+    def _checked_text(self, raw: bytes, kind: type, path: str) -> bytes:
+        """Look into each distinct text once; return it without spaces, so that equal ones are one."""
         if raw in self._checked:
-            return
+            return self._checked[raw]
         try:
             value = parse_strict(raw)
         except RecordError as error:
@@ -295,7 +293,7 @@ class _Runs:
         if not isinstance(value, kind) or not all(isinstance(item, dict) for item in items):
             msg = f"expected {'an object' if kind is dict else 'a list of objects'}, got another JSON value"
             raise RecordError(msg, path=path)
-        self._checked.add(raw)
+        return self._checked.setdefault(raw, msgspec.json.format(raw, indent=-1))
 
     def finish(self) -> Runs:
         runs = sorted(self._runs.values(), key=lambda run: run[0].agent_id)

@@ -49,7 +49,7 @@ def choose_prefix(found: Iterable[str], label: str) -> str:
         return prefixes[0]
     if prefixes:
         names = " and ".join(map(repr, prefixes))
-        msg = f"{label} holds entries under the key prefixes {names}; say which one with key_prefix=..."
+        msg = f"{label} holds entries under the key prefixes {names}; say which one with key_prefix=... (--key-prefix)."
         raise UsageError(msg)
     msg = f"{label} holds no entries of the governor under any key prefix; is it the right one?"
     raise SourceError(msg)

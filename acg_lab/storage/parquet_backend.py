@@ -254,8 +254,8 @@ class ParquetExport:
             If it can't be written.
         """
         if self._files.exists() and not (overwrite and self._is_export):
-            hint = "overwrite it with overwrite=True, or choose another place" if self._is_export else "choose another"
-            msg = f"{self.label} exists already; {hint}."
+            hint = "overwrite it with overwrite=True (--overwrite), or " if self._is_export else ""
+            msg = f"{self.label} exists already; {hint}choose another place."
             raise UsageError(msg)
         if self._files.exists() and (others := self._files.others([f"{name}{_SUFFIX}" for name in TABLES])):
             names = ", ".join(map(repr, others[:3]))
