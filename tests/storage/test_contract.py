@@ -139,6 +139,34 @@ class TestRuns:
         assert [run.agent_id for run in backend.list_runs(agent_id)] == [agent_id]
 
 
+class TestKept:
+    @pytest.fixture(params=["parquet", "redis"])
+    def opened(self, request):
+        """Return a function that opens the same place anew."""
+        if request.param == "redis":
+            url = request.getfixturevalue("redis_url")
+            return lambda: RedisBackend(url, key_prefix="p:", writable=True)
+        path = request.getfixturevalue("tmp_path") / "export"
+        return lambda: ParquetExport(path)
+
+    @pytest.mark.parametrize("key", ODD_KEYS)
+    def test_opened_again(self, opened, key):
+        """What was stored is there when the place is opened again, beside what is stored then."""
+        window, run = (make_ir(("user-0", "x")),), make_run(make_request("hello"), agent_id=key)
+        with opened() as backend:
+            backend.store_observations(key, window)
+            backend.store_run(run)
+        with opened() as backend:
+            assert backend.load_observations(key) == window
+            backend.store_stability(key, make_result())
+            backend.store_observations(f"{key}::model=m", ())
+        with opened() as backend:
+            assert backend.load_observations(key) == window
+            assert backend.load_observations(f"{key}::model=m") == ()
+            assert backend.load_stability(key) == make_result()
+            assert backend.list_runs(key) == (run,)
+
+
 class TestLearning:
     def test_same_as_memory(self, backend):
         """A learner leaves the same windows and results in every backend."""
