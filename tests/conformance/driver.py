@@ -13,8 +13,10 @@ command                   meaning, and what its answer holds
                           ``provider`` ("passthrough" | "anthropic" | "openai"), ``learners`` (true), and
                           ``full_payloads`` (false). Answers nothing more.
 ``{"op": "run"}``         one agent run: ``calls`` is a list of {"codec", "request", "response"?}; ``codec`` is
-                          "openai", "anthropic" or "responses"; ``response`` (of the call, else of the run) is laid
-                          over a small default answer. Answers, once the run is learned and stored, ``calls``: a list
+                          "openai", "anthropic", "responses", "annotated" (a body that is the runtime's own form of a
+                          request already), "none" (the runtime is not told how to read it) or "tool" (no LLM call, but
+                          a tool's, the body its arguments); ``response`` (of the call, else of the run) is laid over a
+                          small default answer. Answers, once the run is learned and stored, ``calls``: a list
                           of {"received": body or null, "error": text or null}.
 ``{"op": "drive"}``       ``runs``: a list of runs, each a list of bodies; ``codec`` ("openai"); ``wait`` ("run": until
                           each run is learned, "end": only once, after the last). Answers ``run_ns`` (one number a run),
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CODECS = {"openai": "OpenAIChatCodec", "anthropic": "AnthropicMessagesCodec", "responses": "OpenAIResponsesCodec"}
+ANNOTATED, NO_CODEC, TOOL = "annotated", "none", "tool"
 
 RESPONSES: dict[str, Json] = {
     "openai": {
@@ -69,6 +72,36 @@ RESPONSES: dict[str, Json] = {
         "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}],
     },
 }
+
+
+RESPONSES |= dict.fromkeys((ANNOTATED, NO_CODEC, TOOL), RESPONSES["openai"])
+
+
+class AnnotatedCodec:
+    """What an application may write itself: reads bodies that are the runtime's own form of a request already.
+
+    Parameters
+    ----------
+    relay : module
+        The imported ``nemo_relay``, any version.
+    """
+
+    def __init__(self, relay: ModuleType) -> None:
+        self._make = relay.AnnotatedLLMRequest
+        self._known = ["model", "params", "tools", "tool_choice"]
+        if hasattr(self._make, "instructions"):  # 0.3 has none of these: there they are fields like any other
+            self._known += ["instructions", "api_specific"]
+
+    def decode(self, request: Any) -> object:
+        """Return the request in the runtime's own form; what it has no name for goes into its extra fields."""
+        rest = dict(request.content)
+        messages = rest.pop("messages")
+        known = {name: rest.pop(name) for name in self._known if name in rest}
+        return self._make(messages, **known, extra=rest)
+
+    def encode(self, _annotated: object, original: object) -> object:
+        """Return the request as it was."""
+        return original
 
 
 def adaptive_config(settings: Json) -> Json:
@@ -115,6 +148,8 @@ class Driver:
     def __init__(self, relay: ModuleType) -> None:
         self._relay = relay
         self._codecs = {name: getattr(relay.codecs, kind)() for name, kind in CODECS.items()}
+        self._answers = self._codecs | {ANNOTATED: self._codecs["openai"], NO_CODEC: None}
+        self._codecs |= {ANNOTATED: AnnotatedCodec(relay), NO_CODEC: None}
         self._settings: Json = {}
         self._runtime: Any = None
         self._payloads: Any = None
@@ -210,14 +245,21 @@ class Driver:
             return answer
 
         try:
-            await self._execute(codec, self._relay.LLMRequest({}, call["request"]), provide)
+            if codec == TOOL:
+                await self._relay.tools.execute("tool", call["request"], self._provide_nothing)
+            else:
+                await self._execute(codec, self._relay.LLMRequest({}, call["request"]), provide)
         except Exception as error:  # noqa: BLE001  whatever the runtime raises is the answer
             outcome["error"] = f"{type(error).__name__}: {error}"
         return outcome
 
+    async def _provide_nothing(self, _arguments: object) -> object:
+        result = getattr(self._relay, "ToolExecutionResult", dict)  # 0.10 wants its own kind
+        return result({})
+
     async def _execute(self, codec: str, request: object, provide: object) -> None:
-        chosen = self._codecs[codec]
-        await self._relay.llm.execute(codec, request, provide, codec=chosen, response_codec=chosen)
+        chosen, answers = self._codecs[codec], self._answers[codec]
+        await self._relay.llm.execute(codec, request, provide, codec=chosen, response_codec=answers)
 
     async def _drive(self, command: Json) -> Json:
         agent_id = await self._require_agent(command)

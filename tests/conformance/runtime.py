@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Body = dict[str, Any]
-Codec = Literal["openai", "anthropic", "responses"]
+Codec = Literal["openai", "anthropic", "responses", "annotated", "none", "tool"]
 
 VERSIONS = ("0.3.0", "0.7.3", "0.10.4")
 DRIVER = Path(__file__).with_name("driver.py")
@@ -78,8 +78,9 @@ class Call:
     ----------
     request : dict
         Body as an application gives it.
-    codec : {"openai", "anthropic", "responses"}
-        How the runtime is told to read it.
+    codec : {"openai", "anthropic", "responses", "annotated", "none", "tool"}
+        How the runtime is told to read it. Annotated: it is the runtime's own form of a request already; none: it is
+        not told; tool: it is no LLM call but a tool's.
     response : dict, optional
         Laid over the provider's small default answer, so ``{"usage": {...}}`` is enough to report usage.
     """

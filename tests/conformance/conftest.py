@@ -1,0 +1,77 @@
+"""Options of the conformance tests, the runtime by version, and what they did in the summary.
+
+``pytest tests/conformance`` knows the options; a plain ``pytest`` sees this file too late to offer them, and takes the
+defaults.
+"""
+
+import contextlib
+import random
+
+import pytest
+from conformance.runtime import VERSIONS, Runtime, RuntimeUnavailable
+
+DEFAULT_REQUESTS = 300
+_seed = pytest.StashKey[int]()
+_tallies = pytest.StashKey[list]()
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("conformance", "the real runtime against our learner")
+    group.addoption("--requests", type=int, help=f"generated requests a version ({DEFAULT_REQUESTS})")
+    group.addoption("--seed", type=int, help="of the generator (default: a fresh one, told in header and summary)")
+    group.addoption("--versions", help=f"of nemo-relay, with commas between them ({','.join(VERSIONS)})")
+
+
+def _option(config, name, default):
+    given = config.getoption(name, default=None)
+    return default if given is None else given
+
+
+def _get_seed(config):
+    if _seed not in config.stash:
+        config.stash[_seed] = _option(config, "seed", None)
+        if config.stash[_seed] is None:
+            config.stash[_seed] = random.SystemRandom().randrange(10**9)
+    return config.stash[_seed]
+
+
+def pytest_report_header(config):
+    return f"conformance: --requests {_option(config, 'requests', DEFAULT_REQUESTS)} --seed {_get_seed(config)}"
+
+
+def pytest_generate_tests(metafunc):
+    if "version" in metafunc.fixturenames:
+        versions = _option(metafunc.config, "versions", ",".join(VERSIONS)).split(",")
+        metafunc.parametrize("version", versions, scope="module")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for tally in config.stash.get(_tallies, []):
+        terminalreporter.write_line(f"conformance {tally}")
+
+
+@pytest.fixture(scope="session")
+def n_requests(request):
+    return _option(request.config, "requests", DEFAULT_REQUESTS)
+
+
+@pytest.fixture(scope="session")
+def seed(request):
+    return _get_seed(request.config)
+
+
+@pytest.fixture(scope="session")
+def tallies(request):
+    """Return a list of what is told in the summary."""
+    return request.config.stash.setdefault(_tallies, [])
+
+
+@pytest.fixture(scope="module")
+def runtime(version):
+    """Return a process with that version of the runtime; skip where there is none to be had."""
+    with contextlib.ExitStack() as stack:
+        try:
+            started = stack.enter_context(Runtime(version))
+        except RuntimeUnavailable as error:
+            pytest.skip(f"no runtime {version} here: {error.reason}")
+        yield started

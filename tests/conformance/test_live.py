@@ -1,0 +1,62 @@
+"""Generated requests, put to the real runtime and to our learner: nothing may differ.
+
+See README.md for the options and for what has been found so far.
+"""
+
+import json
+import time
+
+import pytest
+from conformance.generate import DEFAULTS, Case, Run, cases
+from conformance.live import Laboratory, Tally
+from conformance.runtime import Call
+
+
+@pytest.fixture
+def laboratory(runtime, redis_url, seed, tallies):
+    tally = Tally(runtime.version, seed)
+    tallies.append(tally)
+    started = time.perf_counter()
+    with Laboratory(runtime, redis_url, tally) as laboratory:
+        yield laboratory
+    tally.seconds = time.perf_counter() - started
+
+
+def test_generated_requests(laboratory, version, seed, n_requests):
+    """After each run keys, windows, results and the seed entry are what the runtime stored."""
+    for case in cases(seed, n_requests, modern=version != "0.3.0"):
+        difference = laboratory.report(case)
+        assert difference is None, difference
+
+
+def test_many_profiles(laboratory):
+    """More profiles than the learner keeps counted at a time, each come back to: nothing differs."""
+    calls = [Call({"messages": [{"role": "user", "content": str(i)}], "model": f"m{i}"}) for i in range(300)]
+    runs = tuple(Run(tuple(calls[:150])) for calls in (calls, calls[150:], calls))
+    case = Case("agent", 2, DEFAULTS, full_payloads=True, runs=runs)
+    assert laboratory.report(case) is None
+
+
+def _keep_white_space(text):
+    return text
+
+
+@pytest.mark.parametrize(
+    ("place", "fault", "most_messages"),
+    [
+        ("acg_lab.core.prompt_ir.normalize_whitespace", _keep_white_space, 1),
+        ("acg_lab.core.keys._CUT", 17, 1),
+        ("acg_lab.core.learner._rank", lambda result: -result.stable_prefix_length, 4),
+    ],
+)
+def test_planted_faults(runtime, redis_url, monkeypatch, place, fault, most_messages):
+    """A fault planted in our core is found within a few hundred requests, and shrunk to a small example."""
+    monkeypatch.setattr(place, fault)
+    modern = runtime.version != "0.3.0"
+    with Laboratory(runtime, redis_url, Tally(runtime.version, 7)) as laboratory:
+        found = next(filter(None, map(laboratory.report, cases(7, 2000, modern=modern))), None)
+    assert found is not None
+    example = json.loads(found)
+    assert {"ours", "stored", "field"} <= example["difference"].keys()
+    bodies = [call["request"] for run in example["case"]["runs"] for call in run["calls"]]
+    assert sum(len(body.get("messages", body.get("input", ""))) for body in bodies) <= most_messages
