@@ -6,6 +6,7 @@ The recordings are no part of the repository: a folder ``shared`` beside it, or 
 import gzip
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -20,7 +21,8 @@ from acg_lab.core import AcgLearner, HotCache, PromptIR, RunRecord, StabilityAna
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("ACG_LAB_SHARED") or ROOT.parent / "shared") / "data" / "tau_airline"
-MEBI = 1 << 20
+
+TURNS = 5
 
 
 def lines(name):
@@ -48,56 +50,70 @@ def filled_with_runs(filled, redis_client):
     return filled
 
 
-def seconds(work, rounds=5):
-    """Return the best time of several rounds."""
-    best = float("inf")
-    for _ in range(rounds):
-        started = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - started)
-    return best
+def seconds(work):
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
-def fetch_and_decode(client):
-    for key in client.scan_iter(count=1000):
-        kind = StabilityAnalysisResult if b"acg_stability:" in key else tuple[PromptIR, ...]
-        msgspec.json.decode(client.get(key), type=kind)
+def interleaved(benchmark, work, base, rounds):
+    """Time both in turn, so that a busy neighbour meets both; return the times of ``base``."""
+    bases = []
+    benchmark.pedantic(work, setup=lambda: bases.append(seconds(base)), rounds=rounds)
+    return bases
 
 
-def size(folder):
-    return sum(file.stat().st_size for file in Path(folder).iterdir())
+def tell(benchmark, **figures):
+    """Keep figures with the benchmark's own, and show them."""
+    benchmark.extra_info.update(figures)
+    print(f"\n{benchmark.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+
+
+def size_mb(folder):
+    return sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
 
 
 def test_loading_from_redis(benchmark, filled, redis_client):
-    """Loading takes at most twice as long as GET and typed decoding of the same bytes."""
-    base = seconds(lambda: fetch_and_decode(redis_client))
-    benchmark.pedantic(lambda: acg.load(filled, progress=False), rounds=5)
-    ratio = benchmark.stats.stats.min / base
-    benchmark.extra_info.update(get_and_decode_s=base, ratio=ratio)
-    print(f"\nload from Redis / GET + decode: {ratio:.2f} (at most 2)")
-    assert ratio <= 2
+    """Loading reaches at least half the rate of GET and typed decoding of the same values."""
+    keys = list(redis_client.scan_iter(count=1000))
+    kinds = {key: StabilityAnalysisResult if b"acg_stability:" in key else tuple[PromptIR, ...] for key in keys}
+
+    def get_and_decode():
+        for key, kind in kinds.items():
+            msgspec.json.decode(redis_client.get(key), type=kind)
+
+    mb = sum(map(redis_client.strlen, keys)) / 1e6
+    base = min(interleaved(benchmark, lambda: acg.load(filled, progress=False), get_and_decode, 5))
+    load = benchmark.stats.stats.min
+    tell(benchmark, load_mb_s=mb / load, get_and_decode_mb_s=mb / base, ratio=base / load, at_least=0.5)
+    assert base / load >= 0.5
 
 
 def test_loading_from_parquet(benchmark, filled, tmp_path):
     """An export is at most 1.5 MB and loads at least 5 times faster than the Redis."""
-    acg.load(filled).to_parquet(tmp_path / "export")
-    redis = seconds(lambda: acg.load(filled, progress=False))
-    benchmark.pedantic(lambda: acg.load(tmp_path / "export", progress=False), rounds=9)
-    ratio = redis / benchmark.stats.stats.min
-    benchmark.extra_info.update(redis_s=redis, ratio=ratio, bytes=size(tmp_path / "export"))
-    print(f"\nRedis / Parquet: {ratio:.1f} (at least 5), {size(tmp_path / 'export') / 1e6:.2f} MB (at most 1.5)")
-    assert ratio >= 5
-    assert size(tmp_path / "export") <= 1.5e6
+    acg.load(filled, progress=False).to_parquet(tmp_path / "export")
+
+    def load(source):
+        return lambda: acg.load(source, progress=False)
+
+    redis = min(interleaved(benchmark, load(tmp_path / "export"), load(filled), 5))
+    parquet, size = benchmark.stats.stats.min, size_mb(tmp_path / "export")
+    tell(benchmark, redis_s=redis, parquet_s=parquet, ratio=redis / parquet, at_least=5, mb=size, mb_at_most=1.5)
+    assert redis / parquet >= 5
+    assert size <= 1.5
 
 
 def test_size_with_runs(benchmark, filled_with_runs, tmp_path):
     """With 54 MB of runs an export is at most 3 MB."""
-    snap = acg.load(filled_with_runs)
+    snap = acg.load(filled_with_runs, progress=False)
+    assert len(snap.columns.runs) == 200
     benchmark.pedantic(lambda: snap.to_parquet(tmp_path / "export", overwrite=True), rounds=3)
-    print(f"\nexport with runs: {size(tmp_path / 'export') / 1e6:.2f} MB (at most 3)")
-    assert size(tmp_path / "export") <= 3e6
+    tell(benchmark, mb=size_mb(tmp_path / "export"), mb_at_most=3)
+    assert size_mb(tmp_path / "export") <= 3
 
 
+# Not ru_maxrss: a child starts with its parent's, so under a large pytest nothing would ever be seen to grow. And an
+# empty export warms the imports up: memory that a larger one leaves to the allocator would hide what comes after.
 PEAK = """
 import sys
 import acg_lab as acg
@@ -105,7 +121,9 @@ import acg_lab as acg
 def status(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name + ":"))
 
-acg.load(sys.argv[1], progress=False, agent_id="nobody")  # imports all that a load needs
+acg.load(sys.argv[2], progress=False)  # imports all that a load needs
+if "://" in sys.argv[1]:
+    acg.load(sys.argv[1], progress=False, keys=["none"])  # and opens the connection
 before = status("VmRSS")
 open("/proc/self/clear_refs", "w").write("5")  # the peak counts from here
 snap = acg.load(sys.argv[1], progress=False)
@@ -115,19 +133,17 @@ print(status("VmHWM") - before)
 
 def test_peak_memory(benchmark, filled, tmp_path):
     """Either load takes at most 48 MB above the interpreter with its imports."""
-    acg.load(filled).to_parquet(tmp_path / "export")
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("the peak of a process can be measured on Linux only")
+    acg.load(filled, progress=False).to_parquet(tmp_path / "export")
+    acg.load(filled, progress=False, agent_id="nobody").to_parquet(tmp_path / "empty")
 
-    def peaks():
-        found = []
-        for source in (filled, str(tmp_path / "export")):
-            command = [sys.executable, "-c", PEAK, source]
-            found.append(int(subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout) / 1024)
-        return found
+    def peak(source):
+        command = [sys.executable, "-c", PEAK, str(source), str(tmp_path / "empty")]
+        return int(subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout) / 1024
 
-    redis, parquet = benchmark.pedantic(peaks, rounds=1)
-    print(f"\npeak memory: Redis {redis:.0f} MB, Parquet {parquet:.0f} MB (at most 48)")
+    redis, parquet = benchmark.pedantic(lambda: (peak(filled), peak(tmp_path / "export")), rounds=1)
+    tell(benchmark, redis_mb=redis, parquet_mb=parquet, at_most=48)
     assert max(redis, parquet) <= 48
 
 
@@ -135,60 +151,65 @@ def one_profile(n):
     """Return requests that all belong to one profile: their first user message is the same."""
     bodies = [body for conversation in lines("requests.jsonl.gz") for body in conversation["calls"]][:n]
     for body in bodies:
-        body["messages"][1]["content"] = "hello"
+        next(message for message in body["messages"] if message["role"] == "user")["content"] = "hello"
     return bodies
 
 
-def runtime_seconds(version, bodies, warm, *, learners):
-    with Runtime(version) as runtime:
+def as_run(number, body):
+    began = "2026-01-01T00:00:00Z"
+    call = {"kind": "llm", "name": "n", "started_at": began, "annotated_request": body}
+    return msgspec.convert({"id": str(number), "agent_id": "a", "started_at": began, "calls": [call]}, RunRecord)
+
+
+def runtime_ms(bodies, warm, *, learners):
+    """Return the processor time of a run in the real runtime."""
+    runs = [[body] for body in bodies]
+    with Runtime("0.3.0") as runtime:
         runtime.configure(agent_id="a", backend="in_memory", observation_window=100, learners=learners)
-        runtime.drive([[body] for body in bodies[:warm]], agent_id="a", wait="end")
-        timing = runtime.drive([[body] for body in bodies[warm:]], agent_id="a", wait="end")
-    return timing.cpu_ns / 1e9 / (len(bodies) - warm)
+        runtime.drive(runs[:warm], agent_id="a", wait="end")
+        timing = runtime.drive(runs[warm:], agent_id="a", wait="end")
+    return timing.cpu_ns / 1e6 / len(runs[warm:])
 
 
-def test_learner(benchmark):
-    """A run of one request costs at most a tenth of what the real learner takes, the window of 100 full."""
-    warm, bodies = 120, one_profile(400)
-    try:
-        with_learner, without = (runtime_seconds("0.3.0", bodies, warm, learners=on) for on in (True, False))
-    except RuntimeUnavailable as error:
-        pytest.skip(f"the real runtime can't be had: {error}")
-    runs = [
-        msgspec.convert(
-            {
-                "id": str(i),
-                "agent_id": "a",
-                "started_at": "2026-01-01T00:00:00Z",
-                "calls": [
-                    {"kind": "llm", "name": "n", "started_at": "2026-01-01T00:00:00Z", "annotated_request": body}
-                ],
-            },
-            RunRecord,
-        )
-        for i, body in enumerate(bodies)
-    ]
+def our_ms(runs, warm):
+    """Return the processor time of a run in our learner, measured as the runtime's is: all of them together."""
     learner, backend, hot_cache = AcgLearner("a"), acg.MemoryBackend(), HotCache()
     for run in runs[:warm]:
         learner.process_run(run, backend, hot_cache)
-    timed = iter(runs[warm:])
-    benchmark.pedantic(lambda: learner.process_run(next(timed), backend, hot_cache), rounds=len(runs) - warm - 1)
-    assert len(hot_cache.acg_profiles) == 1
-    # The median: the mean of a noisy machine says more of its neighbours than of the learner.
-    ratio = benchmark.stats.stats.median / (with_learner - without)
-    benchmark.extra_info.update(runtime_ms=(with_learner - without) * 1e3, ratio=ratio)
-    print(f"\nprocess_run / nemo-relay 0.3.0: 1/{1 / ratio:.0f} (at most 1/10)")
-    assert ratio <= 1 / 10
+    started = time.process_time_ns()
+    for run in runs[warm:]:
+        learner.process_run(run, backend, hot_cache)
+    spent = time.process_time_ns() - started
+    (profile,) = hot_cache.acg_profiles
+    assert len(backend.load_observations(profile)) == 100
+    return spent / 1e6 / len(runs[warm:])
+
+
+def test_learner(benchmark):
+    """A run of one request costs at most a tenth of what the real learner takes, the window of 100 full.
+
+    Both sides are means of processor time over the same requests, in turns, so that a busy neighbour meets both.
+    """
+    warm, bodies, ours, theirs = 100, one_profile(400), [], []
+    runs = [as_run(number, body) for number, body in enumerate(bodies)]
+    try:
+        for _ in range(TURNS):
+            theirs.append(runtime_ms(bodies, warm, learners=True) - runtime_ms(bodies, warm, learners=False))
+            ours.append(benchmark.pedantic(our_ms, (runs, warm)) if not ours else our_ms(runs, warm))
+    except RuntimeUnavailable as error:
+        pytest.skip(f"the real runtime can't be had: {error}")
+    mean_ours, mean_theirs = statistics.mean(ours), statistics.mean(theirs)
+    tell(benchmark, ours_ms=mean_ours, runtime_ms=mean_theirs, times=mean_theirs / mean_ours, at_least=10)
+    assert mean_ours <= mean_theirs / 10
 
 
 def test_import(benchmark):
     """Importing the core takes at most 100 ms more than bare Python."""
 
     def start(statement):
-        subprocess.run([sys.executable, "-c", statement], check=True, cwd=ROOT)
+        return lambda: subprocess.run([sys.executable, "-c", statement], check=True, cwd=ROOT)
 
-    bare = seconds(lambda: start("pass"), 9)
-    benchmark.pedantic(lambda: start("import acg_lab.core"), rounds=9)
-    extra = (benchmark.stats.stats.min - bare) * 1e3
-    print(f"\nimport acg_lab.core: {extra:.0f} ms over bare Python (at most 100)")
-    assert extra <= 100
+    bare = statistics.median(interleaved(benchmark, start("import acg_lab.core"), start("pass"), 7)) * 1e3
+    core = benchmark.stats.stats.median * 1e3
+    tell(benchmark, core_ms=core, bare_ms=bare, extra_ms=core - bare, at_most=100)
+    assert core - bare <= 100
