@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -71,6 +72,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+if sys.stdout is None:  # closed by the caller: nobody is to see it
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
 # Into a pipe or file a table is as wide as it needs, up to this; a terminal and COLUMNS say for themselves.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
 _out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
@@ -126,11 +129,11 @@ def _drop_output() -> None:
 
 
 def _complain(text: str, style: str = "") -> None:
-    _err.print(Text(text, style=style), soft_wrap=True)
+    _err.print(Text(mask_credentials(text), style=style), soft_wrap=True)
 
 
 def _say(text: str) -> None:
-    _out.print(Text(text), soft_wrap=True)
+    _out.print(Text(mask_credentials(text)), soft_wrap=True)
 
 
 @app.callback()

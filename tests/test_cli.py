@@ -327,3 +327,16 @@ def test_a_pipe_may_close():
         assert process.stdout.readline() == "{\n"
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("option", ["--since", "--rules", "--agent", "--key-prefix"])
+def test_a_misplaced_address_keeps_its_password(run, option):
+    """Whatever option an address is given to by mistake, its password is not repeated."""
+    run("analyze", SAMPLE, option, f"redis://u:{PASSWORD}@host/0")  # the fixture looks for the password
+
+
+def test_a_closed_output():
+    """With standard output closed by the caller it works for nobody, without a traceback."""
+    command = f"'{sys.executable}' -c 'from acg_lab.cli import main; main()' analyze '{SAMPLE}' >&-"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")

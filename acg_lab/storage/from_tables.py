@@ -10,6 +10,7 @@ import numpy as np
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import EVERYTHING, Selection
+from acg_lab.storage.codec import raise_record_error
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
 from acg_lab.storage.tables import COUNTS, EMPTY_WINDOWS, KEY_PREFIX
 from acg_lab.storage.times import NO_TIME, Times
@@ -164,14 +165,18 @@ def _read_results(stability: "pa.Table", scores: "pa.Table") -> Mapping[str, Sta
     def result(key: str) -> StabilityAnalysisResult:
         first, last = slices.get(key, (0, 0))
         of_key = columns.slice(first, last - first).to_pylist()
-        judged = tuple(BlockStability(**row | {"unknown": _parse(row["unknown"]) or {}}) for row in of_key)
-        return StabilityAnalysisResult(scores=judged, **rows[key] | {"unknown": _parse(rows[key]["unknown"]) or {}})
+        judged = tuple(BlockStability(**row | {"unknown": _parse(row, "unknown") or {}}) for row in of_key)
+        return StabilityAnalysisResult(scores=judged, **rows[key] | {"unknown": _parse(rows[key], "unknown") or {}})
 
     return Lazy(rows, result)
 
 
-def _parse(text: str | None) -> Any:
-    return None if text is None else msgspec.json.decode(text)
+def _parse(row: Mapping[str, Any], name: str) -> Any:
+    """Return what a column of JSON texts holds; None where there is none."""
+    try:
+        return None if row[name] is None else msgspec.json.decode(row[name])
+    except msgspec.MsgspecError as error:
+        raise_record_error(error, name)
 
 
 def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Runs:
@@ -197,7 +202,7 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Run
             calls=(),
             started_at=started[i] or "",
             ended_at=ended[i],
-            unknown=_parse(row["unknown"]) or {},
+            unknown=_parse(row, "unknown") or {},
         )
         for i, row in enumerate(runs.select(["agent_id", "run_id", "unknown"]).to_pylist())
     ]
@@ -220,8 +225,8 @@ def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str
             **{name: row[name] for name in ("kind", "name", "model_name", *COUNTS)},
             started_at=started[i] or "",
             ended_at=ended[i],
-            metadata_snapshot=_parse(row["metadata_snapshot"]),
-            unknown=_parse(row["unknown"]) or {},
+            metadata_snapshot=_parse(row, "metadata_snapshot"),
+            unknown=_parse(row, "unknown") or {},
         )
         codes = ids[bounds[i] : bounds[i + 1]].astype(np.int32)
         yield (row["agent_id"], row["run_id"]), Call(record, _request(row), codes, int(tools[i]), int(responses[i]))
@@ -233,9 +238,9 @@ def _request(row: Mapping[str, Any]) -> AnnotatedLlmRequest | None:
     return AnnotatedLlmRequest(
         messages=(),
         model=row["request_model"],
-        params=_parse(row["request_params"]),
-        tool_choice=_parse(row["request_tool_choice"]),
-        unknown=_parse(row["request_unknown"]) or {},
+        params=_parse(row, "request_params"),
+        tool_choice=_parse(row, "request_tool_choice"),
+        unknown=_parse(row, "request_unknown") or {},
     )
 
 

@@ -41,7 +41,7 @@ from acg_lab.storage import parquet_backend, to_tables
 from acg_lab.storage.base import Selection
 from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.memory import MemoryBackend
-from acg_lab.storage.tables import CODED, TABLES
+from acg_lab.storage.tables import CODED, TABLES, schemas
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 KEYS = (
@@ -507,3 +507,28 @@ class TestReplacing:
                 acg.load(learned()).to_parquet(export.parent / "new")
         finally:
             export.parent.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("runs", "unknown"), ("calls", "metadata_snapshot"), ("calls", "request_params"), ("calls", "request_unknown")],
+)
+def test_broken_json_in_a_column_is_refused(tmp_path, table, column):
+    """A column of JSON texts that hold none is named, with its table."""
+    acg.load(learned()).to_parquet(tmp_path / "export")
+
+    def break_it(rows):
+        broken = pa.array(["{cut"] * len(rows), pa.string())
+        return rows.set_column(rows.column_names.index(column), rows.schema.field(column), broken)
+
+    rewrite(tmp_path / "export" / f"{table}.parquet", break_it)
+    with pytest.raises(acg.RecordError, match=rf"at {column}: not JSON"):
+        acg.load(tmp_path / "export")
+
+
+def test_every_column_is_documented():
+    """The schema in data/README.md names every column of every table."""
+    documented = (SAMPLE.parent / "README.md").read_text().split("## Schema")[1]
+    for name, schema in schemas().items():
+        section = documented.split(f"### `{name}`")[1].split("###")[0]
+        assert [column for column in schema.names if f"`{column}`" not in section] == []
