@@ -305,7 +305,8 @@ def test_a_full_disk(odd):
 
 def test_interrupting():
     """Ctrl-C ends it with status 130 and one line."""
-    script = "import acg_lab.cli as cli\ndef load(*_, **__): raise KeyboardInterrupt\ncli.load = load\ncli.main()"
+    stop = "def load(*_, **__): raise KeyboardInterrupt"
+    script = f"from acg_lab.cli import analyze, main\n{stop}\nanalyze.load = load\nmain()"
     ended = subprocess.run(
         [sys.executable, "-c", script, "analyze", SAMPLE], capture_output=True, text=True, check=False
     )

@@ -1,0 +1,96 @@
+"""``acg-lab analyze``: how long each profile's stable prefix is, and what breaks it."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from acg_lab.cli.profiles import print_profiles
+from acg_lab.cli.shell import (
+    DEFAULTS,
+    Agent,
+    AsJson,
+    KeyPrefix,
+    RulesOption,
+    Since,
+    Source,
+    Strict,
+    app,
+    complaints,
+    print_json,
+    say,
+)
+from acg_lab.core import StabilityThresholds
+from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, load, summarize, total
+from acg_lab.snapshot.model import counted
+
+_SHOWN = 3
+
+
+@app.command("analyze")
+def _analyze(
+    source: Source,
+    agent: Agent = None,
+    stable_threshold: Annotated[float, typer.Option(help="Score from which a block is stable.")] = (
+        DEFAULTS.stable_threshold
+    ),
+    semi_stable_threshold: Annotated[float, typer.Option(help="Score from which a block is semi-stable.")] = (
+        DEFAULTS.semi_stable_threshold
+    ),
+    min_observations: Annotated[int, typer.Option(help="Observations for full confidence.")] = (
+        DEFAULTS.min_observations_for_full_confidence
+    ),
+    window: Annotated[
+        int | None, typer.Option(help="Only the newest so many observations of each profile.", min=1)
+    ] = None,
+    since: Since = None,
+    key_prefix: KeyPrefix = "auto",
+    rows: Annotated[
+        int, typer.Option(help="Profiles to list of each agent, worst first; 0 lists all.", min=0)
+    ] = _SHOWN,
+    rules: RulesOption = "auto",
+    strict: Strict = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Show how long each profile's stable prefix is, and what breaks it; worst loss first."""
+    thresholds = StabilityThresholds(
+        stable_threshold=stable_threshold,
+        semi_stable_threshold=semi_stable_threshold,
+        min_observations_for_full_confidence=min_observations,
+    )
+    with complaints():
+        snapshot = load(
+            source, agent_id=agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict
+        )
+    profiles = summarize(snapshot, analyze(snapshot, thresholds))
+    if as_json:
+        print_json(_as_json(snapshot, thresholds, profiles))
+        return
+    if not profiles:
+        say(f"{snapshot.source}: no profiles{f' of agent {agent!r}' if agent else ''}.")
+        return
+    print_profiles(profiles, rows, thresholds)
+    _print_totals(snapshot, total(profiles), thresholds)
+
+
+def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, profiles: Sequence[ProfileSummary]) -> dict[str, Any]:
+    return {
+        "source": snapshot.source,
+        "thresholds": thresholds,
+        "profiles": [msgspec.structs.asdict(profile) | {"share": profile.share} for profile in profiles],
+        "totals": total(profiles),
+        "problems": [str(problem) for problem in snapshot.problems],
+    }
+
+
+def _print_totals(snapshot: Snapshot, totals: Totals, thresholds: StabilityThresholds) -> None:
+    say(
+        f"\n{counted(totals.profiles, 'profile')}, {counted(totals.observations, 'observation')}: "
+        f"the stable prefix covers {totals.share:.0%} of {totals.prompt_tokens:,.0f} prompt tokens (estimated), "
+        f"at stable_threshold {thresholds.stable_threshold:g}."
+    )
+    if totals.single:
+        say(f"{counted(totals.single, 'profile')} of one observation: nothing is planned for them.")
+    if snapshot.problems:
+        say(f"{counted(len(snapshot.problems), 'entry')} can't be read; --json lists them.")

@@ -1,0 +1,38 @@
+"""``acg-lab export``: a source to Parquet, or back to a Redis."""
+
+from typing import Annotated
+
+import typer
+
+from acg_lab.cli.shell import Agent, KeyPrefix, Since, Source, Strict, app, complain, complaints
+from acg_lab.core import UsageError
+from acg_lab.snapshot import load
+from acg_lab.storage.locate import is_redis, mask_credentials
+
+
+@app.command("export")
+def _export(
+    source: Source,
+    dest: Annotated[
+        str, typer.Argument(help="Folder (path or URI) for a Parquet export, or a redis:// address.", metavar="DEST")
+    ],
+    agent: Agent = None,
+    since: Since = None,
+    limit: Annotated[int | None, typer.Option(help="Only the newest so many observations and runs.", min=1)] = None,
+    key_prefix: KeyPrefix = "auto",
+    dest_prefix: Annotated[str | None, typer.Option(help="Key prefix at a Redis DEST; that of the source.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export at DEST.")] = False,  # noqa: FBT002
+    allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
+    strict: Strict = False,  # noqa: FBT002
+) -> None:
+    """Copy any source to Parquet, or back to a Redis, where no existing key is ever overwritten."""
+    with complaints():
+        snapshot = load(source, agent_id=agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict)
+    if not is_redis(dest):
+        snapshot.to_parquet(dest, overwrite=overwrite)
+    elif allow_write:
+        snapshot.to_redis(dest, key_prefix=dest_prefix)
+    else:
+        msg = f"{mask_credentials(dest)} is a Redis; to write to it, add --allow-write."
+        raise UsageError(msg)
+    complain(f"exported {snapshot.facts} to {mask_credentials(dest)}")

@@ -1,0 +1,91 @@
+"""The table of profiles: by agent, worst loss first."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.markup import escape
+from rich.table import Table
+
+from acg_lab.cli.shell import cut, out, plain
+from acg_lab.core import StabilityThresholds, parse_learning_key
+from acg_lab.snapshot import ProfileSummary, total
+from acg_lab.snapshot.model import counted
+
+__all__ = ["print_profiles"]
+
+_TITLES = ("agent and profile", "model", "obs.", "prefix", "tokens", "share", "broken by")
+_GAP, _NAME_WIDTH = 2, 17
+
+
+def print_profiles(profiles: Sequence[ProfileSummary], shown: int, thresholds: StabilityThresholds) -> None:
+    """Print the profiles by agent, worst loss first, the first few of each."""
+    names, *columns = zip(_TITLES, *_rows(profiles, shown, thresholds), strict=True)
+    if _room(columns) < _NAME_WIDTH:
+        del columns[_TITLES.index("model") - 1]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(names[0], overflow="ellipsis", no_wrap=True, max_width=max(_room(columns), _NAME_WIDTH))
+    for column in columns:
+        table.add_column(column[0], justify="left" if column[0] in ("model", "broken by") else "right", no_wrap=True)
+    for cells in zip(names[1:], *(column[1:] for column in columns), strict=True):
+        table.add_row(*map(escape, cells))
+    out.print(table)
+
+
+def _room(columns: Sequence[Sequence[str]]) -> int:
+    """Return how many cells the other columns leave for the first one."""
+    return out.width - sum(max(map(cell_len, column)) + _GAP for column in columns)
+
+
+def _rows(profiles: Sequence[ProfileSummary], shown: int, thresholds: StabilityThresholds) -> Iterator[list[str]]:
+    for of_agent in _by_agent(profiles):
+        listed = of_agent[: shown or None]
+        for profile, name in zip(listed, _names(of_agent), strict=False):
+            yield _row(profile, name, thresholds)
+        if rest := of_agent[len(listed) :]:
+            sums = total(rest)
+            more = f"  and {counted(sums.profiles, 'more profile')}"
+            yield [more, "", f"{sums.observations:,}", "", "", f"{sums.share:.0%}", ""]
+
+
+def _by_agent(profiles: Sequence[ProfileSummary]) -> list[list[ProfileSummary]]:
+    agents: dict[str, list[ProfileSummary]] = {}
+    for profile in profiles:
+        agents.setdefault(profile.agent_id, []).append(profile)
+    return sorted(agents.values(), key=lambda of_agent: -sum(profile.lost_tokens for profile in of_agent))
+
+
+def _row(profile: ProfileSummary, name: str, thresholds: StabilityThresholds) -> list[str]:
+    return [
+        plain(f"{profile.agent_id} {name}".rstrip()),
+        cut(profile.model, 13),
+        f"{profile.observations:,}",
+        f"{profile.prefix_blocks}/{profile.blocks}",
+        f"{profile.prefix_tokens:,.0f}",
+        f"{profile.share:.0%}",
+        _breaking(profile, thresholds),
+    ]
+
+
+def _breaking(profile: ProfileSummary, thresholds: StabilityThresholds) -> str:
+    if profile.observations < 2:  # noqa: PLR2004
+        return "unknown: one request"
+    if (breaks := profile.breaks) is None:
+        return "nothing: all stable"
+    return f"{cut(breaks.span_id, 16)} {breaks.classification} {_score(breaks.score, thresholds)}"
+
+
+def _score(score: float, thresholds: StabilityThresholds) -> str:
+    """Print a score with two digits, or as many more as keep it on its side of the thresholds."""
+    limits = (thresholds.stable_threshold, thresholds.semi_stable_threshold)
+    for digits in range(2, 17):
+        text = f"{score:.{digits}f}"
+        if all((float(text) >= limit) == (score >= limit) for limit in limits):
+            break
+    return text
+
+
+def _names(profiles: Sequence[ProfileSummary]) -> list[str]:
+    """Name each profile of an agent by the ends of what its key does not share with the others."""
+    keys = [parse_learning_key(p.learning_key, agent_id=p.agent_id) for p in profiles]
+    fields = [f for f in ("seed", "system", "tools", "response_format") if len({getattr(k, f, None) for k in keys}) > 1]
+    return [" ".join(f"{field}…{str(getattr(key, field, None))[-4:]}" for field in fields) for key in keys]

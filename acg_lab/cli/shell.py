@@ -1,0 +1,179 @@
+"""What all commands share: the application, the options, output, and the exit status.
+
+Tables go to standard output, progress and complaints to standard error. Exit status: 0; 1 for a problem in the data or
+the source; 2 for wrong use.
+"""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
+from acg_lab.snapshot import LoadWarning
+from acg_lab.storage.locate import mask_credentials
+
+__all__ = [
+    "DEFAULTS",
+    "FAILED",
+    "Agent",
+    "AsJson",
+    "KeyPrefix",
+    "RulesOption",
+    "Since",
+    "Source",
+    "Strict",
+    "app",
+    "complain",
+    "complaints",
+    "cut",
+    "main",
+    "out",
+    "plain",
+    "print_json",
+    "say",
+]
+
+
+class _Commands(TyperGroup):
+    """The commands; what is complained of is repeated with credentials masked."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _masking():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _masking():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _masking() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = mask_credentials(message)  # type: ignore[attr-defined]
+        raise
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Explore and tune the prompt-cache learner (ACG) of NeMo Flow / NeMo Relay on your own history.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+if sys.stdout is None:  # closed by the caller: nobody is to see it
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
+# Into a pipe or file a table is as wide as it needs, up to this; a terminal and COLUMNS say for themselves.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
+out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
+FAILED, _MISUSED = 1, 2
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="redis://, rediss:// or unix:// address, or a Parquet export (file or folder, path or URI).",
+        metavar="SOURCE",
+    ),
+]
+Agent = Annotated[str | None, typer.Option("--agent", help="Only this agent.", metavar="ID")]
+Since = Annotated[str | None, typer.Option(help="Drop what began before this date or RFC 3339 time.")]
+KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' finds it.")]
+RulesOption = Annotated[str, typer.Option(help=f"Generation of the rules: auto, {', '.join(RULES)}.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail at the first entry that can't be read.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+DEFAULTS = StabilityThresholds()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; ends the process with its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        try:
+            app(args=None if arguments is None else list(arguments), prog_name="acg-lab")
+        finally:
+            sys.stdout.flush()
+    except AcgLabError as error:
+        complain(f"acg-lab: {error}", "red")
+        sys.exit(_MISUSED if isinstance(error, UsageError) else FAILED)
+    except KeyboardInterrupt:
+        complain("acg-lab: interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(0)
+    except OSError as error:
+        _drop_output()
+        complain(f"acg-lab: the output can't be written: {error.strerror or error}", "red")
+        sys.exit(FAILED)
+
+
+def _drop_output() -> None:
+    """Let what is left to be written go nowhere, or the end of the process would try it again."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(text: str, style: str = "") -> None:
+    """Print a line on standard error, credentials masked."""
+    _err.print(Text(mask_credentials(text), style=style), soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print a line on standard output, credentials masked."""
+    out.print(Text(mask_credentials(text)), soft_wrap=True)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,  # noqa: FBT002
+) -> None:
+    if version:
+        from importlib.metadata import version as installed  # noqa: PLC0415
+
+        say(f"acg-lab {installed('acg-lab')}")
+        raise typer.Exit
+
+
+@contextmanager
+def complaints() -> Iterator[None]:
+    """Print warnings about the source as one line each on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LoadWarning)
+        yield
+    for warning in caught:
+        complain(f"acg-lab: warning: {warning.message}", "yellow")
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")  # UTF-8 everywhere
+
+
+def cut(name: str, width: int) -> str:
+    """Cut a name in the middle: its tail tells more than that."""
+    name = plain(name)
+    if cell_len(name) <= width:
+        return name
+    tail = (width - 1) // 2
+    return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
+
+
+def plain(name: str) -> str:
+    """Escape what does not print: a name may come from a prompt, and a terminal obeys control characters."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)

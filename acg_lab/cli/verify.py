@@ -1,0 +1,86 @@
+"""``acg-lab verify``: whether what was stored is what must have been stored."""
+
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+
+from acg_lab.cli.shell import (
+    FAILED,
+    Agent,
+    AsJson,
+    KeyPrefix,
+    RulesOption,
+    Source,
+    Strict,
+    app,
+    complaints,
+    plain,
+    print_json,
+    say,
+)
+from acg_lab.core import StabilityThresholds
+from acg_lab.snapshot import Snapshot, Status, Verification, load, verify
+from acg_lab.snapshot.model import counted
+
+
+@app.command("verify")
+def _verify(
+    source: Source,
+    agent: Agent = None,
+    stable_threshold: Annotated[float | None, typer.Option(help="The setting in force, if known.")] = None,
+    semi_stable_threshold: Annotated[float | None, typer.Option(help="The setting in force, if known.")] = None,
+    min_observations: Annotated[int | None, typer.Option(help="The setting in force, if known.")] = None,
+    window: Annotated[int | None, typer.Option(help="The observation window in force, if known.", min=1)] = None,
+    key_prefix: KeyPrefix = "auto",
+    rules: RulesOption = "auto",
+    strict: Strict = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Recompute what production stored; exit status 0 only if nothing differs.
+
+    Results are recomputed from windows, windows from runs where there are any. Settings that are not given are found.
+    """
+    given = {
+        "stable_threshold": stable_threshold,
+        "semi_stable_threshold": semi_stable_threshold,
+        "min_observations_for_full_confidence": min_observations,
+    }
+    known = {name: value for name, value in given.items() if value is not None}
+    with complaints():
+        snapshot = load(source, agent_id=agent, key_prefix=key_prefix, rules=rules, strict=strict)
+    thresholds = StabilityThresholds(**known) if known else None  # type: ignore[arg-type]
+    verification = verify(snapshot, thresholds, observation_window=window)
+    if as_json:
+        print_json(_as_json(snapshot, verification))
+    else:
+        _print(snapshot, verification)
+    if not verification.ok or snapshot.problems:
+        raise typer.Exit(FAILED)
+
+
+def _as_json(snapshot: Snapshot, verification: Verification) -> dict[str, Any]:
+    verdicts = [
+        verdict._asdict() | {"difference": verdict.difference and verdict.difference._asdict()}
+        for verdict in verification.verdicts
+    ]
+    problems = [str(problem) for problem in snapshot.problems]
+    return {"ok": verification.ok, "settings": verification.settings, "verdicts": verdicts, "problems": problems}
+
+
+def _print(snapshot: Snapshot, verification: Verification) -> None:
+    """Print a line an agent, and one for each entry that is not simply equal."""
+    for agent_id in snapshot.agent_ids:
+        verdicts = [verdict for verdict in verification.verdicts if verdict.agent_id == agent_id]
+        counts = Counter(verdict.status for verdict in verdicts)
+        from_runs = sum(verdict.checked_runs for verdict in verdicts)
+        runs = f", {counted(from_runs, 'window')} from the runs too" if from_runs else ", no runs to check windows with"
+        say(f"{plain(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
+        say(f"  stored with {verification.settings[agent_id]}")
+        for verdict in verdicts:
+            if verdict.status not in (Status.EQUAL, Status.TIES):
+                say(f"  {plain(verdict.key)}\n    {verdict.status}: {plain(verdict.detail)}")
+    if not verification.verdicts:
+        say(f"{snapshot.source}: nothing to verify.")
+        return
+    say("Nothing differs." if verification.ok else "Something differs.")
