@@ -49,7 +49,7 @@ ROOMS = {
     "tuning": Room("core replay", "msgspec numpy", "tqdm"),
     "explain": Room("core snapshot", "msgspec numpy", "tqdm"),
     "frames": Room("core snapshot explain replay tuning", "msgspec numpy pandas"),
-    "plots": Room("frames", "numpy pandas", "matplotlib"),
+    "plots": Room("core frames", "numpy pandas", "matplotlib"),
     "config": Room("core", "msgspec tomlkit"),
     "widgets": Room(
         "core storage snapshot replay tuning explain frames plots config",

@@ -1,0 +1,14 @@
+"""Plots: DataFrames to matplotlib, each figure the answer to one question.
+
+Belongs here: drawing what frames hold; nothing is computed that a frame could hold. matplotlib loads when a plot is
+drawn, and the user's own settings of it never change.
+
+>>> from acg_lab import plots
+>>> plots.theme()
+'light'
+"""
+
+from acg_lab.plots.alternative import alt_text, save
+from acg_lab.plots.theme import set_theme, theme
+
+__all__ = ["alt_text", "save", "set_theme", "theme"]

@@ -1,0 +1,260 @@
+"""Where things stand: a page measured in inches from its top left corner, and the pieces that every figure has.
+
+Belongs here: making a page of a figure of its own, of a figure given, or of the place of an axes given; title,
+subtitle, legend, note, and panels with axes. All that is drawn gets a gid, and no text is read as mathematics. What a
+plot shows is its own module's business.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from acg_lab.core.errors import UsageError
+from acg_lab.plots.fonts import MONO, SANS, Size, drawable, text_width
+from acg_lab.plots.theme import palette
+from acg_lab.plots.words import cut, joined
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.text import Text
+
+    Place = Axes | Figure | None
+
+__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Page", "Swatch", "open_page"]
+
+WIDTH: Final = 7.5
+MARGIN: Final = 0.09
+HEADING: Final = 0.56  # where what stands below title and subtitle may begin
+NOTE_HEIGHT: Final = 0.26
+_TITLE, _SUBTITLE = 0.10, 0.335
+_SHORTEST_NAME = 10
+_SMALLEST_TITLE = 8.5
+
+
+class Swatch(NamedTuple):
+    """One entry of a legend: filled, or out of reach (hatched), or hollow."""
+
+    text: str
+    colour: str
+    hatched: bool = False
+    hollow: bool = False
+
+
+class Page:
+    """A place to draw on.
+
+    Attributes
+    ----------
+    axes : Axes
+        Covers the place, invisible; its units are inches, y downwards.
+    width, height : float
+        In inches.
+    colours : Palette
+        Of the theme in force.
+    """
+
+    def __init__(self, axes: "Axes", width: float, height: float) -> None:
+        self.axes, self.width, self.height = axes, width, height
+        self.colours = palette()
+        axes.set_axis_off()
+        axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+        self.rectangle(0, 0, width, height, self.colours.paper, gid="paper", zorder=-10)
+
+    @property
+    def right(self) -> float:
+        """Where the right margin begins."""
+        return self.width - MARGIN
+
+    # --- pieces ---
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        gid: str,
+        size: float = Size.ROW,
+        colour: str | None = None,
+        bold: bool = False,
+        mono: bool = False,
+        **kw: Any,
+    ) -> "Text":
+        """Write a text; ``ha`` is left and ``va`` center_baseline unless told otherwise."""
+        kw = {"ha": "left", "va": "center_baseline", "rotation_mode": "anchor", "clip_on": False, **kw}
+        return self.axes.text(
+            x,
+            y,
+            drawable(text, mono=mono),
+            fontsize=size,
+            family=MONO if mono else SANS,
+            weight="bold" if bold else "normal",
+            color=colour or self.colours.ink,
+            parse_math=False,
+            gid=gid,
+            **kw,
+        )
+
+    def rectangle(
+        self, x: float, y: float, width: float, height: float, fill: str, *, gid: str, **kw: Any
+    ) -> "Rectangle":
+        """Fill a rectangle; x and y are its upper left corner."""
+        from matplotlib.patches import Rectangle
+
+        kw = {"linewidth": 0, "edgecolor": "none", "clip_on": False, **kw}
+        patch = Rectangle((x, y), width, height, facecolor=fill, gid=gid, **kw)
+        self.axes.add_artist(patch)
+        return patch
+
+    def out_of_reach(self, x: float, y: float, width: float, height: float, *, gid: str, **kw: Any) -> "Rectangle":
+        """Draw what is stable but behind the breaking block: an outline with hatching on paper."""
+        kw = {"linewidth": 0.8, "edgecolor": self.colours.stable, "hatch": "////", **kw}
+        return self.rectangle(x, y, width, height, self.colours.paper, gid=gid, **kw)
+
+    def lines(
+        self, segments: Sequence[Sequence[tuple[float, float]]], colour: str, *, gid: str, **kw: Any
+    ) -> "LineCollection":
+        """Draw lines, each a sequence of points; ``linewidth`` is 0.9 pt unless told otherwise."""
+        from matplotlib.collections import LineCollection
+
+        kw = {"linewidth": 0.9, "capstyle": "butt", "clip_on": False, **kw}
+        lines = LineCollection(segments, colors=colour, gid=gid, **kw)
+        self.axes.add_collection(lines, autolim=False)
+        return lines
+
+    def panel(self, left: float, top: float, width: float, height: float, *, gid: str, x_axis: bool = True) -> "Axes":
+        """Make axes: no box, ticks below, horizontal grid only if it is asked for, all as LOOK.md section 3 has it."""
+        axes = self.axes.inset_axes(self._bounds(left, top, width, height), zorder=2)
+        axes.set(gid=gid, facecolor="none")
+        for name, spine in axes.spines.items():
+            spine.set(
+                gid=f"{gid}-spine-{name}", visible=name == "bottom" and x_axis, color=self.colours.rule, zorder=2.5
+            )
+        style = {"color": self.colours.rule, "labelcolor": self.colours.text2, "labelsize": Size.ROW, "width": 0.8}
+        axes.tick_params("x", length=3 if x_axis else 0, pad=2.5, direction="out", labelfontfamily=SANS, **style)
+        axes.tick_params("y", length=0, pad=4, labelfontfamily=SANS, **style)
+        return axes
+
+    def _bounds(self, left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
+        """Return a place as shares of the page, so that panels move with it."""
+        return left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height
+
+    def grid(self, axes: "Axes") -> None:
+        """Draw the horizontal grid of axes with a continuous y."""
+        axes.grid(visible=True, axis="y", color=self.colours.grid, linewidth=0.6, gid=f"{axes.get_gid()}-grid")
+
+    # --- what every figure has ---
+
+    def heading(self, title: str, *subtitle: str | None, name: str = "", show: bool = True) -> None:
+        """Write the finding and, below it, the numbers behind it.
+
+        Parameters
+        ----------
+        title : str
+            ``{name}`` in it stands for ``name``, which gets what room is left.
+        subtitle : str or None
+            Parts to be joined; what has no room is left out from the end, or cut.
+        name : str
+            Of the block that the title names.
+        show : bool
+            Whether to draw them; a caller that has words of its own does without, and the alternative text stays.
+        """
+        room = self.width - 2 * MARGIN
+        text = title.replace("{name}", self._fitting(title, drawable(name), room)) if name else title
+        size = min(Size.TITLE, max(_SMALLEST_TITLE, Size.TITLE * room / text_width(text, Size.TITLE, bold=True)))
+        below = joined(*_fit_parts([drawable(part) for part in subtitle if part], room))
+        whole = joined(title.replace("{name}", name), *subtitle)
+        self.axes.set_label(whole)
+        if show:
+            self.text(MARGIN, _TITLE, text, gid="title", size=size, bold=True, va="top")
+            self.text(MARGIN, _SUBTITLE, below, gid="subtitle", size=Size.SUBTITLE, colour=self.colours.text2, va="top")
+
+    @staticmethod
+    def _fitting(title: str, name: str, room: float) -> str:
+        room -= text_width(title.replace("{name}", ""), Size.TITLE, bold=True)
+        widths = range(len(name), _SHORTEST_NAME, -1)
+        fits = (cut(name, n) for n in widths if text_width(cut(name, n), Size.TITLE, bold=True) <= room)
+        return next(fits, cut(name, _SHORTEST_NAME))
+
+    def legend(self, swatches: Sequence[Swatch], y: float) -> None:
+        """Put swatches in one line, right-aligned, without a box."""
+        x = self.right
+        for number, swatch in reversed(list(enumerate(swatches))):
+            x -= text_width(swatch.text, Size.NOTE)
+            self.text(x, y, swatch.text, gid=f"legend-text-{number}", size=Size.NOTE, colour=self.colours.text2)
+            x -= 0.15
+            mark: Any = {"gid": f"legend-{number}", "zorder": 3}
+            if swatch.hatched:
+                self.out_of_reach(x, y - 0.048, 0.1, 0.09, **mark)
+            elif swatch.hollow:
+                mark |= {"edgecolor": swatch.colour, "linewidth": 0.8}
+                self.rectangle(x, y - 0.048, 0.1, 0.09, self.colours.paper, **mark)
+            else:
+                self.rectangle(x, y - 0.048, 0.1, 0.09, swatch.colour, **mark)
+            x -= 0.18
+
+    def label(self, x: float, y: float, text: str, *, gid: str, **kw: Any) -> "Text":
+        """Write the heading of a panel, an axis or a column."""
+        return self.text(x, y, text, **{"gid": gid, "size": Size.HEADING, "colour": self.colours.text2, **kw})
+
+    def note(self, text: str) -> None:
+        """Write a note at the foot."""
+        self.label(MARGIN, self.height - 0.13, text, gid="note", size=Size.NOTE)
+
+
+def _fit_parts(parts: list[str], room: float) -> list[str]:
+    """Cut the longest part while the line is too long, then leave parts out from the end."""
+    while parts and text_width(joined(*parts), Size.SUBTITLE) > room:
+        longest = max(range(len(parts)), key=lambda i: len(parts[i]))
+        if len(parts[longest]) > 2 * _SHORTEST_NAME and longest:
+            parts[longest] = cut(parts[longest], len(parts[longest]) - 1)
+        elif len(parts) > 1:
+            parts = parts[:-1]
+        else:
+            break
+    return parts
+
+
+def open_page(place: "Place", height: float, *, gid: str) -> Page:
+    """Make a page.
+
+    Parameters
+    ----------
+    place : Axes, Figure or None
+        An axes gives its place and is itself no longer seen; a figure keeps its width, and takes the height; None makes
+        a new figure of pyplot's, 7.5 inches wide.
+    height : float
+        What the rows need, in inches. In an axes the page has the axes' height.
+    gid : str
+        Name of the plot, for the page's axes.
+
+    Raises
+    ------
+    UsageError
+        If the place is none of these.
+    """
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    if isinstance(place, Axes):
+        place.set_gid(gid)
+        box = place.get_window_extent().transformed(place.figure.dpi_scale_trans.inverted())
+        return Page(place, box.width, max(box.height, 0.5))
+    if place is None:
+        figure = _new_figure(height)
+    elif isinstance(place, Figure):
+        figure = place
+        figure.set_figheight(height)
+        figure.set_facecolor(palette().paper)
+    else:
+        msg = f"'ax' must be a matplotlib Axes, Figure or None; got {type(place).__name__}."
+        raise UsageError(msg)
+    return Page(figure.add_axes((0, 0, 1, 1), gid=gid), figure.get_figwidth(), height)
+
+
+def _new_figure(height: float) -> "Figure":
+    from matplotlib import pyplot as plt
+
+    return plt.figure(figsize=(WIDTH, height), facecolor=palette().paper)

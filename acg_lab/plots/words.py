@@ -1,0 +1,140 @@
+"""Words and numbers: how every figure says what it says (LOOK.md section 4).
+
+Belongs here: numbers as text, singular and plural, names cut so that they stay different, and the reasons why a block
+breaks the prefix. No drawing.
+"""
+
+from collections.abc import Iterable
+from decimal import ROUND_FLOOR, Decimal
+
+__all__ = [
+    "change",
+    "counted",
+    "cut",
+    "cut_all",
+    "floored",
+    "joined",
+    "percent",
+    "score",
+    "setting",
+    "tokens",
+]
+
+MINUS = "\N{MINUS SIGN}"
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_CHANGE_DECIMALS = 17  # more than a float has
+
+
+def tokens(value: float) -> str:
+    """Return a number of tokens: thousands separated, no decimals.
+
+    >>> tokens(3735.6)
+    '3,736'
+    """
+    return f"{value:,.0f}".replace("-", MINUS)
+
+
+def percent(share: float) -> str:
+    """Return a share in whole per cent, never rounded to nothing, nor to all.
+
+    >>> percent(0.77), percent(0.004), percent(0.999), percent(1), percent(0)
+    ('77%', '<1%', '>99%', '100%', '0%')
+    """
+    if 0 < share < 0.005:  # noqa: PLR2004
+        return "<1%"
+    if 0.995 <= share < 1:  # noqa: PLR2004
+        return ">99%"
+    return f"{share * 100:.0f}%".replace("-", MINUS)
+
+
+def change(text: str, difference: float) -> str:
+    """Return the text of an absolute difference with its sign.
+
+    >>> change("33%", 0.33), change("0", 0)
+    ('+33%', '±0')
+    """
+    sign = MINUS if difference < 0 else "+" if difference > 0 else "±"
+    return f"{sign}{text.lstrip(MINUS)}"
+
+
+def setting(value: float) -> str:
+    """Return a setting as it was entered.
+
+    >>> setting(0.95), setting(0.9), setting(1.0), setting(20)
+    ('0.95', '0.9', '1', '20')
+    """
+    return repr(value).removesuffix(".0").replace("-", MINUS)
+
+
+def score(value: float, *thresholds: float) -> str:
+    """Return a score with 2 decimals, and with more where those would carry it across a threshold.
+
+    >>> score(0.9496, 0.95), score(0.9496, 0.8), score(0.95, 0.95)
+    ('0.9496', '0.95', '0.95')
+    """
+    for decimals in range(2, _CHANGE_DECIMALS):
+        text = f"{value:.{decimals}f}"
+        if all(_side(float(text), threshold) == _side(value, threshold) for threshold in thresholds):
+            return text
+    return repr(value)
+
+
+def _side(value: float, threshold: float) -> bool:
+    return value >= threshold
+
+
+def floored(value: float) -> str:
+    """Return a threshold with 2 decimals that a score of ``value`` still reaches.
+
+    >>> floored(11 / 12), floored(0.9)
+    ('0.91', '0.90')
+    """
+    return f"{Decimal(repr(value)).quantize(Decimal('0.01'), rounding=ROUND_FLOOR)}"
+
+
+def counted(n: float, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "request"), counted(1240, "request"), counted(2, "reply", "replies")
+    ('1 request', '1,240 requests', '2 replies')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def joined(*parts: str | None) -> str:
+    """Return the parts of a subtitle that there are, in one line.
+
+    >>> joined("60 requests", None, "", "gpt-4o")
+    '60 requests · gpt-4o'
+    """
+    return " · ".join(part for part in parts if part)
+
+
+def cut(name: str, width: int) -> str:
+    """Return a name of at most ``width`` characters, cut in the middle: its tail tells more.
+
+    >>> cut("system-14-update_reservation_passengers", 36)
+    'system-14-update_reservati…assengers'
+    """
+    if len(name) <= width:
+        return name
+    tail = max((width - 1) * 26 // 100, 1)
+    return f"{name[: max(width - 1 - tail, 1)]}{ELLIPSIS}{name[len(name) - tail :]}"
+
+
+def cut_all(names: Iterable[str], width: int) -> dict[str, str]:
+    """Cut each of the names of one figure; names that would look the same are lengthened until they differ.
+
+    >>> cut_all(["a-very-long-name-1", "a-very-long-name-2", "b"], 8)
+    {'a-very-long-name-1': 'a-very…1', 'a-very-long-name-2': 'a-very…2', 'b': 'b'}
+    """
+    widths = dict.fromkeys(names, width)
+    while True:
+        found: dict[str, list[str]] = {}
+        for name, allowed in widths.items():
+            found.setdefault(cut(name, allowed), []).append(name)
+        alike = [name for same in found.values() if len(same) > 1 for name in same]
+        if not alike:
+            return {same[0]: text for text, same in found.items()}
+        for name in alike:
+            widths[name] += 2
