@@ -4,11 +4,13 @@ Belongs here: what is said of a block, from counts. The first reason that holds 
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
 
 from acg_lab.plots.words import counted, score
 
-__all__ = ["Evidence", "Reason", "reason"]
+__all__ = ["Evidence", "Reason", "reason", "reason_of"]
 
 _NEARLY_ALL_DISTINCT = 0.8
 
@@ -69,6 +71,42 @@ def reason(evidence: Evidence, *, own_score: float | None = None, stable_thresho
     if own_score is not None and stable_threshold is not None and own_score >= stable_threshold and evidence.sharing:
         return _shared_by_few(evidence, own_score, stable_threshold)
     return next(say(evidence) for holds, say in _REASONS if holds(evidence))
+
+
+def reason_of(row: Any, stable_threshold: float) -> Reason | None:
+    """Return the reason of a row of `acg_lab.frames.scores`; None where it was made without a snapshot.
+
+    Parameters
+    ----------
+    row : named tuple
+        As ``DataFrame.itertuples`` gives it.
+    stable_threshold : float
+        That the row was judged by.
+    """
+
+    def known(name: str) -> int | None:
+        value = getattr(row, name)
+        return None if pd.isna(value) else int(value)
+
+    contents, usual = known("contents"), known("usual")
+    if contents is None or usual is None:
+        return None
+    orders = known("tool_orders") if row.content_type == "tool_schema" else None
+    return reason(
+        Evidence(
+            requests=row.requests,
+            present=row.present,
+            usual=usual,
+            contents=contents,
+            changes=known("changes"),
+            last_change=known("last_change"),
+            tools=known("tools"),
+            orders=orders if orders != 1 else None,
+            sharing=known("sharing"),
+        ),
+        own_score=row.score,
+        stable_threshold=stable_threshold,
+    )
 
 
 def _shared_by_few(e: Evidence, own_score: float, stable_threshold: float) -> Reason:
