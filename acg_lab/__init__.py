@@ -54,6 +54,7 @@ _HOMES = {
     "acg_lab.storage.parquet_backend": ("ParquetExport",),
     "acg_lab.storage.redis_backend": ("AsyncRedisBackend", "RedisBackend"),
 }
+_ROOMS = ("frames", "plots")  # reached by their own names: acg.frames.blocks
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -74,17 +75,21 @@ __all__ = [
     "analyze",
     "analyze_stability",
     "build_prompt_ir",
+    "frames",
     "learning_key",
     "load",
     "parse_learning_key",
     "plan_breakpoints",
     "plan_request",
+    "plots",
     "summarize",
     "verify",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"acg_lab.{name}")
     if name not in _HOME:
         msg = f"module 'acg_lab' has no attribute {name!r}"
         raise AttributeError(msg)

@@ -268,7 +268,7 @@ def test_every_public_name_loads():
     """What the package lists can be had from it, and nothing more is offered."""
     import acg_lab  # noqa: PLC0415
 
-    assert sorted(acg_lab._HOME) == sorted(acg_lab.__all__)
+    assert sorted([*acg_lab._HOME, *acg_lab._ROOMS]) == sorted(acg_lab.__all__)
     assert all(getattr(acg_lab, name) is not None for name in acg_lab.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         acg_lab.nonsense  # noqa: B018

@@ -68,7 +68,12 @@ def reason(evidence: Evidence, *, own_score: float | None = None, stable_thresho
     own_score, stable_threshold : float, optional
         Where the score of the block is itself stable and an exact prefix counts, that is what is said.
     """
-    if own_score is not None and stable_threshold is not None and own_score >= stable_threshold and evidence.sharing:
+    if (
+        own_score is not None
+        and stable_threshold is not None
+        and own_score >= stable_threshold
+        and evidence.sharing is not None
+    ):
         return _shared_by_few(evidence, own_score, stable_threshold)
     return next(say(evidence) for holds, say in _REASONS if holds(evidence))
 

@@ -1,5 +1,6 @@
 """Analysing every profile of a snapshot, each by its generation of the rules."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.snapshot.model import Snapshot
 
-__all__ = ["analyze", "analyze_profile", "shared_prefixes"]
+__all__ = ["analyze", "analyze_profile", "count_sharing", "shared_prefixes"]
 
 
 def analyze(
@@ -59,6 +60,13 @@ def shared_prefixes(snapshot: Snapshot, key: str) -> list[int]:
     """Return how many observations share each depth of the commonest exact prefix, from 1 block on."""
     blocks, _, _ = _window_codes(snapshot, key)
     return shared_depths(blocks, int)
+
+
+def count_sharing(snapshot: Snapshot, key: str, depth: int) -> int:
+    """Return how many observations share the commonest exact prefix of so many blocks; 0 if none is that long."""
+    blocks, _, _ = _window_codes(snapshot, key)
+    counts = Counter(tuple(codes[:depth]) for codes in blocks if len(codes) >= depth)
+    return max(counts.values(), default=0)
 
 
 def _window_codes(

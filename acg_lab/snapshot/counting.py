@@ -1,7 +1,7 @@
 """Counting columns of codes, so that the core can judge them."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,31 +9,67 @@ from numpy.typing import NDArray
 from acg_lab.core.window import SpanCount
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["count_columns"]
+__all__ = ["SpanCounts", "count_columns", "count_spans"]
+
+Numbers = NDArray[np.int64]
+
+
+class SpanCounts(NamedTuple):
+    """What windows hold of each span: a row a span of a window, by window, then by code of the span.
+
+    Attributes
+    ----------
+    windows, spans : (n_spans,)
+        Position of the window's key in ``source.keys``, and code of the span.
+    of_block : (n_blocks,)
+        Row of each block's span.
+    first : (n_pairs,)
+        The first block of each span in each observation that has it, by observation, then by span.
+    indexes, present, contents, usual : (n_spans,)
+        Smallest sequence index; observations that have the span; distinct contents; how often the commonest occurs.
+    """
+
+    windows: Numbers
+    spans: Numbers
+    of_block: Numbers
+    first: Numbers
+    indexes: NDArray[np.uint32]
+    present: Numbers
+    contents: Numbers
+    usual: Numbers
+
+
+def count_spans(source: ObservationColumns) -> SpanCounts:
+    """Count the spans of all windows at once."""
+    n_names, n_texts = max(len(source.span_pool), 1), max(len(source.content_pool), 1)
+    windows = np.repeat(np.arange(len(source.keys)), np.diff(source.window_offsets))
+    lengths = np.diff(source.block_offsets)
+    codes, of_block = np.unique(np.repeat(windows, lengths) * n_names + source.spans, return_inverse=True)
+    n = len(codes)
+    indexes = np.full(n, np.iinfo(np.uint32).max, np.uint32)
+    np.minimum.at(indexes, of_block, source.indexes)
+    per_content, counts = np.unique(of_block * n_texts + source.contents, return_counts=True)
+    usual = np.zeros(n, np.int64)
+    np.maximum.at(usual, per_content // n_texts, counts)
+    pairs = np.repeat(np.arange(len(lengths)), lengths) * max(n, 1) + of_block
+    pairs, first = np.unique(pairs, return_index=True)
+    return SpanCounts(
+        windows=codes // n_names,
+        spans=codes % n_names,
+        of_block=of_block,
+        first=first,
+        indexes=indexes,
+        present=np.bincount(pairs % max(n, 1), minlength=n),
+        contents=np.bincount(per_content // n_texts, minlength=n),
+        usual=usual,
+    )
 
 
 def count_columns(source: ObservationColumns, keys: Collection[str]) -> list[list[SpanCount]]:
     """Count the spans of several windows at once, as `acg_lab.core.window.CountedWindow` counts one."""
-    windows = np.repeat(np.arange(len(source.keys)), np.diff(source.window_offsets))
-    lengths = np.diff(source.block_offsets)
-    span = np.repeat(windows, lengths) * max(len(source.span_pool), 1) + source.spans
-    spans, row_span = np.unique(span, return_inverse=True)
-    indexes = np.full(len(spans), np.iinfo(np.uint32).max, np.uint32)
-    np.minimum.at(indexes, row_span, source.indexes)
-    per_content, counts = np.unique(row_span * max(len(source.content_pool), 1) + source.contents, return_counts=True)
-    dominant = np.zeros(len(spans), np.int64)
-    np.maximum.at(dominant, per_content // max(len(source.content_pool), 1), counts)
-    observation = np.repeat(np.arange(len(lengths)), lengths)
-    pairs = np.unique(observation * max(len(spans), 1) + row_span)
-    present = np.bincount(pairs % max(len(spans), 1), minlength=len(spans))
-    return _grouped(source, keys, spans, zip(indexes.tolist(), present.tolist(), dominant.tolist(), strict=True))
-
-
-def _grouped(
-    source: ObservationColumns, keys: Collection[str], spans: NDArray[np.int64], facts: Any
-) -> list[list[SpanCount]]:
+    counts = count_spans(source)
+    columns = (counts.windows, counts.spans, counts.indexes, counts.present, counts.usual)
     grouped: list[list[SpanCount]] = [[] for _ in source.keys]
-    n = max(len(source.span_pool), 1)
-    for code, (index, present, dominant) in zip(spans.tolist(), facts, strict=True):
-        grouped[code // n].append(SpanCount(source.span_pool[code % n], index, present, dominant))
+    for window, span, *facts in zip(*(column.tolist() for column in columns), strict=True):
+        grouped[window].append(SpanCount(source.span_pool[span], *facts))
     return [grouped[source.number[key]] for key in keys]

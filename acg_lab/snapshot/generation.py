@@ -16,7 +16,7 @@ from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.rules import RULES
 from acg_lab.storage.columns import Call, Columns, Runs
 
-__all__ = ["Generation", "decide_generation", "read_runs"]
+__all__ = ["Generation", "decide_generation", "read_runs", "request_head"]
 
 _FLOW, _RELAY_6, _RELAY_8 = RULES
 _CUT = 16
@@ -71,7 +71,7 @@ def read_runs(runs: Runs, agent_id: str) -> Mapping[str, Collection[str]]:
         if record.agent_id != agent_id:
             continue
         for call in calls:
-            if call.request is None or (head := _head(runs, call)) in seen:
+            if call.request is None or (head := request_head(runs, call)) in seen:
                 continue
             seen.add(head)
             for name in RULES:
@@ -80,7 +80,7 @@ def read_runs(runs: Runs, agent_id: str) -> Mapping[str, Collection[str]]:
     return found
 
 
-def _head(runs: Runs, call: Call) -> tuple[object, ...]:
+def request_head(runs: Runs, call: Call) -> tuple[object, ...]:
     """Return all of a request that its learning key can depend on: each conversation need be looked at but once."""
     codes = call.messages.tolist()
     lead = next(

@@ -1,0 +1,26 @@
+"""Tidy DataFrames of what the other rooms hold: a row a thing that the function is named for.
+
+Belongs here: reshaping, and the names and types of columns. Nothing is computed here that a value of another room could
+hold. Imports the core, snapshot, explain, replay, tuning, and pandas.
+
+All frames: names and classes are categoricals, times are UTC with nanoseconds, tokens are a block's own count or else
+its UTF-8 bytes // 4, the index is plain, and an empty frame has the same columns and dtypes. Prompt text is in a frame
+only where ``text=True`` asks for it.
+
+============ ======================================================= ================
+frame        a row is                                                from
+============ ======================================================= ================
+``profiles`` a profile, worst loss first                             snapshot
+``scores``   a span of a profile: how stable, and why                results, snapshot
+``windows``  a request in a profile's window                         snapshot
+``blocks``   a block of a request                                    snapshot
+``variants`` a distinct content of a span, in one profile            snapshot
+``calls``    an LLM call of a recorded run                           snapshot
+============ ======================================================= ================
+"""
+
+from acg_lab.frames.calls import calls
+from acg_lab.frames.stability import profiles, scores
+from acg_lab.frames.windows import blocks, variants, windows
+
+__all__ = ["blocks", "calls", "profiles", "scores", "variants", "windows"]

@@ -1,0 +1,152 @@
+"""What stands in the windows: requests, their blocks, and the distinct contents of each."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from acg_lab.core.canonical import hash_text
+from acg_lab.frames.names import BLOCKS, VARIANTS, WINDOWS, category, compact, make_frame
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.spans import columns_of, list_variants
+from acg_lab.snapshot.summary import block_tokens
+
+if TYPE_CHECKING:
+    from acg_lab.storage.columns import ObservationColumns
+
+__all__ = ["blocks", "variants", "windows"]
+
+_HASH = slice(len("sha256:"), len("sha256:") + 16)
+
+
+def windows(snap: Snapshot) -> pd.DataFrame:
+    """Return a row a request of each window, by learning key, oldest first.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed. Seed entries are left out.
+
+    Returns
+    -------
+    DataFrame
+        learning_key, agent_id (categorical); request (position in its window, 0 = oldest); created_at (UTC); blocks
+        (number); tokens (sum of its blocks: a block's own count, else UTF-8 bytes // 4); request_hash (of the whole
+        request as stored, missing where there is none).
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> acg.frames.windows(acg.load(acg.MemoryBackend())).columns.tolist()
+    ['learning_key', 'agent_id', 'request', 'created_at', 'blocks', 'tokens', 'request_hash']
+    """
+    source = columns_of(snap)
+    n_blocks = np.diff(source.block_offsets)
+    of_block = np.repeat(np.arange(len(n_blocks)), n_blocks)
+    tokens = np.bincount(of_block, weights=block_tokens(source), minlength=len(n_blocks))
+    values = {
+        **_places(snap, source),
+        "created_at": source.created.nanoseconds,
+        "blocks": n_blocks,
+        "tokens": tokens.astype(np.int64),
+        "request_hash": source.request_hashes,
+    }
+    return make_frame(WINDOWS, values)
+
+
+def blocks(snap: Snapshot, *, text: bool = False) -> pd.DataFrame:
+    """Return a row a block of each request, by learning key, oldest request first, in prompt order.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed. Seed entries are left out.
+    text : bool
+        Add the column ``text``: what stands in the block (categorical: each distinct text is held once). Prompts are
+        private, so it must be asked for.
+
+    Returns
+    -------
+    DataFrame
+        learning_key, agent_id, span_id, role, content_type, provenance (categorical); request (position in its
+        window, 0 = oldest); position (in the prompt, 0 = first); sequence_index (as stored); hash (first 16 hex digits
+        of the SHA-256 of the text); tokens (the block's own count, else UTF-8 bytes // 4); created_at (UTC).
+    """
+    source = columns_of(snap)
+    n_blocks = np.diff(source.block_offsets)
+    of_block = np.repeat(np.arange(len(n_blocks)), n_blocks)
+    values = {
+        **{name: column[of_block] for name, column in _places(snap, source).items()},
+        "position": np.arange(len(of_block)) - source.block_offsets[of_block],
+        **_contents(source, np.arange(len(of_block)), text=text),
+        "sequence_index": source.indexes,
+        "created_at": source.created.nanoseconds[of_block],
+    }
+    for i, name in enumerate(("role", "content_type", "provenance")):
+        values[name] = category(source.forms, [str(form[i]) for form in source.form_pool], name)
+    return make_frame({**BLOCKS, "text": "names"} if text else BLOCKS, values)
+
+
+def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.DataFrame:
+    """Return a row a distinct content of each span of one window, in prompt order, of a span the commonest first.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed.
+    learning_key : str
+        Of the profile.
+    text : bool
+        Add the column ``text``: the content itself. Prompts are private, so it must be asked for.
+
+    Returns
+    -------
+    DataFrame
+        span_id (categorical); position (the span's smallest sequence index); hash (first 16 hex digits of the SHA-256
+        of the text); count (how often it occurs); first_seen, last_seen (UTC); tokens (of its newest block).
+
+    Raises
+    ------
+    UsageError
+        If the snapshot has no window under that key.
+    """
+    source = columns_of(snap, [learning_key])
+    found = list_variants(source)
+    first, newest = (
+        source.created.nanoseconds[np.searchsorted(source.block_offsets, rows, side="right") - 1]
+        for rows in (found.first, found.newest)
+    )
+    values = {
+        **_contents(source, found.newest, text=text),
+        "position": found.position,
+        "count": found.counts,
+        "first_seen": first,
+        "last_seen": newest,
+    }
+    return make_frame({**VARIANTS, "text": "names"} if text else VARIANTS, values)
+
+
+def _places(snap: Snapshot, source: "ObservationColumns") -> dict[str, Any]:
+    """Return whose each request is, and where in its window."""
+    window = np.repeat(np.arange(len(source.keys)), np.diff(source.window_offsets))
+    agents = {agent_id: i for i, agent_id in enumerate(snap.agent_ids)}
+    agent = np.array([agents[snap.owners[key].agent_id] for key in source.keys], np.int64)
+    return {
+        "learning_key": category(window, source.keys),
+        "agent_id": category(agent[window], snap.agent_ids),
+        "request": np.arange(len(window)) - source.window_offsets[window],
+    }
+
+
+def _contents(source: "ObservationColumns", rows: NDArray[np.int64], *, text: bool) -> dict[str, Any]:
+    """Return what the blocks of some rows are and hold."""
+    contents = source.contents[rows]
+    used, codes = compact(contents, len(source.content_pool))
+    hashes = [hash_text(source.content_pool[code])[_HASH] for code in used.tolist()]
+    values = {
+        "span_id": category(source.spans[rows], source.span_pool),
+        "hash": pd.array(hashes, dtype="str").take(codes),
+        "tokens": block_tokens(source)[rows],
+    }
+    return {**values, "text": category(contents, source.content_pool)} if text else values

@@ -1,0 +1,393 @@
+"""Frames: every number is one that another room holds, and an empty frame is typed as a full one."""
+
+from collections import Counter, defaultdict
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from learned import SECRET, learned
+from strategies import make_block, make_call, make_ir, make_request, make_run, make_tool, thresholds, windows
+
+import acg_lab as acg
+from acg_lab import frames
+from acg_lab.core import RULES, PromptIR, StabilityAnalysisResult, StabilityThresholds
+from acg_lab.frames import names
+from acg_lab.storage.memory import MemoryBackend
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+TAILS = ("seed=no-seed::system=no-system::tools=no-tools", "seed=stable-scaffold::system=sha256:0::tools=no-tools")
+
+
+def snapshot_of(*of_keys, rules="auto", runs=()):
+    """Return a snapshot of these windows, each of a profile of its own, and of a seed entry."""
+    backend = MemoryBackend()
+    for i, window in enumerate(of_keys):
+        backend.store_observations(f"a{i % 2}::model=m{i}::{TAILS[i % 2]}", window)
+    if of_keys:
+        backend.store_observations("a0", of_keys[0])
+    for run in runs:
+        backend.store_run(run)
+    return acg.load(backend, rules=rules)
+
+
+def tokens_of(block):
+    return len(block.content.encode()) // 4 if block.token_metadata is None else block.token_metadata.token_count
+
+
+def hash_of(content):
+    return sha256(content.encode()).hexdigest()[:16]
+
+
+def none_if_na(value):
+    return None if pd.isna(value) else value
+
+
+several = st.lists(windows(), max_size=3)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return acg.load(SAMPLE)
+
+
+class TestWindows:
+    @given(several)
+    def test_blocks(self, of_keys):
+        """Every block of every window is a row, in their order; seed entries, which are copies, are not."""
+        snap = snapshot_of(*of_keys)
+        expected = [
+            (
+                *(key, key[:2], request, position, block.span_id, block.sequence_index, block.role),
+                *(block.content_type, block.provenance, hash_of(block.content), tokens_of(block)),
+                *(pd.Timestamp(ir.created_at), block.content),
+            )
+            for key, window in snap.windows.items()
+            for request, ir in enumerate(window)
+            for position, block in enumerate(ir.blocks)
+        ]
+        assert list(frames.blocks(snap, text=True).itertuples(index=False, name=None)) == expected
+
+    @given(several)
+    def test_windows(self, of_keys):
+        """Every request is a row; its tokens are the sum of its blocks'."""
+        snap = snapshot_of(*of_keys)
+        frame = frames.windows(snap)
+        expected = [
+            (key, key[:2], request, pd.Timestamp(ir.created_at), len(ir.blocks), sum(map(tokens_of, ir.blocks)))
+            for key, window in snap.windows.items()
+            for request, ir in enumerate(window)
+        ]
+        assert list(frame.drop(columns="request_hash").itertuples(index=False, name=None)) == expected
+        hashes = [ir.source_request_hash for window in snap.windows.values() for ir in window]
+        assert list(map(none_if_na, frame["request_hash"])) == hashes
+
+    @given(windows())
+    def test_variants(self, window):
+        """Each content of each span is a row, in prompt order, of a span the commonest first."""
+        snap = snapshot_of(window)
+        (key,) = snap.windows
+        frame = frames.variants(snap, key, text=True)
+        blocks = [block for ir in window for block in ir.blocks]
+        counts = Counter((block.span_id, block.content) for block in blocks)
+        assert dict(zip(zip(frame["span_id"], frame["text"], strict=True), frame["count"], strict=True)) == counts
+        assert list(frame["hash"]) == list(map(hash_of, frame["text"]))
+        for row in frame.itertuples():
+            same = [block for block in blocks if (block.span_id, block.content) == (row.span_id, row.text)]
+            assert row.tokens == tokens_of(same[-1])
+            assert row.position == min(block.sequence_index for block in blocks if block.span_id == row.span_id)
+        assert frame["position"].is_monotonic_increasing
+        assert all(g["count"].is_monotonic_decreasing for _, g in frame.groupby("span_id", observed=True))
+
+    def test_when_variants_were_seen(self):
+        """A content's first and last request are those that have it, whatever stands between."""
+        days = [f"2026-11-{day:02}T00:00:00.000000001Z" for day in (1, 2, 3, 4)]
+        window = [
+            msgspec.structs.replace(make_ir(("system-0", text)), created_at=day)
+            for text, day in zip("xyyx", days, strict=True)
+        ]
+        snap = snapshot_of(window)
+        frame = frames.variants(snap, next(iter(snap.windows)))
+        seen = [(row.first_seen, row.last_seen) for row in frame.itertuples()]
+        assert seen == [tuple(map(pd.Timestamp, pair)) for pair in ((days[0], days[3]), (days[1], days[2]))]
+
+    def test_unknown_profile(self):
+        """A key that the snapshot has not is refused, and where to look is told."""
+        with pytest.raises(acg.UsageError, match=r"learning keys of memory; got 'a0'. See snap.windows"):
+            frames.variants(snapshot_of([make_ir()]), "a0")
+
+
+class TestProfiles:
+    @given(several, thresholds(), st.sampled_from([*RULES, "auto"]))
+    def test_profiles(self, of_keys, limits, rules):
+        """A row a profile says what `summarize` says, in its order, by the profile's generation of the rules."""
+        snap = snapshot_of(*of_keys, rules=rules)
+        results = acg.analyze(snap, limits)
+        summaries = acg.summarize(snap, results)
+        frame = frames.profiles(snap, limits)
+        names_of = {"requests": "observations"}
+        for name in frame.columns[:11]:
+            if name == "rules":
+                assert list(frame[name]) == [snap.rules[summary.learning_key].rules for summary in summaries]
+            else:
+                assert list(frame[name]) == [getattr(s, names_of.get(name, name)) for s in summaries]
+        for row, summary in zip(frame.itertuples(), summaries, strict=True):
+            breaks, scores = summary.breaks, results[summary.learning_key].scores
+            expected = (breaks.span_id, breaks.classification, breaks.score) if breaks else (None, None, None)
+            found = (row.breaking_span, row.breaking_class, row.breaking_score)
+            assert tuple(map(none_if_na, found)) == expected
+            assert row.confidence == min((s.confidence for s in scores[: max(summary.prefix_blocks, 1)]), default=0)
+
+    def test_when_profiles_were_seen(self, sample):
+        """A profile's first and last request are those of its window; an empty window has neither."""
+        for row in frames.profiles(sample).head(20).itertuples():
+            window = sample.windows[row.learning_key]
+            seen = (pd.Timestamp(window[0].created_at), pd.Timestamp(window[-1].created_at))
+            assert (row.first_seen, row.last_seen) == seen
+        assert frames.profiles(snapshot_of([]))[["first_seen", "last_seen"]].isna().all(axis=None)
+
+
+class TestScores:
+    @given(several, thresholds(), st.sampled_from([*RULES, "auto"]))
+    def test_results(self, of_keys, limits, rules):
+        """A row a score says what the result says, with the snapshot and without; a snapshot is analysed first."""
+        snap = snapshot_of(*of_keys, rules=rules)
+        results = acg.analyze(snap, limits)
+        bare, full = frames.scores(results), frames.scores(results, snap)
+        expected = [
+            (
+                *(key, key[:2], f"m{key[key.index('=m') + 2]}", position, score.span_id, score.score),
+                *(score.classification, score.confidence, score.observation_count, result.total_observations),
+                *(position < result.stable_prefix_length, position == result.stable_prefix_length),
+            )
+            for key, result in results.items()
+            for position, score in enumerate(result.scores)
+        ]
+        assert list(bare[bare.columns[:12]].itertuples(index=False, name=None)) == expected
+        assert bare[bare.columns[12:]].isna().all(axis=None)
+        pd.testing.assert_frame_equal(bare[bare.columns[:12]], full[full.columns[:12]])
+        pd.testing.assert_frame_equal(full, frames.scores(snap, thresholds=limits))
+        for key in results:
+            of_key = full[full["learning_key"] == key].reset_index(drop=True)
+            alone = frames.scores(snap, thresholds=limits, learning_key=key)
+            pd.testing.assert_frame_equal(of_key, alone, check_categorical=False)
+
+    @given(several)
+    def test_facts(self, of_keys):
+        """What is told of a span is what its blocks say: contents, changes in time, tokens where it is present."""
+        snap = snapshot_of(*of_keys)
+        for row in frames.scores(snap).itertuples():
+            window = snap.windows[row.learning_key]
+            having = [(i, [b for b in ir.blocks if b.span_id == row.span_id]) for i, ir in enumerate(window)]
+            having = [(i, blocks) for i, blocks in having if blocks]
+            every = [block for _, blocks in having for block in blocks]
+            contents = Counter(block.content for block in every)
+            changed = [i for (_, old), (i, new) in pairwise(having) if old[0].content != new[0].content]
+            assert (row.contents, row.usual) == (len(contents), max(contents.values()))
+            assert (row.role, row.content_type) == (every[-1].role, every[-1].content_type)
+            assert row.tokens == sum(map(tokens_of, every)) / len(having)
+            assert row.changes == len(changed)
+            assert none_if_na(row.last_change) == (len(window) - changed[-1] if changed else None)
+            assert row.first_position == min(block.sequence_index for block in every)
+
+    @given(several)
+    def test_tokens_add_up(self, of_keys):
+        """Each span's tokens, as often as it is present, add up to the mean prompt."""
+        snap = snapshot_of(*of_keys)
+        scores, profiles = frames.scores(snap), frames.profiles(snap).set_index("learning_key")
+        scores["mean"] = scores["tokens"] * scores["present"] / scores["requests"]
+        for key, rows in scores.groupby("learning_key", observed=True):
+            assert rows["mean"].sum() == pytest.approx(profiles.loc[key, "prompt_tokens"])
+            assert rows.loc[rows["in_prefix"], "mean"].sum() == pytest.approx(profiles.loc[key, "prefix_tokens"])
+
+    def test_orders_of_tools(self):
+        """The same tools in several orders are counted; other tools, or none, are no orders of the same."""
+        tools = [make_block(f"t{i}", f"tool {i}", i, content_type="tool_schema") for i in range(3)]
+        orders = [(0, 1, 2), (1, 0, 2), (0, 1, 2), (2, 1, 0)]
+        window = [make_ir(ir_id=str(i)) for i in range(4)]
+        same = [
+            msgspec.structs.replace(ir, blocks=tuple(tools[i] for i in order))
+            for ir, order in zip(window, orders, strict=True)
+        ]
+        other = [*same, msgspec.structs.replace(window[0], blocks=tuple(tools[:2]))]
+        found = [
+            frames.scores(snapshot_of(w))[["tools", "tool_orders"]].drop_duplicates() for w in (same, other, window)
+        ]
+        assert found[0].to_numpy().tolist() == [[3, 3]]
+        assert found[1].isna().all(axis=None)
+        assert found[2].empty
+
+    def test_sharing(self):
+        """A stable block that breaks an exact prefix tells how many requests share the whole prefix up to it."""
+        window = [make_ir(("s0", "x" if i else "y"), ("s1", "x" if i != 1 else "y")) for i in range(20)]
+        snap = snapshot_of(window, rules="nemo-relay-0.8")
+        frame = frames.scores(snap)
+        assert frame["classification"].tolist() == ["stable", "stable"]
+        assert frame["breaks"].tolist() == [False, True]
+        assert frame["sharing"].tolist() == [pd.NA, 18]
+
+    def test_one_result(self):
+        """One result alone has no learning key, agent or model; one with its key has."""
+        snap = snapshot_of([make_ir(("s0", "x"))])
+        ((key, result),) = acg.analyze(snap).items()
+        alone = frames.scores(result)
+        assert (list(alone["learning_key"]), alone["agent_id"].isna().all()) == ([""], True)
+        assert list(frames.scores(result, snap, learning_key=key)["agent_id"]) == ["a0"]
+
+    def test_a_result_of_another_window(self, sample):
+        """What was analysed elsewhere is refused, as is a key that is not there, or no result at all."""
+        key = next(iter(sample.windows))
+        cut = acg.load(SAMPLE, limit=3)
+        with pytest.raises(acg.UsageError, match=r"is not of the window that .* holds; give results of this snapshot"):
+            frames.scores(sample.stability, cut)
+        strange = StabilityAnalysisResult(
+            scores=(msgspec.structs.replace(sample.stability[key].scores[0], span_id="strange"),),
+            stable_prefix_length=0,
+            total_observations=sample.n_observations(key),
+        )
+        with pytest.raises(acg.UsageError, match="is not of the window"):
+            frames.scores({key: strange}, sample)
+        with pytest.raises(acg.UsageError, match="Expected learning keys of"):
+            frames.scores({"nowhere": strange}, sample)
+        with pytest.raises(acg.UsageError, match="none of the learning key 'nowhere'"):
+            frames.scores(sample.stability, learning_key="nowhere")
+        with pytest.raises(acg.UsageError, match=r"Expected results by learning key .* got list"):
+            frames.scores([strange])
+
+
+class TestCalls:
+    def test_the_sample(self, sample):
+        """Each LLM call has its profile, time and usage; what a window holds are the newest calls of its profile."""
+        frame = frames.calls(sample)
+        recorded = [
+            (run.agent_id, run.id, i, call)
+            for run in sample.runs
+            for i, call in enumerate(run.calls)
+            if call.kind == "llm"
+        ]
+        assert len(frame) == len(recorded)
+        for row, (agent_id, run_id, i, call) in zip(frame.itertuples(), recorded, strict=True):
+            usage = call.annotated_response["usage"]
+            assert (row.agent_id, row.run_id, row.call) == (agent_id, run_id, i)
+            assert (row.started_at, row.ended_at) == (pd.Timestamp(call.started_at), pd.Timestamp(call.ended_at))
+            assert (row.prompt_tokens, row.output_tokens) == (usage["prompt_tokens"], usage["completion_tokens"])
+            assert row.cache_read_tokens == usage["cache_read_tokens"]
+            assert none_if_na(row.cache_write_tokens) == usage.get("cache_write_tokens")
+        of_keys = defaultdict(list)
+        for call in frame.itertuples():
+            of_keys[call.learning_key].append(sample.runs)
+        for key, window in sample.windows.items():
+            assert min(len(of_keys[key]), 100) == len(window)
+
+    def test_what_is_not_known(self):
+        """Without usage, response, request or end there are missing values; odd usage is no count."""
+        request = make_request({"role": "system", "content": "s"}, "u", model="m")
+        calls = [
+            make_call(request, annotated_response={"usage": {"prompt_tokens": "many", "cache_read_tokens": -1}}),
+            make_call(request, annotated_response={"usage": [1]}, prompt_tokens=7),
+            make_call(kind="tool"),
+            make_call(model_name="given", output_tokens=5),
+            make_call(make_request({"role": "narrator"})),
+        ]
+        run = msgspec.structs.replace(make_run(), calls=tuple(calls))
+        frame = frames.calls(snapshot_of(runs=[run], rules="nemo-flow-0.2"))
+        assert frame["call"].tolist() == [0, 1, 3, 4]
+        assert list(map(none_if_na, frame["prompt_tokens"])) == [None, 7, None, None]
+        assert list(map(none_if_na, frame["output_tokens"])) == [None, None, 5, None]
+        assert frame[["cache_read_tokens", "cache_write_tokens", "ended_at"]].isna().all(axis=None)
+        assert list(map(none_if_na, frame["model"])) == ["m", "m", "given", None]
+        assert frame["learning_key"].isna().all()
+
+    def test_profiles_that_are_gone(self, sample):
+        """A call whose profile is stored no more has the key that the agent's rules give it, if they are one."""
+        key = "support-legacy::model=gpt-4.1"
+        kept = [name for name in sample.windows if not name.startswith(key)]
+        legacy = next(name for name in sample.windows if name.startswith(key))
+        frame = frames.calls(acg.load(SAMPLE, keys=[*kept, legacy]))
+        pd.testing.assert_frame_equal(frame, frames.calls(sample), check_categorical=False)
+        without = frames.calls(acg.load(SAMPLE, keys=kept))
+        assert without.loc[without["agent_id"] == "support-legacy", "learning_key"].isna().all()
+
+
+ALL = {
+    "blocks": frames.blocks,
+    "windows": frames.windows,
+    "profiles": frames.profiles,
+    "scores": frames.scores,
+    "calls": frames.calls,
+    "variants": lambda snap: frames.variants(snap, next(iter(snap.windows))),
+    "scores of results": lambda snap: frames.scores(acg.analyze(snap)),
+    "blocks with text": lambda snap: frames.blocks(snap, text=True),
+    "variants with text": lambda snap: frames.variants(snap, next(iter(snap.windows)), text=True),
+}
+
+
+def kind_of(dtype):
+    return dtype.categories.dtype if isinstance(dtype, pd.CategoricalDtype) and not dtype.ordered else dtype
+
+
+class TestTypes:
+    @pytest.mark.parametrize("name", ALL)
+    def test_empty(self, sample, name):
+        """Nothing in gives the columns and types that much in gives, and a plain index."""
+        full, empty = ALL[name](sample), ALL[name](snapshot_of([]))
+        if name != "profiles":  # a profile without requests is a profile
+            assert len(empty) == 0
+        assert list(map(kind_of, full.dtypes)) == list(map(kind_of, empty.dtypes))
+        assert list(full.columns) == list(empty.columns)
+        assert isinstance(full.index, pd.RangeIndex)
+        assert isinstance(empty.index, pd.RangeIndex)
+
+    def test_no_profiles(self):
+        """A source without a single profile gives frames too."""
+        snap = acg.load(MemoryBackend())
+        for name in ("blocks", "windows", "profiles", "scores", "calls"):
+            assert list(ALL[name](snap).columns) == list(getattr(names, name.upper()))
+
+    def test_classes_and_roles(self, sample):
+        """Classes are ordered from faint to strong; roles and types are those that production knows, used or not."""
+        scores, blocks = frames.scores(sample), frames.blocks(sample)
+        assert list(scores["classification"].cat.categories) == ["variable", "semi_stable", "stable"]
+        assert scores["classification"].cat.ordered
+        assert list(blocks["role"].cat.categories) == ["system", "user", "assistant", "tool"]
+        assert blocks["created_at"].dtype == "datetime64[ns, UTC]"
+        assert set(blocks["learning_key"].cat.categories) == set(sample.windows)
+
+    def test_snapshot_stays_as_it_was(self, sample):
+        """Making frames changes nothing: the columns of the source are the same objects, with the same values."""
+        before = sample.columns.observations.contents.copy()
+        frame = frames.blocks(sample)
+        frame["tokens"] += 1
+        assert (sample.columns.observations.contents == before).all()
+        assert frames.blocks(sample)["tokens"].sum() == frames.windows(sample)["tokens"].sum()
+
+
+def test_no_prompt_text():
+    """A text that stands in every content field of windows and runs is in no frame that was not asked for it."""
+    tool = make_tool("f", description=SECRET)
+    request = make_request({"role": "system", "content": SECRET}, SECRET, tools=(tool,), model="m")
+    response = {"message": SECRET, "usage": {"prompt_tokens": 1}}
+    run = msgspec.structs.replace(make_run(), calls=(make_call(request, annotated_response=response),))
+    ir = make_ir(("system-0", SECRET), ("user-1", SECRET), ("user-2", f"{SECRET} again"))
+    snap = snapshot_of([ir, make_ir(("system-0", f"x {SECRET}"))], runs=[run])
+    for name, make in ALL.items():
+        shown = make(snap).to_csv() + "".join(map(str, make(snap).dtypes))
+        assert (SECRET in shown) == name.endswith("with text"), name
+
+
+def test_the_lazy_names():
+    """`acg.frames` and `acg.plots` are there without an import of their own."""
+    assert acg.frames is frames
+    assert acg.plots.theme() in {"light", "dark"}
+
+
+def test_defaults(sample):
+    """Without thresholds production's are taken; a seeded backend's stored results can be shown as they are."""
+    pd.testing.assert_frame_equal(frames.profiles(sample), frames.profiles(sample, StabilityThresholds()))
+    snap = acg.load(learned())
+    pd.testing.assert_frame_equal(frames.scores(snap.stability, snap), frames.scores(snap))
+    assert isinstance(next(iter(snap.windows.values()))[0], PromptIR)
