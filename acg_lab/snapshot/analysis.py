@@ -13,7 +13,7 @@ from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.snapshot.model import Snapshot
 
-__all__ = ["analyze", "analyze_profile", "count_sharing", "shared_prefixes"]
+__all__ = ["analyze", "analyze_profile", "count_sharing", "shared_prefixes", "window_codes"]
 
 
 def analyze(
@@ -50,7 +50,7 @@ def analyze_profile(
     scores = judge_spans(snapshot.counts[key], n, thresholds)
     if not get_rules(rules).exact_prefix:
         return result_of(scores, leading_stable(scores), n)
-    blocks, hashes, identities = _window_codes(snapshot, key)
+    blocks, hashes, identities = window_codes(snapshot, key)
     depth = majority_prefix(blocks, thresholds.stable_threshold, int)
     rows = [(codes[:depth], request_hash) for codes, request_hash in zip(blocks, hashes, strict=True)]
     return result_of(scores, depth, n, window_fingerprint(key, rows, depth, identities.__getitem__))
@@ -58,20 +58,18 @@ def analyze_profile(
 
 def shared_prefixes(snapshot: Snapshot, key: str) -> list[int]:
     """Return how many observations share each depth of the commonest exact prefix, from 1 block on."""
-    blocks, _, _ = _window_codes(snapshot, key)
+    blocks, _, _ = window_codes(snapshot, key)
     return shared_depths(blocks, int)
 
 
 def count_sharing(snapshot: Snapshot, key: str, depth: int) -> int:
     """Return how many observations share the commonest exact prefix of so many blocks; 0 if none is that long."""
-    blocks, _, _ = _window_codes(snapshot, key)
+    blocks, _, _ = window_codes(snapshot, key)
     counts = Counter(tuple(codes[:depth]) for codes in blocks if len(codes) >= depth)
     return max(counts.values(), default=0)
 
 
-def _window_codes(
-    snapshot: Snapshot, key: str
-) -> tuple[list[list[int]], list[str | None], Mapping[int, BlockIdentity]]:
+def window_codes(snapshot: Snapshot, key: str) -> tuple[list[list[int]], list[str | None], Mapping[int, BlockIdentity]]:
     """Return a window's blocks as codes that are equal where the blocks are the same, and what each stands for."""
     source = snapshot.columns.observations
     window = source.number[key]
