@@ -7,20 +7,24 @@ All frames: names and classes are categoricals, times are UTC with nanoseconds, 
 its UTF-8 bytes // 4, the index is plain, and an empty frame has the same columns and dtypes. Prompt text is in a frame
 only where ``text=True`` asks for it.
 
-============ ======================================================= ================
-frame        a row is                                                from
-============ ======================================================= ================
-``profiles`` a profile, worst loss first                             snapshot
-``scores``   a span of a profile: how stable, and why                results, snapshot
-``windows``  a request in a profile's window                         snapshot
-``blocks``   a block of a request                                    snapshot
-``variants`` a distinct content of a span, in one profile            snapshot
-``calls``    an LLM call of a recorded run                           snapshot
-============ ======================================================= ================
+=================== ======================================================= ================
+frame               a row is                                                from
+=================== ======================================================= ================
+``profiles``        a profile, worst loss first                             snapshot
+``scores``          a span of a profile: how stable, and why                results, snapshot
+``windows``         a request in a profile's window                         snapshot
+``blocks``          a block of a request                                    snapshot
+``variants``        a distinct content of a span, in one profile            snapshot
+``cells``           a block of a request of one window, among its like      snapshot
+``threshold_curve`` a level of one prefix's length, over thresholds         snapshot
+``calls``           an LLM call of a recorded run                           snapshot
+=================== ======================================================= ================
 """
 
 from acg_lab.frames.calls import calls
+from acg_lab.frames.cells import cells
+from acg_lab.frames.curve import threshold_curve
 from acg_lab.frames.stability import profiles, scores
 from acg_lab.frames.windows import blocks, variants, windows
 
-__all__ = ["blocks", "calls", "profiles", "scores", "variants", "windows"]
+__all__ = ["blocks", "calls", "cells", "profiles", "scores", "threshold_curve", "variants", "windows"]

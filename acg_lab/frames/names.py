@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from acg_lab.core.records import PromptBlock, StabilityClass
 from acg_lab.core.stability import CLASS_ORDER
+from acg_lab.snapshot.cells import Kind
 
 __all__ = [
     "BLOCKS",
     "CALLS",
+    "CELLS",
+    "CURVE",
     "PROFILES",
     "SCORES",
     "VARIANTS",
@@ -34,6 +37,7 @@ _FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
     "role": pd.CategoricalDtype([*get_args(_hints["role"])]),
     "content_type": pd.CategoricalDtype([*get_args(_hints["content_type"])]),
     "provenance": pd.CategoricalDtype([*get_args(_hints["provenance"])]),
+    "content": pd.CategoricalDtype([kind.name for kind in Kind]),
     "class": pd.CategoricalDtype(sorted(get_args(StabilityClass), key=CLASS_ORDER.__getitem__), ordered=True),
 }
 
@@ -112,6 +116,30 @@ SCORES: Final = {
     "sharing": "Int64",
     "tools": "Int64",
     "tool_orders": "Int64",
+}
+CELLS: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "request": "int64",
+    "created_at": _TIME,
+    "position": "int64",
+    "span_id": _NAMES,
+    "content": "content",
+    "first_difference": "bool",
+}
+CURVE: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "model": "str",
+    "above": "float64",
+    "upto": "float64",
+    "prefix_blocks": "int64",
+    "prefix_tokens": "float64",
+    "matching": "int64",
+    "requests": "int64",
+    "read_tokens": "float64",
+    "breaking_span": "str",
+    "breaking_score": "float64",
 }
 CALLS: Final = {
     "agent_id": _NAMES,

@@ -1,0 +1,53 @@
+"""How long one profile's prefix is at every threshold."""
+
+import pandas as pd
+
+from acg_lab.core.keys import parse_learning_key
+from acg_lab.frames.names import CURVE, make_frame
+from acg_lab.snapshot.curve import find_treads
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.spans import columns_of
+
+__all__ = ["threshold_curve"]
+
+
+def threshold_curve(snap: Snapshot, learning_key: str) -> pd.DataFrame:
+    """Return a row a level of the prefix's length as ``stable_threshold`` grows, lowest thresholds first.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed.
+    learning_key : str
+        Of the profile.
+
+    Returns
+    -------
+    DataFrame
+        learning_key, agent_id (categorical); model; above, upto (the level holds for all thresholds above ``above``,
+        -inf for the lowest, up to and with ``upto``, inf for the highest); prefix_blocks, prefix_tokens (length of the
+        stable prefix; tokens are means over requests); matching (requests that have all of it, block by block; by the
+        rules of 0.8 those with the fingerprint that most have); requests (in the window); read_tokens (what a request
+        would read on average: prefix_tokens times the share of requests that match); breaking_span, breaking_score
+        (of the first block behind the prefix, missing if there is none).
+
+    Raises
+    ------
+    UsageError
+        If the snapshot has no window under that key.
+    """
+    columns_of(snap, [learning_key])  # refuses a key that is none of its
+    treads, n = find_treads(snap, learning_key), snap.n_observations(learning_key)
+    agent_id = snap.owners[learning_key].agent_id
+    parsed = parse_learning_key(learning_key, agent_id=agent_id)
+    values = {
+        **{name: [getattr(tread, name) for tread in treads] for name in CURVE if name in treads[0]._fields},
+        "learning_key": [learning_key] * len(treads),
+        "agent_id": [agent_id] * len(treads),
+        "model": [parsed and parsed.model] * len(treads),
+        "requests": [n] * len(treads),
+        "read_tokens": [tread.prefix_tokens * tread.matching / max(n, 1) for tread in treads],
+        "breaking_span": [tread.breaks and tread.breaks.span_id for tread in treads],
+        "breaking_score": [tread.breaks and tread.breaks.score for tread in treads],
+    }
+    return make_frame(CURVE, values)
