@@ -1,6 +1,9 @@
 """A store as a learner leaves it after a few runs."""
 
+from itertools import count
+
 import msgspec
+from strategies import make_id
 
 from acg_lab.core import AcgLearner, HotCache, RunRecord
 from acg_lab.storage.memory import MemoryBackend
@@ -35,9 +38,9 @@ def run_of(agent_id, number, texts, model="m"):
 def learned(agent_id="a", n_runs=4, rules="nemo-relay-0.8", model="m", backend=None):
     """Return a backend with what a learner left of some runs, each stamped with its run's day."""
     backend = backend or MemoryBackend()
-    learner, hot_cache = AcgLearner(agent_id, rules=rules), HotCache()
+    learner, hot_cache, number_of = AcgLearner(agent_id, rules=rules), HotCache(), count(1)
     for number in range(n_runs):
         run = run_of(agent_id, number, [f"question {number}", "again"], model)
         backend.store_run(run)
-        learner.process_run(run, backend, hot_cache, stamp=lambda run=run: ("id", run.started_at))
+        learner.process_run(run, backend, hot_cache, stamp=lambda run=run: (make_id(next(number_of)), run.started_at))
     return backend

@@ -5,6 +5,7 @@ and private-use characters, both sides of the basic plane.
 """
 
 import math
+from uuid import UUID
 
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from acg_lab.core import (
 )
 
 TIME = "2026-01-01T00:00:00Z"
+ID = "00000000-0000-4000-8000-000000000000"
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
 WHITE_SPACE += "\u202f\u205f\u3000"
 NEARLY_WHITE = "\x1c\x1d\x1e\x1f\u180e\u200b\u2060\ufeff"  # white to Python, or to the eye, not to Unicode
@@ -54,20 +56,25 @@ def make_block(span_id, content="x", index=0, **fields):
     return PromptBlock(span_id=span_id, content=content, sequence_index=index, **known)
 
 
-def make_ir(*blocks, ir_id="i"):
+def make_id(number):
+    """Give ids that are UUIDs, as production stores them, and easily told apart."""
+    return str(UUID(int=number))
+
+
+def make_ir(*blocks, ir_id=ID):
     """Build an observation; a block is given as (span id, content) or (span id, content, index)."""
     made = (make_block(*block) if len(block) > 2 else make_block(*block, i) for i, block in enumerate(blocks))
     return PromptIR(ir_id=ir_id, blocks=tuple(made), created_at=TIME)
 
 
 def make_stamp():
-    """Give ids and times that repeat from test to test: ``("1", TIME)``, ``("2", TIME)``, and so on."""
+    """Give ids and times that repeat from test to test: ``make_id(1)``, ``make_id(2)``, and so on."""
     count = 0
 
     def stamp():
         nonlocal count
         count += 1
-        return str(count), TIME
+        return make_id(count), TIME
 
     return stamp
 
@@ -223,7 +230,7 @@ def _blocks():
         content=st.sampled_from("xyz") | texts(),
         content_type=st.sampled_from(["text", "tool_schema", "tool_result", "structured_output", "image"]),
         provenance=st.sampled_from(["system", "user", "developer", "tool", "retrieval", "memory"]),
-        sensitivity=st.sampled_from(["public", "restricted"]),
+        sensitivity=st.sampled_from(["public", "private", "restricted"]),
         token_metadata=st.none() | st.builds(TokenMetadata, model_family=texts(3), token_count=st.integers(0, 9)),
     )
 

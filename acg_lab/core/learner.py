@@ -144,7 +144,7 @@ class AcgLearner:
     agent_id : str
         Whose runs these are; part of every learning key.
     observation_window : int
-        How many observations a profile keeps, from 0 on; 0 keeps one.
+        How many observations a profile keeps, from 0 to 2**64 - 1; 0 keeps one.
     thresholds : StabilityThresholds, optional
         Production's defaults when left out.
     rules : str
@@ -153,7 +153,7 @@ class AcgLearner:
     Raises
     ------
     UsageError
-        If the window is no integer from 0 on, or the rules are unknown.
+        If the window is no integer of that range, or the rules are unknown.
     """
 
     def __init__(
@@ -163,8 +163,10 @@ class AcgLearner:
         thresholds: StabilityThresholds | None = None,
         rules: str = "nemo-flow-0.2",
     ) -> None:
-        if isinstance(observation_window, bool) or not isinstance(observation_window, int) or observation_window < 0:
-            msg = f"The 'observation_window' setting must be an integer from 0 on; got {observation_window!r}."
+        is_integer = isinstance(observation_window, int) and not isinstance(observation_window, bool)
+        if not is_integer or not 0 <= observation_window < 2**64:
+            needed = "an integer from 0 to 2**64 - 1"
+            msg = f"The 'observation_window' setting must be {needed}; got {observation_window!r}."
             raise UsageError(msg)
         self.agent_id = agent_id
         self.observation_window = observation_window

@@ -23,6 +23,7 @@ __all__ = [
     "PromptIR",
     "Record",
     "RunRecord",
+    "Sensitivity",
     "StabilityAnalysisResult",
     "StabilityClass",
     "TokenMetadata",
@@ -31,6 +32,7 @@ __all__ = [
 
 Json: TypeAlias = Any
 JsonObject: TypeAlias = Mapping[str, Any]
+Sensitivity: TypeAlias = Literal["public", "private", "restricted"]
 StabilityClass: TypeAlias = Literal["stable", "semi_stable", "variable"]
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -49,7 +51,7 @@ class TokenMetadata(Record, frozen=True, kw_only=True):
     """What a tokenizer said of a block."""
 
     model_family: str
-    token_count: Count
+    token_count: Annotated[int, Meta(ge=0, lt=2**32)]
 
 
 class PromptBlock(Record, frozen=True, kw_only=True):
@@ -61,7 +63,7 @@ class PromptBlock(Record, frozen=True, kw_only=True):
     content: str
     content_type: Literal["text", "tool_schema", "tool_result", "structured_output", "image"]
     provenance: Literal["system", "user", "developer", "tool", "retrieval", "memory"]
-    sensitivity: str | None = None
+    sensitivity: Sensitivity | None = None
     token_metadata: TokenMetadata | None = None
 
 

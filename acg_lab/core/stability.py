@@ -31,13 +31,14 @@ CLASS_ORDER: Final[Mapping[StabilityClass, int]] = {"variable": 0, "semi_stable"
 class StabilityThresholds(Struct, frozen=True, kw_only=True):
     """Where the classes begin, and how many observations make full confidence.
 
-    Production takes any number, and so do these: a ``stable_threshold`` above 1 makes nothing stable, one of 0
-    everything.
+    Production takes any number that its types can hold, and so do these: a ``stable_threshold`` above 1 makes nothing
+    stable, one of 0 everything.
 
     Raises
     ------
     UsageError
-        If a threshold is no number or not finite, or the count no integer from 0 on.
+        If a threshold is no number, not finite, or an integer that 64 bits do not hold; or the count no integer that 32
+        bits hold.
     """
 
     stable_threshold: float = 0.95
@@ -50,9 +51,13 @@ class StabilityThresholds(Struct, frozen=True, kw_only=True):
             if isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0:
                 msg = f"The {name!r} setting must be a finite number; got {value!r}."
                 raise UsageError(msg)
+            if isinstance(value, int) and not -(2**63) <= value < 2**64:
+                msg = f"The {name!r} setting, if an integer, must be from -2**63 to 2**64 - 1; got {value!r}."
+                raise UsageError(msg)
         count = self.min_observations_for_full_confidence
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            msg = f"The 'min_observations_for_full_confidence' setting must be an integer from 0 on; got {count!r}."
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**32:
+            name = "min_observations_for_full_confidence"
+            msg = f"The {name!r} setting must be an integer from 0 to 2**32 - 1; got {count!r}."
             raise UsageError(msg)
 
 

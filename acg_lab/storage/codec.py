@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast, get_args
 
 import msgspec
 
@@ -23,14 +23,17 @@ from acg_lab.core.records import (
     PromptIR,
     Record,
     RunRecord,
+    Sensitivity,
     StabilityAnalysisResult,
     TokenMetadata,
     ToolSchemaHash,
 )
+from acg_lab.storage.stamps import check_id, parse_time
 
 __all__ = ["decode", "decode_window", "encode", "encode_window", "parse_strict"]
 
 T = TypeVar("T", bound=Record)
+R = TypeVar("R", bound=Record | tuple[Record, ...])
 
 # Which fields hold records in turn, so that their unknown fields are found too.
 _NESTED: dict[tuple[type[Record], str], type[Record]] = {
@@ -41,6 +44,8 @@ _NESTED: dict[tuple[type[Record], str], type[Record]] = {
     (RunRecord, "calls"): CallRecord,
     (CallRecord, "annotated_request"): AnnotatedLlmRequest,
 }
+# Which may be absent but never null, and what stands in them.
+_NEVER_NULL: dict[tuple[type[Record], str], tuple[str, ...]] = {(PromptBlock, "sensitivity"): get_args(Sensitivity)}
 # Which hold JSON of any shape.
 _FREE = (RunRecord, CallRecord, AnnotatedLlmRequest)
 _MARK = UNKNOWN.encode()
@@ -72,8 +77,8 @@ def decode(kind: type[T], raw: bytes) -> T:
         pass
     else:
         if _is_print_of(record, raw) and (kind not in _FREE or _is_sane(raw)):
-            return record
-    return cast("T", _convert(kind, _lift(kind, parse_strict(raw))))
+            return _stamped(record)
+    return _stamped(cast("T", _convert(kind, _lift(kind, parse_strict(raw)))))
 
 
 def decode_window(raw: bytes) -> tuple[PromptIR, ...]:
@@ -84,8 +89,26 @@ def decode_window(raw: bytes) -> tuple[PromptIR, ...]:
         pass
     else:
         if _is_print_of(window, raw):
-            return window
-    return cast("tuple[PromptIR, ...]", _convert(tuple[PromptIR, ...], _lift(PromptIR, parse_strict(raw))))
+            return _stamped(window)
+    read = _convert(tuple[PromptIR, ...], _lift(PromptIR, parse_strict(raw)))
+    return _stamped(cast("tuple[PromptIR, ...]", read))
+
+
+def _stamped(value: R, path: str = "$") -> R:
+    """Return a record, or several, having made sure that identity and times are such as production reads."""
+    if isinstance(value, tuple):
+        for i, record in enumerate(value):
+            _stamped(record, f"{path}[{i}]")
+    elif isinstance(value, PromptIR):
+        check_id(value.ir_id, f"{path}.ir_id")
+        parse_time(value.created_at, f"{path}.created_at")
+    elif isinstance(value, RunRecord | CallRecord):
+        parse_time(value.started_at, f"{path}.started_at")
+        if value.ended_at is not None:
+            parse_time(value.ended_at, f"{path}.ended_at")
+        if isinstance(value, RunRecord):
+            _stamped(value.calls, f"{path}.calls")
+    return value
 
 
 def _is_print_of(value: Any, raw: bytes) -> bool:
@@ -124,17 +147,20 @@ def _lower(value: Any) -> Any:
     return value
 
 
-def _lift(kind: type[Record], value: Any) -> Any:
+def _lift(kind: type[Record], value: Any, path: str = "$") -> Any:
     """Put the fields that a record does not know where it keeps them."""
     if isinstance(value, list):
-        return [_lift(kind, item) for item in value]
+        return [_lift(kind, item, f"{path}[{i}]") for i, item in enumerate(value)]
     if not isinstance(value, dict):
         return value
     known, unknown = {}, {}
     for key, item in value.items():
+        if item is None and (kind, key) in _NEVER_NULL:
+            msg = f"expected one of {', '.join(_NEVER_NULL[kind, key])}, got null"
+            raise RecordError(msg, path=f"{path}.{key}")
         nested = _NESTED.get((kind, key))
         if key in kind.__struct_encode_fields__ and key != UNKNOWN:
-            known[key] = _lift(nested, item) if nested else item
+            known[key] = _lift(nested, item, f"{path}.{key}") if nested else item
         else:
             unknown[key] = item
     return known | {UNKNOWN: unknown} if unknown else known
@@ -158,7 +184,8 @@ def raise_record_error(error: Exception, path: str = "$") -> NoReturn:
         msg = "expected UTF-8, got bytes that are not"
         raise RecordError(msg, path=path) from None
     reason, _, inner = str(error).partition(" - at `")
-    reason = re.sub(r"enum value .*", "value: not one of production's names", reason, flags=re.DOTALL)
+    if reason.startswith("Invalid enum value"):
+        reason = "expected one of production's names, got another"
     reason = reason.replace("`", "").replace("JSON is malformed", "not JSON")
     path += inner.removesuffix("`").removeprefix("$")
     raise RecordError(reason[:1].lower() + reason[1:], path=path) from None

@@ -47,7 +47,7 @@ class Form(NamedTuple):
     role: Any
     content_type: Any
     provenance: Any
-    sensitivity: str | None
+    sensitivity: Any
     token_metadata: str | None  # JSON
     unknown: str | None  # JSON
 

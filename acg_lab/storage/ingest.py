@@ -24,7 +24,7 @@ from acg_lab.core.records import (
 from acg_lab.storage.base import Entry
 from acg_lab.storage.codec import decode, encode, parse_strict, raise_record_error
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
-from acg_lab.storage.times import Times, parse_time
+from acg_lab.storage.times import Times
 
 __all__ = ["ingest"]
 
@@ -209,7 +209,6 @@ class _Observations:
         try:
             hashes = self._hashes(pieces.pop("tool_schema_hashes", _NULL))
             light = decode(PromptIR, _join(pieces))
-            _check_time("$.created_at", light.created_at)
         except RecordError as error:
             raise error.at(path=path) from None
         unknown = _dump(light.unknown).decode() if light.unknown else None
@@ -287,7 +286,6 @@ class _Runs:
         pieces = _pieces(raw)
         calls = _take_list(pieces, "calls")
         record = decode(RunRecord, _join(pieces))
-        _check_times(record)
         key = record.agent_id, record.id
         if key in self._runs:
             msg = "expected each run once in the source, got its id a second time"
@@ -299,7 +297,6 @@ class _Runs:
             pieces = _pieces(raw)
             request, response = (pieces.pop(f"annotated_{name}", _NULL) for name in ("request", "response"))
             record = decode(CallRecord, _join(pieces))
-            _check_times(record)
             call = Call(record, response=self._value(response, dict, "$.annotated_response"))
             return call if request == _NULL else self._with_request(call, request)
         except RecordError as error:
@@ -347,16 +344,3 @@ class _Runs:
             messages=JsonPool(self._messages),
             values=JsonPool(self._values),
         )
-
-
-def _check_times(record: RunRecord | CallRecord) -> None:
-    _check_time("$.started_at", record.started_at)
-    if record.ended_at is not None:
-        _check_time("$.ended_at", record.ended_at)
-
-
-def _check_time(path: str, text: str) -> None:
-    try:
-        parse_time(text)
-    except RecordError as error:
-        raise error.at(path=path) from None

@@ -1,42 +1,17 @@
 """RFC 3339 times as stored, and as nanoseconds since 1970 in UTC; nothing of either is lost."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.core.errors import RecordError
+from acg_lab.storage.stamps import EARLIEST, parse_time
 
 __all__ = ["NO_TIME", "Times", "parse_time", "render_time"]
 
-NO_TIME = np.iinfo(np.int64).min
+NO_TIME = EARLIEST - 1
 _GIGA = 10**9
-_RANGE = (NO_TIME + 1, int(np.iinfo(np.int64).max))
-_shape = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII).fullmatch
-
-
-def parse_time(text: str) -> int:
-    """Return an RFC 3339 time as nanoseconds since 1970, held to the range of 64 bits (1677 to 2262).
-
-    Raises
-    ------
-    RecordError
-        If it is none.
-    """
-    found = _shape(text)
-    day, clock, fraction, zone = found.groups() if found else ("", "", "", "")
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
-    except ValueError:
-        msg = "expected an RFC 3339 time, got another text"
-        raise RecordError(msg) from None
-    whole = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _SECOND
-    return min(max(whole * _GIGA + int(f"{fraction or ''}000000000"[:9]), _RANGE[0]), _RANGE[1])
-
-
-_SECOND = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def render_time(nanoseconds: int) -> str:

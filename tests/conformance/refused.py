@@ -175,6 +175,21 @@ WINDOWS = {
     "blocks null": _observation(blocks=None),
     "no time": _without("created_at"),
     "time a number": _observation(created_at=5),
+    "id no UUID": _observation(ir_id="x"),
+    "id empty": _observation(ir_id=""),
+    "id in spaces": _observation(ir_id=f" {OBSERVATION['ir_id']} "),
+    "id without hyphens in braces": _observation(ir_id=f"{{{OBSERVATION['ir_id'].replace('-', '')}}}"),
+    "id as a URN in upper case": _observation(ir_id=f"URN:UUID:{OBSERVATION['ir_id']}"),
+    "id with a hyphen elsewhere": _observation(ir_id="6f0c2f3e6-d5a-4f5e-9d53-0d3a1c2b4e5f"),
+    "time no time": _observation(created_at="x"),
+    "time without zone": _observation(created_at="2026-01-01T00:00:00"),
+    "time without seconds": _observation(created_at="2026-01-01T00:00Z"),
+    "time a date": _observation(created_at="2026-01-01"),
+    "time of no day": _observation(created_at="2026-02-30T00:00:00Z"),
+    "time of hour 24": _observation(created_at="2026-01-01T24:00:00Z"),
+    "time of second 61": _observation(created_at="2026-06-30T23:59:61Z"),
+    "time with a point and no digits": _observation(created_at="2026-01-01T00:00:00.Z"),
+    "time of a zone of 24 hours": _observation(created_at="2026-01-01T00:00:00+24:00"),
     "request hash a number": _observation(source_request_hash=5),
     "tool hash without hash": _observation(tool_schema_hashes=[{"tool_name": "f"}]),
     "index negative": _block(sequence_index=-1),
@@ -186,10 +201,14 @@ WINDOWS = {
     "content type unknown": _block(content_type="audio"),
     "provenance unknown": _block(provenance="assistant"),
     "sensitivity a number": _block(sensitivity=5),
+    "sensitivity null": _block(sensitivity=None),
+    "sensitivity unknown": _block(sensitivity="secret"),
+    "sensitivity in upper case": _block(sensitivity="PUBLIC"),
     "content null": _block(content=None),
     "content a number": _block(content=5),
     "span id null": _block(span_id=None),
     "token count negative": _tokens(-1),
+    "token count 2**32": _tokens(2**32),
     "token count without model family": _block(token_metadata={"token_count": 1}),
     "a key twice": GOOD.replace('"role"', '"content": "v", "role"'),
 }
@@ -200,13 +219,18 @@ READABLE_WINDOWS = {
     "time with a space": _observation(created_at="2026-01-01 00:00:00Z"),
     "time in lower case": _observation(created_at="2026-01-01t00:00:00z"),
     "time of another zone": _observation(created_at="2026-01-01T00:00:00+05:30"),
+    "time of a leap second": _observation(created_at="2026-06-30T23:59:60Z"),
+    "time of year 0": _observation(created_at="0000-02-29T00:00:00Z"),
+    "time with many digits": _observation(created_at="2026-01-01T00:00:00.1234567891234Z"),
     "id in upper case": _observation(ir_id=OBSERVATION["ir_id"].upper()),
     "id without hyphens": _observation(ir_id=OBSERVATION["ir_id"].replace("-", "")),
     "id in braces": _observation(ir_id=f"{{{OBSERVATION['ir_id']}}}"),
     "id as a URN": _observation(ir_id=f"urn:uuid:{OBSERVATION['ir_id']}"),
+    "id of zeros": _observation(ir_id="00000000-0000-0000-0000-000000000000"),
     "optional fields null": _observation(source_request_hash=None, tool_schema_hashes=None),
     "token count null": _block(token_metadata=None),
     "unknown fields": _observation(zz={"a": 1}),
+    "no sensitivity": _observation(blocks=[{k: v for k, v in OBSERVATION["blocks"][0].items() if k != "sensitivity"}]),
     "sensitivity private": _block(sensitivity="private"),
     "sensitivity restricted": _block(sensitivity="restricted"),
     "NUL in a content": _block(content="\0"),
@@ -214,22 +238,18 @@ READABLE_WINDOWS = {
     "largest token count": _tokens(2**32 - 1),
 }
 
-ONLY_PRODUCTION_REFUSES_WINDOW = {
-    "id no UUID": _observation(ir_id="x"),
-    "time no time": _observation(created_at="x"),
-    "time without zone": _observation(created_at="2026-01-01T00:00:00"),
-    "time a date": _observation(created_at="2026-01-01"),
-    "time of no day": _observation(created_at="2026-02-30T00:00:00Z"),
-    "sensitivity unknown": _block(sensitivity="secret"),
-    "sensitivity null": _block(sensitivity=None),
-    "token count 2**32": _tokens(2**32),
-}
-
 ONLY_WE_REFUSE_WINDOW = {
     "an unknown key twice": GOOD.replace('"role"', '"zz": 1, "zz": 2, "role"'),
     "unknown field too deep": _observation(zz="Q").replace('"Q"', "[" * 130 + "]" * 130),
     "unknown number out of range": _observation(zz="Q").replace('"Q"', "1e999"),
     "unknown integer out of range": _observation(zz="Q").replace('"Q"', str(2**64)),
+    # Spellings of a time that are not RFC 3339, nor written by the runtime itself.
+    "time without leading zeros": _observation(created_at="2026-1-1T0:0:0Z"),
+    "time with spaces": _observation(created_at=" 2026 - 01 - 01T00 : 00 : 00 Z "),
+    "time of a zone without a colon": _observation(created_at="2026-01-01T00:00:00+0530"),
+    "time of a zone by name": _observation(created_at="2026-01-01T00:00:00UTC"),
+    "time of a year of five digits": _observation(created_at="+10000-01-01T00:00:00Z"),
+    "sensitivity as an object": _block(sensitivity={"public": None}),
     "an observation as an array": json.dumps([[OBSERVATION["ir_id"], [], None, None, None, OBSERVATION["created_at"]]]),
 }
 
@@ -243,9 +263,11 @@ NO_NUMBERS = (None, "0.5", True, float("nan"), float("inf"), float("-inf"))
 
 SETTINGS = [(name, value) for name in (WINDOW, MINIMUM) for value in NO_COUNTS]
 SETTINGS += [(name, value) for name in LIMITS for value in NO_NUMBERS]
+SETTINGS += [(MINIMUM, 2**32), (WINDOW, 2**64)]
+SETTINGS += [(name, value) for name in LIMITS for value in (2**64, -(2**63) - 1)]
 
 ACCEPTED_SETTINGS = [(WINDOW, value) for value in (0, 2**32, 2**64 - 1)]
 ACCEPTED_SETTINGS += [(MINIMUM, value) for value in (0, 2**32 - 1)]
-ACCEPTED_SETTINGS += [(name, value) for name in LIMITS for value in (1, -1, 0.0, 1.5, 1e308, 2**64 - 1)]
-
-ONLY_PRODUCTION_REFUSES_SETTING = [(MINIMUM, 2**32), (WINDOW, 2**64), *((name, 2**64) for name in LIMITS)]
+ACCEPTED_SETTINGS += [
+    (name, value) for name in LIMITS for value in (1, -1, 0.0, 1.5, 1e308, 2**64 - 1, -(2**63), 2.0**64)
+]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from strategies import (
     TIME,
     make_call,
+    make_id,
     make_ir,
     make_request,
     make_run,
@@ -137,7 +138,12 @@ def facts(hot_cache):
 
 
 def observe(request, number=1):
-    return build_prompt_ir(request, ir_id=str(number), created_at=TIME)
+    return build_prompt_ir(request, ir_id=make_id(number), created_at=TIME)
+
+
+def numbers_of(window):
+    """Return what `make_id` made the ids of."""
+    return [uuid.UUID(observation.ir_id).int for observation in window]
 
 
 # --- what a run does ---
@@ -217,13 +223,13 @@ def test_the_key_is_the_learners_agents(process):
 # --- the window ---
 
 
-@pytest.mark.parametrize(("window", "kept"), [(0, "3"), (1, "3"), (2, "23"), (3, "123"), (4, "123")])
+@pytest.mark.parametrize(("window", "kept"), [(0, [3]), (1, [3]), (2, [2, 3]), (3, [1, 2, 3]), (4, [1, 2, 3])])
 def test_window_within_a_run(process, window, kept):
     """The oldest are dropped when the window is full; a window of 0 keeps one."""
     backend = MemoryBackend()
     run = make_run(*[make_request("u")] * 3)
     update = process(AcgLearner("a", observation_window=window), run, backend, HotCache(), stamp=make_stamp())
-    assert "".join(ir.ir_id for ir in backend.load_observations(U)) == kept
+    assert numbers_of(backend.load_observations(U)) == kept
     assert update.results[U].total_observations == len(kept)
 
 
@@ -232,16 +238,16 @@ def test_window_over_runs(process):
     backend, learner, stamp = MemoryBackend(), AcgLearner("a", observation_window=2), make_stamp()
     for _ in range(3):
         process(learner, make_run(make_request("u")), backend, HotCache(), stamp=stamp)
-    assert [ir.ir_id for ir in backend.load_observations(U)] == ["2", "3"]
+    assert numbers_of(backend.load_observations(U)) == [2, 3]
 
 
 def test_longer_stored_window(process):
     """A window stored longer than the limit loses one for each that is appended, no more."""
     backend = MemoryBackend()
-    backend.store_observations(U, [make_ir(("u", "x"), ir_id=name) for name in "pqrs"])
+    backend.store_observations(U, [make_ir(("u", "x"), ir_id=make_id(n)) for n in (11, 12, 13, 14)])
     run = make_run(make_request("u"), make_request("u"))
     update = process(AcgLearner("a", observation_window=2), run, backend, HotCache(), stamp=make_stamp())
-    assert [ir.ir_id for ir in backend.load_observations(U)] == ["r", "s", "1", "2"]
+    assert numbers_of(backend.load_observations(U)) == [13, 14, 1, 2]
     assert update.results[U].total_observations == 4
 
 
@@ -377,9 +383,9 @@ def test_windows_that_others_wrote(process):
     """A window that another writer stored meanwhile is what counts, not the learner's memory of it."""
     backend, learner = MemoryBackend(), AcgLearner("a")
     process(learner, make_run(make_request("u")), backend, HotCache())
-    backend.store_observations(U, [make_ir(("user-0", "other"), ir_id="other")])
+    backend.store_observations(U, [make_ir(("user-0", "other"), ir_id=make_id(9))])
     update = process(learner, make_run(make_request("u")), backend, HotCache(), stamp=make_stamp())
-    assert [ir.ir_id for ir in backend.load_observations(U)] == ["other", "1"]
+    assert numbers_of(backend.load_observations(U)) == [9, 1]
     assert update.results[U].scores[0].score == 0.5
 
 
@@ -433,11 +439,14 @@ def test_runs_are_learned_alike(run):
 # --- settings ---
 
 
-@pytest.mark.parametrize("window", [-1, 1.0, "1", None, True])
+@pytest.mark.parametrize("window", [-1, 1.0, "1", None, True, 2**64])
 def test_windows_that_are_refused(window):
-    """The window is an integer from 0 on."""
-    with pytest.raises(UsageError, match=r"The 'observation_window' setting must be an integer from 0 on; got "):
+    """The window is an integer that 64 bits without a sign can hold."""
+    with pytest.raises(
+        UsageError, match=r"'observation_window' setting must be an integer from 0 to 2\*\*64 - 1; got "
+    ):
         AcgLearner("a", observation_window=window)
+    assert AcgLearner("a", observation_window=2**64 - 1).observation_window == 2**64 - 1
 
 
 def test_rules_that_are_refused():

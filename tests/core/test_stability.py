@@ -160,10 +160,23 @@ def test_thresholds_that_are_no_numbers(name, value):
         StabilityThresholds(**{name: value})
 
 
-@pytest.mark.parametrize("value", [None, "20", True, 1.0, -1, math.nan, Decimal(1), Fraction(1)])
+@pytest.mark.parametrize("name", ["stable_threshold", "semi_stable_threshold"])
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1])
+def test_thresholds_that_are_too_long(name, value):
+    """A threshold given as an integer is one that 64 bits hold, with or without a sign."""
+    with pytest.raises(
+        UsageError, match=rf"The '{name}' setting, if an integer, must be from -2\*\*63 to 2\*\*64 - 1; got"
+    ):
+        StabilityThresholds(**{name: value})
+    nearest = value + (1 if value < 0 else -1)
+    assert getattr(StabilityThresholds(**{name: nearest}), name) == nearest
+
+
+@pytest.mark.parametrize("value", [None, "20", True, 1.0, -1, math.nan, Decimal(1), Fraction(1), 2**32])
 def test_minimum_that_is_no_count(value):
-    """The minimum of observations is an integer from 0 on."""
-    with pytest.raises(UsageError, match=r"'min_observations_for_full_confidence' setting must be an integer from 0"):
+    """The minimum of observations is an integer that 32 bits without a sign can hold."""
+    named = "'min_observations_for_full_confidence'"
+    with pytest.raises(UsageError, match=rf"{named} setting must be an integer from 0 to 2\*\*32 - 1; got"):
         StabilityThresholds(min_observations_for_full_confidence=value)
 
 

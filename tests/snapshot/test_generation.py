@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from learned import learned
-from strategies import make_block, make_request, make_run
+from strategies import ID, TIME, make_block, make_request, make_run
 
 import acg_lab as acg
 from acg_lab.core import PromptIR, StabilityAnalysisResult, learning_key
@@ -31,7 +31,7 @@ def window(*spans, request_hash="sha256:1"):
     blocks = tuple(
         make_block(span, "S", i, role="system" if "system" in span else "user") for i, span in enumerate(spans)
     )
-    return (PromptIR(ir_id="i", blocks=blocks, source_request_hash=request_hash, created_at="2026-01-01T00:00:00Z"),)
+    return (PromptIR(ir_id=ID, blocks=blocks, source_request_hash=request_hash, created_at=TIME),)
 
 
 def result(length=0, fingerprint=None):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from learned import SECRET, learned
+from strategies import ID, TIME
 
 import acg_lab as acg
 from acg_lab.core import analyze_stability
@@ -284,7 +285,7 @@ GOOD_BLOCK = {
     "content_type": "text",
     "provenance": "user",
 }
-GOOD_IR = {"ir_id": "i", "blocks": [GOOD_BLOCK], "created_at": "2026-01-01T00:00:00Z"}
+GOOD_IR = {"ir_id": ID, "blocks": [GOOD_BLOCK], "created_at": TIME}
 RESULT = {"scores": [], "stable_prefix_length": 0, "total_observations": 0}
 RUN = {"id": "r", "agent_id": "a", "calls": [], "started_at": "2026-01-01T00:00:00Z"}
 OBSERVATIONS, STABILITY, RUNS = "acg_observations:x", "acg_stability:x", "runs:a:r"
@@ -309,10 +310,10 @@ def text(value, *changes):
         (OBSERVATIONS, text([GOOD_IR], ('"sequence_index":0', '"sequence_index":NaN')), "not JSON"),
         (OBSERVATIONS, text([GOOD_IR], ('"role":"user"', '"role":"king"')), r"blocks\[0\]\.role: "),
         (OBSERVATIONS, text([GOOD_IR], ('"role":"user"', '"role":"user","role":"user"')), r"'role' twice"),
-        (OBSERVATIONS, text([GOOD_IR], ('"ir_id":"i"', '"ir_id":"i","ir_id":"j"')), r"\$\[0\]: expected each"),
+        (OBSERVATIONS, text([GOOD_IR], (f'"ir_id":"{ID}"', '"ir_id":"i","ir_id":"j"')), r"\$\[0\]: expected each"),
         (OBSERVATIONS, text([GOOD_IR], ("2026-01-01T", "2026-13-01T")), r"\[0\]\.created_at: expected an RFC"),
         (OBSERVATIONS, text([GOOD_IR], (SECRET, "\\ud800")), "not JSON"),
-        (OBSERVATIONS, text([GOOD_IR], ('"ir_id":"i"', '"ir_id":"i","z":' + "[" * 10_000 + "]" * 10_000)), "nested"),
+        (OBSERVATIONS, text([GOOD_IR], ('"ir_id":', '"z":' + "[" * 10_000 + "]" * 10_000 + ',"ir_id":')), "nested"),
         (STABILITY, text(RESULT, ('"total_observations":0', '"total_observations":-1')), r"at \$\.total_observations"),
         (STABILITY, text(RESULT, ('"total_observations":0', '"total_observations":18446744073709551616')), r"2\*\*64"),
         (RUNS, text(RUN, ('"calls":[]', '"calls":[{"kind":"llm"}]')), r"\$\.calls\[0\]: "),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import (
+    ID,
     TIME,
     json_scalars,
     json_values,
@@ -28,6 +29,9 @@ from acg_lab.core import StabilityAnalysisResult as Result
 from acg_lab.storage.codec import decode, decode_window, encode, encode_window, parse_strict
 
 PRIVATE = "the user's own words"
+NO_ID = "expected a UUID, got another text"
+NO_TIME = "expected an RFC 3339 time, got another text"
+NO_NAME = "expected one of production's names, got another"
 BLOCK = {
     "span_id": "user-0",
     "sequence_index": 0,
@@ -37,7 +41,7 @@ BLOCK = {
     "provenance": "user",
     "sensitivity": "public",
 }
-IR = {"ir_id": "i", "blocks": [BLOCK], "created_at": TIME}
+IR = {"ir_id": ID, "blocks": [BLOCK], "created_at": TIME}
 SCORE = {"span_id": "s", "classification": "stable", "score": 1.0, "confidence": 0.05, "observation_count": 1}
 RESULT = {"scores": [SCORE], "stable_prefix_length": 1, "total_observations": 1}
 CALL = {
@@ -185,7 +189,7 @@ def test_integers_for_doubles():
 
 def test_records_without_unknown_fields_hide_nothing():
     """Absent fields are left out, lists that are empty are not."""
-    assert encode(make_ir(ir_id="i")) == f'{{"ir_id":"i","blocks":[],"created_at":"{TIME}"}}'.encode()
+    assert encode(make_ir()) == f'{{"ir_id":"{ID}","blocks":[],"created_at":"{TIME}"}}'.encode()
     assert encode_window([]) == b"[]"
 
 
@@ -219,8 +223,8 @@ WRONG = [
     (RunRecord, {"id": "r"}, "$", "object missing required field agent_id"),
     (RunRecord, {**RUN, "calls": {}}, "$.calls", "expected array, got object"),
     (RunRecord, {**RUN, "calls": [CALL, 1]}, "$.calls[1]", "expected object, got int"),
-    (RunRecord, {**RUN, "calls": [{**CALL, "kind": PRIVATE}]}, "$.calls[0].kind", "invalid value"),
-    (RunRecord, {**RUN, "calls": [{**CALL, "kind": "\n" + PRIVATE}]}, "$.calls[0].kind", "invalid value"),
+    (RunRecord, {**RUN, "calls": [{**CALL, "kind": PRIVATE}]}, "$.calls[0].kind", NO_NAME),
+    (RunRecord, {**RUN, "calls": [{**CALL, "kind": "\n" + PRIVATE}]}, "$.calls[0].kind", NO_NAME),
     (RunRecord, {**RUN, "calls": [{**CALL, "prompt_tokens": -1}]}, "$.calls[0].prompt_tokens", "expected int >= 0"),
     (RunRecord, {**RUN, "calls": [{**CALL, "prompt_tokens": 1.5}]}, "$.calls[0].prompt_tokens", "expected int"),
     (
@@ -230,9 +234,27 @@ WRONG = [
         "expected object, got str",
     ),
     (PromptIR, {**IR, "blocks": [BLOCK, {**BLOCK, "content": None}]}, "$.blocks[1].content", "expected str, got null"),
-    (PromptIR, {**IR, "blocks": [{**BLOCK, "role": PRIVATE}]}, "$.blocks[0].role", "invalid value"),
+    (PromptIR, {**IR, "blocks": [{**BLOCK, "role": PRIVATE}]}, "$.blocks[0].role", NO_NAME),
     (PromptIR, {**IR, "blocks": [{**BLOCK, "sequence_index": -1}]}, "$.blocks[0].sequence_index", "expected int >= 0"),
     (PromptIR, {**IR, "blocks": [{**BLOCK, "sequence_index": 2**32}]}, "$.blocks[0].sequence_index", "expected int"),
+    (PromptIR, {**IR, "blocks": [{**BLOCK, "sensitivity": PRIVATE}]}, "$.blocks[0].sensitivity", NO_NAME),
+    (PromptIR, {**IR, "blocks": [{**BLOCK, "sensitivity": 5}]}, "$.blocks[0].sensitivity", "expected str"),
+    (
+        PromptIR,
+        {**IR, "blocks": [BLOCK, {**BLOCK, "sensitivity": None}]},
+        "$.blocks[1].sensitivity",
+        "expected one of public, private, restricted, got null",
+    ),
+    (
+        PromptIR,
+        {**IR, "blocks": [{**BLOCK, "token_metadata": {"model_family": "m", "token_count": 2**32}}]},
+        "$.blocks[0].token_metadata.token_count",
+        "expected int <= 4294967295",
+    ),
+    (PromptIR, {**IR, "ir_id": PRIVATE}, "$.ir_id", NO_ID),
+    (PromptIR, {**IR, "created_at": PRIVATE}, "$.created_at", NO_TIME),
+    (RunRecord, {**RUN, "started_at": "2026-01-01"}, "$.started_at", NO_TIME),
+    (RunRecord, {**RUN, "calls": [CALL, {**CALL, "ended_at": "never"}]}, "$.calls[1].ended_at", NO_TIME),
     (
         PromptIR,
         {**IR, "tool_schema_hashes": [{}]},
@@ -258,7 +280,10 @@ def test_wrong_types(kind, document, path, reason, spell):
 
 def test_wrong_types_in_a_window():
     """In a window the path begins with the place of the observation."""
-    for document, path in (({}, "$"), ([IR, 1], "$[1]"), ([IR, {**IR, "blocks": [{}]}], "$[1].blocks[0]")):
+    null = {**IR, "blocks": [{**BLOCK, "sensitivity": None}]}
+    places = [({}, "$"), ([IR, 1], "$[1]"), ([IR, {**IR, "blocks": [{}]}], "$[1].blocks[0]")]
+    places += [([IR, {**IR, "ir_id": "i"}], "$[1].ir_id"), ([null], "$[0].blocks[0].sensitivity")]
+    for document, path in places:
         with pytest.raises(RecordError) as caught:
             decode_window(written(document))
         assert caught.value.path == path

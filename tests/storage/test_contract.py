@@ -5,7 +5,7 @@ import contextlib
 import inspect
 
 import pytest
-from strategies import TIME, make_ir, make_request, make_run, make_stamp
+from strategies import TIME, make_id, make_ir, make_request, make_run, make_stamp
 
 from acg_lab.core import AcgLearner, BlockStability, HotCache, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Backend, Selection, silent
@@ -88,7 +88,7 @@ class TestWindowsAndResults:
     @pytest.mark.parametrize("key", ODD_KEYS)
     def test_round_trip(self, backend, key):
         """What is stored under a key, however odd, is loaded as it was."""
-        window, result = (make_ir(("user-0", "x\ue000'\"\n")), make_ir(ir_id="j")), make_result()
+        window, result = (make_ir(("user-0", "x\ue000'\"\n")), make_ir(ir_id=make_id(1))), make_result()
         backend.store_observations(key, window)
         backend.store_stability(key, result)
         assert backend.load_observations(key) == window
@@ -97,9 +97,9 @@ class TestWindowsAndResults:
     def test_replacing(self, backend):
         """A window takes the place of the former, and so does a result."""
         for n in (1, 2):
-            backend.store_observations("a", [make_ir(ir_id=str(n))])
+            backend.store_observations("a", [make_ir(ir_id=make_id(n))])
             backend.store_stability("a", make_result(n))
-        assert [ir.ir_id for ir in backend.load_observations("a")] == ["2"]
+        assert [ir.ir_id for ir in backend.load_observations("a")] == [make_id(2)]
         assert backend.load_stability("a").total_observations == 2
 
     def test_empty_window(self, backend):

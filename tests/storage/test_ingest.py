@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import TIME, make_block, make_call, make_ir, make_request, make_run, prompt_irs, requests, runs
+from strategies import ID, TIME, make_block, make_call, make_ir, make_request, make_run, prompt_irs, requests, runs
 
 from acg_lab.core import BlockStability, RecordError, StabilityAnalysisResult, TokenMetadata, ToolSchemaHash
 from acg_lab.storage.base import Entry, raise_problem
@@ -26,7 +26,7 @@ BLOCK = {
     "token_metadata": {"model_family": "m", "token_count": 3},
 }
 IR = {
-    "ir_id": "i",
+    "ir_id": ID,
     "blocks": [BLOCK],
     "tool_schema_hashes": [{"tool_name": "f", "schema_hash": "h"}],
     "created_at": TIME,
@@ -59,7 +59,7 @@ REQ = "$.calls[0].annotated_request"
 TWICE = "expected each key once, got"
 TOO_BIG = "expected an integer from -2**63 to 2**64 - 1, got one beyond"
 TOO_DEEP = "expected JSON of sane depth, got one that is nested too deeply"
-NO_NAME = "invalid value: not one of production's names"
+NO_NAME = "expected one of production's names, got another"
 NO_TIME_AT = "expected an RFC 3339 time, got another text"
 NO_UTF8 = "expected UTF-8, got bytes that are not"
 NO_OBJECT = "expected an object, got another JSON value"
@@ -73,7 +73,8 @@ CHANGED = {
         ('"blocks":', '"lumps":', "$[1]", "object missing required field blocks"),
         ('"blocks":', '"blocks":"no","x":', "$[1].blocks", "expected array, got str"),
         ('"blocks":', '"blocks":[[]],"x":', "$[1].blocks[0]", "expected object, got array"),
-        ('"ir_id":"i"', '"ir_id":7', "$[1].ir_id", "expected str, got int"),
+        (f'"ir_id":"{ID}"', '"ir_id":7', "$[1].ir_id", "expected str, got int"),
+        (ID, "i", "$[1].ir_id", "expected a UUID, got another text"),
         ('"user-0"', "null", "$[1].blocks[0].span_id", "expected str, got null"),
         ('"role":"user"', '"role":"king"', "$[1].blocks[0].role", NO_NAME),
         ('"sequence_index":0', '"sequence_index":-1', "$[1].blocks[0].sequence_index", "expected int >= 0"),
@@ -82,6 +83,9 @@ CHANGED = {
         ('"sequence_index":0', '"sequence_index":1.5', "$[1].blocks[0].sequence_index", "expected int, got float"),
         ('"sequence_index":0', '"sequence_index":NaN', "$", "not JSON: invalid character"),
         ('"token_count":3', '"token_count":"3"', "$[1].blocks[0].token_metadata.token_count", "expected int, got str"),
+        ('count":3', f'count":{2**32}', "$[1].blocks[0].token_metadata.token_count", "expected int <= 42"),
+        ('"role":', '"sensitivity":"secret","role":', "$[1].blocks[0].sensitivity", NO_NAME),
+        ('"role":', '"sensitivity":null,"role":', "$[1].blocks[0].sensitivity", "expected one of public, "),
         ('"schema_hash":"h"', '"schema_hash":0', "$[1].tool_schema_hashes[0].schema_hash", "expected str, got int"),
         (TIME, "2026-13-01T00:00:00Z", "$[1].created_at", NO_TIME_AT),
         (TIME, "2026-01-01", "$[1].created_at", NO_TIME_AT),
@@ -315,8 +319,8 @@ def test_null_is_as_good_as_absent():
     """Optional fields may be null."""
     optional = '"tool_schema_hashes":null,"structured_output_schema_id":null,"source_request_hash":null'
     block = '{"span_id":"s","sequence_index":0,"role":"user","content":"x","content_type":"text","provenance":"user",'
-    block += '"sensitivity":null,"token_metadata":null}'
-    raw = f'[{{"ir_id":"i","blocks":[{block}],"created_at":"{TIME}",{optional}}}]'
+    block += '"token_metadata":null}'
+    raw = f'[{{"ir_id":"{ID}","blocks":[{block}],"created_at":"{TIME}",{optional}}}]'
     made = make_ir(("s", "x"))
     bare = msgspec.structs.replace(made.blocks[0], sensitivity=None)
     window = take_in(("observations", "k", raw.encode())).observations.window(0)
@@ -384,6 +388,9 @@ def test_nothing():
         ("1970-01-01T02:00:00.5+02:00", 500_000_000),
         ("1969-12-31T23:59:59.999Z", -1_000_000),
         ("1970-01-01T00:00:00.1234567899Z", 123_456_789),
+        ("1972-06-30T23:59:60Z", 78_796_800_000_000_000),
+        ("1972-06-30T23:59:60.5Z", 78_796_800_500_000_000),
+        ("0000-02-29T00:00:00Z", -(2**63) + 1),
         ("9999-12-31T00:00:00Z", 2**63 - 1),
         ("0001-01-01T00:00:00Z", -(2**63) + 1),
     ],
@@ -407,7 +414,8 @@ def test_times_render(nanoseconds):
 @pytest.mark.parametrize(
     "text",
     ["", "now", "2026-01-01", "2026-01-01T00:00:00", "2026-01-01T00:00Z", "2026-01-01T25:00:00Z",
-     "2026-02-30T00:00:00Z",
+     "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:61Z", "2026-01-01T00:00:00+24:00",
+     "0000-02-30T00:00:00Z", "2026-02-29T00:00:00Z", "10000-01-01T00:00:00Z", "-2026-01-01T00:00:00Z",
      "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+0100", "٢026-01-01T00:00:00Z", "2026-01-01T00:00:00Z "],
 )  # fmt: skip
 def test_no_times(text):
