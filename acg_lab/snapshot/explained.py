@@ -57,12 +57,15 @@ class Explained:
         if len(stored) > len(given) and (not given or stored[-len(given) :] == given):
             n = len(stored) - len(given)
             return verdict._replace(status=Status.LONGER, detail=f"{counted(n, 'observation')} older than the runs")
-        return self._mismatch(verdict, stored, given, expected)
+        return self._mismatch(verdict, stored, given, expected, is_full=not full or len(stored) >= full)
 
-    def _mismatch(self, verdict: Verdict, stored: list[bytes], given: list[bytes], expected: list[bytes]) -> Verdict:
+    def _mismatch(
+        self, verdict: Verdict, stored: list[bytes], given: list[bytes], expected: list[bytes], *, is_full: bool
+    ) -> Verdict:
         foreign = Counter(stored) - Counter(given)
         if not foreign:
-            first = given.index(stored[0]) if stored else 0
+            # A window that is not full yet has dropped nothing: what it lacks at its beginning is missing, too.
+            first = given.index(stored[0]) if stored and is_full else 0
             lost = max(sum((Counter(given[first:]) - Counter(stored)).values()), len(expected) - len(stored))
             detail = f"{counted(lost, 'update')} missing of the {len(given) - first:,} that the runs give"
             return verdict._replace(

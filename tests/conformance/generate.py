@@ -14,7 +14,7 @@ from typing import Any
 
 from conformance.dialects import Annotated, Anthropic, OpenAI, Responses
 from conformance.meddle import MEDDLES
-from conformance.runtime import Call, Thresholds
+from conformance.runtime import Call, Provider, Thresholds
 from conformance.values import Values
 
 AGENTS = ("agent", "a:b", "a::model=m", "\xe9\U0001f600", " ", "a\nb", "*", "runs:a", "")
@@ -38,10 +38,13 @@ class Run:
         In order; may be none.
     meddle : str or None
         What is done to the agent's stored windows before it; a name of ``meddle.MEDDLES``.
+    restart : bool
+        Whether the runtime starts anew before it, on the same store.
     """
 
     calls: tuple[Call, ...]
     meddle: str | None = None
+    restart: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Case:
         Whether later calls of a run are recorded whole.
     runs : tuple of Run
         Oldest first.
+    provider : str
+        What the runtime plans for.
     """
 
     agent_id: str
@@ -64,6 +69,7 @@ class Case:
     thresholds: Thresholds
     full_payloads: bool
     runs: tuple[Run, ...]
+    provider: Provider = "passthrough"
 
     @property
     def n_requests(self) -> int:

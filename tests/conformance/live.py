@@ -5,6 +5,7 @@ all that it stored in Redis is read and compared.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ import redis
 from conformance.compare import GENERATIONS, RESULT, WINDOW, Difference, Twin
 from conformance.generate import Case, Run
 from conformance.meddle import MEDDLES
-from conformance.runtime import Runtime
+from conformance.runtime import Outcome, Runtime
 from conformance.shrink import shrink_case
 
 PREFIX = "acg:"
@@ -79,6 +80,10 @@ class Laboratory:
     def start(self, case: Case) -> Twin:
         """Start the runtime anew with an empty store, and our learner with it."""
         self._client.flushdb()
+        self._configure(case)
+        return Twin(case.agent_id, case.window, case.thresholds, GENERATIONS[self._runtime.version])
+
+    def _configure(self, case: Case) -> None:
         self._runtime.configure(
             agent_id=case.agent_id,
             backend="redis",
@@ -87,21 +92,24 @@ class Laboratory:
             observation_window=case.window,
             thresholds=case.thresholds,
             full_payloads=case.full_payloads,
+            provider=case.provider,
         )
-        return Twin(case.agent_id, case.window, case.thresholds, GENERATIONS[self._runtime.version])
 
     def difference(self, case: Case) -> Difference | None:
         """Put an agent to both; return the first difference."""
         twin = self.start(case)
         self._tally.agents += 1
         try:
-            found = next(filter(None, (self._take(twin, run) for run in case.runs)), None)
+            found = next(filter(None, (self._take(twin, run, case) for run in case.runs)), None)
             return found or twin.compare_all(self.stored())
         finally:
             self._tally.profiles += twin.n_compared
             self._tally.skipped += twin.n_skipped
 
-    def _take(self, twin: Twin, run: Run) -> Difference | None:
+    def _take(self, twin: Twin, run: Run, case: Case) -> Difference | None:
+        if run.restart:
+            self._configure(case)
+            twin.restart()
         if run.meddle is not None:
             self.meddle(twin, run.meddle)
         outcomes = self._runtime.run(None, run.calls)
@@ -112,7 +120,12 @@ class Laboratory:
         raw = self.newest_run(twin.agent_id)
         if raw is None or len(json.loads(raw)["calls"]) != len(run.calls) - n_refused:
             return Difference("", "", "recorded calls", len(run.calls) - n_refused, raw)
-        return twin.learn(raw, self.stored())
+        return self._judge_calls(twin, run, case, outcomes, raw) or twin.learn(raw, self.stored())
+
+    def _judge_calls(
+        self, twin: Twin, run: Run, case: Case, outcomes: Sequence[Outcome], raw: bytes
+    ) -> Difference | None:
+        """Compare what became of the calls; here nothing, since nothing is planned."""
 
     def newest_run(self, agent_id: str) -> bytes | None:
         """Return the record that was stored last."""

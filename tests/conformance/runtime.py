@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Body = dict[str, Any]
+Provider = Literal["passthrough", "anthropic", "openai"]
 Codec = Literal["openai", "anthropic", "responses", "annotated", "none", "tool"]
 
 VERSIONS = ("0.3.0", "0.7.3", "0.10.4")
@@ -272,7 +273,7 @@ class Runtime:
         key_prefix: str = "nemo_relay:",
         observation_window: int = 100,
         thresholds: Thresholds | None = None,
-        provider: Literal["passthrough", "anthropic", "openai"] = "passthrough",
+        provider: Provider = "passthrough",
         learners: bool = True,
         full_payloads: bool = False,
     ) -> None:

@@ -3,29 +3,50 @@
 See README.md for the options and for what has been found so far.
 """
 
+import contextlib
 import json
 import time
 
 import pytest
 from conformance.generate import DEFAULTS, Case, Run, cases
 from conformance.live import Laboratory, Tally
+from conformance.planned import PlanLaboratory, planned_cases
 from conformance.runtime import Call
+
+
+@contextlib.contextmanager
+def opened(kind, runtime, redis_url, seed, tallies):
+    tally = Tally(runtime.version, seed)
+    tallies.append(tally)
+    started = time.perf_counter()
+    with kind(runtime, redis_url, tally) as laboratory:
+        yield laboratory
+    tally.seconds = time.perf_counter() - started
 
 
 @pytest.fixture
 def laboratory(runtime, redis_url, seed, tallies):
-    tally = Tally(runtime.version, seed)
-    tallies.append(tally)
-    started = time.perf_counter()
-    with Laboratory(runtime, redis_url, tally) as laboratory:
+    with opened(Laboratory, runtime, redis_url, seed, tallies) as laboratory:
         yield laboratory
-    tally.seconds = time.perf_counter() - started
+
+
+@pytest.fixture
+def plan_laboratory(runtime, redis_url, seed, tallies):
+    with opened(PlanLaboratory, runtime, redis_url, seed, tallies) as laboratory:
+        yield laboratory
 
 
 def test_generated_requests(laboratory, version, seed, n_requests):
     """After each run keys, windows, results and the seed entry are what the runtime stored."""
     for case in cases(seed, n_requests, modern=version != "0.3.0"):
         difference = laboratory.report(case)
+        assert difference is None, difference
+
+
+def test_planned_requests(plan_laboratory, version, seed, n_requests):
+    """What the provider is sent is what our plan says: marks and canonical tools; and it is learned as it came."""
+    for case in planned_cases(seed, n_requests, modern=version != "0.3.0"):
+        difference = plan_laboratory.report(case)
         assert difference is None, difference
 
 

@@ -62,15 +62,16 @@ def test_a_changed_window_entry_is_named():
     assert "forged" not in verdict.detail
 
 
-def test_lost_updates_are_counted():
-    """Observations of the runs that the window lacks are counted."""
+@pytest.mark.parametrize("lost", [0, 3])
+def test_lost_updates_are_counted(lost):
+    """Observations of the runs that the window lacks are counted; the first ones too, if it is not full."""
     backend, lossy = learned(n_runs=6), MemoryBackend()
     learner, hot_cache = AcgLearner("a", rules="nemo-relay-0.8"), HotCache()
     for number, run in enumerate(backend.list_runs("a")):
         lossy.store_run(run)
-        if number != 3:
+        if number != lost:
             learner.process_run(run, lossy, hot_cache)
-    verification = acg.verify(acg.load(lossy))
+    verification = acg.verify(acg.load(lossy), observation_window=100)
     (verdict,) = [v for v in verification.verdicts if "::" in v.key]
     assert (verdict.status, verdict.detail) == (Status.LOST, "2 updates missing of the 12 that the runs give")
     assert not verification.ok

@@ -1,0 +1,227 @@
+"""Live requests that the runtime plans for, and our plans beside what it sent.
+
+A case is an agent as in ``generate.py``, but with a provider, and with prompts long enough to be cached. What the
+runtime knew before a run is what our twin of it knows; what it did to a request shows in the body that the provider
+function got.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from random import Random
+from typing import Any
+
+from conformance.compare import GENERATIONS, Difference, Twin
+from conformance.dialects import Anthropic, OpenAI, Responses
+from conformance.generate import AGENTS, Case, Conversation, Habits, Run
+from conformance.live import Laboratory
+from conformance.runtime import Call, Outcome, Thresholds
+from conformance.values import Values
+
+from acg_lab.core import (
+    RULES,
+    AnnotatedLlmRequest,
+    BreakpointPlan,
+    PlanReason,
+    RunRecord,
+    build_prompt_ir,
+    canonical_json,
+    mark_paths,
+    plan_breakpoints,
+    plan_request,
+    surface_of,
+)
+from acg_lab.core.placement import body_of
+from acg_lab.storage.codec import decode
+
+MODELS = ("claude-sonnet-4-20250514", "claude-haiku-4.5", "claude-3-opus-x", "claude-haiku-4-5", "gpt-4o")
+WORDS = (0, 0, 1, 3, 300, 900, 1100, 4000)
+MARK = {"type": "ephemeral"}
+# Made without a codec, so that nobody but the planner tries to read it.
+UNREADABLE = Call({"model": MODELS[0], "system": "s", "messages": "none"}, "none")
+
+
+class LongValues(Values):
+    """Texts from empty to such as pass the minimum of any model; equal texts are equally long."""
+
+    def text(self):
+        text = super().text()
+        return text + "word " * WORDS[sum(map(ord, text)) % len(WORDS)]
+
+
+class Messages(Anthropic):
+    """Messages bodies of models with a family and without, mostly with a system prompt.
+
+    Some hold what belongs to other APIs but is read all the same, and moves the marks: tool calls, system messages.
+    """
+
+    def turn(self):
+        v = self.values
+        if v.chance(0.9):
+            return super().turn()
+        function = {"name": v.name(), "arguments": "{}"}
+        calls = [{"id": v.id(), "type": "function", "function": function}] * v.rng.choice((1, 2))
+        odd = [{"role": "assistant", "content": v.text(), "tool_calls": calls}]
+        # Under 0.3 a system message takes the place of the system prompt before the planner sees the request, so that
+        # it plans for another one than is recorded.
+        odd += [{"role": "system", "content": v.text()}] * self.modern
+        return [v.rng.choice(odd), self._message("user")]
+
+    def frame(self):
+        v = self.values
+        frame = super().frame() | {"model": v.rng.choice(MODELS[:1] if v.chance(0.6) else MODELS)}
+        if v.chance(0.05):
+            del frame["model"]
+        if v.chance(0.1):
+            frame["response_format"] = {"type": "json_object"}
+        return frame | {"system": self._system()} if v.chance(0.8) else frame
+
+
+DIALECTS = {"anthropic": (Messages, Messages, Messages, OpenAI), "openai": (OpenAI, Responses, Messages)}
+DIALECTS["passthrough"] = DIALECTS["anthropic"]
+
+
+def make_case(rng: Random, *, modern: bool) -> Case:
+    """Draw an agent whose conversations repeat enough for something to be planned."""
+    values = LongValues(rng)
+    provider = rng.choice(("anthropic", "anthropic", "anthropic", "anthropic", "openai", "passthrough"))
+    habits = Habits(
+        grow=rng.choice((0.0, 0.3, 0.6)),
+        restart=rng.choice((0.1, 0.3, 0.8)),
+        fresh=rng.choice((0.0, 0.0, 0.0, 0.3)),
+        exchange=rng.choice((0.0, 0.1, 0.3)),
+        reframe=rng.choice((0.0, 0.0, 0.1)),
+        spoil=0.0,
+    )
+    dialects = [rng.choice(DIALECTS[provider])(values, modern=modern) for _ in range(rng.choice((1, 1, 2)))]
+    conversations = [Conversation(dialect, values, habits) for dialect in dialects]
+    runs = tuple(_run(rng, conversations) for _ in range(rng.randint(4, 16)))
+    limits = Thresholds(
+        stable_threshold=rng.choice((0.3, 0.5, 0.5, 0.95, 1.5)),
+        semi_stable_threshold=0.2,
+        min_observations_for_full_confidence=rng.choice((0, 1, 2, 5, 20)),
+    )
+    agent_id = rng.choice(AGENTS) if rng.random() < 0.1 else "agent"
+    window = rng.choice((1, 2, 5, 20, 100, 100))
+    return Case(agent_id, window, limits, full_payloads=True, runs=runs, provider=provider)
+
+
+def _run(rng: Random, conversations: list[Conversation]) -> Run:
+    n_calls = rng.choice((1, 1, 2, 3))
+    calls = (UNREADABLE if rng.random() < 0.02 else rng.choice(conversations).step() for _ in range(n_calls))
+    return Run(tuple(calls), restart=rng.random() < 0.05)
+
+
+def planned_cases(seed: int, n_requests: int, *, modern: bool) -> Iterator[Case]:
+    """Yield agents that make that many requests together; as ``generate.cases``."""
+    rng = Random(seed)
+    while n_requests > 0:
+        case = make_case(rng, modern=modern).cut(n_requests)
+        n_requests -= case.n_requests
+        yield case
+
+
+class PlanLaboratory(Laboratory):
+    """A laboratory that looks at the sent bodies, too.
+
+    Attributes
+    ----------
+    reasons : dict of str to int
+        How often each reason was ours.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.reasons: dict[str, int] = {}
+
+    def _judge_calls(
+        self, twin: Twin, run: Run, case: Case, outcomes: Sequence[Outcome], raw: bytes
+    ) -> Difference | None:
+        sent = [
+            (call, outcome.received) for call, outcome in zip(run.calls, outcomes, strict=True) if not outcome.error
+        ]
+        for number, ((call, received), recorded) in enumerate(zip(sent, decode(RunRecord, raw).calls, strict=True)):
+            found = self._judge_call(twin, case, call, received, recorded.annotated_request)
+            if found is not None:
+                return Difference(f"call {number}", "", found[0], *found[1:])
+        return None
+
+    def _judge_call(
+        self, twin: Twin, case: Case, call: Call, received: Any, request: AnnotatedLlmRequest
+    ) -> tuple[str, Any, Any] | None:
+        rules = GENERATIONS[self._runtime.version]
+        rewrites = RULES[rules].rewrites_body
+        plan = plan_request(
+            request,
+            twin.hot_cache,
+            agent_id=case.agent_id,
+            provider=case.provider,
+            rules=rules,
+            surface=surface_of(call.request),
+            body=None if rewrites else call.request,
+        )
+        self.reasons[plan.reason] = self.reasons.get(plan.reason, 0) + 1
+        if rewrites and request is not None:  # its codec wrote the body anew, so the marks are all that can be compared
+            ours, theirs = {path: MARK for path in plan.paths if path}, dict(marks(received))
+        else:
+            ours, theirs = (printed(body) for body in (expected_body(call.request, plan), received))
+        if ours != theirs:
+            told = plan.reason.message, plan.ends, plan.expected_savings, plan.paths
+            return "sent body", (*told, ours), theirs
+        return self._without_shortcuts(twin, plan, request, rules)
+
+    def _without_shortcuts(
+        self, twin: Twin, plan: BreakpointPlan, request: AnnotatedLlmRequest, rules: str
+    ) -> tuple[str, Any, Any] | None:
+        """Make sure that planning step by step comes to the same as ``plan_request``."""
+        if plan.reason != PlanReason.PLANNED:
+            return None
+        known = twin.hot_cache.acg_profiles.get(plan.learning_key, twin.hot_cache.acg_stability)
+        ir = build_prompt_ir(request, ir_id="", created_at="", rules=rules)
+        segments = plan_breakpoints(ir, known, request.model)
+        if segments != plan.segments:
+            return "segments", plan.segments, segments
+        # Without the body the marks are told all the same.
+        paths = mark_paths([segment.target for segment in segments], body_of(request, rules=rules))
+        return None if paths == plan.paths else ("paths", plan.paths, paths)
+
+
+def expected_body(body: Mapping[str, Any], plan: BreakpointPlan) -> dict[str, Any]:
+    """Return the body as the plan has it sent (spec planner.md, sections 5 and 6)."""
+    sent = deepcopy(dict(body))
+    if plan.reason in {PlanReason.PLANNED, PlanReason.CANONICAL} and sent.get("tools"):
+        sent["tools"] = [json.loads(canonical_json(tool), parse_int=_as_runtime_reads) for tool in sent["tools"]]
+    for path in filter(None, plan.paths):
+        _mark(sent, path.removeprefix("$.").replace("[", ".").replace("]", "").split("."))
+    return sent
+
+
+def _as_runtime_reads(digits: str) -> int | float:
+    """Return an integer, or what the runtime makes of one that 64 bits do not hold."""
+    return value if -(2**63) <= (value := int(digits)) < 2**64 else float(digits)
+
+
+def _mark(value: Any, steps: list[str]) -> None:
+    step = int(steps[0]) if isinstance(value, list) else steps[0]
+    if isinstance(value[step], str):
+        value[step] = [{"type": "text", "text": value[step]}]
+    if len(steps) > 1:
+        _mark(value[step], steps[1:])
+    else:
+        value[step]["cache_control"] = MARK
+
+
+def marks(value: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
+    """Yield where a body is marked, and with what."""
+    items = value.items() if isinstance(value, dict) else ()
+    if "cache_control" in dict(items):
+        yield path, value["cache_control"]
+    for name, item in items:
+        yield from marks(item, f"{path}.{name}")
+    for i, item in enumerate(value if isinstance(value, list) else ()):
+        yield from marks(item, f"{path}[{i}]")
+
+
+def printed(body: Any) -> str:
+    """Print a body so that numbers differ where their spelling does."""
+    return json.dumps(body, sort_keys=True)
