@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from acg_lab.config import AcgSettings, export_config, load_config, render_config
     from acg_lab.core import (
         AcgLabError,
         AcgLearner,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 
 _HOMES = {
+    "acg_lab.config": ("AcgSettings", "export_config", "load_config", "render_config"),
     "acg_lab.core": (
         "AcgLabError",
         "AcgLearner",
@@ -60,6 +62,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AcgLabError",
     "AcgLearner",
+    "AcgSettings",
     "AsyncRedisBackend",
     "HotCache",
     "LoadWarning",
@@ -75,13 +78,16 @@ __all__ = [
     "analyze",
     "analyze_stability",
     "build_prompt_ir",
+    "export_config",
     "frames",
     "learning_key",
     "load",
+    "load_config",
     "parse_learning_key",
     "plan_breakpoints",
     "plan_request",
     "plots",
+    "render_config",
     "summarize",
     "verify",
 ]

@@ -1,0 +1,20 @@
+"""The learner's settings in the file that production reads: reading, checking and writing them.
+
+Belongs here: `AcgSettings`, and the way from and to a plugin document (spec/config.md). May import core and tomlkit.
+Nothing else of a file is ever touched: it is cut at its own tables and keys, and only values in question are replaced.
+"""
+
+from acg_lab.config.document import why_idle
+from acg_lab.config.export import Proposal, export_config, load_config, merge_config, propose_config, render_config
+from acg_lab.config.settings import AcgSettings
+
+__all__ = [
+    "AcgSettings",
+    "Proposal",
+    "export_config",
+    "load_config",
+    "merge_config",
+    "propose_config",
+    "render_config",
+    "why_idle",
+]

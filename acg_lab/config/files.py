@@ -1,0 +1,136 @@
+"""Reading a config file, and replacing it so that at every moment the old or the new one is there, whole.
+
+Belongs here: bytes, modes and what the system can say against them. A file's meaning is none of its business.
+"""
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from acg_lab.core.errors import RecordError, SourceError
+
+__all__ = ["ConfigFile", "read_file", "replace_file"]
+
+_NEW_MODE = 0o600  # it may come to hold the address of a store, with a password
+
+
+class ConfigFile(NamedTuple):
+    """A file as it was read: where links lead to, and its content; None if there is no file yet."""
+
+    label: str
+    place: Path
+    content: bytes | None
+
+    @property
+    def text(self) -> str:
+        """The content as text, with line ends and byte order mark as they are.
+
+        Raises
+        ------
+        RecordError
+            If it is not UTF-8.
+        """
+        try:
+            return (self.content or b"").decode()
+        except UnicodeDecodeError as error:
+            msg = f"expected UTF-8, got byte {self.content[error.start]:#04x} at position {error.start}"  # type: ignore[index]
+            raise RecordError(msg, source=self.label) from None
+
+
+def read_file(path: str | os.PathLike[str]) -> ConfigFile:
+    """Read a file that may not be there.
+
+    Raises
+    ------
+    SourceError
+        If it can't be read, or is no regular file.
+    """
+    label = os.fspath(path)
+    place = Path(os.path.realpath(label))
+    with _errors(label, "it can't be read"):
+        try:
+            mode = place.stat().st_mode
+        except FileNotFoundError:
+            return ConfigFile(label, place, None)
+        if not stat.S_ISREG(mode):
+            msg = f"{label}: expected a file, got a {'folder' if stat.S_ISDIR(mode) else 'device'}."
+            raise SourceError(msg)
+        return ConfigFile(label, place, place.read_bytes())
+
+
+def replace_file(file: ConfigFile, content: bytes) -> None:
+    """Write a file's new content beside it, read it back, and let it take the place; mode, owner and links stay.
+
+    Raises
+    ------
+    SourceError
+        If anything is against it: the folder, the disk, or somebody else who changed the file since it was read. What
+        was there is then as it was.
+    """
+    with _errors(file.label, "it was not changed"):
+        if file.content is not None and not os.access(file.place, os.W_OK):
+            msg = f"{file.label}: it was not changed: it is read-only."
+            raise SourceError(msg)
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.place.name}.", suffix=".partial", dir=file.place.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as opened:
+                _keep_owner_and_mode(file, descriptor)
+                opened.write(content)
+                opened.flush()
+                os.fsync(descriptor)
+            _check(file, temporary, content)
+            temporary.replace(file.place)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    _sync_folder(file.place.parent)
+
+
+def _keep_owner_and_mode(file: ConfigFile, descriptor: int) -> None:
+    if file.content is None:
+        os.fchmod(descriptor, _NEW_MODE)
+        return
+    old, new = file.place.stat(), os.fstat(descriptor)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        try:
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+        except PermissionError:
+            msg = f"{file.label}: it was not changed: it belongs to another user or group ({old.st_uid}:{old.st_gid})."
+            raise SourceError(msg) from None
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+
+
+def _check(file: ConfigFile, temporary: Path, content: bytes) -> None:
+    """Refuse what was not written as it was meant, and what would undo another's change."""
+    if temporary.read_bytes() != content:
+        msg = f"{file.label}: it was not changed: what was written beside it could not be read back."
+        raise SourceError(msg)
+    if read_file(file.label)[1:] != file[1:]:
+        msg = f"{file.label}: it was not changed: somebody else changed it in between; look at it and try again."
+        raise SourceError(msg)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Not all systems can; the file is whole in any case.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _errors(label: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except SourceError:
+        raise
+    except OSError as error:
+        msg = f"{label}: {what}: {error.strerror or error}."
+        raise SourceError(msg) from None

@@ -1,0 +1,78 @@
+"""Which values a plugin document lacks for settings to hold, and a copy of it that has them.
+
+Belongs here: the difference between settings and document. Text is changed in `edit`.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Final
+
+from acg_lab.config.document import ACG, KIND, THRESHOLDS, Path, find_component, tables_of, where
+from acg_lab.config.settings import DEFAULT_PRIORITY, DEFAULT_PROVIDER, AcgSettings
+from acg_lab.core.errors import RecordError
+from acg_lab.core.stability import StabilityThresholds
+
+__all__ = ["PATHS", "merge", "values_to_set"]
+
+_DEFAULTS: Final = {"observation_window": 100, "provider": DEFAULT_PROVIDER, "priority": DEFAULT_PRIORITY}
+_NUMBERS: Final = ("stable_threshold", "semi_stable_threshold")
+_FIELDS: Final = StabilityThresholds.__struct_fields__
+# Where the settings stand within the component, in the order in which they are written.
+PATHS: Final[tuple[Path, ...]] = (*((*ACG, name) for name in _DEFAULTS), *((*THRESHOLDS, name) for name in _FIELDS))
+# What a document without the component gets: in memory, since nobody told where a Redis is.
+_COMPONENT: Final[Mapping[str, Any]] = {
+    "kind": KIND,
+    "config": {"version": 1, "state": {"backend": {"kind": "in_memory"}}, "telemetry": {"learners": ["acg"]}},
+}
+
+
+def values_to_set(document: Mapping[str, Any], index: int, settings: AcgSettings, source: str = "") -> dict[Path, Any]:
+    """Return what must be set in the component for the settings to hold, by path within it; what is so is left out.
+
+    Raises
+    ------
+    RecordError
+        If the component has neither the learner's table nor a state: the table alone would be off, with a warning.
+    """
+    tables = tables_of(document, index, source)
+    acg, thresholds = tables[ACG], tables[THRESHOLDS]
+    if acg is None and not (tables[ACG[:1]] or {}).get("state"):
+        msg = "expected a 'state' that says where windows are kept, got none; without it production learns nothing"
+        raise RecordError(msg, source=source, path=where(index, ("config",)))
+    wanted = settings.values()
+    numbers = {name: wanted.pop(name) for name in _FIELDS}
+    found: dict[Path, Any] = {(*ACG, name): value for name, value in wanted.items() if not _is_so(name, value, acg)}
+    if acg is None or thresholds is not None or settings.thresholds != StabilityThresholds():
+        here = thresholds or {}
+        found |= {
+            (*THRESHOLDS, name): value for name, value in numbers.items() if not _same(name, value, here.get(name))
+        }
+    return {path: float(value) if path[-1] in _NUMBERS else value for path, value in found.items()}
+
+
+def merge(document: Mapping[str, Any], settings: AcgSettings, source: str = "") -> dict[str, Any]:
+    """Return a copy of a plugin document with the settings in it."""
+    merged: dict[str, Any] = copy.deepcopy(dict(document)) or {"version": 1}
+    index = find_component(merged, source)
+    if index is None:
+        merged["components"] = [*merged.get("components", ()), copy.deepcopy(dict(_COMPONENT))]
+        index = len(merged["components"]) - 1
+    for path, value in values_to_set(merged, index, settings, source).items():
+        table = merged["components"][index]
+        for name in path[:-1]:
+            if table.get(name) is None:
+                table[name] = {}
+            table = table[name]
+        table[path[-1]] = value
+    return merged
+
+
+def _is_so(name: str, value: Any, acg: Mapping[str, Any] | None) -> bool:
+    return acg is not None and _same(name, value, acg.get(name, _DEFAULTS[name]))
+
+
+def _same(name: str, wanted: Any, found: Any) -> bool:
+    """Whether production reads the same: a threshold may be an integer, but 20.0 is no count, and true no number."""
+    if isinstance(found, bool) or (isinstance(found, float) and name not in _NUMBERS):
+        return False
+    return bool(wanted == found)

@@ -1,0 +1,117 @@
+"""Settings put into a document's text, TOML or JSON, and the proof that nothing else changed.
+
+Belongs here: text in, text out. Which values are needed is said by `merging`, where they go by `edit`.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from acg_lab.config.document import find_component, read_settings
+from acg_lab.config.edit import Document
+from acg_lab.config.merging import PATHS, merge, values_to_set
+from acg_lab.config.parse import BOM, parse_json, parse_toml
+from acg_lab.config.scan import Key
+from acg_lab.config.settings import AcgSettings, check_writable
+from acg_lab.core.errors import RecordError, UsageError
+
+__all__ = ["render_json", "render_toml"]
+
+_MARK: Final = "# acg-lab:"
+_HEAD: Final = "version = 1\n\n"
+_TABLES: Final = """\
+[[components]]
+kind = "adaptive"
+
+[components.config]
+version = 1
+
+[components.config.state.backend]
+kind = "in_memory"  # forgets at every restart; "redis" does not, with config = { url = "redis://..." }
+
+[components.config.telemetry]
+learners = ["acg"]
+"""
+_INLINE: Final = (
+    '{ kind = "adaptive", config = { version = 1, state = { backend = { kind = "in_memory" } }, '
+    'telemetry = { learners = ["acg"] } } }'
+)
+_unprintable = re.compile(r"[^\t\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
+
+
+def render_toml(text: str, settings: AcgSettings, note: str | None, source: str) -> tuple[str, AcgSettings]:
+    """Return TOML with settings in it, and the settings that it then has."""
+    check_writable(settings)
+    before, edited = parse_toml(text, source), Document(text.removeprefix(BOM))
+    index = find_component(before, source)
+    present = before
+    if index is None:
+        index = len(before.get("components", ()))
+        _add_component(edited, is_new=not before)
+        present = parse_toml(str(edited), source)
+    base: Key = ("components", index)
+    values = {base + path: value for path, value in values_to_set(present, index, settings, source).items()}
+    _put(edited, values, [base + path for path in PATHS], _note_lines(note))
+    after = str(edited)
+    if after == text.removeprefix(BOM):
+        return text, read_settings(before, source)
+    return (BOM if text.startswith(BOM) else "") + after, _check_edit(before, after, settings, source)
+
+
+def _add_component(edited: Document, *, is_new: bool) -> None:
+    if not edited.append_member(("components",), _INLINE):
+        edited.append(_HEAD + _TABLES if is_new else _TABLES)
+
+
+def _put(edited: Document, values: Mapping[Key, Any], managed: Sequence[Key], note: list[str]) -> None:
+    """Set values, and put the note above the first of them; where none is set, where a note stood."""
+    former = edited.notes(managed, _MARK)
+    if not values and (not note or [lines for _, lines in former] == [note]):
+        return
+    edited.remove_notes(managed, _MARK)
+    for path, value in values.items():
+        edited.set(path, _as_toml(value))
+    if note:
+        edited.add_note(list(values) or [path for path, _ in former] or managed, note)
+
+
+def _as_toml(value: float | str) -> str:
+    return (
+        f'"{value}"' if isinstance(value, str) else float.__repr__(value) if isinstance(value, float) else f"{value:d}"
+    )
+
+
+def _note_lines(note: str | None) -> list[str]:
+    """Return a note as comment lines; what TOML allows in no comment is escaped."""
+    lines = (note or "").strip().splitlines()
+    return [f"{_MARK} {_unprintable.sub(lambda m: ascii(m[0])[1:-1], line)}".rstrip() for line in lines]
+
+
+def _check_edit(before: Mapping[str, Any], after: str, settings: AcgSettings, source: str) -> AcgSettings:
+    """Refuse an edit that says anything else than it should, so that nothing is written; return the settings it has."""
+    found = parse_toml(after, source)
+    # As text, since a nan is equal to nothing, and 1, 1.0 and true are equal.
+    if _as_text(found) != _as_text(merge(before, settings, source)):
+        msg = "expected TOML that can be changed key by key, got a form that can't; change it by hand"
+        raise RecordError(msg, source=source, path="$.components")
+    return read_settings(found, source)
+
+
+def _as_text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, default=repr)
+
+
+def render_json(text: str, settings: AcgSettings, note: str | None, source: str) -> tuple[str, AcgSettings]:
+    """Return JSON with settings in it, in the indent that it has, and the settings that it then has."""
+    check_writable(settings)
+    if note:
+        msg = f"{source}: JSON has no comments, so it can't take a note."
+        raise UsageError(msg)
+    before = parse_json(text, source) if text.strip() else {}
+    after = merge(before, settings, source)
+    found = read_settings(after, source)
+    if _as_text(before) == _as_text(after):
+        return text, found
+    indent = re.match(r"\s*\{\s*?\n([ \t]+)", text)
+    return json.dumps(after, indent=indent[1] if indent else 2, ensure_ascii=False) + "\n", found

@@ -1,0 +1,121 @@
+"""What the learner is told: the settings as one value.
+
+Belongs here: names, types and ranges of the settings. Two borders: `AcgSettings` holds whatever production accepts, so
+that a file can be shown as it is; `check_writable` draws the lab's own, narrower one, for what it writes.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from acg_lab.core.errors import UsageError
+from acg_lab.core.stability import StabilityThresholds
+
+__all__ = ["DEFAULT_PRIORITY", "DEFAULT_PROVIDER", "PROVIDERS", "AcgSettings", "check_writable"]
+
+PROVIDERS: Final = ("passthrough", "anthropic", "openai")
+DEFAULT_PROVIDER: Final = "passthrough"
+DEFAULT_PRIORITY: Final = 50
+_INTEGERS: Final = {  # production's types: u32, u64 within TOML's integers, i32
+    "min_observations_for_full_confidence": (0, 2**32 - 1),
+    "observation_window": (0, 2**63 - 1),
+    "priority": (-(2**31), 2**31 - 1),
+}
+_OPTIONAL: Final = ("provider", "priority")
+
+
+class AcgSettings(Struct, frozen=True):
+    """The learner's settings, for all agents of a process.
+
+    Parameters
+    ----------
+    thresholds : StabilityThresholds
+        Production's defaults when left out.
+    observation_window : int, default 100
+        Requests that a profile's window holds.
+    provider : {"passthrough", "anthropic", "openai"}, optional
+        What is done to live requests. None: as the document has it, production's default if it has none.
+    priority : int, optional
+        Of the learner among other plugins. None as for ``provider``.
+
+    Raises
+    ------
+    UsageError
+        If production would refuse a value (spec/config.md, "Refused by production"). Thresholds outside 0 to 1 and a
+        window of 0 it takes, and so does this; the lab won't write them.
+
+    Examples
+    --------
+    >>> AcgSettings().replace(stable_threshold=0.9, observation_window=30).observation_window
+    30
+    """
+
+    thresholds: StabilityThresholds = msgspec.field(default_factory=StabilityThresholds)
+    observation_window: int = 100
+    provider: str | None = None
+    priority: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.thresholds, StabilityThresholds):
+            msg = f"The 'thresholds' setting must be a StabilityThresholds; got {type(self.thresholds).__name__}."
+            raise UsageError(msg)
+        values = self.values()
+        for name, (low, high) in _INTEGERS.items():
+            if (value := values.get(name)) is not None or name not in _OPTIONAL:
+                _check_integer(name, value, low, high)
+        if self.provider is not None and self.provider not in PROVIDERS:
+            msg = f"The 'provider' setting must be one of {', '.join(PROVIDERS)}; got {self.provider!r}."
+            raise UsageError(msg)
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings by production's names, without those that are None."""
+        values = msgspec.structs.asdict(self.thresholds) | {"observation_window": self.observation_window}
+        optional = {name: getattr(self, name) for name in _OPTIONAL}
+        return values | {name: value for name, value in optional.items() if value is not None}
+
+    def replace(self, **values: Any) -> "AcgSettings":
+        """Return the settings with some changed, by production's names.
+
+        Raises
+        ------
+        UsageError
+            If there is no setting of that name, or production would refuse the value.
+        """
+        own = set(self.__struct_fields__) - {"thresholds"}
+        within = set(StabilityThresholds.__struct_fields__)
+        if unknown := values.keys() - own - within:
+            expected = ", ".join([*StabilityThresholds.__struct_fields__, *sorted(own)])
+            msg = f"There is no setting {min(unknown)!r}; expected one of {expected}."
+            raise UsageError(msg)
+        changed = {name: value for name, value in values.items() if name in within}
+        thresholds = msgspec.structs.replace(self.thresholds, **changed)
+        rest = {name: value for name, value in values.items() if name in own}
+        return msgspec.structs.replace(self, thresholds=thresholds, **rest)
+
+
+def _check_integer(name: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        msg = f"The {name!r} setting must be an integer from {low} to {high}; got {value!r}."
+        raise UsageError(msg)
+
+
+def check_writable(settings: AcgSettings) -> None:
+    """Refuse what production would take but nobody can want.
+
+    Raises
+    ------
+    UsageError
+        Unless 0 <= ``semi_stable_threshold`` <= ``stable_threshold`` <= 1 and ``observation_window`` >= 1.
+    """
+    stable, semi = settings.thresholds.stable_threshold, settings.thresholds.semi_stable_threshold
+    for name, value in (("stable_threshold", stable), ("semi_stable_threshold", semi)):
+        if not 0 <= value <= 1:
+            msg = f"The {name!r} setting must be a number in [0, 1] to be written; got {value!r}."
+            raise UsageError(msg)
+    if semi > stable:
+        msg = f"The 'semi_stable_threshold' setting must be at most stable_threshold ({stable!r}); got {semi!r}."
+        raise UsageError(msg)
+    if settings.observation_window < 1:
+        msg = "The 'observation_window' setting must be at least 1 to be written; got 0, which learns nothing."
+        raise UsageError(msg)

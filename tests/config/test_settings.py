@@ -1,0 +1,151 @@
+"""The settings as a value, and what is refused of them."""
+
+import pytest
+
+import acg_lab as acg
+from acg_lab.config import AcgSettings, merge_config, render_config, why_idle
+
+T = acg.StabilityThresholds
+STATE = {"backend": {"kind": "in_memory"}}
+
+
+def document(acg_table=None, **config):
+    return {"version": 1, "components": [{"kind": "adaptive", "config": {**config, "acg": acg_table}}]}
+
+
+def thresholds(**changed):
+    names = {"stable_threshold": 0.95, "semi_stable_threshold": 0.5, "min_observations_for_full_confidence": 20}
+    return {"stability_thresholds": {name: value for name, value in (names | changed).items() if value is not ...}}
+
+
+def test_defaults_are_productions():
+    """What a document leaves out is production's default; provider and priority stay unknown."""
+    for table in (None, {}, thresholds()):
+        assert acg.load_config(document(table)) == AcgSettings()
+    assert AcgSettings().values() == {
+        "stable_threshold": 0.95,
+        "semi_stable_threshold": 0.5,
+        "min_observations_for_full_confidence": 20,
+        "observation_window": 100,
+    }
+
+
+def test_replace():
+    """Settings are changed by production's names, all in one value."""
+    changed = AcgSettings().replace(stable_threshold=0.9, provider="openai", observation_window=7)
+    assert changed == AcgSettings(T(stable_threshold=0.9), 7, "openai")
+    with pytest.raises(acg.UsageError, match="There is no setting 'window'; expected one of stable_threshold, "):
+        changed.replace(window=7)
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "message"),
+    [
+        ({"observation_window": -1}, "acg.observation_window", "an integer from 0 to 9223372036854775807; got -1"),
+        ({"observation_window": 20.0}, "acg.observation_window", "must be an integer from 0 to"),
+        ({"observation_window": True}, "acg.observation_window", "must be an integer"),
+        ({"observation_window": None}, "acg.observation_window", "expected a value, got null"),
+        ({"priority": 2**31}, "acg.priority", "an integer from -2147483648 to 2147483647; got 2147483648"),
+        ({"priority": None}, "acg.priority", "expected a value, got null"),
+        ({"provider": "acme"}, "acg.provider", "must be one of passthrough, anthropic, openai; got 'acme'"),
+        (
+            thresholds(min_observations_for_full_confidence=2**32),
+            "acg.stability_thresholds.min_observations_for_full_confidence",
+            "an integer from 0 to 4294967295; got 4294967296",
+        ),
+        (
+            thresholds(min_observations_for_full_confidence=20.0),
+            "acg.stability_thresholds.min_observations_for_full_confidence",
+            "must be an integer",
+        ),
+        (thresholds(stable_threshold="0.9"), "acg.stability_thresholds.stable_threshold", "a finite number; got '0.9'"),
+        (thresholds(stable_threshold=float("nan")), "acg.stability_thresholds.stable_threshold", "got nan"),
+        (thresholds(stable_threshold=float("inf")), "acg.stability_thresholds.stable_threshold", "got inf"),
+        (thresholds(stable_threshold=True), "acg.stability_thresholds.stable_threshold", "got True"),
+        (thresholds(stable_threshold=None), "acg.stability_thresholds.stable_threshold", "got null"),
+        (thresholds(semi_stable_threshold=...), "acg.stability_thresholds", "got none of name 'semi_stable_threshold'"),
+        ({"stability_thresholds": None}, "acg.stability_thresholds", "expected a table, got null"),
+        ([], "acg", "expected a table, got an array"),
+    ],
+)
+def test_what_production_refuses(table, path, message):
+    """Values that production refuses are refused, with file, place, what was expected and what came."""
+    with pytest.raises(acg.RecordError) as caught:
+        acg.load_config(document(table))
+    assert caught.value.path == f"$.components[0].config.{path}"
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stable_threshold": 1.2}, "'stable_threshold' setting must be a number in [0, 1] to be written; got 1.2."),
+        ({"semi_stable_threshold": -0.1}, "'semi_stable_threshold' setting must be a number in [0, 1]"),
+        (
+            {"semi_stable_threshold": 0.96},
+            "'semi_stable_threshold' setting must be at most stable_threshold (0.95); got",
+        ),
+        ({"observation_window": 0}, "'observation_window' setting must be at least 1"),
+    ],
+)
+def test_what_the_lab_does_not_write(changes, message):
+    """Settings that production takes but nobody can want can be read and held, not written."""
+    settings = AcgSettings().replace(**changes)
+    read = thresholds(**{k: v for k, v in changes.items() if "threshold" in k}) | {
+        k: v for k, v in changes.items() if "window" in k
+    }
+    assert acg.load_config(document(read)) == settings
+    for write in (render_config, merge_config):
+        with pytest.raises(acg.UsageError) as caught:
+            write(settings)
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"thresholds": 0.9}, {"observation_window": "5"}, {"priority": 1.5}, {"provider": 1}]
+)
+def test_wrong_types(wrong):
+    """A setting of a wrong type can't be made."""
+    with pytest.raises(acg.UsageError, match=f"The '{min(wrong)}' setting must be"):
+        AcgSettings(**wrong)
+
+
+def test_a_mapping_is_copied():
+    """Settings go into a copy of a mapping, with all that it had, and the mapping stays as it was."""
+    given = document({"provider": "anthropic", "x": [1]}, state=STATE)
+    before = repr(given)
+    merged = merge_config(AcgSettings(T(stable_threshold=0.9), 30), given)
+    table = merged["components"][0]["config"]["acg"]
+    expected = thresholds(stable_threshold=0.9)
+    assert table == {"provider": "anthropic", "x": [1], "observation_window": 30, **expected}
+    table["x"].append(2)
+    assert repr(given) == before
+
+
+def test_null_is_absence():
+    """A table that JSON has as null is made."""
+    merged = merge_config(AcgSettings(observation_window=30), document(None, state=STATE))
+    assert merged["components"][0]["config"]["acg"] == {"observation_window": 30, **thresholds()}
+
+
+def test_wrong_sources():
+    """A document without the component is told, and so is what is no document."""
+    with pytest.raises(acg.RecordError, match="expected a component of kind 'adaptive', got none"):
+        acg.load_config({"version": 1})
+    with pytest.raises(acg.UsageError, match="A config is a path or a mapping; got int"):
+        acg.load_config(7)
+
+
+def test_why_idle():
+    """What keeps production from learning is said, and nothing if it learns."""
+    assert why_idle({}) == ("There is no component of kind 'adaptive'.",)
+    assert why_idle(merge_config(AcgSettings())) == ()
+    idle = document(None, telemetry={"learners": ["latency"]})
+    idle["components"][0]["enabled"] = False
+    reasons = why_idle(idle)
+    assert [reason.split("'")[1] if "'" in reason else reason for reason in reasons] == [
+        "The component is disabled.",
+        "state",
+        "acg",
+        "acg",
+    ]
