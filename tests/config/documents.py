@@ -42,8 +42,7 @@ version = 1
 
 [[components]]   # who sees what
 kind = "observability"
-[components.config]
-version = 1
+[components.config]   # nothing
 
 # The learner
 {EXAMPLE.removeprefix("version = 1").strip()}  # a guess
@@ -78,7 +77,7 @@ ARRAY = f"""\
 version = 1
 components = [
   # "]" and '[[components]]' in a comment
-  {{ kind = "observability", config = {{ version = 1 }} }},
+  {{ kind = "observability", config = {{}} }},
   {{ kind = "adaptive",   config = {{ {INLINE_STATE}, acg.stability_thresholds = {{ stable_threshold = 0.95 }} }} }},
 ]
 """
@@ -124,7 +123,7 @@ DOCUMENTS = {
     "comments only": "# nothing yet\n# really",
     "the example": EXAMPLE,
     "among others": AMONG_OTHERS,
-    "no component": "version = 1\n\n[[components]]\nkind = 'observability'\n[components.config]\nversion = 1",
+    "no component": "version = 1\n\n[[components]]\nkind = 'observability'\n[components.config]",
     "no acg table": EXAMPLE[: EXAMPLE.index("[components.config.acg]")] + "\n# end\n\n[policy]\n",
     "no thresholds": EXAMPLE[: EXAMPLE.index("[components.config.acg.st")],
     "one threshold": EXAMPLE.replace("semi_stable_threshold = 0.5\n", "").replace("min_observations_for_full_co", "#"),
@@ -140,7 +139,7 @@ DOCUMENTS = {
     "inline component": f'components = [{{kind="adaptive",config.{INLINE_STATE},config.acg.priority=50}}]',
     "empty inline table": f"{HEAD}config = {{ {INLINE_STATE}, acg = {{}} }}\n",
     "array of inline tables": ARRAY,
-    "array of others": 'components = [ { kind = "observability", config = {version = 1} } ]\n',
+    "array of others": 'components = [ { kind = "observability", config = {} } ]\n',
     "empty array": "version = 1\ncomponents = [] # none\n",
     "out of order": OUT_OF_ORDER,
     "quoted": '"version" = 1\n[[ "components" ]]\n"kind" = \'adaptive\'\n'
