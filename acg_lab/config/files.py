@@ -15,8 +15,6 @@ from acg_lab.core.errors import RecordError, SourceError
 
 __all__ = ["ConfigFile", "read_file", "replace_file"]
 
-_NEW_MODE = 0o600  # it may come to hold the address of a store, with a password
-
 
 class ConfigFile(NamedTuple):
     """A file as it was read: where links lead to, and its content; None if there is no file yet."""
@@ -79,7 +77,7 @@ def replace_file(file: ConfigFile, content: bytes) -> None:
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as opened:
-                _keep_owner_and_mode(file, descriptor)
+                _keep_owner_and_mode(file, temporary)
                 opened.write(content)
                 opened.flush()
                 os.fsync(descriptor)
@@ -91,18 +89,17 @@ def replace_file(file: ConfigFile, content: bytes) -> None:
     _sync_folder(file.place.parent)
 
 
-def _keep_owner_and_mode(file: ConfigFile, descriptor: int) -> None:
+def _keep_owner_and_mode(file: ConfigFile, temporary: Path) -> None:
     if file.content is None:
-        os.fchmod(descriptor, _NEW_MODE)
-        return
-    old, new = file.place.stat(), os.fstat(descriptor)
+        return  # for its owner alone, as temporary files are: it may come to hold the password of a store
+    old, new = file.place.stat(), temporary.stat()
     if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
         try:
-            os.fchown(descriptor, old.st_uid, old.st_gid)
+            os.chown(temporary, old.st_uid, old.st_gid)
         except PermissionError:
             msg = f"{file.label}: it was not changed: it belongs to another user or group ({old.st_uid}:{old.st_gid})."
             raise SourceError(msg) from None
-    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+    temporary.chmod(stat.S_IMODE(old.st_mode))
 
 
 def _check(file: ConfigFile, temporary: Path, content: bytes) -> None:
