@@ -41,6 +41,7 @@ __all__ = [
     "out",
     "plain",
     "print_json",
+    "print_text",
     "say",
 ]
 
@@ -163,6 +164,12 @@ def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     sys.stdout.flush()
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")  # UTF-8 everywhere
+
+
+def print_text(text: str) -> None:
+    """Print text as it is, line ends included, but with credentials masked."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(mask_credentials(text).encode())
 
 
 def cut(name: str, width: int) -> str:

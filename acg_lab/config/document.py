@@ -10,7 +10,17 @@ from acg_lab.config.settings import AcgSettings
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.stability import StabilityThresholds
 
-__all__ = ["ACG", "KIND", "THRESHOLDS", "Path", "find_component", "read_settings", "tables_of", "where", "why_idle"]
+__all__ = [
+    "ACG",
+    "KIND",
+    "THRESHOLDS",
+    "Path",
+    "find_component",
+    "read_settings",
+    "reasons_to_idle",
+    "tables_of",
+    "where",
+]
 
 Path = tuple[str, ...]
 KIND: Final = "adaptive"
@@ -65,15 +75,9 @@ def read_settings(document: Mapping[str, Any], source: str = "") -> AcgSettings:
     return settings
 
 
-def why_idle(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Say why production would learn nothing with a document whose settings can be read; empty if it would.
-
-    Parameters
-    ----------
-    document : mapping
-        A plugin document.
-    """
-    index = find_component(document)
+def reasons_to_idle(document: Mapping[str, Any], source: str = "") -> tuple[str, ...]:
+    """Return why production would learn nothing; see `why_idle`."""
+    index = find_component(document, source)
     if index is None:
         return ("There is no component of kind 'adaptive'.",)
     component = document["components"][index]

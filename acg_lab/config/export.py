@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from acg_lab.config.document import read_settings
+from acg_lab.config.document import find_component, read_settings, reasons_to_idle
 from acg_lab.config.files import ConfigFile, read_file, replace_file
 from acg_lab.config.merging import merge
 from acg_lab.config.parse import BOM, parse_json, parse_toml
@@ -20,7 +20,16 @@ from acg_lab.config.render import render_json, render_toml
 from acg_lab.config.settings import AcgSettings, check_writable
 from acg_lab.core.errors import SourceError, UsageError
 
-__all__ = ["Proposal", "export_config", "load_config", "merge_config", "propose_config", "render_config"]
+__all__ = [
+    "Proposal",
+    "export_config",
+    "load_config",
+    "merge_config",
+    "propose_changes",
+    "propose_config",
+    "render_config",
+    "why_idle",
+]
 
 
 class Proposal(Struct, frozen=True):
@@ -101,13 +110,23 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> AcgSettin
     >>> load_config({"version": 1, "components": [component]}).observation_window
     30
     """
-    if isinstance(source, Mapping):
-        return read_settings(source)
-    file = _read(source)
-    if file.content is None:
-        msg = f"{file.label}: there is no such file."
-        raise SourceError(msg)
-    return read_settings(_parse(file), file.label)
+    return read_settings(*_open(source))
+
+
+def why_idle(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, ...]:
+    """Say why production would learn nothing with a plugin document; empty if it would.
+
+    Parameters
+    ----------
+    source : path or mapping
+        As for `load_config`, which must be able to read it.
+
+    Returns
+    -------
+    tuple of str
+        A sentence a reason.
+    """
+    return reasons_to_idle(*_open(source))
 
 
 def export_config(path: str | os.PathLike[str], settings: AcgSettings, *, note: str | None = None) -> Path:
@@ -150,6 +169,31 @@ def propose_config(path: str | os.PathLike[str], settings: AcgSettings, *, note:
     render = render_json if _is_json(path) else render_toml
     after, found = render(file.text, settings, note, file.label)
     return Proposal(Path(path), found, file.text, after, file)
+
+
+def propose_changes(path: str | os.PathLike[str], changes: Mapping[str, Any], *, note: str | None = None) -> Proposal:
+    """Return what `export_config` would do with the file's own settings, some of them changed.
+
+    Parameters
+    ----------
+    path : path
+        Where there is no file yet, or no component in it, production's defaults are changed.
+    changes : mapping
+        Values by production's names. With all of ``AcgSettings().values()``, it does not matter what the file has.
+    note : str, optional
+        As for `export_config`.
+
+    Raises
+    ------
+    UsageError, RecordError, SourceError
+        As `load_config` and `export_config`.
+    """
+    file, settings = _read(path), AcgSettings()
+    if settings.values().keys() - changes.keys() and file.content is not None:
+        document = _parse(file)
+        if find_component(document, file.label) is not None:
+            settings = read_settings(document, file.label)
+    return propose_config(path, settings.replace(**changes), note=note)
 
 
 def merge_config(settings: AcgSettings, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -220,6 +264,17 @@ def render_config(settings: AcgSettings, document: str = "", *, note: str | None
 
 def _is_json(path: str | os.PathLike[str]) -> bool:
     return os.fspath(path).lower().endswith(".json")
+
+
+def _open(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """Return a document, and what errors call it."""
+    if isinstance(source, Mapping):
+        return source, ""
+    file = _read(source)
+    if file.content is None:
+        msg = f"{file.label}: there is no such file."
+        raise SourceError(msg)
+    return _parse(file), file.label
 
 
 def _read(path: str | os.PathLike[str]) -> ConfigFile:

@@ -1,0 +1,94 @@
+"""``acg-lab config``: the learner's settings in the file that production reads."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from acg_lab.cli.shell import AsJson, app, complain, print_json, print_text, say
+from acg_lab.config import AcgSettings, Proposal, load_config, propose_changes, why_idle
+from acg_lab.core import AcgLabError, UsageError
+
+_DIFFERS, _TROUBLE = 1, 2
+_DEFAULTS = AcgSettings(provider="passthrough", priority=50).values()
+
+File = Annotated[str, typer.Argument(help="A plugins.toml, or the same as JSON (by its suffix .json).", metavar="FILE")]
+Set = Annotated[
+    list[str],
+    typer.Option("--set", help=f"A value to change, as often as needed: {', '.join(_DEFAULTS)}.", metavar="NAME=VALUE"),
+]
+Note = Annotated[str | None, typer.Option(help="What to remember of it, as comments above the values.")]
+
+_commands = typer.Typer(
+    help="Show and change the learner's settings in a plugins.toml.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(_commands, name="config")
+
+
+@_commands.command("show")
+def _show(file: File, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Show the settings that a file holds, and what keeps production from using them."""
+    values, idle = load_config(file).values(), why_idle(file)
+    if as_json:
+        print_json({"file": file, "settings": _DEFAULTS | values, "idle": idle})
+        return
+    for name, default in _DEFAULTS.items():
+        value = values.get(name, default)
+        say(f"{name:<36}  {value}{'' if value == default else f'  (default {default})'}")
+    for reason in idle:
+        say(f"Production learns nothing with it: {reason}")
+
+
+@_commands.command("diff")
+def _diff(file: File, changes: Set, note: Note = None) -> None:
+    """Print what 'set' would change, as a unified diff.
+
+    Exit status as of diff: 0 if nothing would change, 1 if something would, 2 if it can't be done.
+    """
+    try:
+        difference = _propose(file, changes, note).diff()
+    except AcgLabError as error:
+        complain(f"acg-lab: {error}", "red")
+        raise typer.Exit(_TROUBLE) from None
+    print_text(difference)
+    if difference:
+        raise typer.Exit(_DIFFERS)
+
+
+@_commands.command("set")
+def _set(file: File, changes: Set, note: Note = None) -> None:
+    """Change values in a file, and nothing else in it.
+
+    A file that is not there is made, with production's defaults for the rest.
+    """
+    proposal = _propose(file, changes, note)
+    if not proposal.is_change:
+        say(f"{file}: nothing to change.")
+        return
+    proposal.write()
+    values = proposal.settings.values()
+    say(f"{file}: written: {', '.join(f'{name} = {values[name]}' for name in _parse(changes))}.")
+    say("Production uses it once its process is started again with this file.")
+    for reason in why_idle(file):
+        complain(f"acg-lab: warning: {file}: production learns nothing with it: {reason}", "yellow")
+
+
+def _propose(file: str, changes: Sequence[str], note: str | None) -> Proposal:
+    return propose_changes(file, _parse(changes), note=note)
+
+
+def _parse(changes: Sequence[str]) -> dict[str, Any]:
+    """Return the values of ``NAME=VALUE`` texts, each in the type that its default has."""
+    values: dict[str, Any] = {}
+    for change in changes:
+        name, _, text = (part.strip() for part in change.partition("="))
+        if name in values:
+            msg = f"--set {name} is given twice."
+            raise UsageError(msg)
+        kind = type(_DEFAULTS.get(name, ""))
+        try:
+            values[name] = kind(text)
+        except ValueError:
+            msg = f"--set {change}: expected {'an integer' if kind is int else 'a number'}; got {text!r}."
+            raise UsageError(msg) from None
+    return values
