@@ -14,7 +14,7 @@ __all__ = [
     "ACG",
     "KIND",
     "THRESHOLDS",
-    "Path",
+    "Names",
     "find_component",
     "read_settings",
     "reasons_to_idle",
@@ -22,7 +22,7 @@ __all__ = [
     "where",
 ]
 
-Path = tuple[str, ...]
+Names = tuple[str, ...]
 KIND: Final = "adaptive"
 ACG: Final = ("config", "acg")
 THRESHOLDS: Final = (*ACG, "stability_thresholds")
@@ -92,10 +92,10 @@ def reasons_to_idle(document: Mapping[str, Any], source: str = "") -> tuple[str,
     return tuple(text for text, is_so in faults.items() if is_so)
 
 
-def tables_of(document: Mapping[str, Any], index: int, source: str) -> dict[Path, Mapping[str, Any] | None]:
+def tables_of(document: Mapping[str, Any], index: int, source: str) -> dict[Names, Mapping[str, Any] | None]:
     """Return the tables on the way to the settings, None for those that are not there."""
     table: Mapping[str, Any] | None = document["components"][index]
-    tables: dict[Path, Mapping[str, Any] | None] = {}
+    tables: dict[Names, Mapping[str, Any] | None] = {}
     for depth, name in enumerate(THRESHOLDS, 1):
         path = THRESHOLDS[:depth]
         value = table.get(name, ...) if table else ...
@@ -107,7 +107,7 @@ def tables_of(document: Mapping[str, Any], index: int, source: str) -> dict[Path
     return tables
 
 
-def where(index: int, path: Path) -> str:
+def where(index: int, path: Names) -> str:
     """Return the place of what stands in the component, for an error."""
     return f"$.components[{index}].{'.'.join(path)}"
 

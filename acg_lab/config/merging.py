@@ -7,9 +7,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from acg_lab.config.document import ACG, KIND, THRESHOLDS, Path, find_component, tables_of, where
+from acg_lab.config.document import ACG, KIND, THRESHOLDS, Names, find_component, tables_of
 from acg_lab.config.settings import DEFAULT_PRIORITY, DEFAULT_PROVIDER, AcgSettings
-from acg_lab.core.errors import RecordError
 from acg_lab.core.stability import StabilityThresholds
 
 __all__ = ["PATHS", "merge", "values_to_set"]
@@ -18,30 +17,26 @@ _DEFAULTS: Final = {"observation_window": 100, "provider": DEFAULT_PROVIDER, "pr
 _NUMBERS: Final = ("stable_threshold", "semi_stable_threshold")
 _FIELDS: Final = StabilityThresholds.__struct_fields__
 # Where the settings stand within the component, in the order in which they are written.
-PATHS: Final[tuple[Path, ...]] = (*((*ACG, name) for name in _DEFAULTS), *((*THRESHOLDS, name) for name in _FIELDS))
-# What a document without the component gets: in memory, since nobody told where a Redis is.
-_COMPONENT: Final[Mapping[str, Any]] = {
-    "kind": KIND,
-    "config": {"version": 1, "state": {"backend": {"kind": "in_memory"}}, "telemetry": {"learners": ["acg"]}},
+PATHS: Final[tuple[Names, ...]] = (*((*ACG, name) for name in _DEFAULTS), *((*THRESHOLDS, name) for name in _FIELDS))
+# What a component gets that has neither the learner's table nor a state, without which that table is off: all that
+# learning needs, in memory, since nobody told where a Redis is.
+_COMPLETION: Final[Mapping[Names, Any]] = {
+    ("config", "version"): 1,
+    ("config", "state", "backend", "kind"): "in_memory",
+    ("config", "telemetry", "learners"): ["acg"],
 }
 
 
-def values_to_set(document: Mapping[str, Any], index: int, settings: AcgSettings, source: str = "") -> dict[Path, Any]:
-    """Return what must be set in the component for the settings to hold, by path within it; what is so is left out.
-
-    Raises
-    ------
-    RecordError
-        If the component has neither the learner's table nor a state: the table alone would be off, with a warning.
-    """
+def values_to_set(document: Mapping[str, Any], index: int, settings: AcgSettings, source: str = "") -> dict[Names, Any]:
+    """Return what must be set in the component for the settings to hold, by path within it; what is so is left out."""
     tables = tables_of(document, index, source)
-    acg, thresholds = tables[ACG], tables[THRESHOLDS]
-    if acg is None and not (tables[ACG[:1]] or {}).get("state"):
-        msg = "expected a 'state' that says where windows are kept, got none; without it production learns nothing"
-        raise RecordError(msg, source=source, path=where(index, ("config",)))
+    config, acg, thresholds = tables[ACG[:1]] or {}, tables[ACG], tables[THRESHOLDS]
+    found: dict[Names, Any] = {}
+    if acg is None and not config.get("state"):
+        found = {path: value for path, value in _COMPLETION.items() if not config.get(path[1])}
     wanted = settings.values()
     numbers = {name: wanted.pop(name) for name in _FIELDS}
-    found: dict[Path, Any] = {(*ACG, name): value for name, value in wanted.items() if not _is_so(name, value, acg)}
+    found |= {(*ACG, name): value for name, value in wanted.items() if not _is_so(name, value, acg)}
     if acg is None or thresholds is not None or settings.thresholds != StabilityThresholds():
         here = thresholds or {}
         found |= {
@@ -55,7 +50,7 @@ def merge(document: Mapping[str, Any], settings: AcgSettings, source: str = "") 
     merged: dict[str, Any] = copy.deepcopy(dict(document)) or {"version": 1}
     index = find_component(merged, source)
     if index is None:
-        merged["components"] = [*merged.get("components", ()), copy.deepcopy(dict(_COMPONENT))]
+        merged["components"] = [*merged.get("components", ()), {"kind": KIND}]
         index = len(merged["components"]) - 1
     for path, value in values_to_set(merged, index, settings, source).items():
         table = merged["components"][index]
@@ -63,7 +58,7 @@ def merge(document: Mapping[str, Any], settings: AcgSettings, source: str = "") 
             if table.get(name) is None:
                 table[name] = {}
             table = table[name]
-        table[path[-1]] = value
+        table[path[-1]] = copy.copy(value)
     return merged
 
 

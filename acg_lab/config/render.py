@@ -20,23 +20,8 @@ __all__ = ["render_json", "render_toml"]
 
 _MARK: Final = "# acg-lab:"
 _HEAD: Final = "version = 1\n\n"
-_TABLES: Final = """\
-[[components]]
-kind = "adaptive"
-
-[components.config]
-version = 1
-
-[components.config.state.backend]
-kind = "in_memory"  # forgets at every restart; "redis" does not, with config = { url = "redis://..." }
-
-[components.config.telemetry]
-learners = ["acg"]
-"""
-_INLINE: Final = (
-    '{ kind = "adaptive", config = { version = 1, state = { backend = { kind = "in_memory" } }, '
-    'telemetry = { learners = ["acg"] } } }'
-)
+_TABLE: Final = '[[components]]\nkind = "adaptive"\n'
+_INLINE: Final = '{ kind = "adaptive" }'
 _unprintable = re.compile(r"[^\t\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
 
 
@@ -61,7 +46,7 @@ def render_toml(text: str, settings: AcgSettings, note: str | None, source: str)
 
 def _add_component(edited: Document, *, is_new: bool) -> None:
     if not edited.append_member(("components",), _INLINE):
-        edited.append(_HEAD + _TABLES if is_new else _TABLES)
+        edited.append(_HEAD + _TABLE if is_new else _TABLE)
 
 
 def _put(edited: Document, values: Mapping[Key, Any], managed: Sequence[Key], note: list[str]) -> None:
@@ -73,13 +58,12 @@ def _put(edited: Document, values: Mapping[Key, Any], managed: Sequence[Key], no
     for path, value in values.items():
         edited.set(path, _as_toml(value))
     if note:
-        edited.add_note(list(values) or [path for path, _ in former] or managed, note)
+        edited.add_note([path for path in managed if path in values] or [path for path, _ in former] or managed, note)
 
 
-def _as_toml(value: float | str) -> str:
-    return (
-        f'"{value}"' if isinstance(value, str) else float.__repr__(value) if isinstance(value, float) else f"{value:d}"
-    )
+def _as_toml(value: Any) -> str:
+    # repr has the digits that read back as the same number; strings and arrays, all of ours, look as in JSON.
+    return float.__repr__(value) if isinstance(value, float) else json.dumps(value)
 
 
 def _note_lines(note: str | None) -> list[str]:

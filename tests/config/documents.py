@@ -125,6 +125,8 @@ DOCUMENTS = {
     "among others": AMONG_OTHERS,
     "no component": "version = 1\n\n[[components]]\nkind = 'observability'\n[components.config]",
     "no acg table": EXAMPLE[: EXAMPLE.index("[components.config.acg]")] + "\n# end\n\n[policy]\n",
+    "no acg table, no state": f"{HEAD}[components.config]\nversion = 1\nagent_id = 'x' # who\n",
+    "no config": HEAD,
     "no thresholds": EXAMPLE[: EXAMPLE.index("[components.config.acg.st")],
     "one threshold": EXAMPLE.replace("semi_stable_threshold = 0.5\n", "").replace("min_observations_for_full_co", "#"),
     "CRLF": AMONG_OTHERS.replace("\n", "\r\n"),

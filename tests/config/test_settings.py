@@ -3,7 +3,7 @@
 import pytest
 
 import acg_lab as acg
-from acg_lab.config import AcgSettings, merge_config, render_config, why_idle
+from acg_lab.config import AcgSettings, render_config, why_idle
 
 T = acg.StabilityThresholds
 STATE = {"backend": {"kind": "in_memory"}}
@@ -95,7 +95,7 @@ def test_what_the_lab_does_not_write(changes, message):
         k: v for k, v in changes.items() if "window" in k
     }
     assert acg.load_config(document(read)) == settings
-    for write in (render_config, merge_config):
+    for write in (render_config, lambda given: acg.export_config({}, given)):
         with pytest.raises(acg.UsageError) as caught:
             write(settings)
         assert message in str(caught.value)
@@ -114,7 +114,7 @@ def test_a_mapping_is_copied():
     """Settings go into a copy of a mapping, with all that it had, and the mapping stays as it was."""
     given = document({"provider": "anthropic", "x": [1]}, state=STATE)
     before = repr(given)
-    merged = merge_config(AcgSettings(T(stable_threshold=0.9), 30), given)
+    merged = acg.export_config(given, AcgSettings(T(stable_threshold=0.9), 30))
     table = merged["components"][0]["config"]["acg"]
     expected = thresholds(stable_threshold=0.9)
     assert table == {"provider": "anthropic", "x": [1], "observation_window": 30, **expected}
@@ -124,7 +124,7 @@ def test_a_mapping_is_copied():
 
 def test_null_is_absence():
     """A table that JSON has as null is made."""
-    merged = merge_config(AcgSettings(observation_window=30), document(None, state=STATE))
+    merged = acg.export_config(document(None, state=STATE), AcgSettings(observation_window=30))
     assert merged["components"][0]["config"]["acg"] == {"observation_window": 30, **thresholds()}
 
 
@@ -139,7 +139,7 @@ def test_wrong_sources():
 def test_why_idle():
     """What keeps production from learning is said, and nothing if it learns."""
     assert why_idle({}) == ("There is no component of kind 'adaptive'.",)
-    assert why_idle(merge_config(AcgSettings())) == ()
+    assert why_idle(acg.export_config({}, AcgSettings())) == ()
     idle = document(None, telemetry={"learners": ["latency"]})
     idle["components"][0]["enabled"] = False
     reasons = why_idle(idle)
