@@ -10,6 +10,7 @@ from typing import Any, Final
 
 __all__ = ["MONO", "SANS", "Size", "drawable", "text_width"]
 
+_HINTED: Final = 1.026
 SANS: Final = "DejaVu Sans"
 MONO: Final = "DejaVu Sans Mono"
 
@@ -29,8 +30,8 @@ class Size:
 
 
 def text_width(text: str, size: float, *, mono: bool = False, bold: bool = False) -> float:
-    """Return the width of a text in inches, at any dpi; kerning is left out, so it is never too small."""
-    return sum(_advance(character, mono, bold) for character in text) * size / 72
+    """Return how wide a text may get, in inches: hinting widens it by up to 2.6% at 100 dpi, and less at others."""
+    return sum(_advance(character, mono, bold) for character in text) * size / 72 * _HINTED
 
 
 def drawable(text: str, *, mono: bool = False) -> str:

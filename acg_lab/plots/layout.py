@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Place = Axes | Figure | None
 
-__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Page", "Swatch", "open_page"]
+__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Page", "Swatch", "open_page", "place_width"]
 
 WIDTH: Final = 7.5
 MARGIN: Final = 0.09
@@ -215,6 +215,16 @@ def _fit_parts(parts: list[str], room: float) -> list[str]:
         else:
             break
     return parts
+
+
+def place_width(place: "Place") -> float:
+    """Return how wide a page there will be, in inches, before it is opened."""
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    if isinstance(place, Axes):
+        return float(place.get_window_extent().width / place.figure.dpi)
+    return float(place.get_figwidth()) if isinstance(place, Figure) else WIDTH
 
 
 def open_page(place: "Place", height: float, *, gid: str) -> Page:
