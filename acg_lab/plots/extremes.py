@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Title", "breaking", "draw_nothing", "title_of"]
 
 _FRAME = 0.22
+_TODO = "The window of this profile is empty: load a run file, or let the agent run once"
 
 
 class Title(NamedTuple):
@@ -49,11 +50,10 @@ def title_of(scores: pd.DataFrame, stable_threshold: float) -> Title:
     return Title(f"{{name}} {why.clause} and breaks the prefix", first.span_id)
 
 
-def draw_nothing(place: "Place", *words: str, gid: str, show: bool = True) -> "Axes":
+def draw_nothing(place: "Place", *words: str, gid: str, show: bool = True, todo: str = _TODO) -> "Axes":
     """Draw the figure of a profile without requests: what to do next, and one empty frame."""
     top = HEADING if show else MARGIN
     page = open_page(place, top + 0.15 + _FRAME + 0.15, gid=gid)
-    todo = "The window of this profile is empty: load a run file, or let the agent run once"
     page.heading("No requests observed yet", todo, *words, show=show)
     outline: Any = {"edgecolor": page.colours.rule, "linewidth": 0.8, "linestyle": (0, (5, 3))}
     page.rectangle(MARGIN, top + 0.1, page.width - 2 * MARGIN, _FRAME, page.colours.paper, gid="empty", **outline)

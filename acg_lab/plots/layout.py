@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from acg_lab.core.errors import UsageError
 from acg_lab.plots.fonts import MONO, SANS, Size, drawable, text_width
 from acg_lab.plots.theme import palette
-from acg_lab.plots.words import cut, joined
+from acg_lab.plots.words import cut, joined, tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Place = Axes | Figure | None
 
-__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Page", "Swatch", "open_page", "place_width"]
+__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Page", "Swatch", "open_page", "place_width", "spread"]
 
 WIDTH: Final = 7.5
 MARGIN: Final = 0.09
@@ -141,6 +142,14 @@ class Page:
         """Return a place as shares of the page, so that panels move with it."""
         return left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height
 
+    @staticmethod
+    def ticks(axis: "Axis", most: int = 5) -> None:
+        """Put ticks at whole round numbers, thousands separated."""
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        axis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: tokens(value)))
+
     def grid(self, axes: "Axes") -> None:
         """Draw the horizontal grid of axes with a continuous y."""
         axes.grid(visible=True, axis="y", color=self.colours.grid, linewidth=0.6, gid=f"{axes.get_gid()}-grid")
@@ -205,15 +214,13 @@ class Page:
 
 
 def _fit_parts(parts: list[str], room: float) -> list[str]:
-    """Cut the longest part while the line is too long, then leave parts out from the end."""
-    while parts and text_width(joined(*parts), Size.SUBTITLE) > room:
-        longest = max(range(len(parts)), key=lambda i: len(parts[i]))
-        if len(parts[longest]) > 2 * _SHORTEST_NAME and longest:
+    """Cut long names while the line is too long, then leave parts out from the end."""
+    while len(parts) > 1 and text_width(joined(*parts), Size.SUBTITLE) > room:
+        longest = max(range(len(parts)), key=lambda i: 0 if " " in parts[i] else len(parts[i]))
+        if len(parts[longest]) > 2 * _SHORTEST_NAME and " " not in parts[longest]:
             parts[longest] = cut(parts[longest], len(parts[longest]) - 1)
-        elif len(parts) > 1:
-            parts = parts[:-1]
         else:
-            break
+            parts = parts[:-1]
     return parts
 
 
@@ -225,6 +232,18 @@ def place_width(place: "Place") -> float:
     if isinstance(place, Axes):
         return float(place.get_window_extent().width / place.figure.dpi)
     return float(place.get_figwidth()) if isinstance(place, Figure) else WIDTH
+
+
+def spread(middles: Sequence[float], sizes: Sequence[float], gap: float, least: float, most: float) -> list[float]:
+    """Move labels in a line apart, as little as need be, so that none overlap; in order, from ``least`` to ``most``."""
+    placed: list[float] = []
+    for middle, size in zip(middles, sizes, strict=True):
+        before = placed[-1] + sizes[len(placed) - 1] / 2 + gap if placed else least
+        placed.append(max(middle, before + size / 2))
+    for i in reversed(range(len(placed))):
+        after = placed[i + 1] - sizes[i + 1] / 2 - gap if i + 1 < len(placed) else most
+        placed[i] = min(placed[i], after - sizes[i] / 2)
+    return placed
 
 
 def open_page(place: "Place", height: float, *, gid: str) -> Page:

@@ -4,7 +4,7 @@ Belongs here: taking learning keys apart for people to read.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -14,7 +14,7 @@ from acg_lab.plots.words import counted
 
 __all__ = ["cause", "differing", "profile_words", "shared_words"]
 
-_DIGITS: Final = 4
+_DIGITS, _LONGEST = 4, 64  # of a hash
 _SAME: Final = {
     "seed": "same first message",
     "system": "same system prompt",
@@ -36,16 +36,25 @@ def profile_words(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def differing(frame: pd.DataFrame) -> list[str]:
-    """Return a name for each row of profiles: the parts of its key that are not the same in all."""
+    """Return a name for each row of profiles: its agent, where there are several, and what its agent's differ in."""
     split = [_parts(key, agent) for key, agent in zip(frame["learning_key"], frame["agent_id"], strict=True)]
-    shown = [name for name in _all_parts(split) if len({parts.get(name) for parts in split}) > 1]
-    if not shown:
-        return [" ".join(profile_words(frame.iloc[[row]])[:1]) for row in range(len(frame))]
-    for digits in range(_DIGITS, 64):
-        names = [" ".join(_short(name, parts, digits) for name in shown if parts.get(name)) for parts in split]
-        if len(set(names)) == len(names):
+    of_agent: dict[str, list[Mapping[str, str]]] = {}
+    for parts in split:
+        of_agent.setdefault(parts["agent"], []).append(parts)
+    shown = {agent: _telling(own) for agent, own in of_agent.items()}
+    for agent, names in shown.items():
+        shown[agent] = ["agent", *names] if len(shown) > 1 or not names else names
+    told: list[str] = []
+    for digits in range(_DIGITS, _LONGEST):
+        told = [" ".join(_short(n, parts, digits) for n in shown[parts["agent"]] if n in parts) for parts in split]
+        if len(set(told)) == len(told):
             break
-    return names
+    return told
+
+
+def _telling(split: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the names of the parts that are not the same in all."""
+    return [name for name in _all_parts(split) if len({parts.get(name) for parts in split}) > 1]
 
 
 def shared_words(frame: pd.DataFrame) -> tuple[str, ...]:
