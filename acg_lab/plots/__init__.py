@@ -9,9 +9,19 @@ drawn, and the user's own settings of it never change.
 """
 
 from acg_lab.plots.alternative import alt_text, save
+from acg_lab.plots.curve import threshold_curve
 from acg_lab.plots.heatmap import window_heatmap
 from acg_lab.plots.overview import profiles_overview
 from acg_lab.plots.prefix import prefix_stability
 from acg_lab.plots.theme import set_theme, theme
 
-__all__ = ["alt_text", "prefix_stability", "profiles_overview", "save", "set_theme", "theme", "window_heatmap"]
+__all__ = [
+    "alt_text",
+    "prefix_stability",
+    "profiles_overview",
+    "save",
+    "set_theme",
+    "theme",
+    "threshold_curve",
+    "window_heatmap",
+]

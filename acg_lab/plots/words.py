@@ -5,14 +5,14 @@ breaks the prefix. No drawing.
 """
 
 from collections.abc import Iterable
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 __all__ = [
+    "between",
     "change",
     "counted",
     "cut",
     "cut_all",
-    "floored",
     "joined",
     "percent",
     "score",
@@ -22,7 +22,7 @@ __all__ = [
 
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
-_CHANGE_DECIMALS = 17  # more than a float has
+_MOST_DECIMALS = 17  # more than a float has
 
 
 def tokens(value: float) -> str:
@@ -72,7 +72,7 @@ def score(value: float, *thresholds: float) -> str:
     >>> score(0.9496, 0.95), score(0.9496, 0.8), score(0.95, 0.95)
     ('0.9496', '0.95', '0.95')
     """
-    for decimals in range(2, _CHANGE_DECIMALS):
+    for decimals in range(2, _MOST_DECIMALS):
         text = f"{value:.{decimals}f}"
         if all(_side(float(text), threshold) == _side(value, threshold) for threshold in thresholds):
             return text
@@ -83,13 +83,22 @@ def _side(value: float, threshold: float) -> bool:
     return value >= threshold
 
 
-def floored(value: float) -> str:
-    """Return a threshold with 2 decimals that a score of ``value`` still reaches.
+def between(above: float, upto: float, near: float) -> str:
+    """Return the threshold nearest to ``near`` above one and up to and with another, with as few decimals as will do.
 
-    >>> floored(11 / 12), floored(0.9)
-    ('0.91', '0.90')
+    >>> between(0.07, 11 / 12, 0.95), between(0.9, 1.0, 0.5), between(0.901, 0.902, 0.5)
+    ('0.91', '0.91', '0.902')
     """
-    return f"{Decimal(repr(value)).quantize(Decimal('0.01'), rounding=ROUND_FLOOR)}"
+    if above < near <= upto:
+        return setting(near)
+    rounding = ROUND_FLOOR if near > upto else ROUND_CEILING
+    for decimals in range(2, _MOST_DECIMALS):
+        step = Decimal(1).scaleb(-decimals)
+        found = Decimal(repr(upto if near > upto else above)).quantize(step, rounding=rounding)
+        found += step if found <= Decimal(repr(above)) and near <= upto else 0
+        if above < float(found) <= upto:
+            return f"{found}"
+    return repr(upto)
 
 
 def counted(n: float, noun: str, plural: str | None = None) -> str:

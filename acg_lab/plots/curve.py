@@ -1,0 +1,167 @@
+"""The stable prefix of one profile over all thresholds: which one suits this window."""
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from acg_lab import frames
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.plots.extremes import draw_nothing
+from acg_lab.plots.fonts import Size
+from acg_lab.plots.given import check_columns, one_key, one_profile, rows
+from acg_lab.plots.layout import HEADING, MARGIN, Page, Swatch, open_page
+from acg_lab.plots.profile_names import profile_words
+from acg_lab.plots.theme import drawing
+from acg_lab.plots.tread_names import Box, Scale, name_treads
+from acg_lab.plots.words import between, counted, setting, tokens
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from acg_lab.plots.layout import Place
+    from acg_lab.snapshot.model import Snapshot
+
+__all__ = ["threshold_curve"]
+
+_LEFT, _RIGHT = 0.66, 0.46
+_ABOVE, _CHART, _BELOW = 0.50, 2.0, 0.66
+_WORTH: Final = 1.05  # what is gained must be more than a twentieth
+_COLUMNS: Final = ("above", "upto", "prefix_tokens", "read_tokens", "matching", "breaking_span", "breaking_score")
+
+
+class _Choice(NamedTuple):
+    """The threshold in force and the best one, each with what a request would read."""
+
+    current: float
+    read: float
+    best: float
+    best_text: str
+    best_read: float
+
+    @property
+    def is_worth_it(self) -> bool:
+        return self.best_read > self.read * _WORTH
+
+
+def threshold_curve(
+    data: "Snapshot | pd.DataFrame",
+    learning_key: str | None = None,
+    *,
+    thresholds: StabilityThresholds | None = None,
+    heading: bool = True,
+    ax: "Place" = None,
+) -> "Axes":
+    """Draw the length of one profile's prefix over ``stable_threshold``, and what a request would read of it.
+
+    Grey steps are the length in tokens; blue ones the length times the share of requests that match it all: a long
+    prefix that few requests share is worth nothing, and the pale area between is what is lost. Each level names the
+    block that ends it.
+
+    Parameters
+    ----------
+    data : Snapshot or DataFrame
+        What to draw; or the rows of `acg_lab.frames.threshold_curve`, which is the table behind the figure.
+    learning_key : str, optional
+        Which profile, where there are several.
+    thresholds : StabilityThresholds, optional
+        The current ones; production's defaults when left out.
+    heading : bool
+        Whether to draw title and subtitle; `acg_lab.plots.alt_text` has them in any case.
+    ax : Axes or Figure, optional
+        Where to draw. An axes gives its place; a figure keeps its width. A new figure when left out.
+
+    Returns
+    -------
+    Axes
+        x is the threshold, y in tokens.
+
+    Raises
+    ------
+    UsageError
+        If there are several profiles and none is named, or a frame is none of the kind expected.
+    """
+    frame = data if isinstance(data, pd.DataFrame) else frames.threshold_curve(data, one_key(data, learning_key))
+    frame = one_profile(check_columns(frame, _COLUMNS, "frames.threshold_curve"), learning_key)
+    current = (thresholds or StabilityThresholds()).stable_threshold
+    with drawing():
+        if frame.empty or not frame["requests"].iloc[0]:
+            return draw_nothing(ax, *profile_words(frame), gid="threshold-curve", show=heading)
+        return _draw(frame, current, "default" if thresholds is None else "current", ax, heading=heading)
+
+
+def _draw(frame: pd.DataFrame, current: float, role: str, place: "Place", *, heading: bool) -> "Axes":
+    base = (HEADING if heading else MARGIN) + _ABOVE
+    page = open_page(place, base + _CHART + _BELOW, gid="threshold-curve")
+    choice, n = _choose(frame, current), int(frame["requests"].iloc[0])
+    page.heading(_title(frame, choice), f"{counted(n, 'request')} in the window", *profile_words(frame), show=heading)
+    height = max(page.height - base - _BELOW, 0.5)
+    axes = page.panel(_LEFT, base, page.right - _LEFT - _RIGHT, height, gid="curve")
+    shown = frame[(frame["above"] < 1) & (frame["upto"] > 0)]
+    _draw_steps(page, axes, shown)
+    _draw_legend(page, base - _ABOVE + 0.12, drops=bool(shown["matching"].lt(n).any()))
+    page.label(MARGIN, base - 0.18, "tokens", gid="y-label")
+    x_label: Any = {"ha": "center", "mono": True, "size": Size.ROW}
+    middle = (_LEFT + page.right - _RIGHT) / 2
+    page.label(middle, base + height + 0.32, "stable_threshold", gid="x-label", **x_label)
+    _mark(page, axes, choice, role, base)
+    scale = Scale(Box(_LEFT, base, page.right - _RIGHT, base + height), axes.get_ylim()[1])
+    name_treads(page, scale, shown, current)
+    page.note("Names: the block that ends the prefix at that threshold, with its score.")
+    return axes
+
+
+def _choose(frame: pd.DataFrame, current: float) -> _Choice:
+    """Return the level at the current threshold, and the best: the nearest threshold on the highest level."""
+    now = next(row for row in rows(frame) if row.above < current <= row.upto)
+    levels = [row for row in rows(frame) if row.above < 1]
+    best = max(levels, key=lambda row: (row.read_tokens, -abs(min(max(current, row.above), row.upto) - current)))
+    text = between(max(best.above, 0.0), min(best.upto, 1.0), current)
+    return _Choice(current, now.read_tokens, float(text), text, best.read_tokens)
+
+
+def _title(frame: pd.DataFrame, choice: _Choice) -> str:
+    if frame["requests"].iloc[0] == 1:
+        return "One request so far: every block looks stable, nothing is known yet"
+    if not choice.best_read:
+        return "No threshold gives this window a prefix that requests share"
+    if not choice.is_worth_it:
+        return f"{setting(choice.current)} is within 5% of the best threshold for this window"
+    read = f"{tokens(choice.best_read)} tokens instead of {tokens(choice.read)}"
+    return f"At threshold {choice.best_text} a request would read {read}"
+
+
+def _draw_steps(page: Page, axes: "Axes", frame: pd.DataFrame) -> None:
+    colours = page.colours
+    edges = np.clip([*frame["above"], frame["upto"].iloc[-1]], 0, 1)
+    length, read = frame["prefix_tokens"].to_numpy(), frame["read_tokens"].to_numpy()
+    axes.stairs(length, edges, baseline=read, fill=True, color=colours.grid, alpha=0.8, linewidth=0, gid="lost")
+    lines: Any = {"baseline": None, "capstyle": "butt"}
+    axes.stairs(length, edges, color=colours.base, linewidth=1.4, gid="length", zorder=3, **lines)
+    axes.stairs(read, edges, color=colours.stable, linewidth=2.0, gid="read", zorder=4, **lines)
+    axes.set(xlim=(0, 1), ylim=(0, max(float(length.max()), 1) * 1.1))
+    axes.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
+    page.ticks(axes.yaxis)
+    page.grid(axes)
+
+
+def _draw_legend(page: Page, y: float, *, drops: bool) -> None:
+    if not drops:
+        page.legend([Swatch("prefix length: all requests match it", page.colours.stable)], y)
+        return
+    read = "read per request: length \N{MULTIPLICATION SIGN} share of requests that match it"
+    page.legend([Swatch("prefix length", page.colours.base), Swatch(read, page.colours.stable)], y)
+
+
+def _mark(page: Page, axes: "Axes", choice: _Choice, role: str, top: float) -> None:
+    """Mark the current threshold and, where it is worth it, the best one."""
+    colours, x = page.colours, min(max(choice.current, 0), 1)
+    axes.axvline(x, color=colours.ink, linewidth=0.9, gid="current", zorder=3.5)
+    place = _LEFT + x * (page.right - _RIGHT - _LEFT)
+    page.text(place, top - 0.08, f"{role} {setting(choice.current)}", gid="current-name", ha="center", size=Size.LABEL)
+    dot: Any = {"marker": "o", "markersize": 8, "linestyle": "none", "clip_on": False, "zorder": 6}
+    hollow: Any = {"markerfacecolor": colours.paper, "markeredgecolor": colours.ink, "markeredgewidth": 1.4}
+    axes.plot([x], [choice.read], gid="current-mark", **dot, **hollow)
+    if choice.is_worth_it:
+        filled: Any = {"markerfacecolor": colours.stable, "markeredgecolor": colours.paper, "markeredgewidth": 1.2}
+        axes.plot([choice.best], [choice.best_read], gid="best-mark", **dot, **filled)
