@@ -1,0 +1,152 @@
+"""Settings side by side over time: lines as steps, their names, periods, and changes of content.
+
+Belongs here: what a panel over time shows, whatever is measured; the panels of one figure share it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from acg_lab.plots.fonts import Size, drawable, text_width
+from acg_lab.plots.given import rows
+from acg_lab.plots.layout import spread
+from acg_lab.plots.words import cut_all, tokens
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from acg_lab.plots.layout import Page
+
+__all__ = ["Series", "draw_changes", "draw_periods", "draw_series", "name_series", "same"]
+
+_MOST: Final = 2000  # requests that are drawn one by one
+_LINE: Final = 0.165  # of text, in inches
+_NAMED, _NAMES = 5, (30, 22, 16, 10)
+
+
+class Series(NamedTuple):
+    """One setting.
+
+    Attributes
+    ----------
+    name : str
+        ``default``, ``current`` or ``tuned``.
+    stable_threshold, window : float, int or None
+    heights : (n_requests,)
+        In tokens.
+    mean, matched : float
+        Of the heights held out; of those tokens, what requests repeated themselves, None where that is not known.
+    """
+
+    name: str
+    stable_threshold: float
+    window: int | None
+    heights: "NDArray[np.float64]"
+    mean: float
+    matched: float | None
+
+
+def same(series: Sequence[Series]) -> bool:
+    """Whether there are two settings that never differ."""
+    return len(series) > 1 and np.array_equal(series[0].heights, series[-1].heights)
+
+
+def draw_series(page: "Page", axes: "Axes", series: Sequence[Series], n_pixels: int) -> None:
+    """Draw each setting as steps; beyond 2,000 requests the median and the range of each pixel."""
+    colours, n = page.colours, len(series[0].heights)
+    styles = [(colours.base, 1.4, colours.rule), (colours.stable, 2.0, colours.usual)]
+    shown = series[-1:] if same(series) else series
+    if n <= _MOST and len(shown) > 1:
+        _fill_gap(page, axes, shown)
+    for number, one in enumerate(shown):
+        colour, width, band = styles[number - len(shown)]
+        edges: Any = np.arange(n + 1)
+        values = one.heights
+        if n > _MOST:
+            edges = np.unique(np.linspace(0, n, n_pixels + 1).round().astype(int))
+            parts = np.split(one.heights, edges[1:-1])
+            values = np.array([np.median(part) for part in parts])
+            ends = [np.array([end(part) for part in parts]) for end in (np.max, np.min)]
+            filled: Any = {"baseline": ends[1], "fill": True, "linewidth": 0, "alpha": 0.7}
+            axes.stairs(ends[0], edges, color=band, gid=f"range-{one.name}", zorder=2, **filled)
+        axes.stairs(values, edges, baseline=None, color=colour, linewidth=width, gid=f"line-{one.name}", zorder=3)
+
+
+def _fill_gap(page: "Page", axes: "Axes", series: Sequence[Series]) -> None:
+    """Fill what the last setting has more than the first, and what it has less."""
+    base, other = series[0].heights, series[-1].heights
+    edges: Any = np.arange(len(base) + 1)
+    style: Any = {"fill": True, "linewidth": 0, "zorder": 1.5}
+    if (other > base).any():
+        gain = np.maximum(base, other)
+        axes.stairs(gain, edges, baseline=base, color=page.colours.usual, alpha=0.8, gid="gain", **style)
+    if (other < base).any():
+        axes.stairs(
+            base, edges, baseline=np.minimum(base, other), color=page.colours.breaking_tint, gid="loss", **style
+        )
+
+
+def draw_periods(page: "Page", axes: "Axes", n: int, n_tuning: int) -> None:
+    """Shade the requests that were used for tuning."""
+    if not n_tuning:
+        return
+    axes.axvspan(0, min(n_tuning, n), color=page.colours.grid, alpha=0.55, linewidth=0, gid="tuning-period", zorder=0.5)
+    width = axes.get_position(original=False).width * page.width
+    foot: Any = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom", "fontsize": Size.NOTE}
+    periods = ((0, n_tuning, "tuned on these requests", "tuning"), (n_tuning, n, "held out", "held-out"))
+    for begin, end, text, gid in periods:
+        if text_width(text, Size.NOTE) < (end - begin) / n * width:
+            axes.text((begin + end) / 2, 0.03, text, color=page.colours.text2, gid=f"{gid}-name", zorder=4, **foot)
+
+
+def name_series(page: "Page", axes: "Axes", series: Sequence[Series], place: tuple[float, float, float]) -> None:
+    """Name each setting at its right end, with its mean."""
+    x, top, height = place
+    shown = series[-1:] if same(series) else series
+    least, most = axes.get_ylim()
+    ends = [top + height * (1 - (one.heights[-1] - least) / (most - least)) for one in shown]
+    order = np.lexsort(([-one.mean for one in shown], ends))
+    middles = spread([ends[i] for i in order], [2 * _LINE] * len(shown), 0.03, top - _LINE, top + height + _LINE)
+    for i, middle in zip(order.tolist(), middles, strict=True):
+        one, last = shown[i], i == len(shown) - 1 and len(series) > 1
+        colour = page.colours.stable if last or len(series) == 1 else page.colours.text2
+        style: Any = {"size": Size.LABEL, "colour": colour, "bold": last}
+        name = f"{series[0].name} = tuned" if same(series) else one.name
+        page.text(x, middle - _LINE / 2, name, gid=f"name-{one.name}", **style)
+        mean = "" if np.isnan(one.mean) else f"mean {tokens(one.mean)}"
+        page.text(x, middle + _LINE / 2, mean, gid=f"mean-{one.name}", **style)
+
+
+def draw_changes(page: "Page", axes: "Axes", changes: pd.DataFrame, place: tuple[float, float, float]) -> None:
+    """Mark changes of content: the largest by a line and a name above, the others by a tick."""
+    left, top, width = place
+    if "tokens" in changes:
+        changes = changes.sort_values("tokens", ascending=False, kind="stable")
+    named, others = changes.iloc[:_NAMED].sort_values("place", kind="stable"), changes.iloc[_NAMED:]
+    colour = page.colours.breaking
+    style: Any = {"linewidth": 0.9, "zorder": 3.5}
+    for number, change in enumerate(rows(named)):
+        axes.axvline(change.place, color=colour, linestyle=(0, (4, 2.5)), gid=f"change-{number}", **style)
+    if len(others):
+        ends: Any = {"transform": axes.get_xaxis_transform()}
+        axes.vlines(others["place"], 0.95, 1, colors=colour, gid="other-changes", **ends, **style)
+    texts, widths = _fitting([drawable(name, mono=True) for name in named["span_id"]], page.right)
+    scale = width / (axes.get_xlim()[1] or 1)
+    middles = spread([left + change.place * scale for change in rows(named)], widths, 0.1, 0.09, page.right)
+    for number, (text, middle) in enumerate(zip(texts, middles, strict=True)):
+        label: Any = {"size": Size.NAME, "mono": True, "bold": True, "colour": colour, "ha": "center"}
+        page.text(middle, top - 0.08, text, gid=f"change-{number}-name", **label)
+
+
+def _fitting(names: Sequence[str], room: float) -> tuple[list[str], list[float]]:
+    """Return what is written over the changes, cut until all have room in one line, and how wide it is."""
+    for longest in _NAMES:
+        cut = cut_all(names, longest)
+        texts = [f"{cut[name]} changes" for name in names]
+        widths = [text_width(text, Size.NAME, mono=True, bold=True) for text in texts]
+        if sum(widths) + 0.1 * len(widths) <= room:
+            break
+    return texts, widths
