@@ -103,10 +103,12 @@ def _profile(snapshot: Snapshot, key: str, found: Found, explained: "Explained")
     thresholds = found[agent_id][1] or _bounds(snapshot, key).choose()
     ours, stored = analyze_profile(snapshot, key, thresholds, rules), snapshot.stability[key]
     status, difference = _compare_results(ours, stored, exact=get_rules(rules).exact_prefix)
-    verdict = Verdict(key, agent_id, rules, status, explained.has_runs(agent_id), "", difference)
-    if difference is not None:
-        return verdict._replace(detail=f"result: {difference}")
-    return explained.compare(verdict)
+    verdict = explained.compare(Verdict(key, agent_id, rules, status, explained.has_runs(agent_id)))
+    if difference is None:
+        return verdict
+    # What is wrong with the window may be why the result differs, so it is told as well.
+    also = f"; {verdict.detail}" if verdict.status in (Status.DIFFERENT, Status.LOST) else ""
+    return verdict._replace(status=Status.DIFFERENT, detail=f"result: {difference}{also}", difference=difference)
 
 
 def _compare_results(

@@ -55,6 +55,8 @@ class Messages(Anthropic):
     Some hold what belongs to other APIs but is read all the same, and moves the marks: tool calls, system messages.
     """
 
+    bare = 0.2  # how often there is no system prompt, so that the body is taken for one of another API
+
     def turn(self):
         v = self.values
         if v.chance(0.9):
@@ -74,10 +76,19 @@ class Messages(Anthropic):
             del frame["model"]
         if v.chance(0.1):
             frame["response_format"] = {"type": "json_object"}
-        return frame | {"system": self._system()} if v.chance(0.8) else frame
+        return frame if v.chance(self.bare) else frame | {"system": self._system()}
 
 
-DIALECTS = {"anthropic": (Messages, Messages, Messages, OpenAI), "openai": (OpenAI, Responses, Messages)}
+class PromptedMessages(Messages):
+    """The same, always with a system prompt.
+
+    Provider ``openai`` reads a body that is taken for another API by that API's rules, and not as it is recorded.
+    """
+
+    bare = 0.0
+
+
+DIALECTS = {"anthropic": (Messages, Messages, Messages, OpenAI), "openai": (OpenAI, Responses, PromptedMessages)}
 DIALECTS["passthrough"] = DIALECTS["anthropic"]
 
 

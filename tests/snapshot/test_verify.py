@@ -62,6 +62,20 @@ def test_a_changed_window_entry_is_named():
     assert "forged" not in verdict.detail
 
 
+def test_a_changed_window_entry_is_named_beside_the_result():
+    """Where a changed entry makes the result differ, both are told."""
+    backend = learned(n_runs=3)
+    key = profile_key(backend)
+    window = list(backend.load_observations(key))
+    block = msgspec.structs.replace(window[2].blocks[0], content="forged")
+    window[2] = msgspec.structs.replace(window[2], blocks=(block, *window[2].blocks[1:]))
+    backend.store_observations(key, window)
+    (verdict,) = [v for v in acg.verify(acg.load(backend)).verdicts if v.key == key]
+    assert verdict.status == Status.DIFFERENT
+    assert verdict.detail.startswith("result: span 'system-0', score: ours 0.8")
+    assert "; window, observation 2, span 'system-0', content: " in verdict.detail
+
+
 @pytest.mark.parametrize("lost", [0, 3])
 def test_lost_updates_are_counted(lost):
     """Observations of the runs that the window lacks are counted; the first ones too, if it is not full."""
