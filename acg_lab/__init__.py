@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         plan_breakpoints,
         plan_request,
     )
+    from acg_lab.explain import repairs, what_if
     from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize, verify
     from acg_lab.storage.memory import MemoryBackend
     from acg_lab.storage.parquet_backend import ParquetExport
@@ -51,6 +52,7 @@ _HOMES = {
         "plan_breakpoints",
         "plan_request",
     ),
+    "acg_lab.explain": ("repairs", "what_if"),
     "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize", "verify"),
     "acg_lab.storage.memory": ("MemoryBackend",),
     "acg_lab.storage.parquet_backend": ("ParquetExport",),
@@ -88,8 +90,10 @@ __all__ = [
     "plan_request",
     "plots",
     "render_config",
+    "repairs",
     "summarize",
     "verify",
+    "what_if",
 ]
 
 

@@ -13,7 +13,7 @@ from acg_lab.core.records import BlockStability, StabilityAnalysisResult
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["ProfileSummary", "Totals", "summarize", "total"]
+__all__ = ["ProfileSummary", "Totals", "block_tokens", "span_tokens", "summarize", "total"]
 
 _BYTES_PER_TOKEN = 4  # production's estimate, where a block's tokens are not known
 _NEEDED = 2  # with fewer observations production plans nothing
@@ -66,7 +66,7 @@ def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]
     results : mapping of str to StabilityAnalysisResult
         Of `acg_lab.analyze`, by learning key.
     """
-    tokens = _span_tokens(snapshot.columns.observations)
+    tokens = span_tokens(snapshot.columns.observations)
     profiles = (_summary(snapshot, key, result, tokens[key]) for key, result in results.items())
     return tuple(sorted(profiles, key=lambda profile: (-profile.lost_tokens, profile.learning_key)))
 
@@ -108,7 +108,7 @@ def total(profiles: Iterable[ProfileSummary]) -> Totals:
     )
 
 
-def _span_tokens(source: ObservationColumns) -> Mapping[str, Mapping[str, float]]:
+def span_tokens(source: ObservationColumns) -> Mapping[str, Mapping[str, float]]:
     """Return the mean tokens per request of every span, by key and span id; they add up to the mean prompt."""
     tokens = block_tokens(source)
     found: dict[str, Mapping[str, float]] = {}
@@ -122,11 +122,13 @@ def _span_tokens(source: ObservationColumns) -> Mapping[str, Mapping[str, float]
 
 def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the tokens of every block row, known or estimated."""
-    estimated = np.array([len(text.encode()) // _BYTES_PER_TOKEN for text in source.content_pool], np.int64)
+    codes, inverse = np.unique(source.contents, return_inverse=True)
+    texts = (source.content_pool[code] for code in codes.tolist())
+    estimated = np.array([len(text.encode()) // _BYTES_PER_TOKEN for text in texts], np.int64)
     known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
     if not len(source.contents):
         return np.empty(0, np.int64)
-    return np.where(known[source.forms] >= 0, known[source.forms], estimated[source.contents])
+    return np.where(known[source.forms] >= 0, known[source.forms], estimated[inverse])
 
 
 def _known(token_metadata: str | None) -> int:
