@@ -14,7 +14,7 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.explain import repairs as r
-from acg_lab.explain.table import Bools, Rows, Table, name_of
+from acg_lab.explain.table import Bools, Rows, Table
 from acg_lab.storage.columns import Codes
 
 __all__ = ["EDITS"]
@@ -56,8 +56,27 @@ def _movable(table: Table, chosen: Bools, repair: r.MoveBack | r.MoveForward) ->
     return found
 
 
+def _settled(before: Table, table: Table, order: Rows) -> Table:
+    """Put rows into an order, but tools and response format before the first message that is not system.
+
+    That is where production has them. Where they were elsewhere ``before`` the edit, somebody else put them there, and
+    they stay.
+    """
+    everything = np.arange(len(before.owner))
+    elsewhere = before.owner[everything != _by_rank(before, everything)]
+    return table.arranged(np.where(np.isin(table.owner[order], elsewhere), order, _by_rank(table, order)))
+
+
+def _by_rank(table: Table, order: Rows) -> Rows:
+    owner = table.owner[order]
+    fixed = table.are(content_type=("tool_schema", "structured_output"))[order]
+    other = np.cumsum(~(fixed | table.are(role=("system",))[order]))
+    rank = np.where(other > np.concatenate(([0], other))[np.searchsorted(owner, owner)], 2, fixed)
+    return order[np.lexsort((rank, owner))]
+
+
 def _drop(table: Table, chosen: Bools, repair: r.Drop, _agents: Codes) -> Table:
-    return table.arranged(np.flatnonzero(~_placed_rows(table, chosen, repair)))
+    return _settled(table, table, np.flatnonzero(~_placed_rows(table, chosen, repair)))
 
 
 def _move_back(table: Table, chosen: Bools, repair: r.MoveBack, _agents: Codes) -> Table:
@@ -65,7 +84,7 @@ def _move_back(table: Table, chosen: Bools, repair: r.MoveBack, _agents: Codes) 
     if (found & _instructions(table)).any():
         msg = f"{repair.span_id!r} holds the instructions, which always come first."
         raise UsageError(msg)
-    return table.arranged(np.lexsort((found, table.owner)))
+    return _settled(table, table, np.lexsort((found, table.owner)))
 
 
 def _instructions(table: Table) -> Bools:
@@ -74,13 +93,8 @@ def _instructions(table: Table) -> Bools:
     named = np.isin(table.spans, [code for code in spans if table.span_pool[code].endswith("-instructions")])
     rows = np.flatnonzero(named & table.are(role=("system",), content_type=("text",)))
     found = np.zeros(len(table.spans), np.bool_)
-    found[[row for row in rows.tolist() if _name(table, row) == "-instructions"]] = True
+    found[[row for row in rows.tolist() if table.name(row) == "-instructions"]] = True
     return found
-
-
-def _name(table: Table, row: int) -> str | None:
-    role = table.form_pool[table.forms[row]].role
-    return name_of(table.span_pool[table.spans[row]], role, int(table.indexes[row]))
 
 
 def _move_forward(table: Table, chosen: Bools, repair: r.MoveForward, _agents: Codes) -> Table:
@@ -93,10 +107,10 @@ def _move_forward(table: Table, chosen: Bools, repair: r.MoveForward, _agents: C
     rows = np.flatnonzero(_instructions(table) & leading)
     hosts[table.owner[rows[::-1]]] = rows[::-1]
     joining = moved & (hosts[table.owner] >= 0)
-    table = _joined(table, np.flatnonzero(joining), hosts)
-    table = _as_system(table, np.flatnonzero(moved & ~joining))
+    changed = _joined(table, np.flatnonzero(joining), hosts)
+    changed = _as_system(changed, np.flatnonzero(moved & ~joining))
     order = np.lexsort((np.where(leading, 0, np.where(moved, 1, 2)), table.owner))
-    return table.arranged(order[~joining[order]])
+    return _settled(table, changed, order[~joining[order]])
 
 
 def _joined(table: Table, rows: Rows, hosts: Rows) -> Table:
@@ -130,7 +144,7 @@ def _sort_tools(table: Table, chosen: Bools, _repair: r.SortTools, _agents: Code
 
 
 def _tool_key(table: Table, row: int) -> tuple[str, str]:
-    name = _name(table, row)
+    name = table.name(row)
     return table.span_pool[table.spans[row]] if name is None else name, table.content_pool[table.contents[row]]
 
 

@@ -100,10 +100,8 @@ def effect(
     """
     repairs, thresholds = as_repairs(repair), thresholds or StabilityThresholds()
     windows = windows_of(snap, (learning_keys,) if isinstance(learning_keys, str) else learning_keys)
-    before = extent(windows, thresholds)
-    for each in repairs:
-        windows = mended(windows, each, observation_window)
-    return Effect(repairs=repairs, before=before, after=extent(windows, thresholds))
+    after = mended(windows, repairs, observation_window)
+    return Effect(repairs=repairs, before=extent(windows, thresholds), after=extent(after, thresholds))
 
 
 def extent(windows: Windows, thresholds: StabilityThresholds) -> Extent:

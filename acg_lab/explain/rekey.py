@@ -11,10 +11,9 @@ their white space normalised. So a key is computed by the core's rules from the 
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -22,7 +21,7 @@ import numpy as np
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
-from acg_lab.explain.table import Rows, Table, name_of
+from acg_lab.explain.table import Table
 
 __all__ = ["Keys", "Profile", "new_keys"]
 
@@ -44,12 +43,19 @@ class Keys(NamedTuple):
 
 
 class _Head(NamedTuple):
-    """All of a request that its key may depend on: system, tools, response format, and the first other block."""
+    """All of a request that its key may depend on, by content and form.
+
+    That is the scaffold (system, tools, response format), whether there are tools, and the first other block; None
+    where there is none, or where a scaffold leaves it out of the key.
+    """
 
     contents: tuple[int, ...]
     forms: tuple[int, ...]
-    names: tuple[str, ...]
     has_tools: bool
+    first: tuple[int, int] | None
+
+
+_Place: TypeAlias = tuple[str, _Head, _Head]
 
 
 class _Change(NamedTuple):
@@ -72,91 +78,123 @@ def new_keys(before: Table, after: Table, keys: Sequence[str], profile_of: Calla
     profile_of : callable
         Says whose a key is.
     """
-    rows = _head_rows(before), _head_rows(after)
-    if _is_same(before, rows[0], after, rows[1]):
+    tables = _Heads(before), _Heads(after)
+    if tables[0] == tables[1]:
         return Keys(keys, frozenset())
-    heads = [_heads(table, of_table, len(keys)) for table, of_table in zip((before, after), rows, strict=True)]
-    memo: dict[tuple[str, _Head, _Head], _Change | None] = {}
-    for key, old, new in zip(keys, *heads, strict=True):
-        if old != new and (key, old, new) not in memo:
-            memo[key, old, new] = _change(before, after, (key, old, new), profile_of(key))
-    whole = {key: head for key, head, new in zip(keys, *heads, strict=True) if head == new}
-    known = partial(_untouched, before, whole, Counter(keys), profile_of)
-    printed, stand_ins = _printed(memo, known)
-    return Keys([printed.get(change, change[0]) for change in zip(keys, *heads, strict=True)], stand_ins)
+    stored = {key: parse_learning_key(key, agent_id=profile_of(key).agent_id) for key in set(keys)}
+    free = {key for key, parsed in stored.items() if parsed and parsed.seed == "stable-scaffold"}
+    heads = [of_table.listed(keys, free) for of_table in tables]
+    places: list[_Place] = list(zip(keys, *heads, strict=True))
+    first = {place: i for i, place in reversed(list(enumerate(places)))}
+    made = _Maker(tables, stored, profile_of)
+    changes = {place: made.change(place[0], i) for place, i in first.items() if place[1] != place[2]}
+    whole = {key: first[key, old, new] for key, old, new in first if old == new}
+    sizes = Counter(keys)
+    order = sorted(whole, key=lambda key: (-sizes[key], key))
+    printed, stand_ins = _printed(changes, lambda: made.parts((key, whole[key]) for key in order))
+    return Keys([printed.get(place, place[0]) for place in places], stand_ins)
 
 
-def _head_rows(table: Table) -> Rows:
-    """Return the rows that keys may depend on."""
-    other = ~(table.are(role=("system",)) | table.are(content_type=("tool_schema", "structured_output")))
-    others = np.flatnonzero(other)
-    later = others[1:][table.owner[others[1:]] == table.owner[others[:-1]]]
-    other[later] = False
-    other |= ~np.isin(np.arange(len(other)), others)
-    return np.flatnonzero(other)
+class _Heads:
+    """The heads of all observations of a table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        scaffold = table.are(role=("system",)) | table.are(content_type=("tool_schema", "structured_output"))
+        others = np.flatnonzero(~scaffold)
+        owner = table.owner[others]
+        self.firsts = others[np.flatnonzero(np.diff(owner, prepend=-1))]
+        self.rows = np.flatnonzero(scaffold)
+        numbers = np.arange(len(table.source.headers) + 1)
+        self.ends = np.searchsorted(table.owner[self.rows], numbers).tolist()
+        self.first_of = dict(zip(table.owner[self.firsts].tolist(), self.firsts.tolist(), strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Heads) and all(
+            np.array_equal(getattr(self.table, column)[rows], getattr(other.table, column)[others])
+            for rows, others in ((self.rows, other.rows), (self.firsts, other.firsts))
+            for column in ("owner", "contents", "forms")
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def listed(self, keys: Sequence[str], free: Collection[str]) -> list[_Head]:
+        """Return the head of each observation; the keys in ``free`` leave out the first message beside a scaffold."""
+        contents, forms = (column[self.rows].tolist() for column in (self.table.contents, self.table.forms))
+        headers, pool = self.table.source.headers.tolist(), self.table.source.header_pool
+        listed = []
+        for i, (key, a, b) in enumerate(zip(keys, self.ends, self.ends[1:], strict=False)):
+            row = None if b > a and key in free else self.first_of.get(i)
+            first = None if row is None else (int(self.table.contents[row]), int(self.table.forms[row]))
+            has_tools = pool[headers[i]].tool_schema_hashes is not None
+            listed.append(_Head(tuple(contents[a:b]), tuple(forms[a:b]), has_tools, first))
+        return listed
+
+    def request(self, i: int, model: str) -> AnnotatedLlmRequest:
+        """Return a request that has the head of an observation, texts as they are stored."""
+        messages: list[JsonObject] = []
+        tools: list[JsonObject] = []
+        unknown: dict[str, Json] = {}
+        rows = self.rows[self.ends[i] : self.ends[i + 1]].tolist()
+        for row in [*rows, *([self.first_of[i]] if i in self.first_of else ())]:
+            text, form = self.table.content_pool[self.table.contents[row]], self.table.form_pool[self.table.forms[row]]
+            if form.content_type == "tool_schema":
+                tools.append(_tool(text))
+            elif form.content_type == "structured_output":
+                unknown["response_format"] = _parsed(text)
+            elif (name := self.table.name(row)) == "-instructions":
+                unknown["instructions"] = text
+            else:
+                messages.append(_message(form.role, form.provenance, name or "", text))
+        has_tools = tools or self.table.source.header_pool[self.table.source.headers[i]].tool_schema_hashes is not None
+        given = tuple(tools) if has_tools else None
+        return AnnotatedLlmRequest(messages=tuple(messages), model=model, tools=given, unknown=unknown)
 
 
-def _is_same(before: Table, old: Rows, after: Table, new: Rows) -> bool:
-    return all(
-        np.array_equal(getattr(before, column)[old], getattr(after, column)[new])
-        for column in ("owner", "contents", "forms")
-    )
+class _Maker:
+    """Makes keys of the heads of observations, before and after an edit."""
 
+    def __init__(
+        self,
+        heads: tuple[_Heads, _Heads],
+        stored: Mapping[str, LearningKey | None],
+        profile_of: Callable[[str], Profile],
+    ) -> None:
+        self._before, self._after = heads
+        self._stored = stored
+        self._profile_of = profile_of
 
-def _heads(table: Table, rows: Rows, n: int) -> list[_Head]:
-    ends = np.searchsorted(table.owner[rows], np.arange(n + 1)).tolist()
-    contents, forms, listed = table.contents[rows].tolist(), table.forms[rows].tolist(), rows.tolist()
-    names = [_name(table, row) for row in listed]
-    headers, pool = table.source.headers.tolist(), table.source.header_pool
-    return [
-        _Head(tuple(contents[a:b]), tuple(forms[a:b]), tuple(names[a:b]), pool[header].tool_schema_hashes is not None)
-        for a, b, header in zip(ends, ends[1:], headers, strict=False)
-    ]
+    def change(self, key: str, i: int) -> _Change | None:
+        """Return what becomes of the key of an observation; None if no key can be made of it."""
+        stored, old, new = self._stored[key], self._computed(self._before, key, i), self._computed(self._after, key, i)
+        if stored is None or old is None or new is None:
+            return None
+        changed = [part for part in _PARTS if getattr(old, part) != getattr(new, part)]
+        parts = {part: getattr(new, part) for part in changed}
+        return _Change(stored, parts, [part for part in changed if getattr(old, part) != getattr(stored, part)])
 
+    def parts(self, known: Iterable[tuple[str, int]]) -> dict[tuple[str, str, str | None], str | None]:
+        """Return the parts of stored keys by agent, part, and what is computed in its place; the first of several."""
+        found: dict[tuple[str, str, str | None], str | None] = {}
+        for key, i in known:
+            stored, computed = self._stored[key], self._computed(self._before, key, i)
+            if stored and computed:
+                for part in _PARTS:
+                    found.setdefault((stored.agent_id, part, getattr(computed, part)), getattr(stored, part))
+        return found
 
-def _name(table: Table, row: int) -> str:
-    role = table.form_pool[table.forms[row]].role
-    return name_of(table.span_pool[table.spans[row]], role, int(table.indexes[row])) or ""
-
-
-def _change(before: Table, after: Table, change: tuple[str, _Head, _Head], profile: Profile) -> _Change | None:
-    key, old_head, new_head = change
-    stored = parse_learning_key(key, agent_id=profile.agent_id)
-    if stored is None:
+    def _computed(self, heads: _Heads, key: str, i: int) -> LearningKey | None:
+        agent_id, rules = self._profile_of(key)
+        stored = self._stored[key]
+        with suppress(RecordError):
+            made = learning_key(agent_id, heads.request(i, stored.model if stored else ""), rules=rules)
+            return parse_learning_key(made, agent_id=agent_id)
         return None
-    old = _computed(before, old_head, stored, profile.rules)
-    new = _computed(after, new_head, stored, profile.rules)
-    if old is None or new is None:
-        return None
-    changed = [part for part in _PARTS if getattr(old, part) != getattr(new, part)]
-    parts = {part: getattr(new, part) for part in changed}
-    return _Change(stored, parts, [part for part in changed if getattr(old, part) != getattr(stored, part)])
 
 
-def _computed(table: Table, head: _Head, key: LearningKey, rules: str) -> LearningKey | None:
-    """Compute the key of a request that was sent as its blocks say; None if there can be no such request."""
-    with suppress(RecordError):
-        made = learning_key(key.agent_id, _request(table, head, key.model), rules=rules)
-        return parse_learning_key(made, agent_id=key.agent_id)
-    return None
-
-
-def _request(table: Table, head: _Head, model: str) -> AnnotatedLlmRequest:
-    messages: list[JsonObject] = []
-    tools: list[JsonObject] = []
-    unknown: dict[str, Json] = {}
-    for content, code, name in zip(head.contents, head.forms, head.names, strict=True):
-        text, form = table.content_pool[content], table.form_pool[code]
-        if form.content_type == "tool_schema":
-            tools.append(_parsed(text) if isinstance(_parsed(text), dict) else {"text": text})
-        elif form.content_type == "structured_output":
-            unknown["response_format"] = _parsed(text)
-        elif name == "-instructions":
-            unknown["instructions"] = text
-        else:
-            messages.append(_message(form.role, form.provenance, name, text))
-    given = tuple(tools) if tools or head.has_tools else None
-    return AnnotatedLlmRequest(messages=tuple(messages), model=model, tools=given, unknown=unknown)
+def _tool(text: str) -> JsonObject:
+    parsed = _parsed(text)
+    return parsed if isinstance(parsed, dict) else {"text": text}
 
 
 def _parsed(text: str) -> Json:
@@ -174,25 +212,10 @@ def _message(role: str, provenance: str, name: str, text: str) -> JsonObject:
     return {"role": "developer" if (role, provenance) == ("system", "developer") else role, "content": text}
 
 
-def _untouched(
-    before: Table, heads: Mapping[str, _Head], sizes: Counter[str], profile_of: Callable[[str], Profile]
-) -> dict[tuple[str, str, str | None], str | None]:
-    """Return the parts of keys that a repair left alone, by agent, part, and what is computed for it."""
-    found: dict[tuple[str, str, str | None], str | None] = {}
-    for key in sorted(heads, key=lambda key: (-sizes[key], key)):
-        profile = profile_of(key)
-        stored = parse_learning_key(key, agent_id=profile.agent_id)
-        computed = stored and _computed(before, heads[key], stored, profile.rules)
-        if stored and computed:
-            for part in _PARTS:
-                found.setdefault((profile.agent_id, part, getattr(computed, part)), getattr(stored, part))
-    return found
-
-
 def _printed(
-    changes: Mapping[tuple[str, _Head, _Head], _Change | None],
+    changes: Mapping[_Place, _Change | None],
     known: Callable[[], Mapping[tuple[str, str, str | None], str | None]],
-) -> tuple[dict[tuple[str, _Head, _Head], str], frozenset[str]]:
+) -> tuple[dict[_Place, str], frozenset[str]]:
     """Return the new key of each change, and which of them stand in for another."""
     lookup = known() if any(change and change.unknown for change in changes.values()) else {}
     printed, stand_ins = {}, set()

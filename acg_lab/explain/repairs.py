@@ -123,8 +123,9 @@ class Pin(_OfBlock, frozen=True):
             compiled(self.pattern)
 
     def _deed(self) -> str:
-        part = "" if self.pattern is None else f"what matches {self.pattern!r} in "
-        return f"{part}{self.span_id!r} is pinned to the usual"
+        if self.pattern is None:
+            return f"{self.span_id!r} is pinned to its usual content"
+        return f"matches of {self.pattern!r} in {self.span_id!r} are pinned to the usual ones"
 
 
 class Drop(_OfPlace, frozen=True):
@@ -192,7 +193,7 @@ class Strip(_Repair, frozen=True):
 
     def _deed(self) -> str:
         where = "" if self.span_id is None else f" in {self.span_id!r}"
-        return f"what matches {self.pattern!r}{where} is stripped"
+        return f"matches of {self.pattern!r}{where} are stripped"
 
 
 class MergeProfiles(_Repair, frozen=True):

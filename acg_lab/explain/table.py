@@ -150,6 +150,11 @@ class Table:
         found: Bools = np.array(fits, np.bool_)[self.forms]
         return found
 
+    def name(self, row: int) -> str | None:
+        """Return what follows role and number in a row's span id; see `name_of`."""
+        role = self.form_pool[self.forms[row]].role
+        return name_of(self.span_pool[self.spans[row]], role, int(self.indexes[row]))
+
     def edited(self, rows: Rows, contents: Sequence[int] | Codes) -> "Table":
         """Give rows new contents; what a tokenizer said of an old content does not hold for another."""
         contents = np.asarray(contents, np.int32)

@@ -46,7 +46,8 @@ class RepairedSnapshot(Snapshot):
     @property
     def facts(self) -> str:
         """What is inside, in one line."""
-        return f"{super().facts}, of {counted(len(self.base.windows), 'profile')} before"
+        facts = f"{super().facts}; {counted(len(self.base.windows), 'profile')} before"
+        return f"{facts}; {counted(len(self.stand_ins), 'stand-in')} for unknown keys" if self.stand_ins else facts
 
 
 def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_window: int = 100) -> Snapshot:
@@ -88,26 +89,20 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
     request that was sent. On an export without texts every repair works but `Strip` and `Pin` by pattern, as contents
     are only compared; keys that change are stand-ins.
     """
-    repairs = as_repairs(repair)
-    if not repairs:
+    if not (repairs := as_repairs(repair)):
         return snap
-    windows = windows_of(snap)
-    earlier: tuple[Repair, ...] = ()
-    base = snap
+    windows, base, told = windows_of(snap), snap, repairs
     if isinstance(snap, RepairedSnapshot):
         windows = windows._replace(members=snap.members, stand_ins=snap.stand_ins)
-        base, earlier = snap.base, snap.repairs
-    for each in repairs:
-        windows = mended(windows, each, observation_window)
-    told = ", ".join(each.describe for each in (*earlier, *repairs))
+        base, told = snap.base, snap.repairs + repairs
+    windows = mended(windows, repairs, observation_window)
     return RepairedSnapshot(
-        source=f"{base.source}, what if {told}",
+        source=f"{base.source}, what if {' and '.join(each.describe for each in told)}",
         columns=Columns(observations=windows.observations, results={}, runs=Runs(), key_prefix=base.columns.key_prefix),
         owners={key: Owner(agent_id, False) for key, agent_id in windows.agents.items()},
         rules_setting=base.rules_setting,
-        is_cut=True,
         base=base,
-        repairs=(*earlier, *repairs),
+        repairs=told,
         members=windows.members,
         stand_ins=windows.stand_ins,
         rules_of=windows.rules,

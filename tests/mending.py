@@ -1,0 +1,264 @@
+"""A plain reading of what each repair means: requests changed as an application would, one by one, and observed again.
+
+Requests here say texts as a window stores them, so that learning keys are known from windows.
+"""
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+import acg_lab as acg
+from acg_lab import repairs
+from acg_lab.core import AnnotatedLlmRequest, build_prompt_ir, canonical_json, learning_key, normalize_whitespace
+from acg_lab.core.rules import get_rules
+from acg_lab.storage.memory import MemoryBackend
+
+AGENTS = ("a", "b::model=b")
+
+
+class Sent(NamedTuple):
+    """One request: whose, when (of one day), under which key it is observed, and what it says."""
+
+    agent_id: str
+    hour: int
+    key: str
+    request: AnnotatedLlmRequest
+
+
+class History(NamedTuple):
+    """What was sent, in the order of windows (by key, then as sent), under which rules."""
+
+    rules: str
+    sent: tuple[Sent, ...]
+
+
+# --- what there may be ---
+
+
+def _texts():
+    return st.sampled_from(["x", "y", "at 10:30", "at 11:45", "x at 10:30 y"])
+
+
+def _messages(rules):
+    kinds = [
+        st.fixed_dictionaries({"role": st.sampled_from(["user", "user", "system", "assistant"]), "content": _texts()}),
+        st.fixed_dictionaries({"role": st.just("tool"), "content": _texts(), "tool_call_id": st.sampled_from("cd")}),
+        st.builds(_called, st.sampled_from("fg")),
+    ]
+    if rules != "nemo-flow-0.2":
+        kinds.append(st.fixed_dictionaries({"role": st.just("developer"), "content": _texts()}))
+    return st.lists(st.one_of(kinds), max_size=4).map(tuple)
+
+
+def _called(name):
+    call = {"id": "c", "type": "function", "function": {"name": name, "arguments": "{}"}}
+    return {"role": "assistant", "tool_calls": [call]}
+
+
+def _tools():
+    tool = st.builds(
+        lambda name, text: {"type": "function", "function": {"name": name, "description": text}},
+        st.sampled_from("fgh"),
+        st.sampled_from(["does", "does more"]),
+    )
+    return st.none() | st.lists(tool, max_size=3).map(tuple)
+
+
+def _unknown(rules):
+    if rules == "nemo-flow-0.2":
+        return st.just({})
+    return st.fixed_dictionaries(
+        {},
+        optional={"instructions": _texts(), "response_format": st.sampled_from([{"type": "json"}, {"type": "text"}])},
+    )
+
+
+@st.composite
+def histories(draw):
+    """A few requests of two agents; few contents, so that profiles meet and have something in common."""
+    rules = draw(st.sampled_from(["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"]))
+    some = st.builds(AnnotatedLlmRequest, messages=_messages(rules), tools=_tools(), unknown=_unknown(rules))
+    kinds = draw(st.lists(some, min_size=1, max_size=3))
+    drawn = draw(st.lists(st.tuples(st.sampled_from(AGENTS), st.sampled_from(kinds) | some), min_size=1, max_size=8))
+    hours = sorted(draw(st.lists(st.integers(0, 4), min_size=len(drawn), max_size=len(drawn))))
+    sent = [Sent(who, hour, learning_key(who, r, rules=rules), r) for (who, r), hour in zip(drawn, hours, strict=True)]
+    return History(rules, tuple(sorted(sent, key=lambda one: one.key)))
+
+
+def observed(history):
+    """Return the snapshot of what production would have stored of a history, window by window."""
+    backend = MemoryBackend()
+    for agent_id in AGENTS:  # seed entries tell whose keys are
+        backend.store_observations(agent_id, [])
+    for key in {one.key for one in history.sent}:
+        backend.store_observations(key, [_observation(history.rules, one) for one in history.sent if one.key == key])
+    return acg.load(backend, rules=history.rules)
+
+
+def _observation(rules, one):
+    time = f"2026-11-01T{one.hour:02}:00:00Z"
+    return build_prompt_ir(one.request, ir_id="", created_at=time, rules=rules)
+
+
+def comparable(windows):
+    """Return windows by key, without what can't be known of a mended request."""
+    return {
+        key: [replace(observation, ir_id="", source_request_hash=None) for observation in window]
+        for key, window in windows.items()
+    }
+
+
+# --- mending requests ---
+
+
+def mended(history, repair, limit=100):
+    """Return the windows of mended requests by key: merged ones by time, the newest kept."""
+    chosen = [one for one in history.sent if not repair.learning_keys or one.key in repair.learning_keys]
+    mend = MENDS[type(repair)](history.rules, chosen, repair)
+    windows = {}
+    for one in history.sent:
+        request = mend(one) if one in chosen else one.request
+        key = learning_key(one.agent_id, request, rules=history.rules)
+        windows.setdefault(key, []).append(one._replace(request=request))
+    return {
+        key: [_observation(history.rules, one) for one in _merged(window, limit)] for key, window in windows.items()
+    }
+
+
+def _merged(window, limit):
+    if len({one.key for one in window}) == 1:
+        return window
+    return sorted(window, key=lambda one: one.hour)[-limit:]
+
+
+def places(rules, request):
+    """Return what of the request each block is, by span id."""
+    table = get_rules(rules)
+    found = ["instructions"] if "instructions" in request.unknown else []
+    first = next((i for i, m in enumerate(request.messages) if not table.messages[m["role"]].scaffold), None)
+    messages = list(range(len(request.messages)))
+    tools = [("tool", i) for i in range(len(request.tools or ()))]
+    if "response_format" in request.unknown and rules == "nemo-relay-0.8":
+        tools.append("response_format")
+    lead = messages[:first]
+    found += [*lead, *tools, *messages[len(lead) :]]
+    blocks = build_prompt_ir(request, ir_id="", created_at="", rules=rules).blocks
+    return {block.span_id: (place, block.content) for place, block in zip(found, blocks, strict=True)}
+
+
+def _without(request, place):
+    if isinstance(place, str):
+        return replace(request, unknown={k: v for k, v in request.unknown.items() if k != place})
+    if isinstance(place, tuple):
+        return replace(request, tools=request.tools[: place[1]] + request.tools[place[1] + 1 :])
+    return replace(request, messages=request.messages[:place] + request.messages[place + 1 :])
+
+
+def drop(rules, _sent, repair):
+    def mend(one):
+        found = places(rules, one.request)
+        return _without(one.request, found[repair.span_id][0]) if repair.span_id in found else one.request
+
+    return mend
+
+
+def move_back(rules, _sent, repair):
+    def mend(one):
+        place, _ = places(rules, one.request).get(repair.span_id, (None, ""))
+        if place is None:
+            return one.request
+        rest = _without(one.request, place)
+        return replace(rest, messages=(*rest.messages, one.request.messages[place]))
+
+    return mend
+
+
+def move_forward(rules, _sent, repair):
+    def mend(one):
+        table, request = get_rules(rules), one.request
+        place, text = places(rules, request).get(repair.span_id, (None, ""))
+        first = next((i for i, m in enumerate(request.messages) if not table.messages[m["role"]].scaffold), None)
+        if place in (None, "instructions") or first is None or place < first:
+            return request
+        rest = _without(request, place)
+        if "instructions" in request.unknown:
+            joined = normalize_whitespace(f"{request.unknown['instructions']}\n{text}")
+            return replace(rest, unknown={**rest.unknown, "instructions": joined})
+        added = {"role": "system", "content": text}
+        return replace(rest, messages=(*rest.messages[:first], added, *rest.messages[first:]))
+
+    return mend
+
+
+def sort_tools(_rules, _sent, _repair):
+    def mend(one):
+        tools = sorted(one.request.tools or (), key=lambda tool: (tool["function"]["name"], canonical_json(tool)))
+        return one.request if one.request.tools is None else replace(one.request, tools=tuple(tools))
+
+    return mend
+
+
+def strip(rules, _sent, repair):
+    return lambda one: _each_text(rules, one.request, repair.span_id, lambda text: re.sub(repair.pattern, "", text))
+
+
+def pin(rules, sent, repair):
+    usual = {}
+    for agent_id in AGENTS:
+        found = [places(rules, one.request).get(repair.span_id) for one in sent if one.agent_id == agent_id]
+        contents = Counter(place[1] for place in found if place)
+        usual[agent_id] = next(iter(max(contents.items(), key=lambda item: item[1], default=("",))), "")
+
+    def mend(one):
+        text = usual[one.agent_id]
+        if repair.pattern is None:
+            return _each_text(rules, one.request, repair.span_id, lambda _: text)
+        return _each_text(rules, one.request, repair.span_id, lambda old: _pieces(repair.pattern, old, text))
+
+    return mend
+
+
+def _pieces(pattern, old, usual):
+    left = re.findall(pattern, usual)
+    return re.sub(pattern, lambda match: left.pop(0) if left else match.group(), old)
+
+
+def _each_text(rules, request, span_id, change):
+    """Change the text of one block, or of all."""
+    for span, (place, text) in places(rules, request).items():
+        if span_id in (None, span):
+            request = _with_text(request, place, normalize_whitespace(change(text)))
+    return request
+
+
+def _with_text(request, place, text):
+    if isinstance(place, tuple):
+        tools = list(request.tools)
+        tools[place[1]] = msgspec.json.decode(text)
+        return replace(request, tools=tuple(tools))
+    if place == "response_format":
+        return replace(request, unknown={**request.unknown, place: msgspec.json.decode(text)})
+    if place == "instructions":
+        return replace(request, unknown={**request.unknown, place: text})
+    messages = list(request.messages)
+    message = dict(messages[place])
+    if "tool_calls" in message:
+        message["tool_calls"] = [msgspec.json.decode(text)]
+    else:
+        message["content"] = text
+    messages[place] = message
+    return replace(request, messages=tuple(messages))
+
+
+MENDS = {
+    repairs.Drop: drop,
+    repairs.MoveBack: move_back,
+    repairs.MoveForward: move_forward,
+    repairs.SortTools: sort_tools,
+    repairs.Strip: strip,
+    repairs.Pin: pin,
+}
