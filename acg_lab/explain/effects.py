@@ -100,7 +100,9 @@ def effect(
     """
     repairs, thresholds = as_repairs(repair), thresholds or StabilityThresholds()
     windows = windows_of(snap, (learning_keys,) if isinstance(learning_keys, str) else learning_keys)
-    after = mended(windows, repairs, observation_window)
+    after = windows
+    for each in repairs:
+        after = mended(after, each, observation_window)
     return Effect(repairs=repairs, before=extent(windows, thresholds), after=extent(after, thresholds))
 
 

@@ -11,16 +11,13 @@ their white space normalised. So a key is computed by the core's rules from the 
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
-import msgspec
-import numpy as np
-
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
-from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
+from acg_lab.explain.heads import Head, Heads
 from acg_lab.explain.table import Table
 
 __all__ = ["Keys", "Profile", "new_keys"]
@@ -42,20 +39,7 @@ class Keys(NamedTuple):
     stand_ins: frozenset[str]
 
 
-class _Head(NamedTuple):
-    """All of a request that its key may depend on, by content and form.
-
-    That is the scaffold (system, tools, response format), whether there are tools, and the first other block; None
-    where there is none, or where a scaffold leaves it out of the key.
-    """
-
-    contents: tuple[int, ...]
-    forms: tuple[int, ...]
-    has_tools: bool
-    first: tuple[int, int] | None
-
-
-_Place: TypeAlias = tuple[str, _Head, _Head]
+_Place: TypeAlias = tuple[str, Head, Head]
 
 
 class _Change(NamedTuple):
@@ -78,7 +62,7 @@ def new_keys(before: Table, after: Table, keys: Sequence[str], profile_of: Calla
     profile_of : callable
         Says whose a key is.
     """
-    tables = _Heads(before), _Heads(after)
+    tables = Heads(before), Heads(after)
     if tables[0] == tables[1]:
         return Keys(keys, frozenset())
     stored = {key: parse_learning_key(key, agent_id=profile_of(key).agent_id) for key in set(keys)}
@@ -86,69 +70,13 @@ def new_keys(before: Table, after: Table, keys: Sequence[str], profile_of: Calla
     heads = [of_table.listed(keys, free) for of_table in tables]
     places: list[_Place] = list(zip(keys, *heads, strict=True))
     first = {place: i for i, place in reversed(list(enumerate(places)))}
-    made = _Maker(tables, stored, profile_of)
-    changes = {place: made.change(place[0], i) for place, i in first.items() if place[1] != place[2]}
-    whole = {key: first[key, old, new] for key, old, new in first if old == new}
+    maker = _Maker(tables, stored, profile_of)
+    changes = {place: maker.change(place[0], i) for place, i in first.items() if place[1] != place[2]}
+    untouched = {place[0]: i for place, i in first.items() if place[1] == place[2]}
     sizes = Counter(keys)
-    order = sorted(whole, key=lambda key: (-sizes[key], key))
-    printed, stand_ins = _printed(changes, lambda: made.parts((key, whole[key]) for key in order))
+    largest_first = sorted(untouched.items(), key=lambda item: (-sizes[item[0]], item[0]))
+    printed, stand_ins = _printed(changes, lambda: maker.parts(largest_first))
     return Keys([printed.get(place, place[0]) for place in places], stand_ins)
-
-
-class _Heads:
-    """The heads of all observations of a table."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        scaffold = table.are(role=("system",)) | table.are(content_type=("tool_schema", "structured_output"))
-        others = np.flatnonzero(~scaffold)
-        owner = table.owner[others]
-        self.firsts = others[np.flatnonzero(np.diff(owner, prepend=-1))]
-        self.rows = np.flatnonzero(scaffold)
-        numbers = np.arange(len(table.source.headers) + 1)
-        self.ends = np.searchsorted(table.owner[self.rows], numbers).tolist()
-        self.first_of = dict(zip(table.owner[self.firsts].tolist(), self.firsts.tolist(), strict=True))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Heads) and all(
-            np.array_equal(getattr(self.table, column)[rows], getattr(other.table, column)[others])
-            for rows, others in ((self.rows, other.rows), (self.firsts, other.firsts))
-            for column in ("owner", "contents", "forms")
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def listed(self, keys: Sequence[str], free: Collection[str]) -> list[_Head]:
-        """Return the head of each observation; the keys in ``free`` leave out the first message beside a scaffold."""
-        contents, forms = (column[self.rows].tolist() for column in (self.table.contents, self.table.forms))
-        headers, pool = self.table.source.headers.tolist(), self.table.source.header_pool
-        listed = []
-        for i, (key, a, b) in enumerate(zip(keys, self.ends, self.ends[1:], strict=False)):
-            row = None if b > a and key in free else self.first_of.get(i)
-            first = None if row is None else (int(self.table.contents[row]), int(self.table.forms[row]))
-            has_tools = pool[headers[i]].tool_schema_hashes is not None
-            listed.append(_Head(tuple(contents[a:b]), tuple(forms[a:b]), has_tools, first))
-        return listed
-
-    def request(self, i: int, model: str) -> AnnotatedLlmRequest:
-        """Return a request that has the head of an observation, texts as they are stored."""
-        messages: list[JsonObject] = []
-        tools: list[JsonObject] = []
-        unknown: dict[str, Json] = {}
-        rows = self.rows[self.ends[i] : self.ends[i + 1]].tolist()
-        for row in [*rows, *([self.first_of[i]] if i in self.first_of else ())]:
-            text, form = self.table.content_pool[self.table.contents[row]], self.table.form_pool[self.table.forms[row]]
-            if form.content_type == "tool_schema":
-                tools.append(_tool(text))
-            elif form.content_type == "structured_output":
-                unknown["response_format"] = _parsed(text)
-            elif (name := self.table.name(row)) == "-instructions":
-                unknown["instructions"] = text
-            else:
-                messages.append(_message(form.role, form.provenance, name or "", text))
-        has_tools = tools or self.table.source.header_pool[self.table.source.headers[i]].tool_schema_hashes is not None
-        given = tuple(tools) if has_tools else None
-        return AnnotatedLlmRequest(messages=tuple(messages), model=model, tools=given, unknown=unknown)
 
 
 class _Maker:
@@ -156,7 +84,7 @@ class _Maker:
 
     def __init__(
         self,
-        heads: tuple[_Heads, _Heads],
+        heads: tuple[Heads, Heads],
         stored: Mapping[str, LearningKey | None],
         profile_of: Callable[[str], Profile],
     ) -> None:
@@ -183,33 +111,13 @@ class _Maker:
                     found.setdefault((stored.agent_id, part, getattr(computed, part)), getattr(stored, part))
         return found
 
-    def _computed(self, heads: _Heads, key: str, i: int) -> LearningKey | None:
+    def _computed(self, heads: Heads, key: str, i: int) -> LearningKey | None:
         agent_id, rules = self._profile_of(key)
         stored = self._stored[key]
         with suppress(RecordError):
             made = learning_key(agent_id, heads.request(i, stored.model if stored else ""), rules=rules)
             return parse_learning_key(made, agent_id=agent_id)
         return None
-
-
-def _tool(text: str) -> JsonObject:
-    parsed = _parsed(text)
-    return parsed if isinstance(parsed, dict) else {"text": text}
-
-
-def _parsed(text: str) -> Json:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
-
-
-def _message(role: str, provenance: str, name: str, text: str) -> JsonObject:
-    if role == "assistant" and name:
-        return {"role": role}  # a tool call: its message has no text
-    if role == "tool":
-        return {"role": role, "content": text, "tool_call_id": name}
-    return {"role": "developer" if (role, provenance) == ("system", "developer") else role, "content": text}
 
 
 def _printed(

@@ -95,7 +95,8 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
     if isinstance(snap, RepairedSnapshot):
         windows = windows._replace(members=snap.members, stand_ins=snap.stand_ins)
         base, told = snap.base, snap.repairs + repairs
-    windows = mended(windows, repairs, observation_window)
+    for each in repairs:
+        windows = mended(windows, each, observation_window)
     return RepairedSnapshot(
         source=f"{base.source}, what if {' and '.join(each.describe for each in told)}",
         columns=Columns(observations=windows.observations, results={}, runs=Runs(), key_prefix=base.columns.key_prefix),

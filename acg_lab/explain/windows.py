@@ -5,7 +5,7 @@ modules named for it.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,23 +85,25 @@ def check_keys(keys: Collection[str], known: Collection[str]) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
-def mended(windows: Windows, repairs: Iterable[Repair], limit: int) -> Windows:
-    """Return the windows that would be there if requests had been sent mended; merged ones hold ``limit`` at most.
+def mended(windows: Windows, repair: Repair, limit: int) -> Windows:
+    """Return the windows that would be there if requests had been sent mended.
+
+    Parameters
+    ----------
+    windows : Windows
+        Read, never changed.
+    repair : Repair
+    limit : int
+        How many observations a merged window keeps, at least one.
 
     Raises
     ------
     UsageError
-        If a repair does not fit the windows, or the limit is no integer from 0 on.
+        If the repair does not fit the windows, or the limit is no integer from 0 on.
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         msg = f"The 'observation_window' option must be an integer from 0 on; got {limit!r}."
         raise UsageError(msg)
-    for repair in repairs:
-        windows = _mended(windows, repair, max(limit, 1))
-    return windows
-
-
-def _mended(windows: Windows, repair: Repair, limit: int) -> Windows:
     source = windows.observations
     sizes = np.diff(source.window_offsets)
     chosen = _chosen(windows, repair.learning_keys)
@@ -177,7 +179,7 @@ def _placed(
     order = np.lexsort((times, window))
     counts = np.bincount(window, minlength=len(origins))
     from_end = np.repeat(np.cumsum(counts), counts) - np.arange(len(order))
-    kept = order[~merged[window[order]] | (from_end <= limit)]
+    kept = order[~merged[window[order]] | (from_end <= max(limit, 1))]
     return kept, np.bincount(window[kept], minlength=len(origins))
 
 
