@@ -14,6 +14,7 @@ from acg_lab.core.fingerprint import majority_prefix
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable
 from acg_lab.explain.repairs import Repair, as_repairs
+from acg_lab.explain.table import Rows
 from acg_lab.explain.windows import Windows, mended, windows_of
 from acg_lab.snapshot.counting import count_columns
 from acg_lab.snapshot.model import Snapshot
@@ -136,7 +137,15 @@ def _exact_depth(source: ObservationColumns, window: int, thresholds: StabilityT
     spans, contents = source.spans[rows].astype(np.int64), source.contents[rows]
     codes = ((spans * len(source.content_pool)) + contents) * len(kinds) + kind[source.forms[rows]]
     observations = source.observations_of(window)
-    ends = (source.block_offsets[observations.start : observations.stop + 1] - rows.start).tolist()
-    listed = codes.tolist()
-    blocks = [listed[a:b] for a, b in pairwise(ends)]
-    return majority_prefix(blocks, thresholds.stable_threshold, int)
+    ends = source.block_offsets[observations.start : observations.stop + 1] - rows.start
+    agreed = _agreed(codes, ends)
+    blocks = [codes[a + agreed : b].tolist() for a, b in pairwise(ends.tolist())]
+    return agreed + majority_prefix(blocks, thresholds.stable_threshold, int)
+
+
+def _agreed(codes: Rows, ends: Rows) -> int:
+    """Return how many leading blocks all observations share."""
+    shortest = int(np.diff(ends).min(initial=len(codes)))
+    leading = codes[ends[:-1, np.newaxis] + np.arange(shortest)]
+    differ = np.flatnonzero((leading != leading[:1]).any(axis=0))
+    return int(differ[0]) if len(differ) else shortest

@@ -40,6 +40,7 @@ class Heads:
         self.rows = np.flatnonzero(scaffold)
         numbers = np.arange(len(table.source.headers) + 1)
         self.ends = np.searchsorted(table.owner[self.rows], numbers).tolist()
+        self._tools: dict[int, JsonObject] = {}
         self.first_of = dict(zip(table.owner[self.firsts].tolist(), self.firsts.tolist(), strict=True))
 
     def __eq__(self, other: object) -> bool:
@@ -70,9 +71,12 @@ class Heads:
         unknown: dict[str, Json] = {}
         rows = self.rows[self.ends[i] : self.ends[i + 1]].tolist()
         for row in [*rows, *([self.first_of[i]] if i in self.first_of else ())]:
-            text, form = self.table.content_pool[self.table.contents[row]], self.table.form_pool[self.table.forms[row]]
+            content, form = int(self.table.contents[row]), self.table.form_pool[self.table.forms[row]]
+            text = self.table.content_pool[content]
             if form.content_type == "tool_schema":
-                tools.append(_tool(text))
+                if content not in self._tools:
+                    self._tools[content] = _tool(text)
+                tools.append(self._tools[content])
             elif form.content_type == "structured_output":
                 unknown["response_format"] = _parsed(text)
             elif (name := self.table.name(row)) == "-instructions":

@@ -71,7 +71,7 @@ def new_keys(before: Table, after: Table, keys: Sequence[str], profile_of: Calla
     places: list[_Place] = list(zip(keys, *heads, strict=True))
     first = {place: i for i, place in reversed(list(enumerate(places)))}
     maker = _Maker(tables, stored, profile_of)
-    changes = {place: maker.change(place[0], i) for place, i in first.items() if place[1] != place[2]}
+    changes = {place: maker.change(place, i) for place, i in first.items() if place[1] != place[2]}
     untouched = {place[0]: i for place, i in first.items() if place[1] == place[2]}
     sizes = Counter(keys)
     largest_first = sorted(untouched.items(), key=lambda item: (-sizes[item[0]], item[0]))
@@ -91,10 +91,14 @@ class _Maker:
         self._before, self._after = heads
         self._stored = stored
         self._profile_of = profile_of
+        self._made: dict[tuple[str, Head], LearningKey | None] = {}
 
-    def change(self, key: str, i: int) -> _Change | None:
+    def change(self, place: _Place, i: int) -> _Change | None:
         """Return what becomes of the key of an observation; None if no key can be made of it."""
-        stored, old, new = self._stored[key], self._computed(self._before, key, i), self._computed(self._after, key, i)
+        key, old_head, _ = place
+        if (key, old_head) not in self._made:
+            self._made[key, old_head] = self._computed(self._before, key, i)
+        stored, old, new = self._stored[key], self._made[key, old_head], self._computed(self._after, key, i)
         if stored is None or old is None or new is None:
             return None
         changed = [part for part in _PARTS if getattr(old, part) != getattr(new, part)]

@@ -46,7 +46,7 @@ class Pool(Sequence[V], Generic[V]):
 
     @cached_property
     def _codes(self) -> dict[V, int]:
-        return {self[code]: code for code in np.unique(self._used).tolist()}
+        return {self[code]: code for code in sorted(set(self._used.tolist()))}
 
     def code(self, value: V) -> int:
         """Return the code of a value, a new one if need be."""

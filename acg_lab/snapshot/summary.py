@@ -124,11 +124,11 @@ def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[
     """Return the tokens of every block row, known or estimated."""
     codes, inverse = np.unique(source.contents, return_inverse=True)
     texts = (source.content_pool[code] for code in codes.tolist())
-    estimated = np.array([len(text.encode()) // _BYTES_PER_TOKEN for text in texts], np.int64)
+    sizes = np.array([len(text) if text.isascii() else len(text.encode()) for text in texts], np.int64)
     known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
     if not len(source.contents):
         return np.empty(0, np.int64)
-    return np.where(known[source.forms] >= 0, known[source.forms], estimated[inverse])
+    return np.where(known[source.forms] >= 0, known[source.forms], sizes[inverse] // _BYTES_PER_TOKEN)
 
 
 def _known(token_metadata: str | None) -> int:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from learned import learned
 from mending import comparable, histories, mended, observed, places
@@ -199,6 +199,7 @@ def test_no_repair_is_the_identity():
     assert acg.what_if(snap, []) == snap
 
 
+@settings(max_examples=40)
 @given(histories(), st.data())
 def test_the_snapshot_is_not_changed(history, data):
     """Columns, pools and equality of what was given are as before, after any repair."""
@@ -227,6 +228,7 @@ def test_a_sequence_is_one_after_the_other(history, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40)
 @given(data=st.data(), limit=st.integers(1, 4), given_thresholds=thresholds())
 def test_effects_are_what_if_analysed(kind, data, limit, given_thresholds):
     """The quick numbers are those of the repaired snapshot, analysed and summed up, float by float."""
@@ -244,15 +246,13 @@ def test_effects_are_what_if_analysed(kind, data, limit, given_thresholds):
     assert found.won_tokens == found.after.prefix_tokens - found.before.prefix_tokens
 
 
+@settings(max_examples=40)
 @given(histories(), st.data())
 def test_effects_look_at_profiles_alone(history, data):
     """The effect on one profile is that of a source that holds nothing else."""
     snap = observed(history)
     key = data.draw(st.sampled_from(list(snap.windows)))
     alone = observed(history._replace(sent=tuple(one for one in history.sent if one.key == key)))
-    for repair in (
-        (SortTools(), Strip(CLOCK), Drop(snap.windows[key][0].blocks[0].span_id))
-        if any(ir.blocks for ir in snap.windows[key][:1])
-        else (SortTools(),)
-    ):
+    repairs = [SortTools(), Strip(CLOCK), *(Drop(block.span_id) for ir in snap.windows[key] for block in ir.blocks[:1])]
+    for repair in repairs:
         assert effect(snap, key, repair) == effect(alone, key, repair)
