@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from strategies import ID
 
 import acg_lab as acg
 from acg_lab import repairs
@@ -101,7 +102,7 @@ def observed(history):
 
 def _observation(rules, one):
     time = f"2026-11-01T{one.hour:02}:00:00Z"
-    return build_prompt_ir(one.request, ir_id="", created_at=time, rules=rules)
+    return build_prompt_ir(one.request, ir_id=ID, created_at=time, rules=rules)
 
 
 def comparable(windows):

@@ -50,7 +50,7 @@ def _placed_rows(table: Table, chosen: Bools, repair: r.Drop | r.MoveBack | r.Mo
 def _movable(table: Table, chosen: Bools, repair: r.MoveBack | r.MoveForward) -> Bools:
     """Tell the rows to move; raises if production would put one of them where it is anyway."""
     found = _placed_rows(table, chosen, repair)
-    if (found & table.are(content_type=("tool_schema", "structured_output"))).any():
+    if (found & table.is_fixed).any():
         msg = f"{repair.span_id!r} is a tool or response format: production puts it where it is. Pin, drop or sort it."
         raise UsageError(msg)
     return found
@@ -69,9 +69,8 @@ def _settled(before: Table, table: Table, order: Rows) -> Table:
 
 def _by_rank(table: Table, order: Rows) -> Rows:
     owner = table.owner[order]
-    fixed = table.are(content_type=("tool_schema", "structured_output"))[order]
-    other = np.cumsum(~(fixed | table.are(role=("system",))[order]))
-    rank = np.where(other > np.concatenate(([0], other))[np.searchsorted(owner, owner)], 2, fixed)
+    other = np.cumsum(~table.is_scaffold[order])
+    rank = np.where(other > np.concatenate(([0], other))[np.searchsorted(owner, owner)], 2, table.is_fixed[order])
     return order[np.lexsort((rank, owner))]
 
 

@@ -13,12 +13,13 @@ from msgspec import Struct
 from acg_lab.core.fingerprint import majority_prefix
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable
+from acg_lab.core.window import SpanCount
 from acg_lab.explain.repairs import Repair, as_repairs
 from acg_lab.explain.table import Rows
 from acg_lab.explain.windows import Windows, mended, windows_of
-from acg_lab.snapshot.counting import count_columns
+from acg_lab.snapshot.counting import count_spans
 from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.summary import span_tokens
+from acg_lab.snapshot.summary import block_tokens
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["Effect", "Extent", "effect", "extent"]
@@ -110,22 +111,29 @@ def effect(
 def extent(windows: Windows, thresholds: StabilityThresholds) -> Extent:
     """Measure the stable prefixes of windows."""
     source = windows.observations
-    tokens = span_tokens(source)
-    counts = count_columns(source, source.keys)
-    sums = [0.0, 0.0, 0.0]
-    for window, key in enumerate(source.keys):
+    counts = count_spans(source)
+    tokens = np.bincount(counts.of_block, weights=block_tokens(source), minlength=len(counts.spans)).tolist()
+    columns = [column.tolist() for column in (counts.spans, counts.indexes, counts.present, counts.usual)]
+    spans = [SpanCount(source.span_pool[code], *facts) for code, *facts in zip(*columns, strict=True)]
+    ends = np.searchsorted(counts.windows, np.arange(len(source.keys) + 1)).tolist()
+    blocks = prompt = prefix = 0.0
+    for window, (key, a, b) in enumerate(zip(source.keys, ends, ends[1:], strict=False)):
         n = len(source.observations_of(window))
-        scores = judge_spans(counts[window], n, thresholds)
+        scores = judge_spans(spans[a:b], n, thresholds)
         exact = get_rules(windows.rules[key].rules).exact_prefix
         depth = _exact_depth(source, window, thresholds) if exact else leading_stable(scores)
-        of_span = tokens[key]
-        prefix = sum(of_span[score.span_id] for score in scores[:depth])
-        for i, mean in enumerate((depth, sum(of_span.values()), prefix)):
-            sums[i] += n * mean
+        of_span = {span.span_id: total / n for span, total in zip(spans[a:b], tokens[a:b], strict=True)}
+        # In the order in which `acg_lab.summarize` adds them up: it decides the last bit.
+        blocks += n * depth
+        prompt += n * sum(of_span.values())
+        prefix += n * sum(of_span[score.span_id] for score in scores[:depth])
     total = len(source.ir_ids)
-    blocks, prompt, prefix = (value / total if total else 0.0 for value in sums)
     return Extent(
-        profiles=len(source.keys), observations=total, prefix_blocks=blocks, prompt_tokens=prompt, prefix_tokens=prefix
+        profiles=len(source.keys),
+        observations=total,
+        prefix_blocks=blocks / total if total else 0.0,
+        prompt_tokens=prompt / total if total else 0.0,
+        prefix_tokens=prefix / total if total else 0.0,
     )
 
 

@@ -4,6 +4,7 @@ Belongs here: finding those blocks, and making of them a request that has the sa
 """
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -33,20 +34,27 @@ class Heads:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        scaffold = table.are(role=("system",)) | table.are(content_type=("tool_schema", "structured_output"))
-        others = np.flatnonzero(~scaffold)
-        owner = table.owner[others]
-        self.firsts = others[np.flatnonzero(np.diff(owner, prepend=-1))]
-        self.rows = np.flatnonzero(scaffold)
-        numbers = np.arange(len(table.source.headers) + 1)
-        self.ends = np.searchsorted(table.owner[self.rows], numbers).tolist()
+        self._rows = np.flatnonzero(table.is_scaffold)
+        others = np.flatnonzero(~table.is_scaffold)
+        self._firsts = others[np.flatnonzero(np.diff(table.owner[others], prepend=-1))]
         self._tools: dict[int, JsonObject] = {}
-        self.first_of = dict(zip(table.owner[self.firsts].tolist(), self.firsts.tolist(), strict=True))
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where the scaffold of each observation begins among the rows, and at last where the last one ends."""
+        numbers = np.arange(len(self.table.source.headers) + 1)
+        ends: list[int] = np.searchsorted(self.table.owner[self._rows], numbers).tolist()
+        return ends
+
+    @cached_property
+    def _first_of(self) -> dict[int, int]:
+        """The row of each observation's first message that is not system."""
+        return dict(zip(self.table.owner[self._firsts].tolist(), self._firsts.tolist(), strict=True))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Heads) and all(
             np.array_equal(getattr(self.table, column)[rows], getattr(other.table, column)[others])
-            for rows, others in ((self.rows, other.rows), (self.firsts, other.firsts))
+            for rows, others in ((self._rows, other._rows), (self._firsts, other._firsts))
             for column in ("owner", "contents", "forms")
         )
 
@@ -54,11 +62,11 @@ class Heads:
 
     def listed(self, keys: Sequence[str], free: Collection[str]) -> list[Head]:
         """Return the head of each observation; the keys in ``free`` leave out the first message beside a scaffold."""
-        contents, forms = (column[self.rows].tolist() for column in (self.table.contents, self.table.forms))
+        contents, forms = (column[self._rows].tolist() for column in (self.table.contents, self.table.forms))
         headers, pool = self.table.source.headers.tolist(), self.table.source.header_pool
         listed = []
-        for i, (key, a, b) in enumerate(zip(keys, self.ends, self.ends[1:], strict=False)):
-            row = None if b > a and key in free else self.first_of.get(i)
+        for i, (key, a, b) in enumerate(zip(keys, self._ends, self._ends[1:], strict=False)):
+            row = None if b > a and key in free else self._first_of.get(i)
             first = None if row is None else (int(self.table.contents[row]), int(self.table.forms[row]))
             has_tools = pool[headers[i]].tool_schema_hashes is not None
             listed.append(Head(tuple(contents[a:b]), tuple(forms[a:b]), has_tools, first))
@@ -69,8 +77,8 @@ class Heads:
         messages: list[JsonObject] = []
         tools: list[JsonObject] = []
         unknown: dict[str, Json] = {}
-        rows = self.rows[self.ends[i] : self.ends[i + 1]].tolist()
-        for row in [*rows, *([self.first_of[i]] if i in self.first_of else ())]:
+        rows = self._rows[self._ends[i] : self._ends[i + 1]].tolist()
+        for row in [*rows, *([self._first_of[i]] if i in self._first_of else ())]:
             content, form = int(self.table.contents[row]), self.table.form_pool[self.table.forms[row]]
             text = self.table.content_pool[content]
             if form.content_type == "tool_schema":

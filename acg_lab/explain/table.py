@@ -150,6 +150,16 @@ class Table:
         found: Bools = np.array(fits, np.bool_)[self.forms]
         return found
 
+    @cached_property
+    def is_fixed(self) -> Bools:
+        """Which rows are tools or response formats: production puts them where they are."""
+        return self.are(content_type=("tool_schema", "structured_output"))
+
+    @cached_property
+    def is_scaffold(self) -> Bools:
+        """Which rows are system messages, tools or response formats."""
+        return self.is_fixed | self.are(role=("system",))
+
     def name(self, row: int) -> str | None:
         """Return what follows role and number in a row's span id; see `name_of`."""
         role = self.form_pool[self.forms[row]].role

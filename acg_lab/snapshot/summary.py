@@ -13,7 +13,7 @@ from acg_lab.core.records import BlockStability, StabilityAnalysisResult
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["ProfileSummary", "Totals", "block_tokens", "span_tokens", "summarize", "total"]
+__all__ = ["ProfileSummary", "Totals", "block_tokens", "summarize", "total"]
 
 _BYTES_PER_TOKEN = 4  # production's estimate, where a block's tokens are not known
 _NEEDED = 2  # with fewer observations production plans nothing
@@ -66,7 +66,7 @@ def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]
     results : mapping of str to StabilityAnalysisResult
         Of `acg_lab.analyze`, by learning key.
     """
-    tokens = span_tokens(snapshot.columns.observations)
+    tokens = _span_tokens(snapshot.columns.observations)
     profiles = (_summary(snapshot, key, result, tokens[key]) for key, result in results.items())
     return tuple(sorted(profiles, key=lambda profile: (-profile.lost_tokens, profile.learning_key)))
 
@@ -108,7 +108,7 @@ def total(profiles: Iterable[ProfileSummary]) -> Totals:
     )
 
 
-def span_tokens(source: ObservationColumns) -> Mapping[str, Mapping[str, float]]:
+def _span_tokens(source: ObservationColumns) -> Mapping[str, Mapping[str, float]]:
     """Return the mean tokens per request of every span, by key and span id; they add up to the mean prompt."""
     tokens = block_tokens(source)
     found: dict[str, Mapping[str, float]] = {}

@@ -2,12 +2,13 @@
 
 import hashlib
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
 from learned import SECRET, learned
 from msgspec.structs import replace
-from strategies import make_block, make_ir, make_request, make_tool
+from strategies import ID, make_block, make_id, make_ir, make_request, make_tool
 
 import acg_lab as acg
 from acg_lab.core import build_prompt_ir, learning_key
@@ -85,7 +86,11 @@ KEYS = [f"a::model=m::seed=user:sha256:000{i}::system=no-system::tools=no-tools"
 
 
 def at(hour, *blocks):
-    return replace(make_ir(*blocks, ir_id=str(hour)), created_at=f"2026-11-01T{hour:02}:00:00Z")
+    return replace(make_ir(*blocks, ir_id=make_id(hour)), created_at=f"2026-11-01T{hour:02}:00:00Z")
+
+
+def number(ir):
+    return UUID(ir.ir_id).int
 
 
 class TestErrors:
@@ -209,23 +214,21 @@ class TestMerging:
         """Merged windows are in the order of time, equal times by key, under the key of the largest."""
         merged = acg.what_if(self.SNAP, MergeProfiles())
         assert list(merged.windows) == [KEYS[1], KEYS[2].replace("=m:", "=n:")]
-        assert [(ir.ir_id, ir.blocks[0].content) for ir in merged.windows[KEYS[1]]] == [
-            ("0", "y"),
-            ("1", "x"),
-            ("2", "y"),
-            ("4", "x"),
-            ("4", "y"),
+        assert [(number(ir), ir.blocks[0].content) for ir in merged.windows[KEYS[1]]] == [
+            (0, "y"),
+            (1, "x"),
+            (2, "y"),
+            (4, "x"),
+            (4, "y"),
         ]
         assert (merged.members[KEYS[1]], merged.stand_ins) == ((KEYS[0], KEYS[1]), {KEYS[1]})
 
-    @pytest.mark.parametrize(
-        ("limit", "kept"), [(0, ["4"]), (1, ["4"]), (3, ["2", "4", "4"]), (9, ["0", "1", "2", "4", "4"])]
-    )
+    @pytest.mark.parametrize(("limit", "kept"), [(0, [4]), (1, [4]), (3, [2, 4, 4]), (9, [0, 1, 2, 4, 4])])
     def test_the_newest_are_kept(self, limit, kept):
         """Merged windows keep the newest observations, at least one; other windows keep theirs."""
         merged = acg.what_if(self.SNAP, MergeProfiles(), observation_window=limit)
-        assert [ir.ir_id for ir in merged.windows[KEYS[1]]] == kept
-        assert [ir.ir_id for ir in merged.windows[KEYS[2].replace("=m:", "=n:")]] == ["3"]
+        assert [number(ir) for ir in merged.windows[KEYS[1]]] == kept
+        assert [number(ir) for ir in merged.windows[KEYS[2].replace("=m:", "=n:")]] == [3]
 
     def test_named_profiles(self):
         """Profiles that are named become one whatever their keys, and go by what they were called before."""
@@ -248,7 +251,7 @@ class TestKeys:
         tools = [make_tool("f", description="two  spaces"), make_tool("g")]
         sent = [make_request("x", tools=tuple(order)) for order in (tools, tools[::-1])]
         keys = [learning_key("a", request, rules="nemo-relay-0.8") for request in sent]
-        irs = [build_prompt_ir(r, ir_id="i", created_at=at(0).created_at, rules="nemo-relay-0.8") for r in sent]
+        irs = [build_prompt_ir(r, ir_id=ID, created_at=at(0).created_at, rules="nemo-relay-0.8") for r in sent]
         snap = loaded({key: [ir] for key, ir in zip(keys, irs, strict=True)}, "nemo-relay-0.8")
         repaired = acg.what_if(snap, SortTools())
         # The first has its tools in order: what it is called is what the others would be called.
