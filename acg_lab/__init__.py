@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         plan_request,
     )
     from acg_lab.explain import repairs, what_if
+    from acg_lab.replay import Trace, replay
     from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize, verify
     from acg_lab.storage.memory import MemoryBackend
     from acg_lab.storage.parquet_backend import ParquetExport
@@ -53,6 +54,7 @@ _HOMES = {
         "plan_request",
     ),
     "acg_lab.explain": ("repairs", "what_if"),
+    "acg_lab.replay": ("Trace", "replay"),
     "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize", "verify"),
     "acg_lab.storage.memory": ("MemoryBackend",),
     "acg_lab.storage.parquet_backend": ("ParquetExport",),
@@ -76,6 +78,7 @@ __all__ = [
     "Snapshot",
     "SourceError",
     "StabilityThresholds",
+    "Trace",
     "UsageError",
     "analyze",
     "analyze_stability",
@@ -91,6 +94,7 @@ __all__ = [
     "plots",
     "render_config",
     "repairs",
+    "replay",
     "summarize",
     "verify",
     "what_if",

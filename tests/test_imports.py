@@ -45,7 +45,7 @@ ROOMS = {
     "core": Room(eager="msgspec", late="rfc8785"),
     "storage": Room("core", "msgspec numpy", "fsspec pyarrow redis tqdm"),
     "snapshot": Room("core storage", "msgspec numpy", "tqdm"),
-    "replay": Room("core snapshot", "msgspec numpy", "tqdm"),
+    "replay": Room("core storage snapshot", "msgspec numpy", "tqdm"),
     "tuning": Room("core replay", "msgspec numpy", "tqdm"),
     "explain": Room("core storage snapshot", "msgspec numpy", "tqdm"),
     "frames": Room("core snapshot explain replay tuning", "msgspec numpy pandas"),

@@ -5,8 +5,9 @@ a part gives is told by the tables in `acg_lab.core.rules`.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +17,17 @@ from acg_lab.core.messages import Draft, each_message, message_rule
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject, PromptBlock, PromptIR, ToolSchemaHash
 from acg_lab.core.rules import Rules, get_rules
 
-__all__ = ["build_prompt_ir", "normalize_whitespace", "request_to_json"]
+__all__ = [
+    "build_prompt_ir",
+    "hash_request",
+    "in_order",
+    "make_block",
+    "normalize_whitespace",
+    "request_to_json",
+    "tool_drafts",
+]
+
+G = TypeVar("G")
 
 # Unicode's White_Space property, without the line feed. Python's own idea of white space has U+001C to U+001F as well.
 _ODD = "\t\v\f\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -75,19 +86,16 @@ def build_prompt_ir(
     table = get_rules(rules)
     schemas = [canonical_json(tool) for tool in request.tools or ()]
     names = [_tool_name(table, tool, f"$.tools[{i}]") for i, tool in enumerate(request.tools or ())]
-    blocks = tuple(
-        PromptBlock(
-            span_id=f"{draft.role}-{number}{draft.suffix}",
-            sequence_index=number,
-            role=draft.role,  # type: ignore[arg-type]  # the tables hold no other
-            content=normalize_whitespace(draft.content) if draft.normalised else draft.content,
-            content_type=draft.content_type,  # type: ignore[arg-type]
-            provenance=draft.provenance,  # type: ignore[arg-type]
-            sensitivity="public",
-        )
-        for number, draft in enumerate(_drafts(table, request, names, schemas))
-    )
     hashes = tuple(ToolSchemaHash(tool_name=n, schema_hash=hash_text(s)) for n, s in zip(names, schemas, strict=True))
+
+    def read(message: JsonObject) -> tuple[bool, Iterable[Draft]]:
+        rule = message_rule(table, message)
+        return rule.scaffold, tuple(rule.drafts(table, message))
+
+    drafts = in_order(
+        table.opening(table, request), _tools(table, request, names, schemas), each_message(request, read)
+    )
+    blocks = tuple(make_block(draft, number) for number, draft in enumerate(chain.from_iterable(drafts)))
     response_format = table.response_format(request)
     return PromptIR(
         ir_id=ir_id,
@@ -97,6 +105,45 @@ def build_prompt_ir(
         source_request_hash=hash_text(_canonical_request(request, schemas)),
         created_at=created_at,
     )
+
+
+def make_block(draft: Draft, number: int) -> PromptBlock:
+    """Make a block of what a message or tool gives, at its place in the prompt."""
+    return PromptBlock(
+        span_id=f"{draft.role}-{number}{draft.suffix}",
+        sequence_index=number,
+        role=draft.role,  # type: ignore[arg-type]  # the tables hold no other
+        content=normalize_whitespace(draft.content) if draft.normalised else draft.content,
+        content_type=draft.content_type,  # type: ignore[arg-type]
+        provenance=draft.provenance,  # type: ignore[arg-type]
+        sensitivity="public",
+    )
+
+
+def in_order(opening: G, tools: G, messages: Iterable[tuple[bool, G]]) -> Iterator[G]:
+    """Yield what gives the blocks of a request, in order: tools stand before the first message not system, else last.
+
+    Parameters
+    ----------
+    opening, tools : any
+        What comes first, and what the tools give, the response format behind them.
+    messages : iterable of (bool, any)
+        Of each message whether it counts as system, and what it gives.
+    """
+    yield opening
+    waiting = True
+    for scaffold, drafts in messages:
+        if waiting and not scaffold:
+            yield tools
+            waiting = False
+        yield drafts
+    if waiting:
+        yield tools
+
+
+def hash_request(request: AnnotatedLlmRequest) -> str:
+    """Return the ``source_request_hash`` of a request: of its canonical JSON, the whole of it."""
+    return hash_text(_canonical_request(request, [canonical_json(tool) for tool in request.tools or ()]))
 
 
 def _canonical_request(request: AnnotatedLlmRequest, schemas: list[str]) -> str:
@@ -110,25 +157,16 @@ def _canonical_request(request: AnnotatedLlmRequest, schemas: list[str]) -> str:
     return f"{{{','.join(f'{canonical_json(n)}:{printed.get(n) or canonical_json(fields[n])}' for n in names)}}}"
 
 
-def _drafts(table: Rules, request: AnnotatedLlmRequest, names: list[str], schemas: list[str]) -> Iterator[Draft]:
-    """Yield the blocks in order: the tools stand before the first message that is not system, else last."""
-    yield from table.opening(table, request)
-    tools = [
-        Draft("system", "system", "tool_schema", f"-{name}", schema)
-        for name, schema in zip(names, schemas, strict=True)
-    ]
-    tools += table.closing(table, request)
+def tool_drafts(table: Rules, request: AnnotatedLlmRequest) -> tuple[Draft, ...]:
+    """Return what the tools of a request give, the response format behind them."""
+    tools = request.tools or ()
+    names = [_tool_name(table, tool, f"$.tools[{i}]") for i, tool in enumerate(tools)]
+    return _tools(table, request, names, [canonical_json(tool) for tool in tools])
 
-    def read(message: JsonObject) -> tuple[bool, list[Draft]]:
-        rule = message_rule(table, message)
-        return rule.scaffold, list(rule.drafts(table, message))
 
-    for scaffold, drafts in each_message(request, read):
-        if not scaffold:
-            yield from tools
-            tools = []
-        yield from drafts
-    yield from tools
+def _tools(table: Rules, request: AnnotatedLlmRequest, names: list[str], schemas: list[str]) -> tuple[Draft, ...]:
+    drafts = (Draft("system", "system", "tool_schema", f"-{n}", s) for n, s in zip(names, schemas, strict=True))
+    return *drafts, *table.closing(table, request)
 
 
 def _tool_name(table: Rules, tool: JsonObject, path: str) -> str:

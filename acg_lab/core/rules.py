@@ -47,6 +47,8 @@ class Rules(NamedTuple):
         A live request then has to have the same fingerprint.
     rewrites_body : bool
         Whether a codec writes the body of a live request anew before the planner sees it (planner.md, section 1).
+    records_turns : bool
+        Whether all but the first request of a run are recorded cut to the current turn, unless full payloads are on.
     """
 
     name: RulesName
@@ -63,6 +65,7 @@ class Rules(NamedTuple):
     has_scaffold: Callable[["Rules", AnnotatedLlmRequest], bool]
     exact_prefix: bool
     rewrites_body: bool
+    records_turns: bool
 
 
 _FLOW = Rules(
@@ -85,6 +88,7 @@ _FLOW = Rules(
     has_scaffold=m.no_scaffold,
     exact_prefix=False,
     rewrites_body=True,
+    records_turns=False,
 )
 
 _RELAY_6 = _FLOW._replace(
@@ -116,6 +120,7 @@ _RELAY_6 = _FLOW._replace(
     opening=m.instructions,
     system_fingerprint=m.system_items_hash,
     rewrites_body=False,
+    records_turns=True,
 )
 
 _RELAY_8 = _RELAY_6._replace(

@@ -1,7 +1,7 @@
 """Analysing every profile of a snapshot, each by its generation of the rules."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +11,11 @@ from acg_lab.core.fingerprint import BlockIdentity, majority_prefix, shared_dept
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
+from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.model import Snapshot
+from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["analyze", "analyze_profile", "count_sharing", "shared_prefixes", "window_codes"]
+__all__ = ["analyze", "analyze_profile", "count_sharing", "judge_columns", "shared_prefixes", "window_codes"]
 
 
 def analyze(
@@ -46,11 +48,18 @@ def analyze_profile(
     snapshot: Snapshot, key: str, thresholds: StabilityThresholds, rules: str
 ) -> StabilityAnalysisResult:
     """Analyse one profile."""
-    n = snapshot.n_observations(key)
-    scores = judge_spans(snapshot.counts[key], n, thresholds)
+    return judge_columns(snapshot.columns.observations, key, snapshot.counts[key], thresholds, rules)
+
+
+def judge_columns(
+    source: ObservationColumns, key: str, counts: Iterable[SpanCount], thresholds: StabilityThresholds, rules: str
+) -> StabilityAnalysisResult:
+    """Analyse one window of columns that is counted already."""
+    n = len(source.observations_of(source.number[key]))
+    scores = judge_spans(counts, n, thresholds)
     if not get_rules(rules).exact_prefix:
         return result_of(scores, leading_stable(scores), n)
-    blocks, hashes, identities = window_codes(snapshot, key)
+    blocks, hashes, identities = _codes(source, key)
     depth = majority_prefix(blocks, thresholds.stable_threshold, int)
     rows = [(codes[:depth], request_hash) for codes, request_hash in zip(blocks, hashes, strict=True)]
     return result_of(scores, depth, n, window_fingerprint(key, rows, depth, identities.__getitem__))
@@ -71,10 +80,15 @@ def count_sharing(snapshot: Snapshot, key: str, depth: int) -> int:
 
 def window_codes(snapshot: Snapshot, key: str) -> tuple[list[list[int]], list[str | None], Mapping[int, BlockIdentity]]:
     """Return a window's blocks as codes that are equal where the blocks are the same, and what each stands for."""
-    source = snapshot.columns.observations
+    return _codes(snapshot.columns.observations, key)
+
+
+def _codes(
+    source: ObservationColumns, key: str
+) -> tuple[list[list[int]], list[str | None], Mapping[int, BlockIdentity]]:
     window = source.number[key]
     rows, observations = source.blocks_of(window), source.observations_of(window)
-    columns = (source.spans[rows], source.contents[rows], _kinds(snapshot)[source.forms[rows]])
+    columns = (source.spans[rows], source.contents[rows], _kinds(source)[source.forms[rows]])
     together = np.stack(columns, axis=1).astype(np.int64)
     distinct, codes = np.unique(together, axis=0, return_inverse=True)
     first = {code: row for row, code in reversed(list(enumerate(codes.tolist())))}
@@ -93,8 +107,8 @@ def window_codes(snapshot: Snapshot, key: str) -> tuple[list[list[int]], list[st
     return blocks, [source.request_hashes[row] for row in observations], identities
 
 
-def _kinds(snapshot: Snapshot) -> NDArray[np.int64]:
+def _kinds(source: ObservationColumns) -> NDArray[np.int64]:
     """Return a number for each form, equal where role and content type are."""
-    forms: Sequence[tuple[str, str]] = [(f.role, f.content_type) for f in snapshot.columns.observations.form_pool]
+    forms: Sequence[tuple[str, str]] = [(f.role, f.content_type) for f in source.form_pool]
     numbers = {form: i for i, form in enumerate(dict.fromkeys(forms))}
     return np.array([numbers[form] for form in forms], np.int64)

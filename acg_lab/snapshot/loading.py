@@ -25,7 +25,7 @@ from acg_lab.storage.times import parse_time
 if TYPE_CHECKING:
     import os
 
-__all__ = ["LoadWarning", "load"]
+__all__ = ["LoadWarning", "load", "nanoseconds"]
 
 
 class LoadWarning(UserWarning):
@@ -86,7 +86,7 @@ def load(
         return source
     if rules != "auto":
         get_rules(rules)
-    start, limit = _nanoseconds(since), _checked(limit)
+    start, limit = nanoseconds(since, "since"), _checked(limit)
     selection = _selection(agent_id, keys)
     backend = open_source(source, key_prefix=key_prefix)
     problems: list[RecordError] = []
@@ -136,17 +136,18 @@ def _selection(agent_id: str | None, keys: Collection[str] | None) -> Selection:
     return Selection(agent_id, frozenset(keys))
 
 
-def _nanoseconds(since: str | date | None) -> int | None:
-    if since is None:
+def nanoseconds(time: str | date | None, option: str) -> int | None:
+    """Return a time that an option was given, in nanoseconds since 1970; raises `UsageError` if it is none."""
+    if time is None:
         return None
-    if isinstance(since, str):
+    if isinstance(time, str):
         with suppress(RecordError):  # datetime drops what is finer than microseconds
-            return parse_time(since)
+            return parse_time(time)
     try:
-        moment = datetime.fromisoformat(since if isinstance(since, str) else since.isoformat())
+        moment = datetime.fromisoformat(time if isinstance(time, str) else time.isoformat())
         return parse_time((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat())
     except (ValueError, TypeError, AttributeError):
-        msg = f"The 'since' option must be a date, an RFC 3339 time or a datetime; got {since!r}."
+        msg = f"The {option!r} option must be a date, an RFC 3339 time or a datetime; got {time!r}."
         raise UsageError(msg) from None
 
 

@@ -6,6 +6,7 @@ list is held once and named by its code, a position in a pool.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -168,9 +169,10 @@ class ObservationColumns:
 
     def window(self, window: int) -> tuple[PromptIR, ...]:
         """Make the observations of a window, oldest first; equal blocks are one object."""
-        return tuple(self._observation(row) for row in self.observations_of(window))
+        return tuple(self.observation(row) for row in self.observations_of(window))
 
-    def _observation(self, row: int) -> PromptIR:
+    def observation(self, row: int) -> PromptIR:
+        """Make the observation of a row."""
         hashes, schema_id, unknown = self.header_pool[self.headers[row]]
         blocks = slice(int(self.block_offsets[row]), int(self.block_offsets[row + 1]))
         columns = (self.spans, self.contents, self.forms, self.indexes)
@@ -207,6 +209,26 @@ class ObservationColumns:
                 unknown=_unknown(unknown),
             )
         return self._blocks[codes]
+
+    def slice(self, rows: range, key: str) -> "ObservationColumns":
+        """Return consecutive observations as one window of the given key; arrays are views."""
+        ends = self.block_offsets[rows.start : rows.stop + 1]
+        observations, blocks = slice(rows.start, rows.stop), slice(int(ends[0]), int(ends[-1]))
+        spelled = {row - rows.start: text for row, text in self.created.spelled.items() if row in rows}
+        return replace_fields(
+            self,
+            keys=(key,),
+            window_offsets=offsets([len(rows)]),
+            block_offsets=ends - ends[0],
+            ir_ids=self.ir_ids[observations],
+            request_hashes=self.request_hashes[observations],
+            created=Times(self.created.nanoseconds[observations], spelled),
+            headers=self.headers[observations],
+            spans=self.spans[blocks],
+            contents=self.contents[blocks],
+            forms=self.forms[blocks],
+            indexes=self.indexes[blocks],
+        )
 
     def take(self, rows: NDArray[np.int64], keys: Iterable[str]) -> "ObservationColumns":
         """Return the observations of the given rows (ascending), in windows of the given keys (sorted)."""

@@ -1,0 +1,37 @@
+"""Replay: what production would have known before every recorded request, for all thresholds at once.
+
+Belongs here: walking a history once, and answering any threshold from what was found. Imports the core, storage's
+columns, snapshots and numpy.
+
+=============== =====================================================================================
+module          what it holds
+=============== =====================================================================================
+``replaying``   `replay`: from a snapshot to a trace
+``history``     the shape of a history; ``from_runs``, ``from_windows``, ``reading`` make it
+``order``       what is known when: overlapping runs, equal times, clocks that jump
+``walk``        the walk over one profile, a pure function of plain arrays
+``spans``       counting spans (rules before 0.8); ``exact``: counting exact prefixes (0.8)
+``known``       one task a profile, and joining what their walks found
+``levels``      from levels and thresholds to lengths
+``trace``       `Trace`; ``results``: whole results; ``merging``: joining traces
+=============== =====================================================================================
+"""
+
+import sys
+from types import ModuleType
+
+from acg_lab.replay.history import Profile
+from acg_lab.replay.merging import merge
+from acg_lab.replay.replaying import replay
+from acg_lab.replay.trace import Trace
+
+__all__ = ["Profile", "Trace", "merge", "replay"]
+
+
+class _Room(ModuleType):
+    """A room named as what it is for: once it is loaded, ``acg_lab.replay`` is the room, and may be called."""
+
+    __call__ = staticmethod(replay)
+
+
+sys.modules[__name__].__class__ = _Room

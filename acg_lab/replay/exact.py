@@ -1,0 +1,108 @@
+"""Exact prefixes of a window's observations, counted (spec section 8).
+
+Belongs here: interning block prefixes as (parent prefix, block), and following the one that a majority shares.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from acg_lab.replay.arrays import pack
+
+if TYPE_CHECKING:
+    from acg_lab.replay.walk import Blocks, Level
+
+__all__ = ["ExactPrefixes", "PrefixCounter"]
+
+
+class ExactPrefixes:
+    """Every request as the numbers of its prefixes, one a depth: equal numbers are equal prefixes.
+
+    Parameters
+    ----------
+    prefixes : list of list of int
+        Of each request.
+    n_prefixes : int
+    """
+
+    def __init__(self, prefixes: list[list[int]], n_prefixes: int) -> None:
+        self.prefixes, self.n_prefixes = prefixes, n_prefixes
+
+    @classmethod
+    def prepare(cls, blocks: "Blocks") -> Self:
+        """Intern the prefixes of all requests."""
+        packed = pack(blocks.span, blocks.content, blocks.kind)
+        identity = np.unique(packed, return_inverse=True)[1]
+        return cls(*_intern(identity.tolist(), blocks.offsets.tolist()))
+
+    def counter(self) -> "PrefixCounter":
+        """Start an empty window."""
+        return PrefixCounter(self)
+
+
+def _intern(codes: list[int], offsets: list[int]) -> tuple[list[list[int]], int]:
+    n_codes = max(codes, default=0) + 1
+    numbers: dict[int, int] = {}
+    prefixes: list[list[int]] = []
+    for begin, end in pairwise(offsets):
+        parent, path = 0, []
+        for code in codes[begin:end]:
+            # 0 is the empty prefix.
+            parent = numbers.setdefault(parent * n_codes + code, len(numbers) + 1)
+            path.append(parent)
+        prefixes.append(path)
+    return prefixes, len(numbers) + 1
+
+
+class PrefixCounter:
+    """A window that knows how many of its observations share each prefix.
+
+    The prefixes that a majority shares are one path: at each depth at most one can be.
+    """
+
+    def __init__(self, table: ExactPrefixes) -> None:
+        self._prefixes = table.prefixes
+        self._counts = [0] * table.n_prefixes
+        self._path: list[int] = []
+
+    def slide(self, dropped: Iterable[int], added: Iterable[int], n: int) -> "tuple[Level, ...]":
+        """Drop and add observations, of which there are then ``n``; return the levels."""
+        counts, path, prefixes = self._counts, self._path, self._prefixes
+        for row in dropped:
+            for prefix in prefixes[row]:
+                counts[prefix] -= 1
+        for row in added:
+            for prefix in prefixes[row]:
+                counts[prefix] += 1
+        majority = n // 2
+        while path and counts[path[-1]] <= majority:
+            path.pop()
+        # The window never shrinks, so only a prefix of what was added can have become a majority's.
+        for row in added:
+            for prefix in prefixes[row][len(path) :]:
+                if counts[prefix] <= majority:
+                    break
+                path.append(prefix)
+        return self._levels()
+
+    def _levels(self) -> "tuple[Level, ...]":
+        levels: list[Level] = []
+        last = 0
+        for depth, prefix in enumerate(self._path):
+            count = self._counts[prefix]
+            if count != last and last:
+                levels.append((depth, last, last))
+            last = count
+        if last:
+            levels.append((len(self._path), last, last))
+        return tuple(levels)
+
+    def match(self, request: int) -> int:
+        """Return how many blocks the request shares with the majority's prefix."""
+        prefixes, path = self._prefixes[request], self._path
+        n = min(len(prefixes), len(path))
+        if n == 0 or prefixes[n - 1] == path[n - 1]:
+            return n
+        return next(depth for depth in range(n) if prefixes[depth] != path[depth])

@@ -1,0 +1,59 @@
+"""A history made of stored windows, where no runs are recorded: each observation is taken for a run of its own.
+
+Belongs here: the order in which the observations of an agent's profiles were learned, as far as their times tell.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from acg_lab.replay.history import UNKNOWN, History, Profile, Requests
+from acg_lab.replay.order import known_runs
+from acg_lab.storage.columns import ObservationColumns
+
+__all__ = ["history_of_windows"]
+
+
+def history_of_windows(observations: ObservationColumns, profiles: Iterable[Profile]) -> History:
+    """Make the history of the given profiles.
+
+    An observation starts and ends at its ``created_at``. Runs are in the order of these times, but never against the
+    order of a window: an observation counts as learned no later than the next of its window.
+    """
+    given = {profile.learning_key: profile for profile in profiles}
+    columns = _only(observations, given)
+    created = columns.created.nanoseconds
+    learned = created.copy()
+    for window in range(len(columns.keys)):
+        rows = columns.observations_of(window)
+        part = learned[rows.start : rows.stop][::-1]
+        np.minimum.accumulate(part, out=part)
+    window_of = np.repeat(np.arange(len(columns.keys)), np.diff(columns.window_offsets))
+    names = sorted({profile.agent_id for profile in given.values()})
+    number = {agent_id: i for i, agent_id in enumerate(names)}
+    agent = np.array([number[given[key].agent_id] for key in columns.keys], np.int64)[window_of]
+    order = np.lexsort((learned, agent))
+    run = np.empty(len(order), np.int64)
+    run[order] = np.arange(len(order))
+    first = np.searchsorted(agent[order], np.arange(len(names)))
+    known = np.empty(len(order), np.int64)
+    for i, begin in enumerate(first.tolist()):
+        mine = order[begin : first[i + 1] if i + 1 < len(first) else None]
+        known[mine] = begin + known_runs(learned[mine], created[mine], run[mine] - begin)
+    zeros = np.zeros(len(order), np.int64)
+    return History(
+        observations=columns,
+        profiles=tuple(given[key] for key in columns.keys),
+        requests=Requests(created, run, zeros, known, zeros + UNKNOWN),
+        run_ids=[columns.ir_ids[row] for row in order.tolist()],
+        first_run=first[agent[order]],
+    )
+
+
+def _only(observations: ObservationColumns, given: Iterable[str]) -> ObservationColumns:
+    """Return the windows of the given keys; all of them as they are, if there are no others."""
+    keys = sorted(given)
+    if list(observations.keys) == keys:
+        return observations
+    rows = [np.arange(*observations.window_offsets[observations.number[key] :][:2]) for key in keys]
+    return observations.take(np.concatenate([np.empty(0, np.int64), *rows]), keys)

@@ -1,0 +1,140 @@
+"""From a snapshot to a trace."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from acg_lab.core.errors import UsageError
+from acg_lab.core.rules import RulesName, get_rules
+from acg_lab.replay.caveats import find_caveats
+from acg_lab.replay.from_runs import history_of_runs, requests_of
+from acg_lab.replay.from_windows import history_of_windows
+from acg_lab.replay.history import History, Profile
+from acg_lab.replay.known import Place, find_tasks, join_walks
+from acg_lab.replay.merging import trace_of
+from acg_lab.replay.order import find_entries, find_states
+from acg_lab.replay.part import Part
+from acg_lab.replay.rules import choose_rules
+from acg_lab.replay.trace import Trace
+from acg_lab.replay.walk import Walk, walk
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.storage.progress import Bar
+
+__all__ = ["replay", "walk_history"]
+
+_MAX_NAMED = 20
+Progress: TypeAlias = Callable[[int, int], object]
+
+
+def replay(
+    snapshot: Snapshot,
+    window: int | Iterable[int] = 100,
+    rules: str = "auto",
+    agent_id: str | None = None,
+    progress: Progress | Literal[False] | None = None,
+) -> Trace:
+    """Walk the recorded runs once, and keep what production knew before every request.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Read, never changed. Agents without recorded requests are replayed from their stored windows: each observation
+        is then taken for a run of its own at its ``created_at``.
+    window : int or iterable of int
+        Observation window, from 0 on (0 keeps one, as in production); several are walked in one pass.
+    rules : str
+        Name of the generation; ``"auto"`` takes the one that wrote each agent's profiles.
+    agent_id : str, optional
+        Replay this agent only.
+    progress : callable or False, optional
+        A callable is told how much was done just now, and of how much; False: nobody. By default a bar shows it on
+        standard error, if that is a terminal or a notebook and it takes long.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to replay, or an option makes no sense.
+    """
+    windows = _windows(window)
+    by_runs, profiles, caveats = _plan(snapshot, rules, agent_id)
+    with _told(progress) as tell:
+        histories = []
+        if by_runs:
+            histories.append(history_of_runs(snapshot.runs, by_runs))
+        if profiles:
+            histories.append(history_of_windows(snapshot.columns.observations, profiles))
+        caveats += (caveat for history in histories for caveat in history.caveats)
+        parts = [walk_history(history, windows, tell) for history in histories]
+    return trace_of(parts, windows, caveats)
+
+
+def _windows(window: int | Iterable[int]) -> tuple[int, ...]:
+    windows = tuple(window) if isinstance(window, Iterable) and not isinstance(window, str) else (window,)
+    for size in windows:
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 0:
+            msg = f"The 'window' option must be an integer from 0 on, or several; got {window!r}."
+            raise UsageError(msg)
+    if not windows:
+        msg = "The 'window' option must name at least one observation window; got none."
+        raise UsageError(msg)
+    return tuple(dict.fromkeys(map(int, windows)))
+
+
+def _plan(
+    snapshot: Snapshot, rules: str, agent_id: str | None
+) -> tuple[dict[str, RulesName], list[Profile], list[str]]:
+    """Decide whose runs are replayed, by which rules, and which profiles from their windows; and what to say of it."""
+    if rules != "auto":
+        get_rules(rules)
+    agents = snapshot.agent_ids if agent_id is None else (agent_id,)
+    runs = snapshot.runs
+    recorded = {
+        record.agent_id for record, calls in zip(runs.records, runs.calls, strict=True) if any(requests_of(calls))
+    }
+    chosen = {agent: choose_rules(snapshot, agent, rules) for agent in agents if agent in recorded}
+    profiles = [
+        Profile(owner.agent_id, key, get_rules(snapshot.rules[key].rules if rules == "auto" else rules).name)
+        for key in snapshot.windows
+        if (owner := snapshot.owners[key]).agent_id in agents and owner.agent_id not in recorded
+    ]
+    if not chosen and not profiles:
+        known = ", ".join(map(repr, snapshot.agent_ids[:_MAX_NAMED])) or "none"
+        msg = (
+            f"{snapshot.source}: nothing to replay, neither runs with recorded requests nor windows"
+            f"{'' if agent_id is None else f' of agent {agent_id!r}'}; its agents: {known}."
+        )
+        raise UsageError(msg)
+    by_runs = {agent: choice.rules for agent, choice in chosen.items()}
+    caveats = [choice.caveat for choice in chosen.values() if choice.caveat]
+    return by_runs, profiles, [*caveats, *find_caveats(snapshot, by_runs, profiles)]
+
+
+@contextmanager
+def _told(progress: Progress | Literal[False] | None) -> Iterator[Progress]:
+    """Give what is to be told of progress."""
+    if progress:
+        yield progress
+        return
+    with Bar("replaying", shown=progress is not False, unit=" steps") as bar:
+        yield bar
+
+
+def walk_history(history: History, windows: Sequence[int], tell: Progress) -> Part:
+    """Walk over a history: every profile by itself."""
+    states = find_states(history)
+    entries = find_entries(history, states)
+    places: list[Place] = []
+    walks: list[list[Walk]] = []
+    for task, place in find_tasks(history, states, entries):
+        walks.append(walk(task, windows))
+        places.append(place)
+        tell(int(task.ends[-1]) if len(task.ends) else 0, len(history.requests.started))
+    sizes = len(states.end), len(entries.state)
+    known = {window: join_walks(places, [w[i] for w in walks], *sizes) for i, window in enumerate(windows)}
+    return Part(history=history, states=states, entries=entries, known=known)

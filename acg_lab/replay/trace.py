@@ -1,0 +1,314 @@
+"""What a replay found, step by step.
+
+Belongs here: `Trace` and its views. The numbers are told by `acg_lab.replay.part`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from html import escape
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.core.errors import UsageError
+from acg_lab.core.records import PromptIR, StabilityAnalysisResult
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.replay.history import Profile
+from acg_lab.replay.part import Part
+from acg_lab.replay.thresholds import Thresholds, as_numbers
+from acg_lab.snapshot.loading import nanoseconds
+from acg_lab.snapshot.model import counted
+from acg_lab.storage.columns import offsets
+from acg_lab.storage.times import render_time
+
+__all__ = ["Trace"]
+
+Numbers = NDArray[np.int64]
+A = TypeVar("A", bound=np.generic)
+_ENTRIES = np.array(["", "profile", "agent"])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Trace:
+    """What production would have known before every recorded request.
+
+    A step is a recorded LLM call with a request; steps are in the order of their starts, then of agents, runs and
+    calls. What a step met is the result of its profile as it was known then, else the agent's seed entry. All arrays
+    hold a row a step; they are never changed.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+        The histories that were walked; no agent is in two of them.
+    part, row : array of int64, shape (n_steps,)
+        Part of each step, and row in its history.
+    windows : tuple of int
+        The observation windows that were walked.
+    caveats : tuple of str
+        What a reader of the numbers must know.
+    """
+
+    parts: tuple[Part, ...]
+    part: Numbers
+    row: Numbers
+    windows: tuple[int, ...]
+    caveats: tuple[str, ...] = ()
+
+    # --- steps ---
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def profiles(self) -> tuple[Profile, ...]:
+        """Agent, learning key and rules of every profile."""
+        return tuple(profile for part in self.parts for profile in part.history.profiles)
+
+    @property
+    def profile(self) -> Numbers:
+        """Number of each step's own profile in `profiles`."""
+        shifts = offsets([len(part.history.profiles) for part in self.parts])
+        return self._gather(lambda part, row: part.profile[row]) + shifts[self.part]
+
+    @property
+    def agent_ids(self) -> list[str]:
+        """Whose request each is."""
+        return [self.profiles[i].agent_id for i in self.profile.tolist()]
+
+    @property
+    def learning_keys(self) -> list[str]:
+        """Learning key of each request."""
+        return [self.profiles[i].learning_key for i in self.profile.tolist()]
+
+    @property
+    def runs(self) -> Numbers:
+        """Number of each request's run: by agent, of each in the order of its index."""
+        return self._gather(lambda part, row: part.history.requests.run[row])
+
+    @property
+    def run_ids(self) -> list[str]:
+        """Id of the run that each request belongs to."""
+        pairs = zip(self.part.tolist(), self.runs.tolist(), strict=True)
+        return [self.parts[part].history.run_ids[run] for part, run in pairs]
+
+    @property
+    def calls(self) -> Numbers:
+        """Position of each request among the calls of its run, 0 for the first."""
+        return self._gather(lambda part, row: part.history.requests.call[row])
+
+    @property
+    def started(self) -> "NDArray[np.datetime64]":
+        """When each request was sent, UTC, in nanoseconds."""
+        return self._started().view("datetime64[ns]")
+
+    def _started(self) -> Numbers:
+        return self._gather(lambda part, row: part.history.requests.started[row])
+
+    @property
+    def n_runs(self) -> Numbers:
+        """How many runs of its agent were learned when each request was sent."""
+
+        def known(part: Part, row: Numbers) -> Numbers:
+            return part.history.requests.known[row] - part.history.first_run[part.history.requests.run[row]]
+
+        return self._gather(known)
+
+    @property
+    def entry(self) -> "NDArray[np.str_]":
+        """Whose result each request met: ``profile``, ``agent`` (the seed entry), or nothing."""
+
+        def kind(part: Part, row: Numbers) -> Numbers:
+            has_any = part.entries.offsets[row + 1] > part.entries.offsets[row]
+            return np.where(part.entries.own[row], 1, np.where(has_any, 2, 0))
+
+        return _ENTRIES[self._gather(kind)]
+
+    @property
+    def n_blocks(self) -> Numbers:
+        """Blocks of each request as it was recorded."""
+        return self._gather(lambda part, row: np.diff(part.history.observations.block_offsets)[row])
+
+    @property
+    def tokens(self) -> Numbers:
+        """Tokens of each request as it was recorded: of a block its own count, else UTF-8 bytes // 4."""
+
+        def count(part: Part, row: Numbers) -> Numbers:
+            ends = part.history.observations.block_offsets
+            return part.cumulative[ends[row + 1]] - part.cumulative[ends[row]]
+
+        return self._gather(count)
+
+    @property
+    def usage_tokens(self) -> Numbers:
+        """Tokens of the whole prompt as the provider counted them; -1 where that is not recorded."""
+        return self._gather(lambda part, row: part.history.requests.usage[row])
+
+    def request(self, step: int) -> PromptIR:
+        """Return the request of a step as blocks, as the learner observes it."""
+        part: Part = self.parts[self.part[step]]
+        return part.history.observations.observation(int(self.row[step]))
+
+    # --- thresholds ---
+
+    def prefix_lengths(self, stable_thresholds: Thresholds, *, window: int | None = None) -> NDArray[np.int32]:
+        """Return how long the stable prefix was that each request met, in blocks.
+
+        Parameters
+        ----------
+        stable_thresholds : float, StabilityThresholds, or an iterable of either
+            Any finite numbers, in any order.
+        window : int, optional
+            Which observation window; may be left out if the trace has but one.
+
+        Returns
+        -------
+        array of int32, shape (n_steps, n_settings)
+            ``stable_prefix_length`` of the result; 0 where nothing was known.
+
+        Raises
+        ------
+        UsageError
+            If a threshold is no finite number, or the window was not walked.
+        """
+        return self._ask(Part.lengths, stable_thresholds, window)
+
+    def prefix_tokens(self, stable_thresholds: Thresholds, *, window: int | None = None) -> Numbers:
+        """Return how many tokens of each request production would have taken for its stable prefix.
+
+        These are the tokens of so many leading blocks of the live request as the prefix has (of all, if it has fewer),
+        as the planner counts them (spec planner.md, section 4). Parameters and errors as in `prefix_lengths`.
+        """
+        return self._ask(Part.prefix_tokens, stable_thresholds, window)
+
+    def matched_tokens(self, stable_thresholds: Thresholds, *, window: int | None = None) -> Numbers:
+        """Return how many tokens of that prefix the live request itself repeated: what a cache could have served.
+
+        Blocks are compared from the first on, up to the first that differs. Before 0.8 the prefix is that of the
+        scores in prompt order (ties by span id), and a block repeats it if it is of the same span and has the span's
+        commonest content, or one of several equally common; from 0.8 on it is the exact block prefix that a
+        majority shares. Parameters and errors as in `prefix_lengths`.
+        """
+        return self._ask(Part.matched_tokens, stable_thresholds, window)
+
+    def n_observations(self, stable_thresholds: Thresholds, *, window: int | None = None) -> Numbers:
+        """Return how many observations the result holds that each request met; 0 where nothing was known.
+
+        It depends on the threshold only where an agent's seed entry was met: that is the best profile of the last run.
+        """
+        return self._ask(Part.n_observations, stable_thresholds, window)
+
+    def results_at(
+        self, step: int, thresholds: StabilityThresholds | None = None, *, window: int | None = None
+    ) -> StabilityAnalysisResult | None:
+        """Return the whole result that the request of a step met, equal to production's; None if nothing was known.
+
+        Parameters
+        ----------
+        step : int
+        thresholds : StabilityThresholds, optional
+            Production's defaults when left out.
+        window : int, optional
+            As in `prefix_lengths`.
+
+        Raises
+        ------
+        UsageError
+            If the window was not walked.
+        """
+        part: Part = self.parts[self.part[step]]
+        return part.result(int(self.row[step]), thresholds or StabilityThresholds(), self._window(window))
+
+    def _ask(
+        self,
+        answer: Callable[[Part, Numbers, NDArray[np.float64], int], NDArray[A]],
+        stable_thresholds: Thresholds,
+        window: int | None,
+    ) -> NDArray[A]:
+        numbers, chosen = as_numbers(stable_thresholds), self._window(window)
+        return self._gather(lambda part, row: answer(part, row, numbers, chosen))
+
+    def _gather(self, answer: Callable[[Part, Numbers], NDArray[A]]) -> NDArray[A]:
+        """Put the answers of the parts into the order of the steps."""
+        if len(self.parts) == 1:
+            return answer(self.parts[0], self.row)
+        where = [np.flatnonzero(self.part == i) for i in range(len(self.parts))]
+        answers = [answer(part, self.row[steps]) for part, steps in zip(self.parts, where, strict=True)]
+        joined = np.concatenate(answers)
+        ordered = np.empty_like(joined)
+        ordered[np.concatenate(where)] = joined
+        return ordered
+
+    def _window(self, window: int | None) -> int:
+        if window is None and len(self.windows) == 1:
+            return self.windows[0]
+        if window not in self.windows:
+            msg = (
+                f"The 'window' option must be one of the trace's, {', '.join(map(str, self.windows))}; got {window!r}."
+            )
+            raise UsageError(msg)
+        return window
+
+    # --- views ---
+
+    def select(
+        self,
+        *,
+        agent_id: str | None = None,
+        learning_key: str | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+    ) -> "Trace":
+        """Return the steps of one agent or profile, or those from ``since`` on and before ``until``.
+
+        What they knew stays what it was.
+
+        Parameters
+        ----------
+        agent_id, learning_key : str, optional
+        since, until : str, date or datetime, optional
+            RFC 3339, a date, or a datetime (without zone: UTC).
+
+        Raises
+        ------
+        UsageError
+            If the agent or the profile is not in the trace, or a time is none.
+        """
+        kept = np.ones(len(self), bool)
+        for name, value in (("agent_id", agent_id), ("learning_key", learning_key)):
+            if value is not None:
+                kept &= self._is_of(name, value)
+        begin, end, started = nanoseconds(since, "since"), nanoseconds(until, "until"), self._started()
+        if begin is not None:
+            kept &= started >= begin
+        if end is not None:
+            kept &= started < end
+        return replace(self, part=self.part[kept], row=self.row[kept])
+
+    def _is_of(self, name: str, value: str) -> NDArray[np.bool_]:
+        wanted = np.array([getattr(profile, name) == value for profile in self.profiles], bool)
+        if not wanted.any():
+            msg = f"The {name!r} option must be one of the trace's (see .profiles); got {value!r}."
+            raise UsageError(msg)
+        return wanted[self.profile]
+
+    def __repr__(self) -> str:
+        return "\n  ".join([f"<Trace: {self._facts()}", *self.caveats]) + ">"
+
+    def _repr_html_(self) -> str:
+        caveats = "".join(f"<li>{escape(caveat)}</li>" for caveat in self.caveats)
+        return f"<b>Trace</b>: {escape(self._facts())}" + (f"<ul>{caveats}</ul>" if caveats else "")
+
+    def _facts(self) -> str:
+        profiles, of_step = self.profiles, np.unique(self.profile).tolist()
+        facts = [
+            counted(len(self), "step"),
+            counted(len({profiles[i].agent_id for i in of_step}), "agent"),
+            counted(len(of_step), "profile"),
+            f"window {' and '.join(map(str, self.windows))}",
+        ]
+        if len(self):
+            first, last = (render_time(time)[:10] for time in self._started()[[0, -1]].tolist())
+            facts.append(f"from {first} to {last}")
+        return ", ".join(facts)
