@@ -45,21 +45,34 @@ def find_caveats(snapshot: Snapshot, rules: Mapping[str, RulesName], profiles: I
 def _count_cut(runs: Runs, rules: Mapping[str, RulesName]) -> tuple[int, int]:
     """Count the requests that begin with another message than their run, which is then their only user message."""
     n_cut = n_requests = 0
+    roles = _Roles(runs)
     for record, calls in zip(runs.records, runs.calls, strict=True):
         if record.agent_id not in rules:
             continue
         table = get_rules(rules[record.agent_id])
         requests = [call for _, call in requests_of(calls)]
         n_requests += len(requests)
-        if table.records_turns:
-            turns = [_turn(runs, table.messages, call) for call in requests]
+        if table.records_turns and len(requests) > 1:
+            turns = [_turn(roles, table.messages, call) for call in requests]
             n_cut += sum(is_turn and first != turns[0][0] for first, is_turn in turns[1:])
     return n_cut, n_requests
 
 
-def _turn(runs: Runs, messages: Mapping[str, MessageRule], call: Call) -> tuple[int, bool]:
+class _Roles(dict[int, str]):
+    """Role of each message by code."""
+
+    def __init__(self, runs: Runs) -> None:
+        super().__init__()
+        self._messages = runs.messages
+
+    def __missing__(self, code: int) -> str:
+        role = self[code] = str(self._messages.value(code).get("role"))
+        return role
+
+
+def _turn(by_code: _Roles, messages: Mapping[str, MessageRule], call: Call) -> tuple[int, bool]:
     """Return the first message that is not system, by code, and whether it is the only one of a user."""
     codes = call.messages.tolist()
-    roles = [str(runs.messages.value(code).get("role")) for code in codes]
+    roles = [by_code[code] for code in codes]
     lead = next((i for i, role in enumerate(roles) if role not in messages or not messages[role].scaffold), -1)
     return (codes[lead], roles[lead] == "user" and roles.count("user") == 1) if lead >= 0 else (-1, False)

@@ -3,11 +3,12 @@
 Belongs here: interning block prefixes as (parent prefix, block), and following the one that a majority shares.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acg_lab.replay.arrays import pack
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from acg_lab.replay.walk import Blocks, Level
 
 __all__ = ["ExactPrefixes", "PrefixCounter"]
+
+Numbers = NDArray[np.int64]
 
 
 class ExactPrefixes:
@@ -33,24 +36,40 @@ class ExactPrefixes:
     @classmethod
     def prepare(cls, blocks: "Blocks") -> Self:
         """Intern the prefixes of all requests."""
-        packed = pack(blocks.span, blocks.content, blocks.kind)
-        identity = np.unique(packed, return_inverse=True)[1]
-        return cls(*_intern(identity.tolist(), blocks.offsets.tolist()))
+        identity = np.unique(pack(blocks.span, blocks.content, blocks.kind), return_inverse=True)[1]
+        return cls(*_intern(identity.tolist(), blocks.offsets.tolist(), _shared(identity, blocks.offsets)))
 
     def counter(self) -> "PrefixCounter":
         """Start an empty window."""
         return PrefixCounter(self)
 
 
-def _intern(codes: list[int], offsets: list[int]) -> tuple[list[list[int]], int]:
+def _shared(codes: Numbers, offsets: Numbers) -> list[int]:
+    """Return how many blocks each request shares with the one before."""
+    lengths = np.diff(offsets)
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    number = np.arange(len(codes)) - offsets[row]
+    before = np.maximum(row - 1, 0)
+    same = (row > 0) & (number < lengths[before])
+    same[same] = codes[same] == codes[(offsets[before] + number)[same]]
+    shared = lengths.copy()
+    np.minimum.at(shared, row[~same], number[~same])
+    return cast("list[int]", shared.tolist())
+
+
+def _intern(codes: list[int], offsets: list[int], shared: list[int]) -> tuple[list[list[int]], int]:
     n_codes = max(codes, default=0) + 1
     numbers: dict[int, int] = {}
     prefixes: list[list[int]] = []
-    for begin, end in pairwise(offsets):
-        parent, path = 0, []
-        for code in codes[begin:end]:
-            # 0 is the empty prefix.
-            parent = numbers.setdefault(parent * n_codes + code, len(numbers) + 1)
+    path: list[int] = []
+    for (begin, end), known in zip(pairwise(offsets), shared, strict=True):
+        path = path[:known]
+        parent = path[-1] if path else 0  # 0 is the empty prefix
+        for code in codes[begin + known : end]:
+            key = parent * n_codes + code
+            parent = numbers.get(key, 0)
+            if not parent:
+                parent = numbers[key] = len(numbers) + 1
             path.append(parent)
         prefixes.append(path)
     return prefixes, len(numbers) + 1
@@ -67,7 +86,7 @@ class PrefixCounter:
         self._counts = [0] * table.n_prefixes
         self._path: list[int] = []
 
-    def slide(self, dropped: Iterable[int], added: Iterable[int], n: int) -> "tuple[Level, ...]":
+    def slide(self, dropped: Sequence[int], added: Sequence[int], n: int) -> "tuple[Level, ...]":
         """Drop and add observations, of which there are then ``n``; return the levels."""
         counts, path, prefixes = self._counts, self._path, self._prefixes
         for row in dropped:

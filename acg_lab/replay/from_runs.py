@@ -18,10 +18,13 @@ from acg_lab.core.rules import RulesName
 from acg_lab.replay.history import UNKNOWN, History, Profile, Requests
 from acg_lab.replay.order import known_runs
 from acg_lab.replay.reading import BlockPool, RequestReader
+from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
-from acg_lab.storage.times import NO_TIME, Times, parse_time
+from acg_lab.storage.times import Times, parse_time
 
 __all__ = ["history_of_runs", "requests_of"]
+
+Numbers = NDArray[np.int64]
 
 
 class RequestHashes(Sequence[str | None]):
@@ -55,15 +58,14 @@ class _Rows:
 
     def __init__(self) -> None:
         self.profiles: dict[tuple[str, str], int] = {}
-        self.profile, self.lengths, self.blocks = array("i"), array("i"), array("i")
-        self.started, self.run, self.call, self.usage = array("q"), array("q"), array("q"), array("q")
+        self.profile, self.lengths, self.blocks, self.run, self.call = (array("i") for _ in range(5))
         self.calls: list[Call] = []
 
-    def add(self, agent_id: str, key: str, blocks: "array[int]", started: int, run: int, i: int, call: Call) -> None:
-        self.profile.append(self.profiles.setdefault((agent_id, key), len(self.profiles)))
+    def add(self, profile: tuple[str, str], blocks: "array[int]", run: int, i: int, call: Call) -> None:
+        """Take in a request: agent and learning key, blocks, number of its run, place in it, and its call."""
+        self.profile.append(self.profiles.setdefault(profile, len(self.profiles)))
         self.lengths.append(len(blocks))
         self.blocks.extend(blocks)
-        self.started.append(started)
         self.run.append(run)
         self.call.append(i)
         self.calls.append(call)
@@ -79,57 +81,32 @@ def history_of_runs(runs: Runs, rules: Mapping[str, RulesName]) -> History:
         Generation by which each agent's requests are read; other agents are passed over.
     """
     order = sorted((i for i, run in enumerate(runs.records) if run.agent_id in rules), key=_agent_of(runs))
-    pool, rows, skipped, timeless = BlockPool(), _Rows(), 0, 0
+    pool, rows, skipped = BlockPool(), _Rows(), 0
     readers = {name: RequestReader(runs, name, pool) for name in set(rules.values())}
-    ends: list[int] = []
     for number, position in enumerate(order):
-        record, calls = runs.records[position], runs.calls[position]
-        reader, begun = readers[rules[record.agent_id]], _time(record.started_at)
-        ends.append(_end(runs, position))
-        for i, call in requests_of(calls):
-            started = max(_time(call.record.started_at), NO_TIME)
-            started = begun if started == NO_TIME else started
-            if started == NO_TIME:
-                timeless += 1
-                continue
+        agent_id = runs.records[position].agent_id
+        for i, call in requests_of(runs.calls[position]):
             try:
-                key, blocks = reader.read(record.agent_id, call)
+                key, blocks = readers[rules[agent_id]].read(agent_id, call)
             except RecordError:
                 skipped += 1
                 continue
-            rows.add(record.agent_id, key, blocks, started, number, i, call)
-            rows.usage.append(_usage(runs, call))
-    return _finish(runs, order, ends, rows, pool, rules, _caveats(skipped, timeless))
+            rows.add((agent_id, key), blocks, number, i, call)
+    return _finish(runs, order, rows, pool, rules, skipped)
 
 
 def _agent_of(runs: Runs) -> Callable[[int], str]:
     return lambda position: runs.records[position].agent_id
 
 
-def _caveats(skipped: int, timeless: int) -> tuple[str, ...]:
-    told = []
-    if skipped:
-        told.append(f"{skipped:,} recorded requests can't be read under these rules; production skips them too")
-    if timeless:
-        told.append(f"{timeless:,} recorded requests without a readable time are left out")
-    return tuple(told)
-
-
-def _time(text: str | None) -> int:
-    """Return a time in nanoseconds, `NO_TIME` where there is none to be read."""
-    with suppress(RecordError):
-        return NO_TIME if text is None else parse_time(text)
-    return NO_TIME
-
-
 def _end(runs: Runs, position: int) -> int:
     """Return when a run ended; one without end at the latest time that it holds."""
     record = runs.records[position]
-    end = _time(record.ended_at)
-    if end != NO_TIME:
-        return end
-    times = [record.started_at, *(t for c in runs.calls[position] for t in (c.record.started_at, c.record.ended_at))]
-    return max(map(_time, times))
+    if record.ended_at is not None:
+        return parse_time(record.ended_at)
+    calls = [call.record for call in runs.calls[position]]
+    times = [record.started_at, *(call.started_at for call in calls), *(call.ended_at for call in calls)]
+    return max(parse_time(time) for time in times if time is not None)
 
 
 class _Usage(msgspec.Struct):
@@ -156,45 +133,67 @@ def _usage(runs: Runs, call: Call) -> int:
 def _finish(
     runs: Runs,
     order: Sequence[int],
-    ends: Sequence[int],
     rows: _Rows,
     pool: BlockPool,
     rules: Mapping[str, RulesName],
-    caveats: tuple[str, ...],
+    skipped: int,
 ) -> History:
     """Bring the rows into the order of profiles, and give each request what it knew."""
-    agents = [runs.records[position].agent_id for position in order]
     names = sorted(rows.profiles, key=lambda name: (name[1], name[0]))
     rank = np.empty(len(names), np.int64)
     rank[[rows.profiles[name] for name in names]] = np.arange(len(names))
     profile = rank[np.array(rows.profile, np.int64)]
     by_profile = np.argsort(profile, kind="stable")
-    started, run = np.array(rows.started, np.int64), np.array(rows.run, np.int64)
-    first_run = np.array([s for s, n in _spans(agents) for _ in range(n)], np.int64)
+    started = np.array([parse_time(call.record.started_at) for call in rows.calls], np.int64)
+    usage = np.array([_usage(runs, call) for call in rows.calls], np.int64)
+    run, first_run = np.array(rows.run, np.int64), np.empty(len(order), np.int64)
     known = np.empty(len(run), np.int64)
-    for first, n in _spans(agents):
-        mine = slice(*np.searchsorted(run, [first, first + n]))
-        learned = known_runs(np.array(ends[first : first + n], np.int64), started[mine], run[mine] - first)
-        known[mine] = first + learned
-    requests = Requests(started, run, np.array(rows.call, np.int64), known, np.array(rows.usage, np.int64))
+    ends = np.array([_end(runs, position) for position in order], np.int64)
+    waiting = 0
+    for first, last in _agents(runs, order):
+        waiting += int((ends[first:last] < np.maximum.accumulate(ends[first:last])).sum())
+        mine = slice(*np.searchsorted(run, (first, last)))
+        known[mine] = first + known_runs(ends[first:last], started[mine], run[mine] - first)
+        first_run[first:last] = first
+    columns = (started, run, np.array(rows.call, np.int64), known, usage)
+    windows = offsets(np.bincount(profile, minlength=len(names)))
     return History(
-        observations=_observations(runs, rows, pool, by_profile, [key for _, key in names]),
+        observations=_observations(runs, rows, pool, by_profile, [key for _, key in names], windows, started),
         profiles=tuple(Profile(agent_id, key, rules[agent_id]) for agent_id, key in names),
-        requests=Requests(*(column[by_profile] for column in requests)),
+        requests=Requests(*(column[by_profile] for column in columns)),
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,
-        caveats=caveats,
+        caveats=tuple(_caveats(skipped, waiting)),
     )
 
 
-def _spans(agents: Sequence[str]) -> list[tuple[int, int]]:
-    """Return first run and number of runs of each agent."""
-    counts = [sum(1 for _ in group) for _, group in groupby(agents)]
-    return list(zip(offsets(counts)[:-1].tolist(), counts, strict=True))
+def _caveats(skipped: int, waiting: int) -> Iterator[str]:
+    if skipped:
+        yield f"{counted(skipped, 'recorded request')} left out, unreadable under these rules: production skips them too"
+    if waiting:
+        yield (
+            f"{counted(waiting, 'run')} in the index behind one that ended later, learned only with it: "
+            "the index is in another order, or a clock jumped"
+        )
+
+
+def _agents(runs: Runs, order: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first run of each agent, and the first behind its last."""
+    first = 0
+    for _, group in groupby(order, _agent_of(runs)):
+        last = first + sum(1 for _ in group)
+        yield first, last
+        first = last
 
 
 def _observations(
-    runs: Runs, rows: _Rows, pool: BlockPool, by_profile: NDArray[np.int64], keys: Sequence[str]
+    runs: Runs,
+    rows: _Rows,
+    pool: BlockPool,
+    by_profile: Numbers,
+    keys: Sequence[str],
+    windows: Numbers,
+    started: Numbers,
 ) -> ObservationColumns:
     lengths = np.array(rows.lengths, np.int64)
     begins, taken = offsets(lengths)[:-1], lengths[by_profile]
@@ -203,15 +202,13 @@ def _observations(
     codes = np.array(rows.blocks, np.int32)[np.repeat(begins[by_profile], taken) + number]
     spans, contents, forms = (column[codes] for column in pool.columns())
     n, calls = len(by_profile), [rows.calls[row] for row in by_profile.tolist()]
-    profile = np.bincount(np.array(rows.profile, np.int64), minlength=len(keys))
-    order = [rows.profiles[name] for name in sorted(rows.profiles, key=lambda name: (name[1], name[0]))]
     return ObservationColumns(
         keys=tuple(keys),
-        window_offsets=offsets(profile[order] if order else []),
+        window_offsets=windows,
         block_offsets=block_offsets,
         ir_ids=[""] * n,
         request_hashes=RequestHashes(runs, calls),
-        created=Times(np.array(rows.started, np.int64)[by_profile], {}),
+        created=Times(started[by_profile], {}),
         headers=np.zeros(n, np.int32),
         spans=spans,
         contents=contents,

@@ -18,7 +18,7 @@ def history_of_windows(observations: ObservationColumns, profiles: Iterable[Prof
     """Make the history of the given profiles.
 
     An observation starts and ends at its ``created_at``. Runs are in the order of these times, but never against the
-    order of a window: an observation counts as learned no later than the next of its window.
+    order of a window: an observation counts as learned no earlier than those before it.
     """
     given = {profile.learning_key: profile for profile in profiles}
     columns = _only(observations, given)
@@ -26,8 +26,7 @@ def history_of_windows(observations: ObservationColumns, profiles: Iterable[Prof
     learned = created.copy()
     for window in range(len(columns.keys)):
         rows = columns.observations_of(window)
-        part = learned[rows.start : rows.stop][::-1]
-        np.minimum.accumulate(part, out=part)
+        np.maximum.accumulate(created[rows.start : rows.stop], out=learned[rows.start : rows.stop])
     window_of = np.repeat(np.arange(len(columns.keys)), np.diff(columns.window_offsets))
     names = sorted({profile.agent_id for profile in given.values()})
     number = {agent_id: i for i, agent_id in enumerate(names)}

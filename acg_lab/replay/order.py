@@ -6,12 +6,12 @@ plain arrays out.
 A run is learned when it has ended, in the order of its agent's index. So a call knows the runs that ended before it
 started, never its own:
 
-- *overlapping runs*: a call knows of another run nothing before that has ended, however long ago it began;
+- *overlapping runs*: a call knows nothing of a run that has not ended, however long ago it began;
 - *equal times*: a run that ended at the very time at which a call started is not known to it;
-- *runs without end*: they count as ended at the latest time they hold;
-- *clocks that jump*: a run counts as learned no later than any run behind it in the index, so one wrong time in the
-  future holds nothing up; and a call knows no run but those before its own in the index, so one in the past
-  reveals nothing of what came after it.
+- *runs without end*: they count as ended at the latest time that they hold;
+- *clocks that jump back*, or an index in another order: the order of the index holds, so a run that seems to have
+  ended before one ahead of it is learned when that one has ended. What is told is then too little, never too much;
+  a trace says how many runs had to wait.
 """
 
 from typing import NamedTuple
@@ -36,7 +36,7 @@ def known_runs(ends: Numbers, starts: Numbers, own: Numbers) -> Numbers:
     starts, own : array of int64, shape (n_calls,)
         When each call started, and the position of its run in the index.
     """
-    learned = np.minimum.accumulate(ends[::-1])[::-1]
+    learned = np.maximum.accumulate(ends)
     return np.minimum(np.searchsorted(learned, starts, side="left"), own)
 
 

@@ -38,4 +38,4 @@ def _number(value: Any) -> float:
     try:
         return float(one.stable_threshold)
     except OverflowError:  # an integer beyond all doubles is beyond all scores too
-        return math.copysign(math.inf, one.stable_threshold)
+        return math.inf if one.stable_threshold > 0 else -math.inf

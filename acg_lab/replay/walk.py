@@ -85,7 +85,7 @@ class Walk(NamedTuple):
 class Counter(Protocol):
     """What counts the observations of a window, with exact undo."""
 
-    def slide(self, dropped: Iterable[int], added: Iterable[int], n: int, /) -> tuple[Level, ...]:
+    def slide(self, dropped: Sequence[int], added: Sequence[int], n: int, /) -> tuple[Level, ...]:
         """Drop and add observations, of which there are then ``n``; return the levels."""
         ...
 

@@ -18,6 +18,11 @@ def at(seconds):
     return (BEGIN + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
+def run_id(number):
+    """Give an id as production has them."""
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
 def snapshot_of(runs, rules="auto"):
     """Make a snapshot that holds these runs, in this order."""
     backend = acg.MemoryBackend()
@@ -60,7 +65,7 @@ def histories(draw, agent_ids=("a", "b")):
         end = draw(st.sampled_from([None, start + 4, start + 1, start + 8, 40, 0]))
         runs.append(
             RunRecord(
-                id=f"r{number}",
+                id=run_id(number),
                 agent_id=draw(st.sampled_from(agent_ids)),
                 calls=tuple(calls),
                 started_at=at(start),
@@ -92,7 +97,7 @@ def steps_of(runs, rules):
     steps = []
     for agent_id in {run.agent_id for run in runs}:
         own = [run for run in runs if run.agent_id == agent_id]
-        learned = [min(map(_when, own[i:])) for i in range(len(own))]
+        learned = [max(map(_when, own[: i + 1])) for i in range(len(own))]
         for i, run in enumerate(own):
             known = 0
             for j, call in enumerate(run.calls):
