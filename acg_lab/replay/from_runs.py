@@ -169,7 +169,7 @@ def _finish(
 
 def _caveats(skipped: int, waiting: int) -> Iterator[str]:
     if skipped:
-        yield f"{counted(skipped, 'recorded request')} left out, unreadable under these rules: production skips them too"
+        yield f"{counted(skipped, 'recorded request')} left out, not readable by these rules: production skips them"
     if waiting:
         yield (
             f"{counted(waiting, 'run')} in the index behind one that ended later, learned only with it: "
