@@ -18,6 +18,7 @@ frame               a row is                                                from
 ``cells``           a block of a request of one window, among its like      snapshot
 ``threshold_curve`` a level of one prefix's length, over thresholds         snapshot
 ``calls``           an LLM call of a recorded run                           snapshot
+``steps``           a request of a replay, under one setting                trace
 =================== ======================================================= ================
 """
 
@@ -25,6 +26,7 @@ from acg_lab.frames.calls import calls
 from acg_lab.frames.cells import cells
 from acg_lab.frames.curve import threshold_curve
 from acg_lab.frames.stability import profiles, scores
+from acg_lab.frames.steps import steps
 from acg_lab.frames.windows import blocks, variants, windows
 
-__all__ = ["blocks", "calls", "cells", "profiles", "scores", "threshold_curve", "variants", "windows"]
+__all__ = ["blocks", "calls", "cells", "profiles", "scores", "steps", "threshold_curve", "variants", "windows"]

@@ -21,6 +21,7 @@ __all__ = [
     "CURVE",
     "PROFILES",
     "SCORES",
+    "STEPS",
     "VARIANTS",
     "WINDOWS",
     "category",
@@ -38,6 +39,7 @@ _FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
     "content_type": pd.CategoricalDtype([*get_args(_hints["content_type"])]),
     "provenance": pd.CategoricalDtype([*get_args(_hints["provenance"])]),
     "content": pd.CategoricalDtype([kind.name for kind in Kind]),
+    "entry": pd.CategoricalDtype(["profile", "agent"]),
     "class": pd.CategoricalDtype(sorted(get_args(StabilityClass), key=CLASS_ORDER.__getitem__), ordered=True),
 }
 
@@ -153,6 +155,25 @@ CALLS: Final = {
     "output_tokens": "Int64",
     "cache_read_tokens": "Int64",
     "cache_write_tokens": "Int64",
+}
+STEPS: Final = {
+    "step": "int64",
+    "agent_id": _NAMES,
+    "learning_key": _NAMES,
+    "run_id": "str",
+    "call": "int64",
+    "started_at": _TIME,
+    "window": "int64",
+    "stable_threshold": "float64",
+    "known_runs": "int64",
+    "entry": "entry",
+    "requests": "int64",
+    "blocks": "int64",
+    "tokens": "int64",
+    "prefix_blocks": "int64",
+    "prefix_tokens": "int64",
+    "matched_tokens": "int64",
+    "usage_tokens": "Int64",
 }
 
 

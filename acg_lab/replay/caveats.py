@@ -37,8 +37,8 @@ def find_caveats(snapshot: Snapshot, rules: Mapping[str, RulesName], profiles: I
     n_cut, n_requests = _count_cut(snapshot.runs, rules)
     if n_cut:
         yield (
-            f"{n_cut:,} of {n_requests:,} recorded requests are cut to one turn: tokens are of what was recorded, "
-            "usage_tokens of the whole prompt where the provider's count is known"
+            f"{n_cut:,} of {n_requests:,} recorded requests seem to be cut to one turn, as rules from 0.6 on record them: "
+            "tokens are of what was recorded, usage_tokens of the whole prompt where the provider's count is known"
         )
 
 

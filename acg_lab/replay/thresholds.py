@@ -1,6 +1,5 @@
 """Stable thresholds as a caller may give them."""
 
-import math
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -35,7 +34,4 @@ def as_numbers(thresholds: Thresholds) -> NDArray[np.float64]:
 def _number(value: Any) -> float:
     value = value.item() if isinstance(value, np.generic) else value
     one = value if isinstance(value, StabilityThresholds) else StabilityThresholds(stable_threshold=value)
-    try:
-        return float(one.stable_threshold)
-    except OverflowError:  # an integer beyond all doubles is beyond all scores too
-        return math.inf if one.stable_threshold > 0 else -math.inf
+    return float(one.stable_threshold)

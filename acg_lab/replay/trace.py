@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from html import escape
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from acg_lab.snapshot.loading import nanoseconds
 from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import offsets
 from acg_lab.storage.times import render_time
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["Trace"]
 
@@ -292,6 +295,12 @@ class Trace:
             msg = f"The {name!r} option must be one of the trace's (see .profiles); got {value!r}."
             raise UsageError(msg)
         return wanted[self.profile]
+
+    def to_frame(self, thresholds: Thresholds, *, window: int | None = None) -> "DataFrame":
+        """Return a DataFrame of a row a step and setting; see `acg_lab.frames.steps`."""
+        from acg_lab.frames import steps  # noqa: PLC0415  a value's frame is the one import upwards
+
+        return steps(self, thresholds, window=window)
 
     def __repr__(self) -> str:
         return "\n  ".join([f"<Trace: {self._facts()}", *self.caveats]) + ">"

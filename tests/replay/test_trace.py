@@ -30,7 +30,9 @@ def test_thresholds_in_every_form(trace):
     assert (several[:, [0]] == trace.prefix_lengths(0.95)).all()
     assert (several == trace.prefix_lengths(np.array([0.95, 0.1, 2.0]))).all()
     assert (several[:, [1]] == trace.prefix_lengths(StabilityThresholds(stable_threshold=0.1))).all()
-    assert trace.prefix_lengths([10**400, -(10**400)]).shape == (len(trace), 2)
+    extremes = [2**64 - 1, 1e308, -(2**63), -1e308]
+    last = [trace.results_at(-1, StabilityThresholds(stable_threshold=n)).stable_prefix_length for n in extremes]
+    assert trace.prefix_lengths(extremes)[-1].tolist() == last
     assert trace.prefix_lengths([]).shape == (len(trace), 0)
 
 
@@ -142,7 +144,7 @@ def test_requests_cut_to_a_turn():
     """Requests that are recorded cut are counted in a caveat, and the provider's own count is carried along."""
     snap = snapshot_of([cut_run(0), cut_run(2)])
     trace = acg.replay(snap, rules="nemo-relay-0.8", progress=False)
-    assert "6 of 8 recorded requests are cut to one turn" in "".join(trace.caveats)
+    assert "6 of 8 recorded requests seem to be cut to one turn" in "".join(trace.caveats)
     assert trace.usage_tokens.tolist() == [-1, -1, 500, 600] * 2
     assert acg.replay(snap, rules="nemo-flow-0.2", progress=False).caveats == ()
 
@@ -183,3 +185,35 @@ def test_progress(snap):
         acg.replay(snap, progress=interrupt)
     assert {name: id(value) for name, value in vars(snap).items()} == before
     assert len(acg.replay(snap, progress=False)) == 16
+
+
+# --- its frame ---
+
+
+def test_frame(snap):
+    """A row a step and setting, of the trace's own numbers; an empty trace has the same columns and dtypes."""
+    trace = acg.replay(snap, window=[1, 100], progress=False)
+    frame = trace.to_frame([0.5, StabilityThresholds(stable_threshold=2.0)])
+    assert len(frame) == len(trace) * 4
+    for window in trace.windows:
+        for column, number in enumerate((0.5, 2.0)):
+            rows = frame[(frame["window"] == window) & (frame["stable_threshold"] == number)]
+            assert rows["step"].tolist() == list(range(len(trace)))
+            for name, answer in (
+                ("prefix_blocks", trace.prefix_lengths),
+                ("prefix_tokens", trace.prefix_tokens),
+                ("matched_tokens", trace.matched_tokens),
+                ("requests", trace.n_observations),
+            ):
+                assert rows[name].tolist() == answer([0.5, 2.0], window=window)[:, column].tolist()
+            assert rows["agent_id"].tolist() == trace.agent_ids
+            assert rows["learning_key"].tolist() == trace.learning_keys
+            assert rows["run_id"].tolist() == trace.run_ids
+            assert [None if isna else e for e, isna in zip(rows["entry"], rows["entry"].isna(), strict=True)] == [
+                entry or None for entry in trace.entry.tolist()
+            ]
+    assert frame["usage_tokens"].isna().all()
+    assert set(trace.to_frame(0.5, window=1)["window"]) == {1}
+    empty = trace.select(since="2027-01-01").to_frame([0.5])
+    assert len(empty) == 0
+    assert (empty.dtypes.astype(str) == frame.dtypes.astype(str)).all()

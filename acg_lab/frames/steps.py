@@ -1,0 +1,86 @@
+"""What production would have known before every request, a row a step and setting."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.frames.names import STEPS, category, counts_of, make_frame
+from acg_lab.replay import Trace
+
+__all__ = ["steps"]
+
+
+def steps(
+    trace: Trace,
+    thresholds: "float | StabilityThresholds | Iterable[float | StabilityThresholds]",
+    *,
+    window: int | None = None,
+) -> pd.DataFrame:
+    """Return a row a step of a replay and setting: by window, then threshold as given, then step.
+
+    Parameters
+    ----------
+    trace : Trace
+        Read, never changed.
+    thresholds : float, StabilityThresholds, or an iterable of either
+        Stable thresholds.
+    window : int, optional
+        Which observation window; all that were replayed when left out.
+
+    Returns
+    -------
+    DataFrame
+        step (position in the trace, 0 = first); agent_id, learning_key (categorical); run_id; call (position in its
+        run, 0 = first, tool calls counted); started_at (UTC); window, stable_threshold: the setting; known_runs (of the
+        agent, learned before); entry (categorical, whose result was met: profile, or agent for its
+        seed entry; missing where nothing was known);
+        requests (observations of that result); blocks, tokens (of the request as it was recorded); prefix_blocks,
+        prefix_tokens (of the stable prefix met); matched_tokens (of these what the request itself repeated);
+        usage_tokens (of the whole prompt as the provider counted them, missing where that is not recorded).
+
+    Raises
+    ------
+    UsageError
+        If a threshold is no finite number, or the window was not replayed.
+    """
+    windows = trace.windows if window is None else (window,)
+    given: list[Any] = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
+    numbers = [one.stable_threshold if isinstance(one, StabilityThresholds) else one for one in given]
+    n, repeats = len(trace), len(windows) * len(given)
+
+    def every(values: Any) -> Any:
+        return np.tile(values, repeats)
+
+    def asked(answer: Any) -> Any:
+        return np.concatenate([answer(given, window=size).T.ravel() for size in windows])
+
+    usage, profile = every(trace.usage_tokens), every(trace.profile)
+    columns = {
+        "step": every(np.arange(n)),
+        "agent_id": _names(profile, [described.agent_id for described in trace.profiles]),
+        "learning_key": _names(profile, [described.learning_key for described in trace.profiles]),
+        "run_id": every(np.array(trace.run_ids, object)),
+        "call": every(trace.calls),
+        "started_at": every(trace.started.view(np.int64)),
+        "window": np.repeat(np.array(windows, np.int64), len(given) * n),
+        "stable_threshold": np.tile(np.repeat(np.array(numbers, np.float64), n), len(windows)),
+        "known_runs": every(trace.n_runs),
+        "entry": [name or None for name in every(trace.entry).tolist()],
+        "requests": asked(trace.n_observations),
+        "blocks": every(trace.n_blocks),
+        "tokens": every(trace.tokens),
+        "prefix_blocks": asked(trace.prefix_lengths).astype(np.int64),
+        "prefix_tokens": asked(trace.prefix_tokens),
+        "matched_tokens": asked(trace.matched_tokens),
+        "usage_tokens": counts_of(np.maximum(usage, 0), usage < 0),
+    }
+    return make_frame(STEPS, columns)
+
+
+def _names(codes: Any, pool: Sequence[str]) -> pd.Categorical:
+    """Make a categorical of codes of names, of which some may be the same."""
+    number = {name: i for i, name in enumerate(dict.fromkeys(pool))}
+    return category(np.array([number[name] for name in pool], np.int64)[codes], tuple(number))
