@@ -83,12 +83,11 @@ def _note(profile: Profile) -> str:
 
 
 def _ticks(axes: "Axes", profile: Profile) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=2))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tokens(value)))
-    if not profile.prompt:
-        axes.set_xticks([0])
+    places = MaxNLocator(5, integer=True, min_n_ticks=2).tick_values(0, profile.prompt)
+    shown = [at for at in map(float, places) if 0 <= at <= profile.prompt]
+    axes.set_xticks(shown, [tokens(at) for at in shown])
 
 
 def _draw_areas(axes: "Axes", page: "Page", columns: Sequence[Column], total: float) -> None:
@@ -185,7 +184,7 @@ def _draw_above(page: "Page", profile: Profile, columns: Sequence[Column], place
         shown = cut(drawable(profile.breaks.name), _CALLOUT)
         text = f"{shown}  {profile.score(profile.breaks.score)}"
         half = text_width(text, Size.LABEL, bold=True) / 2
-        middle = min(max(x, MARGIN + half), page.right - half)
+        middle = min(max(x, left + half), page.right - half)
         style: Any = {"colour": page.colours.breaking, "ha": "center"}
         page.text(middle, y, text, gid="breaks", bold=True, **style)
         page.text(x, top - 0.06, MARK, gid="break-mark", size=8, **style)
