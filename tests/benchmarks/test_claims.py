@@ -3,9 +3,6 @@
 The recordings are no part of the repository: a folder ``shared`` beside it, or the one that ACG_LAB_SHARED names.
 """
 
-import gzip
-import json
-import os
 import statistics
 import subprocess
 import sys
@@ -14,60 +11,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from benchmarks.measuring import ROOT, interleaved, lines, tell
 from conformance.runtime import Runtime, RuntimeUnavailable
 
 import acg_lab as acg
 from acg_lab.core import AcgLearner, HotCache, PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.explain import effect
 
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("ACG_LAB_SHARED") or ROOT.parent / "shared") / "data" / "tau_airline"
-
 TURNS = 5
-
-
-def lines(name):
-    path = DATA / name
-    if not path.exists():
-        pytest.skip("no recordings: neither ACG_LAB_SHARED nor a folder 'shared' beside the repository")
-    with gzip.open(path) as file:
-        return [json.loads(line) for line in file]
-
-
-@pytest.fixture
-def filled(redis_url, redis_client):
-    """A real Redis with 72 MB of windows and results."""
-    for entry in lines("redis-0.3.0.jsonl.gz"):
-        redis_client.set(entry["key"], msgspec.json.encode(entry["value"]))
-    return redis_url
-
-
-@pytest.fixture
-def filled_with_runs(filled, redis_client):
-    """The same with 54 MB of runs."""
-    for run in lines("runs.jsonl.gz"):
-        redis_client.set(f"nemo_flow:runs:airline:{run['id']}", msgspec.json.encode(run))
-        redis_client.rpush("nemo_flow:runs_index:airline", run["id"])
-    return filled
-
-
-def seconds(work):
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def interleaved(benchmark, work, base, rounds):
-    """Time both in turn, so that a busy neighbour meets both; return the times of ``base``."""
-    bases = []
-    benchmark.pedantic(work, setup=lambda: bases.append(seconds(base)), rounds=rounds)
-    return bases
-
-
-def tell(benchmark, **figures):
-    """Keep figures with the benchmark's own, and show them."""
-    benchmark.extra_info.update(figures)
-    print(f"\n{benchmark.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
 
 
 def size_mb(folder):

@@ -1,0 +1,39 @@
+"""Measuring: what all benchmarks share."""
+
+import gzip
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("ACG_LAB_SHARED") or ROOT.parent / "shared") / "data" / "tau_airline"
+
+
+def lines(name):
+    path = DATA / name
+    if not path.exists():
+        pytest.skip("no recordings: neither ACG_LAB_SHARED nor a folder 'shared' beside the repository")
+    with gzip.open(path) as file:
+        return [json.loads(line) for line in file]
+
+
+def seconds(work):
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def interleaved(benchmark, work, base, rounds):
+    """Time both in turn, so that a busy neighbour meets both; return the times of ``base``."""
+    bases = []
+    benchmark.pedantic(work, setup=lambda: bases.append(seconds(base)), rounds=rounds)
+    return bases
+
+
+def tell(benchmark, **figures):
+    """Keep figures with the benchmark's own, and show them."""
+    benchmark.extra_info.update(figures)
+    print(f"\n{benchmark.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
