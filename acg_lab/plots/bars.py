@@ -139,7 +139,7 @@ class Bars:
         first, colours = fold.blocks[0].position, self.page.colours
         more = f"⋯ {counted(len(fold.blocks), 'more block')}"
         style: Any = {"ha": "right", "colour": colours.text2}
-        self.page.text(self.rows.names_end, y, more, gid=f"fold-{first}", fontstyle="italic", **style)
+        self.page.text(self.rows.names_end, y, more, gid=f"fold-{first}", italic=True, **style)
         self.page.text(self.numbers_end, y, self._number(fold), gid=f"number-{first}", **style)
         self._tokens(fold, y, f"tokens-{first}")
         for kind in dict.fromkeys(block.kind for block in fold.blocks):

@@ -8,9 +8,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Any, Final
 
-__all__ = ["MONO", "SANS", "Size", "drawable", "text_width"]
+__all__ = ["MONO", "SANS", "Size", "advance", "drawable", "font_of", "text_width"]
 
-_HINTED: Final = 1.026
 SANS: Final = "DejaVu Sans"
 MONO: Final = "DejaVu Sans Mono"
 
@@ -30,8 +29,8 @@ class Size:
 
 
 def text_width(text: str, size: float, *, mono: bool = False, bold: bool = False) -> float:
-    """Return how wide a text may get, in inches: hinting widens it by up to 2.6% at 100 dpi, and less at others."""
-    return sum(_advance(character, mono, bold) for character in text) * size / 72 * _HINTED
+    """Return the width of a text in inches, at any resolution; kerning is left out, by `outlined_text` too."""
+    return sum(advance(character, mono, bold) for character in text) * size / 72
 
 
 def drawable(text: str, *, mono: bool = False) -> str:
@@ -52,22 +51,25 @@ def _visible(character: str, mono: bool) -> str:  # noqa: FBT001
 
 
 @lru_cache(maxsize=8192)
-def _advance(character: str, mono: bool, bold: bool) -> float:  # noqa: FBT001
+def advance(character: str, mono: bool, bold: bool, italic: bool = False) -> float:  # noqa: FBT001, FBT002
     """Return how far a character moves on, in em."""
     from matplotlib.ft2font import LoadFlags
 
-    glyph = _font(mono, bold).load_char(ord(character), flags=LoadFlags.NO_SCALE | LoadFlags.NO_HINTING)
-    return float(glyph.horiAdvance / _font(mono, bold).units_per_EM)
+    font = font_of(mono, bold, italic)
+    glyph = font.load_char(ord(character), flags=LoadFlags.NO_SCALE | LoadFlags.NO_HINTING)
+    return float(glyph.horiAdvance / font.units_per_EM)
 
 
 @lru_cache(maxsize=4)
 def _charmap(mono: bool, bold: bool) -> frozenset[int]:  # noqa: FBT001
-    return frozenset(_font(mono, bold).get_charmap())
+    return frozenset(font_of(mono, bold).get_charmap())
 
 
-@lru_cache(maxsize=4)
-def _font(mono: bool, bold: bool) -> Any:  # noqa: FBT001
+@lru_cache(maxsize=8)
+def font_of(mono: bool, bold: bool, italic: bool = False) -> Any:  # noqa: FBT001, FBT002
+    """Return one of the fonts that matplotlib ships."""
     from matplotlib.font_manager import FontProperties, findfont
     from matplotlib.ft2font import FT2Font
 
-    return FT2Font(findfont(FontProperties(family=MONO if mono else SANS, weight="bold" if bold else "normal")))
+    style: Any = {"weight": "bold" if bold else "normal", "style": "italic" if italic else "normal"}
+    return FT2Font(findfont(FontProperties(family=MONO if mono else SANS, **style)))

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from acg_lab.core.errors import UsageError
-from acg_lab.plots.fonts import MONO, SANS, Size, drawable, text_width
+from acg_lab.plots.fonts import SANS, Size, drawable, text_width
+from acg_lab.plots.glyphs import outlined_text
 from acg_lab.plots.theme import palette
 from acg_lab.plots.words import cut, joined, tokens
 
@@ -81,22 +82,15 @@ class Page:
         colour: str | None = None,
         bold: bool = False,
         mono: bool = False,
+        italic: bool = False,
         **kw: Any,
     ) -> "Text":
         """Write a text; ``ha`` is left and ``va`` center_baseline unless told otherwise."""
-        kw = {"ha": "left", "va": "center_baseline", "rotation_mode": "anchor", "clip_on": False, **kw}
-        return self.axes.text(
-            x,
-            y,
-            drawable(text, mono=mono),
-            fontsize=size,
-            family=MONO if mono else SANS,
-            weight="bold" if bold else "normal",
-            color=colour or self.colours.ink,
-            parse_math=False,
-            gid=gid,
-            **kw,
-        )
+        style: dict[str, Any] = {"fontsize": size, "color": colour or self.colours.ink, "zorder": 3, "gid": gid}
+        style |= {"ha": "left", "va": "center_baseline", "clip_on": False, **kw}
+        artist = outlined_text()(x, y, drawable(text, mono=mono), face=(mono, bold, italic), **style)
+        self.axes.add_artist(artist)
+        return artist
 
     def rectangle(
         self, x: float, y: float, width: float, height: float, fill: str, *, gid: str, **kw: Any
