@@ -6,8 +6,7 @@ of codes can be judged by the same rules: a block may be any hashable value, and
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
@@ -15,7 +14,15 @@ from msgspec import json
 
 from acg_lab.core.canonical import hash_text
 
-__all__ = ["BlockIdentity", "identity", "majority_prefix", "prefix_fingerprint", "shared_depths", "window_fingerprint"]
+__all__ = [
+    "BlockIdentity",
+    "count_enough",
+    "identity",
+    "majority_prefix",
+    "prefix_fingerprint",
+    "shared_depths",
+    "window_fingerprint",
+]
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Hashable)
@@ -46,9 +53,13 @@ def majority_prefix(observations: Sequence[Sequence[T]], stable_threshold: float
     Blocks with equal ``same`` are the same. Enough are ``min(max(ceil(stable_threshold * n), n // 2 + 1), n)``: always
     a majority, so at each depth at most one block can go on.
     """
-    n = len(observations)
+    return count_enough(shared_depths(observations, same), len(observations), stable_threshold)
+
+
+def count_enough(shared: Iterable[int], n: int, stable_threshold: float) -> int:
+    """Return at how many depths enough of n observations share the prefix; see `majority_prefix`."""
     needed = min(max(_ceil(stable_threshold * n), n // 2 + 1), n)
-    return sum(count >= needed for count in shared_depths(observations, same))
+    return sum(count >= needed for count in shared)
 
 
 def shared_depths(observations: Sequence[Sequence[T]], same: Callable[[T], Hashable]) -> list[int]:
@@ -80,17 +91,23 @@ def prefix_fingerprint(
     None where the observation is shorter than the prefix, the prefix is empty, or the request's hash is needed and
     absent.
     """
-    scope = _scope(blocks, depth, request_hash)
-    if scope is None:
-        return None
-    lines = [json.encode(tuple(block)).decode() for block in blocks[:depth]]
-    return hash_text("\n".join((learning_key, hash_text("\n".join(lines)), scope)))
-
-
-def _scope(blocks: Sequence[BlockIdentity], depth: int, request_hash: str | None) -> str | None:
     if depth == 0 or len(blocks) < depth:
         return None
-    return _STABLE_SCAFFOLD if all(block.is_scaffold for block in blocks[:depth]) else request_hash
+    prefix = blocks[:depth]
+    scope = _STABLE_SCAFFOLD if _is_scaffold(prefix) else request_hash
+    return None if scope is None else _bind(learning_key, _hash_of(prefix), scope)
+
+
+def _hash_of(prefix: Sequence[BlockIdentity]) -> str:
+    return hash_text("\n".join(json.encode(tuple(block)).decode() for block in prefix))
+
+
+def _bind(learning_key: str, prefix_hash: str, scope: str) -> str:
+    return hash_text(f"{learning_key}\n{prefix_hash}\n{scope}")
+
+
+def _is_scaffold(prefix: Sequence[BlockIdentity]) -> bool:
+    return all(block.is_scaffold for block in prefix)
 
 
 def window_fingerprint(
@@ -112,20 +129,23 @@ def window_fingerprint(
     reveal : callable
         Gives the identity of a block.
     """
-    by_prefix: dict[tuple[B, ...], Counter[str | None]] = {}
+    hashes: dict[tuple[B, ...], Counter[str | None]] = {}
     for blocks, request_hash in observations:
-        by_prefix.setdefault(tuple(blocks[:depth]), Counter())[request_hash] += 1
-    counts: Counter[tuple[tuple[B, ...], str]] = Counter()
-    for prefix, hashes in by_prefix.items():
-        revealed = list(map(reveal, prefix))
-        for request_hash, n in hashes.items():
-            if (scope := _scope(revealed, depth, request_hash)) is not None:
-                counts[prefix, scope] += n
-    # Equal prefix and scope, equal fingerprint: only the commonest need be hashed.
-    most = max(counts.values(), default=0)
-    commonest = takewhile(lambda item: item[1] == most, counts.most_common())
-    found = (
-        prefix_fingerprint(learning_key, [reveal(block) for block in prefix], depth, scope)
-        for (prefix, scope), _ in commonest
-    )
-    return min((fingerprint for fingerprint in found if fingerprint is not None), default=None)
+        if len(blocks) >= depth > 0:
+            hashes.setdefault(tuple(blocks[:depth]), Counter())[request_hash] += 1
+    revealed = [(list(map(reveal, prefix)), of_prefix) for prefix, of_prefix in hashes.items()]
+    counts = [(prefix, _by_scope(prefix, of_prefix)) for prefix, of_prefix in revealed]
+    most = max((n for _, of_scope in counts for n in of_scope.values()), default=0)
+    fingerprints: list[str] = []
+    for prefix, of_scope in counts:
+        if commonest := [scope for scope, n in of_scope.items() if n == most]:
+            prefix_hash = _hash_of(prefix)
+            fingerprints += [_bind(learning_key, prefix_hash, scope) for scope in commonest]
+    return min(fingerprints, default=None)
+
+
+def _by_scope(prefix: Sequence[BlockIdentity], hashes: Mapping[str | None, int]) -> Mapping[str, int]:
+    """Return how many observations with this prefix each scope has: with equal scope goes an equal fingerprint."""
+    if _is_scaffold(prefix):
+        return {_STABLE_SCAFFOLD: sum(hashes.values())}
+    return {request_hash: n for request_hash, n in hashes.items() if request_hash is not None}

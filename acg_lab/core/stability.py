@@ -5,12 +5,13 @@ that columns of codes can be judged by the same rules.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
 
 from acg_lab.core.errors import UsageError
-from acg_lab.core.fingerprint import BlockIdentity, identity, majority_prefix, window_fingerprint
+from acg_lab.core.fingerprint import count_enough, window_fingerprint
 from acg_lab.core.records import BlockStability, PromptIR, StabilityAnalysisResult, StabilityClass
 from acg_lab.core.rules import Rules, get_rules
 from acg_lab.core.window import CountedWindow, SpanCount
@@ -25,6 +26,7 @@ __all__ = [
     "result_of",
 ]
 
+_block = attrgetter("block")
 CLASS_ORDER: Final[Mapping[StabilityClass, int]] = {"variable": 0, "semi_stable": 1, "stable": 2}
 
 
@@ -141,9 +143,9 @@ def judge_window(
     scores = judge_spans(window.counts(), len(window), thresholds)
     if not rules.exact_prefix:
         return result_of(scores, leading_stable(scores), len(window))
-    depth = majority_prefix([observation.blocks for observation in window], thresholds.stable_threshold, identity)
-    rows = [(tuple(map(identity, o.blocks[:depth])), o.source_request_hash) for o in window]
-    fingerprint = window_fingerprint(learning_key, rows, depth, BlockIdentity._make)
+    prefixes = window.prefixes
+    depth = count_enough(prefixes.shared(), len(window), thresholds.stable_threshold)
+    fingerprint = window_fingerprint(learning_key, prefixes.paths(), depth, _block)
     return result_of(scores, depth, len(window), fingerprint)
 
 

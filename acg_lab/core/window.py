@@ -1,18 +1,19 @@
 """The bounded window of observations, and its counts (spec section 4 and 5, step 2).
 
 Belongs here: sliding a window, and counting what it holds so that every push has an exact undo: a slide costs the
-blocks of the observations that enter and leave, not the window.
+blocks of the observations that enter and leave, not the window. So do the shared prefixes (section 8), kept as a tree.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
+from acg_lab.core.fingerprint import BlockIdentity, identity
 from acg_lab.core.records import PromptBlock, PromptIR
 
-__all__ = ["CountedWindow", "SpanCount"]
+__all__ = ["CountedWindow", "PrefixTree", "SpanCount"]
 
 K = TypeVar("K")
 
@@ -43,6 +44,63 @@ class _Span:
         self.present = 0
 
 
+class _Node:
+    __slots__ = ("block", "children", "count")
+
+    def __init__(self, block: BlockIdentity) -> None:
+        self.block = block
+        self.children: dict[tuple[str, ...], _Node] = {}
+        self.count = 0
+
+
+class PrefixTree:
+    """The prefixes of a window: observations that begin alike share the nodes of their first blocks."""
+
+    def __init__(self, observations: Iterable[PromptIR] = ()) -> None:
+        self._root = _Node(BlockIdentity("", "", "", ""))
+        self._kept: deque[tuple[list[_Node], str | None]] = deque()
+        for observation in observations:
+            self.push(observation)
+
+    def push(self, observation: PromptIR) -> None:
+        """Append an observation."""
+        node, path = self._root, []
+        for block in map(identity, observation.blocks):
+            child = node.children.get(block)
+            if child is None:
+                child = node.children[block] = _Node(BlockIdentity._make(block))
+            child.count += 1
+            path.append(node := child)
+        self._kept.append((path, observation.source_request_hash))
+
+    def drop(self) -> None:
+        """Drop the oldest observation."""
+        path, _ = self._kept.popleft()
+        parent = self._root
+        for node in path:
+            node.count -= 1
+            if node.count == 0:  # and so is all that follows
+                del parent.children[node.block]
+                break
+            parent = node
+
+    def shared(self) -> Iterator[int]:
+        """Yield how many observations share each depth of the prefix of a majority; see `shared_depths`."""
+        node = self._root
+        while node.children:
+            node = max(node.children.values(), key=_count)
+            if node.count <= len(self._kept) // 2:
+                return
+            yield node.count
+
+    def paths(self) -> list[tuple[Sequence[_Node], str | None]]:
+        """Return the nodes of each observation, and its request's hash, oldest first."""
+        return list(self._kept)
+
+
+_count = attrgetter("count")
+
+
 class CountedWindow:
     """A window that knows how often each span and content occurs in it.
 
@@ -55,6 +113,7 @@ class CountedWindow:
     def __init__(self, observations: Iterable[PromptIR] = ()) -> None:
         self._kept = deque(observations)
         self._spans: dict[str, _Span] = {}
+        self._prefixes: PrefixTree | None = None
         for (span_id, index, content), n in Counter(
             map(_identity, chain.from_iterable(map(_blocks, self._kept)))
         ).items():
@@ -76,8 +135,19 @@ class CountedWindow:
         """
         if self._kept and len(self._kept) >= limit:
             self._add(self._kept.popleft(), -1)
+            if self._prefixes is not None:
+                self._prefixes.drop()
         self._kept.append(observation)
         self._add(observation, 1)
+        if self._prefixes is not None:
+            self._prefixes.push(observation)
+
+    @property
+    def prefixes(self) -> PrefixTree:
+        """The prefixes of its observations; kept from the first use on, since not all rules ask for them."""
+        if self._prefixes is None:
+            self._prefixes = PrefixTree(self._kept)
+        return self._prefixes
 
     def counts(self) -> list[SpanCount]:
         """Return what the window holds of each span, in no particular order."""

@@ -28,6 +28,7 @@ from acg_lab.core import (
     analyze_stability,
     parse_learning_key,
 )
+from acg_lab.core.fingerprint import identity, majority_prefix
 from acg_lab.core.keys import Owner, assign_agents
 from acg_lab.storage.codec import decode, decode_window, encode, encode_window
 from acg_lab.storage.memory import MemoryBackend
@@ -192,7 +193,14 @@ class Twin:
         learner, result = self.learner, self.backend.load_stability(key)
         window = self.backend.load_observations(key)
         afresh = analyze_stability(window, learner.thresholds, rules=learner.rules, learning_key=key)
-        return None if afresh == result else Difference(key, "", "result", result, afresh)
+        if afresh != result:
+            return Difference(key, "", "result", result, afresh)
+        if not self.is_exact:
+            return None
+        limit = learner.thresholds.stable_threshold
+        depth = majority_prefix([observation.blocks for observation in window], limit, identity)
+        given = result.stable_prefix_length
+        return None if depth == given else Difference(key, "", "stable_prefix_length", given, depth)
 
     def _compare_seed(self, update: LearnerUpdate, stored: Stored) -> Difference | None:
         theirs = {key: decode(StabilityAnalysisResult, stored[RESULT + key]) for key in update.results}

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import make_ir, prompt_irs, windows
 
-from acg_lab.core.window import CountedWindow, SpanCount
+from acg_lab.core.fingerprint import identity, shared_depths
+from acg_lab.core.window import CountedWindow, PrefixTree, SpanCount
 
 A, B, C, D = (make_ir(("s", "same"), ("u", name), ir_id=name) for name in "abcd")
 
@@ -91,6 +92,29 @@ def test_sliding_equals_counting_afresh(stored, pushed, limit):
     for observation in pushed:
         window.push(observation, limit)
         assert counts(window) == count_afresh(list(window)) == counts(CountedWindow(window))
+
+
+@given(windows(), st.lists(prompt_irs(), max_size=6), st.integers(0, 5))
+def test_prefixes_slide_with_the_window(stored, pushed, limit):
+    """After any pushes the tree holds the prefixes of the observations that are left, and nothing else."""
+    window = CountedWindow(stored)
+    assert list(window.prefixes.shared()) == shared_depths([o.blocks for o in stored], identity)
+    for observation in pushed:
+        window.push(observation, limit)
+        left = list(window)
+        assert list(window.prefixes.shared()) == shared_depths([o.blocks for o in left], identity)
+        assert prefixes(window.prefixes) == [(list(map(identity, o.blocks)), o.source_request_hash) for o in left]
+        assert nodes(window.prefixes._root) == nodes(PrefixTree(left)._root)
+
+
+def prefixes(tree):
+    """Return what a tree holds of each observation."""
+    return [([node.block for node in path], request_hash) for path, request_hash in tree.paths()]
+
+
+def nodes(node):
+    """Return a node as plain values."""
+    return node.block, node.count, {block: nodes(child) for block, child in node.children.items()}
 
 
 @given(windows().filter(len), st.lists(prompt_irs(), min_size=1, max_size=4))
