@@ -61,6 +61,8 @@ class Page:
         self.axes, self.width, self.height = axes, width, height
         self.colours = palette()
         axes.set_axis_off()
+        for name, spine in axes.spines.items():
+            spine.set_gid(f"page-spine-{name}")
         axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
         self.rectangle(0, 0, width, height, self.colours.paper, gid="paper", zorder=-10)
 

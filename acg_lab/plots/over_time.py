@@ -33,7 +33,7 @@ class _Trace(Protocol):
 
 
 _LEFT, _RIGHT = 0.58, 1.33
-_ABOVE, _CHART, _BELOW = 0.50, 1.9, 0.72
+_ABOVE, _CHART, _BELOW = 0.44, 1.9, 0.72
 _COLUMNS: Final = ("step", "stable_threshold", "prefix_tokens")
 
 
@@ -143,8 +143,13 @@ def _draw(
     name_series(page, axes, series, (page.right - _RIGHT + 0.07, base, height))
     if changes is not None:
         steps = np.unique(frame["step"])
-        draw_changes(page, axes, changes.assign(place=np.searchsorted(steps, changes["step"])), (_LEFT, base, width))
-    page.label(MARGIN, base - _ABOVE + 0.22, "tokens in the stable prefix", gid="y-label")
+        draw_changes(
+            page,
+            axes,
+            changes.assign(place=np.searchsorted(steps, changes["step"])).reset_index(drop=True),
+            (_LEFT, base, width),
+        )
+    page.label(MARGIN, base - _ABOVE + 0.14, "tokens in the stable prefix", gid="y-label")
     page.label(_LEFT + width / 2, base + height + 0.32, "request, in order of arrival", gid="x-label", ha="center")
     page.note(_note(series, n_tuning))
     return axes

@@ -4,6 +4,7 @@ Belongs here: what a panel over time shows, whatever is measured; the panels of 
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Series", "draw_changes", "draw_periods", "draw_series", "name_series", "same"]
 
 _MOST: Final = 2000  # requests that are drawn one by one
+_FINER: Final = 0.6  # lines of medians
 _LINE: Final = 0.165  # of text, in inches
-_NAMED, _NAMES = 5, (30, 22, 16, 10)
+_NAMED, _NAMES, _GAP = 5, (30, 22, 16, 10), 0.1
 
 
 class Series(NamedTuple):
@@ -72,7 +74,8 @@ def draw_series(page: "Page", axes: "Axes", series: Sequence[Series], n_pixels: 
             ends = [np.array([end(part) for part in parts]) for end in (np.max, np.min)]
             filled: Any = {"baseline": ends[1], "fill": True, "linewidth": 0, "alpha": 0.7}
             axes.stairs(ends[0], edges, color=band, gid=f"range-{one.name}", zorder=2, **filled)
-        axes.stairs(values, edges, baseline=None, color=colour, linewidth=width, gid=f"line-{one.name}", zorder=3)
+        line: Any = {"linewidth": width if n <= _MOST else width * _FINER, "zorder": 3}
+        axes.stairs(values, edges, baseline=None, color=colour, gid=f"line-{one.name}", **line)
 
 
 def _fill_gap(page: "Page", axes: "Axes", series: Sequence[Series]) -> None:
@@ -109,7 +112,7 @@ def name_series(page: "Page", axes: "Axes", series: Sequence[Series], place: tup
     least, most = axes.get_ylim()
     ends = [top + height * (1 - (one.heights[-1] - least) / (most - least)) for one in shown]
     order = np.lexsort(([-one.mean for one in shown], ends))
-    middles = spread([ends[i] for i in order], [2 * _LINE] * len(shown), 0.03, top - _LINE, top + height + _LINE)
+    middles = spread([ends[i] for i in order], [2 * _LINE] * len(shown), 0.03, top - _LINE, top + height)
     for i, middle in zip(order.tolist(), middles, strict=True):
         one, last = shown[i], i == len(shown) - 1 and len(series) > 1
         colour = page.colours.stable if last or len(series) == 1 else page.colours.text2
@@ -125,28 +128,29 @@ def draw_changes(page: "Page", axes: "Axes", changes: pd.DataFrame, place: tuple
     left, top, width = place
     if "tokens" in changes:
         changes = changes.sort_values("tokens", ascending=False, kind="stable")
-    named, others = changes.iloc[:_NAMED].sort_values("place", kind="stable"), changes.iloc[_NAMED:]
+    named, texts, widths = _fitting(changes, page.right)
     colour = page.colours.breaking
     style: Any = {"linewidth": 0.9, "zorder": 3.5}
     for number, change in enumerate(rows(named)):
         axes.axvline(change.place, color=colour, linestyle=(0, (4, 2.5)), gid=f"change-{number}", **style)
-    if len(others):
+    if len(others := changes.drop(index=named.index)):
         ends: Any = {"transform": axes.get_xaxis_transform()}
         axes.vlines(others["place"], 0.95, 1, colors=colour, gid="other-changes", **ends, **style)
-    texts, widths = _fitting([drawable(name, mono=True) for name in named["span_id"]], page.right)
     scale = width / (axes.get_xlim()[1] or 1)
-    middles = spread([left + change.place * scale for change in rows(named)], widths, 0.1, 0.09, page.right)
+    middles = spread([left + change.place * scale for change in rows(named)], widths, _GAP, 0.09, page.right)
     for number, (text, middle) in enumerate(zip(texts, middles, strict=True)):
         label: Any = {"size": Size.NAME, "mono": True, "bold": True, "colour": colour, "ha": "center"}
         page.text(middle, top - 0.08, text, gid=f"change-{number}-name", **label)
 
 
-def _fitting(names: Sequence[str], room: float) -> tuple[list[str], list[float]]:
-    """Return what is written over the changes, cut until all have room in one line, and how wide it is."""
-    for longest in _NAMES:
+def _fitting(changes: pd.DataFrame, room: float) -> tuple[pd.DataFrame, list[str], list[float]]:
+    """Return the changes to name, in order of time: as many as have room in one line, however much they are cut."""
+    for most, longest in product(range(_NAMED, 0, -1), _NAMES):
+        named = changes.iloc[:most].sort_values("place", kind="stable")
+        names = [drawable(span_id, mono=True) for span_id in named["span_id"]]
         cut = cut_all(names, longest)
         texts = [f"{cut[name]} changes" for name in names]
         widths = [text_width(text, Size.NAME, mono=True, bold=True) for text in texts]
-        if sum(widths) + 0.1 * len(widths) <= room:
+        if sum(widths) + _GAP * len(widths) <= room:
             break
-    return texts, widths
+    return named, texts, widths

@@ -63,7 +63,7 @@ def setting(value: float) -> str:
     >>> setting(0.95), setting(0.9), setting(1.0), setting(20)
     ('0.95', '0.9', '1', '20')
     """
-    return repr(value).removesuffix(".0").replace("-", MINUS)
+    return f"{MINUS if value < 0 else ''}{repr(abs(value)).removesuffix('.0')}"
 
 
 def score(value: float, *thresholds: float) -> str:
