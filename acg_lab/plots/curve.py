@@ -135,10 +135,9 @@ def _draw_steps(page: Page, axes: "Axes", frame: pd.DataFrame) -> None:
     colours = page.colours
     edges = np.clip([*frame["above"], frame["upto"].iloc[-1]], 0, 1)
     length, read = frame["prefix_tokens"].to_numpy(), frame["read_tokens"].to_numpy()
-    axes.stairs(length, edges, baseline=read, fill=True, color=colours.grid, alpha=0.8, linewidth=0, gid="lost")
-    lines: Any = {"baseline": None, "capstyle": "butt"}
-    axes.stairs(length, edges, color=colours.base, linewidth=1.4, gid="length", zorder=3, **lines)
-    axes.stairs(read, edges, color=colours.stable, linewidth=2.0, gid="read", zorder=4, **lines)
+    page.steps(axes, length, edges, colours.grid, baseline=read, alpha=0.8, gid="lost")
+    page.steps(axes, length, edges, colours.base, linewidth=1.4, gid="length", zorder=3)
+    page.steps(axes, read, edges, colours.stable, linewidth=2.0, gid="read", zorder=4)
     axes.set(xlim=(0, 1), ylim=(0, max(float(length.max()), 1) * 1.1))
     axes.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
     page.ticks(axes.yaxis)

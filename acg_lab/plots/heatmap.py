@@ -16,7 +16,7 @@ from acg_lab.plots.columns import (
     draw_scores,
     names_height,
 )
-from acg_lab.plots.extremes import breaking, draw_nothing, title_of
+from acg_lab.plots.extremes import draw_nothing, title_of
 from acg_lab.plots.given import check_columns, confidence_of, one_key, one_profile
 from acg_lab.plots.layout import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.profile_names import profile_words
@@ -124,8 +124,8 @@ def _draw(
 
 def _choose(scores: pd.DataFrame) -> tuple[int, pd.DataFrame]:
     """Return how many leading columns are left out, and the scores of those drawn: the breaking one is among them."""
-    first = breaking(scores)
-    last = len(scores) if first is None else first.position + _BEHIND
+    breaks = scores["breaks"].to_numpy()
+    last = int(breaks.argmax()) + _BEHIND if breaks.any() else len(scores)
     before = max(min(last, len(scores)) - _MOST_COLUMNS, 0) if len(scores) > _MOST_COLUMNS else 0
     return before, scores.iloc[before : before + _MOST_COLUMNS]
 

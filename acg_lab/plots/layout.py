@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
+    from matplotlib.patches import Rectangle, StepPatch
     from matplotlib.text import Text
 
     Place = Axes | Figure | None
@@ -149,6 +149,20 @@ class Page:
     def grid(self, axes: "Axes") -> None:
         """Draw the horizontal grid of axes with a continuous y."""
         axes.grid(visible=True, axis="y", color=self.colours.grid, linewidth=0.6, gid=f"{axes.get_gid()}-grid")
+
+    @staticmethod
+    def steps(axes: "Axes", heights: Any, edges: Any, colour: str, *, gid: str, **kw: Any) -> "StepPatch":
+        """Draw a step function into axes: a line, or filled down to ``baseline`` where one is given.
+
+        As ``Axes.stairs``, which takes long to find the limits of many steps; here the caller sets them.
+        """
+        from matplotlib.patches import StepPatch
+
+        filled = kw.get("baseline") is not None
+        style = {"fill": filled, "facecolor" if filled else "edgecolor": colour, "linewidth": 0, "baseline": None}
+        patch = StepPatch(heights, edges, gid=gid, **{**style, **kw})
+        axes.add_artist(patch)
+        return patch
 
     # --- what every figure has ---
 

@@ -1,6 +1,6 @@
 """Many profiles: a column each, as wide as it has requests; beside them, what breaks them."""
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -76,10 +76,9 @@ def _groups(frame: pd.DataFrame, enough: int, page: Page) -> list[_Group]:
 def _draw_bars(page: Page, axes: "Axes", frame: pd.DataFrame, groups: list[_Group]) -> None:
     edges = np.insert(np.cumsum(frame["requests"].to_numpy()), 0, 0)
     prompt, prefix = frame["prompt_tokens"].to_numpy(), frame["prefix_tokens"].to_numpy()
-    style: Any = {"fill": True, "linewidth": 0}
-    axes.stairs(prompt, edges, color=page.colours.grid, gid="prompts", **style)
+    page.steps(axes, prompt, edges, page.colours.grid, baseline=0, gid="prompts")
     for number, (first, end, *_, colour) in enumerate(groups):
-        axes.stairs(prefix[first:end], edges[first : end + 1], color=colour, gid=f"prefixes-{number}", **style)
+        page.steps(axes, prefix[first:end], edges[first : end + 1], colour, baseline=0, gid=f"prefixes-{number}")
     for most, width in _SEPARATORS:
         if len(frame) <= most:
             lower, upper = np.zeros(len(frame) - 1), np.maximum(prompt[1:], prompt[:-1])

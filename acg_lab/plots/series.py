@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from acg_lab.plots.layout import Page
 
+    Floats = NDArray[np.float64]
+
 __all__ = ["Series", "draw_changes", "draw_periods", "draw_series", "name_series", "same"]
 
 _MOST: Final = 2000  # requests that are drawn one by one
@@ -46,7 +48,7 @@ class Series(NamedTuple):
     name: str
     stable_threshold: float
     window: int | None
-    heights: "NDArray[np.float64]"
+    heights: "Floats"
     mean: float
     matched: float | None
 
@@ -65,31 +67,35 @@ def draw_series(page: "Page", axes: "Axes", series: Sequence[Series], n_pixels: 
         _fill_gap(page, axes, shown)
     for number, one in enumerate(shown):
         colour, width, band = styles[number - len(shown)]
-        edges: Any = np.arange(n + 1)
-        values = one.heights
+        heights, edges = one.heights, np.arange(n + 1)
         if n > _MOST:
             edges = np.unique(np.linspace(0, n, n_pixels + 1).round().astype(int))
-            parts = np.split(one.heights, edges[1:-1])
-            values = np.array([np.median(part) for part in parts])
-            ends = [np.array([end(part) for part in parts]) for end in (np.max, np.min)]
-            filled: Any = {"baseline": ends[1], "fill": True, "linewidth": 0, "alpha": 0.7}
-            axes.stairs(ends[0], edges, color=band, gid=f"range-{one.name}", zorder=2, **filled)
+            least, heights, most = _of_pixels(one.heights, edges)
+            page.steps(axes, most, edges, band, baseline=least, alpha=0.7, gid=f"range-{one.name}", zorder=2)
         line: Any = {"linewidth": width if n <= _MOST else width * _FINER, "zorder": 3}
-        axes.stairs(values, edges, baseline=None, color=colour, gid=f"line-{one.name}", **line)
+        page.steps(axes, heights, edges, colour, gid=f"line-{one.name}", **line)
+
+
+def _of_pixels(heights: "Floats", edges: "NDArray[np.int64]") -> tuple["Floats", "Floats", "Floats"]:
+    """Return least, median and most of each run of heights."""
+    sizes = np.diff(edges)
+    ordered = heights[np.lexsort((heights, np.repeat(np.arange(len(sizes)), sizes)))]
+    begin, end = edges[:-1], edges[1:] - 1
+    middles = (ordered[begin + (sizes - 1) // 2] + ordered[begin + sizes // 2]) / 2
+    return ordered[begin], middles, ordered[end]
 
 
 def _fill_gap(page: "Page", axes: "Axes", series: Sequence[Series]) -> None:
     """Fill what the last setting has more than the first, and what it has less."""
-    base, other = series[0].heights, series[-1].heights
-    edges: Any = np.arange(len(base) + 1)
-    style: Any = {"fill": True, "linewidth": 0, "zorder": 1.5}
+    base, other, colours = series[0].heights, series[-1].heights, page.colours
+    edges = np.arange(len(base) + 1)
     if (other > base).any():
-        gain = np.maximum(base, other)
-        axes.stairs(gain, edges, baseline=base, color=page.colours.usual, alpha=0.8, gid="gain", **style)
-    if (other < base).any():
-        axes.stairs(
-            base, edges, baseline=np.minimum(base, other), color=page.colours.breaking_tint, gid="loss", **style
+        page.steps(
+            axes, np.maximum(base, other), edges, colours.usual, baseline=base, alpha=0.8, gid="gain", zorder=1.5
         )
+    if (other < base).any():
+        less = np.minimum(base, other)
+        page.steps(axes, base, edges, colours.breaking_tint, baseline=less, gid="loss", zorder=1.5)
 
 
 def draw_periods(page: "Page", axes: "Axes", n: int, n_tuning: int) -> None:
