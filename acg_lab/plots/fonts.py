@@ -34,9 +34,10 @@ def text_width(text: str, size: float, *, mono: bool = False, bold: bool = False
 
 
 def drawable(text: str, *, mono: bool = False) -> str:
-    r"""Return the text with characters that the font lacks, and those that only control, written as ``\uXXXX``.
+    r"""Return the text with characters that the font lacks, that only control, or that need others, as ``\uXXXX``.
 
-    A name stays one line that can be read, searched and told from others, and no renderer warns.
+    Outlines are put side by side from left to right, so marks that combine and scripts from right to left are among
+    them. A name stays one line that can be read, searched and told from others, and no renderer warns.
     """
     return text if text.isascii() and text.isprintable() else "".join(_visible(c, mono) for c in text)
 
@@ -45,7 +46,8 @@ def drawable(text: str, *, mono: bool = False) -> str:
 def _visible(character: str, mono: bool) -> str:  # noqa: FBT001
     code = ord(character)
     in_fonts = all(code in _charmap(mono, bold) for bold in (False, True))
-    if character == " " or (in_fonts and unicodedata.category(character)[0] not in "CZ"):
+    alone = unicodedata.category(character)[0] not in "CZM" and unicodedata.bidirectional(character) not in ("R", "AL")
+    if character == " " or (in_fonts and alone):
         return character
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
 

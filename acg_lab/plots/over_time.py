@@ -1,7 +1,7 @@
 """The stable prefix before every recorded request: what would other settings have done."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,17 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from acg_lab.plots.layout import Place
+    from acg_lab.replay import Trace
 
 __all__ = ["prefix_over_time"]
-
-
-class _Trace(Protocol):
-    """What can tell its steps under any settings, as a replay gives it."""
-
-    def to_frame(self, thresholds: list[float], /) -> pd.DataFrame:
-        """Return a row a step and setting."""
-        ...
-
 
 _LEFT, _RIGHT = 0.58, 1.33
 _ABOVE, _CHART, _BELOW = 0.44, 1.9, 0.72
@@ -38,7 +30,7 @@ _COLUMNS: Final = ("step", "stable_threshold", "prefix_tokens")
 
 
 def prefix_over_time(
-    data: "_Trace | pd.DataFrame",
+    data: "Trace | pd.DataFrame",
     *,
     current: float | None = None,
     tuned: float | None = None,
@@ -52,8 +44,8 @@ def prefix_over_time(
     Parameters
     ----------
     data : Trace or DataFrame
-        What to draw; or what its ``to_frame`` gives for one or two settings, which is the table behind the figure. They
-        differ in ``stable_threshold``, or in ``window`` where there is such a column.
+        What to draw; or rows of `acg_lab.frames.steps` for one or two settings, which is the table behind the figure.
+        They differ in ``stable_threshold`` or in ``window``.
     current : float, optional
         The ``stable_threshold`` in force; production's default when left out.
     tuned : float, optional

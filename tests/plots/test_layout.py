@@ -80,6 +80,7 @@ def test_letters_of_other_scripts():
     """Letters that the font has stay; those it lacks are written by their code, as are controls."""
     assert drawable("Größe é ф λ", mono=True) == "Größe é ф λ"
     assert drawable("查\n\u202e😀", mono=True) == r"\u67e5\u000a\u202e\U0001f600"
+    assert drawable("e\u0301 א ع") == r"e\u0301 \u05d0 \u0639"
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0.1, 1)), max_size=6))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import by_gid, gids, key_of, text_of
+from drawn import by_gid, gids, key_of, new, of_one, same, text_of
 from matplotlib.colors import to_hex
 
 import acg_lab as acg
@@ -128,14 +128,14 @@ def test_steps_of_a_selection():
 
 
 def test_trace():
-    """What can tell its steps is asked for the two settings."""
-
-    class Trace:
-        def to_frame(self, thresholds):
-            return pd.concat([steps(threshold, [threshold * 100] * 3) for threshold in thresholds])
-
-    axes = plots.prefix_over_time(Trace(), current=0.9, tuned=0.8)
-    assert text_of(axes, "title") == "Tuned settings keep only 80 tokens in the prefix instead of 90"
+    """A trace is asked for the steps of the two settings."""
+    spans = (("system-0", same), ("user-1", lambda i: "usual" if i % 8 else new(i)), ("user-2", new))
+    trace = acg.replay(of_one(40, *spans), progress=False)
+    frame = trace.to_frame([0.95, 0.8])
+    axes = plots.prefix_over_time(trace, tuned=0.8)
+    for name, threshold in (("default", 0.95), ("tuned", 0.8)):
+        assert line(axes, name)[0] == frame.loc[frame["stable_threshold"] == threshold, "prefix_tokens"].tolist()
+    assert text_of(axes, "title").startswith("Tuned settings keep")
 
 
 def test_no_steps():
