@@ -6,7 +6,7 @@ import pandas as pd
 from acg_lab.frames.names import CELLS, category, make_frame
 from acg_lab.snapshot.cells import Kind, find_cells
 from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import columns_of
+from acg_lab.snapshot.spans import check_keys
 
 __all__ = ["cells"]
 
@@ -34,7 +34,7 @@ def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
     UsageError
         If the snapshot has no window under that key.
     """
-    columns_of(snap, [learning_key])  # refuses a key that is none of its
+    check_keys(snap, [learning_key])
     source, found = snap.columns.observations, find_cells(snap, learning_key)
     observations = source.observations_of(source.number[learning_key])
     whose = np.zeros(len(found.rows), np.int64)

@@ -6,7 +6,7 @@ from acg_lab.core.keys import parse_learning_key
 from acg_lab.frames.names import CURVE, make_frame
 from acg_lab.snapshot.curve import find_treads
 from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import columns_of
+from acg_lab.snapshot.spans import check_keys
 
 __all__ = ["threshold_curve"]
 
@@ -36,7 +36,7 @@ def threshold_curve(snap: Snapshot, learning_key: str) -> pd.DataFrame:
     UsageError
         If the snapshot has no window under that key.
     """
-    columns_of(snap, [learning_key])  # refuses a key that is none of its
+    check_keys(snap, [learning_key])
     treads, n = find_treads(snap, learning_key), snap.n_observations(learning_key)
     agent_id = snap.owners[learning_key].agent_id
     parsed = parse_learning_key(learning_key, agent_id=agent_id)

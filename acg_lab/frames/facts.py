@@ -10,7 +10,7 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.frames.names import SCORES, category, counts_of
 from acg_lab.snapshot.analysis import count_sharing
 from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import SpanFacts, columns_of, count_tool_orders, observe_spans
+from acg_lab.snapshot.spans import SpanFacts, check_keys, columns_of, count_tool_orders, observe_spans
 
 if TYPE_CHECKING:
     from acg_lab.storage.columns import ObservationColumns
@@ -28,8 +28,10 @@ def find_facts(snap: Snapshot, results: Mapping[str, StabilityAnalysisResult]) -
     UsageError
         If a result is not of the snapshot's window.
     """
-    source = columns_of(snap, results)
-    found = observe_spans(source)
+    check_keys(snap, results)
+    one = len(results) == 1
+    source = columns_of(snap, results) if one else snap.columns.observations
+    found = observe_spans(source, None if one else snap.span_counts)
     rows = np.array(_rows(snap, source, found, results), np.int64)
     forms = source.forms[found.newest[rows]]
     facts: dict[str, Any] = {

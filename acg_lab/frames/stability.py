@@ -14,7 +14,7 @@ from acg_lab.frames.facts import FACTS, find_facts
 from acg_lab.frames.names import PROFILES, SCORES, category, make_frame
 from acg_lab.snapshot.analysis import analyze, analyze_profile
 from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import columns_of
+from acg_lab.snapshot.spans import check_keys
 from acg_lab.snapshot.summary import ProfileSummary, summarize
 
 __all__ = ["profiles", "scores"]
@@ -129,7 +129,7 @@ def _results(
     if isinstance(data, Snapshot):
         if key is None:
             return analyze(data, thresholds)
-        columns_of(data, [key])  # refuses a key that is none of its
+        check_keys(data, [key])
         return {key: analyze_profile(data, key, thresholds or StabilityThresholds(), data.rules[key].rules)}
     if not isinstance(data, Mapping):
         msg = f"Expected results by learning key (of acg.analyze), one result or a Snapshot; got {type(data).__name__}."

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from acg_lab.core.window import SpanCount
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["SpanCounts", "count_columns", "count_spans"]
+__all__ = ["SpanCounts", "count_spans", "group_counts"]
 
 Numbers = NDArray[np.int64]
 
@@ -65,9 +65,8 @@ def count_spans(source: ObservationColumns) -> SpanCounts:
     )
 
 
-def count_columns(source: ObservationColumns, keys: Collection[str]) -> list[list[SpanCount]]:
-    """Count the spans of several windows at once, as `acg_lab.core.window.CountedWindow` counts one."""
-    counts = count_spans(source)
+def group_counts(source: ObservationColumns, counts: SpanCounts, keys: Collection[str]) -> list[list[SpanCount]]:
+    """Return the counts of some windows, as `acg_lab.core.window.CountedWindow` counts each."""
     columns = (counts.windows, counts.spans, counts.indexes, counts.present, counts.usual)
     grouped: list[list[SpanCount]] = [[] for _ in source.keys]
     for window, span, *facts in zip(*(column.tolist() for column in columns), strict=True):

@@ -21,6 +21,7 @@ __all__ = [
     "SpanFacts",
     "ToolOrders",
     "Variants",
+    "check_keys",
     "columns_of",
     "count_tool_orders",
     "list_variants",
@@ -62,6 +63,19 @@ class ToolOrders(NamedTuple):
     orders: int
 
 
+def check_keys(snapshot: Snapshot, keys: Collection[str]) -> None:
+    """Refuse keys that the snapshot has no window of.
+
+    Raises
+    ------
+    UsageError
+        If there is such a key; the message names one.
+    """
+    if unknown := [key for key in keys if key not in snapshot.windows]:
+        msg = f"Expected learning keys of {snapshot.source}; got {unknown[0]!r}. See snap.windows for those it has."
+        raise UsageError(msg)
+
+
 def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> ObservationColumns:
     """Return the windows of some profiles, or of all: the seed entries, which are copies, are left out.
 
@@ -72,18 +86,16 @@ def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> Obser
     """
     source = snapshot.columns.observations
     wanted = sorted(snapshot.windows if keys is None else keys)
-    if unknown := [key for key in wanted if key not in snapshot.windows]:
-        msg = f"Expected learning keys of {snapshot.source}; got {unknown[0]!r}. See snap.windows for those it has."
-        raise UsageError(msg)
+    check_keys(snapshot, wanted)
     if len(wanted) == len(source.keys):
         return source
     rows = [row for key in wanted for row in source.observations_of(source.number[key])]
     return source.take(np.array(rows, np.int64), wanted)
 
 
-def observe_spans(source: ObservationColumns) -> SpanFacts:
-    """Find the facts of every span of every window."""
-    counts = count_spans(source)
+def observe_spans(source: ObservationColumns, counts: SpanCounts | None = None) -> SpanFacts:
+    """Find the facts of every span of every window; ``counts`` are `count_spans` of it, where they are known."""
+    counts = counts or count_spans(source)
     n = len(counts.spans)
     newest = np.zeros(n, np.int64)
     newest[counts.of_block] = np.arange(len(source.spans))  # of equal places the last one is kept

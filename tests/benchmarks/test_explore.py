@@ -14,7 +14,8 @@ FRAMES = {
     "blocks with text": lambda snap: frames.blocks(snap, text=True),
     "windows": frames.windows,
     "profiles": frames.profiles,
-    "scores": frames.scores,
+    "scores": lambda snap: frames.scores(snap.stability, snap),
+    "scores without windows": lambda snap: frames.scores(snap.stability),
     "variants": lambda snap: frames.variants(snap, next(iter(snap.windows))),
 }
 
