@@ -1,0 +1,125 @@
+"""What ends the stable prefix of one profile.
+
+Belongs here: telling a fault from a conversation that goes its way, and what the fault costs. A block of the
+conversation with nothing behind it that stays the same is no fault: there ends what could be cached.
+"""
+
+from typing import NamedTuple
+
+from acg_lab.core.rules import get_rules
+from acg_lab.explain.case import Case, is_scaffold
+from acg_lab.explain.change import Change
+from acg_lab.explain.detectors import Match, detect
+from acg_lab.explain.finding import Evidence, Kind
+from acg_lab.explain.structure import is_growth
+from acg_lab.explain.texts import with_texts
+from acg_lab.explain.words import SHORT, lost, sentence, when
+from acg_lab.snapshot.analysis import shared_prefixes
+
+__all__ = ["WORTH_SAYING", "Break", "evidence_of", "find_break", "threshold_for"]
+
+WORTH_SAYING = 64  # tokens per request; below it nobody mends an application
+_NEEDED = 2
+_SHOWN = 8
+
+
+class Break(NamedTuple):
+    """Where a profile's stable prefix ends: the change, what it costs a request, and the detector that named it.
+
+    ``words`` is why, for a table; ``is_fault`` tells whether there is anything to complain of.
+    """
+
+    change: Change | None
+    words: str
+    is_fault: bool = False
+    behind: float = 0.0
+    inside: float = 0.0
+    match: Match | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of change it is."""
+        return self.match.detector.kind if self.match else Kind.UNKNOWN
+
+    @property
+    def lost(self) -> float:
+        """Tokens of a request that do not change and are out of reach."""
+        return self.behind + self.inside
+
+
+def find_break(case: Case, key: str) -> Break:
+    """Tell what ends the stable prefix of a profile."""
+    result = case.results[key]
+    length = result.stable_prefix_length
+    if result.total_observations < _NEEDED:
+        return Break(None, "one request" if result.total_observations else "no requests")
+    if length >= len(result.scores):
+        return Break(None, "nothing: all stable")
+    change = case.change([key], result.scores[length].span_id, case.thresholds.stable_threshold)
+    prefix = [case.span_codes[score.span_id] for score in result.scores[:length]]
+    behind = case.steady_tokens(change, {*prefix, change.span})
+    grows = is_growth(change) and not is_scaffold(change)
+    inside = 0.0 if grows or change.form.role in ("assistant", "tool") else case.unchanging_tokens(change)
+    if not is_scaffold(change) and behind + inside < WORTH_SAYING:
+        return Break(change, "conversation goes on" if grows else f"{change.form.role}'s own words")
+    match = detect(change)
+    words = SHORT[match.detector.kind if match else Kind.UNKNOWN]
+    return Break(change, words, True, behind, inside, match)
+
+
+def tell(found: Break) -> str:
+    """Say what a fault is, in one sentence."""
+    change = found.change
+    assert change is not None
+    block = repr(change.span_id)
+    words = found.match.detector.words.format(block=block) if found.match else f"{block} changes, by no known pattern"
+    return sentence(f"{words}, {when(change)}; {lost(found.lost)} that do not change are out of reach")
+
+
+def evidence_of(change: Change, *, text: bool, **more: object) -> Evidence:
+    """Gather the numbers behind a change; excerpts only when asked for."""
+    places = change.differences[:_SHOWN]
+    if text and change.pair:
+        places = tuple(with_texts(place, *change.pair) for place in places)
+    last = change.sequel.last_change
+    return Evidence(
+        requests=len(change.rows),
+        present=change.present,
+        distinct=len(change.counts),
+        changes=change.sequel.changes,
+        last_change=None if last is None else change.source.created.text(change.rows[last]),
+        variants=change.variants(),
+        places=places,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def threshold_for(case: Case, key: str) -> float | None:
+    """Return the largest ``stable_threshold``, in hundredths, that takes the breaking block into the prefix.
+
+    None where it would have to be below one half, or where the prefix would then be bound to whole requests
+    (generation 0.8, beyond the scaffold): that makes it worse.
+    """
+    result = case.results[key]
+    length = result.stable_prefix_length
+    if get_rules(case.snapshot.rules[key].rules).exact_prefix:
+        return None if _leaves_scaffold(case, key, length) else _floor(_shared(case, key, length))
+    return _floor(result.scores[length].score)
+
+
+def _shared(case: Case, key: str, length: int) -> float:
+    depths = shared_prefixes(case.snapshot, key)
+    return depths[length] / case.results[key].total_observations if length < len(depths) else 0.0
+
+
+def _floor(share: float) -> float | None:
+    hundredths = int(share * 100 + 1e-9)
+    return hundredths / 100 if hundredths > 50 else None  # noqa: PLR2004
+
+
+def _leaves_scaffold(case: Case, key: str, length: int) -> bool:
+    """Whether a prefix of so many blocks and one more goes beyond the scaffold."""
+    result = case.results[key]
+    return length < len(result.scores) and not is_scaffold(
+        case.change([key], result.scores[length].span_id, case.thresholds.stable_threshold)
+    )

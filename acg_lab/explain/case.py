@@ -1,0 +1,121 @@
+"""All that explaining a snapshot looks things up in.
+
+Belongs here: results, tokens and codes of one snapshot under one setting, computed once; and how many tokens are out of
+reach. No kinds and no words.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.core.records import PromptIR, StabilityAnalysisResult
+from acg_lab.core.selection import worth
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.explain.change import Change, in_time
+from acg_lab.explain.texts import shared_length
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.summary import block_tokens, summarize
+from acg_lab.storage.columns import ObservationColumns
+
+__all__ = ["Case", "is_scaffold", "requests_needed"]
+
+_BYTES_PER_TOKEN = 4
+_HALF = 0.5
+
+
+def is_scaffold(change: Change) -> bool:
+    """Whether the block is of the system prompt, a tool or a response format, and not of the conversation."""
+    return change.form.role == "system" or change.form.content_type in ("tool_schema", "structured_output")
+
+
+def requests_needed(thresholds: StabilityThresholds) -> int:
+    """Return the smallest number of requests from which production plans for a block that never changes."""
+    full = thresholds.min_observations_for_full_confidence
+    n = 2
+    while worth(1, (n - 1) * (min(n / full, 1.0) if full else 1.0)) <= 0:
+        n += 1
+    return n
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A snapshot, the setting, and the results under it by learning key."""
+
+    snapshot: Snapshot
+    thresholds: StabilityThresholds
+    results: Mapping[str, StabilityAnalysisResult]
+
+    @property
+    def source(self) -> ObservationColumns:
+        """The columns of the snapshot."""
+        return self.snapshot.columns.observations
+
+    @cached_property
+    def tokens(self) -> NDArray[np.int64]:
+        """Tokens of every block row, known or estimated."""
+        return block_tokens(self.source)
+
+    @cached_property
+    def span_codes(self) -> Mapping[str, int]:
+        """Code of each span id."""
+        return {span_id: code for code, span_id in enumerate(self.source.span_pool)}
+
+    @cached_property
+    def _prefixes(self) -> Mapping[str, float]:
+        return {profile.learning_key: profile.prefix_tokens for profile in summarize(self.snapshot, self.results)}
+
+    def prefix_tokens(self, key: str) -> float:
+        """Return the mean tokens of a profile's stable prefix."""
+        return self._prefixes[key]
+
+    def newest(self, key: str) -> PromptIR:
+        """Return the newest observation of a profile."""
+        source = self.source
+        return source.observation(source.observations_of(source.number[key])[-1])
+
+    def change(self, keys: Sequence[str], span_id: str, threshold: float) -> Change:
+        """Return the history of a block in the requests of one profile or several."""
+        rows = in_time(self.source, [self.source.number[key] for key in keys])
+        return Change(self.source, rows, self.span_codes[span_id], threshold)
+
+    def steady_tokens(self, change: Change, beside: Collection[int]) -> float:
+        """Return the tokens per request of contents that enough requests have, wherever they stand.
+
+        Blocks of the spans ``beside``, by code, are left out.
+        """
+        held = [
+            {content for span, content in zip(r.spans, r.contents, strict=True) if span not in beside}
+            for r in change.requests
+        ]
+        in_requests = Counter(content for contents in held for content in contents)
+        needed = max(self.thresholds.stable_threshold, _HALF) * len(held)
+        steady = {content for content, count in in_requests.items() if count >= needed}
+        total = 0
+        for row, request in zip(change.rows, change.requests, strict=True):
+            first = int(self.source.block_offsets[row])
+            pairs = enumerate(zip(request.spans, request.contents, strict=True), first)
+            total += sum(int(self.tokens[i]) for i, (span, code) in pairs if code in steady and span not in beside)
+        return total / len(held)
+
+    def unchanging_tokens(self, change: Change) -> float:
+        """Return the tokens per request of the block that its commonest contents share, if it is a template.
+
+        A template is a text of which at least half stays the same, in pieces that are no accident.
+        """
+        share = change.present / len(change.rows)
+        if change.pair is None:
+            return share * self._mean_tokens(change)
+        if not change.readable:
+            return 0.0
+        usual = change.pair[0]
+        same = shared_length(usual, change.differences)
+        return share * same / _BYTES_PER_TOKEN if same >= _HALF * len(usual.encode()) else 0.0
+
+    def _mean_tokens(self, change: Change) -> float:
+        pairs = zip(change.rows, change.places, strict=True)
+        known = [int(self.tokens[int(self.source.block_offsets[row]) + at]) for row, at in pairs if at is not None]
+        return sum(known) / len(known)

@@ -1,0 +1,153 @@
+"""One block of several requests in the order of time: what detectors look at.
+
+Belongs here: reading columns of codes as the history of a block, and what follows from it without knowing kinds. The
+requests may be of one profile, or of several that would be one.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from acg_lab.core.canonical import hash_text
+from acg_lab.explain.finding import Place, Variant
+from acg_lab.explain.texts import differing, is_redacted
+from acg_lab.explain.timing import Sequel, read_sequence
+from acg_lab.storage.columns import Form, ObservationColumns
+
+__all__ = ["Change", "Request", "in_time"]
+
+_SHOWN = 5
+_HASH = slice(7, 23)  # behind "sha256:"
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One request as codes, a block each: span, content and form."""
+
+    spans: Sequence[int]
+    contents: Sequence[int]
+    forms: Sequence[int]
+
+
+def in_time(source: ObservationColumns, windows: Sequence[int]) -> list[int]:
+    """Return the rows of all observations of some windows, oldest first."""
+    rows = [row for window in windows for row in source.observations_of(window)]
+    return rows if len(windows) == 1 else sorted(rows, key=source.created.nanoseconds.__getitem__)
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """The history of one block.
+
+    Attributes
+    ----------
+    source : ObservationColumns
+    rows : sequence of int
+        The observations, oldest first.
+    span : int
+        Code of the block's span.
+    threshold : float
+        From which share of the requests a content counts as stable.
+    """
+
+    source: ObservationColumns
+    rows: Sequence[int]
+    span: int
+    threshold: float
+
+    @property
+    def span_id(self) -> str:
+        """Name of the block."""
+        return self.source.span_pool[self.span]
+
+    @cached_property
+    def requests(self) -> Sequence[Request]:
+        """All blocks of each request."""
+        return [self._request(row) for row in self.rows]
+
+    def _request(self, row: int) -> Request:
+        source = self.source
+        blocks = slice(int(source.block_offsets[row]), int(source.block_offsets[row + 1]))
+        return Request(*(column[blocks].tolist() for column in (source.spans, source.contents, source.forms)))
+
+    @cached_property
+    def places(self) -> Sequence[int | None]:
+        """Position of the block in each request; None where it is absent."""
+        return [r.spans.index(self.span) if self.span in r.spans else None for r in self.requests]
+
+    @cached_property
+    def codes(self) -> Sequence[int | None]:
+        """Its content in each request, by code; None where it is absent."""
+        pairs = zip(self.requests, self.places, strict=True)
+        return [None if place is None else request.contents[place] for request, place in pairs]
+
+    @cached_property
+    def counts(self) -> Counter[int]:
+        """In how many requests each content stands."""
+        return Counter(code for code in self.codes if code is not None)
+
+    @cached_property
+    def by_count(self) -> Sequence[int]:
+        """The contents, the commonest first; of equals, the older one."""
+        return [code for code, _ in self.counts.most_common()]
+
+    @cached_property
+    def form(self) -> Form:
+        """Role, content type and provenance, where it holds its commonest content."""
+        at = next(i for i, code in enumerate(self.codes) if code == self.by_count[0])
+        place = self.places[at]
+        return self.source.form_pool[self.requests[at].forms[place or 0]]
+
+    @property
+    def present(self) -> int:
+        """In how many requests it is there."""
+        return sum(self.counts.values())
+
+    @cached_property
+    def share(self) -> float:
+        """Share of all requests that hold the commonest content."""
+        return max(self.counts.values()) / len(self.rows)
+
+    @cached_property
+    def sequel(self) -> Sequel:
+        """How it went on in time."""
+        return read_sequence(self.codes)
+
+    def text(self, code: int) -> str:
+        """Return the text of a content."""
+        return self.source.content_pool[code]
+
+    @cached_property
+    def readable(self) -> bool:
+        """Whether the contents are texts, and no hashes in their place."""
+        return not all(is_redacted(self.text(code)) for code in self.counts)
+
+    @cached_property
+    def pair(self) -> tuple[str, str] | None:
+        """The texts of the two commonest contents; of equals, those that changed last. None if there is but one."""
+        if len(self.by_count) < 2:  # noqa: PLR2004
+            return None
+        usual, other = self.by_count[:2]
+        if self.counts[usual] == 1:
+            other, usual = [code for code in self.codes if code is not None][-2:]
+        return self.text(usual), self.text(other)
+
+    @cached_property
+    def differences(self) -> tuple[Place, ...]:
+        """Where these two differ; none where they can't be read."""
+        return differing(*self.pair) if self.pair and self.readable else ()
+
+    def variants(self) -> tuple[Variant, ...]:
+        """Return the commonest contents as hashes and counts."""
+        return tuple(Variant(hash_text(self.text(code))[_HASH], self.counts[code]) for code in self.by_count[:_SHOWN])
+
+    def vanishes(self, simplify: Callable[[str], str]) -> bool:
+        """Whether, were each text simplified, enough of the requests that hold the block would hold the same."""
+        if not self.readable or len(self.counts) < 2:  # noqa: PLR2004
+            return False
+        simple: Counter[str] = Counter()
+        for code, count in self.counts.items():
+            simple[simplify(self.text(code))] += count
+        most = max(simple.values())
+        return most > max(self.counts.values()) and most >= self.threshold * self.present

@@ -1,0 +1,177 @@
+"""What kind of change it is: small tests, listed in one table.
+
+Belongs here: `DETECTORS`. Each has the kind that it finds, a test, and the words of its sentence. The first whose test
+holds names the change; a test that can't be sure says no. To add one, write its test and put it into the table, before
+those that would claim its cases.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from acg_lab.explain.change import Change
+from acg_lab.explain.finding import Kind, Timing
+from acg_lab.explain.patterns import DATETIME, IDENTIFIER, NUMBER, PATH, Pattern
+from acg_lab.explain.structure import is_missing, is_shifted
+from acg_lab.explain.texts import has_json, same_values, without_space
+from acg_lab.explain.tools import compare_tools
+
+__all__ = ["DETECTORS", "Detector", "Match", "detect"]
+
+_FEW, _MANY = 2, 5
+_MOSTLY = 0.8
+_STEADY = 10
+
+
+class Detector(NamedTuple):
+    """One kind of change: ``test`` returns details (none: an empty tuple) if it is of that kind, else None.
+
+    ``words`` say what happens, with ``{block}`` for the block.
+    """
+
+    kind: Kind
+    test: Callable[[Change], tuple[str, ...] | None]
+    words: str
+
+
+class Match(NamedTuple):
+    """The detector that named a change, and what it saw."""
+
+    detector: Detector
+    details: tuple[str, ...]
+
+
+def detect(change: Change) -> Match | None:
+    """Return the first detector of the table whose test holds; None if the evidence carries none."""
+    for detector in DETECTORS:
+        if (details := detector.test(change)) is not None:
+            return Match(detector, details)
+    return None
+
+
+def _says(test: Callable[[Change], bool]) -> Callable[[Change], tuple[str, ...] | None]:
+    return lambda change: () if test(change) else None
+
+
+def _vanishes(simplify: Callable[[str], str]) -> Callable[[Change], tuple[str, ...] | None]:
+    return _says(lambda change: change.vanishes(simplify))
+
+
+def _tools(kind: Kind) -> Callable[[Change], tuple[str, ...] | None]:
+    def test(change: Change) -> tuple[str, ...] | None:
+        found = compare_tools(change)
+        return found.details if found and found.kind is kind else None
+
+    return test
+
+
+# --- texts ---
+
+_item = re.compile(
+    r"^\W{0,3}(?:\[\d+\]|<(?:doc|document|passage|chunk|source|result|context)\b|"
+    r"(?:doc|document|passage|chunk|source|result|excerpt)\s*\W?\d+)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_cue = re.compile(r"\b(?:score|chunk|passage|document|source|retrieved|relevance|similarity|excerpt)s?\b", re.IGNORECASE)
+
+
+def _is_retrieved(change: Change) -> bool:
+    """Whether it is retrieved: it says so itself, or lists at least two passages in most of its many contents."""
+    if len(change.counts) < _FEW:
+        return False
+    if change.form.provenance == "retrieval":
+        return True
+    texts = [change.text(code) for code in change.counts]
+    listed = sum(len(_item.findall(text)) >= _FEW and _cue.search(text) is not None for text in texts)
+    return len(texts) >= _MANY and listed >= _MOSTLY * len(texts)
+
+
+def _json_order(change: Change) -> bool:
+    return all(has_json(change.text(code)) for code in change.counts) and change.vanishes(same_values)
+
+
+def _counts(change: Change) -> bool:
+    """Whether one number goes up, or down, by steady steps; and nothing else changes."""
+    if not change.vanishes(NUMBER.take_out):
+        return False
+    values = [_numbers(change.text(code)) for code in change.codes if code is not None]
+    if len({len(numbers) for numbers in values}) != 1:
+        return False
+    moving = [column for column in zip(*values, strict=True) if len(set(column)) > 1]
+    return len(moving) == 1 and _is_steady(moving[0])
+
+
+def _numbers(text: str) -> list[str]:
+    return [text[start:stop] for start, stop in NUMBER.find(text)]
+
+
+def _is_steady(values: Sequence[str]) -> bool:
+    if not all(value.isdecimal() for value in values):
+        return False
+    steps = [after - before for before, after in pairwise(map(int, values)) if after != before]
+    if len(steps) < _MANY - 1 or not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
+        return False
+    sizes = sorted(map(abs, steps))
+    return sizes[-1] <= _STEADY * sizes[len(sizes) // 2]
+
+
+_PATTERNS = {Kind.DATETIME: DATETIME, Kind.PATH: PATH, Kind.IDENTIFIER: IDENTIFIER, Kind.NUMBER: NUMBER}
+
+
+def _all_out(text: str) -> str:
+    for pattern in _PATTERNS.values():
+        text = pattern.take_out(text)
+    return without_space(text)
+
+
+def _leads(kind: Kind, pattern: Pattern) -> Callable[[Change], tuple[str, ...] | None]:
+    """Make a test for a change of several kinds at once, of which this one stands first."""
+
+    def test(change: Change) -> tuple[str, ...] | None:
+        if not change.differences or not change.vanishes(_all_out):
+            return None
+        usual, _ = change.pair or ("", "")
+        first = change.differences[0]
+        stop = first.offset + first.length
+        if next((k for k, p in _PATTERNS.items() if p.covers(usual, first.offset, stop)), None) is not kind:
+            return None
+        others = {k for p in change.differences for k, q in _PATTERNS.items() if q.covers(usual, p.offset, p.offset + p.length)}
+        return tuple(sorted(f"{other} too" for other in others - {kind}))
+
+    return test
+
+
+# --- few contents ---
+
+
+def _alternates(change: Change) -> bool:
+    return 1 < len(change.counts) <= _MANY and change.present == len(change.rows) and change.sequel.timing is Timing.ALTERNATING
+
+
+_DATE = "a date or time in {block} changes"
+_ID = "an identifier in {block} changes"
+_PATH = "a path or host name in {block} changes"
+_NUMBER = "a number in {block} changes"
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector(Kind.TOOLS_REORDERED, _tools(Kind.TOOLS_REORDERED), "the same tools come in another order from {block} on"),
+    Detector(Kind.TOOLS_REMOVED, _tools(Kind.TOOLS_REMOVED), "tools are taken out of the list, seen from {block} on"),
+    Detector(Kind.TOOLS_ADDED, _tools(Kind.TOOLS_ADDED), "tools are added to the list, seen from {block} on"),
+    Detector(Kind.TOOLS_EDITED, _tools(Kind.TOOLS_EDITED), "the definition of a tool changes at {block}"),
+    Detector(Kind.SHIFTED, _says(is_shifted), "blocks from {block} on stand at other places: something comes or goes before them"),
+    Detector(Kind.BLOCK_MISSING, _says(is_missing), "{block} is missing in some requests and the same in the others"),
+    Detector(Kind.RETRIEVED_TEXT, _says(_is_retrieved), "{block} is retrieved text"),
+    Detector(Kind.WHITESPACE, _vanishes(without_space), "{block} changes in white space only"),
+    Detector(Kind.JSON_KEY_ORDER, _says(_json_order), "{block} holds the same JSON in another key order or number format"),
+    Detector(Kind.DATETIME, _vanishes(DATETIME.take_out), _DATE),
+    Detector(Kind.PATH, _vanishes(PATH.take_out), _PATH),
+    Detector(Kind.IDENTIFIER, _vanishes(IDENTIFIER.take_out), _ID),
+    Detector(Kind.COUNTER, _says(_counts), "a counter in {block} goes on"),
+    Detector(Kind.NUMBER, _vanishes(NUMBER.take_out), _NUMBER),
+    Detector(Kind.DATETIME, _leads(Kind.DATETIME, DATETIME), _DATE),
+    Detector(Kind.PATH, _leads(Kind.PATH, PATH), _PATH),
+    Detector(Kind.IDENTIFIER, _leads(Kind.IDENTIFIER, IDENTIFIER), _ID),
+    Detector(Kind.NUMBER, _leads(Kind.NUMBER, NUMBER), _NUMBER),
+    Detector(Kind.VARIANTS, _says(_alternates), "{block} comes in a few contents that take turns"),
+)

@@ -1,0 +1,66 @@
+"""What changes in a list of blocks though no text does: blocks missing, and blocks at other places.
+
+Belongs here: tests by codes alone, so they hold for redacted exports too.
+"""
+
+from acg_lab.explain.change import Change, Request
+
+__all__ = ["is_growth", "is_missing", "is_shifted"]
+
+_MOSTLY = 0.8
+
+
+def is_growth(change: Change) -> bool:
+    """Whether requests without the block merely end before it: a conversation that goes on."""
+    place = _usual_place(change)
+    return all(at is not None or len(r.spans) <= place for r, at in zip(change.requests, change.places, strict=True))
+
+
+def is_missing(change: Change) -> bool:
+    """Whether the block is left out of some requests, which go on without it, and is the same in the others."""
+    others, following = _deviating(change), _following(change)
+    left_out = sum(_is_left_out(change, request, following) for request in others)
+    usual = change.counts[change.by_count[0]]
+    same = usual + left_out >= change.threshold * (usual + len(others))
+    return left_out > 0 and same and left_out >= _MOSTLY * len(others)
+
+
+def is_shifted(change: Change) -> bool:
+    """Whether the usual content stands elsewhere, with what follows it, in most requests that do not have it here."""
+    others, following = _deviating(change), _following(change)
+    moved = sum(_is_elsewhere(change, request, following) for request in others)
+    return moved > 0 and moved >= _MOSTLY * len(others)
+
+
+def _usual_place(change: Change) -> int:
+    return change.places[change.codes.index(change.by_count[0])] or 0
+
+
+def _deviating(change: Change) -> list[Request]:
+    """Return the requests that reach the block's place but do not hold its usual content there."""
+    usual, place = change.by_count[0], _usual_place(change)
+    pairs = zip(change.requests, change.codes, strict=True)
+    return [request for request, code in pairs if code != usual and len(request.spans) > place]
+
+
+def _following(change: Change) -> set[int]:
+    """Return the contents that stand right behind the usual one."""
+    usual = change.by_count[0]
+    at_usual = [(r, at) for r, c, at in zip(change.requests, change.codes, change.places, strict=True) if c == usual]
+    return {r.contents[at + 1] for r, at in at_usual if at is not None and at + 1 < len(r.contents)}
+
+
+def _is_left_out(change: Change, request: Request, following: set[int]) -> bool:
+    """Whether the usual content is nowhere, and in its place stands what follows it, or a block of another name."""
+    if change.by_count[0] in request.contents:
+        return False
+    absent = change.span not in request.spans and change.present > 1
+    return absent or request.contents[_usual_place(change)] in following
+
+
+def _is_elsewhere(change: Change, request: Request, following: set[int]) -> bool:
+    usual, contents = change.by_count[0], request.contents
+    return any(
+        content == usual and (not following or contents[i + 1 : i + 2] == [] or contents[i + 1] in following)
+        for i, content in enumerate(contents)
+    )
