@@ -28,7 +28,9 @@ if TYPE_CHECKING:
         plan_breakpoints,
         plan_request,
     )
-    from acg_lab.explain import repairs, what_if
+    from acg_lab.explain import repairs
+    from acg_lab.explain.explaining import explain
+    from acg_lab.explain.what_if import what_if
     from acg_lab.replay import Trace, replay
     from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize, verify
     from acg_lab.storage.memory import MemoryBackend
@@ -53,7 +55,7 @@ _HOMES = {
         "plan_breakpoints",
         "plan_request",
     ),
-    "acg_lab.explain": ("repairs", "what_if"),
+    "acg_lab.explain": ("explain", "repairs", "what_if"),
     "acg_lab.replay": ("Trace", "replay"),
     "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize", "verify"),
     "acg_lab.storage.memory": ("MemoryBackend",),
@@ -83,6 +85,7 @@ __all__ = [
     "analyze",
     "analyze_stability",
     "build_prompt_ir",
+    "explain",
     "export_config",
     "frames",
     "learning_key",

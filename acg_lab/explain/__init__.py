@@ -4,8 +4,36 @@ Belongs here: detectors of what changes, repairs as values, and snapshots as the
 of a snapshot and settings. Imports core, storage's columns, snapshot and numpy.
 """
 
+import sys
+from types import ModuleType
+
 from acg_lab.explain import repairs
 from acg_lab.explain.effects import Effect, Extent, effect
+from acg_lab.explain.explaining import explain
+from acg_lab.explain.finding import Evidence, Finding, Kind, Timing
+from acg_lab.explain.findings import Findings
 from acg_lab.explain.what_if import RepairedSnapshot, what_if
 
-__all__ = ["Effect", "Extent", "RepairedSnapshot", "effect", "repairs", "what_if"]
+__all__ = [
+    "Effect",
+    "Evidence",
+    "Extent",
+    "Finding",
+    "Findings",
+    "Kind",
+    "RepairedSnapshot",
+    "Timing",
+    "effect",
+    "explain",
+    "repairs",
+    "what_if",
+]
+
+
+class _Room(ModuleType):
+    """A room named as what it is for: once it is loaded, ``acg_lab.explain`` is the room, and may be called."""
+
+    __call__ = staticmethod(explain)
+
+
+sys.modules[__name__].__class__ = _Room

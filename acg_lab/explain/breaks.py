@@ -16,25 +16,24 @@ from acg_lab.explain.texts import with_texts
 from acg_lab.explain.words import SHORT, lost, sentence, when
 from acg_lab.snapshot.analysis import shared_prefixes
 
-__all__ = ["WORTH_SAYING", "Break", "evidence_of", "find_break", "threshold_for"]
+__all__ = ["WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "threshold_for"]
 
 WORTH_SAYING = 64  # tokens per request; below it nobody mends an application
 _NEEDED = 2
 _SHOWN = 8
 
 
-class Break(NamedTuple):
-    """Where a profile's stable prefix ends: the change, what it costs a request, and the detector that named it.
+class Fault(NamedTuple):
+    """What ends a stable prefix though it need not: the change, the detector that named it, and what it costs.
 
-    ``words`` is why, for a table; ``is_fault`` tells whether there is anything to complain of.
+    ``behind`` and ``inside`` are tokens per request that do not change and are out of reach: of other blocks, and of
+    the block itself.
     """
 
-    change: Change | None
-    words: str
-    is_fault: bool = False
-    behind: float = 0.0
-    inside: float = 0.0
-    match: Match | None = None
+    change: Change
+    match: Match | None
+    behind: float
+    inside: float
 
     @property
     def kind(self) -> Kind:
@@ -46,34 +45,39 @@ class Break(NamedTuple):
         """Tokens of a request that do not change and are out of reach."""
         return self.behind + self.inside
 
+    @property
+    def sentence(self) -> str:
+        """All that in one sentence."""
+        block = repr(self.change.span_id)
+        words = self.match.detector.words.format(block=block) if self.match else f"{block} changes"
+        pattern = "" if self.match else ", by no known pattern"
+        return sentence(f"{words} {when(self.change)}{pattern}; {lost(self.lost)} that do not change are out of reach")
+
+
+class Break(NamedTuple):
+    """Why a stable prefix ends, in a few words for a table, and the fault if there is one to complain of."""
+
+    words: str
+    fault: Fault | None = None
+
 
 def find_break(case: Case, key: str) -> Break:
     """Tell what ends the stable prefix of a profile."""
     result = case.results[key]
     length = result.stable_prefix_length
     if result.total_observations < _NEEDED:
-        return Break(None, "one request" if result.total_observations else "no requests")
+        return Break("one request" if result.total_observations else "no requests")
     if length >= len(result.scores):
-        return Break(None, "nothing: all stable")
+        return Break("all stable")
     change = case.change([key], result.scores[length].span_id, case.thresholds.stable_threshold)
-    prefix = [case.span_codes[score.span_id] for score in result.scores[:length]]
+    prefix = {case.span_codes[score.span_id] for score in result.scores[:length]}
     behind = case.steady_tokens(change, {*prefix, change.span})
-    grows = is_growth(change) and not is_scaffold(change)
+    grows = not is_scaffold(change) and is_growth(change)
     inside = 0.0 if grows or change.form.role in ("assistant", "tool") else case.unchanging_tokens(change)
     if not is_scaffold(change) and behind + inside < WORTH_SAYING:
-        return Break(change, "conversation goes on" if grows else f"{change.form.role}'s own words")
-    match = detect(change)
-    words = SHORT[match.detector.kind if match else Kind.UNKNOWN]
-    return Break(change, words, True, behind, inside, match)
-
-
-def tell(found: Break) -> str:
-    """Say what a fault is, in one sentence."""
-    change = found.change
-    assert change is not None
-    block = repr(change.span_id)
-    words = found.match.detector.words.format(block=block) if found.match else f"{block} changes, by no known pattern"
-    return sentence(f"{words}, {when(change)}; {lost(found.lost)} that do not change are out of reach")
+        return Break("goes on" if grows and change.present < len(change.rows) else "own words")
+    fault = Fault(change, detect(change), behind, inside)
+    return Break(SHORT[fault.kind], fault)
 
 
 def evidence_of(change: Change, *, text: bool, **more: object) -> Evidence:

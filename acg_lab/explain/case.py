@@ -72,6 +72,16 @@ class Case:
         """Return the mean tokens of a profile's stable prefix."""
         return self._prefixes[key]
 
+    def tokens_from(self, key: str, rank: int) -> float:
+        """Return the mean tokens per request of a profile's stable prefix from one of its blocks on."""
+        source = self.source
+        window = source.number[key]
+        scores = self.results[key].scores[rank : self.results[key].stable_prefix_length]
+        codes = [self.span_codes[score.span_id] for score in scores]
+        blocks = source.blocks_of(window)
+        held = np.isin(source.spans[blocks], codes)
+        return float(self.tokens[blocks][held].sum()) / len(source.observations_of(window))
+
     def newest(self, key: str) -> PromptIR:
         """Return the newest observation of a profile."""
         source = self.source

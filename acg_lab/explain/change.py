@@ -18,7 +18,7 @@ from acg_lab.storage.columns import Form, ObservationColumns
 __all__ = ["Change", "Request", "in_time"]
 
 _SHOWN = 5
-_HASH = slice(7, 23)  # behind "sha256:"
+_HASH = slice(7, 23)  # 16 hex digits, behind "sha256:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +138,15 @@ class Change:
         """Where these two differ; none where they can't be read."""
         return differing(*self.pair) if self.pair and self.readable else ()
 
+    @cached_property
+    def hashes(self) -> Sequence[str]:
+        """The contents as the first hex digits of their SHA-256, the commonest first."""
+        return [hash_text(self.text(code))[_HASH] for code in self.by_count]
+
     def variants(self) -> tuple[Variant, ...]:
-        """Return the commonest contents as hashes and counts."""
-        return tuple(Variant(hash_text(self.text(code))[_HASH], self.counts[code]) for code in self.by_count[:_SHOWN])
+        """Return the commonest contents."""
+        named = zip(self.hashes[:_SHOWN], self.by_count, strict=False)
+        return tuple(Variant(name, self.counts[code]) for name, code in named)
 
     def vanishes(self, simplify: Callable[[str], str]) -> bool:
         """Whether, were each text simplified, enough of the requests that hold the block would hold the same."""

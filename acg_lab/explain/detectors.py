@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from acg_lab.explain.change import Change
 from acg_lab.explain.finding import Kind, Timing
-from acg_lab.explain.patterns import DATETIME, IDENTIFIER, NUMBER, PATH, Pattern
+from acg_lab.explain.patterns import DATETIME, IDENTIFIER, NUMBER, PATH
 from acg_lab.explain.structure import is_missing, is_shifted
 from acg_lab.explain.texts import has_json, same_values, without_space
 from acg_lab.explain.tools import compare_tools
@@ -73,7 +73,9 @@ _item = re.compile(
     r"(?:doc|document|passage|chunk|source|result|excerpt)\s*\W?\d+)",
     re.MULTILINE | re.IGNORECASE,
 )
-_cue = re.compile(r"\b(?:score|chunk|passage|document|source|retrieved|relevance|similarity|excerpt)s?\b", re.IGNORECASE)
+_cue = re.compile(
+    r"\b(?:score|chunk|passage|document|source|retrieved|relevance|similarity|excerpt)s?\b", re.IGNORECASE
+)
 
 
 def _is_retrieved(change: Change) -> bool:
@@ -125,19 +127,20 @@ def _all_out(text: str) -> str:
     return without_space(text)
 
 
-def _leads(kind: Kind, pattern: Pattern) -> Callable[[Change], tuple[str, ...] | None]:
+def _leads(kind: Kind) -> Callable[[Change], tuple[str, ...] | None]:
     """Make a test for a change of several kinds at once, of which this one stands first."""
 
     def test(change: Change) -> tuple[str, ...] | None:
         if not change.differences or not change.vanishes(_all_out):
             return None
         usual, _ = change.pair or ("", "")
-        first = change.differences[0]
-        stop = first.offset + first.length
-        if next((k for k, p in _PATTERNS.items() if p.covers(usual, first.offset, stop)), None) is not kind:
+        covering = [
+            [k for k, pattern in _PATTERNS.items() if pattern.covers(usual, place.offset, place.offset + place.length)]
+            for place in change.differences
+        ]
+        if covering[0][:1] != [kind]:
             return None
-        others = {k for p in change.differences for k, q in _PATTERNS.items() if q.covers(usual, p.offset, p.offset + p.length)}
-        return tuple(sorted(f"{other} too" for other in others - {kind}))
+        return tuple(sorted(f"{other} too" for other in {k for kinds in covering for k in kinds[:1]} - {kind}))
 
     return test
 
@@ -146,7 +149,11 @@ def _leads(kind: Kind, pattern: Pattern) -> Callable[[Change], tuple[str, ...] |
 
 
 def _alternates(change: Change) -> bool:
-    return 1 < len(change.counts) <= _MANY and change.present == len(change.rows) and change.sequel.timing is Timing.ALTERNATING
+    return (
+        1 < len(change.counts) <= _MANY
+        and change.present == len(change.rows)
+        and change.sequel.timing is Timing.ALTERNATING
+    )
 
 
 _DATE = "a date or time in {block} changes"
@@ -155,23 +162,27 @@ _PATH = "a path or host name in {block} changes"
 _NUMBER = "a number in {block} changes"
 
 DETECTORS: tuple[Detector, ...] = (
-    Detector(Kind.TOOLS_REORDERED, _tools(Kind.TOOLS_REORDERED), "the same tools come in another order from {block} on"),
-    Detector(Kind.TOOLS_REMOVED, _tools(Kind.TOOLS_REMOVED), "tools are taken out of the list, seen from {block} on"),
-    Detector(Kind.TOOLS_ADDED, _tools(Kind.TOOLS_ADDED), "tools are added to the list, seen from {block} on"),
-    Detector(Kind.TOOLS_EDITED, _tools(Kind.TOOLS_EDITED), "the definition of a tool changes at {block}"),
-    Detector(Kind.SHIFTED, _says(is_shifted), "blocks from {block} on stand at other places: something comes or goes before them"),
-    Detector(Kind.BLOCK_MISSING, _says(is_missing), "{block} is missing in some requests and the same in the others"),
-    Detector(Kind.RETRIEVED_TEXT, _says(_is_retrieved), "{block} is retrieved text"),
-    Detector(Kind.WHITESPACE, _vanishes(without_space), "{block} changes in white space only"),
-    Detector(Kind.JSON_KEY_ORDER, _says(_json_order), "{block} holds the same JSON in another key order or number format"),
+    Detector(Kind.TOOLS_REORDERED, _tools(Kind.TOOLS_REORDERED), "the order of the tools changes, first at {block},"),
+    Detector(Kind.TOOLS_REMOVED, _tools(Kind.TOOLS_REMOVED), "tools leave the list, first at {block},"),
+    Detector(Kind.TOOLS_ADDED, _tools(Kind.TOOLS_ADDED), "tools join the list, first at {block},"),
+    Detector(Kind.TOOLS_EDITED, _tools(Kind.TOOLS_EDITED), "the definition of a tool changes, first at {block},"),
+    Detector(
+        Kind.SHIFTED, _says(is_shifted), "other blocks come and go before what stands at {block}, so its place changes"
+    ),
+    Detector(Kind.BLOCK_MISSING, _says(is_missing), "{block} comes and goes, the same wherever it is present,"),
+    Detector(Kind.RETRIEVED_TEXT, _says(_is_retrieved), "{block} is retrieved text and changes"),
+    Detector(Kind.WHITESPACE, _vanishes(without_space), "{block} changes, in white space only,"),
+    Detector(
+        Kind.JSON_KEY_ORDER, _says(_json_order), "{block} changes, in the key order or number format of its JSON only,"
+    ),
     Detector(Kind.DATETIME, _vanishes(DATETIME.take_out), _DATE),
     Detector(Kind.PATH, _vanishes(PATH.take_out), _PATH),
     Detector(Kind.IDENTIFIER, _vanishes(IDENTIFIER.take_out), _ID),
     Detector(Kind.COUNTER, _says(_counts), "a counter in {block} goes on"),
     Detector(Kind.NUMBER, _vanishes(NUMBER.take_out), _NUMBER),
-    Detector(Kind.DATETIME, _leads(Kind.DATETIME, DATETIME), _DATE),
-    Detector(Kind.PATH, _leads(Kind.PATH, PATH), _PATH),
-    Detector(Kind.IDENTIFIER, _leads(Kind.IDENTIFIER, IDENTIFIER), _ID),
-    Detector(Kind.NUMBER, _leads(Kind.NUMBER, NUMBER), _NUMBER),
-    Detector(Kind.VARIANTS, _says(_alternates), "{block} comes in a few contents that take turns"),
+    Detector(Kind.DATETIME, _leads(Kind.DATETIME), _DATE),
+    Detector(Kind.PATH, _leads(Kind.PATH), _PATH),
+    Detector(Kind.IDENTIFIER, _leads(Kind.IDENTIFIER), _ID),
+    Detector(Kind.NUMBER, _leads(Kind.NUMBER), _NUMBER),
+    Detector(Kind.VARIANTS, _says(_alternates), "{block} goes"),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from acg_lab.explain.what_if import Effect
+    from acg_lab.explain.effects import Effect
 
 __all__ = ["Evidence", "Finding", "Kind", "Place", "Timing", "Variant"]
 
@@ -129,7 +129,10 @@ class Finding(Struct, frozen=True, kw_only=True):
         All that in one plain sentence, without prompt text.
     evidence : Evidence
     repairs : tuple of Effect
-        What was tried, each with the prefix before and after; best first.
+        What was tried and wins something, each with the prefix before and after; best first.
+    bound_repairs : int
+        How many of these, the last ones, leave a prefix beyond system prompt and tools: generation 0.8 binds it to
+        whole requests, so only a provider that caches by itself makes use of it.
     """
 
     learning_key: str
@@ -141,6 +144,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     sentence: str
     evidence: Evidence
     repairs: "tuple[Effect, ...]" = ()
+    bound_repairs: int = 0
 
     @property
     def total_lost(self) -> float:

@@ -83,7 +83,8 @@ class Pattern(NamedTuple):
 
     def take_out(self, text: str) -> str:
         """Return the text with a mark in place of each; two texts that differ in them alone become equal."""
-        kept, end = [], 0
+        kept: list[str] = []
+        end = 0
         for start, stop in self.find(text):
             kept += text[end:start], _TAKEN_OUT
             end = stop

@@ -6,6 +6,7 @@ provider in use is not stored, so only what holds for any provider, or for a mod
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from acg_lab.core.economics import MINIMUM_TOKENS, find_candidates, minimum_tokens
@@ -14,7 +15,8 @@ from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, requests_needed
 from acg_lab.explain.finding import Kind
-from acg_lab.snapshot.model import Snapshot, counted
+from acg_lab.snapshot.model import counted
+from acg_lab.storage.columns import Form, ObservationColumns
 
 __all__ = ["Refusal", "find_refusals", "scaffold_blocks"]
 
@@ -56,8 +58,8 @@ def _refusal(case: Case, key: str) -> tuple[Kind, str, float] | None:
         return Kind.TOO_FEW_REQUESTS, words, prefix
     if (repeated := _repeated(case, key)) is not None and repeated < _HALF:
         words = (
-            "the stable prefix{profiles} reaches past system prompt and tools, so production binds it to whole requests, "
-            "and hardly one is like another"
+            "the stable prefix{profiles} reaches past system prompt and tools, so production binds it to whole requests"
+            ", and hardly one is like another"
         )
         return Kind.BOUND_TO_REQUESTS, words, prefix * (1 - repeated)
     return _of_model(case, key, prefix)
@@ -75,28 +77,31 @@ def _of_model(case: Case, key: str, prefix: float) -> tuple[Kind, str, float] | 
     newest = case.newest(key)
     if any(find_candidates(newest, case.results[key], minimum)):
         return None
-    words = f"the stable prefix{{profiles}} is shorter than the {minimum:,} tokens that {parsed.model!r} caches at least"
+    words = (
+        f"the stable prefix{{profiles}} is shorter than the {minimum:,} tokens that {parsed.model!r} caches at least"
+    )
     return Kind.BELOW_MINIMUM, words, prefix
 
 
-def scaffold_blocks(snapshot: Snapshot, key: str) -> int:
-    """Return how many blocks lead the newest request of a profile as its scaffold."""
-    source = snapshot.columns.observations
-    row = source.observations_of(source.number[key])[-1]
-    count = 0
-    for block in range(int(source.block_offsets[row]), int(source.block_offsets[row + 1])):
-        form = source.form_pool[source.forms[block]]
-        if not BlockIdentity("", form.role, form.content_type, "").is_scaffold:
-            break
-        count += 1
-    return count
+def scaffold_blocks(source: ObservationColumns, window: int) -> int:
+    """Return how many blocks lead the newest request of a window as its scaffold; 0 where there is no request."""
+    rows = source.observations_of(window)
+    if not rows:
+        return 0
+    forms = source.forms[int(source.block_offsets[rows[-1]]) : int(source.block_offsets[rows[-1] + 1])].tolist()
+    leading = takewhile(lambda form: _is_scaffold(source.form_pool[form]), forms)
+    return sum(1 for _ in leading)
+
+
+def _is_scaffold(form: Form) -> bool:
+    return BlockIdentity("", form.role, form.content_type, "").is_scaffold
 
 
 def _repeated(case: Case, key: str) -> float | None:
     """Return which share of the requests is the one that the prefix is bound to; None where it is bound to none."""
     if not get_rules(case.snapshot.rules[key].rules).exact_prefix:
         return None
-    if case.results[key].stable_prefix_length <= scaffold_blocks(case.snapshot, key):
+    if case.results[key].stable_prefix_length <= scaffold_blocks(case.source, case.source.number[key]):
         return None
     source = case.source
     rows = source.observations_of(source.number[key])

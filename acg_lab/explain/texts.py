@@ -44,7 +44,8 @@ def differing(usual: str, other: str) -> tuple[Place, ...]:
     middle, other_middle = ours[head : len(ours) - tail], theirs[head : len(theirs) - tail]
     changes: Iterable[tuple[int, ...]] = [(0, len(middle), 0, len(other_middle))] if middle or other_middle else []
     if 0 < min(len(middle), len(other_middle)) <= max(len(middle), len(other_middle)) <= _MAX_TOKENS:
-        changes = (tuple(code)[1:] for code in LCSseq.opcodes(middle, other_middle) if code.tag != "equal")
+        codes = (code for code in LCSseq.opcodes(middle, other_middle) if code.tag != "equal")
+        changes = ((code.src_start, code.src_end, code.dest_start, code.dest_end) for code in codes)
     starts, other_starts = _starts(ours), _starts(theirs)
     return tuple(
         Place(starts[a], starts[b] - starts[a], other_starts[c], other_starts[d] - other_starts[c])

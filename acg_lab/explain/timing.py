@@ -42,7 +42,7 @@ def read_sequence(contents: Sequence[Hashable]) -> Sequel:
 
 
 def _moment(contents: Sequence[Hashable]) -> int | None:
-    """Return where one content gives way to another for good, but for a few strays; None if that is not what happens."""
+    """Return where one content gives way to another for good, but for a few strays; None if none does."""
     n = len(contents)
     if len(set(contents)) != 2 or n == 2:  # noqa: PLR2004  # of two requests nobody knows
         return None

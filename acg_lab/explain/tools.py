@@ -35,19 +35,21 @@ def compare_tools(change: Change) -> ToolChange | None:
     lists = list(dict.fromkeys(_tools(change, request) for request in change.requests))
     if len(lists) < 2:  # noqa: PLR2004
         return None
-    old, new = lists[0], lists[1]
     if len(set(map(_sorted, lists))) == 1:
-        return ToolChange(Kind.TOOLS_REORDERED, (f"{len(lists)} orders of the same {len(old)} tools",))
+        return ToolChange(Kind.TOOLS_REORDERED, (f"{len(lists)} orders of the same {len(lists[0])} tools",))
+    return _compare(change, lists[0], lists[1])
+
+
+def _compare(change: Change, old: Tools, new: Tools) -> ToolChange:
     names, new_names = Counter(name for name, _ in old), Counter(name for name, _ in new)
-    if gone := names - new_names:
-        added = new_names - names
-        return ToolChange(Kind.TOOLS_REMOVED, (*_signed("-", gone), *_signed("+", added)))
-    if added := new_names - names:
-        return ToolChange(Kind.TOOLS_ADDED, _signed("+", added))
+    gone, added = names - new_names, new_names - names
+    if gone or added:
+        kind = Kind.TOOLS_REMOVED if gone else Kind.TOOLS_ADDED
+        return ToolChange(kind, (*_signed("-", gone), *_signed("+", added)))
     before = dict(old)
     edited = [(name, before[name], code) for name, code in new if before[name] != code]
     if not edited:
-        return ToolChange(Kind.TOOLS_REORDERED, (f"{len(lists)} lists",))
+        return ToolChange(Kind.TOOLS_REORDERED, ())
     return ToolChange(Kind.TOOLS_EDITED, tuple(f"{name}: {_fields(change, a, b)}" for name, a, b in edited))
 
 
@@ -86,5 +88,3 @@ def _definition(text: str) -> Mapping[str, Any]:
         return {}
     inner = value.get(_NESTED)
     return {**value, **inner} if isinstance(inner, dict) else value
-
-

@@ -6,9 +6,10 @@ agents, models and tools are shown as they are; prompt text never.
 
 from acg_lab.explain.change import Change
 from acg_lab.explain.finding import Kind, Timing
+from acg_lab.explain.timing import Sequel
 from acg_lab.snapshot.model import counted
 
-__all__ = ["SHORT", "lost", "sentence", "when"]
+__all__ = ["SHORT", "lost", "moment", "sentence", "when"]
 
 # In a table, beside the breaking block.
 SHORT = {
@@ -39,19 +40,27 @@ def sentence(text: str) -> str:
 
 
 def when(change: Change) -> str:
-    """Say when a block changes."""
+    """Say when a block changes, to follow what changes."""
     n, distinct = len(change.rows), len(change.counts)
     of_all = f"{counted(distinct, 'content')} in {counted(n, 'request')}"
     match change.sequel.timing:
         case Timing.ONCE:
-            ago = n - (change.sequel.last_change or 0)
-            return f"once, {counted(ago, 'request')} ago"
+            ago = counted(n - (change.sequel.last_change or 0), "request")
+            return f"once, {ago} ago{moment(change, change.sequel)}"
         case Timing.EVERY_REQUEST:
-            return f"in every request or nearly so ({of_all})"
+            return f"in {'every' if distinct == n else 'nearly every'} request ({of_all})"
         case Timing.DRIFTING:
-            return f"time and again, never back ({of_all})"
+            return f"time and again ({of_all})"
         case _:
-            return f"back and forth ({of_all})"
+            unusual = n - max(change.counts.values())
+            return f"back and forth ({of_all}; the usual one is not in {unusual:,})"
+
+
+def moment(change: Change, sequel: Sequel) -> str:
+    """Say after which time something changed last: that of the last request before it; nothing where there is none."""
+    at = sequel.last_change
+    told = change.source.created.text(change.rows[at - 1]) if at else None
+    return f" (after {told[:16].replace('T', ' ')} UTC)" if told else ""
 
 
 def lost(tokens: float) -> str:

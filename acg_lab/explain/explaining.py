@@ -1,0 +1,200 @@
+"""What breaks the prefixes of a snapshot, why, and what mending it wins.
+
+Belongs here: putting findings together, of profiles that are kept apart, of blocks that end a prefix, and of what
+production refuses. What is found, and by which evidence, is the business of the modules that it calls.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import NamedTuple
+
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.explain.breaks import WORTH_SAYING, Fault, evidence_of, find_break, threshold_for
+from acg_lab.explain.bytes import Unequal, find_unequal
+from acg_lab.explain.case import Case
+from acg_lab.explain.finding import Evidence, Finding, Kind
+from acg_lab.explain.findings import Findings
+from acg_lab.explain.groups import Group, find_groups, tell_group
+from acg_lab.explain.planning import Refusal, find_refusals
+from acg_lab.explain.remedies import try_for_break, try_for_group
+from acg_lab.explain.windows import check_keys
+from acg_lab.explain.words import SHORT, lost, sentence
+from acg_lab.snapshot.analysis import analyze_profile
+from acg_lab.snapshot.model import Snapshot, counted
+
+__all__ = ["Causes", "explain", "find_causes"]
+
+_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS)
+# What has a cause that can be named is told however little it costs.
+_ALWAYS = frozenset(Kind) - {*_UNNAMED, Kind.NORMALISED_AWAY, Kind.TOO_FEW_REQUESTS}
+
+
+def explain(
+    snap: Snapshot,
+    learning_key: str | None = None,
+    thresholds: StabilityThresholds | None = None,
+    *,
+    text: bool = False,
+) -> Findings:
+    """Explain what ends the stable prefixes of a snapshot, and what mending it wins.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed.
+    learning_key : str, optional
+        Explain this profile only; what keeps it apart from others of its agent is told too.
+    thresholds : StabilityThresholds, optional
+        Production's defaults when left out.
+    text : bool
+        Put excerpts of the differing texts into the evidence.
+
+    Returns
+    -------
+    Findings
+        Costliest first, by the tokens lost in all requests. A profile without a finding gives no reason to complain: it
+        ends where the conversation begins, or goes on.
+
+    Raises
+    ------
+    UsageError
+        If there is no profile of that learning key.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> acg.explain(acg.load("data/sample", agent_id="handbook-search"))[0].kind.value
+    'retrieved_text'
+    """
+    case, keys = _case(snap, learning_key, thresholds or StabilityThresholds())
+    groups = [group for group in find_groups(case) if _is_said(group) and not keys.isdisjoint(group.keys)]
+    faults = {key: fault for key in case.results if key in keys and (fault := find_break(case, key).fault)}
+    findings = [_of_group(case, group, text=text) for group in groups]
+    findings += [_of_fault(case, key, fault, text=text) for key, fault in faults.items()]
+    told = {*faults, *(key for group in groups for key in group.keys)}
+    findings += _of_refusals(case, [key for key in case.results if key in keys - told])
+    findings += [_of_unequal(case, found) for found in find_unequal(case) if found.key in keys]
+    findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= WORTH_SAYING]
+    findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
+    told |= {key for finding in findings for key in finding.evidence.profiles}
+    return Findings(findings, healthy=tuple(key for key in case.results if key in keys - told))
+
+
+def _case(snap: Snapshot, learning_key: str | None, thresholds: StabilityThresholds) -> tuple[Case, set[str]]:
+    """Return what to look at, of one agent only if one profile is asked for, and the profiles that are asked for."""
+    wanted = list(snap.windows)
+    asked = set(wanted)
+    if learning_key is not None:
+        asked = set(check_keys([learning_key], snap.windows))
+        agent_id = snap.owners[learning_key].agent_id
+        wanted = [key for key in wanted if snap.owners[key].agent_id == agent_id]
+    results = {key: analyze_profile(snap, key, thresholds, snap.rules[key].rules) for key in wanted}
+    return Case(snap, thresholds, results), asked
+
+
+def _is_said(group: Group) -> bool:
+    """Whether the evidence carries a complaint: of contents that nobody can name, only if they cost something."""
+    return group.kind not in _UNNAMED or group.lost >= WORTH_SAYING
+
+
+def _of_group(case: Case, group: Group, *, text: bool) -> Finding:
+    change = group.change
+    evidence = evidence_of(change, text=text and group.part != "model", profiles=group.keys, details=group.details)
+    return Finding(
+        learning_key=group.keys[0],
+        agent_id=case.snapshot.owners[group.keys[0]].agent_id,
+        span_id=None if group.part == "model" else change.span_id,
+        kind=group.kind,
+        timing=group.sequel.timing,
+        tokens_lost=group.lost,
+        sentence=tell_group(case, group),
+        evidence=evidence,
+        repairs=try_for_group(case, group.keys, group.kind, change),
+    )
+
+
+def _of_fault(case: Case, key: str, fault: Fault, *, text: bool) -> Finding:
+    change = fault.change
+    effects, bound = try_for_break(case, key, fault.kind, change)
+    evidence = evidence_of(
+        change,
+        text=text,
+        stable_behind=fault.behind,
+        unchanging=fault.inside,
+        threshold=threshold_for(case, key),
+        profiles=(key,),
+        details=fault.match.details if fault.match else (),
+    )
+    return Finding(
+        learning_key=key,
+        agent_id=case.snapshot.owners[key].agent_id,
+        span_id=change.span_id,
+        kind=fault.kind,
+        timing=change.sequel.timing,
+        tokens_lost=fault.lost,
+        sentence=fault.sentence,
+        evidence=evidence,
+        repairs=effects,
+        bound_repairs=bound,
+    )
+
+
+def _of_refusals(case: Case, keys: list[str]) -> Iterator[Finding]:
+    owners = case.snapshot.owners
+    keys.sort(key=lambda key: owners[key].agent_id)
+    for agent_id, of_agent in groupby(keys, lambda key: owners[key].agent_id):
+        for refusal in find_refusals(case, list(of_agent)):
+            yield _of_refusal(case, agent_id, refusal)
+
+
+def _of_refusal(case: Case, agent_id: str, refusal: Refusal) -> Finding:
+    return Finding(
+        learning_key=refusal.keys[0],
+        agent_id=agent_id,
+        span_id=None,
+        kind=refusal.kind,
+        timing=None,
+        tokens_lost=refusal.lost,
+        sentence=sentence(f"{refusal.words}; {lost(refusal.lost)} are stable and not cached"),
+        evidence=Evidence(
+            requests=sum(case.results[key].total_observations for key in refusal.keys), profiles=refusal.keys
+        ),
+    )
+
+
+def _of_unequal(case: Case, found: Unequal) -> Finding:
+    tokens = found.share * case.tokens_from(found.key, found.rank)
+    words = (
+        f"{found.span_id!r} is the same to the learner, but is sent in {counted(len(found.counts), 'form')} that differ"
+    )
+    return Finding(
+        learning_key=found.key,
+        agent_id=case.snapshot.owners[found.key].agent_id,
+        span_id=found.span_id,
+        kind=Kind.NORMALISED_AWAY,
+        timing=None,
+        tokens_lost=tokens,
+        sentence=sentence(f"{words} in {found.differ}; the provider can't read {lost(tokens)} from there on"),
+        evidence=Evidence(
+            requests=sum(found.counts),
+            present=sum(found.counts),
+            distinct=len(found.counts),
+            profiles=(found.key,),
+            details=(found.differ,),
+        ),
+    )
+
+
+class Causes(NamedTuple):
+    """In a few words: by learning key what ends each stable prefix, and by agent what keeps its profiles apart."""
+
+    breaks: Mapping[str, str]
+    splits: Mapping[str, str]
+
+
+def find_causes(snap: Snapshot, thresholds: StabilityThresholds | None = None) -> Causes:
+    """Return what ends each stable prefix in a few words, for a table; no repair is tried."""
+    case, _ = _case(snap, None, thresholds or StabilityThresholds())
+    breaks = {key: find_break(case, key).words for key in case.results}
+    groups = sorted(filter(_is_said, find_groups(case)), key=lambda group: group.lost)
+    return Causes(breaks, {snap.owners[group.keys[0]].agent_id: SHORT[group.kind] for group in groups})
