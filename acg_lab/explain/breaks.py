@@ -11,7 +11,7 @@ from acg_lab.explain.case import Case, is_scaffold
 from acg_lab.explain.change import Change
 from acg_lab.explain.detectors import Match, detect
 from acg_lab.explain.finding import Evidence, Kind
-from acg_lab.explain.structure import is_growth
+from acg_lab.explain.structure import is_growth, is_missing
 from acg_lab.explain.texts import with_texts
 from acg_lab.explain.words import SHORT, lost, sentence, when
 from acg_lab.snapshot.analysis import shared_prefixes
@@ -69,15 +69,23 @@ def find_break(case: Case, key: str) -> Break:
         return Break("one request" if result.total_observations else "no requests")
     if length >= len(result.scores):
         return Break("all stable")
-    change = case.change([key], result.scores[length].span_id, case.thresholds.stable_threshold)
-    prefix = {case.span_codes[score.span_id] for score in result.scores[:length]}
-    behind = case.steady_tokens(change, {*prefix, change.span})
+    change = case.change([key], case.breaking_span(key), case.thresholds.stable_threshold)
+    behind = case.steady_tokens(change, {case.span_codes[score.span_id] for score in result.scores[:length]})
     grows = not is_scaffold(change) and is_growth(change)
-    inside = 0.0 if grows or change.form.role in ("assistant", "tool") else case.unchanging_tokens(change)
+    inside = 0.0 if grows else _inside(case, change)
     if not is_scaffold(change) and behind + inside < WORTH_SAYING:
         return Break("goes on" if grows and change.present < len(change.rows) else "own words")
     fault = Fault(change, detect(change), behind, inside)
     return Break(SHORT[fault.kind], fault)
+
+
+def _inside(case: Case, change: Change) -> float:
+    """Return the tokens per request of the block itself that could be read were it not for the change."""
+    if change.share >= change.threshold:
+        return 0.0  # it is among the steady ones already
+    if is_missing(change):
+        return case.usual_tokens(change)
+    return 0.0 if change.form.role in ("assistant", "tool") else case.template_tokens(change)
 
 
 def evidence_of(change: Change, *, text: bool, **more: object) -> Evidence:
@@ -107,7 +115,7 @@ def threshold_for(case: Case, key: str) -> float | None:
     result = case.results[key]
     length = result.stable_prefix_length
     if get_rules(case.snapshot.rules[key].rules).exact_prefix:
-        return None if _leaves_scaffold(case, key, length) else _floor(_shared(case, key, length))
+        return None if _leaves_scaffold(case, key) else _floor(_shared(case, key, length))
     return _floor(result.scores[length].score)
 
 
@@ -121,9 +129,6 @@ def _floor(share: float) -> float | None:
     return hundredths / 100 if hundredths > 50 else None  # noqa: PLR2004
 
 
-def _leaves_scaffold(case: Case, key: str, length: int) -> bool:
-    """Whether a prefix of so many blocks and one more goes beyond the scaffold."""
-    result = case.results[key]
-    return length < len(result.scores) and not is_scaffold(
-        case.change([key], result.scores[length].span_id, case.thresholds.stable_threshold)
-    )
+def _leaves_scaffold(case: Case, key: str) -> bool:
+    """Whether a prefix that takes in the block behind it goes beyond the scaffold."""
+    return not is_scaffold(case.change([key], case.breaking_span(key), case.thresholds.stable_threshold))

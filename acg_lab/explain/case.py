@@ -87,6 +87,18 @@ class Case:
         source = self.source
         return source.observation(source.observations_of(source.number[key])[-1])
 
+    def breaking_span(self, key: str) -> str:
+        """Return the span id of the block behind a profile's prefix.
+
+        Of several at that place one of the scaffold comes first, then the one most often there. (Production lists the
+        least stable of them first, which mostly is what takes the place of the others.)
+        """
+        result = self.results[key]
+        behind = result.scores[result.stable_prefix_length :]
+        indexes = {count.span_id: count.sequence_index for count in self.snapshot.counts[key]}
+        tied = [score for score in behind if indexes[score.span_id] == indexes[behind[0].span_id]]
+        return max(tied, key=lambda s: (s.span_id.startswith("system-"), s.observation_count)).span_id
+
     def change(self, keys: Sequence[str], span_id: str, threshold: float) -> Change:
         """Return the history of a block in the requests of one profile or several."""
         rows = in_time(self.source, [self.source.number[key] for key in keys])
@@ -111,21 +123,21 @@ class Case:
             total += sum(int(self.tokens[i]) for i, (span, code) in pairs if code in steady and span not in beside)
         return total / len(held)
 
-    def unchanging_tokens(self, change: Change) -> float:
-        """Return the tokens per request of the block that its commonest contents share, if it is a template.
+    def template_tokens(self, change: Change) -> float:
+        """Return the tokens per request that the block's two commonest contents share, if it is a template.
 
         A template is a text of which at least half stays the same, in pieces that are no accident.
         """
-        share = change.present / len(change.rows)
-        if change.pair is None:
-            return share * self._mean_tokens(change)
-        if not change.readable:
+        if change.pair is None or not change.readable:
             return 0.0
         usual = change.pair[0]
         same = shared_length(usual, change.differences)
+        share = change.present / len(change.rows)
         return share * same / _BYTES_PER_TOKEN if same >= _HALF * len(usual.encode()) else 0.0
 
-    def _mean_tokens(self, change: Change) -> float:
-        pairs = zip(change.rows, change.places, strict=True)
-        known = [int(self.tokens[int(self.source.block_offsets[row]) + at]) for row, at in pairs if at is not None]
-        return sum(known) / len(known)
+    def usual_tokens(self, change: Change) -> float:
+        """Return the tokens per request of the block's commonest content."""
+        usual = change.by_count[0]
+        at = change.codes.index(usual)
+        row = int(self.source.block_offsets[change.rows[at]]) + (change.places[at] or 0)
+        return int(self.tokens[row]) * change.share

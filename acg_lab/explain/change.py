@@ -15,10 +15,15 @@ from acg_lab.explain.texts import differing, is_redacted
 from acg_lab.explain.timing import Sequel, read_sequence
 from acg_lab.storage.columns import Form, ObservationColumns
 
-__all__ = ["Change", "Request", "in_time"]
+__all__ = ["Change", "Request", "in_time", "short_hash"]
 
 _SHOWN = 5
-_HASH = slice(7, 23)  # 16 hex digits, behind "sha256:"
+_HASH = slice(7, 23)  # behind "sha256:"
+
+
+def short_hash(text: str) -> str:
+    """Return the first 16 hex digits of a text's SHA-256, by which frames and repairs name a content."""
+    return hash_text(text)[_HASH]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +146,7 @@ class Change:
     @cached_property
     def hashes(self) -> Sequence[str]:
         """The contents as the first hex digits of their SHA-256, the commonest first."""
-        return [hash_text(self.text(code))[_HASH] for code in self.by_count]
+        return [short_hash(self.text(code)) for code in self.by_count]
 
     def variants(self) -> tuple[Variant, ...]:
         """Return the commonest contents."""

@@ -91,7 +91,7 @@ def _group(case: Case, part: str, keys: Sequence[str]) -> Group:
     elif (match := detect(change)) is not None:
         kind = match.detector.kind
     if change.form.content_type != "tool_schema" and part in ("system", "response_format"):
-        shared = case.steady_tokens(change, {change.span}) + case.unchanging_tokens(change)
+        shared += case.template_tokens(change)
     return Group(part, tuple(keys), change, sequel, kind, match, shared, shared * _too_young(case, keys))
 
 

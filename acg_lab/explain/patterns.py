@@ -52,7 +52,7 @@ _path = re.compile(
     r"(?<![\w.@-])(?=[\w.-]*[a-z])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.){2,}[a-z][a-z0-9-]+(?::\d+)?(?![\w@-])|"
     r"(?<![\w.@-])[a-z][a-z0-9-]*\.(?:com|org|net|io|dev|local|internal|lan|cloud|svc)(?::\d+)?(?![\w@-])"
 )
-_number = re.compile(r"[-+\u2212]?\d+(?:[.,'\u202f]\d+)*(?:[eE][-+]?\d+)?")
+_number = re.compile(r"(?:(?<!\w)[-+\u2212])?\d+(?:[.,'\u202f]\d+)*(?:[eE][-+]?\d+)?")
 
 
 @lru_cache(maxsize=4096)

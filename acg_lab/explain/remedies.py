@@ -12,11 +12,12 @@ from typing import TypeAlias
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, is_scaffold
-from acg_lab.explain.change import Change
+from acg_lab.explain.change import Change, short_hash
 from acg_lab.explain.effects import Effect, extent
 from acg_lab.explain.finding import Kind
 from acg_lab.explain.planning import scaffold_blocks
 from acg_lab.explain.repairs import Drop, MergeProfiles, MoveBack, MoveForward, Pin, Repair, SortTools
+from acg_lab.explain.structure import intruders
 from acg_lab.explain.windows import Windows, mended, windows_of
 
 __all__ = ["try_for_break", "try_for_group"]
@@ -72,7 +73,7 @@ def _tried(case: Case, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[t
 
 
 def _is_bound(windows: Windows, prefix_blocks: float) -> bool:
-    """Whether prefixes of so many blocks, in the mean, leave the scaffold, by rules that then ask for whole requests."""
+    """Whether prefixes of so many blocks, in the mean, leave the scaffold, by rules that then want whole requests."""
     source = windows.observations
     if not all(get_rules(windows.rules[key].rules).exact_prefix for key in source.keys):
         return False
@@ -100,18 +101,28 @@ def _of_variants(case: Case, key: str, change: Change) -> list[Plan]:
 
 
 def _of_missing(_case: Case, key: str, change: Change) -> list[Plan]:
-    return _without(key, change, change.hashes[:1])
+    return _without(key, {change.span_id: change.hashes[:1]})
 
 
-def _of_shifted(_case: Case, key: str, change: Change) -> list[Plan]:
-    return _without(key, change, change.hashes[1:])
+def _of_shifted(case: Case, key: str, change: Change) -> list[Plan]:
+    found: dict[str, list[str]] = {}
+    for span, content in intruders(change):
+        found.setdefault(case.source.span_pool[span], []).append(short_hash(change.text(content)))
+    return _without(key, found)
 
 
-def _without(key: str, change: Change, contents: Sequence[str]) -> list[Plan]:
-    """Take the contents that come and go away from the block's place."""
+def _without(key: str, contents: Mapping[str, Sequence[str]]) -> list[Plan]:
+    """Take what comes and goes away from its place, the last block first, so that the others keep their names."""
+    blocks = sorted(contents.items(), key=lambda item: _number(item[0]), reverse=True)
     return [
-        (kind(span_id=change.span_id, contents=tuple(contents), learning_keys=(key,)),) for kind in (MoveBack, Drop)
+        tuple(kind(span_id=span_id, contents=tuple(hashes), learning_keys=(key,)) for span_id, hashes in blocks)
+        for kind in (MoveBack, Drop)
     ]
+
+
+def _number(span_id: str) -> int:
+    found = _numbered.fullmatch(span_id)
+    return int(found[2]) if found else 0
 
 
 def _sorted(_case: Case, key: str, _change: Change) -> list[Plan]:
@@ -136,7 +147,7 @@ _PLANS: Mapping[Kind, Callable[[Case, str, Change], list[Plan]]] = {
 
 
 def _forward(case: Case, key: str, change: Change, *, itself: bool) -> Plan:
-    """Move the stable blocks behind the change into the system prompt; ``itself`` tells whether the block goes along."""
+    """Move the stable blocks behind the change into the system prompt; with the block ``itself`` if so."""
     result = case.results[key]
     later = result.scores[result.stable_prefix_length + 1 :]
     stable = [score.span_id for score in later if score.classification == "stable"]

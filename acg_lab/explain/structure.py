@@ -5,15 +5,20 @@ Belongs here: tests by codes alone, so they hold for redacted exports too.
 
 from acg_lab.explain.change import Change, Request
 
-__all__ = ["is_growth", "is_missing", "is_shifted"]
+__all__ = ["intruders", "is_growth", "is_missing", "is_shifted"]
 
 _MOSTLY = 0.8
+_NO_ACCIDENT = 64  # characters; a shorter content may well be said twice
 
 
 def is_growth(change: Change) -> bool:
-    """Whether requests without the block merely end before it: a conversation that goes on."""
-    place = _usual_place(change)
-    return all(at is not None or len(r.spans) <= place for r, at in zip(change.requests, change.places, strict=True))
+    """Whether requests without the block merely end before it: a conversation that goes on.
+
+    In place of what an assistant or a tool said there may stand a request's last message.
+    """
+    last = 1 if change.form.role in ("assistant", "tool") else 0
+    end = _usual_place(change) + last
+    return all(at is not None or len(r.spans) <= end for r, at in zip(change.requests, change.places, strict=True))
 
 
 def is_missing(change: Change) -> bool:
@@ -26,10 +31,19 @@ def is_missing(change: Change) -> bool:
 
 
 def is_shifted(change: Change) -> bool:
-    """Whether the usual content stands elsewhere, with what follows it, in most requests that do not have it here."""
+    """Whether the usual content stands elsewhere in most requests that do not have it here."""
     others, following = _deviating(change), _following(change)
     moved = sum(_is_elsewhere(change, request, following) for request in others)
     return moved > 0 and moved >= _MOSTLY * len(others)
+
+
+def intruders(change: Change) -> list[tuple[int, int]]:
+    """Return spans and contents, by code, of what stands before the usual content where that comes later than elsewhere."""
+    usual = change.by_count[0]
+    placed = [(r.contents.index(usual), r) for r in change.requests if usual in r.contents]
+    first = min(place for place, _ in placed)
+    found = ((r.spans[i], r.contents[i]) for place, r in placed for i in range(first, place))
+    return list(dict.fromkeys(found))
 
 
 def _usual_place(change: Change) -> int:
@@ -59,8 +73,8 @@ def _is_left_out(change: Change, request: Request, following: set[int]) -> bool:
 
 
 def _is_elsewhere(change: Change, request: Request, following: set[int]) -> bool:
+    """Whether the usual content stands in a request by no accident: it is long, or what follows it follows here too."""
     usual, contents = change.by_count[0], request.contents
-    return any(
-        content == usual and (not following or contents[i + 1 : i + 2] == [] or contents[i + 1] in following)
-        for i, content in enumerate(contents)
-    )
+    if usual not in contents or len(change.text(usual)) >= _NO_ACCIDENT:
+        return usual in contents
+    return any(content == usual and {*contents[i + 1 : i + 2]} <= following for i, content in enumerate(contents))
