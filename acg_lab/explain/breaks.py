@@ -10,7 +10,7 @@ from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, is_scaffold
 from acg_lab.explain.change import Change
 from acg_lab.explain.detectors import Match, detect
-from acg_lab.explain.finding import Evidence, Kind
+from acg_lab.explain.finding import Evidence, Kind, Timing
 from acg_lab.explain.structure import is_growth, is_missing
 from acg_lab.explain.texts import with_texts
 from acg_lab.explain.words import SHORT, lost, sentence, when
@@ -21,6 +21,7 @@ __all__ = ["WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "thres
 WORTH_SAYING = 64  # tokens per request; below it nobody mends an application
 _NEEDED = 2
 _SHOWN = 8
+_TURNS = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
 
 
 class Fault(NamedTuple):
@@ -48,10 +49,11 @@ class Fault(NamedTuple):
     @property
     def sentence(self) -> str:
         """All that in one sentence."""
-        block = repr(self.change.span_id)
-        words = self.match.detector.words.format(block=block) if self.match else f"{block} changes"
-        pattern = "" if self.match else ", by no known pattern"
-        return sentence(f"{words} {when(self.change)}{pattern}; {lost(self.lost)} that do not change are out of reach")
+        change = self.change
+        told = (
+            self.match.tell(change) if self.match else f"{change.span_id!r} changes {when(change)}, by no known pattern"
+        )
+        return sentence(f"{told}; {lost(self.lost)} that do not change are out of reach")
 
 
 class Break(NamedTuple):
@@ -74,7 +76,7 @@ def find_break(case: Case, key: str) -> Break:
     grows = not is_scaffold(change) and is_growth(change)
     inside = 0.0 if grows else _inside(case, change)
     if not is_scaffold(change) and behind + inside < WORTH_SAYING:
-        return Break("goes on" if grows and change.present < len(change.rows) else "own words")
+        return Break("goes on" if grows else "own words")
     fault = Fault(change, detect(change), behind, inside)
     return Break(SHORT[fault.kind], fault)
 
@@ -106,17 +108,19 @@ def evidence_of(change: Change, *, text: bool, **more: object) -> Evidence:
     )
 
 
-def threshold_for(case: Case, key: str) -> float | None:
+def threshold_for(case: Case, key: str, fault: Fault) -> float | None:
     """Return the largest ``stable_threshold``, in hundredths, that takes the breaking block into the prefix.
 
-    None where it would have to be below one half, or where the prefix would then be bound to whole requests
-    (generation 0.8, beyond the scaffold): that makes it worse.
+    None where that is no remedy: where contents do not take turns, where it would have to be below one half, or where
+    the prefix would then be bound to whole requests (generation 0.8, beyond the scaffold), which makes it worse.
     """
+    if fault.kind not in _TURNS or fault.change.sequel.timing is not Timing.ALTERNATING:
+        return None
     result = case.results[key]
     length = result.stable_prefix_length
-    if get_rules(case.snapshot.rules[key].rules).exact_prefix:
-        return None if _leaves_scaffold(case, key) else _floor(_shared(case, key, length))
-    return _floor(result.scores[length].score)
+    if not get_rules(case.snapshot.rules[key].rules).exact_prefix:
+        return _floor(result.scores[length].score)
+    return _floor(_shared(case, key, length)) if is_scaffold(fault.change) else None
 
 
 def _shared(case: Case, key: str, length: int) -> float:
@@ -127,8 +131,3 @@ def _shared(case: Case, key: str, length: int) -> float:
 def _floor(share: float) -> float | None:
     hundredths = int(share * 100 + 1e-9)
     return hundredths / 100 if hundredths > 50 else None  # noqa: PLR2004
-
-
-def _leaves_scaffold(case: Case, key: str) -> bool:
-    """Whether a prefix that takes in the block behind it goes beyond the scaffold."""
-    return not is_scaffold(case.change([key], case.breaking_span(key), case.thresholds.stable_threshold))

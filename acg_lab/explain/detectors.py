@@ -16,6 +16,7 @@ from acg_lab.explain.patterns import DATETIME, IDENTIFIER, NUMBER, PATH
 from acg_lab.explain.structure import is_missing, is_shifted
 from acg_lab.explain.texts import has_json, same_values, without_space
 from acg_lab.explain.tools import compare_tools
+from acg_lab.explain.words import when
 
 __all__ = ["DETECTORS", "Detector", "Match", "detect"]
 
@@ -27,7 +28,7 @@ _STEADY = 10
 class Detector(NamedTuple):
     """One kind of change: ``test`` returns details (none: an empty tuple) if it is of that kind, else None.
 
-    ``words`` say what happens, with ``{block}`` for the block.
+    ``words`` say what happens, with ``{block}`` for the block and ``{more}`` where details follow.
     """
 
     kind: Kind
@@ -40,6 +41,12 @@ class Match(NamedTuple):
 
     detector: Detector
     details: tuple[str, ...]
+
+    def tell(self, change: Change) -> str:
+        """Say what changes and when, as a clause."""
+        more = ", ".join([*self.details[:_FEW], *(["..."] if len(self.details) > _FEW else [])])
+        what = self.detector.words.format(block=repr(change.span_id), more=f" ({more})" if more else "")
+        return f"{what} {when(change)}"
 
 
 def detect(change: Change) -> Match | None:
@@ -156,16 +163,18 @@ def _alternates(change: Change) -> bool:
     )
 
 
-_DATE = "a date or time in {block} changes"
-_ID = "an identifier in {block} changes"
-_PATH = "a path or host name in {block} changes"
-_NUMBER = "a number in {block} changes"
+_DATE = "a date or time in {block}{more} changes"
+_ID = "an identifier in {block}{more} changes"
+_PATH = "a path or host name in {block}{more} changes"
+_NUMBER = "a number in {block}{more} changes"
 
 DETECTORS: tuple[Detector, ...] = (
-    Detector(Kind.TOOLS_REORDERED, _tools(Kind.TOOLS_REORDERED), "the order of the tools changes, first at {block},"),
-    Detector(Kind.TOOLS_REMOVED, _tools(Kind.TOOLS_REMOVED), "tools leave the list, first at {block},"),
-    Detector(Kind.TOOLS_ADDED, _tools(Kind.TOOLS_ADDED), "tools join the list, first at {block},"),
-    Detector(Kind.TOOLS_EDITED, _tools(Kind.TOOLS_EDITED), "the definition of a tool changes, first at {block},"),
+    Detector(
+        Kind.TOOLS_REORDERED, _tools(Kind.TOOLS_REORDERED), "the order of the tools changes{more}, first at {block},"
+    ),
+    Detector(Kind.TOOLS_REMOVED, _tools(Kind.TOOLS_REMOVED), "tools leave the list{more}, first at {block},"),
+    Detector(Kind.TOOLS_ADDED, _tools(Kind.TOOLS_ADDED), "tools join the list{more}, first at {block},"),
+    Detector(Kind.TOOLS_EDITED, _tools(Kind.TOOLS_EDITED), "the definition of a tool changes{more}, first at {block},"),
     Detector(
         Kind.SHIFTED, _says(is_shifted), "other blocks come and go before what stands at {block}, so its place changes"
     ),

@@ -121,7 +121,7 @@ def _of_fault(case: Case, key: str, fault: Fault, *, text: bool) -> Finding:
         text=text,
         stable_behind=fault.behind,
         unchanging=fault.inside,
-        threshold=threshold_for(case, key),
+        threshold=threshold_for(case, key, fault),
         profiles=(key,),
         details=fault.match.details if fault.match else (),
     )

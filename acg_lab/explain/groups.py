@@ -152,7 +152,7 @@ def _why(case: Case, group: Group, agent_id: str) -> str:
         return f"learning keys differ in {group.part}= though the blocks do not: in white space, or images"
     if group.match is None:
         return f"{change.span_id!r} changes {when(change)}, by no known pattern"
-    return f"{group.match.detector.words.format(block=repr(change.span_id))} {when(change)}"
+    return group.match.tell(change)
 
 
 def _by_age(case: Case, keys: Sequence[str]) -> list[str]:

@@ -12,13 +12,14 @@ _NO_ACCIDENT = 64  # characters; a shorter content may well be said twice
 
 
 def is_growth(change: Change) -> bool:
-    """Whether requests without the block merely end before it: a conversation that goes on.
+    """Whether there are requests without the block, and they merely end before it: a conversation that goes on.
 
     In place of what an assistant or a tool said there may stand a request's last message.
     """
     last = 1 if change.form.role in ("assistant", "tool") else 0
     end = _usual_place(change) + last
-    return all(at is not None or len(r.spans) <= end for r, at in zip(change.requests, change.places, strict=True))
+    without = [r for r, at in zip(change.requests, change.places, strict=True) if at is None]
+    return bool(without) and all(len(request.spans) <= end for request in without)
 
 
 def is_missing(change: Change) -> bool:
@@ -38,7 +39,7 @@ def is_shifted(change: Change) -> bool:
 
 
 def intruders(change: Change) -> list[tuple[int, int]]:
-    """Return spans and contents, by code, of what stands before the usual content where that comes later than elsewhere."""
+    """Return spans and contents, by code, of what comes before the usual content where that stands later."""
     usual = change.by_count[0]
     placed = [(r.contents.index(usual), r) for r in change.requests if usual in r.contents]
     first = min(place for place, _ in placed)

@@ -4,6 +4,8 @@ Belongs here: the words of every sentence that an explanation says, made of numb
 agents, models and tools are shown as they are; prompt text never.
 """
 
+import numpy as np
+
 from acg_lab.explain.change import Change
 from acg_lab.explain.finding import Kind, Timing
 from acg_lab.explain.timing import Sequel
@@ -40,27 +42,29 @@ def sentence(text: str) -> str:
 
 
 def when(change: Change) -> str:
-    """Say when a block changes, to follow what changes."""
+    """Say when a block changes, to follow what changes; of tools, whose order is told elsewhere, without counts."""
     n, distinct = len(change.rows), len(change.counts)
+    unusual = n - max(change.counts.values())
     of_all = f"{counted(distinct, 'content')} in {counted(n, 'request')}"
     match change.sequel.timing:
         case Timing.ONCE:
             ago = counted(n - (change.sequel.last_change or 0), "request")
             return f"once, {ago} ago{moment(change, change.sequel)}"
         case Timing.EVERY_REQUEST:
-            return f"in {'every' if distinct == n else 'nearly every'} request ({of_all})"
+            told = f"in {'every' if distinct == n else 'nearly every'} request", of_all
         case Timing.DRIFTING:
-            return f"time and again ({of_all})"
+            told = "time and again", of_all
         case _:
-            unusual = n - max(change.counts.values())
-            return f"back and forth ({of_all}; the usual one is not in {unusual:,})"
+            told = "back and forth", f"{of_all}; {unusual:,} without the usual one"
+    return told[0] if change.form.content_type == "tool_schema" else f"{told[0]} ({told[1]})"
 
 
 def moment(change: Change, sequel: Sequel) -> str:
-    """Say after which time something changed last: that of the last request before it; nothing where there is none."""
-    at = sequel.last_change
-    told = change.source.created.text(change.rows[at - 1]) if at else None
-    return f" (after {told[:16].replace('T', ' ')} UTC)" if told else ""
+    """Say after which time something changed last: that of the last request before it."""
+    if not sequel.last_change:
+        return ""
+    before = np.datetime64(int(change.source.created.nanoseconds[change.rows[sequel.last_change - 1]]), "ns")
+    return f" (after {str(before)[:16].replace('T', ' ')} UTC)"
 
 
 def lost(tokens: float) -> str:
