@@ -1,8 +1,9 @@
-"""One window, stored and explained."""
+"""Windows and runs, stored and explained."""
 
 import msgspec
 
 import acg_lab as acg
+from acg_lab.core import AcgLearner, HotCache, RunRecord
 from acg_lab.storage.memory import MemoryBackend
 
 KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
@@ -28,3 +29,21 @@ def kind_of(window, rules="nemo-flow-0.2"):
     findings = acg.explain(stored(timed(window), rules))
     assert len(findings) <= 1
     return findings[0].kind if findings else None
+
+
+def learned_of(requests, rules="nemo-relay-0.8"):
+    """Return a snapshot of what a learner left of runs of one request each, a minute apart."""
+    backend, hot_cache, learner = MemoryBackend(), HotCache(), AcgLearner("a", rules=rules)
+    for i, request in enumerate(requests):
+        began = f"2026-11-20T{10 + i // 60}:{i % 60:02}:00Z"
+        call = {"kind": "llm", "name": "n", "started_at": began, "annotated_request": {"model": "m", **request}}
+        run = msgspec.convert({"id": str(i), "agent_id": "a", "calls": [call], "started_at": began}, RunRecord)
+        backend.store_run(run)
+        learner.process_run(run, backend, hot_cache, stamp=lambda began=began: ("i", began))
+    return acg.load(backend, rules=rules)
+
+
+def asking(system, question, *more, **fields):
+    """Return a request of a system prompt and a question, with messages between them."""
+    messages = [{"role": "system", "content": system}, *more, {"role": "user", "content": question}]
+    return {"messages": messages, **fields}

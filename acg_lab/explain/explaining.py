@@ -99,7 +99,13 @@ def _is_said(group: Group) -> bool:
 
 def _of_group(case: Case, group: Group, *, text: bool) -> Finding:
     change = group.change
-    evidence = evidence_of(change, text=text and group.part != "model", profiles=group.keys, details=group.details)
+    evidence = evidence_of(
+        change,
+        text=text and group.part != "model",
+        profiles=group.keys,
+        details=group.details,
+        stable_behind=group.shared,
+    )
     return Finding(
         learning_key=group.keys[0],
         agent_id=case.snapshot.owners[group.keys[0]].agent_id,

@@ -87,7 +87,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     places : tuple of Place
         Where the two commonest contents differ, at most eight.
     stable_behind : float
-        Tokens per request of the stable blocks behind this one, which are out of reach.
+        Tokens per request of what else does not change and is out of reach; of several profiles, what all share.
     unchanging : float
         Tokens of the block itself that its two commonest contents share.
     threshold : float or None

@@ -75,7 +75,7 @@ def _fields(change: Change, before: int, after: int) -> str:
     """Name the fields of a definition that differ, as far as they can be read."""
     old, new = _definition(change.text(before)), _definition(change.text(after))
     named = [field for field in _FIELDS if old.get(field) != new.get(field)]
-    others = {key for key in {*old, *new} - {*_FIELDS} if old.get(key) != new.get(key)}
+    others = {key for key in {*old, *new} - {*_FIELDS, _NESTED} if old.get(key) != new.get(key)}
     return ", ".join([*named, *(["other fields"] if others else [])]) or "definition"
 
 
