@@ -1,6 +1,7 @@
 """Windows and runs, stored and explained."""
 
 import msgspec
+from strategies import ID
 
 import acg_lab as acg
 from acg_lab.core import AcgLearner, HotCache, RunRecord
@@ -19,9 +20,7 @@ def stored(window, rules="nemo-flow-0.2", key=KEY):
 
 def timed(window):
     """Return observations a minute apart."""
-    return [
-        msgspec.structs.replace(ir, created_at=f"2026-11-20T10:{i:02}:00Z", ir_id=str(i)) for i, ir in enumerate(window)
-    ]
+    return [msgspec.structs.replace(ir, created_at=f"2026-11-20T10:{i:02}:00Z") for i, ir in enumerate(window)]
 
 
 def kind_of(window, rules="nemo-flow-0.2"):
@@ -39,7 +38,7 @@ def learned_of(requests, rules="nemo-relay-0.8"):
         call = {"kind": "llm", "name": "n", "started_at": began, "annotated_request": {"model": "m", **request}}
         run = msgspec.convert({"id": str(i), "agent_id": "a", "calls": [call], "started_at": began}, RunRecord)
         backend.store_run(run)
-        learner.process_run(run, backend, hot_cache, stamp=lambda began=began: ("i", began))
+        learner.process_run(run, backend, hot_cache, stamp=lambda began=began: (ID, began))
     return acg.load(backend, rules=rules)
 
 

@@ -22,6 +22,7 @@ from acg_lab.cli.shell import (
     say,
 )
 from acg_lab.core import StabilityThresholds
+from acg_lab.explain import Causes, find_causes
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, load, summarize, total
 from acg_lab.snapshot.model import counted
 
@@ -64,21 +65,28 @@ def _analyze(
             source, agent_id=agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict
         )
     profiles = summarize(snapshot, analyze(snapshot, thresholds))
+    causes = find_causes(snapshot, thresholds)
     if as_json:
-        print_json(_as_json(snapshot, thresholds, profiles))
+        print_json(_as_json(snapshot, thresholds, profiles, causes))
         return
     if not profiles:
         say(f"{snapshot.source}: no profiles{f' of agent {agent!r}' if agent else ''}.")
         return
-    print_profiles(profiles, rows, thresholds)
+    print_profiles(profiles, causes, rows, thresholds)
     _print_totals(snapshot, total(profiles), thresholds)
 
 
-def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, profiles: Sequence[ProfileSummary]) -> dict[str, Any]:
+def _as_json(
+    snapshot: Snapshot, thresholds: StabilityThresholds, profiles: Sequence[ProfileSummary], causes: Causes
+) -> dict[str, Any]:
     return {
         "source": snapshot.source,
         "thresholds": thresholds,
-        "profiles": [msgspec.structs.asdict(profile) | {"share": profile.share} for profile in profiles],
+        "profiles": [
+            msgspec.structs.asdict(profile) | {"share": profile.share, "cause": causes.breaks[profile.learning_key]}
+            for profile in profiles
+        ],
+        "splits": causes.splits,
         "totals": total(profiles),
         "problems": [str(problem) for problem in snapshot.problems],
     }

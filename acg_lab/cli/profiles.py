@@ -8,6 +8,7 @@ from rich.table import Table
 
 from acg_lab.cli.shell import cut, out, plain
 from acg_lab.core import StabilityThresholds, parse_learning_key
+from acg_lab.explain import Causes
 from acg_lab.snapshot import ProfileSummary, total
 from acg_lab.snapshot.model import counted
 
@@ -17,9 +18,11 @@ _TITLES = ("agent and profile", "model", "obs.", "prefix", "tokens", "share", "b
 _GAP, _NAME_WIDTH = 2, 17
 
 
-def print_profiles(profiles: Sequence[ProfileSummary], shown: int, thresholds: StabilityThresholds) -> None:
+def print_profiles(
+    profiles: Sequence[ProfileSummary], causes: Causes, shown: int, thresholds: StabilityThresholds
+) -> None:
     """Print the profiles by agent, worst loss first, the first few of each."""
-    names, *columns = zip(_TITLES, *_rows(profiles, shown, thresholds), strict=True)
+    names, *columns = zip(_TITLES, *_rows(profiles, causes, shown, thresholds), strict=True)
     if _room(columns) < _NAME_WIDTH:
         del columns[_TITLES.index("model") - 1]
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -36,15 +39,19 @@ def _room(columns: Sequence[Sequence[str]]) -> int:
     return out.width - sum(max(map(cell_len, column)) + _GAP for column in columns)
 
 
-def _rows(profiles: Sequence[ProfileSummary], shown: int, thresholds: StabilityThresholds) -> Iterator[list[str]]:
+def _rows(
+    profiles: Sequence[ProfileSummary], causes: Causes, shown: int, thresholds: StabilityThresholds
+) -> Iterator[list[str]]:
     for of_agent in _by_agent(profiles):
         listed = of_agent[: shown or None]
         for profile, name in zip(listed, _names(of_agent), strict=False):
-            yield _row(profile, name, thresholds)
-        if rest := of_agent[len(listed) :]:
-            sums = total(rest)
-            more = f"  and {counted(sums.profiles, 'more profile')}"
-            yield [more, "", f"{sums.observations:,}", "", "", f"{sums.share:.0%}", ""]
+            yield _row(profile, name, causes.breaks[profile.learning_key], thresholds)
+        split = causes.splits.get(of_agent[0].agent_id)
+        if (rest := of_agent[len(listed) :]) or split:
+            sums = total(rest or of_agent)
+            name = f"  and {counted(sums.profiles, 'more profile')}" if rest else f"  all {sums.profiles:,} of them"
+            share = f"{sums.share:.0%}"
+            yield [name, "", f"{sums.observations:,}", "", "", share, f"split: {split}" if split else ""]
 
 
 def _by_agent(profiles: Sequence[ProfileSummary]) -> list[list[ProfileSummary]]:
@@ -54,7 +61,7 @@ def _by_agent(profiles: Sequence[ProfileSummary]) -> list[list[ProfileSummary]]:
     return sorted(agents.values(), key=lambda of_agent: -sum(profile.lost_tokens for profile in of_agent))
 
 
-def _row(profile: ProfileSummary, name: str, thresholds: StabilityThresholds) -> list[str]:
+def _row(profile: ProfileSummary, name: str, cause: str, thresholds: StabilityThresholds) -> list[str]:
     return [
         plain(f"{profile.agent_id} {name}".rstrip()),
         cut(profile.model, 13),
@@ -62,16 +69,16 @@ def _row(profile: ProfileSummary, name: str, thresholds: StabilityThresholds) ->
         f"{profile.prefix_blocks}/{profile.blocks}",
         f"{profile.prefix_tokens:,.0f}",
         f"{profile.share:.0%}",
-        _breaking(profile, thresholds),
+        _breaking(profile, cause, thresholds),
     ]
 
 
-def _breaking(profile: ProfileSummary, thresholds: StabilityThresholds) -> str:
+def _breaking(profile: ProfileSummary, cause: str, thresholds: StabilityThresholds) -> str:
     if profile.observations < 2:  # noqa: PLR2004
-        return "unknown: one request"
+        return f"unknown: {cause}"
     if (breaks := profile.breaks) is None:
-        return "nothing: all stable"
-    return f"{cut(breaks.span_id, 16)} {breaks.classification} {_score(breaks.score, thresholds)}"
+        return f"nothing: {cause}"
+    return f"{cut(breaks.span_id, 16)} {_score(breaks.score, thresholds)} {cause}"
 
 
 def _score(score: float, thresholds: StabilityThresholds) -> str:

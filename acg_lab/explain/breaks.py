@@ -13,6 +13,7 @@ from acg_lab.explain.detectors import Match, detect
 from acg_lab.explain.finding import Evidence, Kind, Timing
 from acg_lab.explain.structure import is_growth, is_missing
 from acg_lab.explain.texts import with_texts
+from acg_lab.explain.timing import Sequel
 from acg_lab.explain.words import SHORT, lost, sentence, when
 from acg_lab.snapshot.analysis import shared_prefixes
 
@@ -76,7 +77,7 @@ def find_break(case: Case, key: str) -> Break:
     grows = not is_scaffold(change) and is_growth(change)
     inside = 0.0 if grows else _inside(case, change)
     if not is_scaffold(change) and behind + inside < WORTH_SAYING:
-        return Break("goes on" if grows else "own words")
+        return Break("conversation")
     fault = Fault(change, detect(change), behind, inside)
     return Break(SHORT[fault.kind], fault)
 
@@ -90,21 +91,18 @@ def _inside(case: Case, change: Change) -> float:
     return 0.0 if change.form.role in ("assistant", "tool") else case.template_tokens(change)
 
 
-def evidence_of(change: Change, *, text: bool, **more: object) -> Evidence:
+def evidence_of(change: Change, sequel: Sequel, *, text: bool, **more: object) -> Evidence:
     """Gather the numbers behind a change; excerpts only when asked for."""
     places = change.differences[:_SHOWN]
     if text and change.pair:
         places = tuple(with_texts(place, *change.pair) for place in places)
-    last = change.sequel.last_change
+    last = sequel.last_change
+    known = {"present": change.present, "distinct": len(change.counts), "variants": change.variants(), "places": places}
     return Evidence(
         requests=len(change.rows),
-        present=change.present,
-        distinct=len(change.counts),
-        changes=change.sequel.changes,
+        changes=sequel.changes,
         last_change=None if last is None else change.source.created.text(change.rows[last]),
-        variants=change.variants(),
-        places=places,
-        **more,  # type: ignore[arg-type]
+        **{**known, **more},  # type: ignore[arg-type]
     )
 
 

@@ -98,23 +98,19 @@ def _is_said(group: Group) -> bool:
 
 
 def _of_group(case: Case, group: Group, *, text: bool) -> Finding:
-    change = group.change
-    evidence = evidence_of(
-        change,
-        text=text and group.part != "model",
-        profiles=group.keys,
-        details=group.details,
-        stable_behind=group.shared,
-    )
+    change, is_block = group.change, group.part != "model"
+    # Another model is no block: what its requests hold is no evidence.
+    known: dict[str, object] = {} if is_block else {"distinct": len(group.keys), "variants": (), "places": ()}
+    known |= {"profiles": group.keys, "details": group.details, "stable_behind": group.shared}
     return Finding(
         learning_key=group.keys[0],
         agent_id=case.snapshot.owners[group.keys[0]].agent_id,
-        span_id=None if group.part == "model" else change.span_id,
+        span_id=change.span_id if is_block else None,
         kind=group.kind,
         timing=group.sequel.timing,
         tokens_lost=group.lost,
         sentence=tell_group(case, group),
-        evidence=evidence,
+        evidence=evidence_of(change, group.sequel, text=text and is_block, **known),
         repairs=try_for_group(case, group.keys, group.kind, change),
     )
 
@@ -124,6 +120,7 @@ def _of_fault(case: Case, key: str, fault: Fault, *, text: bool) -> Finding:
     effects, bound = try_for_break(case, key, fault.kind, change)
     evidence = evidence_of(
         change,
+        change.sequel,
         text=text,
         stable_behind=fault.behind,
         unchanging=fault.inside,

@@ -7,7 +7,7 @@ a prompt is escaped; prompt text is shown only where the evidence holds it becau
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from textwrap import wrap
-from typing import Any, Self, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from msgspec.structs import replace
 
@@ -15,6 +15,9 @@ from acg_lab.explain.effects import Effect
 from acg_lab.explain.finding import Finding, Place
 from acg_lab.explain.repairs import MergeProfiles, MoveForward, Repair
 from acg_lab.snapshot.model import counted
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["Findings", "printable", "tell_effect"]
 
@@ -46,13 +49,23 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         found = super().__getitem__(position)
         return Findings(found, healthy=self.healthy) if isinstance(position, slice) else found
 
-    def __repr__(self) -> str:
+    def to_frame(self) -> "DataFrame":
+        """Return a DataFrame of a row a finding; see `acg_lab.frames.breaks`."""
+        from acg_lab.frames import breaks  # noqa: PLC0415  a value's frame is the one import upwards
+
+        return breaks(self)
+
+    def to_text(self, *, width: int = _WIDTH, shown: int | None = None) -> str:
+        """Return all findings, or the first so many, as lines of a terminal of that width."""
         lines = [self._title()]
-        for number, finding in enumerate(self[:_SHOWN], 1):
-            lines += _lines(number, finding)
-        if len(self) > _SHOWN:
-            lines.append(f"... and {counted(len(self) - _SHOWN, 'more finding')}; .to_frame() has all")
+        for number, finding in enumerate(self[:shown], 1):
+            lines += _lines(number, finding, width)
+        if shown is not None and len(self) > shown:
+            lines.append(f"... and {counted(len(self) - shown, 'more finding')}; .to_frame() has all")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.to_text(shown=_SHOWN)
 
     def _title(self) -> str:
         found = f"{counted(len(self), 'finding')}, costliest first" if self else "Nothing to complain of"
@@ -75,21 +88,22 @@ def printable(text: str) -> str:
 # --- plain ---
 
 
-def _lines(number: int, finding: Finding) -> Iterator[str]:
-    head = f"{number:>2}. {printable(finding.agent_id)}: {finding.kind.value}"
+def _lines(number: int, finding: Finding, width: int) -> Iterator[str]:
     timing = f", {finding.timing.value}" if finding.timing else ""
     requests = counted(finding.evidence.requests, "request")
-    yield f"{head}{timing}; {finding.tokens_lost:,.0f} tokens per request, {requests}"
-    yield from _wrapped(printable(finding.sentence))
+    loss = f"{finding.tokens_lost:,.0f} tokens per request, {requests}"
+    yield from _wrapped(f"{number:>2}. ", f"{printable(finding.agent_id)}: {finding.kind.value}{timing}; {loss}", width)
+    yield from _wrapped("    ", printable(finding.sentence), width)
     for line in _remedies(finding):
-        yield from _wrapped(f"-> {line}")
+        yield from _wrapped("    -> ", line, width)
     for place in finding.evidence.places:
         if place.text is not None:
-            yield from _wrapped(f"at {place.offset:,}: {_excerpt(place.text)} / {_excerpt(place.other_text or '')}")
+            yield from _wrapped("    ", f"at {place.offset:,}: {_excerpts(place)}", width)
 
 
-def _wrapped(text: str) -> list[str]:
-    return wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+def _wrapped(lead: str, text: str, width: int) -> list[str]:
+    later = " " * len(lead)
+    return wrap(text, width, initial_indent=lead, subsequent_indent=later, break_on_hyphens=False)
 
 
 def _remedies(finding: Finding) -> Iterator[str]:
@@ -122,8 +136,12 @@ def _deeds(repairs: Sequence[Repair]) -> str:
     )
 
 
+def _excerpts(place: Place) -> str:
+    return " / ".join(_excerpt(text or "") for text in (place.text, place.other_text))
+
+
 def _excerpt(text: str) -> str:
-    return printable(repr(text if len(text) <= _EXCERPT else f"{text[: _EXCERPT - 1]}\u2026"))
+    return printable(repr(text if len(text) <= _EXCERPT else f"{text[: _EXCERPT - 1]}…"))
 
 
 # --- HTML ---
@@ -153,5 +171,4 @@ def _row(number: int, finding: Finding) -> str:
 
 
 def _place(place: Place) -> str:
-    usual, other = (escape(_excerpt(text or "")) for text in (place.text, place.other_text))
-    return f"at {place.offset:,}: <code>{usual}</code> / <code>{other}</code>"
+    return f"at {place.offset:,}: <code>{escape(_excerpts(place))}</code>"

@@ -19,9 +19,11 @@ frame               a row is                                                from
 ``threshold_curve`` a level of one prefix's length, over thresholds         snapshot
 ``calls``           an LLM call of a recorded run                           snapshot
 ``steps``           a request of a replay, under one setting                trace
+``breaks``          a finding: what ends prefixes, why, what mending wins   snapshot, findings
 =================== ======================================================= ================
 """
 
+from acg_lab.frames.breaks import breaks
 from acg_lab.frames.calls import calls
 from acg_lab.frames.cells import cells
 from acg_lab.frames.curve import threshold_curve
@@ -29,4 +31,15 @@ from acg_lab.frames.stability import profiles, scores
 from acg_lab.frames.steps import steps
 from acg_lab.frames.windows import blocks, variants, windows
 
-__all__ = ["blocks", "calls", "cells", "profiles", "scores", "steps", "threshold_curve", "variants", "windows"]
+__all__ = [
+    "blocks",
+    "breaks",
+    "calls",
+    "cells",
+    "profiles",
+    "scores",
+    "steps",
+    "threshold_curve",
+    "variants",
+    "windows",
+]

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from acg_lab.core.records import PromptBlock, StabilityClass
 from acg_lab.core.stability import CLASS_ORDER
+from acg_lab.explain import Kind as Change
+from acg_lab.explain import Timing
 from acg_lab.snapshot.cells import Kind
 
 __all__ = [
     "BLOCKS",
+    "BREAKS",
     "CALLS",
     "CELLS",
     "CURVE",
@@ -40,6 +43,8 @@ _FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
     "provenance": pd.CategoricalDtype([*get_args(_hints["provenance"])]),
     "content": pd.CategoricalDtype([kind.name for kind in Kind]),
     "entry": pd.CategoricalDtype(["profile", "agent"]),
+    "change": pd.CategoricalDtype([kind.value for kind in Change]),
+    "timing": pd.CategoricalDtype([timing.value for timing in Timing]),
     "class": pd.CategoricalDtype(sorted(get_args(StabilityClass), key=CLASS_ORDER.__getitem__), ordered=True),
 }
 
@@ -119,6 +124,31 @@ SCORES: Final = {
     "tools": "Int64",
     "tool_orders": "Int64",
 }
+BREAKS: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "span_id": "str",
+    "kind": "change",
+    "timing": "timing",
+    "tokens_lost": "float64",
+    "requests": "int64",
+    "total_lost": "float64",
+    "profiles": "int64",
+    "present": "int64",
+    "contents": "int64",
+    "changes": "int64",
+    "last_change": _TIME,
+    "stable_behind": "float64",
+    "unchanging": "float64",
+    "threshold": "float64",
+    "repair": "str",
+    "profiles_after": "Int64",
+    "prefix_blocks": "Float64",
+    "prefix_blocks_after": "Float64",
+    "prefix_tokens": "Float64",
+    "prefix_tokens_after": "Float64",
+    "sentence": "str",
+}
 CELLS: Final = {
     "learning_key": _NAMES,
     "agent_id": _NAMES,
@@ -191,7 +221,7 @@ def _typed(values: Any, kind: str) -> Any:
     if kind in _FIXED:
         return pd.Categorical(values, dtype=_FIXED[kind])
     if kind == _TIME:
-        return times_of(values)
+        return values if isinstance(values, pd.DatetimeIndex) else times_of(values)
     return pd.array(values, dtype=kind)
 
 

@@ -1,0 +1,73 @@
+"""``acg-lab explain``: what ends each stable prefix, why, and what mending it wins."""
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from acg_lab.cli.shell import (
+    DEFAULTS,
+    Agent,
+    AsJson,
+    KeyPrefix,
+    RulesOption,
+    Since,
+    Source,
+    Strict,
+    app,
+    complaints,
+    out,
+    print_json,
+    say,
+)
+from acg_lab.core import StabilityThresholds
+from acg_lab.explain import Findings, explain
+from acg_lab.snapshot import Snapshot, load
+from acg_lab.snapshot.model import counted
+
+_WIDEST = 120  # columns; longer lines are hard to read
+
+
+@app.command("explain")
+def _explain(
+    source: Source,
+    agent: Agent = None,
+    key: Annotated[str | None, typer.Option("--key", help="Only the profile of this learning key.")] = None,
+    text: Annotated[bool, typer.Option("--text", help="Show excerpts of the texts that differ.")] = False,  # noqa: FBT002
+    stable_threshold: Annotated[float, typer.Option(help="Score from which a block is stable.")] = (
+        DEFAULTS.stable_threshold
+    ),
+    min_observations: Annotated[int, typer.Option(help="Observations for full confidence.")] = (
+        DEFAULTS.min_observations_for_full_confidence
+    ),
+    since: Since = None,
+    key_prefix: KeyPrefix = "auto",
+    rules: RulesOption = "auto",
+    strict: Strict = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Say what ends stable prefixes and why, what it costs, and what mending it wins; costliest first."""
+    thresholds = StabilityThresholds(
+        stable_threshold=stable_threshold, min_observations_for_full_confidence=min_observations
+    )
+    with complaints():
+        snapshot = load(source, agent_id=agent, since=since, key_prefix=key_prefix, rules=rules, strict=strict)
+    findings = explain(snapshot, key, thresholds, text=text)
+    if as_json:
+        print_json(_as_json(snapshot, thresholds, findings))
+    elif snapshot.windows:
+        say(findings.to_text(width=min(out.width, _WIDEST)))
+    else:
+        say(f"{snapshot.source}: no profiles{f' of agent {agent!r}' if agent else ''}.")
+    if snapshot.problems and not as_json:
+        say(f"\n{counted(len(snapshot.problems), 'entry')} can't be read; --json lists them.")
+
+
+def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, findings: Findings) -> dict[str, Any]:
+    return {
+        "source": snapshot.source,
+        "thresholds": thresholds,
+        "findings": [msgspec.structs.asdict(f) | {"total_lost": f.total_lost} for f in findings],
+        "healthy": findings.healthy,
+        "problems": [str(problem) for problem in snapshot.problems],
+    }
