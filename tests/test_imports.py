@@ -47,7 +47,7 @@ ROOMS = {
     "snapshot": Room("core storage", "msgspec numpy", "tqdm"),
     "replay": Room("core storage snapshot", "msgspec numpy", "tqdm"),
     "tuning": Room("core replay", "msgspec numpy", "tqdm"),
-    "explain": Room("core storage snapshot", "msgspec numpy", "dateutil pandas rapidfuzz"),
+    "explain": Room("core storage snapshot", "msgspec numpy", "dateutil rapidfuzz"),
     "frames": Room("core snapshot explain replay tuning", "msgspec numpy pandas"),
     "plots": Room("core frames", "numpy pandas", "matplotlib"),
     "config": Room("core", "msgspec tomlkit"),
