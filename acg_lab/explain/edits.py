@@ -4,6 +4,7 @@ Belongs here: one function a repair, from a table of blocks to another. Which ob
 learning keys, and merging stand elsewhere.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -21,6 +22,7 @@ __all__ = ["EDITS"]
 
 _SHOWN = 12
 _HASH = 16
+_redacted = re.compile(r"(?:[a-z0-9]+:)?[0-9a-f]{16,128}\b.{0,24}").fullmatch  # a hash in the place of a text
 
 
 def _span_rows(table: Table, chosen: Bools, span_id: str) -> Bools:
@@ -183,6 +185,10 @@ def _strip(table: Table, chosen: Bools, repair: r.Strip, _agents: Codes) -> Tabl
 def _rewritten(table: Table, rows: Rows, change: Callable[[str], str]) -> Table:
     """Change each distinct text of rows; the response format is not normalised, as in production."""
     verbatim = table.are(content_type=("structured_output",))[rows]
+    codes = np.unique(table.contents[rows]).tolist()
+    if codes and all(_redacted(table.content_pool[code]) for code in codes):
+        msg = "The texts of this source are hashes, in which nothing can be matched; pin or drop whole blocks."
+        raise UsageError(msg)
     for part, tidy in ((rows[~verbatim], normalize_whitespace), (rows[verbatim], str)):
         codes, inverse = np.unique(table.contents[part], return_inverse=True)
         new = []

@@ -76,7 +76,7 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
     Raises
     ------
     UsageError
-        If there is no such span, content or learning key, or a block can't be moved.
+        If there is no such span, content or learning key, a block can't be moved, or texts to be matched are hashes.
 
     Notes
     -----
@@ -86,8 +86,8 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
     `acg_lab.explain.rekey` says how they are made. Fingerprints follow the keys.
 
     What can't be known from a window stays as it was: ``ir_id``, and ``source_request_hash``, which goes on naming the
-    request that was sent. On an export without texts every repair works but `Strip` and `Pin` by pattern, as contents
-    are only compared; keys that change are stand-ins.
+    request that was sent. On an export with hashes in the place of texts, contents can only be compared: patterns are
+    refused, and keys that change are stand-ins.
     """
     if not (repairs := as_repairs(repair)):
         return snap

@@ -279,6 +279,13 @@ class TestKeys:
             assert [replace(score) for score in one.scores] == [replace(score) for score in other.scores]
             assert one.stable_prefix_length == other.stable_prefix_length
 
+    @pytest.mark.parametrize("repair", [Strip("0"), Pin("user-0", "0")])
+    def test_nothing_is_matched_in_hashes(self, repair):
+        """Where hashes stand in the place of texts, patterns are refused, not matched against the hashes."""
+        snap = loaded({KEYS[0]: [at(i, ("user-0", sha(str(i)))) for i in range(2)]})
+        with pytest.raises(acg.UsageError, match="are hashes, in which nothing can be matched"):
+            acg.what_if(snap, repair)
+
 
 def sha(text):
     return hashlib.sha256(text.encode()).hexdigest()
