@@ -59,7 +59,7 @@ ROOMS = {
     "cli": Room(
         "core storage snapshot replay tuning explain frames plots config widgets acg_lab",
         "msgspec numpy pandas rich tqdm typer",
-        "matplotlib",
+        "jupyterlab matplotlib tornado voila",
     ),
     "acg_lab": Room(),  # names load on first use
 }

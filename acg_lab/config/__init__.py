@@ -6,11 +6,12 @@ Nothing else of a file is ever touched: it is cut at its own tables and keys, an
 
 from acg_lab.config.export import export_config, load_config, render_config, why_idle
 from acg_lab.config.proposal import Proposal, propose_changes, propose_config
-from acg_lab.config.settings import AcgSettings
+from acg_lab.config.settings import AcgSettings, check_writable
 
 __all__ = [
     "AcgSettings",
     "Proposal",
+    "check_writable",
     "export_config",
     "load_config",
     "propose_changes",

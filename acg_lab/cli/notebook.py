@@ -1,0 +1,138 @@
+"""``acg-lab notebook``: JupyterLab on copies of the notebooks, never on the installed originals."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import acg_lab
+from acg_lab.cli.serving import (
+    SOURCE_VARIABLE,
+    Host,
+    NoBrowser,
+    Page,
+    Port,
+    absolute,
+    environment,
+    has_credentials,
+    private_page,
+    require,
+)
+from acg_lab.cli.shell import app, complain
+from acg_lab.core import SourceError
+from acg_lab.storage.locate import mask_credentials
+
+_PACKAGE = Path(acg_lab.__file__).parent
+_ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)
+
+
+@app.command("notebook")
+def _notebook(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="What the notebooks look at, as for 'analyze'; the sample if left out.", metavar="[SOURCE]"
+        ),
+    ] = "",
+    into: Annotated[
+        str, typer.Option(help="Folder for the copies; a new one here if left out.", metavar="FOLDER")
+    ] = "",
+    host: Host = "127.0.0.1",
+    port: Port = 8888,
+    no_browser: NoBrowser = False,  # noqa: FBT002
+) -> None:
+    """Open JupyterLab on copies of the notebooks, with SOURCE set in them."""
+    require("jupyterlab", "JupyterLab", "notebook")
+    source = absolute(source or str(_part("data/sample", "sample")))
+    folder = Path(into) if into else _new_folder(Path.cwd() / "acg-lab-notebooks")
+    names = copy_notebooks(_part("notebooks", "notebooks"), folder, source)
+    with private_page(host, open_browser=not no_browser) as page, environment(source):
+        _serve(page, port, folder, names[0])
+
+
+def _part(in_checkout: str, in_wheel: str) -> Path:
+    """Return what comes with the package: from the wheel, or from the checkout that it is installed from."""
+    places = (_PACKAGE / in_wheel, _PACKAGE.parent / in_checkout)
+    if found := next((place for place in places if place.is_dir()), None):
+        return found
+    msg = f"{places[0]}: there is no such folder; install acg-lab again."
+    raise SourceError(msg)
+
+
+def _new_folder(folder: Path) -> Path:
+    number = 2
+    while folder.exists():
+        folder = folder.with_name(f"acg-lab-notebooks-{number}")
+        number += 1
+    return folder
+
+
+def copy_notebooks(originals: Path, folder: Path, source: str) -> list[str]:
+    """Copy notebooks into a folder and set what they look at; a file that is there already is kept.
+
+    Parameters
+    ----------
+    originals, folder : Path
+        The second one is made.
+    source : str
+        For the line ``SOURCE = ...``. One with a password is not written down but read from the environment.
+
+    Returns
+    -------
+    list of str
+        The notebooks' names, in order.
+
+    Raises
+    ------
+    SourceError
+        If the folder can't be written.
+    """
+    names = sorted(path.name for path in originals.glob("*.ipynb"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            if (folder / name).exists():
+                complain(f"acg-lab: {folder / name} is there already and is kept.")
+                continue
+            notebook = set_source(json.loads((originals / name).read_bytes()), source)
+            text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"{folder}: the notebooks can't be copied: {error.strerror or error}."
+        raise SourceError(msg) from None
+    complain(f"acg-lab: the notebooks are in {folder}")
+    return names
+
+
+def set_source(notebook: dict[str, Any], source: str) -> dict[str, Any]:
+    """Replace the line ``SOURCE = ...`` of a notebook's code cells, in place; return the notebook."""
+    line = f"SOURCE = {source!r}"
+    if has_credentials(source):
+        line = f'import os\n\nSOURCE = os.environ["{SOURCE_VARIABLE}"]  # {mask_credentials(source)}'
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            text = _ASSIGNMENT.sub(lambda _: line, "".join(cell["source"]))
+            cell["source"] = text.splitlines(keepends=True)
+    return notebook
+
+
+def _serve(page: Page, port: int, folder: Path, first: str) -> None:
+    """Run JupyterLab until it is interrupted."""
+    from jupyterlab.labapp import LabApp  # noqa: PLC0415  # an extra
+
+    settings = {
+        "ServerApp.ip": page.host,
+        "ServerApp.port": port,
+        "ServerApp.root_dir": str(folder.resolve()),
+        "ServerApp.open_browser": False,
+        "ServerApp.no_browser_open_file": True,
+        "ServerApp.answer_yes": True,  # Ctrl-C is no question
+        "ServerApp.allow_root": True,
+        "IdentityProvider.token": page.token,
+        "Application.log_level": "ERROR",
+    }
+    server = LabApp.initialize_server(argv=[f"--{name}={value}" for name, value in settings.items()])
+    server.io_loop.add_callback(page.announce, server.port, f"lab/tree/{first}")
+    server.start()
