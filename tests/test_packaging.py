@@ -46,9 +46,23 @@ def test_wheel_holds_the_package(wheel):
 
 
 def test_wheel_holds_nothing_else(wheel):
-    """The wheel has no tests, notebooks, data or caches."""
+    """The wheel has no tests, caches, or data but the sample."""
     assert {name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in wheel.namelist()} == {"acg_lab"}
     assert not [name for name in wheel.namelist() if "test" in name or "__pycache__" in name]
+
+
+def test_wheel_holds_notebooks_and_sample(wheel, tmp_path):
+    """The wheel has the notebooks and the sample, and the command finds them in it."""
+    names = set(wheel.namelist())
+    for folder, place in [("notebooks", "acg_lab/notebooks"), ("data/sample", "acg_lab/sample")]:
+        files = [path for path in (ROOT / folder).glob("*") if path.is_file()]
+        assert {f"{place}/{path.name}" for path in files} <= names
+    wheel.extractall(tmp_path)
+    code = "from acg_lab.cli.notebook import find_part; print(find_part('data/sample', 'sample'))"
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    found = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True, timeout=60).strip()
+    assert found == str(tmp_path / "acg_lab" / "sample")
 
 
 def test_wheel_metadata(wheel):

@@ -45,19 +45,19 @@ def _notebook(
 ) -> None:
     """Open JupyterLab on copies of the notebooks, with SOURCE set in them."""
     require("jupyterlab", "JupyterLab", "notebook")
-    source = absolute(source or str(_part("data/sample", "sample")))
+    source = absolute(source or str(find_part("data/sample", "sample")))
     folder = Path(into) if into else _new_folder(Path.cwd() / "acg-lab-notebooks")
-    names = copy_notebooks(_part("notebooks", "notebooks"), folder, source)
+    names = copy_notebooks(find_part("notebooks", "notebooks"), folder, source)
     with private_page(host, open_browser=not no_browser) as page, environment(source):
         _serve(page, port, folder, names[0])
 
 
-def _part(in_checkout: str, in_wheel: str) -> Path:
+def find_part(in_checkout: str, in_wheel: str) -> Path:
     """Return what comes with the package: from the wheel, or from the checkout that it is installed from."""
     places = (_PACKAGE / in_wheel, _PACKAGE.parent / in_checkout)
-    if found := next((place for place in places if place.is_dir()), None):
+    if found := next((place for place in places if place.is_dir() and any(place.iterdir())), None):
         return found
-    msg = f"{places[0]}: there is no such folder; install acg-lab again."
+    msg = f"{places[0]}: there is nothing; install acg-lab again."
     raise SourceError(msg)
 
 

@@ -21,7 +21,7 @@ import typer
 from rich.text import Text
 
 from acg_lab.cli.shell import complain, out
-from acg_lab.core import MissingExtraError
+from acg_lab.core import MissingExtraError, SourceError
 from acg_lab.storage.locate import mask_credentials
 
 __all__ = ["SOURCE_VARIABLE", "Host", "NoBrowser", "Page", "Port", "absolute", "environment", "private_page", "require"]
@@ -69,15 +69,25 @@ def require(package: str, name: str, command: str) -> None:
 
 @contextmanager
 def private_page(host: str, *, open_browser: bool) -> Iterator[Page]:
-    """Give a page with a token and a folder of its own, which goes at the end; warn if others can reach it."""
+    """Give a page with a token and a folder of its own, which goes at the end; warn if others can reach it.
+
+    Raises
+    ------
+    SourceError
+        If the system does not let it be served there.
+    """
     if not _is_this_machine(host):
         complain(
             f"acg-lab: warning: prompts are private, and everybody who reaches {host} and learns the token can read "
             "them and run code here; the connection is not encrypted.",
             "yellow",
         )
-    with TemporaryDirectory(prefix="acg-lab-") as folder:
-        yield Page(host, secrets.token_urlsafe(24), Path(folder), open_browser)
+    try:
+        with TemporaryDirectory(prefix="acg-lab-") as folder:
+            yield Page(host, secrets.token_urlsafe(24), Path(folder), open_browser)
+    except OSError as error:
+        msg = f"{host}: the page can't be served: {error.strerror or error}."
+        raise SourceError(msg) from None
 
 
 def _is_this_machine(host: str) -> bool:
