@@ -176,8 +176,8 @@ class PlanLaboratory(Laboratory):
             ours, theirs = {path: MARK for path in plan.paths if path}, dict(marks(received))
         else:
             ours, theirs = (printed(body) for body in (expected_body(call.request, plan), received))
+        told = plan.reason.message, plan.ends, plan.expected_savings, plan.paths
         if ours != theirs:
-            told = plan.reason.message, plan.ends, plan.expected_savings, plan.paths
             return "sent body", (*told, ours), theirs
         return self._without_shortcuts(twin, plan, request, rules)
 

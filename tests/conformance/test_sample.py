@@ -1,0 +1,81 @@
+"""The sample (``data/sample``) is what the real runtime would have stored: it is made to learn the sample's runs anew.
+
+Agents of rules 0.8 are learned by 0.10.4, those of 0.2 by 0.3.0, with the default settings and whole requests recorded:
+those of the sample are cut already.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from conformance.compare import GENERATIONS, RESULT, WINDOW, compare_results, compare_windows
+from conformance.generate import DEFAULTS, Case
+from conformance.live import Laboratory, Tally
+from conformance.runtime import Call, Runtime, RuntimeUnavailable
+
+import acg_lab as acg
+from acg_lab.core import RULES
+from acg_lab.core.prompt_ir import request_to_json
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+VERSIONS = {rules: version for version, rules in GENERATIONS.items()}
+AGENTS = (
+    *("claims-triage", "claims-triage-next", "code-review", "coder", "handbook-search"),
+    *("sales-analyst", "support-chat", "support-legacy", "support-mail"),
+)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return acg.load(SAMPLE, progress=False)
+
+
+def test_agents(sample):
+    """All agents of the sample are learned here."""
+    assert tuple(sample.agent_ids) == AGENTS
+
+
+def profiles_of(sample, agent_id):
+    return {key: sample.rules[key].rules for key in sample.windows if sample.owners[key].agent_id == agent_id}
+
+
+@pytest.mark.parametrize("agent_id", AGENTS)
+def test_sample(sample, agent_id, redis_url, tallies):
+    """Of every agent the real runtime makes the same windows, results and seed entry."""
+    profiles = profiles_of(sample, agent_id)
+    (rules,) = set(profiles.values())
+    runs = [run for run in sample.runs if run.agent_id == agent_id]
+    try:
+        with (
+            Runtime(VERSIONS[rules]) as runtime,
+            Laboratory(runtime, redis_url, Tally(runtime.version, 0)) as laboratory,
+        ):
+            stored = learn(laboratory, runtime, agent_id, runs)
+    except RuntimeUnavailable as error:
+        pytest.skip(f"no runtime {VERSIONS[rules]} here: {error.reason}")
+    assert {key.removeprefix(WINDOW) for key in stored if key.startswith(WINDOW)} == {*profiles, agent_id}
+    seed = sample.seeds[agent_id]
+    expected = {key: (sample.windows[key], sample.stability[key]) for key in profiles}
+    for key, (window, result) in (expected | {agent_id: (seed.window, seed.result)}).items():
+        assert compare_windows(key, window, stored[WINDOW + key]) is None
+        assert compare_results(key, result, stored[RESULT + key], window, is_exact=RULES[rules].exact_prefix) is None
+    n_requests = sum(len(run.calls) for run in runs)
+    tallies.append(
+        f"{VERSIONS[rules]}: sample, {agent_id}: {len(runs)} runs, {n_requests} calls, {len(profiles)} profiles"
+    )
+
+
+def learn(laboratory, runtime, agent_id, runs):
+    """Have the runtime learn the runs; return what it stored."""
+    laboratory.start(Case(agent_id, 100, DEFAULTS, full_payloads=True, runs=()))
+    for run in runs:
+        requests = [call.annotated_request for call in run.calls if call.annotated_request is not None]
+        outcomes = runtime.run(None, [Call(dict(request_to_json(request)), "annotated") for request in requests])
+        assert [outcome.error for outcome in outcomes] == [None] * len(requests)
+        recorded = json.loads(laboratory.newest_run(agent_id))["calls"]
+        assert [call["annotated_request"] for call in recorded] == json.loads(json.dumps(list(map(plain, requests))))
+    return laboratory.stored()
+
+
+def plain(request):
+    return dict(request_to_json(request))
