@@ -3,7 +3,8 @@
 Lists lose ever smaller slices (delta debugging), objects their fields, texts their halves; what still fails is kept.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -67,7 +68,10 @@ def shrink_json(value: Json, fails: Callable[[Json], bool]) -> Json:
 
 
 def shrink_case(case: Case, fails: Callable[[Case], bool], *, n_tries: int = 2000) -> Case:
-    """Return the smallest case that still fails: first fewer runs, then fewer calls, then smaller bodies."""
+    """Return the smallest case that still fails.
+
+    First fewer runs, then fewer calls, then bodies that are smaller all together, then each by itself.
+    """
     fails = Budget(n_tries).guard(fails)
     runs = shrink_list(case.runs, lambda runs: fails(replace(case, runs=tuple(runs))))
     case = replace(case, runs=tuple(runs))
@@ -76,10 +80,53 @@ def shrink_case(case: Case, fails: Callable[[Case], bool], *, n_tries: int = 200
         case = calm if calm != case and fails(calm) else case
     for place in range(len(case.runs)):
         case = _shrink_calls(case, place, fails)
+    case = _shrink_shared(case, fails)
     for place, run in enumerate(case.runs):
         for number in range(len(run.calls)):
             case = _shrink_body(case, place, number, fails)
     return case
+
+
+def _shrink_shared(case: Case, fails: Callable[[Case], bool]) -> Case:
+    """Take fields and messages from all bodies at once: taken from one alone, they would make another profile of it."""
+    for name in dict.fromkeys(name for body in _bodies(case) for name in body):
+        fewer = _with_bodies(case, lambda body, name=name: {key: body[key] for key in body if key != name})
+        case = fewer if fails(fewer) else case
+    for name in ("messages", "input"):
+        for message in _distinct(message for body in _bodies(case) for message in _listed(body, name)):
+            case = _shrink_message(case, name, message, fails)
+    return case
+
+
+def _shrink_message(case: Case, name: str, message: Json, fails: Callable[[Case], bool]) -> Case:
+    def put(kept):
+        return _with_bodies(case, lambda body: _replace(body, name, message, kept))
+
+    # It is tried as a list of one, so that it can go as a whole.
+    return put(shrink_json([message], lambda kept: fails(put(kept))))
+
+
+def _bodies(case: Case) -> list[Json]:
+    return [call.request for run in case.runs for call in run.calls]
+
+
+def _listed(body: Json, name: str) -> list[Json]:
+    return body[name] if isinstance(body.get(name), list) else []
+
+
+def _distinct(values: Iterable[Json]) -> list[Json]:
+    return list({json.dumps(value): value for value in values}.values())
+
+
+def _replace(body: Json, name: str, message: Json, kept: list[Json]) -> Json:
+    if message not in _listed(body, name):
+        return body
+    return body | {name: [new for old in body[name] for new in (kept if old == message else [old])]}
+
+
+def _with_bodies(case: Case, change: Callable[[Json], Json]) -> Case:
+    runs = [replace(run, calls=tuple(replace(c, request=change(c.request)) for c in run.calls)) for run in case.runs]
+    return replace(case, runs=tuple(runs))
 
 
 def _shrink_calls(case: Case, place: int, fails: Callable[[Case], bool]) -> Case:

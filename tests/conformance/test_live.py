@@ -62,11 +62,18 @@ def _keep_white_space(text):
     return text
 
 
+def _miss_exact_hits(score, thresholds):
+    if score > thresholds.stable_threshold:
+        return "stable"
+    return "semi_stable" if score > thresholds.semi_stable_threshold else "variable"
+
+
 @pytest.mark.parametrize(
     ("place", "fault", "most_messages"),
     [
         ("acg_lab.core.prompt_ir.normalize_whitespace", _keep_white_space, 1),
         ("acg_lab.core.keys._CUT", 17, 1),
+        ("acg_lab.core.stability._classify", _miss_exact_hits, 6),
         ("acg_lab.core.learner._rank", lambda result: -result.stable_prefix_length, 4),
     ],
 )

@@ -59,10 +59,9 @@ def test_sample(sample, agent_id, redis_url, tallies):
     for key, (window, result) in (expected | {agent_id: (seed.window, seed.result)}).items():
         assert compare_windows(key, window, stored[WINDOW + key]) is None
         assert compare_results(key, result, stored[RESULT + key], window, is_exact=RULES[rules].exact_prefix) is None
-    n_requests = sum(len(run.calls) for run in runs)
-    tallies.append(
-        f"{VERSIONS[rules]}: sample, {agent_id}: {len(runs)} runs, {n_requests} calls, {len(profiles)} profiles"
-    )
+    n_requests = sum(call.annotated_request is not None for run in runs for call in run.calls)
+    told = f"{len(runs)} runs, {n_requests} requests, {len(profiles)} profiles"
+    tallies.append(f"{VERSIONS[rules]}: sample, {agent_id}: {told}: as stored")
 
 
 def learn(laboratory, runtime, agent_id, runs):

@@ -44,6 +44,21 @@ def test_cases_shrink_to_one_request(case):
     assert [run.meddle for run in smallest.runs] == [None]
 
 
+def test_shared_messages_shrink_together():
+    """What all requests must have alike goes from all of them, or becomes smaller in all of them."""
+    shared = [{"role": "system", "content": "not needed"}, {"role": "user", "content": "sixty"}]
+    calls = [Call({"messages": [*shared, {"role": "user", "content": str(i)}], "model": "m"}) for i in range(3)]
+    case = Case("a", 1, DEFAULTS, full_payloads=True, runs=(Run(tuple(calls)),))
+
+    def alike_and_two(case):
+        bodies = [call.request for run in case.runs for call in run.calls]
+        beginnings = [(body.get("model"), body.get("messages", [])[:-1]) for body in bodies]
+        return len(bodies) >= 2 and beginnings[0] == beginnings[1] and "x" in str(beginnings[0])
+
+    (run,) = shrink_case(case, alike_and_two).runs
+    assert [call.request for call in run.calls] == [{"messages": [{"content": "x"}, {}]}] * 2
+
+
 def test_shrinking_is_bounded(case):
     """After so many tries what has been reached is returned; it still fails."""
     n_tries = []
