@@ -59,7 +59,7 @@ class Settings(NamedTuple):
     def is_possible(self) -> bool:
         """Whether any settings explain what was stored."""
         low, high = self.full_confidence
-        return not self.stable.is_empty and not self.semi_stable.is_empty and low <= high
+        return not self.stable.is_empty and not self.semi_stable.is_empty and low <= high and low < _TOP
 
     def choose(self) -> StabilityThresholds:
         """Return settings that explain what was stored, production's defaults where they do."""
@@ -135,6 +135,8 @@ def _full_confidence(stored: StabilityAnalysisResult) -> tuple[float, float]:
 
 
 def _count_for(present: int, confidence: float) -> float:
-    """Return the count that gives this confidence to so many observations; infinite if there is none."""
-    near = round(present / confidence) if confidence > 0 else 0
+    """Return the count that gives this confidence to so many observations; infinite if production can hold none."""
+    if not confidence * 2**32 > present:
+        return _TOP
+    near = round(present / confidence)
     return next((n for n in (near - 1, near, near + 1) if n > 0 and present / n == confidence), _TOP)

@@ -107,7 +107,7 @@ def _profile(snapshot: Snapshot, key: str, found: Found, explained: "Explained")
     if difference is None:
         return verdict
     # What is wrong with the window may be why the result differs, so it is told as well.
-    also = f"; {verdict.detail}" if verdict.status in (Status.DIFFERENT, Status.LOST) else ""
+    also = f"; {verdict.detail}" if verdict.detail and not verdict.status.is_fine else ""
     return verdict._replace(status=Status.DIFFERENT, detail=f"result: {difference}{also}", difference=difference)
 
 

@@ -62,6 +62,20 @@ def test_a_changed_window_entry_is_named():
     assert "forged" not in verdict.detail
 
 
+@pytest.mark.parametrize("confidence", [0.123456, 1e-12, 5e-324, 0.0, -1.0, 3 / 2**33])
+def test_confidences_that_no_settings_give(confidence):
+    """A confidence that follows from no count, or from one that production can't hold, is a difference."""
+    backend = learned(n_runs=3)
+    key = profile_key(backend)
+    result = backend.load_stability(key)
+    scores = tuple(msgspec.structs.replace(score, confidence=confidence) for score in result.scores)
+    backend.store_stability(key, msgspec.structs.replace(result, scores=scores))
+    (verdict,) = [v for v in acg.verify(acg.load(backend)).verdicts if v.key == key]
+    assert verdict.status == Status.DIFFERENT
+    assert verdict.detail.startswith("result: span 'system-0', confidence: ours ")
+    assert verdict.detail.endswith(f", stored {confidence!r}")
+
+
 def test_a_changed_window_entry_is_named_beside_the_result():
     """Where a changed entry makes the result differ, both are told."""
     backend = learned(n_runs=3)
