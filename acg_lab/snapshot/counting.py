@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from acg_lab.core.window import SpanCount
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["SpanCounts", "count_spans", "group_counts"]
+__all__ = ["SpanCounts", "count_columns", "count_spans"]
 
 Numbers = NDArray[np.int64]
 
@@ -65,8 +65,14 @@ def count_spans(source: ObservationColumns) -> SpanCounts:
     )
 
 
-def group_counts(source: ObservationColumns, counts: SpanCounts, keys: Collection[str]) -> list[list[SpanCount]]:
-    """Return the counts of some windows, as `acg_lab.core.window.CountedWindow` counts each."""
+def count_columns(
+    source: ObservationColumns, keys: Collection[str], counts: SpanCounts | None = None
+) -> list[list[SpanCount]]:
+    """Count the spans of several windows at once, as `acg_lab.core.window.CountedWindow` counts one.
+
+    ``counts`` are `count_spans` of the source, where they are known already.
+    """
+    counts = counts or count_spans(source)
     columns = (counts.windows, counts.spans, counts.indexes, counts.present, counts.usual)
     grouped: list[list[SpanCount]] = [[] for _ in source.keys]
     for window, span, *facts in zip(*(column.tolist() for column in columns), strict=True):

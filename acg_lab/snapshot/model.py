@@ -17,7 +17,7 @@ from acg_lab.core.keys import Owner
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.window import SpanCount
-from acg_lab.snapshot.counting import SpanCounts, count_spans, group_counts
+from acg_lab.snapshot.counting import SpanCounts, count_columns, count_spans
 from acg_lab.snapshot.generation import Generation, decide_generation, read_runs
 from acg_lab.storage.columns import Columns, Lazy, Runs
 from acg_lab.storage.masking import mask_credentials
@@ -119,7 +119,7 @@ class Snapshot:
     def counts(self) -> Mapping[str, list[SpanCount]]:
         """What each profile's window holds of each span: all that thresholds are compared with."""
         keys = tuple(self.windows)
-        return dict(zip(keys, group_counts(self.columns.observations, self.span_counts, keys), strict=True))
+        return dict(zip(keys, count_columns(self.columns.observations, keys, self.span_counts), strict=True))
 
     @cached_property
     def span_counts(self) -> SpanCounts:

@@ -208,7 +208,7 @@ class TestScores:
         """The same tools in several orders are counted; other tools, or none, are no orders of the same."""
         tools = [make_block(f"t{i}", f"tool {i}", i, content_type="tool_schema") for i in range(3)]
         orders = [(0, 1, 2), (1, 0, 2), (0, 1, 2), (2, 1, 0)]
-        window = [make_ir(ir_id=str(i)) for i in range(4)]
+        window = [make_ir() for _ in range(4)]
         same = [
             msgspec.structs.replace(ir, blocks=tuple(tools[i] for i in order))
             for ir, order in zip(window, orders, strict=True)

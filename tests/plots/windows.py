@@ -28,7 +28,7 @@ def window(n, **spans):
     """Return n requests; each span is given by what it holds in a request, None if it is missing."""
     return [
         msgspec.structs.replace(
-            make_ir(ir_id=str(request)),
+            make_ir(),
             blocks=tuple(
                 make_block(name, text, index)
                 for index, (name, content) in enumerate(spans.items())
