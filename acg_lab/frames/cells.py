@@ -27,7 +27,8 @@ def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
         learning_key, agent_id, span_id (categorical); request (position in the window, 0 = oldest); created_at (UTC);
         position (in the prompt, 0 = first); content (categorical: ``usual``, the commonest of the span, of several the
         one seen first; ``repeated``, another that occurs more than once; ``once``); first_difference (whether it is
-        the first block of its request that is not the commonest one, span and content, at its position).
+        the first block of its request that is not the commonest one, span and content, at its position; where all
+        requests have different ones, none is).
 
     Raises
     ------

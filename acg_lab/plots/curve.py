@@ -106,16 +106,19 @@ def _draw(frame: pd.DataFrame, current: float, role: str, place: "Place", *, hea
     page.label(middle, base + height + 0.32, "stable_threshold", gid="x-label", **x_label)
     _mark(page, axes, choice, role, base)
     scale = Scale(Box(_LEFT, base, page.right - _RIGHT, base + height), axes.get_ylim()[1])
-    name_treads(page, scale, shown, current)
-    page.note("Names: the block that ends the prefix at that threshold, with its score.")
+    if name_treads(page, scale, shown, current):
+        page.note("Names: the block that ends the prefix at that threshold, with its score.")
     return axes
 
 
 def _choose(frame: pd.DataFrame, current: float) -> _Choice:
     """Return the level at the current threshold, and the best: the nearest threshold on the highest level."""
     now = next(row for row in rows(frame) if row.above < current <= row.upto)
-    levels = [row for row in rows(frame) if row.above < 1]
-    best = max(levels, key=lambda row: (row.read_tokens, -abs(min(max(current, row.above), row.upto) - current)))
+    # What one of many requests has is read by no other.
+    levels = [row for row in rows(frame) if row.above < 1 and (row.matching > 1 or row.requests == 1)]
+    best = max(
+        levels or [now], key=lambda row: (row.read_tokens, -abs(min(max(current, row.above), row.upto) - current))
+    )
     text = between(max(best.above, 0.0), min(best.upto, 1.0), current)
     return _Choice(current, now.read_tokens, float(text), text, best.read_tokens)
 

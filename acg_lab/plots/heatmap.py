@@ -186,4 +186,5 @@ def _say_the_rest(page: Page, columns: Columns, cells: pd.DataFrame, scores: pd.
     behind = len(scores) - columns.before - len(columns.spans)
     unseen = [f"{count:,} {where}" for count, where in ((columns.before, "before"), (behind, "behind")) if count]
     more = f"  Not drawn: {' and '.join(unseen)} of {counted(len(scores), 'block')}." if unseen else ""
-    page.note(f"Blank: the request has no such block.{more}")
+    blank = cells.groupby("request")["span_id"].nunique().min() < len(scores)
+    page.note(f"{'Blank: the request has no such block.' if blank else ''}{more}".strip())

@@ -52,8 +52,8 @@ class Scale(NamedTuple):
         return self.panel.bottom - value / self.y_most * (self.panel.bottom - self.panel.top)
 
 
-def name_treads(page: "Page", scale: Scale, treads: pd.DataFrame, current: float) -> None:
-    """Name the block that ends each level: the current one first, in orange, then the widest; at most 7.
+def name_treads(page: "Page", scale: Scale, treads: pd.DataFrame, current: float) -> int:
+    """Name the block that ends each level: the current one first, in orange, then the widest; return how many, up to 7.
 
     A name stands to the right of its level's end, where the plot is empty, else above its level. One that has no room
     is left out; the current one is not.
@@ -79,6 +79,7 @@ def name_treads(page: "Page", scale: Scale, treads: pd.DataFrame, current: float
             style |= {"size": Size.SMALLEST, "mono": True, "zorder": 7}
             page.text(box.left, (box.top + box.bottom) / 2, text, gid=f"tread-{n_named}", **style)
             n_named += 1
+    return n_named
 
 
 def _places(scale: Scale, row: Any, width: float, current: float | None) -> Iterator[Box]:

@@ -38,7 +38,7 @@ class Cells(NamedTuple):
         once, or one that occurs once.
     differs : bool
         Whether it is the first block of its request that is not the commonest one, span and content, at its place:
-        there a cached prefix stops matching.
+        there a cached prefix stops matching. Where all requests have different ones, none is the commonest.
     """
 
     rows: Numbers
@@ -59,7 +59,9 @@ def find_cells(snapshot: Snapshot, key: str) -> Cells:
     spans, contents = source.spans[rows].astype(np.int64), source.contents[rows].astype(np.int64)
     usual, counts = _commonest(spans, contents)
     both = np.unique(spans * max(len(source.content_pool), 1) + contents, return_inverse=True)[1]
-    others = np.flatnonzero(~_commonest(positions, both)[0])
+    leads, alike = _commonest(positions, both)
+    agrees = leads & ((alike > 1) | (np.bincount(positions)[positions] == 1))
+    others = np.flatnonzero(~agrees)
     differs = np.zeros(len(requests), bool)
     differs[others[np.unique(requests[others], return_index=True)[1]]] = True
     return Cells(

@@ -102,6 +102,11 @@ def test_odd_thresholds(current):
     [
         (snapshot_of([]), "No requests observed yet"),
         (of_one(1, *SPANS), "One request so far: every block looks stable, nothing is known yet"),
+        (of_one(9, ("system-0", new)), "No threshold gives this window a prefix that requests share"),
+        (
+            of_one(2, ("system-0", same), ("user-1", lambda i: None if i else "")),
+            "0.95 is within 5% of the best threshold for this window",
+        ),
         (of_one(9, ("system-0", same)), "0.95 is within 5% of the best threshold for this window"),
     ],
 )

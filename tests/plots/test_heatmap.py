@@ -95,6 +95,7 @@ def test_breaking_block_far_behind():
     spans = [*((f"assistant-{i}", same) for i in range(180)), ("user-180", new)]
     axes = plots.window_heatmap(of_one(5, *spans))
     assert text_of(axes, "breaking-name") == "user-180"
+    assert "Blank" not in text_of(axes, "note")
     assert text_of(axes, "prefix-label") == "stable prefix, 180 blocks"
     assert "Not drawn: 61 before of 181 blocks." in text_of(axes, "note")
 

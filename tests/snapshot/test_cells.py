@@ -32,7 +32,9 @@ def told(window):
             usual = contents[block.span_id].most_common(1)[0][0] == block.content
             kind = Kind.usual if usual else Kind.repeated
             kind = Kind.once if contents[block.span_id][block.content] == 1 else kind
-            leads = places[position].most_common(1)[0][0] == (block.span_id, block.content)
+            (commonest, count), *_ = places[position].most_common(1)
+            shared = count > 1 or places[position].total() == 1
+            leads = shared and commonest == (block.span_id, block.content)
             yield request, position, kind, agrees and not leads
             agrees = agrees and leads
 
@@ -43,6 +45,12 @@ def test_cells(window):
     found = find_cells(snapshot_of(window), KEY)
     columns = (found.requests, found.positions, found.kinds, found.differs)
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == list(told(window))
+
+
+def test_always_new():
+    """Where every request has another block, all of them differ there, the oldest too."""
+    found = find_cells(snapshot_of([make_ir(("s", "x"), ("u", str(i))) for i in range(3)]), KEY)
+    assert found.positions[found.differs].tolist() == [1, 1, 1]
 
 
 def test_shorter_request():
