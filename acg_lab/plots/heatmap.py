@@ -37,6 +37,8 @@ _STRIP: Final = 0.42  # the scores above the cells
 _GAP, _NOTE = 0.10, 0.30
 _MOST_COLUMNS, _BEHIND = 120, 20
 _MOST_NAMES = 40
+_CELLS: Final = ("request", "content", "first_difference")
+_SCORES: Final = ("learning_key", "score", "breaks")
 _APART: Final = 0.16  # between labels of time
 _LINED: Final = 0.10  # rows at least so high have lines between them
 
@@ -83,14 +85,14 @@ def window_heatmap(
     """
     thresholds = thresholds or StabilityThresholds()
     if isinstance(data, pd.DataFrame):
-        cells = one_profile(
-            check_columns(data, ("request", "content", "first_difference"), "frames.cells"), learning_key
-        )
-        scores = one_profile(check_columns(scores, ("score", "breaks"), "frames.scores"), learning_key)
+        cells = one_profile(check_columns(data, _CELLS, "frames.cells"), learning_key)
+        key = learning_key if cells.empty else str(cells["learning_key"].iloc[0])
     else:
         key = one_key(data, learning_key)
         cells = frames.cells(data, key)
         scores = frames.scores(data, thresholds=thresholds, learning_key=key) if scores is None else scores
+    scores = check_columns(scores, _SCORES, "frames.scores")
+    scores = one_profile(scores, key if scores["learning_key"].nunique() > 1 else None)
     with drawing():
         if cells.empty or scores.empty:
             return draw_nothing(ax, *profile_words(scores), gid="window-heatmap", show=heading)

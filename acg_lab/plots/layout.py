@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from acg_lab.core.errors import UsageError
+from acg_lab.plots.fitting import fit_name, fit_parts
 from acg_lab.plots.fonts import SANS, Size, drawable, text_width
 from acg_lab.plots.glyphs import outlined_text
 from acg_lab.plots.theme import palette
-from acg_lab.plots.words import cut, joined, tokens
+from acg_lab.plots.words import joined, tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 
     Place = Axes | Figure | None
 
-__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Page", "Swatch", "open_page", "place_width", "spread"]
+__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Page", "Swatch", "open_page", "place_width"]
 
 WIDTH: Final = 7.5
 MARGIN: Final = 0.09
 HEADING: Final = 0.56  # where what stands below title and subtitle may begin
 NOTE_HEIGHT: Final = 0.26
 _TITLE, _SUBTITLE = 0.10, 0.335
-_SHORTEST_NAME = 10
 _SMALLEST_TITLE = 8.5
 
 
@@ -181,21 +181,14 @@ class Page:
             Whether to draw them; a caller that has words of its own does without, and the alternative text stays.
         """
         room = self.width - 2 * MARGIN
-        text = title.replace("{name}", self._fitting(title, drawable(name), room)) if name else title
+        text = title.replace("{name}", fit_name(title, drawable(name), room)) if name else title
         size = min(Size.TITLE, max(_SMALLEST_TITLE, Size.TITLE * room / text_width(text, Size.TITLE, bold=True)))
-        below = joined(*_fit_parts([drawable(part) for part in subtitle if part], room))
+        below = joined(*fit_parts([drawable(part) for part in subtitle if part], room))
         whole = joined(title.replace("{name}", name), *subtitle)
         self.axes.set_label(whole)
         if show:
             self.text(MARGIN, _TITLE, text, gid="title", size=size, bold=True, va="top")
             self.text(MARGIN, _SUBTITLE, below, gid="subtitle", size=Size.SUBTITLE, colour=self.colours.text2, va="top")
-
-    @staticmethod
-    def _fitting(title: str, name: str, room: float) -> str:
-        room -= text_width(title.replace("{name}", ""), Size.TITLE, bold=True)
-        widths = range(len(name), _SHORTEST_NAME, -1)
-        fits = (cut(name, n) for n in widths if text_width(cut(name, n), Size.TITLE, bold=True) <= room)
-        return next(fits, cut(name, _SHORTEST_NAME))
 
     def legend(self, swatches: Sequence[Swatch], y: float) -> None:
         """Put swatches in one line, right-aligned, without a box."""
@@ -223,17 +216,6 @@ class Page:
         self.label(MARGIN, self.height - 0.13, text, gid="note", size=Size.NOTE)
 
 
-def _fit_parts(parts: list[str], room: float) -> list[str]:
-    """Cut long names while the line is too long, then leave parts out from the end."""
-    while len(parts) > 1 and text_width(joined(*parts), Size.SUBTITLE) > room:
-        longest = max(range(len(parts)), key=lambda i: 0 if " " in parts[i] else len(parts[i]))
-        if len(parts[longest]) > 2 * _SHORTEST_NAME and " " not in parts[longest]:
-            parts[longest] = cut(parts[longest], len(parts[longest]) - 1)
-        else:
-            parts = parts[:-1]
-    return parts
-
-
 def place_width(place: "Place") -> float:
     """Return how wide a page there will be, in inches, before it is opened."""
     from matplotlib.axes import Axes
@@ -242,18 +224,6 @@ def place_width(place: "Place") -> float:
     if isinstance(place, Axes):
         return float(place.get_window_extent().width / place.figure.dpi)
     return float(place.get_figwidth()) if isinstance(place, Figure) else WIDTH
-
-
-def spread(middles: Sequence[float], sizes: Sequence[float], gap: float, least: float, most: float) -> list[float]:
-    """Move labels in a line apart, as little as need be, so that none overlap; in order, from ``least`` to ``most``."""
-    placed: list[float] = []
-    for middle, size in zip(middles, sizes, strict=True):
-        before = placed[-1] + sizes[len(placed) - 1] / 2 + gap if placed else least
-        placed.append(max(middle, before + size / 2))
-    for i in reversed(range(len(placed))):
-        after = placed[i + 1] - sizes[i + 1] / 2 - gap if i + 1 < len(placed) else most
-        placed[i] = min(placed[i], after - sizes[i] / 2)
-    return placed
 
 
 def open_page(place: "Place", height: float, *, gid: str) -> Page:

@@ -150,6 +150,8 @@ def test_frames():
     key = next(iter(snap.windows))
     axes = plots.window_heatmap(frames.cells(snap, key), scores=frames.scores(snap), learning_key=key)
     assert (colours_of(axes) == colours_of(plots.window_heatmap(snap, key))).all()
+    axes = plots.window_heatmap(snap, key, scores=frames.scores(snap))
+    assert (colours_of(axes) == colours_of(plots.window_heatmap(snap, key))).all()
 
 
 @pytest.mark.parametrize(
