@@ -92,7 +92,7 @@ def window_heatmap(
         cells = frames.cells(data, key)
         scores = frames.scores(data, thresholds=thresholds, learning_key=key) if scores is None else scores
     scores = check_columns(scores, _SCORES, "frames.scores")
-    scores = one_profile(scores, key if scores["learning_key"].nunique() > 1 else None)
+    scores = one_profile(scores, key if len(scores["learning_key"].unique()) > 1 else None)
     with drawing():
         if cells.empty or scores.empty:
             return draw_nothing(ax, *profile_words(scores), gid="window-heatmap", show=heading)

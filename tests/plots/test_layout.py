@@ -8,8 +8,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import acg_lab as acg
+from acg_lab.plots.fitting import spread
 from acg_lab.plots.fonts import drawable, text_width
-from acg_lab.plots.layout import open_page, spread
+from acg_lab.plots.layout import open_page
 from acg_lab.plots.theme import drawing
 
 
