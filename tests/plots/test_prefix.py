@@ -31,15 +31,6 @@ CASES = cases()
 WIDTHS = ("blocks", "tokens")
 
 
-@pytest.fixture(autouse=True)
-def canvas():
-    """Draw on no screen, close every figure, and leave the light theme."""
-    mpl.use("Agg")
-    yield
-    plt.close("all")
-    plots.set_theme("light")
-
-
 @pytest.fixture(scope="module")
 def sample():
     return acg.load(SAMPLE)
