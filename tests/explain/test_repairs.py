@@ -200,6 +200,24 @@ class TestPlaces:
         (window,) = acg.what_if(snap, Strip("y")).windows.values()
         assert [ir.blocks[0].token_metadata for ir in window] == [known[0], None]
 
+    def test_response_formats_are_not_normalised(self):
+        """Text is cut out of a response format and nothing else is touched, as production does not normalise it."""
+        blocks = [("system-0-structured-output", "{ x  }", "structured_output"), ("system-1", "a x  b", "text")]
+        made = [make_block(s, c, i, role="system", content_type=t) for i, (s, c, t) in enumerate(blocks)]
+        snap = loaded({KEYS[0]: [replace(at(0), blocks=tuple(made), structured_output_schema_id="sha256:0")]})
+        ((ir,),) = acg.what_if(snap, Strip("x")).windows.values()
+        assert [block.content for block in ir.blocks] == ["{   }", "a b"]
+        assert ir.structured_output_schema_id == f"sha256:{sha('{   }')}"
+
+    def test_hashes_of_tools_as_they_were_sent(self):
+        """A pinned tool has the hash of the definition that was sent, not of the text that is stored."""
+        sent = [make_request("x", tools=(make_tool("f", description=text),)) for text in ("two  spaces", "none")]
+        irs = [build_prompt_ir(r, ir_id=ID, created_at=at(0).created_at) for r in (sent[0], *sent)]
+        ((first, _, last),) = acg.what_if(loaded({KEYS[0]: irs}), Pin("system-0-f")).windows.values()
+        assert last.tool_schema_hashes == first.tool_schema_hashes == irs[0].tool_schema_hashes
+        ((*_, cut),) = acg.what_if(loaded({KEYS[0]: irs[2:]}), Strip("none")).windows.values()
+        assert cut.tool_schema_hashes[0].schema_hash == f"sha256:{sha(cut.blocks[0].content)}"
+
 
 class TestMerging:
     SNAP = loaded(
