@@ -4,7 +4,6 @@ Belongs here: one function a repair, from a table of blocks to another. Which ob
 learning keys, and merging stand elsewhere.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -16,13 +15,13 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.explain import repairs as r
 from acg_lab.explain.table import Bools, Rows, Table
+from acg_lab.explain.texts import is_redacted
 from acg_lab.storage.columns import Codes
 
 __all__ = ["EDITS"]
 
 _SHOWN = 12
 _HASH = 16
-_redacted = re.compile(r"(?:[a-z0-9]+:)?[0-9a-f]{16,128}\b.{0,24}").fullmatch  # a hash in the place of a text
 
 
 def _span_rows(table: Table, chosen: Bools, span_id: str) -> Bools:
@@ -186,7 +185,7 @@ def _rewritten(table: Table, rows: Rows, change: Callable[[str], str]) -> Table:
     """Change each distinct text of rows; the response format is not normalised, as in production."""
     verbatim = table.are(content_type=("structured_output",))[rows]
     codes = np.unique(table.contents[rows]).tolist()
-    if codes and all(_redacted(table.content_pool[code]) for code in codes):
+    if codes and all(is_redacted(table.content_pool[code]) for code in codes):
         msg = "The texts of this source are hashes, in which nothing can be matched; pin or drop whole blocks."
         raise UsageError(msg)
     for part, tidy in ((rows[~verbatim], normalize_whitespace), (rows[verbatim], str)):
