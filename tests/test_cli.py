@@ -53,7 +53,17 @@ def test_analyze_prints_a_table_of_100_columns():
     environment = os.environ | {"COLUMNS": "100"}
     out = subprocess.run(command, capture_output=True, check=True, text=True, env=environment, cwd=ROOT).stdout
     rows = out.splitlines()[: out.splitlines().index("")]
-    assert rows[1].split() == ["coder", "claude…250929", "100", "13/88", "2,655", "53%", "user-13", "variable", "0.38"]
+    assert rows[1].split() == [
+        "coder",
+        "claude…250929",
+        "100",
+        "13/88",
+        "2,655",
+        "53%",
+        "user-13",
+        "0.38",
+        "conversation",
+    ]
     assert max(map(len, rows)) <= 100
     assert "202 profiles, 1,655 observations" in out
 

@@ -1,0 +1,98 @@
+"""The command acg-lab explain, and the causes in the table of acg-lab analyze."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import acg_lab as acg
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = str(ROOT / "data" / "sample")
+
+
+def acg_lab(*arguments, check=True, columns="100"):
+    """Run the command as its users do."""
+    command = [sys.executable, "-c", "from acg_lab.cli import main; main()", *arguments]
+    environment = os.environ | {"COLUMNS": columns}
+    return subprocess.run(command, capture_output=True, check=check, encoding="utf-8", env=environment, cwd=ROOT)
+
+
+def test_explain_prints_what_python_says():
+    """The command prints the findings of `acg.explain`, costliest first, within 100 columns."""
+    out = acg_lab("explain", SAMPLE).stdout
+    assert out.rstrip("\n") == acg.explain(acg.load(SAMPLE)).to_text(width=100)
+    assert max(map(len, out.splitlines())) <= 100
+    assert out.splitlines()[1].startswith(" 1. support-chat: datetime, drifting; 1,507 tokens per request")
+
+
+def test_a_narrow_terminal():
+    """A terminal of 60 columns gets lines of at most 60."""
+    out = acg_lab("explain", SAMPLE, "--agent", "handbook-search", columns="60").stdout
+    assert max(map(len, out.splitlines())) <= 60
+
+
+def test_json():
+    """JSON holds every finding with its evidence and repairs, the healthy profiles, and no text."""
+    printed = json.loads(acg_lab("explain", SAMPLE, "--agent", "claims-triage", "--json").stdout)
+    (finding,) = printed["findings"]
+    assert (finding["kind"], finding["span_id"], finding["evidence"]["threshold"]) == ("variants", "user-10", 0.92)
+    assert finding["total_lost"] == finding["tokens_lost"] * 100
+    assert finding["repairs"][0]["repairs"][0]["repair"] == "MoveForward"
+    assert finding["repairs"][0]["after"]["prefix_blocks"] == 16
+    assert {place["text"] for place in finding["evidence"]["places"]} == {None}
+    assert printed["healthy"] == []
+
+
+def test_text_is_shown_when_asked_for():
+    """Excerpts come with --text and not without."""
+    plain, told = (acg_lab("explain", SAMPLE, "--agent", "handbook-search", *o).stdout for o in ((), ("--text",)))
+    assert "Carrying leave over" not in plain
+    assert "Carrying leave over" in told
+
+
+def test_one_profile():
+    """With --key one profile is explained; one that there is not is refused, with status 2."""
+    (key,) = [key for key in acg.load(SAMPLE).windows if key.startswith("support-mail::")]
+    assert acg_lab("explain", SAMPLE, "--key", key).stdout == "Nothing to complain of; 1 profile in good health\n"
+    done = acg_lab("explain", SAMPLE, "--key", "nobody", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no profile of the learning key 'nobody'" in done.stderr
+
+
+def test_nobody():
+    """An agent that there is not has no profiles."""
+    assert acg_lab("explain", SAMPLE, "--agent", "nobody").stdout == f"{SAMPLE}: no profiles of agent 'nobody'.\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "handbook-search gpt-5.1 100 6/29 880 48% user-6 0.02 retrieved text",
+        "claims-triage claude…250929 100 10/17 1,796 74% user-10 0.92 alternates",
+        "support-mail claude…250929 100 11/12 2,215 97% user-11 0.02 conversation",
+        "and 120 more profiles 484 98% split: date or time",
+        "and 67 more profiles 225 94% split: first message",
+        "all 2 of them 200 97% split: tools reordered",
+        "all 2 of them 200 91% split: model changed",
+    ],
+)
+def test_causes_in_the_table_of_analyze(line, analyzed):
+    """Beside the breaking block stands what happens there; below profiles that one could be, what keeps them apart."""
+    assert line.split() in [row.split() for row in analyzed]
+
+
+@pytest.fixture(scope="module")
+def analyzed():
+    return acg_lab("analyze", SAMPLE).stdout.splitlines()
+
+
+def test_analyze_tells_causes_in_json():
+    """JSON has the cause of each profile, and what splits each agent."""
+    printed = json.loads(acg_lab("analyze", SAMPLE, "--json").stdout)
+    causes = {profile["agent_id"]: profile["cause"] for profile in printed["profiles"]}
+    assert causes["handbook-search"] == "retrieved text"
+    assert printed["splits"]["support-chat"] == "date or time"
