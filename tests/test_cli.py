@@ -230,11 +230,11 @@ def test_json_schema(run):
         "semi_stable_threshold": 0.5,
         "min_observations_for_full_confidence": 7,
     }
-    assert set(printed) == {"source", "thresholds", "profiles", "totals", "problems"}
+    assert set(printed) == {"source", "thresholds", "profiles", "splits", "totals", "problems"}
     (profile,) = printed["profiles"]
     assert set(profile) == {
         *("learning_key", "agent_id", "model", "observations", "blocks", "prefix_blocks"),
-        *("prompt_tokens", "prefix_tokens", "lost_tokens", "share", "breaks"),
+        *("prompt_tokens", "prefix_tokens", "lost_tokens", "share", "breaks", "cause"),
     }
     assert set(profile["breaks"]) == {"span_id", "classification", "score", "confidence", "observation_count"}
     assert set(printed["totals"]) == {
@@ -259,7 +259,7 @@ def test_filters_and_rules(run):
 def test_rows(run):
     """The number of profiles listed of each agent; 0 lists all."""
     lengths = {n: len(run("analyze", SAMPLE, "--agent", "support-legacy", "--rows", n)[1].splitlines()) for n in "025"}
-    assert lengths == {"0": 1 + 70 + 2, "2": 1 + 2 + 1 + 2, "5": 1 + 5 + 1 + 2}
+    assert lengths == {"0": 1 + 70 + 1 + 2, "2": 1 + 2 + 1 + 2, "5": 1 + 5 + 1 + 2}
 
 
 @pytest.fixture

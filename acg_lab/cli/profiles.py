@@ -25,10 +25,14 @@ def print_profiles(
     names, *columns = zip(_TITLES, *_rows(profiles, causes, shown, thresholds), strict=True)
     if _room(columns) < _NAME_WIDTH:
         del columns[_TITLES.index("model") - 1]
+    room = _room(columns)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(names[0], overflow="ellipsis", no_wrap=True, max_width=max(_room(columns), _NAME_WIDTH))
-    for column in columns:
-        table.add_column(column[0], justify="left" if column[0] in ("model", "broken by") else "right", no_wrap=True)
+    table.add_column(names[0], no_wrap=True, max_width=max(room, _NAME_WIDTH))
+    for column in columns[:-1]:
+        table.add_column(column[0], justify="left" if column[0] == "model" else "right", no_wrap=True)
+    # Where there is no room for all, the last words go first.
+    widest = max(map(cell_len, columns[-1])) + min(room - _NAME_WIDTH, 0)
+    table.add_column(columns[-1][0], no_wrap=True, max_width=max(widest, _NAME_WIDTH))
     for cells in zip(names[1:], *(column[1:] for column in columns), strict=True):
         table.add_row(*map(escape, cells))
     out.print(table)
