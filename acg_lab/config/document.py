@@ -30,7 +30,7 @@ _OWN: Final = ("observation_window", "provider", "priority")
 _NAMES: Final = {bool: "a boolean", str: "a string", list: "an array", dict: "a table"}
 
 
-def find_component(document: Mapping[str, Any], source: str = "") -> int | None:
+def find_component(document: Mapping[str, Any]) -> int | None:
     """Return the position of the component of kind ``adaptive`` among the document's components; None without one.
 
     Raises
@@ -40,44 +40,44 @@ def find_component(document: Mapping[str, Any], source: str = "") -> int | None:
     """
     components = document.get("components", [])
     if not isinstance(components, list | tuple):
-        raise _unexpected(components, "an array of tables", "$.components", source)
-    tables = [_expect_table(item, f"$.components[{i}]", source) for i, item in enumerate(components)]
+        raise _unexpected(components, "an array of tables", "$.components")
+    tables = [_expect_table(item, f"$.components[{i}]") for i, item in enumerate(components)]
     found = [i for i, table in enumerate(tables) if table.get("kind") == KIND]
     if len(found) > 1:
         msg = f"expected one component of kind 'adaptive', got another one ($.components[{found[0]}] is the first)"
-        raise RecordError(msg, source=source, path=f"$.components[{found[1]}]")
+        raise RecordError(msg, path=f"$.components[{found[1]}]")
     return found[0] if found else None
 
 
-def read_settings(document: Mapping[str, Any], source: str = "") -> AcgSettings:
+def read_settings(document: Mapping[str, Any]) -> AcgSettings:
     """Read the settings; see `load_config`."""
-    index = find_component(document, source)
+    index = find_component(document)
     if index is None:
         msg = "expected a component of kind 'adaptive', got none; export_config adds one"
-        raise RecordError(msg, source=source, path="$.components")
-    tables = tables_of(document, index, source)
+        raise RecordError(msg, path="$.components")
+    tables = tables_of(document, index)
     acg, thresholds = tables[ACG] or {}, tables[THRESHOLDS]
     known: dict[str, Any] = {}
     if thresholds is not None:
         if missing := [name for name in StabilityThresholds.__struct_fields__ if name not in thresholds]:
             msg = f"expected all three thresholds, got none of name {' and '.join(map(repr, missing))}"
-            raise RecordError(msg, source=source, path=where(index, THRESHOLDS))
+            raise RecordError(msg, path=where(index, THRESHOLDS))
         known = {name: thresholds[name] for name in StabilityThresholds.__struct_fields__}
     settings = AcgSettings()
     for name, value in [*known.items(), *((name, acg[name]) for name in _OWN if name in acg)]:
         path = f"{where(index, THRESHOLDS if name in known else ACG)}.{name}"
         if value is None:
-            raise _unexpected(value, "a value", path, source)
+            raise _unexpected(value, "a value", path)
         try:
             settings = settings.replace(**{name: value})
         except UsageError as error:
-            raise RecordError(str(error), source=source, path=path) from None
+            raise RecordError(str(error), path=path) from None
     return settings
 
 
-def reasons_to_idle(document: Mapping[str, Any], source: str = "") -> tuple[str, ...]:
+def reasons_to_idle(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Return why production would learn nothing; see `why_idle`."""
-    index = find_component(document, source)
+    index = find_component(document)
     if index is None:
         return ("There is no component of kind 'adaptive'.",)
     component = document["components"][index]
@@ -92,7 +92,7 @@ def reasons_to_idle(document: Mapping[str, Any], source: str = "") -> tuple[str,
     return tuple(text for text, is_so in faults.items() if is_so)
 
 
-def tables_of(document: Mapping[str, Any], index: int, source: str) -> dict[Names, Mapping[str, Any] | None]:
+def tables_of(document: Mapping[str, Any], index: int) -> dict[Names, Mapping[str, Any] | None]:
     """Return the tables on the way to the settings, None for those that are not there."""
     table: Mapping[str, Any] | None = document["components"][index]
     tables: dict[Names, Mapping[str, Any] | None] = {}
@@ -102,7 +102,7 @@ def tables_of(document: Mapping[str, Any], index: int, source: str) -> dict[Name
         absent = value is ... or (
             value is None and path != THRESHOLDS
         )  # null, as JSON has it, is absence to production
-        table = None if absent else _expect_table(value, where(index, path), source)
+        table = None if absent else _expect_table(value, where(index, path))
         tables[path] = table
     return tables
 
@@ -112,14 +112,14 @@ def where(index: int, path: Names) -> str:
     return f"$.components[{index}].{'.'.join(path)}"
 
 
-def _expect_table(value: Any, path: str, source: str) -> Mapping[str, Any]:
+def _expect_table(value: Any, path: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise _unexpected(value, "a table", path, source)
+        raise _unexpected(value, "a table", path)
     return value
 
 
-def _unexpected(value: Any, expected: str, path: str, source: str) -> RecordError:
+def _unexpected(value: Any, expected: str, path: str) -> RecordError:
     # The kind only: what stands in a place where it does not belong may be anything.
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     got = repr(value) if numeric else "null" if value is None else _NAMES.get(type(value), type(value).__name__)
-    return RecordError(f"expected {expected}, got {got}", source=source, path=path)
+    return RecordError(f"expected {expected}, got {got}", path=path)

@@ -44,7 +44,8 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> AcgSettin
     >>> load_config({"version": 1, "components": [component]}).observation_window
     30
     """
-    return read_settings(*open_document(source))
+    with open_document(source) as document:
+        return read_settings(document)
 
 
 def why_idle(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, ...]:
@@ -60,7 +61,8 @@ def why_idle(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, .
     tuple of str
         A sentence a reason.
     """
-    return reasons_to_idle(*open_document(source))
+    with open_document(source) as document:
+        return reasons_to_idle(document)
 
 
 @overload
@@ -152,4 +154,4 @@ def render_config(settings: AcgSettings, document: str = "", *, note: str | None
     min_observations_for_full_confidence = 20
     <BLANKLINE>
     """
-    return render_toml(document, settings, note, "")[0]
+    return render_toml(document, settings, note)[0]

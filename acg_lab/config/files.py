@@ -36,7 +36,7 @@ class ConfigFile(NamedTuple):
             return (self.content or b"").decode()
         except UnicodeDecodeError as error:
             msg = f"expected UTF-8, got byte {self.content[error.start]:#04x} at position {error.start}"  # type: ignore[index]
-            raise RecordError(msg, source=self.label) from None
+            raise RecordError(msg) from None
 
 
 def read_file(path: str | os.PathLike[str]) -> ConfigFile:

@@ -27,9 +27,9 @@ _COMPLETION: Final[Mapping[Names, Any]] = {
 }
 
 
-def values_to_set(document: Mapping[str, Any], index: int, settings: AcgSettings, source: str = "") -> dict[Names, Any]:
+def values_to_set(document: Mapping[str, Any], index: int, settings: AcgSettings) -> dict[Names, Any]:
     """Return what must be set in the component for the settings to hold, by path within it; what is so is left out."""
-    tables = tables_of(document, index, source)
+    tables = tables_of(document, index)
     config, acg, thresholds = tables[ACG[:1]] or {}, tables[ACG], tables[THRESHOLDS]
     found: dict[Names, Any] = {}
     if acg is None and not config.get("state"):
@@ -45,14 +45,14 @@ def values_to_set(document: Mapping[str, Any], index: int, settings: AcgSettings
     return {path: float(value) if path[-1] in _NUMBERS else value for path, value in found.items()}
 
 
-def merge(document: Mapping[str, Any], settings: AcgSettings, source: str = "") -> dict[str, Any]:
+def merge(document: Mapping[str, Any], settings: AcgSettings) -> dict[str, Any]:
     """Return a copy of a plugin document with the settings in it."""
     merged: dict[str, Any] = copy.deepcopy(dict(document)) or {"version": 1}
-    index = find_component(merged, source)
+    index = find_component(merged)
     if index is None:
         merged["components"] = [*merged.get("components", ()), {"kind": KIND}]
         index = len(merged["components"]) - 1
-    for path, value in values_to_set(merged, index, settings, source).items():
+    for path, value in values_to_set(merged, index, settings).items():
         table = merged["components"][index]
         for name in path[:-1]:
             if table.get(name) is None:

@@ -1,4 +1,4 @@
-"""Text to mapping: TOML and JSON, with errors that name the source.
+"""Text to mapping: TOML and JSON.
 
 Belongs here: parsing, no meaning.
 """
@@ -17,7 +17,7 @@ __all__ = ["BOM", "parse_json", "parse_toml"]
 BOM: Final = "\ufeff"
 
 
-def parse_toml(text: str, source: str = "") -> dict[str, Any]:
+def parse_toml(text: str) -> dict[str, Any]:
     """Parse TOML, a byte order mark at its beginning included.
 
     tomllib is seven times as fast as tomlkit, which alone reads what TOML 1.1 added, as production's 0.10 does.
@@ -26,23 +26,23 @@ def parse_toml(text: str, source: str = "") -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise RecordError("expected TOML, got tables nested too deep", source=source) from None  # noqa: EM101, TRY003
+        raise RecordError("expected TOML, got tables nested too deep") from None  # noqa: EM101, TRY003
     except tomllib.TOMLDecodeError as error:
         try:
             return dict(parse_with_tomlkit(text).unwrap())
         except (TOMLKitError, RecursionError):
             msg = f"expected TOML: {error}"
-            raise RecordError(msg, source=source) from None
+            raise RecordError(msg) from None
 
 
-def parse_json(text: str, source: str = "") -> dict[str, Any]:
+def parse_json(text: str) -> dict[str, Any]:
     """Parse a plugin document that is kept as JSON."""
     try:
         document = json.loads(text.removeprefix(BOM))
     except (ValueError, RecursionError) as error:
         msg = f"expected JSON: {error}"
-        raise RecordError(msg, source=source) from None
+        raise RecordError(msg) from None
     if not isinstance(document, dict):
         msg = f"expected an object, got {type(document).__name__}"
-        raise RecordError(msg, source=source)
+        raise RecordError(msg)
     return document

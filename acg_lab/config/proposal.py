@@ -5,7 +5,8 @@ Belongs here: files, from reading to replacing. How a text changes is in `render
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from acg_lab.config.files import ConfigFile, read_file, replace_file
 from acg_lab.config.parse import BOM, parse_json, parse_toml
 from acg_lab.config.render import render_json, render_toml
 from acg_lab.config.settings import AcgSettings
-from acg_lab.core.errors import SourceError, UsageError
+from acg_lab.core.errors import RecordError, SourceError, UsageError
 
 __all__ = ["Proposal", "open_document", "propose_changes", "propose_config"]
 
@@ -75,9 +76,9 @@ class Proposal(Struct, frozen=True):
 
 def propose_config(path: str | os.PathLike[str], settings: AcgSettings, *, note: str | None = None) -> Proposal:
     """Return what `export_config` would do, for looking at it first; parameters and errors are the same."""
-    file = _read(path)
     render = render_json if _is_json(path) else render_toml
-    after, found = render(file.text, settings, note, file.label)
+    with _open(path) as file:
+        after, found = render(file.text, settings, note)
     return Proposal(Path(path), found, file.text, after, file)
 
 
@@ -98,35 +99,43 @@ def propose_changes(path: str | os.PathLike[str], changes: Mapping[str, Any], *,
     UsageError, RecordError, SourceError
         As `load_config` and `export_config`.
     """
-    file, settings = _read(path), AcgSettings()
-    if settings.values().keys() - changes.keys() and file.content is not None:
-        document = _parse(file)
-        if find_component(document, file.label) is not None:
-            settings = read_settings(document, file.label)
+    settings = AcgSettings()
+    with _open(path) as file:
+        if settings.values().keys() - changes.keys() and file.content is not None:
+            document = _parse(file)
+            if find_component(document) is not None:
+                settings = read_settings(document)
     return propose_config(path, settings.replace(**changes), note=note)
+
+
+@contextmanager
+def open_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Give a document as a mapping; what goes wrong with it meanwhile gets the file's name."""
+    if isinstance(source, Mapping):
+        yield source
+        return
+    with _open(source) as file:
+        if file.content is None:
+            msg = f"{file.label}: there is no such file."
+            raise SourceError(msg)
+        yield _parse(file)
+
+
+@contextmanager
+def _open(path: str | os.PathLike[str]) -> Iterator[ConfigFile]:
+    if not isinstance(path, str | os.PathLike):
+        msg = f"A config is a path or a mapping; got {type(path).__name__}."
+        raise UsageError(msg)
+    file = read_file(path)
+    try:
+        yield file
+    except RecordError as error:
+        raise error.at(source=file.label) from None
+
+
+def _parse(file: ConfigFile) -> dict[str, Any]:
+    return (parse_json if _is_json(file.label) else parse_toml)(file.text)
 
 
 def _is_json(path: str | os.PathLike[str]) -> bool:
     return os.fspath(path).lower().endswith(".json")
-
-
-def open_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """Return a document as a mapping, and what errors call it; a mapping is one already."""
-    if isinstance(source, Mapping):
-        return source, ""
-    file = _read(source)
-    if file.content is None:
-        msg = f"{file.label}: there is no such file."
-        raise SourceError(msg)
-    return _parse(file), file.label
-
-
-def _read(path: str | os.PathLike[str]) -> ConfigFile:
-    if not isinstance(path, str | os.PathLike):
-        msg = f"A config is a path or a mapping; got {type(path).__name__}."
-        raise UsageError(msg)
-    return read_file(path)
-
-
-def _parse(file: ConfigFile) -> dict[str, Any]:
-    return (parse_json if _is_json(file.label) else parse_toml)(file.text, file.label)

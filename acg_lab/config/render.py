@@ -25,23 +25,23 @@ _INLINE: Final = '{ kind = "adaptive" }'
 _unprintable = re.compile(r"[^\t\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
 
 
-def render_toml(text: str, settings: AcgSettings, note: str | None, source: str) -> tuple[str, AcgSettings]:
+def render_toml(text: str, settings: AcgSettings, note: str | None) -> tuple[str, AcgSettings]:
     """Return TOML with settings in it, and the settings that it then has."""
     check_writable(settings)
-    before, edited = parse_toml(text, source), Document(text.removeprefix(BOM))
-    index = find_component(before, source)
+    before, edited = parse_toml(text), Document(text.removeprefix(BOM))
+    index = find_component(before)
     present = before
     if index is None:
         index = len(before.get("components", ()))
         _add_component(edited, is_new=not before)
-        present = parse_toml(str(edited), source)
+        present = parse_toml(str(edited))
     base: Key = ("components", index)
-    values = {base + path: value for path, value in values_to_set(present, index, settings, source).items()}
+    values = {base + path: value for path, value in values_to_set(present, index, settings).items()}
     _put(edited, values, [base + path for path in PATHS], _note_lines(note))
     after = str(edited)
     if after == text.removeprefix(BOM):
-        return text, read_settings(before, source)
-    return (BOM if text.startswith(BOM) else "") + after, _check_edit(before, after, settings, source)
+        return text, read_settings(before)
+    return (BOM if text.startswith(BOM) else "") + after, _check_edit(before, after, settings)
 
 
 def _add_component(edited: Document, *, is_new: bool) -> None:
@@ -72,29 +72,29 @@ def _note_lines(note: str | None) -> list[str]:
     return [f"{_MARK} {_unprintable.sub(lambda m: ascii(m[0])[1:-1], line)}".rstrip() for line in lines]
 
 
-def _check_edit(before: Mapping[str, Any], after: str, settings: AcgSettings, source: str) -> AcgSettings:
+def _check_edit(before: Mapping[str, Any], after: str, settings: AcgSettings) -> AcgSettings:
     """Refuse an edit that says anything else than it should, so that nothing is written; return the settings it has."""
-    found = parse_toml(after, source)
+    found = parse_toml(after)
     # As text, since a nan is equal to nothing, and 1, 1.0 and true are equal.
-    if _as_text(found) != _as_text(merge(before, settings, source)):
+    if _as_text(found) != _as_text(merge(before, settings)):
         msg = "expected TOML that can be changed key by key, got a form that can't; change it by hand"
-        raise RecordError(msg, source=source, path="$.components")
-    return read_settings(found, source)
+        raise RecordError(msg, path="$.components")
+    return read_settings(found)
 
 
 def _as_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, default=repr)
 
 
-def render_json(text: str, settings: AcgSettings, note: str | None, source: str) -> tuple[str, AcgSettings]:
+def render_json(text: str, settings: AcgSettings, note: str | None) -> tuple[str, AcgSettings]:
     """Return JSON with settings in it, in the indent that it has, and the settings that it then has."""
     check_writable(settings)
     if note:
-        msg = f"{source}: JSON has no comments, so it can't take a note."
+        msg = "JSON has no comments, so it can't take a note."
         raise UsageError(msg)
-    before = parse_json(text, source) if text.strip() else {}
-    after = merge(before, settings, source)
-    found = read_settings(after, source)
+    before = parse_json(text) if text.strip() else {}
+    after = merge(before, settings)
+    found = read_settings(after)
     if _as_text(before) == _as_text(after):
         return text, found
     indent = re.match(r"\s*\{\s*?\n([ \t]+)", text)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import acg_lab as acg
 from acg_lab.config import AcgSettings, render_config
 from acg_lab.config.parse import parse_toml
-from acg_lab.config.render import render_toml
 
 TUNED = AcgSettings().replace(stable_threshold=0.9, observation_window=30)
 EXAMPLES = AcgSettings(provider="anthropic")
@@ -201,9 +200,43 @@ def test_note_is_one_comment_a_line():
         ("x = " + "[" * 5000 + "]" * 5000, "expected TOML"),
     ],
 )
-def test_refused_documents(text, message):
+def test_refused_documents(tmp_path, text, message):
     """What production refuses, or what does not make sense, is refused with the place and what was expected."""
+    path = tmp_path / "plugins.toml"
+    path.write_bytes(text.encode())
     with pytest.raises(acg.RecordError) as caught:
-        render_toml(text, TUNED, None, "plugins.toml")
-    assert str(caught.value).startswith("plugins.toml, at $")
+        acg.export_config(path, TUNED)
+    assert str(caught.value).startswith(f"{path}, at $")
+    assert path.read_bytes() == text.encode()
     assert message in str(caught.value)
+
+
+FRAGMENTS = [
+    *list("\"'[]{}#=.,\\\n\r \tx1"),
+    '"""',
+    "'''",
+    "[[",
+    "components",
+    "\r\n",
+    "acg",
+    "1979-05-27 07:32:00",
+    "= {",
+    "nan",
+]
+
+
+@given(
+    st.sampled_from([text for name, text in DOCUMENTS.items() if name != "2 MB"]),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 4), st.sampled_from(FRAGMENTS)), min_size=1, max_size=4),
+)
+def test_damaged_documents(text, damages):
+    """A document with damages is changed as it was meant, or refused; nothing else happens."""
+    for place, n_lost, fragment in damages:
+        start = int(place * len(text))
+        text = text[:start] + fragment + text[start + n_lost :]
+    try:
+        after = render_config(TUNED, text, note="why")
+    except acg.RecordError:
+        return
+    assert acg.load_config(parse_toml(after)).thresholds == TUNED.thresholds
+    assert render_config(TUNED, after, note="why") == after
