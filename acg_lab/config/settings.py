@@ -17,11 +17,6 @@ __all__ = ["DEFAULT_PRIORITY", "DEFAULT_PROVIDER", "PROVIDERS", "AcgSettings", "
 PROVIDERS: Final = ("passthrough", "anthropic", "openai")
 DEFAULT_PROVIDER: Final = "passthrough"
 DEFAULT_PRIORITY: Final = 50
-_INTEGERS: Final = {  # production's types: u32, u64 within TOML's integers, i32
-    "min_observations_for_full_confidence": (0, 2**32 - 1),
-    "observation_window": (0, 2**63 - 1),
-    "priority": (-(2**31), 2**31 - 1),
-}
 _OPTIONAL: Final = ("provider", "priority")
 
 
@@ -60,10 +55,9 @@ class AcgSettings(Struct, frozen=True):
         if not isinstance(self.thresholds, StabilityThresholds):
             msg = f"The 'thresholds' setting must be a StabilityThresholds; got {type(self.thresholds).__name__}."
             raise UsageError(msg)
-        values = self.values()
-        for name, (low, high) in _INTEGERS.items():
-            if (value := values.get(name)) is not None or name not in _OPTIONAL:
-                _check_integer(name, value, low, high)
+        _check_integer("observation_window", self.observation_window, 0, 2**63 - 1)  # u64, of which TOML has a half
+        if self.priority is not None:
+            _check_integer("priority", self.priority, -(2**31), 2**31 - 1)
         if self.provider is not None and self.provider not in PROVIDERS:
             msg = f"The 'provider' setting must be one of {', '.join(PROVIDERS)}; got {self.provider!r}."
             raise UsageError(msg)

@@ -51,7 +51,7 @@ def test_replace():
         (
             thresholds(min_observations_for_full_confidence=2**32),
             "acg.stability_thresholds.min_observations_for_full_confidence",
-            "an integer from 0 to 4294967295; got 4294967296",
+            "an integer from 0 to 2**32 - 1; got 4294967296",
         ),
         (
             thresholds(min_observations_for_full_confidence=20.0),
