@@ -7,12 +7,10 @@ import stat
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
-import tomlkit
-from config.documents import DOCUMENTS, EXAMPLE
+from config.documents import EXAMPLE
 from config.test_render import settings
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -308,15 +306,3 @@ def test_killed_at_every_step(tmp_path, exists):
     assert seen["old"] > 20
     assert seen["new"] > 1
     assert seen["old"] + seen["new"] == seen["steps"]
-
-
-def test_big_file_takes_little_time(tmp_path):
-    """An export into 2 MB takes less than three parses of it by tomlkit would."""
-    path = tmp_path / "plugins.toml"
-    path.write_text(DOCUMENTS["2 MB"], encoding="utf-8")
-    started = time.perf_counter()
-    acg.export_config(path, TUNED)
-    ours = time.perf_counter() - started
-    started = time.perf_counter()
-    tomlkit.parse(path.read_text(encoding="utf-8"))
-    assert ours < 3 * (time.perf_counter() - started)
