@@ -149,9 +149,10 @@ def test_notebook(serve, checkout):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal here")
-def test_app(serve):
+def test_app(serve, tmp_path):
     """Voilà serves the tuner; Ctrl-C ends it."""
-    server = serve("app", SAMPLE, "--port", "18866")
+    config = acg.export_config(tmp_path / "plugins.toml", acg.AcgSettings(observation_window=50))
+    server = serve("app", SAMPLE, "--port", "18866", "--config", config)
     page = check_token(server)
     if hasattr(acg, "ThresholdTuner"):
         assert "Traceback" not in page
@@ -176,10 +177,14 @@ def test_app_tells_bad_sources(capsys):
     """What can't be read is told in the shell, not on the page."""
     if importlib.util.find_spec("voila") is None:
         pytest.skip("Voilà is not installed: pip install 'acg-lab[lab]'")
-    with pytest.raises(SystemExit) as ended:
-        main(["app", "no/such/folder"])
-    assert ended.value.code == 1
-    assert "there is no such file or folder" in capsys.readouterr().err
+    for arguments, message in [
+        (["no/such/folder"], "there is no such file or folder"),
+        ([str(SAMPLE), "--config", "no/plugins.toml"], "no/plugins.toml: there is no such file"),
+    ]:
+        with pytest.raises(SystemExit) as ended:
+            main(["app", *arguments])
+        assert ended.value.code == 1
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])

@@ -9,7 +9,6 @@ import typer
 
 import acg_lab
 from acg_lab.cli.serving import (
-    SOURCE_VARIABLE,
     Host,
     NoBrowser,
     Page,
@@ -48,7 +47,7 @@ def _notebook(
     source = absolute(source or str(find_part("data/sample", "sample")))
     folder = Path(into) if into else _new_folder(Path.cwd() / "acg-lab-notebooks")
     names = copy_notebooks(find_part("notebooks", "notebooks"), folder, source)
-    with private_page(host, open_browser=not no_browser) as page, environment(source):
+    with private_page(host, open_browser=not no_browser) as page, environment(ACG_LAB_SOURCE=source):
         _serve(page, port, folder, names[0])
 
 
@@ -110,7 +109,7 @@ def set_source(notebook: dict[str, Any], source: str) -> dict[str, Any]:
     """Replace the line ``SOURCE = ...`` of a notebook's code cells, in place; return the notebook."""
     line = f"SOURCE = {source!r}"
     if has_credentials(source):
-        line = f'import os\n\nSOURCE = os.environ["{SOURCE_VARIABLE}"]  # {mask_credentials(source)}'
+        line = f'import os\n\nSOURCE = os.environ["ACG_LAB_SOURCE"]  # {mask_credentials(source)}'
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             text = _ASSIGNMENT.sub(lambda _: line, "".join(cell["source"]))

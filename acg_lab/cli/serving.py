@@ -24,9 +24,17 @@ from acg_lab.cli.shell import complain, out
 from acg_lab.core import MissingExtraError, SourceError
 from acg_lab.storage.locate import mask_credentials
 
-__all__ = ["SOURCE_VARIABLE", "Host", "NoBrowser", "Page", "Port", "absolute", "environment", "private_page", "require"]
-
-SOURCE_VARIABLE = "ACG_LAB_SOURCE"
+__all__ = [
+    "Host",
+    "NoBrowser",
+    "Page",
+    "Port",
+    "absolute",
+    "environment",
+    "has_credentials",
+    "private_page",
+    "require",
+]
 
 Host = Annotated[str, typer.Option(help="Address to listen on; others than this machine can then reach it.")]
 Port = Annotated[int, typer.Option(help="Port; the next free one if it is in use.", min=1, max=65535)]
@@ -103,17 +111,17 @@ def absolute(source: str) -> str:
 
 
 @contextmanager
-def environment(source: str) -> Iterator[None]:
-    """Hand a source to the kernels that are started meanwhile: a variable, since it may hold a password."""
-    before = os.environ.get(SOURCE_VARIABLE)
-    os.environ[SOURCE_VARIABLE] = source
+def environment(**variables: str) -> Iterator[None]:
+    """Hand something to the kernels that are started meanwhile: in variables, since a source may hold a password."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[SOURCE_VARIABLE]
-        else:
-            os.environ[SOURCE_VARIABLE] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def has_credentials(source: str) -> bool:

@@ -2,9 +2,13 @@
 
 import shutil
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from acg_lab.cli.serving import Host, NoBrowser, Page, Port, absolute, environment, private_page, require
 from acg_lab.cli.shell import Source, app
+from acg_lab.config import load_config
 from acg_lab.snapshot import load
 
 _TEMPLATE = Path(__file__).with_suffix(".ipynb")
@@ -16,11 +20,18 @@ def _app(
     host: Host = "127.0.0.1",
     port: Port = 8866,
     no_browser: NoBrowser = False,  # noqa: FBT002
+    config: Annotated[
+        str | None, typer.Option(help="A plugins.toml: the settings to compare with, and the file to export to.")
+    ] = None,
 ) -> None:
     """Serve the tuner for SOURCE as a page on this machine."""
     require("voila", "Voilà", "app")
     load(source, limit=1)  # what can't be read is told here, not on the page
-    with private_page(host, open_browser=not no_browser) as page, environment(absolute(source)):
+    variables = {"ACG_LAB_SOURCE": absolute(source), "ACG_LAB_FOLDER": str(Path.cwd())}
+    if config is not None:
+        load_config(config)
+        variables["ACG_LAB_CONFIG"] = absolute(config)
+    with private_page(host, open_browser=not no_browser) as page, environment(**variables):
         _serve(page, port)
 
 
