@@ -64,7 +64,7 @@ def steps(
         "learning_key": _names(profile, [described.learning_key for described in trace.profiles]),
         "run_id": every(np.array(trace.run_ids, object)),
         "call": every(trace.calls),
-        "started_at": every(trace.started.view(np.int64)),
+        "started_at": every(trace.started_ns),
         "window": np.repeat(np.array(windows, np.int64), len(given) * n),
         "stable_threshold": np.tile(np.repeat(np.array(numbers, np.float64), n), len(windows)),
         "known_runs": every(trace.n_runs),

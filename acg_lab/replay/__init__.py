@@ -13,7 +13,8 @@ module          what it holds
 ``spans``       counting spans (rules before 0.8); ``exact``: counting exact prefixes (0.8)
 ``known``       one task a profile, and joining what their walks found
 ``levels``      from levels and thresholds to lengths
-``trace``       `Trace`; ``results``: whole results; ``merging``: joining traces
+``trace``       `Trace`; ``steps`` its steps, ``part`` its numbers, ``results`` whole results
+``merging``     joining traces
 =============== =====================================================================================
 """
 

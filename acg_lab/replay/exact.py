@@ -4,7 +4,7 @@ Belongs here: interning block prefixes as (parent prefix, block), and following 
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
@@ -89,11 +89,12 @@ class PrefixCounter:
     def slide(self, dropped: Sequence[int], added: Sequence[int], n: int) -> "tuple[Level, ...]":
         """Drop and add observations, of which there are then ``n``; return the levels."""
         counts, path, prefixes = self._counts, self._path, self._prefixes
-        for row in dropped:
-            for prefix in prefixes[row]:
+        for gone, come in zip_longest(dropped, added):
+            minus, plus = prefixes[gone] if gone is not None else [], prefixes[come] if come is not None else []
+            shared = _shared_depth(minus, plus)
+            for prefix in minus[shared:]:
                 counts[prefix] -= 1
-        for row in added:
-            for prefix in prefixes[row]:
+            for prefix in plus[shared:]:
                 counts[prefix] += 1
         majority = n // 2
         while path and counts[path[-1]] <= majority:
@@ -120,8 +121,16 @@ class PrefixCounter:
 
     def match(self, request: int) -> int:
         """Return how many blocks the request shares with the majority's prefix."""
-        prefixes, path = self._prefixes[request], self._path
-        n = min(len(prefixes), len(path))
-        if n == 0 or prefixes[n - 1] == path[n - 1]:
-            return n
-        return next(depth for depth in range(n) if prefixes[depth] != path[depth])
+        return _shared_depth(self._prefixes[request], self._path)
+
+
+def _shared_depth(prefixes: list[int], others: list[int]) -> int:
+    """Return how many prefixes lead both; where two are the same, so are all shorter ones."""
+    low, high = 0, min(len(prefixes), len(others))
+    while low < high:
+        middle = (low + high) // 2
+        if prefixes[middle] == others[middle]:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.prompt_ir import hash_request
-from acg_lab.core.rules import RulesName
+from acg_lab.core.rules import RulesName, get_rules
 from acg_lab.replay.history import UNKNOWN, History, Profile, Requests
 from acg_lab.replay.order import known_runs
 from acg_lab.replay.reading import BlockPool, RequestReader
+from acg_lab.replay.turns import find_turns
 from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times, parse_time
@@ -149,18 +150,23 @@ def _finish(
     run, first_run = np.array(rows.run, np.int64), np.empty(len(order), np.int64)
     known = np.empty(len(run), np.int64)
     ends = np.array([_end(runs, position) for position in order], np.int64)
+    agents = [runs.records[position].agent_id for position in order]
     waiting = 0
     for first, last in _agents(runs, order):
         waiting += int((ends[first:last] < np.maximum.accumulate(ends[first:last])).sum())
         mine = slice(*np.searchsorted(run, (first, last)))
         known[mine] = first + known_runs(ends[first:last], started[mine], run[mine] - first)
         first_run[first:last] = first
-    columns = (started, run, np.array(rows.call, np.int64), known, usage)
+    requests = [
+        (number, get_rules(rules[agents[number]]), call) for number, call in zip(rows.run, rows.calls, strict=True)
+    ]
+    cut = np.fromiter(find_turns(runs, requests), bool, len(requests))
+    columns = (started, run, np.array(rows.call, np.int64), known, usage, cut)
     windows = offsets(np.bincount(profile, minlength=len(names)))
     return History(
         observations=_observations(runs, rows, pool, by_profile, [key for _, key in names], windows, started),
         profiles=tuple(Profile(agent_id, key, rules[agent_id]) for agent_id, key in names),
-        requests=Requests(*(column[by_profile] for column in columns)),
+        requests=Requests(*(column[by_profile] for column in columns)),  # type: ignore[arg-type]
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,
         caveats=tuple(_caveats(skipped, waiting)),

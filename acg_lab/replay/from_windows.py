@@ -3,12 +3,13 @@
 Belongs here: the order in which the observations of an agent's profiles were learned, as far as their times tell.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
 from acg_lab.replay.history import UNKNOWN, History, Profile, Requests
 from acg_lab.replay.order import known_runs
+from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["history_of_windows"]
@@ -43,10 +44,22 @@ def history_of_windows(observations: ObservationColumns, profiles: Iterable[Prof
     return History(
         observations=columns,
         profiles=tuple(given[key] for key in columns.keys),
-        requests=Requests(created, run, zeros, known, zeros + UNKNOWN),
+        requests=Requests(created, run, zeros, known, zeros + UNKNOWN, zeros > 0),
         run_ids=[columns.ir_ids[row] for row in order.tolist()],
         first_run=first[agent[order]],
+        caveats=tuple(_caveats(given.values())),
     )
+
+
+def _caveats(profiles: Collection[Profile]) -> Iterator[str]:
+    agents = sorted({profile.agent_id for profile in profiles})
+    yield (
+        f"no recorded requests of {counted(len(agents), 'agent')}: each stored observation is taken for a run of its "
+        "own, at the time at which it was learned; older ones had left the windows"
+    )
+    mixed = [a for a in agents if len({p.rules for p in profiles if p.agent_id == a}) > 1]
+    if mixed:
+        yield f"profiles of several generations, each replayed by its own: {', '.join(map(repr, mixed))}"
 
 
 def _only(observations: ObservationColumns, given: Iterable[str]) -> ObservationColumns:

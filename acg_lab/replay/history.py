@@ -42,6 +42,8 @@ class Requests(NamedTuple):
         Of its agent's runs those with a smaller number than this were learned before it started.
     usage : array of int64
         Tokens of its prompt as the provider counted them, -1 where that is not known.
+    cut : array of bool
+        Whether it seems to have been recorded cut to the current turn.
     """
 
     started: NDArray[np.int64]
@@ -49,6 +51,7 @@ class Requests(NamedTuple):
     call: NDArray[np.int64]
     known: NDArray[np.int64]
     usage: NDArray[np.int64]
+    cut: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

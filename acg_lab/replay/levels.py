@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["prefix_lengths"]
 
 Numbers = NDArray[np.int64]
+_AT_ONCE = 50_000  # shapes
 
 
 def prefix_lengths(shapes: "Shapes", exact: NDArray[np.bool_], thresholds: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -28,20 +29,41 @@ def prefix_lengths(shapes: "Shapes", exact: NDArray[np.bool_], thresholds: NDArr
         In any order; finite.
     """
     order = np.argsort(thresholds, kind="stable")
-    reached = _reached(shapes, exact, thresholds[order])
-    # Of each shape the longest prefix comes first, then ever shorter ones, at last none: read from the back.
-    counts = np.diff(shapes.offsets)
-    shape = np.repeat(np.arange(len(counts)), counts)
-    ends = shapes.offsets[1:] + np.arange(len(counts))  # one more a shape: what no level reaches
-    depth, upto = np.zeros(len(shape) + len(counts), np.int32), np.zeros(len(shape) + len(counts), np.int64)
-    at = ends[shape] - 1 - (np.arange(len(shape)) - shapes.offsets[shape])
-    depth[at], upto[at] = shapes.depth, reached
-    upto[ends] = len(thresholds)
-    widths = np.diff(upto, prepend=0)
-    widths[shapes.offsets[:-1] + np.arange(len(counts))] = upto[shapes.offsets[:-1] + np.arange(len(counts))]
-    lengths = np.empty((len(counts), len(thresholds)), np.int32)
-    lengths[:, order] = np.repeat(depth, widths).reshape(lengths.shape)
+    ascending, n_shapes = thresholds[order], len(shapes.n)
+    lengths = np.empty((n_shapes, len(thresholds)), np.int32)
+    # In pieces, so that what is needed in between stays small.
+    for first in range(0, n_shapes, _AT_ONCE):
+        piece = slice(first, first + _AT_ONCE)
+        lengths[piece, order] = _lengths(_cut(shapes, first, min(first + _AT_ONCE, n_shapes)), exact[piece], ascending)
     return lengths
+
+
+def _cut(shapes: "Shapes", first: int, last: int) -> "Shapes":
+    """Return the shapes from ``first`` on, before ``last``."""
+    levels = slice(int(shapes.offsets[first]), int(shapes.offsets[last]))
+    return shapes._replace(
+        n=shapes.n[first:last],
+        offsets=shapes.offsets[first : last + 1] - shapes.offsets[first],
+        depth=shapes.depth[levels],
+        present=shapes.present[levels],
+        dominant=shapes.dominant[levels],
+    )
+
+
+def _lengths(shapes: "Shapes", exact: NDArray[np.bool_], ascending: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return the prefix at ascending thresholds.
+
+    Of a shape the longest prefix comes first, then ever shorter ones, at last none: a slot each, which says up to which
+    threshold it reaches.
+    """
+    counts, n = np.diff(shapes.offsets), len(ascending)
+    begins, ends = shapes.offsets[:-1] + np.arange(len(counts)), shapes.offsets[1:] + np.arange(len(counts))
+    slot = np.repeat(ends + shapes.offsets[:-1], counts) - 1 - np.arange(len(shapes.depth))
+    depth, upto = np.zeros(len(slot) + len(counts), np.int32), np.full(len(slot) + len(counts), n)
+    depth[slot], upto[slot] = shapes.depth, _reached(shapes, exact, ascending)
+    widths = np.diff(upto, prepend=0)
+    widths[begins] = upto[begins]
+    return np.repeat(depth, widths).reshape(len(counts), n)
 
 
 def _reached(shapes: "Shapes", exact: NDArray[np.bool_], ascending: NDArray[np.float64]) -> Numbers:

@@ -50,16 +50,16 @@ def merge(traces: Iterable[Trace]) -> Trace:
         for trace in traces
     ]
     part, row = np.unique(np.concatenate(steps, axis=1), axis=1)
-    caveats = tuple(dict.fromkeys(caveat for trace in traces for caveat in trace.caveats))
-    return _in_order(Trace(parts=parts, part=part, row=row, windows=traces[0].windows, caveats=caveats))
+    remarks = tuple(dict.fromkeys(remark for trace in traces for remark in trace.remarks))
+    return _in_order(Trace(parts=parts, part=part, row=row, windows=traces[0].windows, remarks=remarks))
 
 
-def trace_of(parts: Sequence[Part], windows: Iterable[int], caveats: Iterable[str]) -> Trace:
+def trace_of(parts: Sequence[Part], windows: Iterable[int], remarks: Iterable[str]) -> Trace:
     """Return the trace of all rows of histories that were walked."""
     sizes = [len(part.profile) for part in parts]
     row = np.concatenate([np.arange(size) for size in sizes])
     part = np.repeat(np.arange(len(sizes)), sizes)
-    return _in_order(Trace(parts=tuple(parts), part=part, row=row, windows=tuple(windows), caveats=tuple(caveats)))
+    return _in_order(Trace(parts=tuple(parts), part=part, row=row, windows=tuple(windows), remarks=tuple(remarks)))
 
 
 def _in_order(trace: Trace) -> Trace:

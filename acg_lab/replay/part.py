@@ -73,7 +73,10 @@ class Part:
     @cached_property
     def cumulative(self) -> Numbers:
         """Tokens of all blocks before each block, and at last of all."""
-        return np.concatenate(([0], np.cumsum(block_tokens(self.history.observations))))
+        tokens = block_tokens(self.history.observations)
+        cumulative = np.zeros(len(tokens) + 1, np.int64)
+        np.cumsum(tokens, out=cumulative[1:])
+        return cumulative
 
     @cached_property
     def results(self) -> Results:

@@ -8,7 +8,6 @@ import numpy as np
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import RulesName, get_rules
-from acg_lab.replay.caveats import find_caveats
 from acg_lab.replay.from_runs import history_of_runs, requests_of
 from acg_lab.replay.from_windows import history_of_windows
 from acg_lab.replay.history import History, Profile
@@ -69,7 +68,6 @@ def replay(
             histories.append(history_of_runs(snapshot.runs, by_runs))
         if profiles:
             histories.append(history_of_windows(snapshot.columns.observations, profiles))
-        caveats += (caveat for history in histories for caveat in history.caveats)
         parts = [walk_history(history, windows, tell) for history in histories]
     return trace_of(parts, windows, caveats)
 
@@ -112,7 +110,9 @@ def _plan(
         raise UsageError(msg)
     by_runs = {agent: choice.rules for agent, choice in chosen.items()}
     caveats = [choice.caveat for choice in chosen.values() if choice.caveat]
-    return by_runs, profiles, [*caveats, *find_caveats(snapshot, by_runs, profiles)]
+    if snapshot.is_cut:
+        caveats.append("the snapshot was cut (since, limit): the first steps knew more than is replayed")
+    return by_runs, profiles, caveats
 
 
 @contextmanager

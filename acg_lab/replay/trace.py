@@ -1,6 +1,7 @@
-"""What a replay found, step by step.
+"""What a replay found: any threshold is answered without walking again.
 
-Belongs here: `Trace` and its views. The numbers are told by `acg_lab.replay.part`.
+Belongs here: `Trace` and its views. Facts of the steps are in `acg_lab.replay.steps`; the numbers are told by
+`acg_lab.replay.part`.
 """
 
 from collections.abc import Callable
@@ -15,12 +16,11 @@ from numpy.typing import NDArray
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.replay.history import Profile
 from acg_lab.replay.part import Part
+from acg_lab.replay.steps import Steps
 from acg_lab.replay.thresholds import Thresholds, as_numbers
 from acg_lab.snapshot.loading import nanoseconds
 from acg_lab.snapshot.model import counted
-from acg_lab.storage.columns import offsets
 from acg_lab.storage.times import render_time
 
 if TYPE_CHECKING:
@@ -30,123 +30,22 @@ __all__ = ["Trace"]
 
 Numbers = NDArray[np.int64]
 A = TypeVar("A", bound=np.generic)
-_ENTRIES = np.array(["", "profile", "agent"])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Trace:
+class Trace(Steps):
     """What production would have known before every recorded request.
 
-    A step is a recorded LLM call with a request; steps are in the order of their starts, then of agents, runs and
-    calls. What a step met is the result of its profile as it was known then, else the agent's seed entry. All arrays
-    hold a row a step; they are never changed.
+    A step is a recorded LLM call with a request. What it met is the result of its profile as it was known then, else
+    the agent's seed entry. All arrays hold a row a step; they are never changed.
 
     Attributes
     ----------
-    parts : tuple of Part
-        The histories that were walked; no agent is in two of them.
-    part, row : array of int64, shape (n_steps,)
-        Part of each step, and row in its history.
     windows : tuple of int
         The observation windows that were walked.
-    caveats : tuple of str
-        What a reader of the numbers must know.
     """
 
-    parts: tuple[Part, ...]
-    part: Numbers
-    row: Numbers
     windows: tuple[int, ...]
-    caveats: tuple[str, ...] = ()
-
-    # --- steps ---
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    @property
-    def profiles(self) -> tuple[Profile, ...]:
-        """Agent, learning key and rules of every profile."""
-        return tuple(profile for part in self.parts for profile in part.history.profiles)
-
-    @property
-    def profile(self) -> Numbers:
-        """Number of each step's own profile in `profiles`."""
-        shifts = offsets([len(part.history.profiles) for part in self.parts])
-        return self._gather(lambda part, row: part.profile[row]) + shifts[self.part]
-
-    @property
-    def agent_ids(self) -> list[str]:
-        """Whose request each is."""
-        return [self.profiles[i].agent_id for i in self.profile.tolist()]
-
-    @property
-    def learning_keys(self) -> list[str]:
-        """Learning key of each request."""
-        return [self.profiles[i].learning_key for i in self.profile.tolist()]
-
-    @property
-    def runs(self) -> Numbers:
-        """Number of each request's run: by agent, of each in the order of its index."""
-        return self._gather(lambda part, row: part.history.requests.run[row])
-
-    @property
-    def run_ids(self) -> list[str]:
-        """Id of the run that each request belongs to."""
-        pairs = zip(self.part.tolist(), self.runs.tolist(), strict=True)
-        return [self.parts[part].history.run_ids[run] for part, run in pairs]
-
-    @property
-    def calls(self) -> Numbers:
-        """Position of each request among the calls of its run, 0 for the first."""
-        return self._gather(lambda part, row: part.history.requests.call[row])
-
-    @property
-    def started(self) -> "NDArray[np.datetime64]":
-        """When each request was sent, UTC, in nanoseconds."""
-        return self._started().view("datetime64[ns]")
-
-    def _started(self) -> Numbers:
-        return self._gather(lambda part, row: part.history.requests.started[row])
-
-    @property
-    def n_runs(self) -> Numbers:
-        """How many runs of its agent were learned when each request was sent."""
-
-        def known(part: Part, row: Numbers) -> Numbers:
-            return part.history.requests.known[row] - part.history.first_run[part.history.requests.run[row]]
-
-        return self._gather(known)
-
-    @property
-    def entry(self) -> "NDArray[np.str_]":
-        """Whose result each request met: ``profile``, ``agent`` (the seed entry), or nothing."""
-
-        def kind(part: Part, row: Numbers) -> Numbers:
-            has_any = part.entries.offsets[row + 1] > part.entries.offsets[row]
-            return np.where(part.entries.own[row], 1, np.where(has_any, 2, 0))
-
-        return _ENTRIES[self._gather(kind)]
-
-    @property
-    def n_blocks(self) -> Numbers:
-        """Blocks of each request as it was recorded."""
-        return self._gather(lambda part, row: np.diff(part.history.observations.block_offsets)[row])
-
-    @property
-    def tokens(self) -> Numbers:
-        """Tokens of each request as it was recorded: of a block its own count, else UTF-8 bytes // 4."""
-
-        def count(part: Part, row: Numbers) -> Numbers:
-            ends = part.history.observations.block_offsets
-            return part.cumulative[ends[row + 1]] - part.cumulative[ends[row]]
-
-        return self._gather(count)
-
-    @property
-    def usage_tokens(self) -> Numbers:
-        """Tokens of the whole prompt as the provider counted them; -1 where that is not recorded."""
-        return self._gather(lambda part, row: part.history.requests.usage[row])
 
     def request(self, step: int) -> PromptIR:
         """Return the request of a step as blocks, as the learner observes it."""
@@ -230,18 +129,7 @@ class Trace:
         window: int | None,
     ) -> NDArray[A]:
         numbers, chosen = as_numbers(stable_thresholds), self._window(window)
-        return self._gather(lambda part, row: answer(part, row, numbers, chosen))
-
-    def _gather(self, answer: Callable[[Part, Numbers], NDArray[A]]) -> NDArray[A]:
-        """Put the answers of the parts into the order of the steps."""
-        if len(self.parts) == 1:
-            return answer(self.parts[0], self.row)
-        where = [np.flatnonzero(self.part == i) for i in range(len(self.parts))]
-        answers = [answer(part, self.row[steps]) for part, steps in zip(self.parts, where, strict=True)]
-        joined = np.concatenate(answers)
-        ordered = np.empty_like(joined)
-        ordered[np.concatenate(where)] = joined
-        return ordered
+        return self.gather(lambda part, row: answer(part, row, numbers, chosen))
 
     def _window(self, window: int | None) -> int:
         if window is None and len(self.windows) == 1:
@@ -282,7 +170,7 @@ class Trace:
         for name, value in (("agent_id", agent_id), ("learning_key", learning_key)):
             if value is not None:
                 kept &= self._is_of(name, value)
-        begin, end, started = nanoseconds(since, "since"), nanoseconds(until, "until"), self._started()
+        begin, end, started = nanoseconds(since, "since"), nanoseconds(until, "until"), self.started_ns
         if begin is not None:
             kept &= started >= begin
         if end is not None:
@@ -318,6 +206,6 @@ class Trace:
             f"window {' and '.join(map(str, self.windows))}",
         ]
         if len(self):
-            first, last = (render_time(time)[:10] for time in self._started()[[0, -1]].tolist())
+            first, last = (render_time(time)[:10] for time in self.started_ns[[0, -1]].tolist())
             facts.append(f"from {first} to {last}")
         return ", ".join(facts)

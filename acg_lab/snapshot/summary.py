@@ -128,7 +128,10 @@ def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[
     known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
     if not len(source.contents):
         return np.empty(0, np.int64)
-    return np.where(known[source.forms] >= 0, known[source.forms], sizes[inverse] // _BYTES_PER_TOKEN)
+    estimated = sizes // _BYTES_PER_TOKEN
+    if (known < 0).all():
+        return estimated[inverse]
+    return np.where(known[source.forms] >= 0, known[source.forms], estimated[inverse])
 
 
 def _known(token_metadata: str | None) -> int:

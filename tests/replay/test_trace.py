@@ -145,6 +145,8 @@ def test_requests_cut_to_a_turn():
     snap = snapshot_of([cut_run(0), cut_run(2)])
     trace = acg.replay(snap, rules="nemo-relay-0.8", progress=False)
     assert "6 of 8 recorded requests seem to be cut to one turn" in "".join(trace.caveats)
+    assert trace.is_cut.tolist() == [False, True, True, True] * 2
+    assert "3 of 4" in trace.select(since=at(2)).caveats[0]
     assert trace.usage_tokens.tolist() == [-1, -1, 500, 600] * 2
     assert acg.replay(snap, rules="nemo-flow-0.2", progress=False).caveats == ()
 
