@@ -11,7 +11,7 @@ from acg_lab.core.window import SpanCount
 from acg_lab.replay.history import History
 from acg_lab.replay.order import States
 from acg_lab.snapshot.analysis import judge_columns
-from acg_lab.snapshot.counting import count_spans, group_counts
+from acg_lab.snapshot.counting import count_columns
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["Results"]
@@ -36,5 +36,5 @@ class Results:
         columns, profile = self._history.observations, int(self._states.profile[state])
         end = int(columns.window_offsets[profile] + self._states.end[state])
         window = columns.slice(range(end - n, end), self._history.profiles[profile].learning_key)
-        (counts,) = group_counts(window, count_spans(window), window.keys)
+        (counts,) = count_columns(window, window.keys)
         return window, counts
