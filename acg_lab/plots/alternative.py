@@ -5,6 +5,7 @@ Belongs here: finding the words of a figure, and writing them into its file.
 
 from typing import TYPE_CHECKING, Any
 
+from acg_lab.core.errors import UsageError
 from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:
@@ -48,6 +49,6 @@ def save(drawn: "Axes | Figure", path: "str | os.PathLike[str]", **kw: Any) -> N
 def _figure(drawn: "Axes | Figure") -> "Figure":
     figure = drawn.get_figure(root=True)
     if figure is None:
-        msg = "The axes belong to no figure any more."
-        raise ValueError(msg)
+        msg = "The axes belong to no figure any more; draw the plot again."
+        raise UsageError(msg)
     return figure

@@ -67,13 +67,17 @@ def prefix_over_time(
     Raises
     ------
     UsageError
-        If there are more than two settings, one asked for is not there, or a frame is none of the kind expected.
+        If there are more than two settings, one asked for is not there, they have different steps, ``n_tuning`` is
+        negative, or a frame is none of the kind expected.
     """
     default = StabilityThresholds().stable_threshold
     if not isinstance(data, pd.DataFrame):
         wanted = [default if current is None else current, *([] if tuned is None else [tuned])]
         data = data.to_frame(list(dict.fromkeys(wanted)))
     frame = check_columns(data, _COLUMNS, "frames.steps")
+    if n_tuning < 0:
+        msg = f"The 'n_tuning' option must be a number of requests from 0 on; got {n_tuning!r}."
+        raise UsageError(msg)
     with drawing():
         if frame.empty:
             todo = "The trace has no steps: replay a source with runs, or with windows"
@@ -95,6 +99,9 @@ def _series(frame: pd.DataFrame, current: float, tuned: float | None, n_tuning: 
     if len(wanted) not in {1, 2} or (tuned is not None and len(wanted) == 1):
         there = ", ".join(setting(one.stable_threshold) for one in found)
         msg = f"Expected the steps of one setting or two, with those asked for; the frame has stable_threshold {there}."
+        raise UsageError(msg)
+    if len({len(one.heights) for one in wanted}) > 1:
+        msg = "Expected the same steps of both settings; one of them has fewer."
         raise UsageError(msg)
     return wanted
 
@@ -130,7 +137,7 @@ def _draw(
     page.ticks(axes.xaxis)
     page.ticks(axes.yaxis)
     page.grid(axes)
-    draw_periods(page, axes, n, n_tuning)
+    draw_periods(page, axes, n, n_tuning, width)
     draw_series(page, axes, series, round(width * 96))
     name_series(page, axes, series, (page.right - _RIGHT + 0.07, base, height))
     if changes is not None:
@@ -149,6 +156,8 @@ def _draw(
 
 def _title(series: Sequence[Series]) -> str:
     first, last = series[0], series[-1]
+    if np.isnan(last.mean):
+        return "No request came after the tuning period"
     if len(series) == 1 or same(series):
         kept = f"{tokens(last.mean)} tokens in the prefix"
         return f"{first.name.capitalize()} settings keep {kept}" if len(series) == 1 else f"Both settings keep {kept}"
@@ -159,7 +168,8 @@ def _title(series: Sequence[Series]) -> str:
 
 
 def _words(frame: pd.DataFrame, series: Sequence[Series], n: int, n_tuning: int) -> tuple[str, ...]:
-    held_out = f"{counted(n - n_tuning, 'request')} after the tuning period" if n_tuning else counted(n, "request")
+    later = counted(max(n - n_tuning, 0), "request")
+    held_out = f"{later} after the tuning period" if n_tuning else later
     first, last = series[0].matched, series[-1].matched
     repeated = ""
     if first is not None and last is not None:

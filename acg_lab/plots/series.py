@@ -98,12 +98,11 @@ def _fill_gap(page: "Page", axes: "Axes", series: Sequence[Series]) -> None:
         page.steps(axes, base, edges, colours.breaking_tint, baseline=less, gid="loss", zorder=1.5)
 
 
-def draw_periods(page: "Page", axes: "Axes", n: int, n_tuning: int) -> None:
+def draw_periods(page: "Page", axes: "Axes", n: int, n_tuning: int, width: float) -> None:
     """Shade the requests that were used for tuning."""
     if not n_tuning:
         return
     axes.axvspan(0, min(n_tuning, n), color=page.colours.grid, alpha=0.55, linewidth=0, gid="tuning-period", zorder=0.5)
-    width = axes.get_position(original=False).width * page.width
     foot: Any = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom", "fontsize": Size.NOTE}
     periods = ((0, n_tuning, "tuned on these requests", "tuning"), (n_tuning, n, "held out", "held-out"))
     for begin, end, text, gid in periods:

@@ -4,19 +4,16 @@ Both are measured in turns, from data to the bytes of a picture, by processor ti
 count. The plain figure has one axes, 40 texts and 40 bars: about what a reader sees in one of ours.
 """
 
-import gzip
 import io
-import json
-import os
 import statistics
 import time
-from pathlib import Path
 
 import matplotlib as mpl
 import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.measuring import lines, tell
 from matplotlib.figure import Figure
 
 import acg_lab as acg
@@ -24,22 +21,17 @@ from acg_lab import frames, plots
 from acg_lab.core import PromptIR
 
 mpl.use("Agg")
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("ACG_LAB_SHARED") or ROOT.parent / "shared") / "data" / "tau_airline"
 ROUNDS = 9
 
 
 @pytest.fixture(scope="module")
 def snap():
     """Return the 193 profiles of tau_airline."""
-    path, backend = DATA / "redis-0.3.0.jsonl.gz", acg.MemoryBackend()
-    if not path.exists():
-        pytest.skip("no recordings: neither ACG_LAB_SHARED nor a folder 'shared' beside the repository")
-    with gzip.open(path) as file:
-        for entry in map(json.loads, file):
-            _, kind, key = entry["key"].partition("acg_observations:")
-            if kind:
-                backend.store_observations(key, msgspec.convert(entry["value"], tuple[PromptIR, ...]))
+    backend = acg.MemoryBackend()
+    for entry in lines("redis-0.3.0.jsonl.gz"):
+        _, kind, key = entry["key"].partition("acg_observations:")
+        if kind:
+            backend.store_observations(key, msgspec.convert(entry["value"], tuple[PromptIR, ...]))
     return acg.load(backend, progress=False)
 
 
@@ -75,17 +67,15 @@ def measure(benchmark, work, most_times, most_ms):
     plain()
     pairs = benchmark.pedantic(lambda: [(milliseconds(work), milliseconds(plain)) for _ in range(ROUNDS)], rounds=1)
     ours, base = map(statistics.median, zip(*pairs, strict=True))
-    figures = {"ms": ours, "plain_ms": base, "times": ours / base, "at_most": most_times, "ms_on_a_quiet_core": most_ms}
-    benchmark.extra_info.update(figures)
-    print(f"\n{benchmark.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+    tell(benchmark, ms=ours, plain_ms=base, times=ours / base, at_most=most_times, ms_on_a_quiet_core=most_ms)
     assert ours / base <= most_times
 
 
-@pytest.mark.parametrize("name", ["prefix_stability", "window_heatmap", "threshold_curve"])
+@pytest.mark.parametrize("name", ["window_heatmap", "threshold_curve"])
 def test_one_profile(benchmark, snap, name):
-    """A plot of one profile, from the snapshot to the picture, costs at most 1.5 plain figures: below 150 ms."""
+    """A plot of one profile, from the snapshot to the picture, costs at most a plain figure: below 150 ms."""
     key = frames.profiles(snap)["learning_key"].iloc[0]
-    measure(benchmark, drawing(getattr(plots, name), snap, key), 1.5, 150)
+    measure(benchmark, drawing(getattr(plots, name), snap, key), 1, 150)
 
 
 def test_over_time(benchmark):
@@ -96,12 +86,12 @@ def test_over_time(benchmark):
         pd.DataFrame({"step": range(n), "stable_threshold": t, "prefix_tokens": values})
         for t, values in zip((0.95, 0.9), tokens, strict=True)
     )
-    measure(benchmark, drawing(plots.prefix_over_time, frame), 1.5, 150)
+    measure(benchmark, drawing(plots.prefix_over_time, frame), 1, 150)
 
 
 def test_two_thousand_profiles(benchmark, snap):
-    """An overview of 2,000 profiles costs at most 1.5 plain figures: below 500 ms."""
+    """An overview of 2,000 profiles costs at most a plain figure: below 500 ms."""
     frame = frames.profiles(snap)
     frame = pd.concat([frame] * 11, ignore_index=True).iloc[:2000]
     frame["learning_key"] = [f"{key}{i}" for i, key in enumerate(frame["learning_key"])]
-    measure(benchmark, drawing(plots.profiles_overview, frame), 1.5, 500)
+    measure(benchmark, drawing(plots.profiles_overview, frame), 1, 500)

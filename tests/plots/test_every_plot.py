@@ -22,6 +22,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+import acg_lab as acg
 from acg_lab import frames, plots
 
 LONG = "tools-{}-" + "update_reservation_passengers_" * 5
@@ -145,6 +146,14 @@ def test_alternative_text(draw, tmp_path):
     plots.save(axes, tmp_path / "plot.svg")
     assert words.split(" ·")[0] in (tmp_path / "plot.svg").read_text(encoding="utf-8")
     plots.save(axes, tmp_path / "plot.pdf")
+
+
+def test_removed_axes():
+    """Axes that were taken out of their figure have no words any more, and that is said."""
+    axes = plots.window_heatmap(SNAPSHOTS["3 blocks"])
+    axes.remove()
+    with pytest.raises(acg.UsageError, match="belong to no figure"):
+        plots.alt_text(axes)
 
 
 def test_sharp_at_any_scale(draw):

@@ -49,6 +49,13 @@ def test_numbers_are_held_out():
     assert text_of(axes, "held-out-name") == "held out"
 
 
+def test_nothing_is_held_out():
+    """Where all requests were used for tuning no mean is told."""
+    axes = plots.prefix_over_time(BETTER, n_tuning=40)
+    assert text_of(axes, "title") == "No request came after the tuning period"
+    assert text_of(axes, "mean-tuned") == ""
+
+
 def test_tuned_is_worse():
     """Where the tuned setting keeps less, the title says so, and the gap is of the breaking tint."""
     axes = plots.prefix_over_time(both([150] * 9, [100] * 9))
@@ -149,6 +156,8 @@ def test_no_steps():
     ("frame", "options", "message"),
     [
         (pd.concat([steps(t, [1]) for t in (0.7, 0.8, 0.9)]), {}, "one setting or two.*0.7, 0.8, 0.9"),
+        (BETTER.iloc[:-1], {}, "same steps of both settings"),
+        (BETTER, {"n_tuning": -1}, "from 0 on; got -1"),
         (BETTER, {"tuned": 0.5}, "with those asked for; the frame has stable_threshold 0.95, 0.86"),
         (BETTER.drop(columns="step"), {}, "has no column 'step'"),
     ],
