@@ -19,7 +19,6 @@ from conformance.runtime import Call, Outcome, Thresholds
 from conformance.values import Values
 
 from acg_lab.core import (
-    RULES,
     AnnotatedLlmRequest,
     BreakpointPlan,
     PlanReason,
@@ -32,6 +31,8 @@ from acg_lab.core import (
     surface_of,
 )
 from acg_lab.core.placement import body_of
+from acg_lab.core.prompt_ir import hash_request, tool_drafts
+from acg_lab.core.rules import get_rules
 from acg_lab.storage.codec import decode
 
 MODELS = ("claude-sonnet-4-20250514", "claude-haiku-4.5", "claude-3-opus-x", "claude-haiku-4-5", "gpt-4o")
@@ -59,7 +60,7 @@ class Messages(Anthropic):
 
     def turn(self):
         v = self.values
-        if v.chance(0.9):
+        if v.chance(0.8):
             return super().turn()
         function = {"name": v.name(), "arguments": "{}"}
         calls = [{"id": v.id(), "type": "function", "function": function}] * v.rng.choice((1, 2))
@@ -161,7 +162,7 @@ class PlanLaboratory(Laboratory):
         self, twin: Twin, case: Case, call: Call, received: Any, request: AnnotatedLlmRequest
     ) -> tuple[str, Any, Any] | None:
         rules = GENERATIONS[self._runtime.version]
-        rewrites = RULES[rules].rewrites_body
+        rewrites = get_rules(rules).rewrites_body
         plan = plan_request(
             request,
             twin.hot_cache,
@@ -192,6 +193,13 @@ class PlanLaboratory(Laboratory):
         segments = plan_breakpoints(ir, known, request.model)
         if segments != plan.segments:
             return "segments", plan.segments, segments
+        # What replay puts together by parts is what is learned as a whole.
+        table = get_rules(rules)
+        parts = [(draft.content_type, draft.suffix) for draft in tool_drafts(table, request)]
+        blocks = [b for b in ir.blocks if b.content_type in {"tool_schema", "structured_output"}]
+        whole = [(b.content_type, b.span_id.removeprefix(f"{b.role}-{b.sequence_index}")) for b in blocks]
+        if (parts, hash_request(request)) != (whole, ir.source_request_hash):
+            return "parts", parts, whole
         # Without the body the marks are told all the same.
         paths = mark_paths([segment.target for segment in segments], body_of(request, rules=rules))
         return None if paths == plan.paths else ("paths", plan.paths, paths)
