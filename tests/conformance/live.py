@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import redis
-from conformance.compare import GENERATIONS, RESULT, WINDOW, Difference, Twin
+from conformance.compare import GENERATIONS, RESULT, WINDOW, Difference
 from conformance.generate import Case, Run
 from conformance.meddle import MEDDLES
 from conformance.runtime import Outcome, Runtime
 from conformance.shrink import shrink_case
+from conformance.twin import Twin
 
 PREFIX = "acg:"
 

@@ -11,11 +11,12 @@ from copy import deepcopy
 from random import Random
 from typing import Any
 
-from conformance.compare import GENERATIONS, Difference, Twin
+from conformance.compare import GENERATIONS, Difference
 from conformance.dialects import Anthropic, OpenAI, Responses
 from conformance.generate import AGENTS, Case, Conversation, Habits, Run
 from conformance.live import Laboratory
 from conformance.runtime import Call, Outcome, Thresholds
+from conformance.twin import Twin
 from conformance.values import Values
 
 from acg_lab.core import (

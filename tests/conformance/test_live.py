@@ -43,11 +43,13 @@ def test_generated_requests(laboratory, version, seed, n_requests):
         assert difference is None, difference
 
 
-def test_planned_requests(plan_laboratory, version, seed, n_requests):
+def test_planned_requests(plan_laboratory, version, seed, n_requests, tallies):
     """What the provider is sent is what our plan says: marks and canonical tools; and it is learned as it came."""
     for case in planned_cases(seed, n_requests, modern=version != "0.3.0"):
         difference = plan_laboratory.report(case)
         assert difference is None, difference
+    told = ", ".join(f"{n} {reason}" for reason, n in sorted(plan_laboratory.reasons.items()))
+    tallies.append(f"{version}: plans of seed {seed}: {told}")
 
 
 def test_many_profiles(laboratory):

@@ -5,10 +5,11 @@ import json
 
 import pytest
 from conformance import refused
-from conformance.compare import GENERATIONS, RESULT, WINDOW, Twin
+from conformance.compare import GENERATIONS, RESULT, WINDOW
 from conformance.generate import DEFAULTS, Case
 from conformance.live import Laboratory, Tally
 from conformance.runtime import Call, RuntimeFailedError
+from conformance.twin import Twin
 
 from acg_lab.core import (
     AcgLearner,
