@@ -76,7 +76,7 @@ class Messages(Anthropic):
         frame = super().frame() | {"model": v.rng.choice(MODELS[:1] if v.chance(0.6) else MODELS)}
         if v.chance(0.05):
             del frame["model"]
-        if v.chance(0.1):
+        if v.chance(0.25):
             frame["response_format"] = {"type": "json_object"}
         return frame if v.chance(self.bare) else frame | {"system": self._system()}
 
