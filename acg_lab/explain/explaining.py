@@ -71,12 +71,12 @@ def explain(
     faults = {key: fault for key in case.results if key in keys and (fault := find_break(case, key).fault)}
     findings = [_of_group(case, group, text=text) for group in groups]
     findings += [_of_fault(case, key, fault, text=text) for key, fault in faults.items()]
-    told = {*faults, *(key for group in groups for key in group.keys)}
-    findings += _of_refusals(case, [key for key in case.results if key in keys - told])
+    explained = {*faults, *(key for group in groups for key in group.keys)}
+    findings += _of_refusals(case, [key for key in case.results if key in keys - explained])
     findings += [_of_unequal(case, found) for found in find_unequal(case) if found.key in keys]
     findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= WORTH_SAYING]
     findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
-    told |= {key for finding in findings for key in finding.evidence.profiles}
+    told = {key for finding in findings for key in finding.evidence.profiles}
     return Findings(findings, healthy=tuple(key for key in case.results if key in keys - told))
 
 

@@ -146,12 +146,14 @@ def _excerpt(text: str) -> str:
 
 # --- HTML ---
 
-_COLUMNS = ("", "agent", "block", "kind", "lost per request", "requests", "what happens, and what mends it")
+_COLUMNS = ("", "agent and block", "kind and timing", "lost per request", "requests", "what happens, and what mends it")
 _HEAD = "<tr>" + "".join(f"<th>{name}</th>" for name in _COLUMNS) + "</tr>"
 _STYLE = """<style>
-.acg-findings table { border-collapse: collapse; margin-top: .5em; color: var(--jp-ui-font-color1, inherit); }
+.acg-findings table { border-collapse: collapse; margin-top: .5em; font-size: inherit; width: 100%;
+  color: var(--jp-ui-font-color1, inherit); }
 .acg-findings th, .acg-findings td { text-align: left; vertical-align: top; padding: .35em .7em;
   border-bottom: 1px solid var(--jp-border-color2, #8886); background: transparent; }
+.acg-findings th:last-child { width: 56%; }
 .acg-findings td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .acg-findings ul { margin: .25em 0 0 1.2em; padding: 0; color: var(--jp-ui-font-color2, inherit); }
 </style>"""
@@ -162,9 +164,9 @@ def _row(number: int, finding: Finding) -> str:
     items = [escape(line) for line in _remedies(finding)]
     items += [_place(place) for place in finding.evidence.places if place.text is not None]
     listed = f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>" if items else ""
-    block = f"<code>{escape(printable(finding.span_id))}</code>" if finding.span_id else ""
+    block = f"<br><code>{escape(printable(finding.span_id))}</code>" if finding.span_id else ""
     return (
-        f'<tr><td class="n">{number}</td><td>{escape(printable(finding.agent_id))}</td><td>{block}</td>'
+        f'<tr><td class="n">{number}</td><td>{escape(printable(finding.agent_id))}{block}</td>'
         f'<td>{escape(finding.kind.value)}{timing}</td><td class="n">{finding.tokens_lost:,.0f}</td>'
         f'<td class="n">{finding.evidence.requests:,}</td><td>{escape(printable(finding.sentence))}{listed}</td></tr>'
     )

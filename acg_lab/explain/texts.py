@@ -16,6 +16,7 @@ __all__ = ["differing", "has_json", "is_redacted", "same_values", "shared_length
 
 _MAX_TOKENS = 20_000
 _NO_ACCIDENT = 32
+_MAX_FAILURES = 50  # brackets that begin no JSON; a text with more of them is none
 _token = re.compile(r"\w+|\s+|[^\w\s]")
 _redacted = re.compile(r"(?:[a-z0-9]+:)?[0-9a-f]{16,128}\b.{0,24}")
 _opening = re.compile(r"[{\[]")
@@ -115,8 +116,9 @@ def same_values(text: str) -> str:
     >>> same_values('now {"b": 1.0, "a": [2]}') == same_values('now {"a":[2],"b":1}')
     True
     """
-    kept, end = [], 0
-    while (found := _opening.search(text, end)) is not None:
+    kept: list[str] = []
+    end, failures = 0, 0
+    while failures < _MAX_FAILURES and (found := _opening.search(text, end)) is not None:
         kept.append(text[end : found.start()])
         try:
             value, end = _decoder.raw_decode(text, found.start())
@@ -124,4 +126,5 @@ def same_values(text: str) -> str:
         except (ValueError, RecordError, RecursionError):
             kept.append(found.group())
             end = found.end()
+            failures += 1
     return "".join([*kept, text[end:]])

@@ -8,13 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 from explained import STEADY, stored, timed
+from hypothesis import given
+from hypothesis import strategies as st
 from kinds import N, each
 from learned import learned
-from strategies import make_ir
+from strategies import make_ir, thresholds, windows
 
 import acg_lab as acg
-from acg_lab.core import PromptIR, StabilityThresholds, TokenMetadata
-from acg_lab.explain import Kind, Timing, repairs
+from acg_lab.core import RULES, PromptIR, StabilityThresholds, TokenMetadata
+from acg_lab.explain import Kind, Timing, find_causes, repairs
 from acg_lab.storage.memory import MemoryBackend
 
 ROOT = Path(__file__).parents[2]
@@ -193,3 +195,20 @@ def test_a_normal_conversation_is_no_fault():
     assert acg.explain(acg.load(learned())) == ()
     assert acg.explain(acg.load(MemoryBackend())) == ()
     assert acg.explain(stored([])) == ()
+
+
+@given(st.lists(windows(), max_size=3), thresholds(), st.sampled_from([*RULES, "auto"]))
+def test_anything_is_explained(of_keys, limits, rules):
+    """Whatever foreign writers stored, every profile is explained or in good health, and no number is odd."""
+    backend = MemoryBackend()
+    for i, window in enumerate(of_keys):
+        backend.store_observations(f"a::model=claude-{i % 2}::seed=no-seed::system=sha256:{i}::tools=no-tools", window)
+    snap = acg.load(backend, rules=rules)
+    findings = acg.explain(snap, thresholds=limits, text=True)
+    told = {key for finding in findings for key in finding.evidence.profiles}
+    assert (told | {*findings.healthy}, told & {*findings.healthy}) == ({*snap.windows}, set())
+    assert all(0 <= finding.tokens_lost < float("inf") for finding in findings)
+    assert all(f.evidence.requests and f.evidence.present <= f.evidence.requests for f in findings)
+    assert findings == acg.explain(snap, thresholds=limits, text=True)
+    assert len(findings.to_frame()) == len(findings)
+    assert {*find_causes(snap, limits).breaks} == {*snap.windows}

@@ -259,6 +259,31 @@ class TestScores:
             frames.scores([strange])
 
 
+class TestBreaks:
+    def test_rows_are_findings(self, sample):
+        """A row a finding, in the order and with the numbers of `acg.explain`; findings and snapshot give the same."""
+        findings = acg.explain(sample)
+        frame = frames.breaks(sample)
+        pd.testing.assert_frame_equal(frame, findings.to_frame())
+        assert list(frame["kind"]) == [finding.kind.value for finding in findings]
+        assert list(frame["total_lost"]) == [finding.total_lost for finding in findings]
+        assert list(frame["sentence"]) == [finding.sentence for finding in findings]
+        told = frame.set_index("agent_id").loc["support-chat"]
+        assert (told["profiles"], told["profiles_after"], told["timing"]) == (123, 1, "drifting")
+
+    def test_without_a_repair(self, sample):
+        """Where no block does it, or no repair fits, the cells are missing."""
+        row = frames.breaks(sample).set_index("agent_id").loc["code-review"]
+        assert row[["span_id", "profiles_after", "prefix_tokens_after"]].isna().all()
+        assert row["repair"] == ""
+
+    def test_thresholds(self, sample):
+        """A snapshot is explained under the thresholds given; times are UTC, with nanoseconds."""
+        frame = frames.breaks(sample, StabilityThresholds(stable_threshold=0.9))
+        assert "claims-triage" not in set(frame["agent_id"])
+        assert frame["last_change"].dtype == "datetime64[ns, UTC]"
+
+
 class TestCalls:
     def test_the_sample(self, sample):
         """Each LLM call has its profile, time and usage; what a window holds are the newest calls of its profile."""
@@ -314,6 +339,7 @@ class TestCalls:
 
 
 ALL = {
+    "breaks": frames.breaks,
     "blocks": frames.blocks,
     "windows": frames.windows,
     "profiles": frames.profiles,
