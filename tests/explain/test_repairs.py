@@ -248,6 +248,31 @@ class TestMerging:
         assert [number(ir) for ir in merged.windows[KEYS[1]]] == kept
         assert [number(ir) for ir in merged.windows[KEYS[2].replace("=m:", "=n:")]] == [3]
 
+    def test_windows_that_are_not_merged_are_left_alone(self):
+        """A window that stays by itself keeps its order, though its times say another, and its length."""
+        snap = loaded({KEYS[0]: [at(hour, ("user-0", "x"), ("user-1", "y")) for hour in (3, 1, 2)]})
+        (window,) = acg.what_if(snap, Drop("user-1"), observation_window=1).windows.values()
+        assert [number(ir) for ir in window] == [3, 1, 2]
+
+    def test_equal_sizes(self):
+        """Of profiles of the same size the first gives its key."""
+        snap = loaded({key: [at(0, ("user-0", key))] for key in reversed(KEYS)})
+        assert list(acg.what_if(snap, MergeProfiles()).windows) == [KEYS[0]]
+
+    def test_stand_ins_remain(self):
+        """A key that stands in for another goes on doing so, whatever is mended next."""
+        snap = acg.what_if(self.SNAP, [MergeProfiles(), SortTools()])
+        assert {key for key, members in snap.members.items() if len(members) == 2} == snap.stand_ins
+
+    def test_rules_of_the_largest(self):
+        """Profiles that different generations learned are analysed by the rules of the largest."""
+        old = "a::model=m::seed=no-seed::system=sha256:000000000::tools=no-tools"
+        new = f"a::model=m::seed=stable-scaffold::system=sha256:{'0' * 64}::tools=no-tools"
+        snap = loaded({old: [at(0, ("u", "x")), at(1, ("u", "x"))], new: [at(2, ("u", "x"))]}, "auto")
+        assert {snap.rules[key].rules for key in (old, new)} == {"nemo-relay-0.6", "nemo-relay-0.8"}
+        merged = acg.what_if(snap, MergeProfiles(learning_keys=(new, old)))
+        assert {key: generation.rules for key, generation in merged.rules.items()} == {old: "nemo-relay-0.6"}
+
     def test_named_profiles(self):
         """Profiles that are named become one whatever their keys, and go by what they were called before."""
         keys = (KEYS[0], KEYS[2].replace("=m:", "=n:"))
