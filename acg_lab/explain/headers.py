@@ -101,7 +101,7 @@ def _header(header: Header, old: _Parts, new: _Parts, after: Table, hashes: Mapp
         text = after.content_pool[new.formats[0]] if new.formats else None
         header = header._replace(structured_output_schema_id=None if text is None else hash_text(text))
     entries = _entries(header)
-    if len(entries) != len(old.tools):
+    if len(entries) != len(old.tools) or old[:2] == new[:2]:
         return header
     listed = []
     for content, place in zip(new.tools, new.places, strict=True):

@@ -209,6 +209,13 @@ class TestPlaces:
         assert [block.content for block in ir.blocks] == ["{   }", "a b"]
         assert ir.structured_output_schema_id == f"sha256:{sha('{   }')}"
 
+    def test_no_tools_stay_none(self):
+        """A request without tools has none after its response format went, not an empty list of them."""
+        block = make_block("system-0-structured-output", "{}", role="system", content_type="structured_output")
+        snap = loaded({KEYS[0]: [replace(at(0), blocks=(block,), structured_output_schema_id="sha256:0")]})
+        ((ir,),) = acg.what_if(snap, Drop("system-0-structured-output")).windows.values()
+        assert (ir.blocks, ir.tool_schema_hashes, ir.structured_output_schema_id) == ((), None, None)
+
     def test_hashes_of_tools_as_they_were_sent(self):
         """A pinned tool has the hash of the definition that was sent, not of the text that is stored."""
         sent = [make_request("x", tools=(make_tool("f", description=text),)) for text in ("two  spaces", "none")]
