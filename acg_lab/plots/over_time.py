@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["prefix_over_time"]
 
+_DEFAULT_WINDOW: Final = 100  # production's
 _LEFT, _RIGHT = 0.58, 1.33
 _ABOVE, _CHART, _BELOW = 0.44, 1.9, 0.72
 _COLUMNS: Final = ("step", "stable_threshold", "prefix_tokens")
@@ -92,7 +93,7 @@ def _series(frame: pd.DataFrame, current: float, tuned: float | None, n_tuning: 
     by = [name for name in ("stable_threshold", "window") if name in frame]
     in_order = frame.sort_values("step", kind="stable")
     found = [_one(key, steps, n_tuning) for key, steps in in_order.groupby(by, sort=False)]
-    found.sort(key=lambda one: one.stable_threshold != current)
+    found.sort(key=lambda one: (one.stable_threshold != current, one.window not in (None, _DEFAULT_WINDOW)))
     wanted = found if tuned is None else [*found[:1], *(one for one in found[1:] if one.stable_threshold == tuned)]
     if tuned == found[0].stable_threshold and len(wanted) == 1:
         wanted = wanted * 2

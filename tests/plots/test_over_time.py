@@ -87,7 +87,7 @@ def test_one_setting():
 
 def test_windows():
     """Settings may differ in their window, and then it is told."""
-    frame = pd.concat([steps(0.95, [10, 10], window=100), steps(0.95, [20, 20], window=30)])
+    frame = pd.concat([steps(0.95, [20, 20], window=30), steps(0.95, [10, 10], window=100)])
     axes = plots.prefix_over_time(frame)
     assert "default: stable_threshold 0.95, window 100.  tuned: stable_threshold 0.95, window 30." in text_of(
         axes, "note"
