@@ -16,6 +16,7 @@ from acg_lab.explain.texts import with_texts
 from acg_lab.explain.timing import Sequel
 from acg_lab.explain.words import SHORT, lost, sentence, when
 from acg_lab.snapshot.analysis import shared_prefixes
+from acg_lab.snapshot.model import counted
 
 __all__ = ["WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "threshold_for"]
 
@@ -47,14 +48,14 @@ class Fault(NamedTuple):
         """Tokens of a request that do not change and are out of reach."""
         return self.behind + self.inside
 
-    @property
-    def sentence(self) -> str:
-        """All that in one sentence."""
+    def tell(self, tokens: float, profiles: int) -> str:
+        """Say all that in one sentence, with what is lost in so many profiles."""
         change = self.change
         told = (
             self.match.tell(change) if self.match else f"{change.span_id!r} changes {when(change)}, by no known pattern"
         )
-        return sentence(f"{told}; {lost(self.lost)} that do not change are out of reach")
+        so = f"so it is in {counted(profiles, 'profile')}, where " if profiles > 1 else ""
+        return sentence(f"{told}; {so}{lost(tokens)} that do not change are out of reach")
 
 
 class Break(NamedTuple):

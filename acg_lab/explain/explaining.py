@@ -4,7 +4,7 @@ Belongs here: putting findings together, of profiles that are kept apart, of blo
 production refuses. What is found, and by which evidence, is the business of the modules that it calls.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
@@ -52,8 +52,9 @@ def explain(
     Returns
     -------
     Findings
-        Costliest first, by the tokens lost in all requests. A profile without a finding gives no reason to complain: it
-        ends where the conversation begins, or goes on.
+        Costliest first, by the tokens lost in all requests; profiles of an agent with the same kind of change at the
+        same block share one. A profile without a finding gives no reason to complain: its prefix ends where the
+        conversation begins, or goes on.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def explain(
     groups = [group for group in find_groups(case) if _is_said(group) and not keys.isdisjoint(group.keys)]
     faults = {key: fault for key in case.results if key in keys and (fault := find_break(case, key).fault)}
     findings = [_of_group(case, group, text=text) for group in groups]
-    findings += [_of_fault(case, key, fault, text=text) for key, fault in faults.items()]
+    findings += [_of_faults(case, alike, text=text) for alike in _alike(case, faults)]
     explained = {*faults, *(key for group in groups for key in group.keys)}
     findings += _of_refusals(case, [key for key in case.results if key in keys - explained])
     findings += [_of_unequal(case, found) for found in find_unequal(case) if found.key in keys]
@@ -110,14 +111,29 @@ def _of_group(case: Case, group: Group, *, text: bool) -> Finding:
         timing=group.sequel.timing,
         tokens_lost=group.lost,
         sentence=tell_group(case, group),
+        requests=len(change.rows),
         evidence=evidence_of(change, group.sequel, text=text and is_block, **known),
         repairs=try_for_group(case, group.keys, group.kind, change),
     )
 
 
-def _of_fault(case: Case, key: str, fault: Fault, *, text: bool) -> Finding:
+def _alike(case: Case, faults: Mapping[str, Fault]) -> Iterable[Mapping[str, Fault]]:
+    """Put together what is of one kind, at the same block of one agent; the costliest profile first."""
+    together: dict[tuple[str, str, Kind], dict[str, Fault]] = {}
+    costs = {key: fault.lost * len(fault.change.rows) for key, fault in faults.items()}
+    for key in sorted(faults, key=lambda key: (-costs[key], key)):
+        alike = case.snapshot.owners[key].agent_id, faults[key].change.span_id, faults[key].kind
+        together.setdefault(alike, {})[key] = faults[key]
+    return together.values()
+
+
+def _of_faults(case: Case, faults: Mapping[str, Fault], *, text: bool) -> Finding:
+    """Make one finding of faults that are alike: evidence and repairs are those of the costliest profile."""
+    key, fault = next(iter(faults.items()))
     change = fault.change
     effects, bound = try_for_break(case, key, fault.kind, change)
+    requests = sum(len(other.change.rows) for other in faults.values())
+    tokens = sum(other.lost * len(other.change.rows) for other in faults.values()) / requests
     evidence = evidence_of(
         change,
         change.sequel,
@@ -125,7 +141,7 @@ def _of_fault(case: Case, key: str, fault: Fault, *, text: bool) -> Finding:
         stable_behind=fault.behind,
         unchanging=fault.inside,
         threshold=threshold_for(case, key, fault),
-        profiles=(key,),
+        profiles=tuple(faults),
         details=fault.match.details if fault.match else (),
     )
     return Finding(
@@ -134,8 +150,9 @@ def _of_fault(case: Case, key: str, fault: Fault, *, text: bool) -> Finding:
         span_id=change.span_id,
         kind=fault.kind,
         timing=change.sequel.timing,
-        tokens_lost=fault.lost,
-        sentence=fault.sentence,
+        tokens_lost=tokens,
+        sentence=fault.tell(tokens, len(faults)),
+        requests=requests,
         evidence=evidence,
         repairs=effects,
         bound_repairs=bound,
@@ -151,6 +168,7 @@ def _of_refusals(case: Case, keys: list[str]) -> Iterator[Finding]:
 
 
 def _of_refusal(case: Case, agent_id: str, refusal: Refusal) -> Finding:
+    requests = sum(case.results[key].total_observations for key in refusal.keys)
     return Finding(
         learning_key=refusal.keys[0],
         agent_id=agent_id,
@@ -159,9 +177,8 @@ def _of_refusal(case: Case, agent_id: str, refusal: Refusal) -> Finding:
         timing=None,
         tokens_lost=refusal.lost,
         sentence=sentence(f"{refusal.words}; {lost(refusal.lost)} are stable and not cached"),
-        evidence=Evidence(
-            requests=sum(case.results[key].total_observations for key in refusal.keys), profiles=refusal.keys
-        ),
+        requests=requests,
+        evidence=Evidence(requests=requests, profiles=refusal.keys),
     )
 
 
@@ -178,6 +195,7 @@ def _of_unequal(case: Case, found: Unequal) -> Finding:
         timing=None,
         tokens_lost=tokens,
         sentence=sentence(f"{words} in {found.differ}; the provider can't read {lost(tokens)} from there on"),
+        requests=sum(found.counts),
         evidence=Evidence(
             requests=sum(found.counts),
             present=sum(found.counts),

@@ -125,9 +125,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     timing : Timing or None
     tokens_lost : float
         Tokens of a request, in the mean, that do not change and can't be read from a cache for this cause.
+    requests : int
+        Of all profiles that it is about.
     sentence : str
         All that in one plain sentence, without prompt text.
     evidence : Evidence
+        Of several profiles with the same fault, that of ``learning_key``; of profiles kept apart, that of all.
     repairs : tuple of Effect
         What was tried and wins something, each with the prefix before and after; best first.
     bound_repairs : int
@@ -141,6 +144,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     kind: Kind
     timing: Timing | None
     tokens_lost: float
+    requests: int
     sentence: str
     evidence: Evidence
     repairs: "tuple[Effect, ...]" = ()
@@ -149,4 +153,4 @@ class Finding(Struct, frozen=True, kw_only=True):
     @property
     def total_lost(self) -> float:
         """Tokens lost in all requests that the finding is about; findings are ordered by it."""
-        return self.tokens_lost * self.evidence.requests
+        return self.tokens_lost * self.requests

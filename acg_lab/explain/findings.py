@@ -90,7 +90,7 @@ def printable(text: str) -> str:
 
 def _lines(number: int, finding: Finding, width: int) -> Iterator[str]:
     timing = f", {finding.timing.value}" if finding.timing else ""
-    requests = counted(finding.evidence.requests, "request")
+    requests = counted(finding.requests, "request")
     loss = f"{finding.tokens_lost:,.0f} tokens per request, {requests}"
     yield from _wrapped(f"{number:>2}. ", f"{printable(finding.agent_id)}: {finding.kind.value}{timing}; {loss}", width)
     yield from _wrapped("    ", printable(finding.sentence), width)
@@ -168,7 +168,7 @@ def _row(number: int, finding: Finding) -> str:
     return (
         f'<tr><td class="n">{number}</td><td>{escape(printable(finding.agent_id))}{block}</td>'
         f'<td>{escape(finding.kind.value)}{timing}</td><td class="n">{finding.tokens_lost:,.0f}</td>'
-        f'<td class="n">{finding.evidence.requests:,}</td><td>{escape(printable(finding.sentence))}{listed}</td></tr>'
+        f'<td class="n">{finding.requests:,}</td><td>{escape(printable(finding.sentence))}{listed}</td></tr>'
     )
 
 

@@ -64,7 +64,8 @@ def find_groups(case: Case) -> Iterator[Group]:
         for part, ignored in _PARTS.items():
             for members in _apart(parsed, part, ignored):
                 largest = sorted(members, key=lambda key: (-case.results[key].total_observations, key))
-                yield _group(case, part, largest)
+                if (group := _group(case, part, largest)) is not None:
+                    yield group
 
 
 def _apart(parsed: Mapping[str, LearningKey], part: str, ignored: Sequence[str]) -> Iterator[list[str]]:
@@ -77,9 +78,13 @@ def _apart(parsed: Mapping[str, LearningKey], part: str, ignored: Sequence[str])
             yield members
 
 
-def _group(case: Case, part: str, keys: Sequence[str]) -> Group:
+def _group(case: Case, part: str, keys: Sequence[str]) -> Group | None:
+    """Tell what keeps profiles apart; None where their requests have no block that the part could come from."""
     rows = in_time(case.source, [case.source.number[key] for key in keys])
-    change = Change(case.source, rows, _changed_span(case, part, rows), _EXACTLY)
+    span = _changed_span(case, part, rows)
+    if span is None:
+        return None
+    change = Change(case.source, rows, span, _EXACTLY)
     match, kind, sequel = None, Kind.UNKNOWN, change.sequel
     shared = case.steady_tokens(change, ())
     if part == "model":
@@ -95,7 +100,7 @@ def _group(case: Case, part: str, keys: Sequence[str]) -> Group:
     return Group(part, tuple(keys), change, sequel, kind, match, shared, shared * _too_young(case, keys))
 
 
-def _changed_span(case: Case, part: str, rows: Sequence[int]) -> int:
+def _changed_span(case: Case, part: str, rows: Sequence[int]) -> int | None:
     """Return the span of the first block of a part that is not the same in all requests; of its first, if all are."""
     source = case.source
     belongs = [_belongs(form, part) for form in source.form_pool]
@@ -107,7 +112,7 @@ def _changed_span(case: Case, part: str, rows: Sequence[int]) -> int:
     places = list(zip_longest(*of_requests)) or [()]
     changed = next((blocks for blocks in places if len(set(blocks)) > 1), places[0])
     spans = Counter(block[0] for block in changed if block is not None)
-    return spans.most_common(1)[0][0] if spans else int(source.spans[source.block_offsets[rows[0]]])
+    return spans.most_common(1)[0][0] if spans else None
 
 
 def _belongs(form: Form, part: str) -> bool:

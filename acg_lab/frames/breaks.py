@@ -42,8 +42,11 @@ def breaks(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds |
         BREAKS,
         {
             **{name: [getattr(f, name) for f in findings] for name in ("learning_key", "agent_id", "span_id")},
-            **{name: [getattr(f, name) for f in findings] for name in ("kind", "timing", "tokens_lost", "total_lost")},
-            **{name: [getattr(e, name) for e in evidence] for name in ("requests", "present", "changes", "threshold")},
+            **{
+                name: [getattr(f, name) for f in findings]
+                for name in ("kind", "timing", "tokens_lost", "requests", "total_lost")
+            },
+            **{name: [getattr(e, name) for e in evidence] for name in ("present", "changes", "threshold")},
             **{name: [getattr(e, name) for e in evidence] for name in ("stable_behind", "unchanging")},
             "profiles": [len(e.profiles) for e in evidence],
             "contents": [e.distinct for e in evidence],

@@ -178,6 +178,19 @@ def test_evidence_counts():
     assert finding.tokens_lost == evidence.stable_behind + evidence.unchanging
 
 
+def test_the_same_fault_in_several_profiles():
+    """Profiles of an agent with the same kind of change at the same block share a finding, told of the costliest."""
+    backend = MemoryBackend()
+    keys = [f"a::model=m::seed=no-seed::system=sha256:{i}::tools=sha256:{i}" for i in range(3)]
+    for key, n in zip(keys, (6, 12, 3), strict=True):
+        backend.store_observations(key, timed(map(template, each(lambda i: f"2026-11-{i + 10}")[:n])))
+    (finding,) = acg.explain(acg.load(backend, rules="nemo-flow-0.2"))
+    assert (finding.kind, finding.learning_key, finding.requests) == (Kind.DATETIME, keys[1], 21)
+    assert (finding.evidence.requests, finding.evidence.profiles) == (12, (keys[1], keys[0], keys[2]))
+    assert "so it is in 3 profiles, where" in finding.sentence
+    assert finding.repairs[0].before.profiles == 1
+
+
 def test_a_redacted_export_is_explained_by_structure():
     """Where hashes stand in place of texts, they are not taken for identifiers that change."""
     hashes = [f"sha256:{i:064x}" for i in range(N + 2)]
