@@ -9,6 +9,7 @@ from acg_lab.snapshot.analysis import analyze
 from acg_lab.snapshot.generation import Generation
 from acg_lab.snapshot.loading import LoadWarning, load
 from acg_lab.snapshot.model import Seed, Snapshot
+from acg_lab.snapshot.results import Results
 from acg_lab.snapshot.summary import ProfileSummary, Totals, summarize, total
 from acg_lab.snapshot.verdicts import Status, Verdict, Verification
 from acg_lab.snapshot.verify import verify
@@ -17,6 +18,7 @@ __all__ = [
     "Generation",
     "LoadWarning",
     "ProfileSummary",
+    "Results",
     "Seed",
     "Snapshot",
     "Status",

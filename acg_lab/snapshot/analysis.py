@@ -13,14 +13,13 @@ from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.results import Results
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["analyze", "analyze_profile", "count_sharing", "judge_columns", "shared_prefixes", "window_codes"]
 
 
-def analyze(
-    snapshot: Snapshot, thresholds: StabilityThresholds | None = None, *, rules: str | None = None
-) -> dict[str, StabilityAnalysisResult]:
+def analyze(snapshot: Snapshot, thresholds: StabilityThresholds | None = None, *, rules: str | None = None) -> Results:
     """Analyse every profile of a snapshot.
 
     Parameters
@@ -34,14 +33,15 @@ def analyze(
 
     Returns
     -------
-    dict of str to StabilityAnalysisResult
-        By learning key, in the order of ``snapshot.windows``; each equal to `acg_lab.core.analyze_stability` of that
-        window.
+    Results
+        A dict by learning key, in the order of ``snapshot.windows``; each result equal to
+        `acg_lab.core.analyze_stability` of that window.
     """
     thresholds = thresholds or StabilityThresholds()
-    return {
-        key: analyze_profile(snapshot, key, thresholds, rules or snapshot.rules[key].rules) for key in snapshot.windows
-    }
+    return Results(
+        (key, analyze_profile(snapshot, key, thresholds, rules or snapshot.rules[key].rules))
+        for key in snapshot.windows
+    )
 
 
 def analyze_profile(

@@ -1,0 +1,50 @@
+"""How results look; that they are right is told elsewhere."""
+
+import copy
+import pickle
+from pathlib import Path
+
+import msgspec
+from learned import SECRET, learned
+
+import acg_lab as acg
+from acg_lab.snapshot import Results
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+TAGS = "<script>alert(1)</script>\x1b[31m"
+
+
+def test_results_are_a_dict():
+    """They compare, copy, pickle and encode as the dict that they are."""
+    results = acg.analyze(acg.load(learned()))
+    assert isinstance(results, dict)
+    assert results == dict(results) == copy.deepcopy(results) == pickle.loads(pickle.dumps(results))
+    assert msgspec.json.encode(results) == msgspec.json.encode(dict(results))
+
+
+def test_they_show_themselves_in_a_few_lines():
+    """A line a profile, the first twenty of many, within 100 columns; where the prefix ends, and with which score."""
+    shown = repr(acg.analyze(acg.load(SAMPLE))).splitlines()
+    assert shown[0] == "<Results: 202 profiles, 1,655 requests>"
+    assert shown[-1] == "  ... and 182 more profiles; acg_lab.frames.scores has all"
+    assert len(shown) == 22
+    assert max(map(len, shown)) <= 100
+    one = acg.analyze(acg.load(SAMPLE, agent_id="claims-triage"))
+    assert "100 requests, 10/17 blocks, then user-10 semi_stable 0.92" in repr(one)
+    assert "<td>user-10</td><td>semi_stable</td><td>0.92</td>" in one._repr_html_()
+
+
+def test_nothing():
+    """No profiles are no profiles; one without a break ends before nothing."""
+    assert repr(Results()) == "<Results: 0 profiles, 0 requests>"
+    one_run = acg.analyze(acg.load(learned(n_runs=1), limit=1))
+    assert "blocks, then nothing" in repr(one_run)
+
+
+def test_names_are_escaped_and_no_text_is_shown():
+    """Agents' names are text in HTML, control characters spelled; no prompt text can be there."""
+    results = acg.analyze(acg.load(learned(agent_id=TAGS)))
+    for shown in (repr(results), results._repr_html_()):
+        assert SECRET not in shown
+        assert "\x1b" not in shown
+    assert "<script>" not in results._repr_html_()
