@@ -6,7 +6,7 @@ Belongs here: what a run says of when it was learned, and what of its calls can 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import msgspec
 import numpy as np
@@ -132,12 +132,7 @@ def _usage(runs: Runs, call: Call) -> int:
 
 
 def _finish(
-    runs: Runs,
-    order: Sequence[int],
-    rows: _Rows,
-    pool: BlockPool,
-    rules: Mapping[str, RulesName],
-    skipped: int,
+    runs: Runs, order: Sequence[int], rows: _Rows, pool: BlockPool, rules: Mapping[str, RulesName], skipped: int
 ) -> History:
     """Bring the rows into the order of profiles, and give each request what it knew."""
     names = sorted(rows.profiles, key=lambda name: (name[1], name[0]))
@@ -145,32 +140,41 @@ def _finish(
     rank[[rows.profiles[name] for name in names]] = np.arange(len(names))
     profile = rank[np.array(rows.profile, np.int64)]
     by_profile = np.argsort(profile, kind="stable")
-    started = np.array([parse_time(call.record.started_at) for call in rows.calls], np.int64)
-    usage = np.array([_usage(runs, call) for call in rows.calls], np.int64)
-    run, first_run = np.array(rows.run, np.int64), np.empty(len(order), np.int64)
-    known = np.empty(len(run), np.int64)
-    ends = np.array([_end(runs, position) for position in order], np.int64)
-    agents = [runs.records[position].agent_id for position in order]
-    waiting = 0
-    for first, last in _agents(runs, order):
-        waiting += int((ends[first:last] < np.maximum.accumulate(ends[first:last])).sum())
-        mine = slice(*np.searchsorted(run, (first, last)))
-        known[mine] = first + known_runs(ends[first:last], started[mine], run[mine] - first)
-        first_run[first:last] = first
-    requests = [
-        (number, get_rules(rules[agents[number]]), call) for number, call in zip(rows.run, rows.calls, strict=True)
-    ]
-    cut = np.fromiter(find_turns(runs, requests), bool, len(requests))
-    columns = (started, run, np.array(rows.call, np.int64), known, usage, cut)
-    windows = offsets(np.bincount(profile, minlength=len(names)))
+    first_run, ends, waiting = _times(runs, order)
+    requests = _requests(runs, rows, first_run, ends, [rules[runs.records[position].agent_id] for position in order])
     return History(
-        observations=_observations(runs, rows, pool, by_profile, [key for _, key in names], windows, started),
+        observations=_observations(runs, rows, pool, by_profile, names, requests.started[by_profile]),
         profiles=tuple(Profile(agent_id, key, rules[agent_id]) for agent_id, key in names),
-        requests=Requests(*(column[by_profile] for column in columns)),  # type: ignore[arg-type]
+        requests=Requests(*(column[by_profile] for column in requests)),  # type: ignore[arg-type]
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,
         caveats=tuple(_caveats(skipped, waiting)),
     )
+
+
+def _times(runs: Runs, order: Sequence[int]) -> tuple[Numbers, Numbers, int]:
+    """Return the first run of each run's agent, when each ended, and how many have to wait for one ahead of them."""
+    ends, first_run = np.array([_end(runs, position) for position in order], np.int64), np.empty(len(order), np.int64)
+    first = waiting = 0
+    for _, group in groupby(order, _agent_of(runs)):
+        last = first + sum(1 for _ in group)
+        first_run[first:last] = first
+        waiting += int(np.count_nonzero(ends[first:last] < np.maximum.accumulate(ends[first:last])))
+        first = last
+    return first_run, ends, waiting
+
+
+def _requests(runs: Runs, rows: _Rows, first_run: Numbers, ends: Numbers, rules: Sequence[RulesName]) -> Requests:
+    """Return the facts of the requests, in the order of the rows."""
+    started = np.array([parse_time(call.record.started_at) for call in rows.calls], np.int64)
+    run, known = np.array(rows.run, np.int64), np.empty(len(rows.run), np.int64)
+    for first, last in pairwise([*np.unique(first_run).tolist(), len(first_run)]):
+        mine = slice(*np.searchsorted(run, (first, last)))
+        known[mine] = first + known_runs(ends[first:last], started[mine], run[mine] - first)
+    usage = np.array([_usage(runs, call) for call in rows.calls], np.int64)
+    by_rules = [(number, get_rules(rules[number]), call) for number, call in zip(rows.run, rows.calls, strict=True)]
+    cut = np.fromiter(find_turns(runs, by_rules), bool, len(by_rules))
+    return Requests(started, run, np.array(rows.call, np.int64), known, usage, cut)
 
 
 def _caveats(skipped: int, waiting: int) -> Iterator[str]:
@@ -183,24 +187,10 @@ def _caveats(skipped: int, waiting: int) -> Iterator[str]:
         )
 
 
-def _agents(runs: Runs, order: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first run of each agent, and the first behind its last."""
-    first = 0
-    for _, group in groupby(order, _agent_of(runs)):
-        last = first + sum(1 for _ in group)
-        yield first, last
-        first = last
-
-
 def _observations(
-    runs: Runs,
-    rows: _Rows,
-    pool: BlockPool,
-    by_profile: Numbers,
-    keys: Sequence[str],
-    windows: Numbers,
-    started: Numbers,
+    runs: Runs, rows: _Rows, pool: BlockPool, by_profile: Numbers, names: Sequence[tuple[str, str]], created: Numbers
 ) -> ObservationColumns:
+    """Return the rows as columns, a window a profile."""
     lengths = np.array(rows.lengths, np.int64)
     begins, taken = offsets(lengths)[:-1], lengths[by_profile]
     block_offsets = offsets(taken)
@@ -209,12 +199,14 @@ def _observations(
     spans, contents, forms = (column[codes] for column in pool.columns())
     n, calls = len(by_profile), [rows.calls[row] for row in by_profile.tolist()]
     return ObservationColumns(
-        keys=tuple(keys),
-        window_offsets=windows,
+        keys=tuple(key for _, key in names),
+        window_offsets=offsets(
+            np.bincount(rows.profile, minlength=len(names))[[rows.profiles[name] for name in names]]
+        ),
         block_offsets=block_offsets,
         ir_ids=[""] * n,
         request_hashes=RequestHashes(runs, calls),
-        created=Times(started[by_profile], {}),
+        created=Times(created, {}),
         headers=np.zeros(n, np.int32),
         spans=spans,
         contents=contents,

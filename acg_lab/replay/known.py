@@ -96,19 +96,23 @@ def _blocks(history: History, own: range, foreign: Numbers, rank: Numbers, kind:
 
 
 def join_walks(places: Sequence[Place], walks: Sequence[Walk], n_states: int, n_entries: int) -> Known:
-    """Put together what walks with one window found, at least one of them."""
+    """Put together what walks with one window found."""
     shape, matched = np.zeros(n_states, np.int32), np.zeros(n_entries, np.int32)
     shapes = [walk.shapes for walk in walks]
     sizes = [len(found.n) for found in shapes]
     for place, walk, shift in zip(places, walks, offsets(sizes)[:-1].tolist(), strict=True):
         shape[place.states] = walk.shape + shift
         matched[place.entries] = walk.matched
-    exact = np.repeat([place.exact for place in places], sizes)
+    exact = np.repeat(np.array([place.exact for place in places], bool), sizes)
     return Known(join_shapes(shapes), exact, shape, matched)
 
 
 def join_shapes(found: Sequence[Shapes]) -> Shapes:
     """Return the shapes of several walks, one after the other."""
+    if not found:
+        return Shapes(
+            *(np.zeros(n, kind) for n, kind in zip((0, 1, 0, 0, 0), ("i8", "i8", "i4", "i4", "i4"), strict=True))
+        )
     shifts = offsets([len(shapes.depth) for shapes in found])[:-1].tolist()
     ends = [shapes.offsets[1:] + shift for shapes, shift in zip(found, shifts, strict=True)]
     n, _, depth, present, dominant = (np.concatenate(columns) for columns in zip(*found, strict=True))

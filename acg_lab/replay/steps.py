@@ -47,7 +47,8 @@ class Steps:
     @property
     def caveats(self) -> tuple[str, ...]:
         """What a reader of the numbers must know of these steps."""
-        told = [*self.remarks, *(text for i in np.unique(self.part) for text in self.parts[i].history.caveats)]
+        parts = [self.parts[i] for i in np.unique(self.part)] if len(self) else self.parts
+        told = [*self.remarks, *(caveat for part in parts for caveat in part.history.caveats)]
         if n_cut := int(np.count_nonzero(self.is_cut)):
             told.append(
                 f"{n_cut:,} of {counted(len(self), 'recorded request')} seem to be cut to one turn, as from 0.6 on "

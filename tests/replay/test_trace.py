@@ -160,6 +160,15 @@ def test_other_caveats():
         assert told in caveats
 
 
+def test_nothing_readable():
+    """A history of which nothing can be read gives a trace without steps that says why."""
+    snap = snapshot_of([make_run(make_request({"role": "narrator", "content": "x"}))])
+    trace = acg.replay(snap, rules="nemo-relay-0.8", progress=False)
+    assert len(trace) == 0
+    assert trace.prefix_lengths([0.5, 1.0]).shape == trace.matched_tokens([0.5, 1.0]).shape == (0, 2)
+    assert "1 recorded request left out" in repr(trace)
+
+
 def test_generations_mixed():
     """An agent with profiles of two generations is replayed by the newer, and the trace says so."""
     backend = learned("a", rules="nemo-relay-0.6")
