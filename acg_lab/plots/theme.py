@@ -5,8 +5,8 @@ the user's own are never changed.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final, cast
 
 from acg_lab.core.errors import UsageError
 from acg_lab.plots.palette import PALETTES, Palette
@@ -68,10 +68,12 @@ def drawing() -> Iterator[Palette]:
     """Draw in the theme in force, whatever the user's own settings are; they come back afterwards."""
     import matplotlib as mpl
 
-    colours = palette()
-    with mpl.rc_context():
-        settings: Any = mpl.rcParams
+    colours, settings = palette(), cast("dict[str, Any]", mpl.rcParams)
+    with ExitStack() as afterwards, mpl.rc_context():
         kept = {name: settings[name] for name in _KEPT}
         mpl.rcdefaults()
         settings.update(kept | _STYLE | {"text.color": colours.ink, "axes.edgecolor": colours.rule})
-        yield colours
+        try:
+            yield colours
+        finally:  # the first figure of a notebook makes matplotlib interactive: not to be undone with our settings
+            afterwards.callback(settings.__setitem__, "interactive", settings["interactive"])
