@@ -6,11 +6,12 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from acg_lab.cli.shell import cut, out, plain
+from acg_lab.cli.shell import cut, out
 from acg_lab.core import StabilityThresholds, parse_learning_key
 from acg_lab.explain import Causes
 from acg_lab.snapshot import ProfileSummary, total
 from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import printable
 
 __all__ = ["print_profiles"]
 
@@ -67,7 +68,7 @@ def _by_agent(profiles: Sequence[ProfileSummary]) -> list[list[ProfileSummary]]:
 
 def _row(profile: ProfileSummary, name: str, cause: str, thresholds: StabilityThresholds) -> list[str]:
     return [
-        plain(f"{profile.agent_id} {name}".rstrip()),
+        printable(f"{profile.agent_id} {name}".rstrip()),
         cut(profile.model, 13),
         f"{profile.observations:,}",
         f"{profile.prefix_blocks}/{profile.blocks}",

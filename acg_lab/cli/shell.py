@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning
+from acg_lab.snapshot.shown import printable
 from acg_lab.storage.locate import mask_credentials
 
 __all__ = [
@@ -39,7 +40,6 @@ __all__ = [
     "cut",
     "main",
     "out",
-    "plain",
     "print_json",
     "print_text",
     "say",
@@ -174,13 +174,8 @@ def print_text(text: str) -> None:
 
 def cut(name: str, width: int) -> str:
     """Cut a name in the middle: its tail tells more than that."""
-    name = plain(name)
+    name = printable(name)
     if cell_len(name) <= width:
         return name
     tail = (width - 1) // 2
     return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
-
-
-def plain(name: str) -> str:
-    """Escape what does not print: a name may come from a prompt, and a terminal obeys control characters."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)

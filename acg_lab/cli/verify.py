@@ -15,13 +15,13 @@ from acg_lab.cli.shell import (
     Strict,
     app,
     complaints,
-    plain,
     print_json,
     say,
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.snapshot import Snapshot, Status, Verification, load, verify
 from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import printable
 
 
 @app.command("verify")
@@ -75,11 +75,11 @@ def _print(snapshot: Snapshot, verification: Verification) -> None:
         counts = Counter(verdict.status for verdict in verdicts)
         from_runs = sum(verdict.checked_runs for verdict in verdicts)
         runs = f", {counted(from_runs, 'window')} from the runs too" if from_runs else ", no runs to check windows with"
-        say(f"{plain(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
+        say(f"{printable(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
         say(f"  stored with {verification.settings[agent_id]}")
         for verdict in verdicts:
             if verdict.status not in (Status.EQUAL, Status.TIES):
-                say(f"  {plain(verdict.key)}\n    {verdict.status}: {plain(verdict.detail)}")
+                say(f"  {printable(verdict.key)}\n    {verdict.status}: {printable(verdict.detail)}")
     if not verification.verdicts:
         say(f"{snapshot.source}: nothing to verify.")
         return

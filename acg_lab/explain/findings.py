@@ -15,11 +15,12 @@ from acg_lab.explain.effects import Effect
 from acg_lab.explain.finding import Finding, Place
 from acg_lab.explain.repairs import MergeProfiles, MoveForward, Repair
 from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import html_table, html_text, printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Findings", "printable", "tell_effect"]
+__all__ = ["Findings", "tell_effect"]
 
 _WIDTH, _SHOWN, _REPAIRS, _EXCERPT = 100, 12, 2, 48
 
@@ -72,17 +73,9 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         return f"{found}; {counted(len(self.healthy), 'profile')} in good health" if self.healthy else found
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(number, finding) for number, finding in enumerate(self[:_SHOWN], 1))
         more = f"<p>... and {counted(len(self) - _SHOWN, 'more finding')}; <code>.to_frame()</code> has all</p>"
-        table = f"<table><thead>{_HEAD}</thead><tbody>{rows}</tbody></table>" if self else ""
-        return (
-            f'<div class="acg-findings">{_STYLE}<b>{self._title()}</b>{table}{more if len(self) > _SHOWN else ""}</div>'
-        )
-
-
-def printable(text: str) -> str:
-    """Escape what does not print: names may come from prompts, and a terminal obeys control characters."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        table = html_table(_COLUMNS, map(_row, range(1, _SHOWN + 1), self), numbers=_NUMBERS) if self else ""
+        return f"<b>{self._title()}</b>{table}{more if len(self) > _SHOWN else ''}"
 
 
 # --- plain ---
@@ -147,28 +140,22 @@ def _excerpt(text: str) -> str:
 # --- HTML ---
 
 _COLUMNS = ("", "agent and block", "kind and timing", "lost per request", "requests", "what happens, and what mends it")
-_HEAD = "<tr>" + "".join(f"<th>{name}</th>" for name in _COLUMNS) + "</tr>"
-_STYLE = """<style>
-.acg-findings table { border-collapse: collapse; margin-top: .5em; font-size: inherit; width: 100%;
-  color: var(--jp-ui-font-color1, inherit); }
-.acg-findings th, .acg-findings td { text-align: left; vertical-align: top; padding: .35em .7em;
-  border-bottom: 1px solid var(--jp-border-color2, #8886); background: transparent; }
-.acg-findings th:last-child { width: 56%; }
-.acg-findings td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.acg-findings ul { margin: .25em 0 0 1.2em; padding: 0; color: var(--jp-ui-font-color2, inherit); }
-</style>"""
+_NUMBERS = ("", "lost per request", "requests")
 
 
-def _row(number: int, finding: Finding) -> str:
+def _row(number: int, finding: Finding) -> tuple[str, ...]:
     timing = f"<br>{escape(finding.timing.value)}" if finding.timing else ""
-    items = [escape(line) for line in _remedies(finding)]
+    items = [html_text(line) for line in _remedies(finding)]
     items += [_place(place) for place in finding.evidence.places if place.text is not None]
-    listed = f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>" if items else ""
-    block = f"<br><code>{escape(printable(finding.span_id))}</code>" if finding.span_id else ""
+    listed = f'<ul style="margin:.25em 0 0">{"".join(f"<li>{item}</li>" for item in items)}</ul>' if items else ""
+    block = f"<br><code>{html_text(finding.span_id)}</code>" if finding.span_id else ""
     return (
-        f'<tr><td class="n">{number}</td><td>{escape(printable(finding.agent_id))}{block}</td>'
-        f'<td>{escape(finding.kind.value)}{timing}</td><td class="n">{finding.tokens_lost:,.0f}</td>'
-        f'<td class="n">{finding.requests:,}</td><td>{escape(printable(finding.sentence))}{listed}</td></tr>'
+        str(number),
+        f"{html_text(finding.agent_id)}{block}",
+        f"{escape(finding.kind.value)}{timing}",
+        f"{finding.tokens_lost:,.0f}",
+        f"{finding.requests:,}",
+        f"{html_text(finding.sentence)}{listed}",
     )
 
 

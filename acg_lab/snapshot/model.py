@@ -7,7 +7,6 @@ profiles.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from acg_lab.core.rules import get_rules
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.counting import SpanCounts, count_columns, count_spans
 from acg_lab.snapshot.generation import Generation, decide_generation, read_runs
+from acg_lab.snapshot.shown import html_table, html_text
 from acg_lab.storage.columns import Columns, Lazy, Runs
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_backend import ParquetExport
@@ -188,11 +188,9 @@ class Snapshot:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{escape(a)}</td><td>{escape(facts)}</td></tr>" for a, facts in self._agents())
-        return (
-            f"<b>Snapshot</b> of <code>{escape(self.source)}</code>: {escape(self.facts)}"
-            f"<table><thead><tr><th>agent</th><th>holds</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        rows = ([html_text(agent_id), html_text(facts)] for agent_id, facts in self._agents())
+        title = f"<b>Snapshot</b> of <code>{html_text(self.source)}</code>: {html_text(self.facts)}"
+        return title + html_table(("agent", "holds"), rows)
 
     @property
     def facts(self) -> str:

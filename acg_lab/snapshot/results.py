@@ -5,15 +5,16 @@ they are escaped; there is no prompt text in a result.
 """
 
 from collections.abc import Iterator
-from html import escape
 
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import html_table, html_text, printable
 
 __all__ = ["Results"]
 
 _SHOWN, _KEY, _SPAN = 20, 26, 16
 _TITLES = ("learning key", "requests", "prefix", "of blocks", "then", "class", "score")
+_NUMBERS = ("requests", "prefix", "of blocks", "score")
 
 
 class Results(dict[str, StabilityAnalysisResult]):
@@ -27,16 +28,9 @@ class Results(dict[str, StabilityAnalysisResult]):
         return "\n".join([*lines, *([f"  ... and {self._more()}"] if len(self) > _SHOWN else [])])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{title}</th>" for title in _TITLES)
-        rows = "".join(
-            "<tr>"
-            + "".join(f"<td>{escape(_plain(cell))}</td>" for cell in (_cut(row[0], 3 * _KEY), *row[1:]))
-            + "</tr>"
-            for row in self._rows()
-        )
+        rows = ([html_text(cell) for cell in (_cut(row[0], 3 * _KEY), *row[1:])] for row in self._rows())
         more = f"<p>... and {self._more()}</p>" if len(self) > _SHOWN else ""
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        return f"<b>{self._title()}</b>{table}{more}"
+        return f"<b>{self._title()}</b>{html_table(_TITLES, rows, numbers=_NUMBERS)}{more}"
 
     def _title(self) -> str:
         requests = counted(sum(result.total_observations for result in self.values()), "request")
@@ -53,11 +47,7 @@ class Results(dict[str, StabilityAnalysisResult]):
             yield key, *counts, *(ends[0] if ends else ("", "", ""))
 
 
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
 def _cut(name: str, width: int) -> str:
     """Cut a name in the middle: its tail tells more than that."""
-    name = _plain(name)
+    name = printable(name)
     return name if len(name) <= width else f"{name[: width - width // 2 - 1]}…{name[-(width // 2) :]}"
