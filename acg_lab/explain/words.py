@@ -32,6 +32,7 @@ SHORT = {
     Kind.VARIANTS: "alternates",
     Kind.FRAGMENTED_BY_FIRST_MESSAGE: "first message",
     Kind.MODEL_CHANGED: "model changed",
+    Kind.NORMALISED_AWAY: "sent otherwise",
     Kind.UNKNOWN: "changes",
 }
 

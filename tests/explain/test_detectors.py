@@ -1,11 +1,15 @@
 """Each detector fires on its own kind and on no other."""
 
 import pytest
-from explained import STEADY, kind_of
-from kinds import LEAD, NEAR, TAIL, TRUE, N
+from explained import STEADY, kind_of, stored, timed
+from kinds import LEAD, NAMES, NEAR, SHUFFLED, TAIL, TRUE, N
 from strategies import make_ir
 
+import acg_lab as acg
 from acg_lab.core.prompt_ir import normalize_whitespace
+from acg_lab.explain import Kind
+from acg_lab.explain.detectors import DETECTORS
+from acg_lab.explain.words import SHORT
 
 
 def of_texts(values):
@@ -48,3 +52,38 @@ def test_there_are_enough(table):
     """Every kind that is read from texts has at least ten windows of its own, and ten near misses."""
     assert all(len(of_kind) >= 10 for of_kind in table.values())
     assert TRUE.keys() == NEAR.keys()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "details"),
+    [
+        (
+            lambda i: f"{TRUE[Kind.DATETIME][0][i]} for {TRUE[Kind.IDENTIFIER][0][i]}",
+            Kind.DATETIME,
+            ("identifier too",),
+        ),
+        (
+            lambda i: f"{TRUE[Kind.IDENTIFIER][4][i]} since {TRUE[Kind.DATETIME][9][i]}",
+            Kind.IDENTIFIER,
+            ("datetime too",),
+        ),
+        (lambda i: f"{TRUE[Kind.PATH][0][i]} has {SHUFFLED[i]} files", Kind.PATH, ("number too",)),
+        (lambda i: f"{SHUFFLED[i]} files in {TRUE[Kind.PATH][0][i]}", Kind.NUMBER, ("path too",)),
+        (lambda i: f"{TRUE[Kind.DATETIME][0][i]} for {NAMES[i]}", Kind.UNKNOWN, ()),
+        (lambda i: f"{NAMES[i]}, {SHUFFLED[i]} years", Kind.UNKNOWN, ()),
+    ],
+)
+def test_several_kinds_at_once(make, kind, details):
+    """Of several kinds that explain a change together the first in the text names it; with a rest, nothing does."""
+    (finding,) = acg.explain(stored(timed(of_texts([make(i) for i in range(N)]))))
+    assert (finding.kind, finding.evidence.details) == (kind, details)
+    assert all(detail in finding.sentence for detail in details)
+
+
+def test_all_detectors_are_in_one_table():
+    """Every kind of change within a profile has its detector; the words of each name the block, and make a sentence."""
+    of_groups = {Kind.FRAGMENTED_BY_FIRST_MESSAGE, Kind.MODEL_CHANGED, Kind.NORMALISED_AWAY, Kind.UNKNOWN}
+    of_production = {Kind.BELOW_MINIMUM, Kind.NO_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS}
+    assert {detector.kind for detector in DETECTORS} == {*Kind} - of_groups - of_production
+    assert all("{block}" in detector.words for detector in DETECTORS)
+    assert {*SHORT} == {*Kind} - of_production

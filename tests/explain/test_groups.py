@@ -6,7 +6,7 @@ from kinds import NAMES, SHUFFLED, WORDS, N
 from strategies import make_tool
 
 import acg_lab as acg
-from acg_lab.explain import Kind, Timing, repairs
+from acg_lab.explain import Kind, Timing, find_causes, repairs
 
 PROMPT = "You answer questions of customers, and are polite. " * 12
 TOOLS = [make_tool(name, description=f"Does what {name} does. " * 5) for name in WORDS[:4]]
@@ -94,6 +94,19 @@ def test_what_only_the_key_sees(rules):
     """Learning keys hash texts as they were sent: white space that blocks do not have keeps profiles apart."""
     finding = explained([asking(f"{PROMPT} {' ' * i}end", "?") for i in range(N)], rules)
     assert (finding.kind, finding.repairs[0].after.profiles) == (Kind.NORMALISED_AWAY, 1)
+
+
+@pytest.mark.parametrize(
+    ("requests", "split"),
+    [
+        ([asking(f"{PROMPT} {' ' * i}end", "?") for i in range(N)], "sent otherwise"),
+        ([asking(f"{PROMPT} {i} {PROMPT}", "?") for i in SHUFFLED], "number"),
+        ([asking(PROMPT, "?", model=f"m{i // 6}") for i in range(N)], "model changed"),
+    ],
+)
+def test_what_splits_an_agent_in_a_few_words(requests, split):
+    """For a table, what keeps an agent's profiles apart is told in a few words."""
+    assert find_causes(learned_of(requests)).splits == {"a": split}
 
 
 def test_two_prompts_are_no_fault():

@@ -4,10 +4,11 @@ import json
 
 import msgspec
 import pytest
-from explained import STEADY, kind_of
+from explained import STEADY, kind_of, stored, timed
 from kinds import NAMES, WORDS, N
 from strategies import make_ir, make_tool
 
+import acg_lab as acg
 from acg_lab.explain import Kind
 
 GUIDE, RULES, EXTRA = ("user", STEADY), ("user", "The rules of the house, all of them. " * 20), ("user", "e" * 300)
@@ -147,3 +148,23 @@ def test_there_are_enough():
 def test_conversations_are_no_fault(make):
     """A conversation that goes on, or begins otherwise, ends the prefix, and there is nothing to complain of."""
     assert kind_of(requests(make)) is None
+
+
+def test_a_definition_that_is_no_json():
+    """Of a tool whose definition can't be read it is told that it changes, not in which field."""
+    (finding,) = acg.explain(stored(timed(renamed(requests(lambda i: [SYSTEM, tool("amber", x=i // 6), *TOOLS[1:]])))))
+    assert (finding.kind, finding.evidence.details) == (Kind.TOOLS_EDITED, ("amber: definition",))
+
+
+def renamed(window):
+    """Make the definitions of the first tool texts that are no JSON."""
+    return [
+        msgspec.structs.replace(
+            ir,
+            blocks=tuple(
+                msgspec.structs.replace(b, content=f"<{b.content}>") if b.span_id == "system-1-amber" else b
+                for b in ir.blocks
+            ),
+        )
+        for ir in window
+    ]
