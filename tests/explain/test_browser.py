@@ -1,0 +1,67 @@
+"""What a real browser makes of what notebooks are shown; skipped where there is none."""
+
+import shutil
+
+import msgspec
+import pytest
+from explained import stored, timed
+from kinds import NAMES, TRUE
+from strategies import make_ir
+
+import acg_lab as acg
+from acg_lab.explain import Kind
+
+sync_api = pytest.importorskip("playwright.sync_api")
+TAGS = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+def tagged(values):
+    """Return a snapshot of which every name and text holds tags."""
+    key = f"{TAGS}::model={TAGS}::seed=no-seed::system=no-system::tools=no-tools"
+    texts = [(f"{TAGS} {'Known. ' * 40} {value}{TAGS} {'Known. ' * 40}", TAGS * 9) for value in values]
+    window = [make_ir((f"user-0{TAGS}", TAGS), (f"user-1{TAGS}", a), (f"user-2{TAGS}", b)) for a, b in texts]
+    tools = [
+        msgspec.structs.replace(b, role="system", content_type="tool_schema") for b in make_ir((TAGS, TAGS)).blocks
+    ]
+    return stored(timed(msgspec.structs.replace(ir, blocks=(*tools, *ir.blocks)) for ir in window), key=key)
+
+
+@pytest.mark.parametrize(
+    "values", [NAMES, TRUE[Kind.DATETIME][0], TRUE[Kind.VARIANTS][0]], ids=["names", "dates", "two"]
+)
+def test_tags_show_as_text(browser, values):
+    """Script and image tags in names and texts are shown, and neither run nor fetched, in everything that has HTML."""
+    snap = tagged(values)
+    findings = acg.explain(snap, text=True)
+    mended = acg.what_if(snap, findings[0].repairs[0].repairs)
+    shown = [findings, acg.explain(snap), snap, mended, acg.analyze(snap), acg.analyze(mended)]
+    page = browser.new_page()
+    page.set_content("<title>idle</title>" + "<hr>".join(value._repr_html_() for value in shown))
+    page.wait_for_timeout(200)
+    assert page.title() == "idle"
+    assert page.locator("script, img").count() == 0
+    assert "<script>document.title" in page.inner_text("body")
+    page.close()
+
+
+def test_both_themes_can_be_read(browser):
+    """In JupyterLab's dark theme and in a light one text stands out from its background, as JupyterLab defines both."""
+    html = acg.explain(tagged(NAMES))._repr_html_()
+    for paper, ink in (("rgb(17, 17, 17)", "rgb(230, 230, 230)"), ("rgb(255, 255, 255)", "rgb(33, 33, 33)")):
+        page = browser.new_page()
+        page.set_content(f"<style>:root {{ --jp-ui-font-color1: {ink} }} body {{ background: {paper} }}</style>{html}")
+        cell = page.locator(".acg-findings td").first
+        assert cell.evaluate("cell => getComputedStyle(cell).color") == ink
+        assert cell.evaluate("cell => getComputedStyle(cell).backgroundColor") == "rgba(0, 0, 0, 0)"
+        page.close()
