@@ -25,6 +25,7 @@ from acg_lab.snapshot.model import Snapshot, counted
 __all__ = ["Causes", "explain", "find_causes"]
 
 _UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS)
+_OFTEN = 0.1
 # What has a cause that can be named is told however little it costs.
 _ALWAYS = frozenset(Kind) - {*_UNNAMED, Kind.NORMALISED_AWAY, Kind.TOO_FEW_REQUESTS}
 
@@ -94,8 +95,11 @@ def _case(snap: Snapshot, learning_key: str | None, thresholds: StabilityThresho
 
 
 def _is_said(group: Group) -> bool:
-    """Whether the evidence carries a complaint: of contents that nobody can name, only if they cost something."""
-    return group.kind not in _UNNAMED or group.lost >= WORTH_SAYING
+    """Whether the evidence carries a complaint: of contents that nobody can name, only if they cost something.
+
+    A few system prompts that take turns, each used often, are meant: that is what profiles are for.
+    """
+    return group.kind not in _UNNAMED or group.lost >= max(WORTH_SAYING, _OFTEN * group.shared)
 
 
 def _of_group(case: Case, group: Group, *, text: bool) -> Finding:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from acg_lab.snapshot.model import printable
+
 if TYPE_CHECKING:
     from acg_lab.explain.effects import Effect
 
@@ -154,3 +156,6 @@ class Finding(Struct, frozen=True, kw_only=True):
     def total_lost(self) -> float:
         """Tokens lost in all requests that the finding is about; findings are ordered by it."""
         return self.tokens_lost * self.requests
+
+    def __repr__(self) -> str:
+        return f"<Finding of {self.agent_id!r}, {self.kind.value}: {printable(self.sentence)}>"

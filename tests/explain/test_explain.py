@@ -110,6 +110,15 @@ def test_repairs_do_what_is_told(sample, findings):
             assert total / n == pytest.approx(effect.after.prefix_tokens)
 
 
+def test_mended_is_mended(sample, findings):
+    """Of a snapshot mended by a finding's best repair, the same is no more found."""
+    for finding in findings:
+        if finding.repairs:
+            mended = acg.what_if(sample, finding.repairs[0].repairs)
+            left = acg.explain(mended)
+            assert (finding.agent_id, finding.kind) not in {(f.agent_id, f.kind) for f in left}
+
+
 def test_a_threshold_that_is_told_takes_the_block_in(sample, findings):
     """At the threshold of a finding the prefix goes beyond the block; a hundredth above it does not."""
     for finding in findings:

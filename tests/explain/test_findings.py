@@ -106,6 +106,13 @@ def test_control_characters_are_escaped():
     assert "\\x1b[31ma: unknown" in shown
 
 
+def test_one_finding_is_one_line():
+    """A finding shows whose it is, its kind and its sentence, and nothing that a terminal would obey."""
+    (finding,) = acg.explain(stored(timed(map(secret, NAMES))))
+    assert repr(finding) == f"<Finding of 'a', unknown: {finding.sentence}>"
+    assert repr(msgspec.structs.replace(finding, sentence="\x1b[31m")) == "<Finding of 'a', unknown: \\x1b[31m>"
+
+
 def test_a_terminal_of_100_columns():
     """Plain findings fit 100 columns, of whatever names, and say how many there are."""
     snap = learned_of(secret_requests())
