@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from acg_lab.snapshot.model import printable
+from acg_lab.snapshot.shown import printable
 
 if TYPE_CHECKING:
     from acg_lab.explain.effects import Effect
