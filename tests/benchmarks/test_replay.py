@@ -21,6 +21,7 @@ from acg_lab.core import RunRecord
 
 RULES = "nemo-relay-0.8"
 TURNS = 5
+PATIENCE = 900.0  # seconds: a busy machine may take its time
 # With so many requests behind it a window is full; the real learner is timed over so many more.
 TIMED = {100: 300, 500: 100}
 
@@ -61,8 +62,12 @@ def learner_us(bodies, window):
             runtime.configure(
                 agent_id="a", backend="in_memory", observation_window=window, learners=learners, full_payloads=True
             )
-            runtime.drive(runs[:window], agent_id="a", wait="end")
-            return runtime.drive(runs[window:], agent_id="a", wait="end").cpu_ns / 1e3 / len(runs[window:])
+            runtime.drive(runs[:window], agent_id="a", wait="end", timeout=PATIENCE)
+            return (
+                runtime.drive(runs[window:], agent_id="a", wait="end", timeout=PATIENCE).cpu_ns
+                / 1e3
+                / len(runs[window:])
+            )
 
     return drive(learners=True) - drive(learners=False)
 

@@ -1,5 +1,7 @@
 """Laws of the replay, over generated histories: it says what a learner says that lives through every run."""
 
+import pickle
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,8 @@ from acg_lab.core.records import PromptIR
 from acg_lab.core.rules import get_rules
 from acg_lab.replay import merge
 from acg_lab.replay.history import History
+from acg_lab.replay.known import find_tasks, join_walks
+from acg_lab.replay.walk import walk
 
 windows = st.integers(0, 7)
 rules_names = st.sampled_from(RULE_NAMES)
@@ -188,3 +192,20 @@ def test_split_and_merge(runs, window, rules, numbers, data):
             assert merged.run_ids == whole.run_ids
             assert merged.learning_keys == whole.learning_keys
             assert numbers_of(merged, window, numbers) == numbers_of(whole, window, numbers)
+
+
+@given(histories(), windows, rules_names, st.randoms())
+def test_profiles_can_be_walked_anywhere(runs, window, rules, random):
+    """Tasks can be pickled, and walked in any order: joined they are what one pass found."""
+    if not steps_of(runs, rules):
+        return
+    (part,) = replayed(snapshot_of(runs), window=window, rules=rules).parts
+    tasks = list(enumerate(find_tasks(part.history, part.states, part.entries)))
+    random.shuffle(tasks)
+    walked = {i: (walk(pickle.loads(pickle.dumps(task)), [window])[0], place) for i, (task, place) in tasks}
+    walks, places = zip(*(walked[i] for i in range(len(tasks))), strict=True)
+    joined = join_walks(places, walks, len(part.states.end), len(part.entries.state))
+    for ours, theirs in zip(
+        (*joined.shapes, *joined[1:]), (*part.known[window].shapes, *part.known[window][1:]), strict=True
+    ):
+        assert (ours == theirs).all()
