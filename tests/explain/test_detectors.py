@@ -1,5 +1,6 @@
 """Each detector fires on its own kind and on no other."""
 
+import msgspec
 import pytest
 from explained import STEADY, kind_of, stored, timed
 from kinds import LEAD, NAMES, NEAR, SHUFFLED, TAIL, TRUE, N
@@ -87,3 +88,17 @@ def test_all_detectors_are_in_one_table():
     assert {detector.kind for detector in DETECTORS} == {*Kind} - of_groups - of_production
     assert all("{block}" in detector.words for detector in DETECTORS)
     assert {*SHORT} == {*Kind} - of_production
+
+
+def test_provenance_tells_of_retrieval():
+    """A block that production was told to be retrieved is so, whatever it looks like."""
+    window = [
+        msgspec.structs.replace(
+            ir,
+            blocks=tuple(
+                msgspec.structs.replace(b, provenance="retrieval") if b.span_id == "user-1" else b for b in ir.blocks
+            ),
+        )
+        for ir in of_texts(NAMES)
+    ]
+    assert kind_of(window) is Kind.RETRIEVED_TEXT
