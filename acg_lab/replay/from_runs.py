@@ -214,6 +214,6 @@ def _observations(
         indexes=number.astype(np.uint32),
         span_pool=list(pool.spans),
         content_pool=list(pool.contents),
-        form_pool=list(pool.forms),
+        form_pool=pool.forms(),
         header_pool=[Header(None, None, None)],
     )

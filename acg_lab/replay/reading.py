@@ -6,6 +6,7 @@ place in a prompt, so that a request costs a look-up a message.
 
 from array import array
 from collections.abc import Hashable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -26,17 +27,21 @@ class BlockPool:
         self._codes: dict[tuple[int, int, int], int] = {}
         self.spans: dict[str, int] = {}
         self.contents: dict[str, int] = {}
-        self.forms: dict[Form, int] = {}
+        self._forms: dict[tuple[Any, Any, Any, str | None], int] = {}
 
     def code(self, block: PromptBlock) -> int:
         """Return the code of a block."""
-        form = Form(block.role, block.content_type, block.provenance, block.sensitivity, None, None)
+        form = block.role, block.content_type, block.provenance, block.sensitivity
         codes = (
             self.spans.setdefault(block.span_id, len(self.spans)),
             self.contents.setdefault(block.content, len(self.contents)),
-            self.forms.setdefault(form, len(self.forms)),
+            self._forms.setdefault(form, len(self._forms)),
         )
         return self._codes.setdefault(codes, len(self._codes))
+
+    def forms(self) -> list[Form]:
+        """Return the forms that are in use, by code."""
+        return [Form(*form, token_metadata=None, unknown=None) for form in self._forms]
 
     def columns(self) -> tuple[Codes, Codes, Codes]:
         """Return span, content and form of every block, by code."""
