@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from acg_lab.storage.memory import MemoryBackend
     from acg_lab.storage.parquet_backend import ParquetExport
     from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
+    from acg_lab.widgets import ThresholdTuner
 
 _HOMES = {
     "acg_lab.config": ("AcgSettings", "export_config", "load_config", "render_config"),
@@ -61,6 +62,7 @@ _HOMES = {
     "acg_lab.storage.memory": ("MemoryBackend",),
     "acg_lab.storage.parquet_backend": ("ParquetExport",),
     "acg_lab.storage.redis_backend": ("AsyncRedisBackend", "RedisBackend"),
+    "acg_lab.widgets": ("ThresholdTuner",),
 }
 _ROOMS = ("frames", "plots")  # reached by their own names: acg.frames.blocks
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -80,6 +82,7 @@ __all__ = [
     "Snapshot",
     "SourceError",
     "StabilityThresholds",
+    "ThresholdTuner",
     "Trace",
     "UsageError",
     "analyze",

@@ -53,8 +53,8 @@ ROOMS = {
     "config": Room("core", "msgspec tomlkit"),
     "widgets": Room(
         "core storage snapshot replay tuning explain frames plots config",
-        "ipywidgets msgspec numpy pandas traitlets",
-        "IPython matplotlib",
+        "ipywidgets matplotlib msgspec numpy pandas traitlets",
+        "IPython",
     ),
     "cli": Room(
         "core storage snapshot replay tuning explain frames plots config widgets acg_lab",

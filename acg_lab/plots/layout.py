@@ -6,7 +6,7 @@ plot shows is its own module's business.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from acg_lab.core.errors import UsageError
 from acg_lab.plots.fitting import fit_name, fit_parts
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle, StepPatch
     from matplotlib.text import Text
 
-    Place = Axes | Figure | None
+    Place: TypeAlias = "Axes | Figure | Pad | None"
 
-__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Page", "Swatch", "open_page", "place_width"]
+__all__ = ["HEADING", "MARGIN", "NOTE_HEIGHT", "Pad", "Page", "Swatch", "open_page", "place_width"]
 
 WIDTH: Final = 7.5
 MARGIN: Final = 0.09
@@ -216,8 +216,26 @@ class Page:
         self.label(MARGIN, self.height - 0.13, text, gid="note", size=Size.NOTE)
 
 
+class Pad:
+    """A place with pages of its own kind, for a caller that draws in another way than by matplotlib's artists.
+
+    Attributes
+    ----------
+    width : float
+        Of its pages, in inches.
+    """
+
+    width: float
+
+    def open_page(self, height: float, gid: str) -> Page:
+        """Return a new page, to be drawn on by the methods of `Page`."""
+        raise NotImplementedError
+
+
 def place_width(place: "Place") -> float:
     """Return how wide a page there will be, in inches, before it is opened."""
+    if isinstance(place, Pad):
+        return place.width
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -244,6 +262,8 @@ def open_page(place: "Place", height: float, *, gid: str) -> Page:
     UsageError
         If the place is none of these.
     """
+    if isinstance(place, Pad):
+        return place.open_page(height, gid)
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 

@@ -1,0 +1,115 @@
+"""What was known in each observation window, and replaying those that are not known yet beside the sliders.
+
+Belongs here: which windows are there, and one walk at a time. What a window is, is told in `acg_lab.widgets.windows`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Final
+
+from acg_lab.replay import Trace
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.widgets.walking import Walk
+from acg_lab.widgets.windows import Window, make_window, walk_window
+
+__all__ = ["History"]
+
+_KEPT: Final = 8
+
+
+class History:
+    """The windows of a snapshot.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed.
+    trace : Trace, optional
+        What is walked already.
+    on_progress : callable
+        Given a line that says what is being walked and how far, empty at the end; called in the walking thread.
+    on_end : callable
+        Given why a walk failed, or None; called in the walking thread.
+    """
+
+    def __init__(
+        self,
+        snap: Snapshot,
+        trace: Trace | None,
+        on_progress: Callable[[str], None],
+        on_end: Callable[[str | None], None],
+    ) -> None:
+        self._snap, self.trace = snap, trace
+        self._on_progress, self._on_end = on_progress, on_end
+        self._windows: OrderedDict[int, Window] = OrderedDict()
+        self._walk: tuple[int, Walk[Window]] | None = None
+
+    def find(self, size: int) -> Window | None:
+        """Return a window; None if it must be walked first."""
+        if size not in self._windows and (trace := self._trace_of(size)) is not None:
+            self._keep(make_window(self._snap, size, trace))
+        if size in self._windows:
+            self._windows.move_to_end(size)
+        return self._windows.get(size)
+
+    def prepare(self, size: int) -> Window:
+        """Return a window at once, if need be without its trace."""
+        if (window := self.find(size)) is None:
+            window = make_window(self._snap, size, None)
+            self._keep(window)
+        return window
+
+    def _trace_of(self, size: int) -> Trace | None:
+        return self.trace if self.trace is not None and size in self.trace.windows else None
+
+    def _keep(self, window: Window) -> None:
+        self._windows[window.size] = window
+        self._windows.move_to_end(window.size)
+        while len(self._windows) > _KEPT:
+            self._windows.popitem(last=False)
+
+    def follow(self, sizes: Iterable[int]) -> None:
+        """Walk the last of these windows that is not known yet, in the background, and nothing else."""
+        missing = [size for size in sizes if (found := self.find(size)) is None or found.trace is None]
+        if self._walk is not None:
+            if missing and self._walk[0] == missing[-1]:
+                return
+            self.stop()
+        if missing and self._snap.windows:
+            self._start(missing[-1])
+
+    def _start(self, size: int) -> None:
+        what = f"replaying observation_window = {size:,}"
+
+        def on_end(outcome: Window | Exception) -> None:
+            self._walk = None
+            self._on_progress("")
+            if isinstance(outcome, Exception):
+                self._on_end(f"Replaying observation_window = {size:,} failed: {outcome}")
+            else:
+                self._keep(outcome)
+                self._on_end(None)
+
+        self._on_progress(f"{what}: 0%")
+        self._walk = (
+            size,
+            Walk(
+                lambda tell: walk_window(self._snap, size, tell),
+                lambda share: self._on_progress(f"{what}: {share:.0%}"),
+                on_end,
+            ),
+        )
+
+    def stop(self) -> None:
+        """Stop walking."""
+        if self._walk is not None:
+            self._walk[1].cancel()
+            self._walk = None
+            self._on_progress("")
+
+    def join(self, timeout: float = 60.0) -> None:
+        """Wait until nothing is being walked any more, or so many seconds."""
+        end = monotonic() + timeout
+        while (walk := self._walk) is not None and (left := end - monotonic()) > 0:
+            walk[1].join(left)

@@ -1,0 +1,148 @@
+"""A sheet of pixels that takes rectangles, lines, dots and texts in inches.
+
+Belongs here: drawing at once, without matplotlib's artists. Making those costs more than drawing them, and a slider
+that is dragged wants a picture in a few milliseconds. It draws what `acg_lab.plots` asks its page for, no more.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.widgets.glyphs import Style, draw_text
+
+__all__ = ["Ink", "rgb"]
+
+Pixels = NDArray[np.uint8]
+_POINTS: Final = 72
+_HATCH: Final = 12  # lines of matplotlib's "////" an inch
+
+
+class Ink:
+    """The sheet.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+    dpi : float
+        Pixels an inch.
+    paper : str
+        Colour, as ``#RRGGBB``.
+    """
+
+    def __init__(self, width: float, height: float, dpi: float, paper: str) -> None:
+        self.dpi = dpi
+        self.pixels: Pixels = np.empty((int(height * dpi), int(width * dpi), 3), np.uint8)
+        # matplotlib counts from the lower edge, and cuts what is no whole pixel at the upper one.
+        self._above = len(self.pixels) / dpi - height
+        self.pixels[:] = rgb(paper)
+
+    def fill(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
+        """Fill a rectangle, snapped to whole pixels, one at least."""
+        self.pixels[self._rows(top, bottom), self._span(left, right)] = rgb(colour)
+
+    def _span(self, start: float, end: float) -> slice:
+        first = max(round(start * self.dpi), 0)
+        return slice(first, max(round(end * self.dpi), first + 1))
+
+    def _rows(self, top: float, bottom: float) -> slice:
+        return self._span(top + self._above, bottom + self._above)
+
+    def _stroke(self, middle: float, points: float) -> slice:
+        """Return the pixels of a line's width: as many wherever it runs."""
+        n = max(round(points / _POINTS * self.dpi), 1)
+        first = max(math.ceil(middle * self.dpi - n / 2 - 0.5), 0)
+        return slice(first, first + n)
+
+    def outline(self, left: float, top: float, right: float, bottom: float, colour: str, points: float) -> None:
+        """Draw the edge of a rectangle, half of it to each side."""
+        for y in (top, bottom):
+            self.line((left, y), (right, y), colour, points)
+        for x in (left, right):
+            self.line((x, top), (x, bottom), colour, points)
+
+    def hatch(self, left: float, top: float, right: float, bottom: float, colour: str, points: float) -> None:
+        """Fill a rectangle with slanted lines."""
+        rows, columns = self._rows(top, bottom), self._span(left, right)
+        target = self.pixels[rows, columns]
+        cover = _slanted(self.dpi, points)[: target.shape[0], : target.shape[1]]
+        _blend(target, cover, colour)
+
+    def line(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        colour: str,
+        points: float,
+        dash: Sequence[float] | None = None,
+    ) -> None:
+        """Draw a level or upright line; ``dash`` are lengths of stroke and gap in points."""
+        (x, y), (to_x, to_y) = start, end
+        is_level = abs(to_y - y) < abs(to_x - x)
+        low, high = sorted((x, to_x) if is_level else (y, to_y))
+        across = self._stroke(y + self._above if is_level else x, points)
+        for a, b in _strokes(low, high, dash):
+            along = self._span(a, b) if is_level else self._rows(a, b)
+            self.pixels[(across, along) if is_level else (along, across)] = rgb(colour)
+
+    def dot(self, x: float, y: float, points: float, fill: str, edge: str, edge_points: float) -> None:
+        """Draw a small disc with an edge."""
+        for diameter, colour in ((points + edge_points, edge), (points - edge_points, fill)):
+            cover = _disc(diameter / _POINTS * self.dpi)
+            size = len(cover)
+            self._put(round(x * self.dpi - size / 2), round((y + self._above) * self.dpi - size / 2), cover, colour)
+
+    def text(self, x: float, y: float, text: str, style: Style, colour: str) -> None:
+        """Write a text; its anchor is moved to a whole pixel."""
+        glyphs = draw_text(text, style)
+        self._put(
+            round(x * self.dpi) + glyphs.left, round((y + self._above) * self.dpi) + glyphs.top, glyphs.cover, colour
+        )
+
+    def _put(self, left: int, top: int, cover: NDArray[np.uint16], colour: str) -> None:
+        """Blend a colour in where it covers; what is off the sheet is cut."""
+        cover = cover[max(-top, 0) :, max(-left, 0) :]
+        target = self.pixels[max(top, 0) : max(top, 0) + cover.shape[0], max(left, 0) : max(left, 0) + cover.shape[1]]
+        _blend(target, cover[: target.shape[0], : target.shape[1]], colour)
+
+
+def _blend(target: Pixels, cover: NDArray[np.uint16], colour: str) -> None:
+    share = cover[:, :, np.newaxis]
+    target[:] = (target * (255 - share) + rgb(colour).astype(np.uint16) * share + 127) // 255
+
+
+@lru_cache(maxsize=64)
+def rgb(colour: str) -> Pixels:
+    """Return the parts of a colour."""
+    return np.frombuffer(bytes.fromhex(colour.removeprefix("#")), np.uint8)
+
+
+def _strokes(low: float, high: float, dash: Sequence[float] | None) -> list[tuple[float, float]]:
+    if dash is None:
+        return [(low, high)]
+    on, off = (length / _POINTS for length in dash)
+    n = math.ceil((high - low) / (on + off))
+    return [(low + i * (on + off), min(low + i * (on + off) + on, high)) for i in range(n)]
+
+
+@lru_cache(maxsize=16)
+def _disc(diameter: float) -> NDArray[np.uint16]:
+    """Return how much of each pixel a disc covers, by distance from its edge."""
+    size = math.ceil(diameter) + 2
+    axis = np.arange(size) - (size - 1) / 2
+    away = np.hypot(axis[:, np.newaxis], axis) - diameter / 2
+    return np.asarray(np.clip(0.5 - away, 0, 1) * 255, np.uint16)
+
+
+@lru_cache(maxsize=4)
+def _slanted(dpi: float, points: float) -> NDArray[np.uint16]:
+    """Return slanted lines on an area larger than any bar."""
+    y, x = np.mgrid[0 : round(dpi), 0 : round(12 * dpi)]
+    period = dpi / _HATCH
+    place = (x + y) % period
+    away = np.minimum(place, period - place) / math.sqrt(2) - points / _POINTS * dpi / 2
+    return np.asarray(np.clip(0.5 - away, 0, 1) * 255, np.uint16)

@@ -1,0 +1,129 @@
+"""The stable prefix of every profile at any threshold, without analysing anything again.
+
+Belongs here: what a drag needs of all profiles at once, prepared once as arrays. Equal to `acg_lab.analyze` and
+`acg_lab.summarize` at every setting.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.core.rules import get_rules
+from acg_lab.core.stability import StabilityThresholds, judge_spans
+from acg_lab.snapshot.analysis import shared_prefixes
+from acg_lab.snapshot.counting import count_spans
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.spans import columns_of
+from acg_lab.snapshot.summary import block_tokens
+
+__all__ = ["Lengths", "Prefixes"]
+
+Numbers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Lengths(NamedTuple):
+    """The stable prefix of each profile under one setting: (n_profiles,), in the order of ``Prefixes.keys``."""
+
+    blocks: Numbers
+    tokens: Floats
+
+
+class Prefixes:
+    """All prefixes of a snapshot.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed.
+    rules : mapping of str to str
+        Generation of the rules, by learning key.
+    """
+
+    def __init__(self, snap: Snapshot, rules: Mapping[str, str]) -> None:
+        source = columns_of(snap)
+        self._snap, self._keys = snap, tuple(source.keys)
+        self._order = np.array(sorted(range(len(self._keys)), key=self._keys.__getitem__), np.int64)
+        self._requests: Numbers = np.diff(source.window_offsets)
+        counts = count_spans(source)
+        order = np.lexsort((counts.indexes, counts.windows))
+        self._of, self._indexes = counts.windows[order], counts.indexes[order].astype(np.int64)
+        # Production's order of floating-point operations, as in the core.
+        scores = (counts.present / np.maximum(self._requests[counts.windows], 1)) * (counts.usual / counts.present)
+        self._reach = _running_minimum(self._of, self._indexes, scores[order])
+        sums = np.bincount(counts.of_block, weights=block_tokens(source), minlength=len(order))
+        self._tokens: Floats = sums[order] / np.maximum(self._requests[self._of], 1)
+        self._begins = np.searchsorted(self._of, np.arange(len(self._keys) + 1))
+        self._exact = np.array([get_rules(rules[key]).exact_prefix for key in self._keys], bool)
+        self._shared_of, self._shared = self._prepare_exact()
+        self._tied = self._find_ties()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Learning keys, sorted; all arrays are in this order."""
+        return tuple(self._keys[i] for i in self._order.tolist())
+
+    @property
+    def requests(self) -> Numbers:
+        """Requests in each window."""
+        return self._requests[self._order]
+
+    @cached_property
+    def prompt_tokens(self) -> Floats:
+        """Mean tokens of a request."""
+        return self._sums(self._tokens)[self._order]
+
+    def _sums(self, values: Floats) -> Floats:
+        """Add up values of spans by profile."""
+        return np.bincount(self._of, weights=values, minlength=len(self._keys)).astype(np.float64)
+
+    def _prepare_exact(self) -> tuple[Numbers, Numbers]:
+        """Return, of each depth that a majority shares, whose it is and how many requests share it."""
+        of_profile = {int(i): shared_prefixes(self._snap, self._keys[i]) for i in np.flatnonzero(self._exact)}
+        of = np.repeat(np.array(list(of_profile), np.int64), [len(shared) for shared in of_profile.values()])
+        return of, np.array([count for shared in of_profile.values() for count in shared], np.int64)
+
+    def _find_ties(self) -> list[int]:
+        """Find exact profiles in whose prefix the order of spans, and so its tokens, hangs on the classes."""
+        depth = np.bincount(self._shared_of, minlength=len(self._keys))
+        within = np.arange(len(self._of)) - self._begins[self._of] <= depth[self._of]
+        tied = (np.diff(self._indexes) == 0) & (np.diff(self._of) == 0) & within[:-1]
+        return sorted({int(i) for i in self._of[:-1][tied] if self._exact[i]})
+
+    def lengths(self, thresholds: StabilityThresholds) -> Lengths:
+        """Return the stable prefixes under a setting."""
+        n_profiles, stable = len(self._keys), thresholds.stable_threshold
+        by_score = np.bincount(self._of, weights=self._reach >= stable, minlength=n_profiles)
+        needed = np.maximum(np.ceil(stable * self._requests), self._requests // 2 + 1)
+        shared = self._shared >= np.minimum(needed, self._requests)[self._shared_of]
+        by_share = np.bincount(self._shared_of, weights=shared, minlength=n_profiles)
+        blocks = np.where(self._exact, by_share, by_score).astype(np.int64)
+        leading = np.arange(len(self._of)) - self._begins[self._of] < blocks[self._of]
+        tokens = self._sums(np.where(leading, self._tokens, 0.0))
+        for i in self._tied:
+            tokens[i] = self._in_order(i, int(blocks[i]), thresholds)
+        return Lengths(blocks[self._order], tokens[self._order])
+
+    def _in_order(self, profile: int, length: int, thresholds: StabilityThresholds) -> float:
+        """Return the tokens of so many leading spans in production's order under a setting."""
+        spans = self._snap.counts[self._keys[profile]]
+        by_index = sorted(spans, key=lambda span: span.sequence_index)
+        rows = slice(int(self._begins[profile]), int(self._begins[profile + 1]))
+        tokens = {span.span_id: t for span, t in zip(by_index, self._tokens[rows].tolist(), strict=True)}
+        scores = judge_spans(spans, int(self._requests[profile]), thresholds)
+        return float(sum(tokens[score.span_id] for score in scores[:length]))
+
+
+def _running_minimum(of: Numbers, indexes: Numbers, scores: Floats) -> Floats:
+    """Return up to which threshold each span is in the prefix: the least score up to it, ties on the index together."""
+    if not len(of):
+        return scores
+    first = np.flatnonzero(np.concatenate(([True], (np.diff(of) != 0) | (np.diff(indexes) != 0))))
+    least = np.minimum.reduceat(scores, first)
+    begins = np.flatnonzero(np.concatenate(([True], np.diff(of[first]) != 0)))
+    for begin, end in zip(begins, [*begins[1:], len(least)], strict=True):
+        np.minimum.accumulate(least[begin:end], out=least[begin:end])
+    return np.repeat(least, np.diff([*first, len(of)]))

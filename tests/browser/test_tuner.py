@@ -1,0 +1,100 @@
+"""The tuner in a real browser, in JupyterLab and in Voilà: what Python alone can't see."""
+
+import re
+
+import pytest
+from browser.conftest import write_notebook
+from browser.servers import ROOT, Lab, Voila
+
+import acg_lab as acg
+
+TUNER = """\
+import acg_lab as acg
+acg.plots.set_theme("{theme}")
+snap = acg.load({sample!r}, agent_id="claims-triage")
+acg.ThresholdTuner(snap, acg.replay(snap, progress=False), config="plugins.toml")
+"""
+SLIDERS = ("stable_threshold", "semi_stable_threshold", "observation_window", "min_observations_for_full_confidence")
+
+
+def open_with(page, server, notebook):
+    """Open a notebook in a page, run, and wait for the tuner."""
+    opening = page.open_lab if isinstance(server, Lab) else page.open_voila
+    opening(server.address(notebook))
+    page.page.wait_for_selector(".acg-tuner .noUi-handle", timeout=120_000)
+    page.page.wait_for_function("document.querySelector('.acg-picture')?.naturalWidth > 0", timeout=60_000)
+
+
+def settle(page):
+    """Wait until the picture is sharp and nothing changes any more."""
+    last = None
+    for _ in range(100):
+        page.page.wait_for_function("document.querySelector('.acg-picture').naturalWidth > 1000", timeout=60_000)
+        if (now := state_of(page)) == last:
+            return
+        last = now
+        page.page.wait_for_timeout(600)
+
+
+def state_of(page):
+    """Return what can be seen: the picture's address, numbers, and the lines that would change."""
+    return page.page.evaluate(
+        "() => ['.acg-picture', '.acg-numbers', '.acg-toml pre'].map(name => {"
+        " const found = document.querySelector(name); return found.src || found.innerText; })"
+    )
+
+
+@pytest.mark.parametrize("kind", [Lab, Voila])
+def test_notebook_2(kind, folder, serve, new_page):
+    """Run notebook 2, drag every slider, use the keyboard, export: picture, numbers and file follow."""
+    page, server = new_page(), serve(kind, folder)
+    open_with(page, server, "2_tune.ipynb")
+    page.page.wait_for_function("document.body.innerText.includes('# acg-lab: claims-triage')", timeout=120_000)
+    page.page.locator(".acg-tuner").scroll_into_view_if_needed()
+    settle(page)
+    for number, name in enumerate(SLIDERS):
+        before = state_of(page)
+        page.drag(page.handle(number), -25 if number else 25, steps=5)
+        page.page.wait_for_function("old => document.querySelector('.acg-toml pre').innerText !== old", arg=before[2])
+        settle(page)
+        picture, numbers, lines = state_of(page)
+        assert re.search(rf"^{name} += [\d.]+ +# was ", lines, re.MULTILINE)
+        if number < 3:  # confidence is not in the picture of blocks
+            assert picture != before[0]
+        assert number or numbers != before[1]
+    before = state_of(page)[2]
+    page.handle(0).focus()
+    page.page.keyboard.press("ArrowLeft")
+    page.page.wait_for_function("old => document.querySelector('.acg-toml pre').innerText !== old", arg=before)
+    settle(page)
+    path = page.page.locator(".acg-write input").input_value()
+    lines = dict(re.findall(r"^(\w+) += ([\d.]+)", state_of(page)[2], re.MULTILINE))
+    page.page.locator(".acg-write button").click()
+    page.page.wait_for_selector("text=is written")
+    written = acg.load_config(path).values()
+    assert {name: float(value) for name, value in lines.items()} == {name: written[name] for name in lines}
+    assert page.page.locator(".acg-write button").is_disabled()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_can_be_read(theme, tmp_path, serve, new_page):
+    """At 1280 and 720 px nothing is cut off or laid over, in both themes; screenshots are kept to be looked at."""
+    acg.export_config(tmp_path / "plugins.toml", acg.AcgSettings())
+    write_notebook(tmp_path / "tuner.ipynb", TUNER.format(theme=theme, sample=str(ROOT / "data" / "sample")))
+    server = serve(Voila, tmp_path, theme)
+    for width in (1280, 720):
+        page = new_page(width)
+        open_with(page, server, "tuner.ipynb")
+        settle(page)
+        page.page.screenshot(path=tmp_path / f"{theme}-{width}.png", full_page=True)
+        cut = page.page.evaluate(
+            "() => [...document.querySelectorAll('.acg-tuner, .acg-tuner .widget-box, .acg-number, .acg-control')]"
+            ".filter(e => e.scrollWidth > e.clientWidth + 1)"
+            ".map(e => `${e.className.replace(/.*widget-/, '')} ${e.scrollWidth} in ${e.clientWidth}`)"
+        )
+        assert cut == []
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = [page.page.locator(f".acg-{name}").first.bounding_box() for name in ("controls", "plot")]
+        is_beside = boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+        assert is_beside == (width == 1280)
+        assert is_beside or boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]

@@ -1,0 +1,157 @@
+"""The state without a view: settings as one value, refusals, and windows that are walked beside the sliders."""
+
+import time
+
+import pytest
+from learned import learned
+
+import acg_lab as acg
+from acg_lab.core import UsageError
+from acg_lab.widgets import TunerState
+from acg_lab.widgets.walking import Walk
+
+
+@pytest.fixture(scope="module")
+def snap():
+    return acg.load(learned(n_runs=6), progress=False)
+
+
+@pytest.fixture
+def state(snap):
+    return TunerState(snap)
+
+
+def test_it_begins_with_the_defaults(state):
+    """Without a config the settings are production's defaults, and the profile is the worst one."""
+    assert state.settings == state.current == acg.AcgSettings()
+    assert state.learning_key == state.keys[0]
+
+
+def test_a_proposal_replaces_the_settings(state):
+    """What can be tried is in force at once, and told once."""
+    seen = []
+    state.observe(lambda change: seen.append(change["new"]), "settings")
+    assert state.propose(stable_threshold=0.9)
+    assert state.propose(stable_threshold=0.9)
+    assert seen == [acg.AcgSettings().replace(stable_threshold=0.9)]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"stable_threshold": 1.2}, "'stable_threshold' setting must be a number in [0, 1]"),
+        ({"semi_stable_threshold": 0.97}, "must be at most stable_threshold (0.95); got 0.97"),
+        ({"stable_threshold": 0.4}, "must be at most stable_threshold (0.4)"),
+        ({"observation_window": 0}, "must be at least 1"),
+        ({"min_observations_for_full_confidence": -1}, "'min_observations_for_full_confidence' setting must be an"),
+        ({"stable_threshold": float("nan")}, "must be a finite number"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_in_a_line(state, values, said):
+    """A refusal leaves the settings, and says why; putting the control back does not erase what was said."""
+    before = state.settings
+    assert not state.propose(**values)
+    assert state.settings is before
+    assert said in state.problem
+    assert "\n" not in state.problem
+    state.propose(stable_threshold=before.thresholds.stable_threshold)
+    assert said in state.problem
+    state.propose(stable_threshold=0.8)
+    assert not state.problem
+
+
+def test_settings_from_code_are_checked(state):
+    """Setting the trait to what can't be tried raises, and changes nothing."""
+    before = state.settings
+    with pytest.raises(UsageError, match="semi_stable_threshold"):
+        state.settings = before.replace(semi_stable_threshold=0.99)
+    assert state.settings is before
+
+
+def test_semi_may_equal_stable(state):
+    """Equal thresholds are legal: no block is semi-stable then."""
+    assert state.propose(semi_stable_threshold=0.95)
+
+
+def test_a_config_that_cannot_be_tried(snap):
+    """Where production has settings that the lab does not write, the defaults are tried, and it is said."""
+    odd = acg.AcgSettings().replace(semi_stable_threshold=0.99)
+    state = TunerState(snap, current=odd)
+    assert state.current == odd
+    assert state.settings == acg.AcgSettings()
+    assert "can't be tried" in state.problem
+
+
+def test_unknown_agents_and_profiles(state, snap):
+    """An agent or a profile that the source does not have is refused by name."""
+    with pytest.raises(UsageError, match="'nobody'"):
+        TunerState(snap, agent_id="nobody")
+    with pytest.raises(UsageError, match="'nothing'"):
+        state.learning_key = "nothing"
+
+
+def test_results_are_those_of_the_analysis(sample):
+    """The results of all profiles are what analyze gives, worst loss first."""
+    state = TunerState(sample, agent_id="sales-analyst")
+    state.propose(stable_threshold=0.8)
+    expected = acg.analyze(sample, state.settings.thresholds)
+    assert dict(state.results) == {key: expected[key] for key in state.results}
+    losses = {summary.learning_key: summary.lost_tokens for summary in acg.summarize(sample, acg.analyze(sample))}
+    assert sorted(state.results, key=lambda key: -losses[key]) == list(state.results)
+
+
+def test_an_empty_source():
+    """Without profiles there is nothing to look at, and nothing fails."""
+    state = TunerState(acg.load(acg.MemoryBackend()))
+    assert state.learning_key == ""
+    assert dict(state.results) == {}
+    state.follow()
+    assert state.progress == ""
+
+
+def test_windows_are_walked_in_the_background(triage):
+    """A window that no trace holds is walked in a thread; then its numbers are those of a replay."""
+    snap, _ = triage
+    state = TunerState(snap)
+    state.propose(observation_window=40)
+    assert state.matched(state.settings) is None
+    state.follow()
+    assert "observation_window" in state.progress
+    assert state.propose(stable_threshold=0.9), "the sliders go on"
+    state.join()
+    assert state.progress == ""
+    again = acg.replay(snap, window=40, progress=False)
+    known = again.prefix_lengths(0.9)[:, 0]
+    assert state.matched(state.settings).requests == len(again)
+    assert 0 < state.matched(state.settings).matched <= (known > 0).sum()
+
+
+def test_a_failing_walk_is_told(sample, monkeypatch):
+    """What goes wrong in the background is said in the problem line."""
+
+    def fail(*_args):
+        msg = "the disk is full"
+        raise OSError(msg)
+
+    monkeypatch.setattr("acg_lab.widgets.history.walk_window", fail)
+    state = TunerState(sample)
+    state.follow()
+    state.join()
+    assert "the disk is full" in state.problem
+
+
+def test_a_walk_that_is_not_wanted_any_more_stops():
+    """Cancelling stops the work at its next sign of life, and its end is not told."""
+    told = []
+
+    def work(tell):
+        while True:
+            tell(1, 1000)
+            time.sleep(0.001)
+
+    walk = Walk(work, told.append, told.append)
+    time.sleep(0.1)
+    walk.cancel()
+    walk.join(20)
+    assert not walk.is_alive
+    assert all(0 <= share <= 1 for share in told)
