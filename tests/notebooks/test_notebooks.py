@@ -27,7 +27,7 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq", "ignore::ResourceWarning")
 @pytest.mark.parametrize("original", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(original, place):
-    """It runs from top to bottom without an error or a warning, in time."""
+    """It runs from top to bottom without an error or a warning, in time, and every plot shows a picture."""
     shutil.copy(original, place)
     notebook = nbformat.read(place / original.name, as_version=4)
     started = time.monotonic()
@@ -35,6 +35,9 @@ def test_it_runs(original, place):
     assert time.monotonic() - started <= LIMIT
     said = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert [output["text"] for output in said if output.get("name") == "stderr"] == []
+    drawn = [cell for cell in notebook.cells if cell.source.splitlines()[-1].startswith("acg.plots.")]
+    assert drawn
+    assert all(any("image/png" in output.get("data", ()) for output in cell.outputs) for cell in drawn)
 
 
 @pytest.mark.parametrize("original", NOTEBOOKS, ids=lambda path: path.stem)

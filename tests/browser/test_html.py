@@ -1,6 +1,4 @@
-"""What a real browser makes of what notebooks are shown; skipped where there is none."""
-
-import shutil
+"""What a real browser makes of the HTML that notebooks are shown."""
 
 import msgspec
 import pytest
@@ -11,19 +9,7 @@ from strategies import make_ir
 import acg_lab as acg
 from acg_lab.explain import Kind
 
-sync_api = pytest.importorskip("playwright.sync_api")
 TAGS = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 def tagged(values):
