@@ -1,8 +1,11 @@
-"""A real Redis full of recordings."""
+"""A real Redis full of recordings, and a real browser."""
 
 import msgspec
 import pytest
 from benchmarks.measuring import lines
+from browser.fixtures import browser, new_page, serve
+
+__all__ = ["browser", "filled", "filled_with_runs", "new_page", "serve"]
 
 
 @pytest.fixture

@@ -10,13 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from benchmarks.measuring import ROOT, tell
-from browser.conftest import write_notebook
+from browser.fixtures import write_notebook
 from browser.servers import Lab, Voila
 from plots.windows import snapshot, two_hundred
 
 import acg_lab as acg
-
-pytest_plugins = ["browser.conftest"]
 
 DRAGS, PAGE = 200, os.sysconf("SC_PAGE_SIZE")
 

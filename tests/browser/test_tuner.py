@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser.conftest import write_notebook
+from browser.fixtures import write_notebook
 from browser.servers import ROOT, Lab, Voila
 
 import acg_lab as acg
