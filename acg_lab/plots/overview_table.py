@@ -102,8 +102,8 @@ def _note(frame: pd.DataFrame, enough: int) -> str:
     requests = frame["requests"]
     full, fewer = requests >= enough, (requests > 1) & (requests < enough)
     said = [
-        f"Dark: full confidence ({enough:,} requests or more)." if full.any() else "",
-        "Paler: fewer." if full.any() and fewer.any() else "",
+        f"Strong blue: full confidence ({enough:,} requests or more)." if full.any() else "",
+        "Pale blue: fewer." if full.any() and fewer.any() else "",
         f"Blue: the stable prefix, under {enough:,} requests." if fewer.any() and not full.any() else "",
         "Grey: one request, or the rest of the prompt." if (requests == 1).any() else "Grey: rest of the prompt.",
     ]
