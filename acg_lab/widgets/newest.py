@@ -7,12 +7,11 @@ once.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 from weakref import WeakMethod
 
 __all__ = ["Newest"]
 
-_REST: Final = 0.25  # seconds
+_REST, _BREATH = 0.25, 0.005  # seconds
 
 
 class Newest:
@@ -22,12 +21,12 @@ class Newest:
     ----------
     soon : bound method
         Called as soon as the loop is free.
-    rest : bound method
-        Called when nothing has changed for a while.
+    *rest : bound methods
+        Called one after the other when nothing has changed for a while; a change in between comes first.
     """
 
-    def __init__(self, soon: Callable[[], None], rest: Callable[[], None]) -> None:
-        self._soon, self._rest = WeakMethod(soon), WeakMethod(rest)
+    def __init__(self, soon: Callable[[], None], *rest: Callable[[], None]) -> None:
+        self._soon, self._rest = WeakMethod(soon), tuple(map(WeakMethod, rest))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waits_on: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -48,7 +47,7 @@ class Newest:
             self._waits_on = loop
             loop.call_soon(self._run)
         self._cancel()
-        self._timer = loop.call_later(_REST, self._call, self._rest)
+        self._timer = loop.call_later(_REST, self._run_rest, 0)
 
     @property
     def has_loop(self) -> bool:
@@ -68,7 +67,8 @@ class Newest:
             return
         if not only_rest:
             self._call(self._soon)
-        self._call(self._rest)
+        for rest in self._rest:
+            self._call(rest)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -79,6 +79,11 @@ class Newest:
         self._waits_on = None
         if not self._is_closed:
             self._call(self._soon)
+
+    def _run_rest(self, number: int) -> None:
+        if number + 1 < len(self._rest):
+            self._timer = asyncio.get_running_loop().call_later(_BREATH, self._run_rest, number + 1)
+        self._call(self._rest[number])
 
     @staticmethod
     def _call(method: "WeakMethod[Callable[[], None]]") -> None:

@@ -95,7 +95,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._make(path)
         super().__init__(children=self._laid_out(), settings=self.state.settings)
         self.add_class("acg-tuner")
-        self._newest = Newest(self._draw_soon, self._draw_at_rest)
+        self._newest = Newest(self._draw_soon, self._draw_history, self._draw_advice, self._draw_sharp)
         self._links = link((self.state, "settings"), (self, "settings"))
         self.state.observe(self._on_state, ["settings", "current", "agent_id", "learning_key", "problem", "n_walked"])
         self.state.observe(self._on_progress, "progress")
@@ -170,8 +170,14 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     def _draw_soon(self) -> None:
         self._guarded(self._show_soon)
 
-    def _draw_at_rest(self) -> None:
-        self._guarded(self._show_at_rest)
+    def _draw_history(self) -> None:
+        self._guarded(self._show_history)
+
+    def _draw_advice(self) -> None:
+        self._guarded(self._show_advice)
+
+    def _draw_sharp(self) -> None:
+        self._guarded(self._show_sharp)
 
     def _guarded(self, show: Any) -> None:
         """Show what goes wrong where the user looks: nobody sees what a callback of the loop raises."""
@@ -199,7 +205,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         if state.learning_key:
             self._problem.value = find_problem(state.profile(state.settings), state.settings.thresholds).html()
 
-    def _show_at_rest(self) -> None:
+    def _show_history(self) -> None:
         """Show what needs the history or all profiles."""
         state = self.state
         state.follow()
@@ -209,11 +215,13 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         changes = state.changes()
         self._changes.value = "" if changes is None else changes_line(changes, self._name)
         self._agents.value = of_agents(state, self._role)
-        self._show_idle()
+
+    def _show_sharp(self) -> None:
+        """Show the picture for good."""
         if self._newest.has_loop or not VIEWS[self.view].follows:  # else it stands there already, and nobody looks
             self._show_picture(sharp=self._newest.has_loop)
 
-    def _show_idle(self) -> None:
+    def _show_advice(self) -> None:
         """Say where production does nothing with what it learned, and what no class is given to any more."""
         state, thresholds = self.state, self.state.settings.thresholds
         said = [f"Production learns nothing with this file: {reason}" for reason in self._not_learning]
