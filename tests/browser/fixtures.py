@@ -16,7 +16,7 @@ ARGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not the session's: while Playwright is there, an event loop runs in this thread
 def browser():
     missing = [name for name in ("playwright", "jupyterlab", "voila") if importlib.util.find_spec(name) is None]
     missing += [] if CHROMIUM else ["chromium"]
