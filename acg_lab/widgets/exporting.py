@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
+from msgspec.structs import replace
 
 from acg_lab.config import export_config, load_config
 from acg_lab.core.errors import AcgLabError
@@ -23,8 +24,8 @@ _PLACE = "plugins.toml"
 
 def changed_lines(state: TunerState) -> list[str]:
     """Return the settings that differ from the current ones, as lines of TOML with what they were."""
-    was = state.current.values()
-    changed = {name: value for name, value in state.settings.values().items() if value != was.get(name)}
+    was, now = state.current.values(), state.settings.values()
+    changed = {name: now[name] for name in now if name in RANGES and now[name] != was[name]}
     names = max(map(len, changed), default=0)
     values = max((len(setting(value)) for value in changed.values()), default=0)
     return [
@@ -75,11 +76,13 @@ class Exporter:
         self.button.disabled = not (lines and path)
 
     def _on_click(self, _button: Any) -> None:
-        path, settings = self.path.value.strip(), self._state.settings
+        path = self.path.value.strip()
+        # Provider and priority are not tuned: another file keeps its own.
+        settings = replace(self._state.settings, provider=None, priority=None)
         self.button.disabled = True
         try:
             export_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
-            self._state.current = load_config(path)
+            self._state.current = self._state.settings = load_config(path)
         except AcgLabError as error:
             self.outcome.value = f'<div class="acg-refused" role="alert">{escape(str(error))}</div>'
             self.button.disabled = False

@@ -165,8 +165,8 @@ class TunerState(HasTraits):
         return tuple(sorted(self.snap.windows))
 
     @cached_property
-    def _agents(self) -> NDArray[np.str_]:
-        return np.array([self.snap.owners[key].agent_id for key in self._all_keys], np.str_)
+    def _agents(self) -> NDArray[np.object_]:
+        return np.array([self.snap.owners[key].agent_id for key in self._all_keys], object)
 
     def of_agent(self, agent_id: str | None) -> NDArray[np.bool_]:
         """Tell which of all profiles, by learning key, are of an agent; None is every agent."""

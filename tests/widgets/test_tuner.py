@@ -329,6 +329,18 @@ class TestExport:
         assert exporter.button.disabled
         assert tuner.state.current == tuner.settings
 
+    def test_another_file_keeps_its_provider(self, make_tuner, triage, tmp_path):
+        """What is not tuned is not written: another file keeps provider and priority."""
+        for name, provider in (("one", "anthropic"), ("other", "openai")):
+            acg.export_config(tmp_path / name, acg.AcgSettings(provider=provider, priority=7))
+        tuner = make_tuner(*triage, config=tmp_path / "one")
+        tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+        tuner._exporter.path.value = str(tmp_path / "other")
+        tuner._exporter.button.click()
+        expected = acg.AcgSettings(provider="openai", priority=7).replace(stable_threshold=0.9)
+        assert acg.load_config(tmp_path / "other") == expected == tuner.settings == tuner.state.current
+        assert "no change" in shown(tuner._exporter._toml.value)
+
     def test_what_cannot_be_written(self, make_tuner, sample, trace, tmp_path):
         """A file that can't be written is told in a line, and the settings stay to be exported elsewhere."""
         tuner = make_tuner(sample, trace, agent_id="claims-triage")
