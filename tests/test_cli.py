@@ -320,8 +320,26 @@ def test_interrupting():
     ended = subprocess.run(
         [sys.executable, "-c", script, "analyze", SAMPLE], capture_output=True, text=True, check=False
     )
-    assert ended.returncode == 130
-    assert "Traceback" not in ended.stderr
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "acg-lab: interrupted\n")
+
+
+def test_interrupting_while_it_loads():
+    """Ctrl-C before the command line is there ends it with status 130 and no traceback."""
+    script = (
+        "import builtins\nfrom acg_lab.__main__ import main\nload = builtins.__import__\n"
+        "def stop(name, *args):\n    if name == 'typer': raise KeyboardInterrupt\n    return load(name, *args)\n"
+        "builtins.__import__ = stop\nmain()"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_run_as_a_module():
+    """``python -m acg_lab`` is the command, and tells its version."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "acg_lab", "--version"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert ended.stdout.startswith("acg-lab ")
 
 
 @pytest.mark.parametrize("command", [[], ["analyze"], ["verify"], ["export"]])
@@ -338,6 +356,23 @@ def test_a_pipe_may_close():
         assert process.stdout.readline() == "{\n"
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_pipe_that_is_closed_from_the_start(options):
+    """What nobody could hear is no success, however short it is: 'verify' would say that nothing differs."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [*COMMAND, "verify", SAMPLE, "--agent", "coder", *options],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("option", ["--since", "--rules", "--agent", "--key-prefix"])

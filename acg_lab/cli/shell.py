@@ -55,7 +55,11 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         with _masking():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt:  # else typer ends without a word
+                complain("acg-lab: interrupted")
+                raise typer.Exit(_INTERRUPTED) from None
 
 
 @contextmanager
@@ -81,7 +85,7 @@ if sys.stdout is None:  # closed by the caller: nobody is to see it
 # Into a pipe or file a table is as wide as it needs, up to this; a terminal and COLUMNS say for themselves.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
 out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
-FAILED, _MISUSED = 1, 2
+FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
 
 Source = Annotated[
     str,
@@ -111,12 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AcgLabError as error:
         complain(f"acg-lab: {error}", "red")
         sys.exit(_MISUSED if isinstance(error, UsageError) else FAILED)
-    except KeyboardInterrupt:
-        complain("acg-lab: interrupted")
-        sys.exit(130)
-    except BrokenPipeError:
+    except BrokenPipeError:  # as typer and rich do; what nobody heard, such as a difference, is no success
         _drop_output()
-        sys.exit(0)
+        sys.exit(FAILED)
     except OSError as error:
         _drop_output()
         complain(f"acg-lab: the output can't be written: {error.strerror or error}", "red")
@@ -139,15 +140,21 @@ def say(text: str) -> None:
     out.print(Text(mask_credentials(text)), soft_wrap=True)
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,  # noqa: FBT002
-) -> None:
-    if version:
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001  as typer calls it
+    if wanted:
         from importlib.metadata import version as installed  # noqa: PLC0415
 
         say(f"acg-lab {installed('acg-lab')}")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[  # noqa: FBT002
+        bool, typer.Option("--version", help="Print the version and end.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 @contextmanager
