@@ -63,7 +63,8 @@ def difference(now: float, current: float, write: Callable[[float], str]) -> str
         return ""
     is_share = write is percent
     size = (now - current) * 100 if is_share else now - current
-    text = change(tokens(abs(size)) if abs(size) >= 1 else f"{abs(size):.1f}", size) + (" pts" if is_share else "")
+    exact = abs(size) < (10 if is_share else 1)  # 97% and 96% may well be 1.7 points apart
+    text = change(f"{abs(size):.1f}" if exact else tokens(abs(size)), size) + (" pts" if is_share else "")
     return f'<span data-part="change" class="{"acg-better" if size > 0 else "acg-worse"}">{escape(text)}</span>'
 
 
