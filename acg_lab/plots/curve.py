@@ -9,7 +9,7 @@ from acg_lab import frames
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.extremes import draw_nothing
 from acg_lab.plots.fonts import Size
-from acg_lab.plots.given import check_columns, one_key, one_profile, rows
+from acg_lab.plots.given import check_columns, check_source, one_key, one_profile, rows
 from acg_lab.plots.layout import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.profile_names import profile_words
 from acg_lab.plots.theme import drawing
@@ -81,7 +81,14 @@ def threshold_curve(
     UsageError
         If there are several profiles and none is named, or a frame is none of the kind expected.
     """
-    frame = data if isinstance(data, pd.DataFrame) else frames.threshold_curve(data, one_key(data, learning_key))
+    check_source(data, "frames.threshold_curve")
+    if isinstance(data, pd.DataFrame):
+        frame = data
+    elif (key := one_key(data, learning_key)) is not None:
+        frame = frames.threshold_curve(data, key)
+    else:
+        with drawing():
+            return draw_nothing(ax, gid="threshold-curve", show=heading)
     frame = one_profile(check_columns(frame, _COLUMNS, "frames.threshold_curve"), learning_key)
     current = (thresholds or StabilityThresholds()).stable_threshold
     with drawing():

@@ -13,7 +13,7 @@ from acg_lab.core.errors import UsageError
 if TYPE_CHECKING:
     from acg_lab.snapshot.model import Snapshot
 
-__all__ = ["check_columns", "confidence_of", "one_key", "one_profile", "rows"]
+__all__ = ["check_columns", "check_source", "confidence_of", "one_key", "one_profile", "rows"]
 
 _SHOWN = 3
 
@@ -29,11 +29,18 @@ def check_columns(frame: Any, columns: Collection[str], maker: str) -> pd.DataFr
     return frame
 
 
-def one_key(snap: "Snapshot", learning_key: str | None) -> str:
-    """Return the key to draw: the one asked for, or the only one."""
+def check_source(data: Any, maker: str, *, kind: str = "Snapshot", has: str = "windows") -> None:
+    """Refuse what is neither a frame nor what ``maker`` makes one of."""
+    if not isinstance(data, pd.DataFrame) and not hasattr(data, has):
+        msg = f"Expected a {kind}, or a frame of {maker}; got {type(data).__name__}."
+        raise UsageError(msg)
+
+
+def one_key(snap: "Snapshot", learning_key: str | None) -> str | None:
+    """Return the key to draw: the one asked for, or the only one; None if there is none at all."""
     windows: Collection[str] = getattr(snap, "windows", ())
     if learning_key is not None or not windows:
-        return learning_key or ""
+        return learning_key
     if len(windows) > 1:
         raise UsageError(_which(list(windows)))
     return next(iter(windows))

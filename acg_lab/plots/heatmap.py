@@ -17,7 +17,7 @@ from acg_lab.plots.columns import (
     names_height,
 )
 from acg_lab.plots.extremes import draw_nothing, title_of
-from acg_lab.plots.given import check_columns, confidence_of, one_key, one_profile
+from acg_lab.plots.given import check_columns, check_source, confidence_of, one_key, one_profile
 from acg_lab.plots.layout import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.profile_names import profile_words
 from acg_lab.plots.theme import drawing
@@ -84,11 +84,15 @@ def window_heatmap(
         If there are several profiles and none is named, or a frame is none of the kind expected.
     """
     thresholds = thresholds or StabilityThresholds()
+    check_source(data, "frames.cells")
     if isinstance(data, pd.DataFrame):
         cells = one_profile(check_columns(data, _CELLS, "frames.cells"), learning_key)
         key = learning_key if cells.empty else str(cells["learning_key"].iloc[0])
     else:
         key = one_key(data, learning_key)
+        if key is None:
+            with drawing():
+                return draw_nothing(ax, gid="window-heatmap", show=heading)
         cells = frames.cells(data, key)
         scores = frames.scores(data, thresholds=thresholds, learning_key=key) if scores is None else scores
     scores = check_columns(scores, _SCORES, "frames.scores")
@@ -160,7 +164,7 @@ def _draw_times(page: Page, columns: Columns, cells: pd.DataFrame) -> None:
     """Write the first and the last time and each new day, where there is room."""
     times = cells.groupby("request")["created_at"].first()
     each = columns.height / len(times)
-    days = times.dt.floor("D")
+    days = times.dt.as_unit("s").dt.floor("D")  # the first and last nanoseconds that there are have no day
     last_y, labels = columns.top + columns.height - 0.03, [(columns.top + 0.04, f"{times.iloc[0]:%d %b %H:%M}")]
     for place in np.flatnonzero((days.diff() > pd.Timedelta(0)).to_numpy()).tolist():
         y = columns.top + (place + 0.5) * each

@@ -9,7 +9,7 @@ import pandas as pd
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.extremes import draw_nothing
-from acg_lab.plots.given import check_columns
+from acg_lab.plots.given import check_columns, check_source
 from acg_lab.plots.layout import HEADING, MARGIN, open_page
 from acg_lab.plots.profile_names import profile_words, shared_words
 from acg_lab.plots.series import Series, draw_changes, draw_periods, draw_series, name_series, same
@@ -71,6 +71,7 @@ def prefix_over_time(
         If there are more than two settings, one asked for is not there, they have different steps, ``n_tuning`` is
         negative, or a frame is none of the kind expected.
     """
+    check_source(data, "frames.steps", kind="Trace (of acg.replay)", has="to_frame")
     default = StabilityThresholds().stable_threshold
     if not isinstance(data, pd.DataFrame):
         wanted = [default if current is None else current, *([] if tuned is None else [tuned])]

@@ -8,7 +8,7 @@ import pandas as pd
 from acg_lab import frames
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.extremes import Title, draw_nothing
-from acg_lab.plots.given import check_columns
+from acg_lab.plots.given import check_columns, check_source
 from acg_lab.plots.overview_columns import draw_columns
 from acg_lab.plots.overview_table import draw_table
 from acg_lab.plots.profile_names import cause, shared_words
@@ -60,6 +60,7 @@ def profiles_overview(
         If a frame is none of the kind expected.
     """
     thresholds = thresholds or StabilityThresholds()
+    check_source(data, "frames.profiles")
     frame = data if isinstance(data, pd.DataFrame) else frames.profiles(data, thresholds)
     frame = check_columns(frame, _COLUMNS, "frames.profiles")
     frame = frame[frame["requests"] > 0].sort_values("requests", ascending=False, kind="stable", ignore_index=True)

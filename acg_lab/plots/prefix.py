@@ -112,7 +112,7 @@ def _spans_of(data: "Given", learning_key: str | None, thresholds: StabilityThre
     elif isinstance(data, Mapping | StabilityAnalysisResult):
         frame = frames.scores(data, learning_key=learning_key)
     else:
-        key = one_key(data, learning_key) or None  # the others need not be analysed
+        key = one_key(data, learning_key)  # the others need not be analysed
         frame = frames.scores(data, thresholds=thresholds, learning_key=key)
     return frame if frame.empty else one_profile(frame, learning_key)
 

@@ -187,3 +187,24 @@ def test_two_profiles_in_a_window():
     for name in ("prefix_stability", "window_heatmap", "threshold_curve"):
         with pytest.raises(ValueError, match="There are 2 profiles"):
             DRAW[name](snap)
+
+
+@pytest.mark.parametrize("name", [name for name in plots.__all__ if name in DRAW and name != "prefix_over_time"])
+def test_an_empty_source(name):
+    """A source without a single profile is drawn like a profile without requests."""
+    axes = getattr(plots, name)(acg.load(acg.MemoryBackend(), progress=False))
+    assert text_of(axes, "title") == "No requests observed yet"
+
+
+@pytest.mark.parametrize("name", [name for name in plots.__all__ if name in DRAW])
+@pytest.mark.parametrize("given", [None, "data/sample", 0.9])
+def test_anything_else_is_refused(name, given):
+    """What is neither a source nor a frame is refused with what was expected."""
+    with pytest.raises(acg.UsageError, match=f"or a .*; got {type(given).__name__}"):
+        getattr(plots, name)(given)
+
+
+def test_a_snapshot_is_no_trace():
+    """Steps are made by a replay, and that is said to those who give a snapshot."""
+    with pytest.raises(acg.UsageError, match=r"Trace \(of acg.replay\), or a frame of frames.steps; got Snapshot"):
+        plots.prefix_over_time(SNAPSHOTS["one block"])

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from drawn import by_gid, gids, new, of_one, once_changed, same, snapshot_of, text_of, window
+from drawn import by_gid, figure_of, gids, new, of_one, once_changed, same, snapshot_of, text_of, window
 from matplotlib.colors import to_rgb
+from msgspec.structs import replace
 
 import acg_lab as acg
 from acg_lab import frames, plots
@@ -175,3 +176,10 @@ def test_refusals(arguments, message):
     """What can't be drawn is refused, with what was expected."""
     with pytest.raises(acg.UsageError, match=message):
         plots.window_heatmap(**arguments)
+
+
+def test_times_beyond_all_days():
+    """The earliest and the latest times that nanoseconds can tell, as damaged clocks write them, are drawn too."""
+    told = ("0001-01-01T00:00:00Z", "2026-11-02T08:00:00Z", "9999-12-31T23:59:59Z")
+    observations = [replace(ir, created_at=at) for ir, at in zip(window(3, ("user-0", new)), told, strict=True)]
+    figure_of(plots.window_heatmap(snapshot_of(observations))).canvas.draw()
