@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from acg_lab.snapshot.shown import printable
+
 __all__ = ["Difference", "Status", "Verdict", "Verification"]
 
 
@@ -61,5 +63,6 @@ class Verification(NamedTuple):
     def __repr__(self) -> str:
         counts = Counter(verdict.status for verdict in self.verdicts)
         lines = [f"<Verification: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}"]
-        lines += [f"  {v.key}: {v.detail or v.status}" for v in self.verdicts if not v.status.is_fine][:20]
+        wrong = [verdict for verdict in self.verdicts if not verdict.status.is_fine]
+        lines += [f"  {printable(verdict.key)}: {printable(verdict.detail or verdict.status)}" for verdict in wrong[:20]]
         return "\n".join(lines) + ">"

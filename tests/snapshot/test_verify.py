@@ -139,3 +139,14 @@ def test_a_cut_snapshot_is_refused():
     """A part of a window proves nothing."""
     with pytest.raises(acg.UsageError, match="whole source"):
         acg.verify(acg.load(learned(), limit=1))
+
+
+def test_what_a_terminal_would_obey_is_escaped():
+    """Control characters of an agent's id do not reach the terminal by way of a repr."""
+    backend = learned("a\x1b[2J", n_runs=3)
+    key = profile_key(backend)
+    result = backend.load_stability(key)
+    backend.store_stability(key, msgspec.structs.replace(result, scores=()))
+    shown = repr(acg.verify(acg.load(backend)))
+    assert "a\\x1b[2J::model=m" in shown
+    assert all(char.isprintable() or char == "\n" for char in shown)
