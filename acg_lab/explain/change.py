@@ -158,7 +158,12 @@ class Change:
         if not self.readable or len(self.counts) < 2:  # noqa: PLR2004
             return False
         simple: Counter[str] = Counter()
-        for code, count in self.counts.items():
-            simple[simplify(self.text(code))] += count
-        most = max(simple.values())
-        return most > max(self.counts.values()) and most >= self.threshold * self.present
+        most, left = 0, self.present
+        for code in self.by_count:
+            # Texts may be long and many: two that stay apart can be enough to know.
+            if most + left < self.threshold * self.present:
+                return False
+            text = simplify(self.text(code))
+            simple[text] += self.counts[code]
+            most, left = max(most, simple[text]), left - self.counts[code]
+        return most > self.counts[self.by_count[0]] and most >= self.threshold * self.present

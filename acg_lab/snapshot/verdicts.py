@@ -64,5 +64,5 @@ class Verification(NamedTuple):
         counts = Counter(verdict.status for verdict in self.verdicts)
         lines = [f"<Verification: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}"]
         wrong = [verdict for verdict in self.verdicts if not verdict.status.is_fine]
-        lines += [f"  {printable(verdict.key)}: {printable(verdict.detail or verdict.status)}" for verdict in wrong[:20]]
+        lines += [f"  {printable(bad.key)}: {printable(bad.detail or bad.status)}" for bad in wrong[:20]]
         return "\n".join(lines) + ">"

@@ -2,13 +2,14 @@
 
 import msgspec
 import pytest
-from explained import STEADY, kind_of, stored, timed
+from explained import KEY, STEADY, kind_of, stored, timed
 from kinds import LEAD, NAMES, NEAR, SHUFFLED, TAIL, TRUE, N
 from strategies import make_ir
 
 import acg_lab as acg
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.explain import Kind
+from acg_lab.explain.case import Case
 from acg_lab.explain.detectors import DETECTORS
 from acg_lab.explain.words import SHORT
 
@@ -102,3 +103,13 @@ def test_provenance_tells_of_retrieval():
         for ir in of_texts(NAMES)
     ]
     assert kind_of(window) is Kind.RETRIEVED_TEXT
+
+
+@pytest.mark.parametrize(("kept", "read", "vanishes"), [(len, 60, True), (str, 5, False)])
+def test_texts_are_read_until_the_answer_is_sure(kept, read, vanishes):
+    """Of sixty texts that stay apart a few are simplified, no more: texts may be megabytes, and tests are many."""
+    snap = stored(timed(of_texts(f"{i:02}" for i in range(60))))
+    change = Case(snap, acg.StabilityThresholds(), {}).change([KEY], "user-1", 0.95)
+    seen = []
+    assert change.vanishes(lambda text: seen.append(text) or str(kept(text))) is vanishes
+    assert len(seen) == read
