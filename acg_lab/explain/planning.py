@@ -54,7 +54,7 @@ def _refusal(case: Case, key: str) -> tuple[Kind, str, float] | None:
         return None
     if result.total_observations < requests_needed(case.thresholds):
         n = requests_needed(case.thresholds)
-        words = f"production plans nothing for requests{{profiles}} that have seen fewer than {n} requests"
+        words = f"production plans nothing for requests{{profiles}} that have seen fewer than {n:,} requests"
         return Kind.TOO_FEW_REQUESTS, words, prefix
     if (repeated := _repeated(case, key)) is not None and repeated < _HALF:
         words = (
@@ -70,16 +70,15 @@ def _of_model(case: Case, key: str, prefix: float) -> tuple[Kind, str, float] | 
     parsed = parse_learning_key(key, agent_id=case.snapshot.owners[key].agent_id)
     if parsed is None or "claude" not in parsed.model.lower():
         return None
+    model = repr(parsed.model).replace("{", "{{").replace("}", "}}")  # anything may stand in a name
     minimum = minimum_tokens(parsed.model, MINIMUM_TOKENS)
     if minimum is None:
-        words = f"production knows no family of the model {parsed.model!r}, so it places no breakpoint{{profiles}}"
+        words = f"production knows no family of the model {model}, so it places no breakpoint{{profiles}}"
         return Kind.NO_FAMILY, words, prefix
     newest = case.newest(key)
     if any(find_candidates(newest, case.results[key], minimum)):
         return None
-    words = (
-        f"the stable prefix{{profiles}} is shorter than the {minimum:,} tokens that {parsed.model!r} caches at least"
-    )
+    words = f"the stable prefix{{profiles}} is shorter than the {minimum:,} tokens that {model} caches at least"
     return Kind.BELOW_MINIMUM, words, prefix
 
 

@@ -43,6 +43,13 @@ def test_models(model, prompt, kind):
     assert found(asked(prompt, model)) == ([(kind, tokens)] if kind else [])
 
 
+@pytest.mark.parametrize("model", ["claude-{x}", "claude-{", "claude-{}", "claude-{profiles}", "claude-%s"])
+def test_a_model_is_told_as_it_is(model):
+    """Names of models are data, whatever stands in them, as where a template was never filled in."""
+    (finding,) = acg.explain(learned_of(asked(PROMPT, model)))
+    assert repr(model) in finding.sentence
+
+
 def test_few_requests():
     """With fewer than 3 requests nothing is planned; with 3 it is, unless full confidence needs many more."""
     for n, full, expected in [(1, 20, True), (2, 20, True), (3, 20, False), (2, 2, False), (3, 40, True)]:
