@@ -68,6 +68,12 @@ def test_analyze_prints_a_table_of_100_columns():
     assert "202 profiles, 1,655 observations" in out
 
 
+@pytest.mark.parametrize("command", ["analyze", "explain", "verify"])
+def test_lines_fit_the_terminal(command):
+    """Of the sample no line is wider than the terminal, what stands below the tables included."""
+    assert max(map(cell_len, process(command, SAMPLE, COLUMNS="100").stdout.splitlines())) <= 100
+
+
 def test_thresholds_change_the_answer(run):
     """A threshold of 0.9 mends claims-triage, as data/README.md says."""
     blocks = []
@@ -259,7 +265,7 @@ def test_filters_and_rules(run):
 def test_rows(run):
     """The number of profiles listed of each agent; 0 lists all."""
     lengths = {n: len(run("analyze", SAMPLE, "--agent", "support-legacy", "--rows", n)[1].splitlines()) for n in "025"}
-    assert lengths == {"0": 1 + 70 + 1 + 2, "2": 1 + 2 + 1 + 2, "5": 1 + 5 + 1 + 2}
+    assert lengths == {"0": 1 + 70 + 1 + 3, "2": 1 + 2 + 1 + 3, "5": 1 + 5 + 1 + 3}
 
 
 @pytest.fixture

@@ -94,9 +94,9 @@ def _as_json(
 
 def _print_totals(snapshot: Snapshot, totals: Totals, thresholds: StabilityThresholds) -> None:
     say(
-        f"\n{counted(totals.profiles, 'profile')}, {counted(totals.observations, 'observation')}: "
-        f"the stable prefix covers {totals.share:.0%} of {totals.prompt_tokens:,.0f} prompt tokens (estimated), "
-        f"at stable_threshold {thresholds.stable_threshold:g}."
+        f"\n{counted(totals.profiles, 'profile')}, {counted(totals.observations, 'observation')}, "
+        f"at stable_threshold {thresholds.stable_threshold:g}.\n"
+        f"The stable prefix covers {totals.share:.0%} of {totals.prompt_tokens:,.0f} prompt tokens (estimated)."
     )
     if totals.single:
         say(f"{counted(totals.single, 'profile')} of one observation: nothing is planned for them.")

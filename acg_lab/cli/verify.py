@@ -1,6 +1,7 @@
 """``acg-lab verify``: whether what was stored is what must have been stored."""
 
 from collections import Counter
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from acg_lab.cli.shell import (
     Strict,
     app,
     complaints,
+    out,
     print_json,
     say,
 )
@@ -22,6 +24,8 @@ from acg_lab.core import StabilityThresholds
 from acg_lab.snapshot import Snapshot, Status, Verification, load, verify
 from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.shown import printable
+
+_NARROWEST = 40  # columns; the longest setting has 36
 
 
 @app.command("verify")
@@ -76,7 +80,8 @@ def _print(snapshot: Snapshot, verification: Verification) -> None:
         from_runs = sum(verdict.checked_runs for verdict in verdicts)
         runs = f", {counted(from_runs, 'window')} from the runs too" if from_runs else ", no runs to check windows with"
         say(f"{printable(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
-        say(f"  stored with {verification.settings[agent_id]}")
+        for line in wrap(f"stored with {verification.settings[agent_id]}", max(out.width - 2, _NARROWEST)):
+            say(f"  {line}")
         for verdict in verdicts:
             if verdict.status not in (Status.EQUAL, Status.TIES):
                 say(f"  {printable(verdict.key)}\n    {verdict.status}: {printable(verdict.detail)}")
