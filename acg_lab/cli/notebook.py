@@ -126,12 +126,12 @@ def _serve(page: Page, port: int, folder: Path, first: str) -> None:
         "ServerApp.port": port,
         "ServerApp.root_dir": str(folder.resolve()),
         "ServerApp.open_browser": False,
-        "ServerApp.no_browser_open_file": True,
         "ServerApp.answer_yes": True,  # Ctrl-C is no question
         "ServerApp.allow_root": True,
         "IdentityProvider.token": page.token,
         "Application.log_level": "ERROR",
     }
     server = LabApp.initialize_server(argv=[f"--{name}={value}" for name, value in settings.items()])
+    server.no_browser_open_file = True  # no option; else the token would be written into a file
     server.io_loop.add_callback(page.announce, server.port, f"lab/tree/{first}")
     server.start()
