@@ -18,6 +18,7 @@ def place(tmp_path, monkeypatch):
     """A folder beside the sample, as the notebooks' own: what they write stays out of the repository."""
     (tmp_path / "data").symlink_to(ROOT / "data", target_is_directory=True)
     (tmp_path / "notebooks").mkdir()
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # a notebook's own shows figures
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
