@@ -66,7 +66,7 @@ def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]
     results : mapping of str to StabilityAnalysisResult
         Of `acg_lab.analyze`, by learning key.
     """
-    tokens = _span_tokens(snapshot.columns.observations)
+    tokens = _span_tokens(snapshot)
     profiles = (_summary(snapshot, key, result, tokens[key]) for key, result in results.items())
     return tuple(sorted(profiles, key=lambda profile: (-profile.lost_tokens, profile.learning_key)))
 
@@ -108,30 +108,27 @@ def total(profiles: Iterable[ProfileSummary]) -> Totals:
     )
 
 
-def _span_tokens(source: ObservationColumns) -> Mapping[str, Mapping[str, float]]:
+def _span_tokens(snapshot: Snapshot) -> Mapping[str, Mapping[str, float]]:
     """Return the mean tokens per request of every span, by key and span id; they add up to the mean prompt."""
-    tokens = block_tokens(source)
-    found: dict[str, Mapping[str, float]] = {}
-    for window, key in enumerate(source.keys):
-        rows, n = source.blocks_of(window), len(source.observations_of(window))
-        spans, inverse = np.unique(source.spans[rows], return_inverse=True)
-        sums = np.bincount(inverse, weights=tokens[rows], minlength=len(spans))
-        found[key] = {source.span_pool[span]: float(s) / n for span, s in zip(spans.tolist(), sums, strict=True)}
+    source, counts = snapshot.columns.observations, snapshot.span_counts
+    sums = np.bincount(counts.of_block, weights=block_tokens(source), minlength=len(counts.spans))
+    means = sums / np.diff(source.window_offsets)[counts.windows]
+    found: dict[str, dict[str, float]] = {key: {} for key in source.keys}
+    for window, span, mean in zip(counts.windows.tolist(), counts.spans.tolist(), means.tolist(), strict=True):
+        found[source.keys[window]][source.span_pool[span]] = mean
     return found
 
 
 def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the tokens of every block row, known or estimated."""
-    codes, inverse = np.unique(source.contents, return_inverse=True)
-    texts = (source.content_pool[code] for code in codes.tolist())
-    sizes = np.array([len(text) if text.isascii() else len(text.encode()) for text in texts], np.int64)
+    estimated = np.zeros(len(source.content_pool), np.int64)
+    for code in np.flatnonzero(np.bincount(source.contents, minlength=len(estimated))).tolist():
+        text = source.content_pool[code]
+        estimated[code] = (len(text) if text.isascii() else len(text.encode())) // _BYTES_PER_TOKEN
     known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
-    if not len(source.contents):
-        return np.empty(0, np.int64)
-    estimated = sizes // _BYTES_PER_TOKEN
-    if (known < 0).all():
-        return estimated[inverse]
-    return np.where(known[source.forms] >= 0, known[source.forms], estimated[inverse])
+    if not len(source.contents) or (known < 0).all():
+        return estimated[source.contents]
+    return np.where(known[source.forms] >= 0, known[source.forms], estimated[source.contents])
 
 
 def _known(token_metadata: str | None) -> int:
