@@ -1,6 +1,6 @@
 """The stable prefix of one profile over all thresholds: which one suits this window."""
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,7 @@ def threshold_curve(
     learning_key: str | None = None,
     *,
     thresholds: StabilityThresholds | None = None,
+    role: Literal["current", "tuned"] = "current",
     heading: bool = True,
     ax: "Place" = None,
 ) -> "Axes":
@@ -65,7 +66,9 @@ def threshold_curve(
     learning_key : str, optional
         Which profile, where there are several.
     thresholds : StabilityThresholds, optional
-        The current ones; production's defaults when left out.
+        Those to mark; production's defaults when left out.
+    role : {"current", "tuned"}
+        What they are: those in force, or those being tried.
     heading : bool
         Whether to draw title and subtitle; `acg_lab.plots.alt_text` has them in any case.
     ax : Axes or Figure, optional
@@ -94,7 +97,7 @@ def threshold_curve(
     with drawing():
         if frame.empty or not frame["requests"].iloc[0]:
             return draw_nothing(ax, *profile_words(frame), gid="threshold-curve", show=heading)
-        return _draw(frame, current, "default" if thresholds is None else "current", ax, heading=heading)
+        return _draw(frame, current, "default" if thresholds is None else role, ax, heading=heading)
 
 
 def _draw(frame: pd.DataFrame, current: float, role: str, place: "Place", *, heading: bool) -> "Axes":

@@ -4,7 +4,7 @@ Belongs here: one row a tab. The blocks follow the drag and are drawn quickly; t
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -137,7 +137,9 @@ def _curve(state: "TunerState") -> pd.DataFrame | None:
 
 
 def _draw_curve(state: "TunerState", frame: pd.DataFrame, place: Any) -> Any:
-    return plots.threshold_curve(frame, thresholds=state.settings.thresholds, heading=False, ax=place)
+    thresholds = state.settings.thresholds
+    role: Literal["current", "tuned"] = "current" if thresholds == state.current.thresholds else "tuned"
+    return plots.threshold_curve(frame, thresholds=thresholds, role=role, heading=False, ax=place)
 
 
 VIEWS: Final[Mapping[str, View]] = {

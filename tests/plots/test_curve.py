@@ -48,6 +48,9 @@ def test_title():
     assert by_gid(axes, "best-mark").get_xydata().tolist() == [[0.9, best]]
     assert by_gid(axes, "current-mark").get_xydata().tolist() == [[0.95, now]]
     assert text_of(axes, "current-name") == "default 0.95"
+    given = acg.StabilityThresholds(stable_threshold=0.9)
+    assert text_of(plots.threshold_curve(snap, thresholds=given), "current-name") == "current 0.9"
+    assert text_of(plots.threshold_curve(snap, thresholds=given, role="tuned"), "current-name") == "tuned 0.9"
 
 
 def test_recommended_threshold_is_reached():
