@@ -90,7 +90,7 @@ TRUE = {
         each(lambda i: f"/home/{WORDS[i]}/project/"),
         each(lambda i: f"/tmp/run-{SHUFFLED[i]}/out.txt"),
         each(lambda i: f"C:\\Users\\{NAMES[i]}\\notes.txt"),
-        each(lambda i: f"~/work/{WORDS[i]}/main.py"),
+        each(lambda i: f"~/projects/{WORDS[i]}/main.py"),
         each(lambda i: f"./src/{WORDS[i]}/x.py"),
         each(lambda i: f"https://shop.example.com/{WORDS[i]}?page={i}"),
         each(lambda i: f"s3://bucket/{WORDS[i]}/data.csv"),
