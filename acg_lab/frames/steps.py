@@ -1,21 +1,21 @@
 """What production would have known before every request, a row a step and setting."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.names import STEPS, category, counts_of, make_frame
 from acg_lab.replay import Trace
+from acg_lab.replay.thresholds import Thresholds, as_numbers
 
 __all__ = ["steps"]
 
 
 def steps(
     trace: Trace,
-    thresholds: "float | StabilityThresholds | Iterable[float | StabilityThresholds]",
+    thresholds: Thresholds,
     *,
     window: int | None = None,
 ) -> pd.DataFrame:
@@ -47,8 +47,7 @@ def steps(
         If a threshold is no finite number, or the window was not replayed.
     """
     windows = trace.windows if window is None else (window,)
-    given: list[Any] = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
-    numbers = [one.stable_threshold if isinstance(one, StabilityThresholds) else one for one in given]
+    given = as_numbers(thresholds)
     n, repeats = len(trace), len(windows) * len(given)
 
     def every(values: Any) -> Any:
@@ -66,7 +65,7 @@ def steps(
         "call": every(trace.calls),
         "started_at": every(trace.started_ns),
         "window": np.repeat(np.array(windows, np.int64), len(given) * n),
-        "stable_threshold": np.tile(np.repeat(np.array(numbers, np.float64), n), len(windows)),
+        "stable_threshold": np.tile(np.repeat(given, n), len(windows)),
         "known_runs": every(trace.n_runs),
         "entry": [name or None for name in every(trace.entry).tolist()],
         "requests": asked(trace.n_observations),

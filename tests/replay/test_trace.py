@@ -224,6 +224,8 @@ def test_frame(snap):
                 entry or None for entry in trace.entry.tolist()
             ]
     assert frame["usage_tokens"].isna().all()
+    with pytest.raises(acg.UsageError, match="'stable_threshold'"):
+        trace.to_frame(["x"])
     assert set(trace.to_frame(0.5, window=1)["window"]) == {1}
     empty = trace.select(since="2027-01-01").to_frame([0.5])
     assert len(empty) == 0
