@@ -36,7 +36,7 @@ _WORDS: Final = {
     "ConnectionRefusedError": "can't be reached: nothing listens there; is the server running, and the port right?",
     "FileNotFoundError": "can't be reached: there is no such socket (or certificate file)",
     "PermissionError": "can't be reached: this user may not open the socket",
-    "TimeoutError": "did not answer in time; if it is merely slow, raise connect_timeout= or timeout=",
+    "TimeoutError": "did not answer in time; if it is merely slow, allow more seconds in the URL: ?socket_timeout=120",
     "InvalidResponse": "does not speak the protocol of Redis; is the port right?",
     "ConnectionError": "broke off the connection; is the server up, and does it want TLS (rediss://)?",
     "OSError": "can't be reached",

@@ -107,6 +107,7 @@ class TestReaching:
             message = refusal(load, f"redis://u:{QUOTED}@127.0.0.1:{port}/0", timeout=0.2)
             assert time.monotonic() - began < 2
         assert "did not answer in time" in message
+        assert "?socket_timeout=" in message  # in the URL, which the command takes too
 
 
 class serving:  # noqa: N801  # used as a function
