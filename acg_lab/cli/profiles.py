@@ -7,10 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from acg_lab.cli.shell import cut, out
-from acg_lab.core import StabilityThresholds, parse_learning_key
+from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Causes
 from acg_lab.snapshot import ProfileSummary, total
 from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.names import differing_parts
 from acg_lab.snapshot.shown import printable
 
 __all__ = ["print_profiles"]
@@ -49,7 +50,8 @@ def _rows(
 ) -> Iterator[list[str]]:
     for of_agent in _by_agent(profiles):
         listed = of_agent[: shown or None]
-        for profile, name in zip(listed, _names(of_agent), strict=False):
+        names = differing_parts([profile.learning_key for profile in of_agent], of_agent[0].agent_id, has_model=True)
+        for profile, name in zip(listed, names, strict=False):
             yield _row(profile, name, causes.breaks[profile.learning_key], thresholds)
         split = causes.splits.get(of_agent[0].agent_id)
         if (rest := of_agent[len(listed) :]) or split:
@@ -94,10 +96,3 @@ def _score(score: float, thresholds: StabilityThresholds) -> str:
         if all((float(text) >= limit) == (score >= limit) for limit in limits):
             break
     return text
-
-
-def _names(profiles: Sequence[ProfileSummary]) -> list[str]:
-    """Name each profile of an agent by the ends of what its key does not share with the others."""
-    keys = [parse_learning_key(p.learning_key, agent_id=p.agent_id) for p in profiles]
-    fields = [f for f in ("seed", "system", "tools", "response_format") if len({getattr(k, f, None) for k in keys}) > 1]
-    return [" ".join(f"{field}…{str(getattr(key, field, None))[-4:]}" for field in fields) for key in keys]

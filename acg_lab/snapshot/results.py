@@ -5,30 +5,39 @@ they are escaped; there is no prompt text in a result.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
+from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.names import differing_parts
 from acg_lab.snapshot.shown import html_table, html_text, printable
 
 __all__ = ["Results"]
 
-_SHOWN, _KEY, _SPAN = 20, 26, 16
-_TITLES = ("learning key", "requests", "prefix", "of blocks", "then", "class", "score")
+_SHOWN, _WIDTH, _SPAN, _AGENT = 20, 100, 16, 6
+_TITLES = ("profile", "requests", "prefix", "of blocks", "then", "class", "score")
 _NUMBERS = ("requests", "prefix", "of blocks", "score")
+_HTML = 78
 
 
 class Results(dict[str, StabilityAnalysisResult]):
     """By learning key what `acg_lab.analyze` found of each profile: a dict in all but its looks."""
 
     def __repr__(self) -> str:
-        lines = [f"<{self._title()}>"]
-        for key, n, prefix, blocks, span, class_, score in self._rows():
+        names, rests = self._names(), []
+        for n, prefix, blocks, span, class_, score in self._rows():
             ends = f"{_cut(span, _SPAN)} {class_} {score}".strip() or "nothing"
-            lines.append(f"  {_cut(key, _KEY):<{_KEY}} {n:>5} requests, {prefix}/{blocks} blocks, then {ends}")
+            rests.append(f" {n:>5} requests, {prefix}/{blocks} blocks, then {ends}")
+        room = _WIDTH - 2 - max(map(len, rests), default=0)
+        told = [_fitting(*name, room) for name in names]
+        width = max(map(len, told), default=0)
+        lines = [f"<{self._title()}>", *(f"  {n:<{width}}{rest}" for n, rest in zip(told, rests, strict=True))]
         return "\n".join([*lines, *([f"  ... and {self._more()}"] if len(self) > _SHOWN else [])])
 
     def _repr_html_(self) -> str:
-        rows = ([html_text(cell) for cell in (_cut(row[0], 3 * _KEY), *row[1:])] for row in self._rows())
+        names = [_fitting(*name, _HTML) for name in self._names()]
+        rows = ([html_text(cell) for cell in (name, *row)] for name, row in zip(names, self._rows(), strict=True))
         more = f"<p>... and {self._more()}</p>" if len(self) > _SHOWN else ""
         return f"<b>{self._title()}</b>{html_table(_TITLES, rows, numbers=_NUMBERS)}{more}"
 
@@ -39,12 +48,31 @@ class Results(dict[str, StabilityAnalysisResult]):
     def _more(self) -> str:
         return f"{counted(len(self) - _SHOWN, 'more profile')}; acg_lab.frames.scores has all"
 
+    def _names(self) -> list[tuple[str, str]]:
+        """Return agent, and what its keys differ in, of each profile that is shown; a key that is none for itself."""
+        of_agent: dict[str, list[str]] = {}
+        for key in self:
+            parsed = parse_learning_key(key)
+            of_agent.setdefault(key if parsed is None else parsed.agent_id, []).append(key)
+        parts = {
+            key: (agent_id, part)
+            for agent_id, keys in of_agent.items()
+            for key, part in zip(keys, differing_parts(keys), strict=True)
+        }
+        return [parts[key] for key in islice(self, _SHOWN)]
+
     def _rows(self) -> Iterator[tuple[str, ...]]:
-        for key, result in list(self.items())[:_SHOWN]:
+        for result in islice(self.values(), _SHOWN):
             length = result.stable_prefix_length
             ends = [(score.span_id, score.classification, f"{score.score:.4g}") for score in result.scores[length:][:1]]
             counts = f"{result.total_observations:,}", f"{length:,}", f"{len(result.scores):,}"
-            yield key, *counts, *(ends[0] if ends else ("", "", ""))
+            yield *counts, *(ends[0] if ends else ("", "", ""))
+
+
+def _fitting(agent_id: str, parts: str, room: int) -> str:
+    """Return a profile's name; where there is no room for all, the agent is cut first."""
+    agent_id = _cut(agent_id, max(room - len(parts) - bool(parts), _AGENT))
+    return _cut(f"{agent_id} {parts}".rstrip(), room)
 
 
 def _cut(name: str, width: int) -> str:

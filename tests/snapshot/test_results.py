@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ from learned import SECRET, learned
 
 import acg_lab as acg
 from acg_lab.snapshot import Results
+from acg_lab.snapshot.names import differing_parts
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 TAGS = "<script>alert(1)</script>\x1b[31m"
@@ -33,6 +35,28 @@ def test_they_show_themselves_in_a_few_lines():
     assert "100 requests, 10/17 blocks, then user-10 semi_stable 0.92" in repr(one)
     html = one._repr_html_()
     assert all(f">{cell}</td>" in html for cell in ("user-10", "semi_stable", "0.92"))
+
+
+def test_no_two_rows_look_the_same():
+    """A row is named by its agent and the ends of the parts in which the agent's keys differ, models too."""
+    results = acg.analyze(acg.load(SAMPLE))
+    rows = repr(results).splitlines()[1:-1]
+    assert len({re.sub(r"\s+\d+ requests,.*", "", row) for row in rows}) == len(rows) == 20
+    assert any(row.startswith("  code-review model…") for row in rows)
+    assert any(row.startswith("  sales-analyst tools…") for row in rows)
+    named = re.findall(r"<tr><td[^>]*>([^<]*)</td>", results._repr_html_())
+    assert len(set(named)) == 20
+    assert "coder" in named  # the only profile of its agent
+
+
+def test_ends_are_as_long_as_it_takes():
+    """Two hashes that end alike are told apart; a key that is none stands for itself."""
+    keys = [f"a::model=m::seed=user:sha256:{h}::system=no-system::tools=no-tools" for h in ("1beef", "2beef")]
+    assert differing_parts(keys) == ["seed…56:1beef", "seed…56:2beef"]
+    assert differing_parts(keys[:1]) == [""]
+    results = acg.analyze(acg.load(learned()))
+    (result,) = results.values()
+    assert "  odd \\n key " in repr(Results({"odd \n key": result}))
 
 
 def test_nothing():
