@@ -220,11 +220,33 @@ def test_two_prefixes_ask_which(run, tmp_path):
     assert run("analyze", str(tmp_path / "kv"), "--key-prefix", "nemo_flow:")[0] == 0
 
 
-def test_an_agent_that_is_not_there(run):
-    """It is said so, and is no error."""
-    assert run("analyze", SAMPLE, "--agent", "nobody")[:2] == (0, f"{SAMPLE}: no profiles of agent 'nobody'.\n")
-    assert run("verify", SAMPLE, "--agent", "nobody")[:2] == (0, f"{SAMPLE}: nothing to verify.\n")
-    assert json.loads(run("analyze", SAMPLE, "--agent", "nobody", "--json")[1])["profiles"] == []
+@pytest.mark.parametrize("command", [["analyze", "--json"], ["analyze"], ["verify"], ["export", "out"]])
+def test_an_agent_that_is_not_there(run, command, tmp_path, monkeypatch):
+    """A mistyped agent is wrong use, not "nothing differs"; the agents that there are are named, the nearest first."""
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(command[0], SAMPLE, *command[1:], "--agent", "codr")
+    assert (status, out) == (2, "")
+    assert "holds no agent 'codr' (--agent); it holds 'coder', " in err
+    assert "'handbook-search'" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_with_nothing_new(run):
+    """One that is there, but did nothing since, is no mistake."""
+    later = ["--agent", "coder", "--since", "2027-01-01"]
+    assert run("analyze", SAMPLE, *later)[0] == 0
+
+
+def test_many_agents(run, tmp_path):
+    """Of many agents the nearest are named, the others counted; of none it is said."""
+    backend = acg.MemoryBackend()
+    for i in range(30):
+        learned(f"agent-{i:02}", n_runs=1, backend=backend)
+    acg.load(backend).to_parquet(tmp_path / "many")
+    assert "it holds 'agent-07', " in (err := run("verify", str(tmp_path / "many"), "--agent", "agnt-07")[2])
+    assert "and 10 more." in err
+    acg.load(acg.MemoryBackend()).to_parquet(tmp_path / "none")
+    assert "it holds no agents." in run("verify", str(tmp_path / "none"), "--agent", "x")[2]
 
 
 def test_json_schema(run):

@@ -17,13 +17,13 @@ from acg_lab.cli.shell import (
     Source,
     Strict,
     app,
-    complaints,
     print_json,
+    read,
     say,
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Causes, find_causes
-from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, load, summarize, total
+from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
 from acg_lab.snapshot.model import counted
 
 _SHOWN = 3
@@ -60,10 +60,7 @@ def _analyze(
         semi_stable_threshold=semi_stable_threshold,
         min_observations_for_full_confidence=min_observations,
     )
-    with complaints():
-        snapshot = load(
-            source, agent_id=agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict
-        )
+    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict)
     profiles = summarize(snapshot, analyze(snapshot, thresholds))
     causes = find_causes(snapshot, thresholds)
     if as_json:

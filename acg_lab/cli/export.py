@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from acg_lab.cli.shell import Agent, KeyPrefix, Since, Source, Strict, app, complain, complaints
+from acg_lab.cli.shell import Agent, KeyPrefix, Since, Source, Strict, app, complain, read
 from acg_lab.core import UsageError
-from acg_lab.snapshot import load
 from acg_lab.storage.locate import is_redis, mask_credentials
 
 
@@ -26,8 +25,7 @@ def _export(
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
     """Copy any source to Parquet, or back to a Redis, where no existing key is ever overwritten."""
-    with complaints():
-        snapshot = load(source, agent_id=agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict)
+    snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict)
     if not is_redis(dest):
         snapshot.to_parquet(dest, overwrite=overwrite)
     elif allow_write:

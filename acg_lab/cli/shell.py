@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
-from acg_lab.snapshot import LoadWarning
+from acg_lab.snapshot import LoadWarning, Snapshot, load
 from acg_lab.snapshot.shown import printable
 from acg_lab.storage.locate import mask_credentials
 
@@ -42,6 +43,7 @@ __all__ = [
     "out",
     "print_json",
     "print_text",
+    "read",
     "say",
 ]
 
@@ -86,6 +88,7 @@ if sys.stdout is None:  # closed by the caller: nobody is to see it
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
 out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
 FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
+_NAMED = 20  # agents, at most
 
 Source = Annotated[
     str,
@@ -165,6 +168,29 @@ def complaints() -> Iterator[None]:
         yield
     for warning in caught:
         complain(f"acg-lab: warning: {warning.message}", "yellow")
+
+
+def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **options: Any) -> Snapshot:
+    """Read a source as `acg_lab.load` does, complaining of what can't be read.
+
+    Raises
+    ------
+    UsageError
+        If there is no such agent; the message names those that there are.
+    """
+    with complaints():
+        snapshot = load(source, agent_id=agent, key_prefix=key_prefix, **options)
+    if agent is None or agent in snapshot.agent_ids:
+        return snapshot
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LoadWarning)  # of other agents
+        known = load(source, key_prefix=key_prefix).agent_ids
+    if agent not in known:  # else all it has is older than what was asked for
+        near = get_close_matches(agent, known, _NAMED, 0)
+        names = ", ".join(map(repr, near)) + (f" and {len(known) - len(near):,} more" if len(known) > len(near) else "")
+        msg = f"{snapshot.source} holds no agent {agent!r} (--agent); it holds {names or 'no agents'}."
+        raise UsageError(msg)
+    return snapshot
 
 
 def print_json(value: Any) -> None:

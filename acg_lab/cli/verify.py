@@ -15,13 +15,13 @@ from acg_lab.cli.shell import (
     Source,
     Strict,
     app,
-    complaints,
     out,
     print_json,
+    read,
     say,
 )
 from acg_lab.core import StabilityThresholds
-from acg_lab.snapshot import Snapshot, Status, Verification, load, verify
+from acg_lab.snapshot import Snapshot, Status, Verification, verify
 from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.shown import printable
 
@@ -51,8 +51,7 @@ def _verify(
         "min_observations_for_full_confidence": min_observations,
     }
     known = {name: value for name, value in given.items() if value is not None}
-    with complaints():
-        snapshot = load(source, agent_id=agent, key_prefix=key_prefix, rules=rules, strict=strict)
+    snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict)
     thresholds = StabilityThresholds(**known) if known else None  # type: ignore[arg-type]
     verification = verify(snapshot, thresholds, observation_window=window)
     if as_json:
