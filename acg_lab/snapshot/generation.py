@@ -48,6 +48,8 @@ def decide_generation(
     keys_of_runs : callable
         Gives what `read_runs` found for the agent; called only if nothing else decides.
     """
+    if key in columns.rules:
+        return Generation(*columns.rules[key])
     possible, known = set(RULES), []
     for rules, evidence in _evidence(columns, key, agent_id, keys_of_runs):
         left = possible & set(rules)

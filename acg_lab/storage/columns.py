@@ -333,6 +333,8 @@ class Columns:
     """All that one read of a source found.
 
     ``problems`` are the entries that can't be read; ``key_prefix`` is production's, None where it is not known.
+    ``rules`` are of windows that no longer tell their generation, as repaired ones: its name, evidence, and whether
+    that decides.
     """
 
     observations: ObservationColumns
@@ -340,3 +342,4 @@ class Columns:
     runs: Runs
     problems: tuple[RecordError, ...] = ()
     key_prefix: str | None = None
+    rules: Mapping[str, tuple[str, str, bool]] = field(default_factory=dict)

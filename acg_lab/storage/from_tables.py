@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,10 +10,11 @@ import numpy as np
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
+from acg_lab.core.rules import RulesName
 from acg_lab.storage.base import EVERYTHING, Selection
 from acg_lab.storage.codec import raise_record_error
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
-from acg_lab.storage.tables import COUNTS, EMPTY_WINDOWS, KEY_PREFIX
+from acg_lab.storage.tables import COUNTS, EMPTY_WINDOWS, KEY_PREFIX, TOLD_RULES
 from acg_lab.storage.times import NO_TIME, Times
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
         results=_read_results(tables["stability"], tables["scores"]),
         runs=runs,
         key_prefix=prefix.decode() if prefix is not None else None,
+        rules=_parse_rules(tables["observations"]),
     )
 
 
@@ -104,6 +107,15 @@ def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str
 
 def _parse_empty(rows: "pa.Table") -> list[str]:
     return msgspec.json.decode((rows.schema.metadata or {}).get(EMPTY_WINDOWS, b"[]"), type=list[str])
+
+
+def _parse_rules(rows: "pa.Table") -> dict[str, tuple[RulesName, str, bool]]:
+    raw = (rows.schema.metadata or {}).get(TOLD_RULES, b"{}")
+    told: dict[str, tuple[RulesName, str, bool]] | None = None
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        told = msgspec.json.decode(raw, type=dict[str, tuple[RulesName, str, bool]])
+    _expect("observations", f"known rules in the metadata {TOLD_RULES.decode()!r}", met=told is not None)
+    return told or {}
 
 
 def _counting_up(owners: Iterable[Any], numbers: Sequence[int]) -> bool:

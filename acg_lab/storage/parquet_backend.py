@@ -52,7 +52,7 @@ class ParquetExport:
         self.path = os.fspath(path)
         self.key_prefix = key_prefix
         self._files = Files(self.path)
-        self._stored_prefix: str | None = None  # of what `_memory` took over
+        self._stored: dict[str, Any] = {}  # of what `_memory` took over, all but its entries
         self._changed = False
 
     def __repr__(self) -> str:
@@ -78,7 +78,7 @@ class ParquetExport:
             If the tables of an export do not fit one another.
         """
         if self._changed:
-            return replace(ingest(self._memory.scan(selection, progress), on_problem), key_prefix=self._stored_prefix)
+            return replace(ingest(self._memory.scan(selection, progress), on_problem), **self._stored)
         if not self._is_export:
             return ingest(self._documents(selection, progress), on_problem)
         try:
@@ -109,7 +109,7 @@ class ParquetExport:
         backend = MemoryBackend()
         if self._files.exists():
             columns = self.columns()
-            self._stored_prefix = columns.key_prefix
+            self._stored = {"key_prefix": columns.key_prefix, "rules": columns.rules}
             for key, window in columns.observations.number.items():
                 backend.store_observations(key, columns.observations.window(window))
             for key, result in columns.results.items():

@@ -27,7 +27,17 @@ from acg_lab.storage.columns import Form, Header
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CODED", "COUNTS", "EMPTY_WINDOWS", "KEY_PREFIX", "ROWS_PER_GROUP", "TABLES", "VERSION", "schemas"]
+__all__ = [
+    "CODED",
+    "COUNTS",
+    "EMPTY_WINDOWS",
+    "KEY_PREFIX",
+    "ROWS_PER_GROUP",
+    "TABLES",
+    "TOLD_RULES",
+    "VERSION",
+    "schemas",
+]
 
 VERSION: Final = "1"
 TABLES: Final = ("observations", "blocks", "stability", "scores", "runs", "calls", "messages")
@@ -47,6 +57,7 @@ CODED: Final = {
 }
 
 KEY_PREFIX: Final = b"acg_lab.key_prefix"
+TOLD_RULES: Final = b"acg_lab.rules"
 EMPTY_WINDOWS: Final = b"acg_lab.empty_windows"
 COUNTS: Final = ("output_tokens", "prompt_tokens", "total_tokens", "tool_call_count")
 

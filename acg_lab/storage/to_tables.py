@@ -11,7 +11,7 @@ import numpy as np
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.storage.columns import Columns, Form, Header, JsonPool, ObservationColumns, Runs
-from acg_lab.storage.tables import CODED, COUNTS, EMPTY_WINDOWS, KEY_PREFIX, ROWS_PER_GROUP, schemas
+from acg_lab.storage.tables import CODED, COUNTS, EMPTY_WINDOWS, KEY_PREFIX, ROWS_PER_GROUP, TOLD_RULES, schemas
 from acg_lab.storage.times import NO_TIME, Times
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def to_tables(columns: Columns, owners: Owners) -> "Iterator[tuple[str, Iterator
     ``owners`` gives every key's agent, and whether it is a seed entry.
     """
     observations = _table("observations", _observations(columns.observations, owners))
-    yield "observations", iter([_with_metadata(observations, columns.observations, columns.key_prefix)])
+    yield "observations", iter([_with_metadata(observations, columns)])
     yield "blocks", _blocks(columns.observations, owners)
     results = sorted(columns.results.items())
     yield "stability", iter([_table("stability", _stability(results, owners))])
@@ -46,12 +46,15 @@ def _table(name: str, columns: Mapping[str, Any]) -> "pa.Table":
     return pa.table(dict(columns), schema=schemas()[name])
 
 
-def _with_metadata(table: "pa.Table", source: ObservationColumns, key_prefix: str | None) -> "pa.Table":
-    """Keep in the metadata which windows have no row, and the key prefix of the source."""
+def _with_metadata(table: "pa.Table", columns: Columns) -> "pa.Table":
+    """Keep in the metadata which windows have no row, the key prefix, and rules that windows do not tell."""
+    source = columns.observations
     empty = [key for key, n in zip(source.keys, np.diff(source.window_offsets), strict=True) if not n]
     metadata = {**(table.schema.metadata or {}), EMPTY_WINDOWS: msgspec.json.encode(empty)}
-    if key_prefix is not None:
-        metadata[KEY_PREFIX] = key_prefix.encode()
+    if columns.key_prefix is not None:
+        metadata[KEY_PREFIX] = columns.key_prefix.encode()
+    if told := {key: columns.rules[key] for key in source.keys if key in columns.rules}:
+        metadata[TOLD_RULES] = msgspec.json.encode(told)
     return table.replace_schema_metadata(metadata)
 
 

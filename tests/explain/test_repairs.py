@@ -372,6 +372,19 @@ class TestSnapshot:
         assert again == snap
         assert acg.analyze(again) == acg.analyze(snap)
 
+    def test_an_export_keeps_the_rules(self, tmp_path):
+        """What is mended no longer tells its rules: they are kept, also of a part, or if more is stored."""
+        snap = acg.what_if(acg.load(DATA / "sample", agent_id="support-legacy"), Drop("system-0"))
+        snap.to_parquet(tmp_path / "export")
+        assert dict(acg.load(tmp_path / "export").rules) == dict(snap.rules)
+        (agent_id,) = snap.agent_ids
+        assert dict(acg.load(tmp_path / "export", agent_id=agent_id, limit=1).rules) == dict(snap.rules)
+        asked = acg.load(tmp_path / "export", rules="nemo-relay-0.6").rules.values()
+        assert {generation.rules for generation in asked} == {"nemo-relay-0.6"}
+        with acg.ParquetExport(tmp_path / "export") as backend:
+            backend.store_observations("later", ())
+        assert dict(acg.load(tmp_path / "export", agent_id=agent_id).rules) == dict(snap.rules)
+
 
 # --- the sample ---
 

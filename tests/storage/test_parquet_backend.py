@@ -386,6 +386,17 @@ def test_storing_keeps_the_key_prefix(tmp_path):
     assert acg.ParquetExport(tmp_path / "export").columns().key_prefix == "nemo_flow:"
 
 
+@pytest.mark.parametrize("told", [b"{", b'{"a": ["nemo-relay-9", "", true]}', b"[]"])
+def test_rules_that_are_not_known(tmp_path, told):
+    """An export whose metadata names rules that there are not is refused, not read by others."""
+    acg.load(learned()).to_parquet(tmp_path / "export")
+    path = tmp_path / "export" / "observations.parquet"
+    rows = pq.read_table(path)
+    pq.write_table(rows.replace_schema_metadata({**rows.schema.metadata, b"acg_lab.rules": told}), path)
+    with pytest.raises(acg.RecordError, match=r"expected known rules in the metadata 'acg_lab.rules'"):
+        acg.load(tmp_path / "export")
+
+
 def test_a_part_of_a_source_is_exported_alone(tmp_path):
     """An export of one agent, or of the newest runs, holds no text of the others."""
     secret = "what only b was told"
