@@ -344,7 +344,7 @@ def test_a_full_disk(odd):
 def test_interrupting():
     """Ctrl-C ends it with status 130 and one line."""
     stop = "def load(*_, **__): raise KeyboardInterrupt"
-    script = f"from acg_lab.cli import analyze, main\n{stop}\nanalyze.load = load\nmain()"
+    script = f"from acg_lab.cli import main, shell\n{stop}\nshell.load = load\nmain()"
     ended = subprocess.run(
         [sys.executable, "-c", script, "analyze", SAMPLE], capture_output=True, text=True, check=False
     )
