@@ -22,7 +22,7 @@ from acg_lab.snapshot.model import Snapshot
 from acg_lab.snapshot.summary import block_tokens
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["Effect", "Extent", "effect", "extent"]
+__all__ = ["Effect", "Extent", "effect", "extent", "regained"]
 
 
 class Extent(Struct, frozen=True, kw_only=True):
@@ -106,6 +106,15 @@ def effect(
     for each in repairs:
         after = mended(after, each, observation_window)
     return Effect(repairs=repairs, before=extent(windows, thresholds), after=extent(after, thresholds))
+
+
+def regained(effect: Effect, lost: float, shared: float) -> float:
+    """Return the tokens of a request, in the mean, that come back where profiles kept apart become one.
+
+    Of the ``shared`` tokens of a request ``lost`` can't be read in the mean, as requests meet profiles that are too
+    young. In the one profile these requests read its prefix, which may be shorter than what all of them share.
+    """
+    return lost * min(1.0, effect.after.prefix_tokens / shared) if shared else 0.0
 
 
 def extent(windows: Windows, thresholds: StabilityThresholds) -> Extent:

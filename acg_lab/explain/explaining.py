@@ -117,7 +117,7 @@ def _of_group(case: Case, group: Group, *, text: bool) -> Finding:
         sentence=tell_group(case, group),
         requests=len(change.rows),
         evidence=evidence_of(change, group.sequel, text=text and is_block, **known),
-        repairs=try_for_group(case, group.keys, group.kind, change),
+        repairs=try_for_group(case, group),
     )
 
 

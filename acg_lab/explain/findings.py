@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from msgspec.structs import replace
 
-from acg_lab.explain.effects import Effect
+from acg_lab.explain.effects import Effect, regained
 from acg_lab.explain.finding import Finding, Place
 from acg_lab.explain.repairs import MergeProfiles, MoveForward, Repair
+from acg_lab.explain.words import lost
 from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.shown import html_table, html_text, printable
 
@@ -104,12 +105,24 @@ def _remedies(finding: Finding) -> Iterator[str]:
         yield f"stable_threshold = {finding.evidence.threshold:g} takes the block into the prefix"
     safe = len(finding.repairs) - finding.bound_repairs
     for i, effect in enumerate(finding.repairs[:_REPAIRS]):
-        yield printable(tell_effect(effect)) + ("" if i < safe else "; but bound to whole requests by generation 0.8")
+        yield printable(tell_effect(effect, finding)) + (
+            "" if i < safe else "; but bound to whole requests by generation 0.8"
+        )
 
 
-def tell_effect(effect: Effect) -> str:
-    """Say what repairs do and win."""
+def tell_effect(effect: Effect, finding: Finding) -> str:
+    """Say what repairs of a finding do and win.
+
+    Prefixes of profiles kept apart are no measure of what one profile wins: each was long, and read by few requests.
+    """
     before, after = effect.before, effect.after
+    if after.profiles < before.profiles:
+        back = regained(effect, finding.tokens_lost, finding.evidence.stable_behind)
+        wins = f", which every request shares: {lost(back)} come back" if after.profiles == 1 else ""
+        return (
+            f"if {_deeds(effect.repairs)}: {before.profiles:,} profiles → {after.profiles:,}{wins}; "
+            f"prefix {after.prefix_tokens:,.0f} tokens ({after.share:.0%})"
+        )
     profiles = (
         "" if before.profiles == after.profiles else f"{counted(before.profiles, 'profile')} → {after.profiles:,}, "
     )

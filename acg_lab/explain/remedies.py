@@ -13,8 +13,9 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, is_scaffold
 from acg_lab.explain.change import Change, short_hash
-from acg_lab.explain.effects import Effect, extent
+from acg_lab.explain.effects import Effect, extent, regained
 from acg_lab.explain.finding import Kind
+from acg_lab.explain.groups import Group
 from acg_lab.explain.planning import scaffold_blocks
 from acg_lab.explain.repairs import Drop, MergeProfiles, MoveBack, MoveForward, Pin, Repair, SortTools
 from acg_lab.explain.structure import intruders
@@ -45,14 +46,14 @@ def try_for_break(case: Case, key: str, kind: Kind, change: Change) -> tuple[tup
     return tuple(effect for _, effect in won), sum(bound for bound, _ in won)
 
 
-def try_for_group(case: Case, keys: Sequence[str], kind: Kind, change: Change) -> tuple[Effect, ...]:
-    """Try repairs for what keeps profiles apart; return those that leave fewer of them, best first.
+def try_for_group(case: Case, group: Group) -> tuple[Effect, ...]:
+    """Try repairs for what keeps profiles apart; return those that leave fewer of them and win something, best first.
 
     Later plans do all that earlier ones do, and more: none is tried once nothing is kept apart.
     """
     effects: list[Effect] = []
-    for _, effect in _tried(case, keys, _merging(kind, keys, change)):
-        if effect.after.profiles < effect.before.profiles:
+    for _, effect in _tried(case, group.keys, _merging(group.kind, group.keys, group.change)):
+        if effect.after.profiles < effect.before.profiles and regained(effect, group.lost, group.shared) >= 1:
             effects.append(effect)
         if effect.after.profiles == 1:
             break

@@ -51,7 +51,9 @@ def breaks(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds |
             "profiles": [len(e.profiles) for e in evidence],
             "contents": [e.distinct for e in evidence],
             "last_change": _times([e.last_change for e in evidence]),
-            "repair": [tell_effect(effect) if effect else "" for effect in best],
+            "repair": [
+                tell_effect(effect, finding) if effect else "" for finding, effect in zip(findings, best, strict=True)
+            ],
             "profiles_after": _of(best, lambda effect: effect.after.profiles),
             "prefix_blocks": _of(best, lambda effect: effect.before.prefix_blocks),
             "prefix_blocks_after": _of(best, lambda effect: effect.after.prefix_blocks),

@@ -71,6 +71,15 @@ def test_the_numbers_of_the_readme(findings):
     assert "2026-11-16 09:28" in of["sales-analyst"].sentence  # deployed at 09:40
 
 
+def test_what_comes_back_is_what_was_lost(findings):
+    """Where profiles become one, the tokens that the finding lost come back; a repair that wins none is not listed."""
+    (chat,) = [finding for finding in findings if finding.agent_id == "support-chat"]
+    told = " ".join(findings.to_text().split())
+    assert f"123 profiles → 1, which every request shares: {chat.tokens_lost:,.0f} tokens per request come back" in told
+    assert "97% → 98%" not in told
+    assert "94% → 91%" not in told
+
+
 def test_the_healthy_get_no_complaint(sample, findings):
     """Coder and support-mail are told to be in good health, and nobody else is."""
     assert {sample.owners[key].agent_id for key in findings.healthy} == {"coder", "support-mail"}
