@@ -12,7 +12,7 @@ from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.explain.case import Case, requests_needed
 from acg_lab.explain.change import Change, in_time
 from acg_lab.explain.detectors import Match, detect
-from acg_lab.explain.finding import Kind
+from acg_lab.explain.finding import Kind, Timing
 from acg_lab.explain.timing import Sequel, read_sequence
 from acg_lab.explain.words import lost, moment, sentence, when
 from acg_lab.snapshot.model import counted
@@ -150,7 +150,10 @@ def _why(case: Case, group: Group, agent_id: str) -> str:
     if group.kind is Kind.MODEL_CHANGED:
         parsed = (parse_learning_key(key, agent_id=agent_id) for key in _by_age(case, group.keys))
         models = ", ".join(dict.fromkeys(repr(key.model) for key in parsed if key))
-        return f"the model changed{moment(change, group.sequel)}, no fault if it was meant ({models})"
+        if group.sequel.timing is Timing.ONCE:
+            return f"the model changed{moment(change, group.sequel)}, no fault if it was meant ({models})"
+        often = "time and again" if group.sequel.timing is Timing.DRIFTING else "back and forth"
+        return f"the model changes {often}, no fault if it was meant ({models})"
     if group.kind is Kind.FRAGMENTED_BY_FIRST_MESSAGE:
         return f"the first message, {change.span_id!r}, is part of the learning key and hardly ever the same"
     if group.kind is Kind.NORMALISED_AWAY:

@@ -54,7 +54,7 @@ def _refusal(case: Case, key: str) -> tuple[Kind, str, float] | None:
         return None
     if result.total_observations < requests_needed(case.thresholds):
         n = requests_needed(case.thresholds)
-        words = f"production plans nothing for requests{{profiles}} that have seen fewer than {n:,} requests"
+        words = f"production plans nothing for requests{{profiles}}, as it wants {n:,} requests of a profile first"
         return Kind.TOO_FEW_REQUESTS, words, prefix
     if (repeated := _repeated(case, key)) is not None and repeated < _HALF:
         words = (

@@ -89,6 +89,19 @@ def test_another_model(rules):
     assert "after 2026-11-20 10:05 UTC" in finding.sentence
 
 
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (lambda i: f"m{i % 2}", "The model changes back and forth, no fault if it was meant ('m0', 'm1')"),
+        (lambda i: f"m{i // 4}", "The model changes time and again, no fault if it was meant ('m0', 'm1', 'm2')"),
+    ],
+)
+def test_a_model_that_changes_often(model, told):
+    """Of a model that does not change once and for good, no moment of the change is told."""
+    finding = explained([asking(PROMPT, "?", model=model(i)) for i in range(12)], "nemo-relay-0.8")
+    assert finding.sentence.startswith(told)
+
+
 @pytest.mark.parametrize("rules", RULES)
 def test_what_only_the_key_sees(rules):
     """Learning keys hash texts as they were sent: white space that blocks do not have keeps profiles apart."""

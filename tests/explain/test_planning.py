@@ -63,6 +63,8 @@ def test_few_requests_of_many_profiles_are_one_finding():
     snap = learned_of(requests)
     (finding,) = acg.explain(snap)
     assert (finding.kind, len(finding.evidence.profiles), finding.evidence.requests) == (Kind.TOO_FEW_REQUESTS, 2, 2)
+    told = "Production plans nothing for requests of 2 profiles, as it wants 3 requests of a profile first;"
+    assert finding.sentence.startswith(told)
 
 
 def test_a_prefix_beyond_the_scaffold():
