@@ -242,10 +242,11 @@ def as_repairs(given: Repair | Sequence[Repair]) -> tuple[Repair, ...]:
     UsageError
         If one of them is none; the message lists those that there are.
     """
-    repairs = (given,) if isinstance(given, _Repair) else tuple(given) if isinstance(given, Sequence) else (given,)
+    several: Sequence[Any] = given if isinstance(given, Sequence) and not isinstance(given, str | bytes) else (given,)
+    repairs = tuple(several)
     for repair in repairs:
         if not isinstance(repair, get_args(Repair)):
-            names = ", ".join(kind.__name__ for kind in get_args(Repair))
-            msg = f"A repair must be one of {names} (of acg_lab.repairs), or a sequence of them; got {repair!r}."
+            names = ", ".join(f"acg.repairs.{kind.__name__}" for kind in get_args(Repair))
+            msg = f"A repair must be one of {names}, with its fields, or a sequence of them; got {repair!r}."
             raise UsageError(msg)
     return repairs

@@ -133,8 +133,11 @@ class TestErrors:
             ),
             (
                 "user-0",
-                "A repair must be one of Pin, Drop, MoveBack, MoveForward, SortTools, Strip, MergeProfiles (of acg",
+                "A repair must be one of acg.repairs.Pin, acg.repairs.Drop, acg.repairs.MoveBack, acg.",
             ),
+            ("Drop", "or a sequence of them; got 'Drop'."),
+            ([Drop("user-0"), "Drop"], "or a sequence of them; got 'Drop'."),
+            (Drop, "acg.repairs.MergeProfiles, with its fields, or a sequence of them; got <class "),
             ([Drop("user-0"), None], "or a sequence of them; got None."),
             (5, "got 5."),
         ],
