@@ -20,6 +20,7 @@ from acg_lab.explain.remedies import try_for_break, try_for_group
 from acg_lab.explain.windows import check_keys
 from acg_lab.explain.words import SHORT, lost, sentence
 from acg_lab.snapshot.analysis import analyze_profile
+from acg_lab.snapshot.checking import check_snapshot, check_thresholds
 from acg_lab.snapshot.model import Snapshot, counted
 
 __all__ = ["Causes", "explain", "find_causes"]
@@ -60,7 +61,7 @@ def explain(
     Raises
     ------
     UsageError
-        If there is no profile of that learning key.
+        If what is given is no snapshot or no thresholds, or there is no profile of that learning key.
 
     Examples
     --------
@@ -68,7 +69,7 @@ def explain(
     >>> acg.explain(acg.load("data/sample", agent_id="handbook-search"))[0].kind.value
     'retrieved_text'
     """
-    case, keys = _case(snap, learning_key, thresholds or StabilityThresholds())
+    case, keys = _case(snap, learning_key, thresholds)
     groups = [group for group in find_groups(case) if _is_said(group) and not keys.isdisjoint(group.keys)]
     faults = {key: fault for key in case.results if key in keys and (fault := find_break(case, key).fault)}
     findings = [_of_group(case, group, text=text) for group in groups]
@@ -82,8 +83,10 @@ def explain(
     return Findings(findings, healthy=tuple(key for key in case.results if key in keys - told))
 
 
-def _case(snap: Snapshot, learning_key: str | None, thresholds: StabilityThresholds) -> tuple[Case, set[str]]:
+def _case(snap: Snapshot, learning_key: str | None, limits: StabilityThresholds | None) -> tuple[Case, set[str]]:
     """Return what to look at, of one agent only if one profile is asked for, and the profiles that are asked for."""
+    check_snapshot(snap)
+    thresholds = check_thresholds(limits)
     wanted = list(snap.windows)
     asked = set(wanted)
     if learning_key is not None:
@@ -219,7 +222,7 @@ class Causes(NamedTuple):
 
 def find_causes(snap: Snapshot, thresholds: StabilityThresholds | None = None) -> Causes:
     """Return what ends each stable prefix in a few words, for a table; no repair is tried."""
-    case, _ = _case(snap, None, thresholds or StabilityThresholds())
+    case, _ = _case(snap, None, thresholds)
     breaks = {key: find_break(case, key).words for key in case.results}
     groups = sorted(filter(_is_said, find_groups(case)), key=lambda group: group.lost)
     return Causes(breaks, {snap.owners[group.keys[0]].agent_id: SHORT[group.kind] for group in groups})

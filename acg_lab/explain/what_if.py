@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from acg_lab.core.keys import Owner
 from acg_lab.explain.repairs import Repair, as_repairs
 from acg_lab.explain.windows import mended, windows_of
+from acg_lab.snapshot.checking import check_snapshot
 from acg_lab.snapshot.generation import Generation
 from acg_lab.snapshot.model import Snapshot, counted
 from acg_lab.storage.columns import Columns, Runs
@@ -76,7 +77,8 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
     Raises
     ------
     UsageError
-        If there is no such span, content or learning key, a block can't be moved, or texts to be matched are hashes.
+        If it is no snapshot or repair, there is no such span, content or learning key, a block can't be moved, or
+        texts to be matched are hashes.
 
     Notes
     -----
@@ -89,6 +91,7 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
     request that was sent. On an export with hashes in the place of texts, contents can only be compared: patterns are
     refused, and keys that change are stand-ins.
     """
+    check_snapshot(snap)
     if not (repairs := as_repairs(repair)):
         return snap
     windows, base, told = windows_of(snap), snap, repairs

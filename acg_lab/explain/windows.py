@@ -77,6 +77,9 @@ def check_keys(keys: Collection[str], known: Collection[str]) -> list[str]:
         If there is no profile of one of them.
     """
     for key in keys:
+        if not isinstance(key, str):
+            msg = f"A learning key must be a str, one of the snapshot's 'windows'; got {key!r}."
+            raise UsageError(msg)
         if key not in known:
             shown = ", ".join(map(repr, list(known)[:_SHOWN])) or "none"
             more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""

@@ -18,6 +18,7 @@ from acg_lab.replay.part import Part
 from acg_lab.replay.rules import choose_rules
 from acg_lab.replay.trace import Trace
 from acg_lab.replay.walk import Walk, walk
+from acg_lab.snapshot.checking import check_snapshot
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.storage.progress import Bar
 
@@ -58,8 +59,9 @@ def replay(
     Raises
     ------
     UsageError
-        If there is nothing to replay, or an option makes no sense.
+        If it is no snapshot, there is nothing to replay, or an option makes no sense.
     """
+    check_snapshot(snapshot)
     windows = _windows(window)
     by_runs, profiles, caveats = _plan(snapshot, rules, agent_id)
     with _told(progress) as tell:

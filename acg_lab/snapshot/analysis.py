@@ -12,6 +12,7 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.core.window import SpanCount
+from acg_lab.snapshot.checking import check_snapshot, check_thresholds
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.snapshot.results import Results
 from acg_lab.storage.columns import ObservationColumns
@@ -36,8 +37,14 @@ def analyze(snapshot: Snapshot, thresholds: StabilityThresholds | None = None, *
     Results
         A dict by learning key, in the order of ``snapshot.windows``; each result equal to
         `acg_lab.core.analyze_stability` of that window.
+
+    Raises
+    ------
+    UsageError
+        If what is given is no snapshot, no thresholds, or no generation.
     """
-    thresholds = thresholds or StabilityThresholds()
+    check_snapshot(snapshot)
+    thresholds = check_thresholds(thresholds)
     return Results(
         (key, analyze_profile(snapshot, key, thresholds, rules or snapshot.rules[key].rules))
         for key in snapshot.windows

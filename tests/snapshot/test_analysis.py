@@ -70,6 +70,33 @@ def test_defaults():
     assert {result.stable_prefix_fingerprint is None for result in acg.analyze(snap).values()} == {True, False}
 
 
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (
+            lambda _: acg.explain("redis://:secret@host"),
+            "Expected a Snapshot, as acg_lab.load makes it of a source; got str",
+        ),
+        (lambda _: acg.analyze("x"), "got str"),
+        (lambda _: acg.replay("x"), "got str"),
+        (lambda _: acg.what_if("x", ()), "got str"),
+        (lambda snap: acg.analyze(snap, 0.9), "The 'thresholds' must be a StabilityThresholds, such as acg_lab.Stab"),
+        (lambda snap: acg.analyze(snap, 0), "got 0."),
+        (lambda snap: acg.explain(snap, thresholds=0.9), "got 0.9."),
+        (
+            lambda snap: acg.explain(snap, ["k"]),
+            "A learning key must be a str, one of the snapshot's 'windows'; got ['k']",
+        ),
+    ],
+)
+def test_arguments_that_are_none(call, told):
+    """What is no snapshot, thresholds or learning key is refused with what is expected; an address is not repeated."""
+    with pytest.raises(acg.UsageError) as caught:
+        call(acg.load(learned()))
+    assert told in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("rules", ["nemo-relay", "auto", "NEMO-FLOW-0.2", 5])
 def test_unknown_rules(rules):
     """Rules that there are not are refused, and those that there are listed."""
