@@ -69,5 +69,6 @@ def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, findings: Find
         "thresholds": thresholds,
         "findings": [msgspec.structs.asdict(f) | {"total_lost": f.total_lost} for f in findings],
         "healthy": findings.healthy,
+        "impossible": findings.impossible,
         "problems": [str(problem) for problem in snapshot.problems],
     }

@@ -56,7 +56,8 @@ def explain(
     Findings
         Costliest first, by the tokens lost in all requests; profiles of an agent with the same kind of change at the
         same block share one. A profile without a finding gives no reason to complain: its prefix ends where the
-        conversation begins, or goes on.
+        conversation begins, or goes on. Under a ``stable_threshold`` above 1 there is none, and
+        `Findings.impossible` says why.
 
     Raises
     ------
@@ -70,6 +71,9 @@ def explain(
     'retrieved_text'
     """
     case, keys = _case(snap, learning_key, thresholds)
+    if case.thresholds.stable_threshold > 1:
+        limit = case.thresholds.stable_threshold
+        return Findings(impossible=f"No block can be stable: scores end at 1, and stable_threshold is {limit!r}")
     groups = [group for group in find_groups(case) if _is_said(group) and not keys.isdisjoint(group.keys)]
     faults = {key: fault for key in case.results if key in keys and (fault := find_break(case, key).fault)}
     findings = [_of_group(case, group, text=text) for group in groups]

@@ -33,14 +33,18 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
     ----------
     healthy : tuple of str
         Learning keys of the profiles that were looked at and give no reason to complain.
+    impossible : str
+        Why nothing can be found under the setting, as a clause; empty where something can.
     """
 
     healthy: tuple[str, ...]
+    impossible: str
 
-    def __new__(cls, findings: Iterable[Finding] = (), *, healthy: Iterable[str] = ()) -> Self:
+    def __new__(cls, findings: Iterable[Finding] = (), *, healthy: Iterable[str] = (), impossible: str = "") -> Self:
         """Make them of findings in order."""
         made = super().__new__(cls, findings)
         made.healthy = tuple(healthy)
+        made.impossible = impossible
         return made
 
     @overload
@@ -49,7 +53,9 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
     def __getitem__(self, position: slice) -> "Findings": ...
     def __getitem__(self, position: Any) -> Any:
         found = super().__getitem__(position)
-        return Findings(found, healthy=self.healthy) if isinstance(position, slice) else found
+        if not isinstance(position, slice):
+            return found
+        return Findings(found, healthy=self.healthy, impossible=self.impossible)
 
     def to_frame(self) -> "DataFrame":
         """Return a DataFrame of a row a finding; see `acg_lab.frames.breaks`."""
@@ -70,6 +76,8 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         return self.to_text(shown=_SHOWN)
 
     def _title(self) -> str:
+        if self.impossible:
+            return self.impossible
         found = f"{counted(len(self), 'finding')}, costliest first" if self else "Nothing to complain of"
         return f"{found}; {counted(len(self.healthy), 'profile')} in good health" if self.healthy else found
 
