@@ -64,8 +64,10 @@ def test_one_profile():
 
 
 def test_nobody():
-    """An agent that there is not has no profiles."""
-    assert acg_lab("explain", SAMPLE, "--agent", "nobody").stdout == f"{SAMPLE}: no profiles of agent 'nobody'.\n"
+    """An agent that there is not is wrong use; those that there are are named."""
+    ended = acg_lab("explain", SAMPLE, "--agent", "nobody", check=False)
+    assert ended.returncode == 2
+    assert "'support-mail'" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from acg_lab.cli.shell import (
     Source,
     Strict,
     app,
-    complaints,
     out,
     print_json,
+    read,
     say,
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Findings, explain
-from acg_lab.snapshot import Snapshot, load
+from acg_lab.snapshot import Snapshot
 from acg_lab.snapshot.model import counted
 
 _WIDEST = 120  # columns; longer lines are hard to read
@@ -50,8 +50,7 @@ def _explain(
     thresholds = StabilityThresholds(
         stable_threshold=stable_threshold, min_observations_for_full_confidence=min_observations
     )
-    with complaints():
-        snapshot = load(source, agent_id=agent, since=since, key_prefix=key_prefix, rules=rules, strict=strict)
+    snapshot = read(source, agent, since=since, key_prefix=key_prefix, rules=rules, strict=strict)
     findings = explain(snapshot, key, thresholds, text=text)
     if as_json:
         print_json(_as_json(snapshot, thresholds, findings))

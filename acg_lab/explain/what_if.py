@@ -102,7 +102,13 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
         windows = mended(windows, each, observation_window)
     return RepairedSnapshot(
         source=f"{base.source}, what if {' and '.join(each.describe for each in told)}",
-        columns=Columns(observations=windows.observations, results={}, runs=Runs(), key_prefix=base.columns.key_prefix),
+        columns=Columns(
+            observations=windows.observations,
+            results={},
+            runs=Runs(),
+            key_prefix=base.columns.key_prefix,
+            rules=windows.rules,
+        ),
         owners={key: Owner(agent_id, False) for key, agent_id in windows.agents.items()},
         rules_setting=base.rules_setting,
         base=base,

@@ -5,7 +5,7 @@ profiles.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -140,10 +140,8 @@ class Snapshot:
         SourceError
             If it can't be written.
         """
-        # A derived snapshot, such as a repaired one, has its rules from elsewhere: its windows need not tell them.
-        columns = self.columns if type(self) is Snapshot else replace(self.columns, rules=self.rules)
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
-            ParquetExport(path).write(columns, overwrite=overwrite, progress=bar)
+            ParquetExport(path).write(self.columns, overwrite=overwrite, progress=bar)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
         """Write to a Redis in production's layout, and never over a key that is there.
