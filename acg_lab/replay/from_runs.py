@@ -20,6 +20,7 @@ from acg_lab.replay.order import known_runs
 from acg_lab.replay.reading import BlockPool, RequestReader
 from acg_lab.replay.turns import find_turns
 from acg_lab.snapshot.model import counted
+from acg_lab.storage.base import Progress
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times, parse_time
 
@@ -72,7 +73,7 @@ class _Rows:
         self.calls.append(call)
 
 
-def history_of_runs(runs: Runs, rules: Mapping[str, RulesName]) -> History:
+def history_of_runs(runs: Runs, rules: Mapping[str, RulesName], tell: Progress) -> History:
     """Make the history of the given agents.
 
     Parameters
@@ -80,6 +81,8 @@ def history_of_runs(runs: Runs, rules: Mapping[str, RulesName]) -> History:
     runs : Runs
     rules : mapping of str to str
         Generation by which each agent's requests are read; other agents are passed over.
+    tell : callable
+        Told of every run that is read, and of how many.
     """
     order = sorted((i for i, run in enumerate(runs.records) if run.agent_id in rules), key=_agent_of(runs))
     pool, rows, skipped = BlockPool(), _Rows(), 0
@@ -93,6 +96,7 @@ def history_of_runs(runs: Runs, rules: Mapping[str, RulesName]) -> History:
                 skipped += 1
                 continue
             rows.add((agent_id, key), blocks, number, i, call)
+        tell(1, len(order))
     return _finish(runs, order, rows, pool, rules, skipped)
 
 

@@ -49,8 +49,8 @@ def replay(
     agent_id : str, optional
         Replay this agent only.
     progress : callable or False, optional
-        A callable is told how much was done just now, and of how much; False: nobody. By default a bar shows it on
-        standard error, if that is a terminal or a notebook and it takes long.
+        A callable is told how many steps were walked just now, and of how many; False: nobody. By default bars show the
+        reading of requests and the walk on standard error, if that is a terminal or a notebook and it takes long.
 
     Returns
     -------
@@ -64,12 +64,13 @@ def replay(
     check_snapshot(snapshot)
     windows = _windows(window)
     by_runs, profiles, caveats = _plan(snapshot, rules, agent_id)
+    histories = []
+    if by_runs:
+        with Bar("reading requests", shown=progress is None, unit=" runs") as bar:
+            histories.append(history_of_runs(snapshot.runs, by_runs, bar))
+    if profiles:
+        histories.append(history_of_windows(snapshot.columns.observations, profiles))
     with _told(progress) as tell:
-        histories = []
-        if by_runs:
-            histories.append(history_of_runs(snapshot.runs, by_runs))
-        if profiles:
-            histories.append(history_of_windows(snapshot.columns.observations, profiles))
         parts = [walk_history(history, windows, tell) for history in histories]
     return trace_of(parts, windows, caveats)
 

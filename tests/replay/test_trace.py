@@ -9,6 +9,7 @@ from strategies import make_call, make_request, make_run
 import acg_lab as acg
 from acg_lab.core import RunRecord, StabilityThresholds
 from acg_lab.replay import merge
+from acg_lab.replay.from_runs import history_of_runs
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +197,14 @@ def test_progress(snap):
         acg.replay(snap, progress=interrupt)
     assert {name: id(value) for name, value in vars(snap).items()} == before
     assert len(acg.replay(snap, progress=False)) == 16
+
+
+def test_progress_of_reading(snap):
+    """Reading tells of every run of the agents that are read."""
+    told = []
+    rules = dict.fromkeys(snap.agent_ids, "nemo-relay-0.8")
+    history_of_runs(snap.runs, rules, lambda done, total: told.append((done, total)))
+    assert told == [(1, len(snap.runs))] * len(snap.runs)
 
 
 # --- its frame ---
