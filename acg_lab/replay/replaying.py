@@ -20,6 +20,7 @@ from acg_lab.replay.trace import Trace
 from acg_lab.replay.walk import Walk, walk
 from acg_lab.snapshot.checking import check_snapshot
 from acg_lab.snapshot.model import Snapshot
+from acg_lab.storage.collector import paused_collector
 from acg_lab.storage.progress import Bar
 
 __all__ = ["replay", "walk_history"]
@@ -65,13 +66,14 @@ def replay(
     windows = _windows(window)
     by_runs, profiles, caveats = _plan(snapshot, rules, agent_id)
     histories = []
-    if by_runs:
-        with Bar("reading requests", shown=progress is None, unit=" runs") as bar:
-            histories.append(history_of_runs(snapshot.runs, by_runs, bar))
-    if profiles:
-        histories.append(history_of_windows(snapshot.columns.observations, profiles))
-    with _told(progress) as tell:
-        parts = [walk_history(history, windows, tell) for history in histories]
+    with paused_collector():
+        if by_runs:
+            with Bar("reading requests", shown=progress is None, unit=" runs") as bar:
+                histories.append(history_of_runs(snapshot.runs, by_runs, bar))
+        if profiles:
+            histories.append(history_of_windows(snapshot.columns.observations, profiles))
+        with _told(progress) as tell:
+            parts = [walk_history(history, windows, tell) for history in histories]
     return trace_of(parts, windows, caveats)
 
 

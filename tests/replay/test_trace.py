@@ -1,5 +1,7 @@
 """The trace: views, refusals, and what it says of itself."""
 
+import gc
+
 import numpy as np
 import pytest
 from learned import SECRET, learned
@@ -239,3 +241,19 @@ def test_frame(snap):
     empty = trace.select(since="2027-01-01").to_frame([0.5])
     assert len(empty) == 0
     assert (empty.dtypes.astype(str) == frame.dtypes.astype(str)).all()
+
+
+def test_no_garbage_is_looked_for(snap):
+    """A replay, of which nothing is cyclic, does not make the collector walk over all that a notebook holds."""
+    phases = []
+    gc.collect()
+    gc.callbacks.append(lambda phase, _info: phases.append(phase))
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        acg.replay(snap, progress=lambda *_: phases.append("step"))
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.pop()
+    first, last = phases.index("step"), len(phases) - 1 - phases[::-1].index("step")
+    assert set(phases[first : last + 1]) == {"step"}
