@@ -1,7 +1,8 @@
 """Which recorded requests are cut to the current turn (spec section 8).
 
 Belongs here: a guess from what is recorded. From 0.6 on all but the first request of a run are cut to their system
-messages and what follows the last user message, unless full payloads are recorded; nothing stored says which it was.
+messages and what follows the last user message, unless full payloads are recorded (a choice from 0.7.1 on); nothing
+stored says which it was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

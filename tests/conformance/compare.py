@@ -13,12 +13,26 @@ import msgspec
 from acg_lab.core import PromptIR, StabilityAnalysisResult
 from acg_lab.storage.codec import decode, decode_window, encode, encode_window
 
-GENERATIONS = {"0.3.0": "nemo-flow-0.2", "0.7.3": "nemo-relay-0.6", "0.10.4": "nemo-relay-0.8"}
 WINDOW, RESULT = "acg_observations:", "acg_stability:"
 IDENTITY = ("ir_id", "created_at")
 ABSENT = "(absent)"
 
 Stored = Mapping[str, bytes]
+
+
+def rules_of(version: str) -> str:
+    """Return the generation of the rules that a version of the runtime has."""
+    release = _release(version)
+    return "nemo-flow-0.2" if release < (0, 6) else "nemo-relay-0.6" if release < (0, 8) else "nemo-relay-0.8"
+
+
+def records_whole(version: str) -> bool:
+    """Tell whether it can record whole requests: from 0.6 on they are cut to a turn, with a choice from 0.7.1 on."""
+    return not (0, 6) <= _release(version) < (0, 7, 1)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import redis
-from conformance.compare import GENERATIONS, RESULT, WINDOW, Difference
+from conformance.compare import RESULT, WINDOW, Difference, rules_of
 from conformance.generate import Case, Run
 from conformance.meddle import MEDDLES
 from conformance.runtime import Outcome, Runtime
@@ -82,7 +82,7 @@ class Laboratory:
         """Start the runtime anew with an empty store, and our learner with it."""
         self._client.flushdb()
         self._configure(case)
-        return Twin(case.agent_id, case.window, case.thresholds, GENERATIONS[self._runtime.version])
+        return Twin(case.agent_id, case.window, case.thresholds, rules_of(self._runtime.version))
 
     def _configure(self, case: Case) -> None:
         self._runtime.configure(

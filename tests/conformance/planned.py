@@ -11,7 +11,7 @@ from copy import deepcopy
 from random import Random
 from typing import Any
 
-from conformance.compare import GENERATIONS, Difference
+from conformance.compare import Difference, records_whole, rules_of
 from conformance.dialects import Anthropic, OpenAI, Responses
 from conformance.generate import AGENTS, Case, Conversation, Habits, Run
 from conformance.live import Laboratory
@@ -153,7 +153,10 @@ class PlanLaboratory(Laboratory):
         sent = [
             (call, outcome.received) for call, outcome in zip(run.calls, outcomes, strict=True) if not outcome.error
         ]
-        for number, ((call, received), recorded) in enumerate(zip(sent, decode(RunRecord, raw).calls, strict=True)):
+        judged = list(zip(sent, decode(RunRecord, raw).calls, strict=True))
+        if not records_whole(self._runtime.version):  # of a request that is cut nobody knows what the planner saw
+            judged = judged[:1]
+        for number, ((call, received), recorded) in enumerate(judged):
             found = self._judge_call(twin, case, call, received, recorded.annotated_request)
             if found is not None:
                 return Difference(f"call {number}", "", found[0], *found[1:])
@@ -162,7 +165,7 @@ class PlanLaboratory(Laboratory):
     def _judge_call(
         self, twin: Twin, case: Case, call: Call, received: Any, request: AnnotatedLlmRequest
     ) -> tuple[str, Any, Any] | None:
-        rules = GENERATIONS[self._runtime.version]
+        rules = rules_of(self._runtime.version)
         rewrites = get_rules(rules).rewrites_body
         plan = plan_request(
             request,

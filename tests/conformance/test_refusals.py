@@ -5,7 +5,7 @@ import json
 
 import pytest
 from conformance import refused
-from conformance.compare import GENERATIONS, RESULT, WINDOW
+from conformance.compare import RESULT, WINDOW, rules_of
 from conformance.generate import DEFAULTS, Case
 from conformance.live import Laboratory, Tally
 from conformance.runtime import Call, RuntimeFailedError
@@ -60,7 +60,7 @@ def refusal(runtime, body):
 
 def observe(body, version):
     request = decode(AnnotatedLlmRequest, json.dumps(body).encode())
-    rules = GENERATIONS[version]
+    rules = rules_of(version)
     return build_prompt_ir(request, ir_id="i", created_at="t", rules=rules), learning_key("a", request, rules=rules)
 
 
@@ -119,12 +119,12 @@ def run_with_window(laboratory, runtime, text):
 
 
 def learn(runtime, run, ours, hot_cache):
-    return AcgLearner("agent", rules=GENERATIONS[runtime.version]).process_run(run, ours, hot_cache)
+    return AcgLearner("agent", rules=rules_of(runtime.version)).process_run(run, ours, hot_cache)
 
 
 def warm(hot_cache, runtime, run):
     """Fill a hot cache by another profile."""
-    twin = Twin("agent", 100, DEFAULTS, GENERATIONS[runtime.version])
+    twin = Twin("agent", 100, DEFAULTS, rules_of(runtime.version))
     twin.learner.process_run(run, twin.backend, hot_cache)
 
 

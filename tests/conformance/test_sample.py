@@ -8,17 +8,17 @@ import json
 from pathlib import Path
 
 import pytest
-from conformance.compare import GENERATIONS, RESULT, WINDOW, compare_results, compare_windows
+from conformance.compare import RESULT, WINDOW, compare_results, compare_windows, rules_of
 from conformance.generate import DEFAULTS, Case
 from conformance.live import Laboratory, Tally
-from conformance.runtime import Call, Runtime, RuntimeUnavailable
+from conformance.runtime import VERSIONS, Call, Runtime, RuntimeUnavailable
 
 import acg_lab as acg
 from acg_lab.core import RULES
 from acg_lab.core.prompt_ir import request_to_json
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
-VERSIONS = {rules: version for version, rules in GENERATIONS.items()}
+VERSION_OF = {rules_of(version): version for version in VERSIONS}
 AGENTS = (
     *("claims-triage", "claims-triage-next", "code-review", "coder", "handbook-search"),
     *("sales-analyst", "support-chat", "support-legacy", "support-mail"),
@@ -47,12 +47,12 @@ def test_sample(sample, agent_id, redis_url, tallies):
     runs = [run for run in sample.runs if run.agent_id == agent_id]
     try:
         with (
-            Runtime(VERSIONS[rules]) as runtime,
+            Runtime(VERSION_OF[rules]) as runtime,
             Laboratory(runtime, redis_url, Tally(runtime.version, 0)) as laboratory,
         ):
             stored = learn(laboratory, runtime, agent_id, runs)
     except RuntimeUnavailable as error:
-        pytest.skip(f"no runtime {VERSIONS[rules]} here: {error.reason}")
+        pytest.skip(f"no runtime {VERSION_OF[rules]} here: {error.reason}")
     assert {key.removeprefix(WINDOW) for key in stored if key.startswith(WINDOW)} == {*profiles, agent_id}
     seed = sample.seeds[agent_id]
     expected = {key: (sample.windows[key], sample.stability[key]) for key in profiles}
@@ -61,7 +61,7 @@ def test_sample(sample, agent_id, redis_url, tallies):
         assert compare_results(key, result, stored[RESULT + key], window, is_exact=RULES[rules].exact_prefix) is None
     n_requests = sum(call.annotated_request is not None for run in runs for call in run.calls)
     told = f"{len(runs)} runs, {n_requests} requests, {len(profiles)} profiles"
-    tallies.append(f"{VERSIONS[rules]}: sample, {agent_id}: {told}: as stored")
+    tallies.append(f"{VERSION_OF[rules]}: sample, {agent_id}: {told}: as stored")
 
 
 def learn(laboratory, runtime, agent_id, runs):
