@@ -18,6 +18,7 @@ __all__ = [
     "BlockIdentity",
     "count_enough",
     "identity",
+    "largest_threshold",
     "majority_prefix",
     "prefix_fingerprint",
     "shared_depths",
@@ -60,6 +61,16 @@ def count_enough(shared: Iterable[int], n: int, stable_threshold: float) -> int:
     """Return at how many depths enough of n observations share the prefix; see `majority_prefix`."""
     needed = min(max(_ceil(stable_threshold * n), n // 2 + 1), n)
     return sum(count >= needed for count in shared)
+
+
+def largest_threshold(count: int, n: int) -> float:
+    """Return the largest float t with ``t * n <= count``, as production multiplies; ``count / n`` may be too large."""
+    threshold = count / n
+    while threshold * n > count:
+        threshold = math.nextafter(threshold, 0)
+    while (above := math.nextafter(threshold, math.inf)) * n <= count:
+        threshold = above
+    return threshold
 
 
 def shared_depths(observations: Sequence[Sequence[T]], same: Callable[[T], Hashable]) -> list[int]:

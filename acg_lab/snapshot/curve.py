@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from acg_lab.core.fingerprint import largest_threshold
 from acg_lab.core.records import BlockStability
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans
@@ -95,17 +96,7 @@ def _leading_reaches(snapshot: Snapshot, key: str) -> list[float]:
 
 def _exact_reaches(shared: Sequence[int], n: int) -> list[float]:
     """Return the same where a prefix must be shared exactly; what all share is reached at any threshold."""
-    return [math.inf if count == n else _largest_threshold(count, n) for count in shared]
-
-
-def _largest_threshold(count: int, n: int) -> float:
-    """Return the largest float t with ``t * n <= count``, as production multiplies."""
-    threshold = count / n
-    while threshold * n > count:
-        threshold = math.nextafter(threshold, 0)
-    while (above := math.nextafter(threshold, math.inf)) * n <= count:
-        threshold = above
-    return threshold
+    return [math.inf if count == n else largest_threshold(count, n) for count in shared]
 
 
 def _span_tokens(snapshot: Snapshot, key: str) -> Mapping[str, float]:

@@ -87,7 +87,7 @@ class Explained:
         rules = {verdict.agent_id: [verdict.rules]}
         of_key = [o for key, o in observations_of_runs(self._snapshot, rules) if key == verdict.key]
         theirs = self._snapshot.windows[verdict.key][position]
-        return _ofobservations_of_runs(f"window, observation {position}", of_key[position + shift], theirs)
+        return _difference(f"window, observation {position}", of_key[position + shift], theirs)
 
 
 def observations_of_runs(snapshot: Snapshot, rules: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, PromptIR]]:
@@ -115,7 +115,7 @@ def _digest(observation: PromptIR) -> bytes:
     return sha256(encode(replace(observation, ir_id="", created_at="", blocks=blocks, unknown={}))).digest()
 
 
-def _ofobservations_of_runs(place: str, ours: PromptIR, stored: PromptIR) -> Difference | None:
+def _difference(place: str, ours: PromptIR, stored: PromptIR) -> Difference | None:
     for mine, theirs in zip(ours.blocks, stored.blocks, strict=False):
         for name in ("span_id", "sequence_index", "role", "content", "content_type", "provenance"):
             a, b = getattr(mine, name), getattr(theirs, name)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from acg_lab.core.fingerprint import largest_threshold
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 
@@ -118,9 +119,10 @@ def _of_prefix(stored: StabilityAnalysisResult, shared: list[int]) -> Bounds:
     """Bound the threshold by the depth it led to; a majority is needed whatever it is."""
     n, depth = stored.total_observations, stored.stable_prefix_length
     majority = n // 2 + 1
-    up_to = shared[depth - 1] / n if 0 < depth <= len(shared) and shared[depth - 1] < n else _TOP
+    reached = shared[depth - 1] if 0 < depth <= len(shared) else n
     following = shared[depth] if depth < len(shared) else 0
-    return Bounds(following / n if n and following >= majority else -math.inf, up_to)
+    above = largest_threshold(following, n) if n and following >= majority else -math.inf
+    return Bounds(above, largest_threshold(reached, n) if reached < n else _TOP)
 
 
 def _full_confidence(stored: StabilityAnalysisResult) -> tuple[float, float]:

@@ -94,7 +94,7 @@ def _bounds(snapshot: Snapshot, key: str) -> Settings:
 # --- profiles ---
 
 
-def _profile(snapshot: Snapshot, key: str, found: Found, explained: "Explained") -> Verdict:
+def _profile(snapshot: Snapshot, key: str, found: Found, explained: Explained) -> Verdict:
     agent_id = snapshot.owners[key].agent_id
     if key not in snapshot.windows or key not in snapshot.stability:
         missing = "window" if key not in snapshot.windows else "result"

@@ -135,6 +135,33 @@ def test_settings_are_found():
     assert not acg.verify(snap, thresholds, observation_window=6).ok
 
 
+def test_settings_are_found_to_the_last_bit():
+    """Where 14 of 25 share a prefix, 0.56 is not the highest threshold that takes it in: 25 times 0.56 is above 14."""
+    backend, hot_cache = MemoryBackend(), HotCache()
+    learner = AcgLearner("a", thresholds=StabilityThresholds(stable_threshold=0.5), rules="nemo-relay-0.8")
+    for number in range(25):
+        learner.process_run(run_of("a", number, ["same" if number < 14 else str(number)]), backend, hot_cache)
+    assert hot_cache.acg_stability.stable_prefix_length == 2
+    assert acg.verify(acg.load(backend)).ok
+
+
+def test_verdicts_are_in_the_order_of_their_keys():
+    """Seed entries stand among the profiles."""
+    backend = learned("b", backend=learned("a", backend=learned("c")))
+    keys = [verdict.key for verdict in acg.verify(acg.load(backend)).verdicts]
+    assert keys == sorted(keys)
+    assert len(keys) == 6
+
+
+def test_a_seed_entry_of_another_agent_is_named():
+    """A seed entry must be the copy of a profile of its own agent."""
+    backend = learned("b", n_runs=5, backend=learned("a"))
+    backend.store_observations("a", backend.load_observations("b"))
+    backend.store_stability("a", backend.load_stability("b"))
+    (verdict,) = [v for v in acg.verify(acg.load(backend)).verdicts if v.key == "a"]
+    assert verdict.detail == "seed entry: its window is that of no profile"
+
+
 def test_a_cut_snapshot_is_refused():
     """A part of a window proves nothing."""
     with pytest.raises(acg.UsageError, match="whole source"):
