@@ -59,7 +59,8 @@ def majority_prefix(observations: Sequence[Sequence[T]], stable_threshold: float
 
 def count_enough(shared: Iterable[int], n: int, stable_threshold: float) -> int:
     """Return at how many depths enough of n observations share the prefix; see `majority_prefix`."""
-    needed = min(max(_ceil(stable_threshold * n), n // 2 + 1), n)
+    # Production rounds the product up first; to whole counts that makes no difference.
+    needed = min(max(stable_threshold * n, n // 2 + 1), n)
     return sum(count >= needed for count in shared)
 
 
@@ -77,7 +78,7 @@ def shared_depths(observations: Sequence[Sequence[T]], same: Callable[[T], Hasha
     """Return how many observations share each depth of the prefix of a majority, from 1 block on."""
     counts: list[int] = []
     sharing = observations
-    while sharing:
+    while True:
         sharing = [blocks for blocks in sharing if len(blocks) > len(counts)]
         found = [same(blocks[len(counts)]) for blocks in sharing]
         block, count = Counter(found).most_common(1)[0] if found else (None, 0)
@@ -86,11 +87,6 @@ def shared_depths(observations: Sequence[Sequence[T]], same: Callable[[T], Hasha
         sharing = [blocks for blocks, other in zip(sharing, found, strict=True) if other == block]
         counts.append(count)
     return counts
-
-
-def _ceil(value: float) -> int:
-    """Round up as production casts it to a count: held to its range."""
-    return int(min(max(math.ceil(value) if math.isfinite(value) else value, 0), 2**64 - 1))
 
 
 def prefix_fingerprint(

@@ -6,6 +6,7 @@ conversation with nothing behind it that stays the same is no fault: there ends 
 
 from typing import NamedTuple
 
+from acg_lab.core.fingerprint import largest_threshold
 from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, is_scaffold
 from acg_lab.explain.change import Change
@@ -119,14 +120,16 @@ def threshold_for(case: Case, key: str, fault: Fault) -> float | None:
     length = result.stable_prefix_length
     if not get_rules(case.snapshot.rules[key].rules).exact_prefix:
         return _floor(result.scores[length].score)
-    return _floor(_shared(case, key, length)) if is_scaffold(fault.change) else None
+    return _floor(_reach(case, key, length)) if is_scaffold(fault.change) else None
 
 
-def _shared(case: Case, key: str, length: int) -> float:
+def _reach(case: Case, key: str, length: int) -> float:
     depths = shared_prefixes(case.snapshot, key)
-    return depths[length] / case.results[key].total_observations if length < len(depths) else 0.0
+    return largest_threshold(depths[length], case.results[key].total_observations) if length < len(depths) else 0.0
 
 
-def _floor(share: float) -> float | None:
-    hundredths = int(share * 100 + 1e-9)
+def _floor(reach: float) -> float | None:
+    hundredths = round(reach * 100)
+    if hundredths / 100 > reach:
+        hundredths -= 1
     return hundredths / 100 if hundredths > 50 else None  # noqa: PLR2004

@@ -97,7 +97,8 @@ class Prefixes:
         """Return the stable prefixes under a setting."""
         n_profiles, stable = len(self._keys), thresholds.stable_threshold
         by_score = np.bincount(self._of, weights=self._reach >= stable, minlength=n_profiles)
-        needed = np.maximum(np.ceil(stable * self._requests), self._requests // 2 + 1)
+        with np.errstate(over="ignore"):
+            needed = np.maximum(stable * self._requests, self._requests // 2 + 1)
         shared = self._shared >= np.minimum(needed, self._requests)[self._shared_of]
         by_share = np.bincount(self._shared_of, weights=shared, minlength=n_profiles)
         blocks = np.where(self._exact, by_share, by_score).astype(np.int64)

@@ -4,7 +4,6 @@ Belongs here: what a drag needs of the chosen profile, prepared once. Nothing bu
 thresholds, so the rest of the frame is made once a window.
 """
 
-import math
 from collections import Counter
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from acg_lab import frames
-from acg_lab.core.fingerprint import shared_depths
+from acg_lab.core.fingerprint import count_enough, largest_threshold, shared_depths
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
@@ -88,8 +87,7 @@ class ProfileScores:
         scores = judge_spans(self.snap.counts[self.key], n, thresholds)
         if not self._is_exact:
             return result_of(scores, leading_stable(scores), n)
-        needed = min(max(math.ceil(thresholds.stable_threshold * n), n // 2 + 1), n)
-        return result_of(scores, sum(count >= needed for count in self._shared), n)
+        return result_of(scores, count_enough(self._shared, n, thresholds.stable_threshold), n)
 
     def _make_scores(self, thresholds: StabilityThresholds) -> pd.DataFrame:
         """Return `acg_lab.frames.scores` of the profile under a setting."""
@@ -131,7 +129,7 @@ class ProfileScores:
         """
         length = self.result(thresholds).stable_prefix_length
         if self._is_exact:
-            return self._shared[length] / self.requests if length < len(self._shared) else 0.0
+            return largest_threshold(self._shared[length], self.requests) if length < len(self._shared) else 0.0
         scores = self.scores(thresholds)
         place = scores["first_position"].iloc[length]
         return float(scores["score"][scores["first_position"] == place].min())

@@ -16,7 +16,7 @@ from strategies import make_ir, thresholds, windows
 
 import acg_lab as acg
 from acg_lab.core import RULES, PromptIR, StabilityThresholds, TokenMetadata
-from acg_lab.explain import Kind, Timing, find_causes, repairs
+from acg_lab.explain import Kind, Timing, breaks, find_causes, repairs
 from acg_lab.storage.memory import MemoryBackend
 
 ROOT = Path(__file__).parents[2]
@@ -139,6 +139,14 @@ def test_a_threshold_that_is_told_takes_the_block_in(sample, findings):
             for t in (0.95, threshold + 0.01, threshold)
         ]
         assert depths[0] == depths[1] < depths[2]
+
+
+def test_told_thresholds_have_two_decimals_and_are_reached():
+    """Of any score the largest hundredth is told that is not above it, were it by the last bit; none up to one half."""
+    scores = [(p / n) * (d / p) for n in range(1, 60) for p in range(1, n + 1) for d in range(1, p + 1)]
+    for score in scores:
+        expected = max((k / 100 for k in range(51, 101) if k / 100 <= score), default=None)
+        assert breaks._floor(score) == expected
 
 
 def test_another_threshold_another_answer(sample):

@@ -92,3 +92,21 @@ def test_ties_keep_productions_order():
         limits = acg.StabilityThresholds(stable_threshold=stable, semi_stable_threshold=0.1)
         (summary,) = acg.summarize(snap, acg.analyze(snap, limits))
         assert prefixes_of(snap).lengths(limits).tokens[0] == pytest.approx(summary.prefix_tokens)
+
+
+def test_the_threshold_that_takes_a_block_in_does():
+    """Where 14 of 25 share a prefix, 0.56 is too high: 25 times 0.56 is above 14."""
+    snap = snapshot_of([make_ir(("user-0", "x" if i < 14 else str(i))) for i in range(25)], rules="nemo-relay-0.8")
+    (key,) = snap.windows
+    upto = ProfileScores(snap, key).joins_at(acg.StabilityThresholds())
+    assert upto < 14 / 25
+    assert acg.analyze(snap, acg.StabilityThresholds(stable_threshold=upto))[key].stable_prefix_length == 1
+
+
+def test_a_threshold_beyond_measure():
+    """A threshold so large that its product overflows is one that only what all share can reach."""
+    snap = snapshot_of([make_ir(("user-0", "x"), ("user-1", str(i))) for i in range(25)], rules="nemo-relay-0.8")
+    (key,) = snap.windows
+    limits = acg.StabilityThresholds(stable_threshold=1e308)
+    assert ProfileScores(snap, key).result(limits).stable_prefix_length == 1
+    assert prefixes_of(snap).lengths(limits).blocks.tolist() == [1]
