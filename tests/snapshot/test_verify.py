@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 from learned import learned, run_of
+from strategies import make_ir
 
 import acg_lab as acg
 from acg_lab.core import AcgLearner, HotCache, StabilityThresholds, analyze_stability
@@ -88,6 +89,62 @@ def test_a_changed_window_entry_is_named_beside_the_result():
     assert verdict.status == Status.DIFFERENT
     assert verdict.detail.startswith("result: span 'system-0', score: ours 0.8")
     assert "; window, observation 2, span 'system-0', content: " in verdict.detail
+
+
+KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
+TIED = [make_ir(("a", "same", 0), ("b", name, 0), ("c", "same", 1)) for name in "xy"]
+
+
+def judged(rules, **changes):
+    """Return the verdict on the result of a window with tied spans, when it is changed."""
+    backend = MemoryBackend()
+    result = analyze_stability(TIED, rules=rules, learning_key=KEY)
+    fields = {name: change(getattr(result, name)) for name, change in changes.items()}
+    backend.store_observations(KEY, TIED)
+    backend.store_stability(KEY, msgspec.structs.replace(result, **fields))
+    (verdict,) = acg.verify(acg.load(backend, rules=rules), StabilityThresholds()).verdicts
+    return verdict
+
+
+def swapped(scores):
+    """Put the stable one of the tied spans first."""
+    assert [(score.span_id, score.classification) for score in scores[:2]] == [("b", "semi_stable"), ("a", "stable")]
+    return (scores[1], scores[0], *scores[2:])
+
+
+def test_order_of_tied_spans_before_0_8():
+    """Before 0.8 production lists tied spans in any order, and its prefix follows that order; all else must agree."""
+    assert judged("nemo-flow-0.2").status == Status.EQUAL
+    changes = {"scores": swapped, "stable_prefix_length": lambda _: 1}
+    assert judged("nemo-flow-0.2", **changes).status == Status.TIES
+    also = judged("nemo-flow-0.2", **changes, total_observations=lambda n: n + 1)
+    assert (also.status, also.difference) == (Status.DIFFERENT, ("result", "total_observations", 2, 3))
+    wrong = judged("nemo-flow-0.2", scores=swapped, stable_prefix_length=lambda _: 2)
+    assert (wrong.status, wrong.difference) == (Status.DIFFERENT, ("result", "stable_prefix_length", 0, 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"scores": swapped}, ("result", "order of scores", ["b", "a", "c"], ["a", "b", "c"])),
+        ({"stable_prefix_length": lambda _: 2}, ("result", "stable_prefix_length", 1, 2)),
+        ({"stable_prefix_fingerprint": lambda _: "f"}, ("result", "stable_prefix_fingerprint", None, "f")),
+        ({"total_observations": lambda _: 9}, ("result", "total_observations", 2, 9)),
+        ({"scores": lambda scores: scores[:2]}, ("span 'c'", "span", "present", "absent")),
+        (
+            {"scores": lambda scores: (*scores, msgspec.structs.replace(scores[0], span_id="d"))},
+            ("span 'd'", "span", "absent", "present"),
+        ),
+        (
+            {"scores": lambda scores: (*scores[:2], msgspec.structs.replace(scores[2], observation_count=1))},
+            ("span 'c'", "observation_count", 2, 1),
+        ),
+    ],
+)
+def test_what_of_a_result_differs(changes, difference):
+    """In 0.8 the order counts, too; the first thing that differs is told."""
+    verdict = judged("nemo-relay-0.8", **changes)
+    assert (verdict.status, verdict.difference) == (Status.DIFFERENT, difference)
 
 
 @pytest.mark.parametrize("lost", [0, 3])
