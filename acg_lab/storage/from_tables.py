@@ -12,10 +12,9 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
 from acg_lab.core.rules import RulesName
 from acg_lab.storage.base import EVERYTHING, Selection
-from acg_lab.storage.codec import raise_record_error
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
+from acg_lab.storage.table_values import check_values, read_codes, read_numbers, read_times
 from acg_lab.storage.tables import COUNTS, EMPTY_WINDOWS, KEY_PREFIX, TOLD_RULES
-from acg_lab.storage.times import NO_TIME, Times
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,18 +28,19 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
     Raises
     ------
     RecordError
-        If rows are missing, doubled, or out of order, with the table's name as path.
+        If rows are missing, doubled, or out of order, or a value is none that production stores; with the table's
+        name in the path.
     """
-    prefix = (tables["observations"].schema.metadata or {}).get(KEY_PREFIX)
+    check_values(tables)
     runs = _read_runs(tables["runs"], tables["calls"], tables["messages"])
-    empty = [key for key in _parse_empty(tables["observations"]) if selection.wants_key(key)]
+    empty = list(filter(selection.wants_key, _told(tables["observations"], EMPTY_WINDOWS, list[str]) or ()))
     observations = _read_observations(tables["observations"], tables["blocks"], empty)
     return Columns(
         observations=observations,
         results=_read_results(tables["stability"], tables["scores"]),
         runs=runs,
-        key_prefix=prefix.decode() if prefix is not None else None,
-        rules=_parse_rules(tables["observations"]),
+        key_prefix=_told(tables["observations"], KEY_PREFIX, str),
+        rules=_told(tables["observations"], TOLD_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
     )
 
 
@@ -50,54 +50,30 @@ def _expect(table: str, reason: str, *, met: bool) -> None:
         raise RecordError(msg, path=table)
 
 
-def _codes(table: "pa.Table", name: str) -> tuple[Any, list[str]]:
-    """Return a dictionary column as codes, -1 where it is null, and its texts."""
-    import pyarrow as pa
-
-    column = table[name].unify_dictionaries().combine_chunks()
-    if isinstance(column, pa.ChunkedArray):  # no rows
-        return np.empty(0, np.int32), []
-    indices = column.indices.fill_null(-1) if column.null_count else column.indices
-    return indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False), column.dictionary.to_pylist()
-
-
-def _numbers(table: "pa.Table", name: str) -> Any:
-    return table[name].combine_chunks().to_numpy(zero_copy_only=False)
-
-
-def _times(table: "pa.Table", name: str) -> Times:
-    import pyarrow as pa
-
-    numbers = table[name].cast(pa.int64()).fill_null(NO_TIME).to_numpy()
-    text = table[f"{name}_text"]
-    spelled = {} if text.null_count == len(text) else {i: t for i, t in enumerate(text.to_pylist()) if t is not None}
-    return Times(numbers, spelled)
-
-
 def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str]) -> ObservationColumns:
-    codes, names = _codes(rows, "key")
+    codes, names = read_codes(rows, "key")
     keys = tuple(sorted({*(names[code] for code in np.unique(codes)), *empty}))
     number = {key: i for i, key in enumerate(keys)}
     windows = np.array([number.get(name, -1) for name in names], np.int64)[codes] if names else codes
     counts = np.bincount(windows, minlength=len(keys))
-    lengths = _numbers(rows, "n_blocks").astype(np.int64)
+    lengths = read_numbers(rows, "n_blocks").astype(np.int64)
     _check_order(rows, windows, counts)
-    _check_blocks(blocks, windows, lengths, keys, _numbers(rows, "position"))
-    headers, header_pool = _combine([_codes(rows, name) for name in Header._fields])
-    forms, form_pool = _combine([_codes(blocks, name) for name in Form._fields])
-    (spans, span_pool), (contents, content_pool) = _codes(blocks, "span_id"), _codes(blocks, "content")
+    _check_blocks(blocks, windows, lengths, keys, read_numbers(rows, "position"))
+    headers, header_pool = _combine([read_codes(rows, name) for name in Header._fields])
+    forms, form_pool = _combine([read_codes(blocks, name) for name in Form._fields])
+    (spans, span_pool), (contents, content_pool) = read_codes(blocks, "span_id"), read_codes(blocks, "content")
     return ObservationColumns(
         keys=keys,
         window_offsets=offsets(counts),
         block_offsets=offsets(lengths),
         ir_ids=rows["ir_id"].to_pylist(),
         request_hashes=rows["source_request_hash"].to_pylist(),
-        created=_times(rows, "created_at"),
+        created=read_times(rows, "created_at"),
         headers=headers,
         spans=spans,
         contents=contents,
         forms=forms,
-        indexes=_numbers(blocks, "sequence_index").astype(np.uint32, copy=False),
+        indexes=read_numbers(blocks, "sequence_index").astype(np.uint32, copy=False),
         span_pool=span_pool,
         content_pool=content_pool,
         form_pool=[Form(*texts) for texts in form_pool],
@@ -105,17 +81,14 @@ def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str
     )
 
 
-def _parse_empty(rows: "pa.Table") -> list[str]:
-    return msgspec.json.decode((rows.schema.metadata or {}).get(EMPTY_WINDOWS, b"[]"), type=list[str])
-
-
-def _parse_rules(rows: "pa.Table") -> dict[str, tuple[RulesName, str, bool]]:
-    raw = (rows.schema.metadata or {}).get(TOLD_RULES, b"{}")
-    told: dict[str, tuple[RulesName, str, bool]] | None = None
+def _told(rows: "pa.Table", name: bytes, kind: Any) -> Any:
+    """Return what the metadata say under a name, None if nothing."""
+    raw = (rows.schema.metadata or {}).get(name)
+    told, met = None, raw is None
     with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        told = msgspec.json.decode(raw, type=dict[str, tuple[RulesName, str, bool]])
-    _expect("observations", f"known rules in the metadata {TOLD_RULES.decode()!r}", met=told is not None)
-    return told or {}
+        told, met = raw and (raw.decode() if kind is str else msgspec.json.decode(raw, type=kind)), True
+    _expect("observations", f"known values in the metadata {name.decode()!r}", met=met)
+    return told
 
 
 def _counting_up(owners: Iterable[Any], numbers: Sequence[int]) -> bool:
@@ -130,19 +103,19 @@ def _counting_up(owners: Iterable[Any], numbers: Sequence[int]) -> bool:
 
 def _check_order(rows: "pa.Table", windows: Any, counts: Any) -> None:
     expected = np.arange(len(windows)) - offsets(counts)[:-1][windows] if len(windows) else windows
-    met = np.all(np.diff(windows) >= 0) and np.array_equal(expected, _numbers(rows, "position"))
+    met = np.all(np.diff(windows) >= 0) and np.array_equal(expected, read_numbers(rows, "position"))
     _expect("observations", "the rows of each window together, in order, from position 0 on", met=bool(met))
 
 
 def _check_blocks(blocks: "pa.Table", windows: Any, lengths: Any, keys: tuple[str, ...], positions: Any) -> None:
-    codes, names = _codes(blocks, "key")
+    codes, names = read_codes(blocks, "key")
     number = {key: i for i, key in enumerate(keys)}
     of_block = np.array([number.get(name, -1) for name in names], np.int64)[codes] if names else codes
     matches = len(of_block) == lengths.sum() and (
         np.array_equal(of_block, np.repeat(windows, lengths))
-        and np.array_equal(_numbers(blocks, "position"), np.repeat(positions, lengths))
+        and np.array_equal(read_numbers(blocks, "position"), np.repeat(positions, lengths))
         and np.array_equal(
-            _numbers(blocks, "block"), np.arange(lengths.sum()) - np.repeat(offsets(lengths)[:-1], lengths)
+            read_numbers(blocks, "block"), np.arange(lengths.sum()) - np.repeat(offsets(lengths)[:-1], lengths)
         )
     )
     _expect("blocks", "the blocks of each observation, in its order, as many as it says", met=matches)
@@ -159,11 +132,11 @@ def _combine(columns: Sequence[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[
 
 
 def _read_results(stability: "pa.Table", scores: "pa.Table") -> Mapping[str, StabilityAnalysisResult]:
-    codes, names = _codes(scores, "key")
+    codes, names = read_codes(scores, "key")
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     bounds = np.append(starts, len(codes))
     ranks = np.arange(len(codes)) - np.repeat(starts, np.diff(bounds))
-    met = len(np.unique(codes)) == len(starts) and np.array_equal(ranks, _numbers(scores, "rank"))
+    met = len(np.unique(codes)) == len(starts) and np.array_equal(ranks, read_numbers(scores, "rank"))
     _expect("scores", "the scores of each key together, in order, from rank 0 on", met=met)
     slices = {names[codes[first]]: (int(first), int(last)) for first, last in zip(starts, bounds[1:], strict=True)}
     rows = {row.pop("key"): row for row in stability.drop_columns(["agent_id", "is_seed"]).to_pylist()}
@@ -185,10 +158,7 @@ def _read_results(stability: "pa.Table", scores: "pa.Table") -> Mapping[str, Sta
 
 def _parse(row: Mapping[str, Any], name: str) -> Any:
     """Return what a column of JSON texts holds; None where there is none."""
-    try:
-        return None if row[name] is None else msgspec.json.decode(row[name])
-    except msgspec.MsgspecError as error:
-        raise_record_error(error, name)
+    return None if row[name] is None else msgspec.json.decode(row[name])
 
 
 def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Runs:
@@ -199,14 +169,14 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Run
     of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
     met = _counting_up(of_runs, calls["call"].to_pylist())
     _expect("calls", "the calls of each run in order, from call 0 on", met=met)
-    of_messages = calls["message_ids"].combine_chunks().flatten().to_numpy()
+    of_messages = calls["message_ids"].combine_chunks().flatten().fill_null(-1).to_numpy(zero_copy_only=False)
     met = bool(np.all((of_messages >= 0) & (of_messages < len(messages))))
     _expect("messages", "a row for every message of a call", met=met)
     values = JsonPool()
     of_run: dict[tuple[str, str], list[Call]] = {}
     for run, call in _read_calls(calls, values):
         of_run.setdefault(run, []).append(call)
-    started, ended = _times(runs, "started_at").texts(), _times(runs, "ended_at").texts()
+    started, ended = read_times(runs, "started_at").texts(), read_times(runs, "ended_at").texts()
     records = [
         RunRecord(
             id=row["run_id"],
@@ -226,7 +196,7 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Run
 
 def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str, str], Call]]:
     tools, responses = (_pooled(table, name, values) for name in ("tools", "response"))
-    started, ended = _times(table, "started_at").texts(), _times(table, "ended_at").texts()
+    started, ended = read_times(table, "started_at").texts(), read_times(table, "ended_at").texts()
     offset = table["message_ids"].combine_chunks()
     ids, bounds = offset.flatten().to_numpy(), offset.offsets.to_numpy() - (offset.offsets[0].as_py() if offset else 0)
     names = [
@@ -258,7 +228,7 @@ def _request(row: Mapping[str, Any]) -> AnnotatedLlmRequest | None:
 
 def _pooled(table: "pa.Table", name: str, values: JsonPool) -> Any:
     """Return a coded column's codes in the pool, to which its texts are added."""
-    codes, texts = _codes(table, name)
+    codes, texts = read_codes(table, name)
     first = len(values)
     values.texts.extend(text.encode() for text in texts)
     return np.where(codes < 0, -1, codes + first)

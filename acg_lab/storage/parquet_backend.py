@@ -141,23 +141,30 @@ class ParquetExport:
         with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{_SUFFIX}") as file:
             metadata = pq.read_metadata(file)
             self._check(name, metadata, schema)
-            parquet = pq.ParquetFile(file, metadata=metadata, read_dictionary=list(CODED[name]), pre_buffer=True)
+            parquet = pq.ParquetFile(
+                file,
+                metadata=metadata,
+                read_dictionary=list(CODED[name]),
+                pre_buffer=True,
+                page_checksum_verification=True,
+            )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(parquet.metadata.row_group(i), selection)]
             table = parquet.read_row_groups(groups, columns=schema.names)
         progress(table.nbytes, 0)
         return _filtered(table, selection)
 
     def _check(self, name: str, metadata: Any, schema: "pa.Schema") -> None:
-        version = (metadata.metadata or {}).get(b"acg_lab.version", b"").decode()
+        version = (metadata.metadata or {}).get(b"acg_lab.version", b"").decode(errors="replace")
         if version != VERSION:
             got = f"version {version!r}" if version else "no version"
             msg = f"{self.label}, table {name!r}: expected an export of version {VERSION!r}, got {got}."
             raise SourceError(msg)
-        found = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
+        found = metadata.schema.to_arrow_schema()
         for field in schema:
-            kind = found.get(field.name)
-            if kind != field.type and getattr(kind, "value_type", None) != field.type:
-                msg = f"{self.label}, table {name!r}: expected column {field.name!r} of type {field.type}, got {kind}."
+            kinds = [found.field(i).type for i in found.get_all_field_indices(field.name)]
+            if kinds != [field.type] and [getattr(kind, "value_type", None) for kind in kinds] != [field.type]:
+                got = " and ".join(map(str, kinds)) or "no such column"
+                msg = f"{self.label}, table {name!r}: expected column {field.name!r} of type {field.type}, got {got}."
                 raise SourceError(msg)
 
     def _documents(self, selection: Selection, progress: Progress) -> Iterator[Entry]:
@@ -296,6 +303,7 @@ def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: P
             use_dictionary=list(CODED[name]),
             dictionary_pagesize_limit=_NO_LIMIT,  # one dictionary for a whole row group, however long its texts
             write_page_index=True,
+            write_page_checksum=True,  # compressed data tell of most damage, but not of all
         )
         writer.write_table(piece, row_group_size=ROWS_PER_GROUP)
         progress(piece.nbytes, 0)

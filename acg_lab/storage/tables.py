@@ -32,6 +32,7 @@ __all__ = [
     "COUNTS",
     "EMPTY_WINDOWS",
     "KEY_PREFIX",
+    "OPTIONAL",
     "ROWS_PER_GROUP",
     "TABLES",
     "TOLD_RULES",
@@ -56,10 +57,24 @@ CODED: Final = {
     "messages": ("role",),
 }
 
+COUNTS: Final = ("output_tokens", "prompt_tokens", "total_tokens", "tool_call_count")
+# The columns that may hold nulls.
+OPTIONAL: Final = {
+    "observations": {"created_at_text", "source_request_hash", *Header._fields},
+    "blocks": {"sensitivity", "token_metadata", "unknown"},
+    "stability": {"stable_prefix_fingerprint", "unknown"},
+    "scores": {"unknown"},
+    "runs": {"started_at_text", "ended_at", "ended_at_text", "unknown"},
+    "calls": {
+        *("started_at_text", "ended_at", "ended_at_text", "model_name", *COUNTS, "metadata_snapshot", "unknown"),
+        *("tools", "request_model", "request_params", "request_tool_choice", "request_unknown", "response"),
+    },
+    "messages": {"role"},
+}
+
 KEY_PREFIX: Final = b"acg_lab.key_prefix"
 TOLD_RULES: Final = b"acg_lab.rules"
 EMPTY_WINDOWS: Final = b"acg_lab.empty_windows"
-COUNTS: Final = ("output_tokens", "prompt_tokens", "total_tokens", "tool_call_count")
 
 
 def schemas() -> "dict[str, pa.Schema]":

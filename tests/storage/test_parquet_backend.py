@@ -41,7 +41,7 @@ from acg_lab.storage import parquet_backend, to_tables
 from acg_lab.storage.base import Selection
 from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.memory import MemoryBackend
-from acg_lab.storage.tables import CODED, TABLES, schemas
+from acg_lab.storage.tables import CODED, OPTIONAL, TABLES, schemas
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 KEYS = (
@@ -313,6 +313,7 @@ def spoil(path):
         ("blocks", lambda path: path.write_bytes(path.read_bytes()[:-40]), "table 'blocks': "),
         ("blocks", lambda path: path.write_text("key,value"), "table 'blocks': "),
         ("calls", lambda path: rewrite(path, lambda t: t.drop_columns(["kind"])), "column 'kind' of type string"),
+        ("calls", lambda path: rewrite(path, lambda t: t.append_column("kind", t["kind"])), "got string and string"),
         ("runs", lambda path: rewrite(path, lambda t: t.replace_schema_metadata(NEXT)), "version '9'"),
         ("runs", lambda path: rewrite(path, lambda t: t.replace_schema_metadata({})), "got no version"),
         ("blocks", lambda path: rewrite(path, lambda t: t.slice(1)), "expected the blocks of each observation"),
@@ -393,7 +394,7 @@ def test_rules_that_are_not_known(tmp_path, told):
     path = tmp_path / "export" / "observations.parquet"
     rows = pq.read_table(path)
     pq.write_table(rows.replace_schema_metadata({**rows.schema.metadata, b"acg_lab.rules": told}), path)
-    with pytest.raises(acg.RecordError, match=r"expected known rules in the metadata 'acg_lab.rules'"):
+    with pytest.raises(acg.RecordError, match=r"expected known values in the metadata 'acg_lab.rules'"):
         acg.load(tmp_path / "export")
 
 
@@ -520,20 +521,96 @@ class TestReplacing:
             export.parent.chmod(0o700)
 
 
-@pytest.mark.parametrize(
-    ("table", "column"),
-    [("runs", "unknown"), ("calls", "metadata_snapshot"), ("calls", "request_params"), ("calls", "request_unknown")],
-)
-def test_broken_json_in_a_column_is_refused(tmp_path, table, column):
-    """A column of JSON texts that hold none is named, with its table."""
+def edited(column, value):
+    """Return a change of a table: another value in the first row of a column."""
+
+    def change(table):
+        i = table.column_names.index(column)
+        values = [value, *table[column].to_pylist()[1:]]
+        return table.set_column(i, table.schema.field(column), pa.array(values, table.schema.field(column).type))
+
+    return change
+
+
+@pytest.mark.parametrize(("table", "column"), [(name, c) for name in TABLES for c in schemas()[name].names])
+def test_nulls(tmp_path, table, column):
+    """A null where production stores a value is refused, with the row; where it may be absent it is read."""
     acg.load(learned()).to_parquet(tmp_path / "export")
+    rewrite(tmp_path / "export" / f"{table}.parquet", edited(column, None))
+    if column in OPTIONAL[table]:
+        assert acg.load(tmp_path / "export").problems == ()
+        return
+    with pytest.raises(acg.RecordError, match=r"expected a value, got null") as refused:
+        acg.load(tmp_path / "export")
+    assert refused.value.path.startswith(table)
+    assert refused.value.path.endswith(f".{column}")
 
-    def break_it(rows):
-        broken = pa.array(["{cut"] * len(rows), pa.string())
-        return rows.set_column(rows.column_names.index(column), rows.schema.field(column), broken)
 
-    rewrite(tmp_path / "export" / f"{table}.parquet", break_it)
-    with pytest.raises(acg.RecordError, match=rf"at {column}: not JSON"):
+@pytest.mark.parametrize(
+    ("table", "column", "value", "message"),
+    [
+        *(
+            ("blocks", name, "p4ss", f"at blocks[position 0, block 0].{name}: expected one of production's names, got")
+            for name in ("role", "content_type", "provenance", "sensitivity")
+        ),
+        ("blocks", "token_metadata", '{"model_family":"p4ss"}', "].token_metadata: object missing required field"),
+        ("blocks", "unknown", '["p4ss"]', "at blocks[position 0, block 0].unknown: expected object, got array"),
+        ("observations", "tool_schema_hashes", '["p4ss"]', "at observations[position 0].tool_schema_hashes: expected"),
+        ("observations", "unknown", "{p4ss", "at observations[position 0].unknown: not JSON"),
+        ("observations", "created_at_text", "p4ss", "].created_at_text: expected an RFC 3339 time, got another text"),
+        ("stability", "total_observations", -1, "at stability.total_observations: expected 0 or more"),
+        ("stability", "unknown", "p4ss", "at stability.unknown: not JSON"),
+        ("scores", "classification", "p4ss", "at scores[rank 0].classification: expected one of production's names"),
+        ("scores", "score", float("nan"), "at scores[rank 0].score: expected a finite number"),
+        ("scores", "observation_count", -1, "at scores[rank 0].observation_count: expected 0 or more"),
+        ("runs", "unknown", "{p4ss", ".unknown: not JSON"),
+        ("runs", "started_at_text", "p4ss", "].started_at_text: expected an RFC 3339 time, got another text"),
+        ("calls", "kind", "p4ss", ", call 0].kind: expected one of production's names"),
+        ("calls", "total_tokens", -1, ", call 0].total_tokens: expected 0 or more"),
+        ("calls", "tools", '{"p4ss":1}', ", call 0].tools: expected array, got object"),
+        ("calls", "response", '["p4ss"]', ", call 0].response: expected object, got array"),
+        ("calls", "message_ids", [None], "a row for every message of a call"),
+        *(
+            ("calls", name, "{p4ss", f", call 0].{name}: not JSON")
+            for name in ("metadata_snapshot", "request_params", "request_tool_choice", "request_unknown")
+        ),
+        ("messages", "json", '["p4ss"]', "at messages[message_id 0].json: expected object, got array"),
+    ],
+)
+def test_values_that_production_does_not_store(tmp_path, table, column, value, message):
+    """What is wrong in an edited export is named with its row and not repeated; what is not asked for is let be."""
+    acg.load(learned()).to_parquet(tmp_path / "export")
+    rewrite(tmp_path / "export" / f"{table}.parquet", edited(column, value))
+    with pytest.raises(acg.RecordError) as refused:
+        acg.load(tmp_path / "export")
+    assert str(refused.value).startswith(f"{tmp_path / 'export'}, ")
+    assert message in str(refused.value)
+    assert "p4ss" not in str(refused.value)
+    if table != "messages":
+        assert acg.load(tmp_path / "export", agent_id="another").agent_ids == ()
+
+
+@pytest.mark.parametrize("name", ["key_prefix", "empty_windows"])
+def test_metadata_that_are_none(tmp_path, name):
+    """Metadata that can't be read are refused as such."""
+    acg.load(learned()).to_parquet(tmp_path / "export")
+    told = {f"acg_lab.{name}".encode(): b"\xff"}
+    path = tmp_path / "export" / "observations.parquet"
+    rewrite(path, lambda rows: rows.replace_schema_metadata({**rows.schema.metadata, **told}))
+    with pytest.raises(acg.RecordError, match=rf"known values in the metadata 'acg_lab.{name}'"):
+        acg.load(tmp_path / "export")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_damage_is_read_over(tmp_path, table):
+    """Pages have checksums: damage that decompresses, or was never compressed, is told too."""
+    acg.load(learned()).to_parquet(tmp_path / "export")
+    path = tmp_path / "export" / f"{table}.parquet"
+    column = pq.read_metadata(path).row_group(0).column(0)
+    page = column.dictionary_page_offset or column.data_page_offset
+    whole, last = path.read_bytes(), page + column.total_compressed_size - 1
+    path.write_bytes(whole[:last] + bytes([whole[last] ^ 1]) + whole[last + 1 :])
+    with pytest.raises(acg.SourceError, match=rf"table '{table}': .*checksum"):
         acg.load(tmp_path / "export")
 
 
