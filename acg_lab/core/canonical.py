@@ -94,7 +94,8 @@ def _refusals() -> Iterator[None]:
 
 
 def _is_exact(fast: bytes, value: Json) -> bool:
-    outside_texts = b"".join(fast.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+    unescaped = fast.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in fast else fast
+    outside_texts = b"".join(unescaped.split(b'"')[::2])
     if _odd_number(outside_texts) or (not fast.isascii() and _beyond_plane(fast)):
         return False
     # The fast encoder makes null of NaN.

@@ -4,11 +4,11 @@ Belongs here: making a learning key of a request, and taking one apart again.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from acg_lab.core.canonical import canonical_json, hash_text
-from acg_lab.core.messages import each_message, message_rule
+from acg_lab.core.canonical import hash_text
+from acg_lab.core.messages import each_message, message_rule, tool_schemas
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.core.rules import Rules, get_rules
 
@@ -33,8 +33,16 @@ class LearningKey(NamedTuple):
     response_format: str | None = None
 
 
-def learning_key(agent_id: str, request: AnnotatedLlmRequest, *, rules: str = "nemo-flow-0.2") -> str:
+def learning_key(
+    agent_id: str,
+    request: AnnotatedLlmRequest,
+    *,
+    rules: str = "nemo-flow-0.2",
+    schemas: Sequence[str] | None = None,
+) -> str:
     """Return the key of the profile that the request belongs to.
+
+    ``schemas`` is the canonical JSON of the request's tools, where it is known already.
 
     Raises
     ------
@@ -42,7 +50,8 @@ def learning_key(agent_id: str, request: AnnotatedLlmRequest, *, rules: str = "n
         If the request is of a shape that production can't read.
     """
     table = get_rules(rules)
-    system, tools = table.system_fingerprint(table, request), _tools(request)
+    system = table.system_fingerprint(table, request)
+    tools = _tools(request, tool_schemas(request) if schemas is None else schemas)
     if table.has_scaffold(table, request):
         seed = "stable-scaffold"
     else:
@@ -118,8 +127,8 @@ def _seed(table: Rules, request: AnnotatedLlmRequest) -> str:
     return next((found for found in each_message(request, seed) if found is not None), "no-seed")
 
 
-def _tools(request: AnnotatedLlmRequest) -> str:
+def _tools(request: AnnotatedLlmRequest, schemas: Sequence[str]) -> str:
     if request.tools is None:
         return "no-tools"
-    joined = "|".join(map(canonical_json, request.tools))
+    joined = "|".join(schemas)
     return hash_text(joined) if joined else "tools-unavailable"

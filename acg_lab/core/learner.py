@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import learning_key
+from acg_lab.core.messages import tool_schemas
 from acg_lab.core.prompt_ir import build_prompt_ir
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
@@ -264,8 +265,11 @@ class AcgLearner:
                 continue
             ir_id, created_at = stamp()
             try:
-                observation = build_prompt_ir(request, ir_id=ir_id, created_at=created_at, rules=self.rules)
-                key = learning_key(self.agent_id, request, rules=self.rules)
+                schemas = tool_schemas(request)
+                observation = build_prompt_ir(
+                    request, ir_id=ir_id, created_at=created_at, rules=self.rules, schemas=schemas
+                )
+                key = learning_key(self.agent_id, request, rules=self.rules, schemas=schemas)
             except RecordError:
                 skipped += 1
                 continue

@@ -14,9 +14,20 @@ from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
 if TYPE_CHECKING:
     from acg_lab.core.rules import Rules
 
-__all__ = ["PART_FIELDS", "Draft", "MessageRule", "PartText", "block_text", "each_message", "require", "seed_text"]
+__all__ = [
+    "PART_FIELDS",
+    "Draft",
+    "MessageRule",
+    "PartText",
+    "block_text",
+    "each_message",
+    "require",
+    "seed_text",
+    "tool_schemas",
+]
 
 T = TypeVar("T")
+_OBJECT = (dict, Mapping)  # in this order: to ask whether a dict is a mapping takes ten times as long
 PartText: TypeAlias = Callable[[JsonObject], str | None]
 
 # A part's own fields in the order in which production prints them; others follow.
@@ -64,7 +75,7 @@ def require(value: JsonObject, name: str, kind: type, *, optional: bool = False)
     RecordError
         If the field is missing (or null, unless ``optional``) or of another type.
     """
-    item = value.get(name) if isinstance(value, Mapping) else None
+    item = value.get(name) if isinstance(value, _OBJECT) else None
     if isinstance(item, kind) or (optional and item is None):
         return item
     msg = f"expected {kind.__name__}, got {'nothing' if item is None else type(item).__name__}"
@@ -225,6 +236,11 @@ def _hash_of(message: JsonObject, *names: str) -> str:
 
 
 # --- whole requests ---
+
+
+def tool_schemas(request: AnnotatedLlmRequest) -> list[str]:
+    """Return the canonical JSON of each tool."""
+    return [canonical_json(tool) for tool in request.tools or ()]
 
 
 def function_name(definition: JsonObject) -> str:

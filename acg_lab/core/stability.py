@@ -71,22 +71,22 @@ def judge_spans(
     The order is (smallest index, least stable class first, span id). Generations before 0.8 leave spans that tie on
     the index in random order; ours is one of their outcomes, the cautious one.
     """
-    judged = [(span.sequence_index, _judge(span, n_observations, thresholds)) for span in counts]
-    judged.sort(key=lambda item: (item[0], CLASS_ORDER[item[1].classification], item[1].span_id))
-    return tuple(score for _, score in judged)
-
-
-def _judge(span: SpanCount, n_observations: int, thresholds: StabilityThresholds) -> BlockStability:
-    # Production's order of floating-point operations: it decides the last bit, and so, at a threshold, the class.
-    score = (span.present / n_observations) * (span.dominant / span.present)
     minimum = thresholds.min_observations_for_full_confidence
-    return BlockStability(
-        span_id=span.span_id,
-        classification=_classify(score, thresholds),
-        score=score,
-        confidence=min(span.present / minimum, 1.0) if minimum else 1.0,
-        observation_count=span.present,
-    )
+    judged = []
+    for span_id, sequence_index, present, dominant in counts:
+        # Production's order of floating-point operations: it decides the last bit, and so, at a threshold, the class.
+        score = (present / n_observations) * (dominant / present)
+        classification = _classify(score, thresholds)
+        block = BlockStability(
+            span_id=span_id,
+            classification=classification,
+            score=score,
+            confidence=present / minimum if present < minimum else 1.0,
+            observation_count=present,
+        )
+        judged.append((sequence_index, CLASS_ORDER[classification], span_id, block))
+    judged.sort()  # never comes to compare blocks: a window has each span once
+    return tuple([block for *_, block in judged])
 
 
 def _classify(score: float, thresholds: StabilityThresholds) -> StabilityClass:

@@ -36,12 +36,17 @@ class SpanCount(NamedTuple):
 
 
 class _Span:
-    __slots__ = ("contents", "indexes", "present")
+    __slots__ = ("contents", "counted", "indexes", "present")
 
     def __init__(self) -> None:
-        self.contents: Counter[str] = Counter()
-        self.indexes: Counter[int] = Counter()
+        self.contents: dict[str, int] = {}
+        self.indexes: dict[int, int] = {}
         self.present = 0
+        self.counted: SpanCount | None = None  # until the next change
+
+    def count(self, span_id: str) -> SpanCount:
+        self.counted = SpanCount(span_id, min(self.indexes), self.present, max(self.contents.values()))
+        return self.counted
 
 
 class _Node:
@@ -151,10 +156,7 @@ class CountedWindow:
 
     def counts(self) -> list[SpanCount]:
         """Return what the window holds of each span, in no particular order."""
-        return [
-            SpanCount(span_id, min(span.indexes), span.present, max(span.contents.values()))
-            for span_id, span in self._spans.items()
-        ]
+        return [span.counted or span.count(span_id) for span_id, span in self._spans.items()]
 
     def _add(self, observation: PromptIR, sign: int) -> None:
         for block in observation.blocks:
@@ -165,6 +167,7 @@ class CountedWindow:
         span = self._spans.get(span_id)
         if span is None:
             span = self._spans[span_id] = _Span()
+        span.counted = None
         span.present += n
         _shift(span.indexes, index, n)
         _shift(span.contents, content, n)
@@ -177,11 +180,12 @@ class CountedWindow:
             for span_id, n in Counter(map(_span_id, blocks)).items():
                 if span_id in self._spans:
                     self._spans[span_id].present += sign * (n - 1)
+                    self._spans[span_id].counted = None
 
 
-def _shift(counter: Counter[K], key: K, n: int) -> None:
-    left = counter[key] + n
+def _shift(counts: dict[K, int], key: K, n: int) -> None:
+    left = counts.get(key, 0) + n
     if left:
-        counter[key] = left
+        counts[key] = left
     else:
-        del counter[key]
+        del counts[key]
