@@ -5,7 +5,7 @@ of codes can be judged by the same rules: a block may be any hashable value, and
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
@@ -136,11 +136,11 @@ def window_fingerprint(
     reveal : callable
         Gives the identity of a block.
     """
-    hashes: dict[tuple[B, ...], Counter[str | None]] = {}
+    hashes: defaultdict[tuple[B, ...], list[str | None]] = defaultdict(list)
     for blocks, request_hash in observations:
         if len(blocks) >= depth > 0:
-            hashes.setdefault(tuple(blocks[:depth]), Counter())[request_hash] += 1
-    revealed = [(list(map(reveal, prefix)), of_prefix) for prefix, of_prefix in hashes.items()]
+            hashes[tuple(blocks[:depth])].append(request_hash)
+    revealed = [(list(map(reveal, prefix)), Counter(of_prefix)) for prefix, of_prefix in hashes.items()]
     counts = [(prefix, _by_scope(prefix, of_prefix)) for prefix, of_prefix in revealed]
     most = max((n for _, of_scope in counts for n in of_scope.values()), default=0)
     fingerprints: list[str] = []
