@@ -34,20 +34,20 @@ class Glyphs(NamedTuple):
 
     Attributes
     ----------
-    cover : array of uint16, shape (height, width)
-        How much of each pixel it covers, 0 to 255.
+    cover : array of uint8, shape (height, 3 * width)
+        How much of each pixel it covers, 0 to 255, the same for its three bytes.
     left, top : int
         Where it begins, in pixels from its anchor, downwards.
     """
 
-    cover: NDArray[np.uint16]
+    cover: NDArray[np.uint8]
     left: int
     top: int
 
 
 @lru_cache(maxsize=4096)
 def draw_text(text: str, style: Style) -> Glyphs:
-    """Draw a text; they are small, so that all that are kept take some 10 MB."""
+    """Draw a text; they are small, so that all that are kept take some 15 MB."""
     artist = outlined_text()(0, 0, text, face=style.face, fontsize=style.size, ha=style.ha, va=style.va, color="black")
     box = artist.get_window_extent(dpi=style.dpi)
     left, below = math.floor(box.x0) - _PAD, math.floor(box.y0) - _PAD
@@ -56,4 +56,4 @@ def draw_text(text: str, style: Style) -> Glyphs:
     artist.set_position((-left, -below))
     artist.draw(page)
     cover = np.asarray(page.buffer_rgba())[:, :, 3]
-    return Glyphs(cover.astype(np.uint16), left, -(below + height))
+    return Glyphs(np.repeat(cover, 3, axis=1), left, -(below + height))

@@ -2,6 +2,8 @@
 
 Belongs here: drawing at once, without matplotlib's artists. Making those costs more than drawing them, and a slider
 that is dragged wants a picture in a few milliseconds. It draws what `acg_lab.plots` asks its page for, no more.
+
+Rows are kept as bytes, three a pixel: numpy takes long rows at once, and an axis of red, green and blue one by one.
 """
 
 import math
@@ -14,9 +16,9 @@ from numpy.typing import NDArray
 
 from acg_lab.widgets.glyphs import Style, draw_text
 
-__all__ = ["Ink", "rgb"]
+__all__ = ["Ink"]
 
-Pixels = NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
 _POINTS: Final = 72
 _HATCH: Final = 12  # lines of matplotlib's "////" an inch
 
@@ -36,14 +38,27 @@ class Ink:
 
     def __init__(self, width: float, height: float, dpi: float, paper: str) -> None:
         self.dpi = dpi
-        self.pixels: Pixels = np.empty((int(height * dpi), int(width * dpi), 3), np.uint8)
+        self._sheet: Bytes = np.empty((int(height * dpi), 3 * int(width * dpi)), np.uint8)
         # matplotlib counts from the lower edge, and cuts what is no whole pixel at the upper one.
-        self._above = len(self.pixels) / dpi - height
-        self.pixels[:] = rgb(paper)
+        self._above = len(self._sheet) / dpi - height
+        self._sheet[:] = self._shade(self._sheet, paper)
+
+    @property
+    def pixels(self) -> Bytes:
+        """What is drawn, shape (height, width, 3): red, green and blue."""
+        return self._sheet.reshape(len(self._sheet), -1, 3)
+
+    def _shade(self, target: Bytes, colour: str) -> Bytes:
+        """Return a row of a colour, as long as the rows of a part of the sheet."""
+        return _row(colour, self._sheet.shape[1])[: target.shape[1]]
+
+    def _flood(self, rows: slice, columns: slice, colour: str) -> None:
+        target = self._sheet[rows, _bytes(columns)]
+        target[:] = self._shade(target, colour)
 
     def fill(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
         """Fill a rectangle, snapped to whole pixels, one at least."""
-        self.pixels[self._rows(top, bottom), self._span(left, right)] = rgb(colour)
+        self._flood(self._rows(top, bottom), self._span(left, right), colour)
 
     def _span(self, start: float, end: float) -> slice:
         first = max(round(start * self.dpi), 0)
@@ -67,10 +82,8 @@ class Ink:
 
     def hatch(self, left: float, top: float, right: float, bottom: float, colour: str, points: float) -> None:
         """Fill a rectangle with slanted lines."""
-        rows, columns = self._rows(top, bottom), self._span(left, right)
-        target = self.pixels[rows, columns]
-        cover = _slanted(self.dpi, points)[: target.shape[0], : target.shape[1]]
-        _blend(target, cover, colour)
+        target = self._sheet[self._rows(top, bottom), _bytes(self._span(left, right))]
+        self._blend(target, _slanted(self.dpi, points)[: target.shape[0], : target.shape[1]], colour)
 
     def line(
         self,
@@ -87,7 +100,7 @@ class Ink:
         across = self._stroke(y + self._above if is_level else x, points)
         for a, b in _strokes(low, high, dash):
             along = self._span(a, b) if is_level else self._rows(a, b)
-            self.pixels[(across, along) if is_level else (along, across)] = rgb(colour)
+            self._flood(*((across, along) if is_level else (along, across)), colour)
 
     def dot(self, x: float, y: float, points: float, fill: str, edge: str, edge_points: float) -> None:
         """Draw a small disc with an edge."""
@@ -103,22 +116,24 @@ class Ink:
             round(x * self.dpi) + glyphs.left, round((y + self._above) * self.dpi) + glyphs.top, glyphs.cover, colour
         )
 
-    def _put(self, left: int, top: int, cover: NDArray[np.uint16], colour: str) -> None:
+    def _put(self, left: int, top: int, cover: Bytes, colour: str) -> None:
         """Blend a colour in where it covers; what is off the sheet is cut."""
-        cover = cover[max(-top, 0) :, max(-left, 0) :]
-        target = self.pixels[max(top, 0) : max(top, 0) + cover.shape[0], max(left, 0) : max(left, 0) + cover.shape[1]]
-        _blend(target, cover[: target.shape[0], : target.shape[1]], colour)
+        cover = cover[max(-top, 0) :, 3 * max(-left, 0) :]
+        target = self._sheet[max(top, 0) :, 3 * max(left, 0) :][: cover.shape[0], : cover.shape[1]]
+        self._blend(target, cover[: target.shape[0], : target.shape[1]], colour)
 
-
-def _blend(target: Pixels, cover: NDArray[np.uint16], colour: str) -> None:
-    share = cover[:, :, np.newaxis]
-    target[:] = (target * (255 - share) + rgb(colour).astype(np.uint16) * share + 127) // 255
+    def _blend(self, target: Bytes, cover: Bytes, colour: str) -> None:
+        share = cover.astype(np.uint16)
+        target[:] = (target * (255 - share) + self._shade(target, colour) * share + 127) // 255
 
 
 @lru_cache(maxsize=64)
-def rgb(colour: str) -> Pixels:
-    """Return the parts of a colour."""
-    return np.frombuffer(bytes.fromhex(colour.removeprefix("#")), np.uint8)
+def _row(colour: str, length: int) -> Bytes:
+    return np.resize(np.frombuffer(bytes.fromhex(colour.removeprefix("#")), np.uint8), length)
+
+
+def _bytes(pixels: slice) -> slice:
+    return slice(3 * pixels.start, 3 * pixels.stop)
 
 
 def _strokes(low: float, high: float, dash: Sequence[float] | None) -> list[tuple[float, float]]:
@@ -130,19 +145,24 @@ def _strokes(low: float, high: float, dash: Sequence[float] | None) -> list[tupl
 
 
 @lru_cache(maxsize=16)
-def _disc(diameter: float) -> NDArray[np.uint16]:
+def _disc(diameter: float) -> Bytes:
     """Return how much of each pixel a disc covers, by distance from its edge."""
     size = math.ceil(diameter) + 2
     axis = np.arange(size) - (size - 1) / 2
     away = np.hypot(axis[:, np.newaxis], axis) - diameter / 2
-    return np.asarray(np.clip(0.5 - away, 0, 1) * 255, np.uint16)
+    return _cover(away)
 
 
 @lru_cache(maxsize=4)
-def _slanted(dpi: float, points: float) -> NDArray[np.uint16]:
+def _slanted(dpi: float, points: float) -> Bytes:
     """Return slanted lines on an area larger than any bar."""
     y, x = np.mgrid[0 : round(dpi), 0 : round(12 * dpi)]
     period = dpi / _HATCH
     place = (x + y) % period
     away = np.minimum(place, period - place) / math.sqrt(2) - points / _POINTS * dpi / 2
-    return np.asarray(np.clip(0.5 - away, 0, 1) * 255, np.uint16)
+    return _cover(away)
+
+
+def _cover(away: NDArray[np.float64]) -> Bytes:
+    """Return how much of each pixel is covered, of its distance from an edge."""
+    return np.repeat(np.asarray(np.clip(0.5 - away, 0, 1) * 255, np.uint8), 3, axis=1)
