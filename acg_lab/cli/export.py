@@ -6,7 +6,7 @@ import typer
 
 from acg_lab.cli.shell import Agent, KeyPrefix, Since, Source, Strict, app, complain, read
 from acg_lab.core import UsageError
-from acg_lab.storage.locate import is_redis, mask_credentials
+from acg_lab.storage.locate import check_path, is_redis, mask_credentials
 
 
 @app.command("export")
@@ -25,6 +25,7 @@ def _export(
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
     """Copy any source to Parquet, or back to a Redis, where no existing key is ever overwritten."""
+    check_path(dest)
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict)
     if not is_redis(dest):
         snapshot.to_parquet(dest, overwrite=overwrite)

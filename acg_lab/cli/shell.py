@@ -134,13 +134,17 @@ def _drop_output() -> None:
 
 
 def complain(text: str, style: str = "") -> None:
-    """Print a line on standard error, credentials masked."""
-    _err.print(Text(mask_credentials(text), style=style), soft_wrap=True)
+    """Print a line on standard error, credentials masked, and nothing that a terminal obeys."""
+    _err.print(Text(_safe(text), style=style), soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print a line on standard output, credentials masked."""
-    out.print(Text(mask_credentials(text)), soft_wrap=True)
+    """Print lines on standard output, credentials masked, and nothing that a terminal obeys."""
+    out.print(Text(_safe(text)), soft_wrap=True)
+
+
+def _safe(text: str) -> str:
+    return "\n".join(map(printable, mask_credentials(text).split("\n")))
 
 
 def _tell_version(wanted: bool) -> None:  # noqa: FBT001  as typer calls it

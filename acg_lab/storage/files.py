@@ -43,6 +43,12 @@ class Files:
             except (ArrowInvalid, NotImplementedError):
                 import fsspec
 
+                if (scheme := self.path.partition("://")[0]) not in fsspec.available_protocols():
+                    msg = (
+                        f"{self.label}: neither pyarrow nor fsspec knows {scheme}://; a Redis begins with redis://, "
+                        "rediss:// or unix://."
+                    )
+                    raise SourceError(msg) from None
                 opened, path = fsspec.core.url_to_fs(self.path)
                 system = fs.PyFileSystem(fs.FSSpecHandler(opened))
             return system, path

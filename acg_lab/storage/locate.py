@@ -11,15 +11,32 @@ from acg_lab.core.errors import UsageError
 from acg_lab.storage.base import Backend
 from acg_lab.storage.masking import mask_credentials
 
-__all__ = ["is_redis", "mask_credentials", "open_source"]
+__all__ = ["check_path", "is_redis", "mask_credentials", "open_source"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _REDIS = ("redis", "rediss", "unix")
+# Of a Redis, but without "redis://": a path that looks so is worth a question, and may hold a password.
+_BARE_ADDRESS = re.compile(r"rediss?:.*|[^\s/\\]*:\S*@.*|[^\s/\\@]+:\d+(/\d*)?", re.IGNORECASE | re.DOTALL)
 
 
 def is_redis(source: str) -> bool:
     """Whether this is the address of a Redis."""
     return bool((found := _SCHEME.match(source)) and found[1] in _REDIS)
+
+
+def check_path(path: str) -> None:
+    """Make sure that what is taken for a path is not meant to be the address of a Redis.
+
+    Raises
+    ------
+    UsageError
+        If it looks like one, and nothing stands there. The message does not repeat it.
+    """
+    if not _SCHEME.match(path) and _BARE_ADDRESS.fullmatch(path) and not os.path.exists(path):  # noqa: PTH110
+        msg = (
+            "What looks like the address of a Redis must begin with redis://, rediss:// or unix://; got none of these."
+        )
+        raise UsageError(msg)
 
 
 def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False) -> Backend:
@@ -54,6 +71,7 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
         if is_redis(path):
             return RedisBackend(path, key_prefix=key_prefix, writable=writable)
         if path and not scheme.lower().startswith(_REDIS):
+            check_path(path)
             return ParquetExport(path, key_prefix=key_prefix)
         came = f"{scheme}://" if scheme else "an empty text"
     elif isinstance(source, Backend):

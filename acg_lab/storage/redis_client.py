@@ -19,7 +19,7 @@ WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC"})
 _HANDSHAKE: Final = frozenset(
     {"AUTH", "HELLO", "SELECT", "PING", "CLIENT SETINFO", "CLIENT SETNAME", "CLIENT MAINT_NOTIFICATIONS"}
 )
-_EXPECTED: Final = "expected redis://, rediss:// or unix://, as in redis://USER:PASSWORD@host:6379/0"
+_EXPECTED: Final = "expected redis://, rediss:// or unix://, as in redis://host:6379/0"
 # Of a URL that would break what is built on it: replies are bytes, and retries are the backend's.
 _NOT_OURS: Final = ("decode_responses", "encoding", "encoding_errors", "retry", "retry_on_timeout", "retry_on_error")
 _READ_SIZE: Final = 1 << 18  # redis-py's default of 32 KiB makes many small pieces of a large value

@@ -20,8 +20,8 @@ _WORDS: Final = {
         "under the prefix, and to write SET, RPUSH, EXISTS, MULTI and EXEC too"
     ),
     "AuthenticationError": (
-        "refused the credentials; give the right ones in the URL, as in redis://USER:PASSWORD@host:6379/0, with "
-        "characters such as @ / : # percent-encoded"
+        "refused the credentials; give the right user and password before the host in the URL, all but letters and "
+        "digits of them percent-encoded"
     ),
     "AuthorizationError": "refused the credentials; give the right ones in the URL",
     "BusyLoadingError": "is still loading its data; try again soon",

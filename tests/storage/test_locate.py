@@ -80,6 +80,27 @@ class TestOpening:
         assert type(backend).__name__ == "ParquetExport"
         assert backend.label == str(source)
 
+    @pytest.mark.parametrize(
+        "address",
+        [
+            *("localhost:6379", "10.0.0.1:6379/2", "cache.internal:1/", "redis:/cache:1/0", "redis:cache:1"),
+            *("u:secret@cache:1/0", "u:s/e@cret@cache", ":secret@cache", "redis:/u:secret@cache"),
+        ],
+    )
+    def test_address_without_its_beginning(self, address):
+        """The address of a Redis without ``redis://`` is no path: it is refused, and its password not repeated."""
+        with pytest.raises(UsageError, match=r"must begin with redis://, rediss:// or unix://") as refused:
+            open_source(address)
+        assert "ret" not in str(refused.value)
+
+    @pytest.mark.parametrize("name", ["agent:7", "mail:me@home"])
+    def test_files_that_look_like_addresses(self, name, tmp_path, monkeypatch):
+        """What stands there under such a name is an export; so is any path with a folder."""
+        assert type(open_source(f"exports/{name}")).__name__ == "ParquetExport"
+        monkeypatch.chdir(tmp_path)
+        Path(name).mkdir()
+        assert type(open_source(name)).__name__ == "ParquetExport"
+
     def test_backend(self):
         """A backend is handed back unchanged."""
         backend = MemoryBackend()

@@ -13,6 +13,7 @@ from strategies import make_ir, make_request, make_run
 from acg_lab.core import StabilityAnalysisResult
 from acg_lab.core.errors import AcgLabError, SourceError, UsageError
 from acg_lab.storage.base import Selection
+from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 from acg_lab.storage.redis_errors import describe
 
@@ -171,6 +172,11 @@ class TestAccess:
     def test_wrong(self, load, guarded, user):
         """A wrong password, or none, is told at once, with what to do."""
         assert "refused the credentials" in refusal(load, guarded.url(user=user))
+
+    def test_words_are_not_masked(self, load, guarded):
+        """What it says to do is still whole when the command masks what may be a password."""
+        message = refusal(load, guarded.url())
+        assert mask_credentials(message) == message
 
     def test_wrong_in_the_query(self, load, guarded):
         """A password in the query is as secret."""
