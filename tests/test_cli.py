@@ -202,11 +202,11 @@ def test_strict_fails_at_a_bad_entry(run, table):
         assert (status, "warning" in err, "2 entries can't be read" in err) == (command == "verify", True, True)
         status, out, err = run(command, path, "--strict")
         assert (status, out) == (1, "")
-        assert err == f"acg-lab: {path}, key 'a', at $: input data was truncated\n"
+        assert err == f"acg-lab: {path}, key 'nemo_relay:acg_stability:a', at $: not JSON: it ends too early\n"
     status, out, _ = run("analyze", path, "--json")
     assert json.loads(out)["problems"] == [
-        f"{path}, key 'a', at $: input data was truncated",
-        f"{path}, key 'c', at $: expected object, got array",
+        f"{path}, key 'nemo_relay:acg_stability:a', at $: not JSON: it ends too early",
+        f"{path}, key 'nemo_relay:acg_stability:c', at $: expected object, got array",
     ]
     assert status == 0
     folder = f"{path}.export"

@@ -27,13 +27,15 @@ class Entry(NamedTuple):
     """One stored document as a bulk read found it.
 
     ``key`` is the learning key or agent id of a window or result, or ``{agent_id}:{run id}`` of a run; ``agent_id`` is
-    known for runs only. ``raw`` is the JSON text as stored, or the error that stands in its place.
+    known for runs only. ``raw`` is the JSON text as stored, or the error that stands in its place. ``stored`` is the
+    whole key in a source that has production's layout, for messages.
     """
 
     kind: Kind
     key: str
     raw: bytes | RecordError
     agent_id: str = ""
+    stored: str = ""
 
 
 class Selection(NamedTuple):

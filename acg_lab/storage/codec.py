@@ -187,6 +187,7 @@ def raise_record_error(error: Exception, path: str = "$") -> NoReturn:
     if reason.startswith("Invalid enum value"):
         reason = "expected one of production's names, got another"
     reason = reason.replace("`", "").replace("JSON is malformed", "not JSON")
+    reason = reason.replace("Input data was truncated", "not JSON: it ends too early")
     path += inner.removesuffix("`").removeprefix("$")
     raise RecordError(reason[:1].lower() + reason[1:], path=path) from None
 

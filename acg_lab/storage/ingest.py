@@ -56,7 +56,7 @@ def ingest(entries: Iterable[Entry], on_problem: Callable[[RecordError], None]) 
                 raise entry.raw
             table[entry.kind].add(entry, entry.raw)
         except RecordError as error:
-            on_problem(error.at(key=entry.key))
+            on_problem(error.at(key=entry.stored or entry.key))
     return Columns(observations=observations.finish(), results=results.found, runs=runs.finish())
 
 

@@ -177,7 +177,7 @@ class ParquetExport:
             if stored.startswith(prefix + INDEX):
                 index[stored[len(prefix + INDEX) :]] = {run: i for i, run in enumerate(_run_ids(raw))}
             elif (place := place_of(stored, prefix)) is not None and place.wanted(selection):
-                entry = Entry(place.kind, place.key, raw, place.agent_id)
+                entry = Entry(place.kind, place.key, raw, place.agent_id, stored)
                 if place.kind == "run":
                     runs.append(entry)
                 else:
@@ -185,7 +185,7 @@ class ParquetExport:
         for agent_id, ids in index.items():
             if selection.wants_agent(agent_id):
                 missing = ids.keys() - {run.key[len(agent_id) + 1 :] for run in runs if run.agent_id == agent_id}
-                runs.extend(_lost(agent_id, run_id) for run_id in sorted(missing))
+                runs.extend(_lost(prefix, agent_id, run_id) for run_id in sorted(missing))
         yield from sorted(runs, key=lambda e: index.get(e.agent_id, {}).get(e.key[len(e.agent_id) + 1 :], len(runs)))
 
     def _plain_table(self) -> Any:
@@ -354,9 +354,9 @@ def _bytes(value: Any) -> bytes | RecordError:
     return RecordError(f"expected a text, got {'null' if value is None else type(value).__name__}")
 
 
-def _lost(agent_id: str, run_id: str) -> Entry:
+def _lost(prefix: str, agent_id: str, run_id: str) -> Entry:
     error = RecordError("expected the run of an id in the index, got none")
-    return Entry("run", f"{agent_id}:{run_id}", error, agent_id)
+    return Entry("run", f"{agent_id}:{run_id}", error, agent_id, f"{prefix}runs:{agent_id}:{run_id}")
 
 
 def _run_ids(raw: bytes | RecordError) -> list[str]:

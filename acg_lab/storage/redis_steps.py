@@ -127,10 +127,11 @@ class Steps:
 
     def _entries(self, group: Sequence[Found], values: Sequence[bytes | None]) -> Iterator[Entry]:
         for item, value in zip(group, values, strict=True):
+            stored = text_of(item.stored)
             if value is not None:
-                yield Entry(item.kind, item.key, value, item.agent_id)
+                yield Entry(item.kind, item.key, value, item.agent_id, stored)
             elif reason := item.problem or item.missing:
-                yield Entry(item.kind, item.key, self._error(text_of(item.stored), reason), item.agent_id)
+                yield Entry(item.kind, item.key, self._error(stored, reason), item.agent_id, stored)
 
     def _load(self, name: str, key: str) -> Step[tuple[str, bytes | None]]:
         stored = f"{yield from self._prefix()}{name}:{key}"

@@ -160,8 +160,8 @@ WHOLE = {
     ],
 }
 ANYWHERE = [
-    ("", "$", "input data was truncated"),
-    (" \n", "$", "input data was truncated"),
+    ("", "$", "not JSON: it ends too early"),
+    (" \n", "$", "not JSON: it ends too early"),
     ("\udcff\udcfe", "$", "not JSON: invalid character (byte 0)"),
     *((text, "$", "") for text in ("{", "[", "nul", "NaN", "{'a':1}", '"', "[1,]")),
 ]

@@ -421,7 +421,9 @@ def test_an_id_without_its_run_is_told(tmp_path):
     with pytest.warns(acg.LoadWarning, match="1 entry can't be read"):
         snap = acg.load(tmp_path / "kv.parquet")
     assert [run.id for run in snap.runs] == ["run-0", "run-2"]
-    assert str(snap.problems[0]).endswith("key 'a:run-1', at $: expected the run of an id in the index, got none")
+    assert str(snap.problems[0]).endswith(
+        "key 'nemo_flow:runs:a:run-1', at $: expected the run of an id in the index, got none"
+    )
     assert acg.load(tmp_path / "kv.parquet", agent_id="b").problems == ()
 
 
