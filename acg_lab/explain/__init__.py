@@ -7,7 +7,8 @@ rapidfuzz (differences).
 =============== ==================================================================================
 module          what it holds
 =============== ==================================================================================
-``explaining``  `explain`: findings put together; ``finding``, ``findings``: what they are, and look like
+``explaining``  `explain`: what is worth saying; ``telling``: findings of what was found
+``finding``     what findings are; ``findings``: what they look like
 ``breaks``      what ends one profile's prefix: a fault, or a conversation that goes its way
 ``groups``      what keeps several profiles of an agent apart
 ``planning``    what production refuses to plan; ``bytes``: what only the provider sees to differ

@@ -68,9 +68,16 @@ def _vanishes(simplify: Callable[[str], str]) -> Callable[[Change], tuple[str, .
 def _tools(kind: Kind) -> Callable[[Change], tuple[str, ...] | None]:
     def test(change: Change) -> tuple[str, ...] | None:
         found = compare_tools(change)
-        return found.details if found and found.kind is kind else None
+        if found is None or found.kind is not kind or (kind is Kind.TOOLS_EDITED and _is_filled_in(change)):
+            return None
+        return found.details
 
     return test
+
+
+def _is_filled_in(change: Change) -> bool:
+    """Whether nobody edits the tool so often: dates, identifiers and the like in it change, time and again."""
+    return len(change.counts) > _MANY and change.vanishes(_all_out)
 
 
 # --- texts ---

@@ -95,7 +95,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     threshold : float or None
         Largest ``stable_threshold`` that takes the block into the prefix; None where no sensible one does.
     profiles : tuple of str
-        Learning keys that the finding is about, the largest first.
+        Learning keys that the finding is about, the largest first; of several alike, those of the costliest.
+    could_be : int
+        Of profiles that are kept apart: how many they would be, were it not for this cause; 0 of others.
     details : tuple of str
         What the detector saw beyond that, such as the names of tools; never prompt text.
     """
@@ -111,6 +113,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     unchanging: float = 0.0
     threshold: float | None = None
     profiles: tuple[str, ...] = ()
+    could_be: int = 0
     details: tuple[str, ...] = ()
 
 

@@ -125,8 +125,9 @@ def tell_effect(effect: Effect, finding: Finding) -> str:
     """
     before, after = effect.before, effect.after
     if after.profiles < before.profiles:
-        back = regained(effect, finding.tokens_lost, finding.evidence.stable_behind)
-        wins = f", which every request shares: {lost(back)} come back" if after.profiles == 1 else ""
+        back = lost(regained(effect, finding.tokens_lost, finding.evidence.stable_behind))
+        every = ", which every request shares" if after.profiles == 1 else ""
+        wins = f"{every}: {back} come back" if after.profiles == finding.evidence.could_be else ""
         return (
             f"if {_deeds(effect.repairs)}: {before.profiles:,} profiles → {after.profiles:,}{wins}; "
             f"prefix {after.prefix_tokens:,.0f} tokens ({after.share:.0%})"
@@ -144,10 +145,11 @@ def _deeds(repairs: Sequence[Repair]) -> str:
     """Describe repairs; for whom they are is told by the finding."""
     if len(repairs) > 1 and all(isinstance(repair, MoveForward) for repair in repairs):
         return f"the {len(repairs)} stable blocks from there on move into the system prompt"
-    return ", ".join(
+    deeds = (
         "the profiles are merged" if isinstance(repair, MergeProfiles) else replace(repair, learning_keys=()).describe
         for repair in repairs
     )
+    return ", ".join(dict.fromkeys(deeds))
 
 
 def _excerpts(place: Place) -> str:

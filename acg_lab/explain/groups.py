@@ -6,7 +6,7 @@ Belongs here: profiles whose learning keys differ in one part, and what of the r
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, zip_longest
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.explain.case import Case, requests_needed
@@ -18,39 +18,63 @@ from acg_lab.explain.words import lost, moment, sentence, when
 from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import Form
 
-__all__ = ["Group", "find_groups", "tell_group"]
+__all__ = ["Cause", "Group", "find_groups", "mean_of", "tell_groups"]
 
-# Beside the part itself, these are not asked for: before 0.8 a fresh first message goes with any other difference.
-_PARTS: Mapping[str, tuple[str, ...]] = {
-    "seed": ("seed",),
-    "system": ("seed", "system"),
-    "tools": ("seed", "tools"),
-    "response_format": ("seed", "response_format"),
-    "model": ("seed", "model"),
+_PARTS = {
+    "system": "the system prompt",
+    "tools": "the tools",
+    "response_format": "the response format",
+    "model": "the model",
 }
 _EXACTLY = 1.0  # keys know no majority
+_BEYOND_NAMES = (Kind.UNKNOWN, Kind.VARIANTS)
 
 
-class Group(NamedTuple):
-    """Profiles that one part of their keys keeps apart, largest first.
-
-    ``lost`` are tokens of a request, in the mean: those that all of them share, of requests that met a profile too
-    young for production to plan anything, beyond what one profile would have cost.
-    """
+class Cause(NamedTuple):
+    """What one part of learning keys comes from, and how it changes."""
 
     part: str
-    keys: tuple[str, ...]
     change: Change
     sequel: Sequel
     kind: Kind
     match: Match | None
+
+
+class Group(NamedTuple):
+    """Profiles that one part of their keys keeps apart, largest first, or several parts that change together.
+
+    ``causes`` are one for each part, what can be named first. ``n_apart`` is how many profiles there would be if first
+    messages kept none apart: those have a group of their own. ``lost`` are tokens of a request, in the mean: those that
+    all profiles share, of requests that met one of these that was too young for production to plan anything, beyond
+    what one profile would have cost.
+    """
+
+    causes: tuple[Cause, ...]
+    keys: tuple[str, ...]
+    n_apart: int
     shared: float
     lost: float
 
     @property
+    def main(self) -> Cause:
+        """What is told first."""
+        return self.causes[0]
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of change it is."""
+        return self.main.kind
+
+    @property
     def details(self) -> tuple[str, ...]:
-        """What the detector saw, never prompt text."""
-        return self.match.details if self.match else ()
+        """What the detector saw, and which other parts change too; never prompt text."""
+        seen = self.main.match.details if self.main.match else ()
+        return (*seen, *(f"{cause.part} too" for cause in self.causes[1:]))
+
+    @property
+    def requests(self) -> int:
+        """How many requests its profiles have."""
+        return len(self.main.change.rows)
 
 
 def find_groups(case: Case) -> Iterator[Group]:
@@ -61,32 +85,77 @@ def find_groups(case: Case) -> Iterator[Group]:
         sorted(keys, key=lambda k: snapshot.owners[k].agent_id), lambda k: snapshot.owners[k].agent_id
     ):
         parsed = {key: found for key in of_agent if (found := parse_learning_key(key, agent_id=agent_id))}
-        for part, ignored in _PARTS.items():
-            for members in _apart(parsed, part, ignored):
-                largest = sorted(members, key=lambda key: (-case.results[key].total_observations, key))
-                if (group := _group(case, part, largest)) is not None:
-                    yield group
+        for parts, members in _apart(parsed):
+            if (group := _group(case, parts, members)) is not None:
+                yield group
 
 
-def _apart(parsed: Mapping[str, LearningKey], part: str, ignored: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the keys that agree in all but some parts, where they differ in the one that is looked at."""
-    together: dict[LearningKey, list[str]] = {}
-    for key, parts in parsed.items():
-        together.setdefault(parts._replace(**dict.fromkeys(ignored, "")), []).append(key)
-    for members in together.values():
-        if len({getattr(parsed[key], part) for key in members}) > 1:
-            yield members
+def _apart(parsed: Mapping[str, LearningKey]) -> Iterator[tuple[Sequence[str], Sequence[Sequence[str]]]]:
+    """Yield parts that keys differ in, and these keys; those that are together need no mending of these parts.
+
+    Before 0.8 a fresh first message goes with any other difference, so keys that differ in nothing else count as one.
+    """
+    units: dict[LearningKey, list[str]] = {}
+    for key, of_key in parsed.items():
+        units.setdefault(of_key._replace(seed=""), []).append(key)
+    for keys in units.values():
+        if len(keys) > 1:
+            yield ("seed",), [[key] for key in keys]
+    connected = {unit: [unit] for unit in units}
+    for part in _PARTS:
+        together: dict[LearningKey, list[LearningKey]] = {}
+        for unit in units:
+            together.setdefault(unit._replace(**{part: ""}), []).append(unit)
+        for alike in together.values():
+            if len(alike) > 1:
+                yield (part,), [units[unit] for unit in alike]
+            _connect(connected, alike)
+    islands = list({id(island): island for island in connected.values()}.values())
+    if parts := _differing_parts(islands):
+        yield parts, [[key for unit in island for key in units[unit]] for island in islands]
 
 
-def _group(case: Case, part: str, keys: Sequence[str]) -> Group | None:
-    """Tell what keeps profiles apart; None where their requests have no block that the part could come from."""
+def _connect(connected: dict[LearningKey, list[LearningKey]], members: Sequence[LearningKey]) -> None:
+    joined = max((connected[unit] for unit in members), key=len)
+    for unit in members:
+        if connected[unit] is not joined:
+            joined += connected[unit]
+            connected.update(dict.fromkeys(connected[unit], joined))
+
+
+def _differing_parts(islands: Sequence[Sequence[LearningKey]]) -> list[str]:
+    """Return the parts in which keys that no single part connects differ, of those that are settled within each."""
+    found = []
+    for part in _PARTS:
+        values = [{getattr(unit, part) for unit in island} for island in islands]
+        if all(len(of_island) == 1 for of_island in values) and len(set.union(*values)) > 1:
+            found.append(part)
+    return found
+
+
+def _group(case: Case, parts: Sequence[str], members: Sequence[Sequence[str]]) -> Group | None:
+    """Tell what keeps profiles apart; None where their requests have no block that a part could come from."""
+    keys = sorted(
+        (key for together in members for key in together),
+        key=lambda key: (-case.results[key].total_observations, key),
+    )
     rows = in_time(case.source, [case.source.number[key] for key in keys])
+    causes = [cause for part in parts if (cause := _cause(case, part, keys, rows)) is not None]
+    if not causes:
+        return None
+    causes.sort(key=lambda cause: cause.kind in _BEYOND_NAMES)
+    templates = [cause.change for cause in causes if cause.part in ("system", "response_format")]
+    shared = case.steady_tokens(causes[0].change, ())
+    shared += sum(case.template_tokens(change) for change in templates if change.form.content_type != "tool_schema")
+    return Group(tuple(causes), tuple(keys), len(members), shared, shared * _too_young(case, members))
+
+
+def _cause(case: Case, part: str, keys: Sequence[str], rows: Sequence[int]) -> Cause | None:
     span = _changed_span(case, part, rows)
     if span is None:
         return None
     change = Change(case.source, rows, span, _EXACTLY)
     match, kind, sequel = None, Kind.UNKNOWN, change.sequel
-    shared = case.steady_tokens(change, ())
     if part == "model":
         kind, sequel = Kind.MODEL_CHANGED, _sequel_of_keys(case, keys)
     elif part == "seed":
@@ -95,9 +164,7 @@ def _group(case: Case, part: str, keys: Sequence[str]) -> Group | None:
         kind, sequel = Kind.NORMALISED_AWAY, _sequel_of_keys(case, keys)
     elif (match := detect(change)) is not None:
         kind = match.detector.kind
-    if change.form.content_type != "tool_schema" and part in ("system", "response_format"):
-        shared += case.template_tokens(change)
-    return Group(part, tuple(keys), change, sequel, kind, match, shared, shared * _too_young(case, keys))
+    return Cause(part, change, sequel, kind, match)
 
 
 def _changed_span(case: Case, part: str, rows: Sequence[int]) -> int | None:
@@ -130,37 +197,50 @@ def _sequel_of_keys(case: Case, keys: Sequence[str]) -> Sequel:
     return read_sequence([owner[row] for row in rows])
 
 
-def _too_young(case: Case, keys: Sequence[str]) -> float:
+def _too_young(case: Case, members: Sequence[Sequence[str]]) -> float:
     """Return which share of the requests met a profile too young to plan for, beyond those that one would have had."""
     needed = requests_needed(case.thresholds)
-    counts = [case.results[key].total_observations for key in keys]
+    counts = [sum(case.results[key].total_observations for key in together) for together in members]
     return (sum(min(count, needed) for count in counts) - min(sum(counts), needed)) / sum(counts)
 
 
-def tell_group(case: Case, group: Group) -> str:
-    """Say what keeps profiles apart, in one sentence."""
-    agent_id = case.snapshot.owners[group.keys[0]].agent_id
-    profiles = counted(len(group.keys), "profile")
-    cost = f"{profiles} of {agent_id!r} learn apart what one could, which costs {lost(group.lost)}"
-    return sentence(f"{_why(case, group, agent_id)}: {cost}")
+def tell_groups(case: Case, groups: Sequence[Group]) -> str:
+    """Say what keeps the profiles of groups that are alike apart, in one sentence, told of the first."""
+    main = groups[0].main
+    others = [name for part, name in _PARTS.items() if part in {cause.part for cause in groups[0].causes[1:]}]
+    agent_id = case.snapshot.owners[groups[0].keys[0]].agent_id
+    profiles = counted(sum(len(group.keys) for group in groups), "profile")
+    fewer = "one" if len(groups) == 1 else f"{len(groups):,}"
+    cost = f"{profiles} of {agent_id!r} learn apart what {fewer} could, which costs {lost(mean_of(groups, 'lost'))}"
+    why = _why(case, groups[0].keys, main)
+    if others:
+        why += f", and with it {' and '.join(others)}"
+    return sentence(f"{why}: {cost}")
 
 
-def _why(case: Case, group: Group, agent_id: str) -> str:
-    change = group.change
-    if group.kind is Kind.MODEL_CHANGED:
-        parsed = (parse_learning_key(key, agent_id=agent_id) for key in _by_age(case, group.keys))
+def mean_of(groups: Sequence[Group], name: Literal["lost", "shared"]) -> float:
+    """Return the tokens of a request of some groups, in the mean."""
+    tokens: float = sum(getattr(group, name) * group.requests for group in groups)
+    return tokens / sum(group.requests for group in groups)
+
+
+def _why(case: Case, keys: Sequence[str], cause: Cause) -> str:
+    agent_id = case.snapshot.owners[keys[0]].agent_id
+    change = cause.change
+    if cause.kind is Kind.MODEL_CHANGED:
+        parsed = (parse_learning_key(key, agent_id=agent_id) for key in _by_age(case, keys))
         models = ", ".join(dict.fromkeys(repr(key.model) for key in parsed if key))
-        if group.sequel.timing is Timing.ONCE:
-            return f"the model changed{moment(change, group.sequel)}, no fault if it was meant ({models})"
-        often = "time and again" if group.sequel.timing is Timing.DRIFTING else "back and forth"
+        if cause.sequel.timing is Timing.ONCE:
+            return f"the model changed{moment(change, cause.sequel)}, no fault if it was meant ({models})"
+        often = "time and again" if cause.sequel.timing is Timing.DRIFTING else "back and forth"
         return f"the model changes {often}, no fault if it was meant ({models})"
-    if group.kind is Kind.FRAGMENTED_BY_FIRST_MESSAGE:
-        return f"the first message, {change.span_id!r}, is part of the learning key and hardly ever the same"
-    if group.kind is Kind.NORMALISED_AWAY:
-        return f"learning keys differ in {group.part}= though the blocks do not: in white space, or images"
-    if group.match is None:
+    if cause.kind is Kind.FRAGMENTED_BY_FIRST_MESSAGE:
+        return f"the first message, {change.span_id!r}, is part of the learning key and changes {when(change)}"
+    if cause.kind is Kind.NORMALISED_AWAY:
+        return f"learning keys differ in {cause.part}= though the blocks do not: in white space, or images"
+    if cause.match is None:
         return f"{change.span_id!r} changes {when(change)}, by no known pattern"
-    return group.match.tell(change)
+    return cause.match.tell(change)
 
 
 def _by_age(case: Case, keys: Sequence[str]) -> list[str]:

@@ -15,17 +15,25 @@ from acg_lab.explain.case import Case, is_scaffold
 from acg_lab.explain.change import Change, short_hash
 from acg_lab.explain.effects import Effect, extent, regained
 from acg_lab.explain.finding import Kind
-from acg_lab.explain.groups import Group
+from acg_lab.explain.groups import Cause, Group, mean_of
 from acg_lab.explain.planning import scaffold_blocks
 from acg_lab.explain.repairs import Drop, MergeProfiles, MoveBack, MoveForward, Pin, Repair, SortTools
 from acg_lab.explain.structure import intruders
 from acg_lab.explain.windows import Windows, mended, windows_of
 
-__all__ = ["try_for_break", "try_for_group"]
+__all__ = ["try_for_break", "try_for_groups"]
 
 _WINDOW = 100
 _MOVABLE = 12  # blocks; more than that is a conversation, not a part of the instructions
 Plan: TypeAlias = tuple[Repair, ...]
+_MEANT = (
+    Kind.MODEL_CHANGED,
+    Kind.TOOLS_ADDED,
+    Kind.TOOLS_REMOVED,
+    Kind.TOOLS_EDITED,
+    Kind.UNKNOWN,
+    Kind.VARIANTS,
+)
 _numbered = re.compile(r"([a-z]+)-(\d+)(.*)", re.DOTALL)
 
 
@@ -46,16 +54,19 @@ def try_for_break(case: Case, key: str, kind: Kind, change: Change) -> tuple[tup
     return tuple(effect for _, effect in won), sum(bound for bound, _ in won)
 
 
-def try_for_group(case: Case, group: Group) -> tuple[Effect, ...]:
-    """Try repairs for what keeps profiles apart; return those that leave fewer of them and win something, best first.
+def try_for_groups(case: Case, groups: Sequence[Group]) -> tuple[Effect, ...]:
+    """Try repairs for what keeps profiles of groups apart; return those that win something, best first.
 
     Later plans do all that earlier ones do, and more: none is tried once nothing is kept apart.
     """
     effects: list[Effect] = []
-    for _, effect in _tried(case, group.keys, _merging(group.kind, group.keys, group.change)):
-        if effect.after.profiles < effect.before.profiles and regained(effect, group.lost, group.shared) >= 1:
+    keys = [key for group in groups for key in group.keys]
+    n_apart = sum(group.n_apart for group in groups)
+    lost, shared = mean_of(groups, "lost"), mean_of(groups, "shared")
+    for _, effect in _tried(case, keys, _merging(case, groups)):
+        if effect.after.profiles < n_apart and regained(effect, lost, shared) >= 1:
             effects.append(effect)
-        if effect.after.profiles == 1:
+        if effect.after.profiles == len(groups):
             break
     return tuple(sorted(effects, key=lambda effect: (effect.after.profiles, -round(effect.after.prefix_tokens))))
 
@@ -102,23 +113,27 @@ def _of_variants(case: Case, key: str, change: Change) -> list[Plan]:
 
 
 def _of_missing(_case: Case, key: str, change: Change) -> list[Plan]:
-    return _without(key, {change.span_id: change.hashes[:1]})
+    return [_taken(kind, {change.span_id: change.hashes[:1]}, (key,)) for kind in (MoveBack, Drop)]
 
 
 def _of_shifted(case: Case, key: str, change: Change) -> list[Plan]:
+    return [_taken(kind, _intruders(case, change), (key,)) for kind in (MoveBack, Drop)]
+
+
+def _intruders(case: Case, change: Change) -> dict[str, list[str]]:
+    """Return what shifts the block: the hashes of its contents, by span id."""
     found: dict[str, list[str]] = {}
     for span, content in intruders(change):
         found.setdefault(case.source.span_pool[span], []).append(short_hash(change.text(content)))
-    return _without(key, found)
+    return found
 
 
-def _without(key: str, contents: Mapping[str, Sequence[str]]) -> list[Plan]:
+def _taken(
+    kind: type[MoveBack | Drop], contents: Mapping[str, Sequence[str]], keys: tuple[str, ...]
+) -> tuple[MoveBack | Drop, ...]:
     """Take what comes and goes away from its place, the last block first, so that the others keep their names."""
     blocks = sorted(contents.items(), key=lambda item: _number(item[0]), reverse=True)
-    return [
-        tuple(kind(span_id=span_id, contents=tuple(hashes), learning_keys=(key,)) for span_id, hashes in blocks)
-        for kind in (MoveBack, Drop)
-    ]
+    return tuple(kind(span_id=span_id, contents=tuple(hashes), learning_keys=keys) for span_id, hashes in blocks)
 
 
 def _number(span_id: str) -> int:
@@ -171,22 +186,29 @@ def _renumbered(span_id: str, step: int) -> str:
 # --- what fits a group ---
 
 
-def _merging(kind: Kind, keys: Sequence[str], change: Change) -> list[Plan]:
-    named = tuple(keys)
-    merge = MergeProfiles(learning_keys=named)
-    match kind:
-        case Kind.FRAGMENTED_BY_FIRST_MESSAGE | Kind.NORMALISED_AWAY:
-            return [(merge,)]
+def _merging(case: Case, groups: Sequence[Group]) -> list[Plan]:
+    """Return plans for groups that are alike: to mend each, and then to merge what first messages keep apart."""
+    fixes = [_fix(case, cause, group.keys) for group in groups for cause in group.causes]
+    if None in fixes:
+        return []
+    plan = tuple(repair for fix in fixes for repair in fix or ())
+    if len(groups) == 1 and not plan:
+        return [(MergeProfiles(learning_keys=groups[0].keys),)]
+    return [plan, (*plan, MergeProfiles(agent_id=case.snapshot.owners[groups[0].keys[0]].agent_id))]
+
+
+def _fix(case: Case, cause: Cause, keys: tuple[str, ...]) -> Plan | None:
+    """Return what mends a cause, nothing if profiles need but be merged; None if it can't be mended, or was meant."""
+    change = cause.change
+    match cause.kind:
+        case Kind.FRAGMENTED_BY_FIRST_MESSAGE:
+            return ()
+        case Kind.NORMALISED_AWAY:
+            return (MergeProfiles(learning_keys=keys),)
         case Kind.TOOLS_REORDERED:
-            return [(SortTools(learning_keys=named),), (SortTools(learning_keys=named), merge)]
-        case (
-            Kind.MODEL_CHANGED
-            | Kind.TOOLS_ADDED
-            | Kind.TOOLS_REMOVED
-            | Kind.TOOLS_EDITED
-            | Kind.UNKNOWN
-            | Kind.VARIANTS
-        ):
-            return []
-    pin = Pin(span_id=change.span_id, learning_keys=named)
-    return [(pin,), (pin, merge)]
+            return (SortTools(learning_keys=keys),)
+        case Kind.BLOCK_MISSING:
+            return _taken(Drop, {change.span_id: change.hashes[:1]}, keys)
+        case Kind.SHIFTED:
+            return _taken(Drop, _intruders(case, change), keys)
+    return None if cause.kind in _MEANT else (Pin(span_id=change.span_id, learning_keys=keys),)

@@ -201,13 +201,26 @@ class MergeProfiles(_Repair, frozen=True):
 
     The profiles named in ``learning_keys``; where it is empty, of each agent those whose keys differ in nothing but
     ``seed=``, the first message.
+
+    Attributes
+    ----------
+    agent_id : str, optional
+        Where no learning keys are named: of this agent only.
     """
+
+    agent_id: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fine = self.agent_id is None or (isinstance(self.agent_id, str) and not self.learning_keys)
+        self._check("agent_id", fine, "a str, and left out where learning keys are named")
 
     @property
     def describe(self) -> str:
         """What is done, in words that may follow "what if"."""
         if not self.learning_keys:
-            return "profiles that differ in the first message are one"
+            whose = "" if self.agent_id is None else f" of {self.agent_id!r}"
+            return f"profiles{whose} that differ in the first message are one"
         return f"{counted(len(self.learning_keys), 'profile')} are one"
 
 

@@ -118,7 +118,7 @@ def mended(windows: Windows, repair: Repair, limit: int) -> Windows:
     is_chosen = np.array([key in chosen for key in source.keys], np.bool_)[of_window]
     after = EDITS[type(repair)](before, is_chosen[before.owner], repair, agents)
     if isinstance(repair, MergeProfiles):
-        new = _merged_keys(windows, chosen if repair.learning_keys else (), keys)
+        new = _merged_keys(windows, chosen if repair.learning_keys else (), repair.agent_id, keys)
     else:
         new = new_keys(before, after, keys, lambda key: Profile(windows.agents[key], windows.rules[key].rules))
     return _assembled(windows, (before, after), keys, new, limit)
@@ -137,15 +137,21 @@ def _chosen(windows: Windows, keys: Collection[str]) -> Collection[str]:
     return {key for name in listed for key in ([name] if name in known else former[name])}
 
 
-def _merged_keys(windows: Windows, chosen: Collection[str], keys: Sequence[str]) -> Keys:
-    """Return the key of the largest of the profiles that become one."""
+def _merged_keys(windows: Windows, chosen: Collection[str], agent_id: str | None, keys: Sequence[str]) -> Keys:
+    """Return the key of the largest of the profiles that become one: the chosen ones, or those of an agent or all."""
+    if agent_id is not None and agent_id not in (known := sorted(set(windows.agents.values()))):
+        shown = ", ".join(map(repr, known[:_SHOWN])) or "none"
+        more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+        msg = f"There is no agent {agent_id!r}; there are {shown}{more}."
+        raise UsageError(msg)
     if len(agents := {windows.agents[key] for key in chosen}) > 1:
         msg = f"Profiles of one agent can be merged; got those of {', '.join(map(repr, sorted(agents)))}."
         raise UsageError(msg)
     groups: dict[object, list[str]] = {}
     for key in chosen or windows.observations.keys:
         parsed = parse_learning_key(key, agent_id=windows.agents[key])
-        group = "chosen" if chosen else key if parsed is None else parsed._replace(seed="")
+        apart = parsed is None or agent_id not in (None, windows.agents[key])
+        group = "chosen" if chosen else key if parsed is None or apart else parsed._replace(seed="")
         groups.setdefault(group, []).append(key)
     sizes = Counter(keys)
     new = {key: max(sorted(group), key=sizes.__getitem__) for group in groups.values() for key in group}

@@ -63,6 +63,16 @@ def test_no_difference(make):
     assert unequal(make, "nemo-relay-0.8") == []
 
 
+def test_the_same_in_several_profiles():
+    """What is sent in several forms in each of two profiles is told once, with the requests of both."""
+    opening = user("Good day. " * 5)
+    messages = [user(GUIDE + "\t" * (i % 3) + "end") for i in range(2 * N)]
+    requests = [asking(PROMPT, "?", opening, messages[i], model=f"m{i % 2}") for i in range(2 * N)]
+    (finding,) = [f for f in acg.explain(learned_of(requests)) if f.kind is Kind.NORMALISED_AWAY]
+    assert (finding.requests, finding.evidence.requests, len(finding.evidence.profiles)) == (2 * N, N, 2)
+    assert "so it is in 2 profiles, where the provider can't read" in finding.sentence
+
+
 def test_number_formats_of_tools():
     """Tools that are the same in canonical form, but not as they are sent, are found."""
     tools = [json.loads(json.dumps(make_tool("f", description=GUIDE)))]

@@ -27,9 +27,9 @@ def secret(value):
 
 def secret_requests():
     """Requests with the canary in system prompt, tools, messages, parts, arguments, and unknown fields."""
-    for i in range(N):
-        tools = [make_tool("f", description=f"{CANARY} {i // 4}", parameters={CANARY: i // 4})]
-        more = {"role": "user", "content": [{"type": "text", "text": CANARY * 20 + " " * (i % 3) + "end"}]}
+    for i in range(3 * N):
+        tools = [make_tool("f", description=f"{CANARY} {i // N}", parameters={CANARY: i // N})]
+        more = {"role": "user", "content": [{"type": "text", "text": CANARY * 20 + " " * (1 + i % 3) + "end"}]}
         yield asking(f"{CANARY * 20} 10:{i % 2 + 10}", f"{CANARY} {i}", more, tools=tools, params={CANARY: i})
 
 

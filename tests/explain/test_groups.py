@@ -133,3 +133,116 @@ def test_what_is_lost():
     requests = [asking(f"2026-11-{10 + i // 4}. {PROMPT}", "?") for i in range(20)]
     finding = explained(requests, "nemo-relay-0.8")
     assert finding.tokens_lost == pytest.approx(len(PROMPT) // 4 * (5 * 3 - 3) / 20, abs=3)
+
+
+# --- several parts at once ---
+
+
+def deployed(i, changed=lambda i: i > 5):
+    """Return a request before or after a deployment of another prompt and one tool less."""
+    return asking(PROMPT + " Be brief." * changed(i), NAMES[i], tools=TOOLS[:3] if changed(i) else TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "timing", "moment"),
+    [(lambda i: i > 5, Timing.ONCE, "(after 2026-11-20 10:05 UTC)"), (lambda i: i % 2, Timing.ALTERNATING, "back")],
+)
+def test_prompt_and_tools_at_once(changed, timing, moment):
+    """A prompt and tools that only change together are told as one split, by what of it has a name."""
+    finding = explained([deployed(i, changed) for i in range(N)], "nemo-relay-0.8")
+    assert (finding.kind, finding.timing, finding.repairs) == (Kind.TOOLS_REMOVED, timing, ())
+    assert finding.evidence.details[-1] == "system too"
+    assert "and with it the system prompt: 2 profiles of 'a' learn apart what one could" in finding.sentence
+    assert moment in finding.sentence
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_all_that_changes_at_once_is_mended(rules):
+    """Where a date in the prompt and the order of tools change together, mending both leaves one profile."""
+    requests = [
+        asking(f"{PROMPT} 2026-11-{10 + i // 3}", "?", tools=TOOLS[i // 3 :] + TOOLS[: i // 3]) for i in range(N)
+    ]
+    finding = explained(requests, rules)
+    assert (finding.kind, finding.evidence.details[-1]) == (Kind.DATETIME, "tools too")
+    assert [type(repair) for repair in finding.repairs[0].repairs] == [repairs.Pin, repairs.SortTools]
+    assert finding.repairs[0].after.profiles == 1
+
+
+def test_sub_agents_are_no_fault():
+    """Two tasks under one agent id, each with its own prompt and tools, share nothing to be learned together."""
+    tasks = [asking(" ".join(words * 30), "?", tools=[make_tool(words[0])]) for words in (WORDS, NAMES)]
+    assert acg.explain(learned_of([tasks[i % 2] for i in range(N)])) == ()
+
+
+# --- one cause beside another ---
+
+
+@pytest.mark.parametrize("rules", RULES[:2])
+def test_each_cause_has_its_share(rules):
+    """Where first messages and a daily date keep apart, each is told once, with what it costs beside the other."""
+    requests = [asking(f"{PROMPT}2026-11-{10 + i // 12}", f"{NAMES[i % N]} {i}") for i in range(48)]
+    first, date = acg.explain(learned_of(requests, rules))
+    assert (first.kind, date.kind) == (Kind.FRAGMENTED_BY_FIRST_MESSAGE, Kind.DATETIME)
+    assert "48 profiles of 'a' learn apart what 4 could" in first.sentence
+    assert "48 profiles of 'a' learn apart what one could" in date.sentence
+    assert (first.evidence.could_be, date.evidence.could_be) == (4, 1)
+    together = len(PROMPT) / 4
+    assert first.tokens_lost == pytest.approx(together * (48 - 4 * 3) / 48, rel=0.05)
+    assert date.tokens_lost == pytest.approx(together * (4 * 3 - 3) / 48, rel=0.05)
+    assert [(e.before.profiles, e.after.profiles) for e in first.repairs] == [(48, 4)]
+    assert [(e.before.profiles, e.after.profiles) for e in date.repairs] == [(48, 1)]
+    assert first.repairs[0].repairs == (repairs.MergeProfiles(agent_id="a"),)
+
+
+def test_the_same_cause_under_two_models():
+    """What keeps profiles apart in the same way under each of two models is told once."""
+    requests = [asking(f"{PROMPT}2026-11-{10 + i // 2}", "?", model=f"m{i % 2}") for i in range(24)]
+    date, *_ = acg.explain(learned_of(requests))
+    assert (date.kind, date.requests, len(date.evidence.profiles)) == (Kind.DATETIME, 24, 24)
+    assert "24 profiles of 'a' learn apart what 2 could" in date.sentence
+    assert (date.repairs[0].before.profiles, date.repairs[0].after.profiles) == (24, 2)
+    assert "if 'system-0' is pinned to its usual content: 24 profiles" in acg.explain(learned_of(requests)).to_text()
+
+
+def test_what_costs_nothing_is_not_told():
+    """Two profiles of one request each cost nothing beside one of two requests."""
+    (finding,) = acg.explain(learned_of([asking(PROMPT, "?", model=f"m{i}") for i in range(2)]))
+    assert finding.kind is Kind.TOO_FEW_REQUESTS
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_system_message_that_comes_and_goes(rules):
+    """A system message that some requests leave out is mended by leaving it out of all, not by pinning it."""
+    extra = {"role": "system", "content": "Be brief. " * 30}
+    finding = explained([asking(PROMPT, "?", *[extra] * (i % 3 > 0)) for i in range(N)], rules)
+    assert (finding.kind, finding.span_id) == (Kind.BLOCK_MISSING, "system-1")
+    (effect,) = finding.repairs
+    assert isinstance(effect.repairs[0], repairs.Drop)
+    assert (effect.before.profiles, effect.after.profiles) == (2, 1)
+
+
+def test_system_messages_that_change_places():
+    """Of two system messages in either order neither can be pinned or dropped to make one profile."""
+    texts = [{"role": "system", "content": text * 30} for text in ("Be brief. ", "Be polite. ")]
+    requests = [{"messages": [*texts[:: 1 - 2 * (i % 2)], {"role": "user", "content": "?"}]} for i in range(N)]
+    finding = explained(requests, "nemo-relay-0.8")
+    assert (finding.kind, finding.repairs) == (Kind.SHIFTED, ())
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_date_in_a_tool(rules):
+    """A date in a tool's description is a date, and can be pinned; an edit once and for all is an edit."""
+    tools = [
+        [make_tool("f", description=f"Looks it up. Today is 2026-11-{i}. " * 9), *TOOLS] for i in range(10, 10 + N)
+    ]
+    finding = explained([asking(PROMPT, "?", tools=listed) for listed in tools], rules)
+    assert (finding.kind, finding.span_id, finding.repairs[0].after.profiles) == (Kind.DATETIME, "system-1-f", 1)
+    finding = explained([asking(PROMPT, "?", tools=tools[i > 5]) for i in range(N)], rules)
+    assert (finding.kind, finding.repairs) == (Kind.TOOLS_EDITED, ())
+
+
+@pytest.mark.parametrize("rules", RULES[:2])
+def test_a_first_message_that_takes_turns(rules):
+    """A first message with two contents is not said to be ever new."""
+    finding = explained([asking(PROMPT, NAMES[i % 2]) for i in range(N)], rules)
+    assert "changes back and forth (2 contents in 12 requests; 6 without the usual one)" in finding.sentence

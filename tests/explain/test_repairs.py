@@ -28,6 +28,7 @@ REPAIRS = [
     (Strip(r"\d+", "system-0"), r"matches of '\\d+' in 'system-0' are stripped"),
     (MergeProfiles(), "profiles that differ in the first message are one"),
     (MergeProfiles(learning_keys=("k", "l")), "2 profiles are one"),
+    (MergeProfiles(agent_id="a"), "profiles of 'a' that differ in the first message are one"),
 ]
 
 
@@ -59,6 +60,10 @@ class TestValues:
             (lambda: Strip("x", 5), "The 'span_id' of Strip must be a str or None; got 5."),
             (lambda: Strip("(x"), "must be a regular expression; got '(x' (missing ), unterminated subpattern"),
             (lambda: Pin("u", "*"), "must be a regular expression; got '*' (nothing to repeat"),
+            (
+                lambda: MergeProfiles(learning_keys=("k",), agent_id="a"),
+                "The 'agent_id' of MergeProfiles must be a str, and left out where learning keys are named; got 'a'.",
+            ),
         ],
     )
     def test_what_is_none(self, make, message):
@@ -131,6 +136,7 @@ class TestErrors:
                 MergeProfiles(learning_keys=(KEYS[0], "b::model=m::seed=no-seed::system=no-system::tools=no-tools")),
                 "got those of 'a', 'b'.",
             ),
+            (MergeProfiles(agent_id="c"), "There is no agent 'c'; there are 'a', 'b'."),
             (
                 "user-0",
                 "A repair must be one of acg.repairs.Pin, acg.repairs.Drop, acg.repairs.MoveBack, acg.",
@@ -250,6 +256,12 @@ class TestMerging:
             (4, "y"),
         ]
         assert (merged.members[KEYS[1]], merged.stand_ins) == ((KEYS[0], KEYS[1]), {KEYS[1]})
+
+    def test_of_one_agent(self):
+        """Profiles of one agent that differ in the first message become one; those of others are left alone."""
+        others = [key.replace("a::", "b::", 1) for key in KEYS]
+        snap = loaded({key: [at(0, ("user-0", key))] for key in (*KEYS, *others)})
+        assert list(acg.what_if(snap, MergeProfiles(agent_id="a")).windows) == [KEYS[0], *others]
 
     @pytest.mark.parametrize(("limit", "kept"), [(0, [4]), (1, [4]), (3, [2, 4, 4]), (9, [0, 1, 2, 4, 4])])
     def test_the_newest_are_kept(self, limit, kept):
