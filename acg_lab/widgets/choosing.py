@@ -45,9 +45,16 @@ class Chooser:
         self._listed: tuple[Any, ...] = ()
         self._is_offering = False
         agents = [(_ALL, ""), *((agent_id, agent_id) for agent_id in state.snap.agent_ids)]
-        self.agent: Any = w.Dropdown(options=agents, description="agent", value=state.agent_id or "")
-        self.filter: Any = w.Text(placeholder="search", description="search", continuous_update=True)
-        self.profile: Any = w.Dropdown(description="profile")
+        self.agent: Any = w.Dropdown(
+            options=agents, description="agent", value=state.agent_id or "", tooltip="Whose profiles are looked at"
+        )
+        self.filter: Any = w.Text(
+            placeholder="name or key",
+            description="search",
+            tooltip="Words of a profile's name or key",
+            continuous_update=True,
+        )
+        self.profile: Any = w.Dropdown(description="profile", tooltip="Worst loss first")
         for name in ("agent", "filter", "profile"):
             getattr(self, name).add_class(f"acg-{name}")
             getattr(self, name).style.description_width = "auto"
@@ -68,10 +75,11 @@ class Chooser:
         """Offer the profiles that have every word of the filter; the chosen one stays, whether it has or not."""
         words = self.filter.value.lower().split()
         chosen, counts = self._state.learning_key, self._state.snap.n_observations
+        found = [key for key, name in self._names.items() if all(word in f"{name} {key}".lower() for word in words)]
+        self.profile.description = f"profile ({len(found):,} found)" if words else "profile"
+        listed = {*found, chosen}
         options = [
-            (f"{name} — {counted(counts(key), 'request')}", key)
-            for key, name in self._names.items()
-            if key == chosen or all(word in f"{name} {key}".lower() for word in words)
+            (f"{name} — {counted(counts(key), 'request')}", key) for key, name in self._names.items() if key in listed
         ]
         if options != list(self.profile.options):
             self._is_offering = True  # new options choose the first of them
@@ -84,8 +92,6 @@ class Chooser:
 
     def _on_filter(self, _change: Any) -> None:
         self._offer()
-        found = [key for _, key in self.profile.options if key != self._state.learning_key]
-        self.profile.description = "profile" if not self.filter.value else f"profile ({len(found):,} found)"
 
     def _on_profile(self, change: Any) -> None:
         if change["new"] and not self._is_offering:

@@ -49,7 +49,9 @@ class Exporter:
         self._toml = w.HTML()
         self._toml.add_class("acg-toml")
         self._count = w.HTML()
-        self.path: Any = w.Text(value=path, placeholder=_PLACE, description="file", continuous_update=True)
+        self.path: Any = w.Text(
+            value=path, placeholder=_PLACE, description="file", tooltip="The file to write", continuous_update=True
+        )
         self.path.style.description_width = "auto"
         self.button: Any = w.Button(button_style="primary", disabled=True)
         self.outcome = w.HTML()

@@ -61,7 +61,7 @@ def find_problem(profile: ProfileScores, thresholds: StabilityThresholds, *, tho
     """
     result = profile.result(thresholds)
     if not result.total_observations:
-        return Problem("", ("No requests observed yet.",))
+        return Problem("", ("No requests observed yet: let the agent run once.",))
     if result.total_observations < _NEEDED:
         return Problem("", ("One request so far: production plans nothing yet, and every block looks stable.",))
     if result.stable_prefix_length >= len(result.scores):

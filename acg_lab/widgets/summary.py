@@ -78,10 +78,12 @@ def _said(found: Sequence[Change], one: str, many: str, name: Callable[[str], st
 def of_agents(state: TunerState, role: str) -> str:
     """Return a table of what the settings do to each agent; nothing where there is but one."""
     agents = state.snap.agent_ids
+    if len(agents) < 2:  # noqa: PLR2004
+        return ""
     rows = []
     for agent_id in agents:
         now, current = state.standing(state.settings, agent_id), state.standing(state.current, agent_id)
-        if len(agents) < 2 or now is None or current is None:  # noqa: PLR2004
+        if now is None or current is None:
             return ""
         rows.append((abs(now.share - current.share), agent_id, now, current))
     rows.sort(key=lambda row: (-row[0], row[1]))

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["ThresholdTuner"]
 
 _NOT_YET: Final = "Nothing to draw here yet."
+_NO_PROFILE: Final = "No requests observed yet: load a source with windows, or let an agent run once."
 _STALE: Final = "acg-stale"
+_HIDDEN: Final = "acg-hidden"
 
 
 class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
@@ -111,7 +113,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._reset.add_class("acg-reset")
         self._reset.on_click(self._on_reset)
         self._controls = {name: Control(name, self.state.propose) for name in RANGES}
-        self._tabs: Any = w.ToggleButtons(options=list(VIEWS), description="plot")
+        self._tabs: Any = w.ToggleButtons(options=list(VIEWS), description="plot", tooltip="What the plot shows")
         self._tabs.add_class("acg-tabs")
         self._exporter = Exporter(self.state, path)
         self._image: Any = w.Image(format="png")
@@ -124,7 +126,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         legend.add_class("acg-legend")
         top = classed(w.HBox([*self._chooser.widgets, self._reset]), "acg-top")
         controls = classed(w.VBox([*(control.box for control in self._controls.values()), legend]), "acg-controls")
-        below = [self._image, classed(self._words, "acg-hidden"), self._problem, self._idle]
+        below = [self._image, classed(self._words, _HIDDEN), self._problem, self._idle]
         plot = classed(w.VBox([self._refused, self._tabs, *below]), "acg-plot")
         body = classed(w.HBox([controls, plot]), "acg-body")
         return [stylesheet(), top, self._numbers, self._changes, self._progress, body, self._agents, self._exporter.box]
@@ -236,10 +238,14 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._idle.value = "".join(map(line, said))
 
     def _show_picture(self, *, sharp: bool) -> None:
-        picture = self._pictures.draw(self.state, self.view, sharp=sharp) or Picture(b"", _NOT_YET)
+        nothing = Picture(b"", _NOT_YET if self.state.learning_key else _NO_PROFILE)
+        picture = self._pictures.draw(self.state, self.view, sharp=sharp) or nothing
         self._image.value = picture.png
         self._words.value = f"<p>{escape(picture.words)}</p>"  # ipywidgets' images have no alternative text
         self._image.remove_class(_STALE)
+        shown, hidden = (self._image, self._words) if picture.png else (self._words, self._image)
+        shown.remove_class(_HIDDEN)
+        hidden.add_class(_HIDDEN)
 
     def _name(self, key: str) -> str:
         if key not in self._names:

@@ -67,6 +67,11 @@ def test_notebook_2(kind, folder, serve, new_page):
     page.page.keyboard.press("ArrowLeft")
     page.page.wait_for_function("old => document.querySelector('.acg-toml pre').innerText !== old", arg=before)
     settle(page)
+    exact = page.page.locator(".acg-exact input").first
+    exact.fill("0.8765")
+    exact.press("Enter")
+    settle(page)
+    assert "stable_threshold                     = 0.8765" in state_of(page)[2], "what is typed is not rounded"
     path = page.page.locator(".acg-write input").input_value()
     lines = dict(re.findall(r"^(\w+) += ([\d.]+)", state_of(page)[2], re.MULTILINE))
     page.page.locator(".acg-write button").click()

@@ -189,6 +189,7 @@ class TestControls:
         tuner = make_tuner(*triage)
         tuner._controls["stable_threshold"].exact.value = 0.9125
         assert tuner.settings.thresholds.stable_threshold == 0.9125
+        assert tuner._controls["stable_threshold"].slider.value == 0.91, "in steps that the front end does not round"
         tuner._controls["observation_window"].exact.value = 512
         assert tuner.settings.observation_window == 512
         assert tuner._controls["observation_window"].slider.value == 512
@@ -230,10 +231,13 @@ class TestControls:
         assert all(label.endswith(("requests", "1 request")) for label, _ in menu.options)
         tuner._chooser.filter.value = "SUPPORT-mail claude"
         found = [key for _, key in menu.options if key != state.learning_key]
+        assert menu.description == f"profile ({len(found):,} found)"
         assert found == [key for key in state.keys if key.startswith("support-mail")]
         menu.value = found[0]
         assert state.learning_key == found[0]
         assert cards(tuner)["share"]["now"] == "97%"
+        tuner._chooser.filter.value = "support-MAIL"
+        assert menu.description == "profile (1 found)", "the chosen one counts where it has the words"
         tuner._chooser.agent.value = "coder"
         assert state.learning_key.startswith("coder")
 
@@ -243,6 +247,7 @@ class TestControls:
         used += [c for control in tuner._controls.values() for c in (control.slider, control.exact)]
         assert len(used) >= 14
         assert all(part.description for part in used)
+        assert all(part.tooltip for part in used if not isinstance(part, w.Button)), 'the front end would say "null"'
 
 
 class TestPictures:
@@ -390,6 +395,9 @@ class TestExtremes:
         for view in ("Blocks", "Requests", "All profiles", "Over time", "Threshold"):
             tuner.view = view
             assert tuner._refused.value == ""
+            assert bool(tuner._image.value) == ("acg-hidden" not in tuner._image._dom_classes)
+            assert bool(tuner._image.value) == ("acg-hidden" in tuner._words._dom_classes), "what is not drawn is said"
+        assert tuner._agents.value == ""
         if n:
             assert Image.open(BytesIO(tuner._image.value)).width
 
