@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from acg_lab import frames, plots
     from acg_lab.config import AcgSettings, export_config, load_config, render_config
     from acg_lab.core import (
         AcgLabError,
@@ -107,14 +108,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"acg_lab.{name}")
-    if name not in _HOME:
-        msg = f"module 'acg_lab' has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(_HOME[name]), name)
+if not TYPE_CHECKING:  # else a checker takes every name, mistyped ones too
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return import_module(f"acg_lab.{name}")
+        if name not in _HOME:
+            msg = f"module 'acg_lab' has no attribute {name!r}"
+            raise AttributeError(msg)
+        return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What completion offers: the public names, and no helper."""
+    return [name for name in globals() if name.startswith("__")] + __all__

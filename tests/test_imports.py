@@ -1,6 +1,7 @@
 """Which room may import which, and what an import loads."""
 
 import ast
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -283,3 +284,19 @@ def test_every_public_name_loads():
     assert all(getattr(acg_lab, name) is not None for name in acg_lab.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         acg_lab.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["acg_lab", "acg_lab.frames", "acg_lab.plots"])
+def test_completion(name):
+    """Completion offers the public names of a module, and neither its helpers nor the modules behind it."""
+    module = importlib.import_module(name)
+    assert sorted(offered for offered in dir(module) if not offered.startswith("__")) == sorted(module.__all__)
+
+
+def test_mistyped_names_are_seen_by_type_checkers():
+    """A type checker knows every public name of the package, and refuses others."""
+    body = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")).body
+    (seen,) = (node for node in body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    imported = [alias.name for node in seen.body for alias in node.names]
+    assert sorted(imported) == sorted(importlib.import_module("acg_lab").__all__)
+    assert "__getattr__" not in {node.name for node in body if isinstance(node, ast.FunctionDef)}

@@ -43,3 +43,8 @@ __all__ = [
     "variants",
     "windows",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names, and no module behind them."""
+    return [name for name in globals() if name.startswith("__")] + __all__

@@ -27,3 +27,8 @@ __all__ = [
     "threshold_curve",
     "window_heatmap",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names, and no module behind them."""
+    return [name for name in globals() if name.startswith("__")] + __all__
