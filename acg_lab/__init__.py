@@ -120,5 +120,5 @@ if not TYPE_CHECKING:  # else a checker takes every name, mistyped ones too
 
 
 def __dir__() -> list[str]:
-    """What completion offers: the public names, and no helper."""
+    """Offer the public names to completion, and no helper."""
     return [name for name in globals() if name.startswith("__")] + __all__

@@ -6,9 +6,11 @@ that a record survives reading and writing whatever production adds to it.
 
 The parts of a request (messages, tools) stay JSON values: providers put what they like into them, and what a
 generation of the rules makes of it is told in `acg_lab.core.rules`. They are shared between records: never change them.
+
+Prompts are private: what holds text of one shows its length in a repr, and how many things it has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
@@ -37,6 +39,8 @@ StabilityClass: TypeAlias = Literal["stable", "semi_stable", "variable"]
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
+_SAID = {"content", "metadata_snapshot", "params", "tool_choice"}  # fields with text, or with any JSON
+
 # A private-use character leads the JSON name, so that a stored field that happens to be called "unknown" is no clash.
 UNKNOWN = "\ue000unknown"
 
@@ -47,6 +51,33 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     unknown: JsonObject = field(default_factory=dict, name=UNKNOWN)
 
 
+class _Told(str):
+    """Text that a repr shows as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Private(Record, frozen=True, kw_only=True):
+    """Base of records that hold what was said; their repr doesn't tell it."""
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        """Yield what may be shown, by field; for `rich` and the repr."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if name in _SAID and value is not None:
+                value = _Told(f"<{len(value):,} characters>" if isinstance(value, str) else "<not shown>")
+            elif isinstance(value, Sized) and not isinstance(value, str):
+                value = _Told(f"<{len(value):,}>") if value else None
+            if value is not None:
+                yield name, value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
 class TokenMetadata(Record, frozen=True, kw_only=True):
     """What a tokenizer said of a block."""
 
@@ -54,7 +85,7 @@ class TokenMetadata(Record, frozen=True, kw_only=True):
     token_count: Annotated[int, Meta(ge=0, lt=2**32)]
 
 
-class PromptBlock(Record, frozen=True, kw_only=True):
+class PromptBlock(Private, frozen=True, kw_only=True):
     """One block of a prompt; ``span_id`` says which block it is, ``content`` what stands in it now."""
 
     span_id: str
@@ -74,7 +105,7 @@ class ToolSchemaHash(Record, frozen=True, kw_only=True):
     schema_hash: str
 
 
-class PromptIR(Record, frozen=True, kw_only=True):
+class PromptIR(Private, frozen=True, kw_only=True):
     """One observation: a request as ordered blocks. Times are RFC 3339 texts, as stored."""
 
     ir_id: str
@@ -104,7 +135,7 @@ class StabilityAnalysisResult(Record, frozen=True, kw_only=True):
     total_observations: Count
 
 
-class AnnotatedLlmRequest(Record, frozen=True, kw_only=True):
+class AnnotatedLlmRequest(Private, frozen=True, kw_only=True):
     """A request as the runtime normalised it; other provider keys are in ``unknown``."""
 
     messages: tuple[JsonObject, ...]
@@ -114,7 +145,7 @@ class AnnotatedLlmRequest(Record, frozen=True, kw_only=True):
     tool_choice: Json = None
 
 
-class CallRecord(Record, frozen=True, kw_only=True):
+class CallRecord(Private, frozen=True, kw_only=True):
     """One LLM or tool call of a run."""
 
     kind: Literal["llm", "tool"]
@@ -131,7 +162,7 @@ class CallRecord(Record, frozen=True, kw_only=True):
     annotated_response: JsonObject | None = None
 
 
-class RunRecord(Record, frozen=True, kw_only=True):
+class RunRecord(Private, frozen=True, kw_only=True):
     """One finished run of an agent, its calls in the order in which they were made."""
 
     id: str

@@ -30,5 +30,5 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """What completion offers: the public names, and no module behind them."""
+    """Offer the public names to completion, and no module behind them."""
     return [name for name in globals() if name.startswith("__")] + __all__

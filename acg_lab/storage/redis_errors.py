@@ -17,7 +17,7 @@ __all__ = ["Failure", "delays", "describe", "settle"]
 _WORDS: Final = {
     "NoPermissionError": (
         "denies this user a command or key; to read, grant SCAN, GET, MGET, STRLEN, TYPE, LLEN and LRANGE on the keys "
-        "under the prefix, and to write SET, RPUSH, EXISTS, MULTI and EXEC too"
+        "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC too"
     ),
     "AuthenticationError": (
         "refused the credentials; give the right user and password before the host in the URL, all but letters and "

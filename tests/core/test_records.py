@@ -102,3 +102,31 @@ def test_unknown_fields_are_not_shared():
     first, second = (AnnotatedLlmRequest(messages=()) for _ in range(2))
     assert first.unknown == second.unknown == {}
     assert first.unknown is not second.unknown
+
+
+def test_repr_is_private():
+    """The repr of a record says what it is and how much it holds, and nothing that was said."""
+    said = "canary"
+    block = PromptBlock(**SMALLEST[PromptBlock] | {"content": said, "unknown": {"x": said}})
+    request = AnnotatedLlmRequest(
+        messages=({"content": said},), model="m", params={"stop": said}, tools=({"name": said},), tool_choice=said
+    )
+    call = CallRecord(
+        kind="llm", name="n", started_at=TIME, annotated_request=request, annotated_response={"content": said}
+    )
+    shown = [
+        block,
+        PromptIR(ir_id="i", blocks=(block, block), created_at=TIME),
+        request,
+        call,
+        RunRecord(id="r", agent_id="a", calls=(call,), started_at=TIME),
+    ]
+    assert [said in repr(record) or said in repr(list(record.__rich_repr__())) for record in shown] == [False] * 5
+    assert repr(block) == (
+        "PromptBlock(unknown=<1>, span_id='user-0', sequence_index=0, role='user', content=<6 characters>, "
+        "content_type='text', provenance='user')"
+    )
+    assert repr(shown[1]) == f"PromptIR(ir_id='i', blocks=<2>, created_at={TIME!r})"
+    assert repr(request) == (
+        "AnnotatedLlmRequest(messages=<1>, model='m', params=<not shown>, tools=<1>, tool_choice=<6 characters>)"
+    )

@@ -170,8 +170,10 @@ class TestAccess:
 
     @pytest.mark.parametrize("user", ["", ":p4sswrong@", "reader:p4sswrong@", f"nobody:{QUOTED}@", "p4ss@"])
     def test_wrong(self, load, guarded, user):
-        """A wrong password, or none, is told at once, with what to do."""
-        assert "refused the credentials" in refusal(load, guarded.url(user=user))
+        """A wrong password, or none, is told at once, with what to do, which masking leaves whole."""
+        message = refusal(load, guarded.url(user=user))
+        assert "refused the credentials; give the right ones in the URL, with special characters" in message
+        assert "127.0.0.1" in message
 
     def test_words_are_not_masked(self, load, guarded):
         """What it says to do is still whole when the command masks what may be a password."""
