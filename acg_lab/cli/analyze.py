@@ -54,7 +54,10 @@ def _analyze(
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Show how long each profile's stable prefix is, and what breaks it; worst loss first."""
+    """Show each profile's stable prefix, and what breaks it.
+
+    The agent that loses most tokens comes first, and so does its worst profile.
+    """
     thresholds = StabilityThresholds(
         stable_threshold=stable_threshold,
         semi_stable_threshold=semi_stable_threshold,

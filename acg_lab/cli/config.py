@@ -27,7 +27,7 @@ app.add_typer(_commands, name="config")
 
 @_commands.command("show")
 def _show(file: File, as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Show the settings that a file holds, and what keeps production from using them."""
+    """Show a file's settings, and what keeps production from using them."""
     values, idle = load_config(file).values(), why_idle(file)
     if as_json:
         print_json({"file": file, "settings": _DEFAULTS | values, "idle": idle})

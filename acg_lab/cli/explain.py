@@ -46,7 +46,10 @@ def _explain(
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Say what ends stable prefixes and why, what it costs, and what mending it wins; costliest first."""
+    """Say what ends stable prefixes, why, and what mending it wins.
+
+    The costliest finding comes first.
+    """
     thresholds = StabilityThresholds(
         stable_threshold=stable_threshold, min_observations_for_full_confidence=min_observations
     )

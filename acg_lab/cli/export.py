@@ -19,12 +19,17 @@ def _export(
     since: Since = None,
     limit: Annotated[int | None, typer.Option(help="Only the newest so many observations and runs.", min=1)] = None,
     key_prefix: KeyPrefix = "auto",
-    dest_prefix: Annotated[str | None, typer.Option(help="Key prefix at a Redis DEST; that of the source.")] = None,
+    dest_prefix: Annotated[
+        str | None, typer.Option(help="Key prefix at a Redis DEST; the source's, if it has one.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export at DEST.")] = False,  # noqa: FBT002
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
-    """Copy any source to Parquet, or back to a Redis, where no existing key is ever overwritten."""
+    """Copy any source to Parquet, or into a Redis.
+
+    In a Redis no existing key is ever overwritten.
+    """
     check_path(dest)
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict)
     if not is_redis(dest):

@@ -42,7 +42,7 @@ def _notebook(
     port: Port = 8888,
     no_browser: NoBrowser = False,  # noqa: FBT002
 ) -> None:
-    """Open JupyterLab on copies of the notebooks, with SOURCE set in them."""
+    """Open JupyterLab on copies of the notebooks, set to SOURCE."""
     require("jupyterlab", "JupyterLab", "notebook")
     source = absolute(source or str(find_part("data/sample", "sample")))
     folder = Path(into) if into else _new_folder(Path.cwd() / "acg-lab-notebooks")

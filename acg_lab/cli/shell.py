@@ -100,9 +100,11 @@ Source = Annotated[
 Agent = Annotated[str | None, typer.Option("--agent", help="Only this agent.", metavar="ID")]
 Since = Annotated[str | None, typer.Option(help="Drop what began before this date or RFC 3339 time.")]
 KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' finds it.")]
-RulesOption = Annotated[str, typer.Option(help=f"Generation of the rules: auto, {', '.join(RULES)}.")]
+RulesOption = Annotated[
+    str, typer.Option(help=f"Generation of the rules; 'auto' finds each profile's. Else {', '.join(RULES)}.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail at the first entry that can't be read.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DEFAULTS = StabilityThresholds()
 
 

@@ -41,9 +41,10 @@ def _verify(
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Recompute what production stored; exit status 0 only if nothing differs.
+    """Recompute what production stored, and say what differs.
 
     Results are recomputed from windows, windows from runs where there are any. Settings that are not given are found.
+    The exit status is 0 only if nothing differs.
     """
     given = {
         "stable_threshold": stable_threshold,

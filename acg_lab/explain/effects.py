@@ -18,7 +18,8 @@ from acg_lab.explain.repairs import Repair, as_repairs
 from acg_lab.explain.table import Rows
 from acg_lab.explain.windows import Windows, mended, windows_of
 from acg_lab.snapshot.counting import count_spans
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.model import Snapshot, counted
+from acg_lab.snapshot.shown import printable
 from acg_lab.snapshot.summary import block_tokens
 from acg_lab.storage.columns import ObservationColumns
 
@@ -32,7 +33,7 @@ class Extent(Struct, frozen=True, kw_only=True):
     ----------
     profiles, observations : int
         How many there are.
-    blocks, prefix_blocks, prompt_tokens, prefix_tokens : float
+    prefix_blocks, prompt_tokens, prefix_tokens : float
         Means over the observations, each with those of its profile (see `acg_lab.snapshot.ProfileSummary`).
     """
 
@@ -67,6 +68,13 @@ class Effect(Struct, frozen=True, kw_only=True):
     def won_tokens(self) -> float:
         """How much longer the prefix is in the mean, in tokens."""
         return self.after.prefix_tokens - self.before.prefix_tokens
+
+    def __repr__(self) -> str:
+        (first, *more) = [repair.describe for repair in self.repairs] or ["nothing is done"]
+        deeds = printable(first) + (f", and {counted(len(more), 'more repair')}" if more else "")
+        profiles = f"{counted(self.before.profiles, 'profile')} → {self.after.profiles:,}"
+        prefix = f"prefix {self.before.prefix_tokens:,.0f} → {self.after.prefix_tokens:,.0f} tokens"
+        return f"<Effect if {deeds}: {profiles}, {prefix}>"
 
 
 def effect(

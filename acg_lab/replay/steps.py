@@ -51,8 +51,8 @@ class Steps:
         told = [*self.remarks, *(caveat for part in parts for caveat in part.history.caveats)]
         if n_cut := int(np.count_nonzero(self.is_cut)):
             told.append(
-                f"{n_cut:,} of {counted(len(self), 'recorded request')} seem to be cut to one turn, as from 0.6 on "
-                "they are: tokens are of what was recorded, usage_tokens of the whole prompt where the provider told it"
+                f"{n_cut:,} of {counted(len(self), 'recorded request')} seem to be cut to one turn, as NeMo Relay "
+                "records them from 0.6 on: tokens counts what was recorded, usage_tokens the whole prompt, if told"
             )
         return tuple(dict.fromkeys(told))
 
