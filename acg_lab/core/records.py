@@ -10,7 +10,7 @@ generation of the rules makes of it is told in `acg_lab.core.rules`. They are sh
 Prompts are private: what holds text of one shows its length in a repr, and how many things it has.
 """
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Mapping, Sized
 from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
@@ -63,8 +63,9 @@ class _Told(str):
 class Private(Record, frozen=True, kw_only=True):
     """Base of records that hold what was said; their repr doesn't tell it."""
 
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
-        """Yield what may be shown, by field; for `rich` and the repr."""
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what may be shown, by field; for `rich` and the repr."""
+        shown: list[tuple[str, Any]] = []
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if name in _SAID and value is not None:
@@ -72,7 +73,8 @@ class Private(Record, frozen=True, kw_only=True):
             elif isinstance(value, Sized) and not isinstance(value, str):
                 value = _Told(f"<{len(value):,}>") if value else None
             if value is not None:
-                yield name, value
+                shown.append((name, value))
+        return shown
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
