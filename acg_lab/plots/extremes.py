@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from acg_lab.plots.layout import HEADING, MARGIN, open_page
-from acg_lab.plots.reasons import reason_of
+from acg_lab.plots.reasons import breaking, reason_of
 from acg_lab.plots.words import counted
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from acg_lab.plots.layout import Place
 
-__all__ = ["Title", "breaking", "draw_nothing", "title_of"]
+__all__ = ["Title", "draw_nothing", "title_of"]
 
 _FRAME = 0.22
 _TODO = "The window of this profile is empty: load a run file, or let the agent run once"
@@ -27,11 +27,6 @@ class Title(NamedTuple):
 
     text: str
     name: str = ""
-
-
-def breaking(scores: pd.DataFrame) -> Any | None:
-    """Return the row of the block that breaks the prefix, as a named tuple; None if none does."""
-    return next(scores[scores["breaks"]].itertuples(index=False), None)
 
 
 def title_of(scores: pd.DataFrame, stable_threshold: float) -> Title:

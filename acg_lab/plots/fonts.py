@@ -28,6 +28,7 @@ class Size:
     SMALLEST: Final = 7.0
 
 
+@lru_cache(maxsize=8192)
 def text_width(text: str, size: float, *, mono: bool = False, bold: bool = False) -> float:
     """Return the width of a text in inches, at any resolution; kerning is left out, by `outlined_text` too."""
     return sum(advance(character, mono, bold) for character in text) * size / 72

@@ -6,11 +6,12 @@ Belongs here: what is said of a block, from counts. The first reason that holds 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from acg_lab.plots.words import counted, score
 
-__all__ = ["Evidence", "Reason", "reason", "reason_of"]
+__all__ = ["Evidence", "Reason", "breaking", "reason", "reason_of"]
 
 _NEARLY_ALL_DISTINCT = 0.8
 
@@ -78,13 +79,19 @@ def reason(evidence: Evidence, *, own_score: float | None = None, stable_thresho
     return next(say(evidence) for holds, say in _REASONS if holds(evidence))
 
 
+def breaking(scores: pd.DataFrame) -> Any:
+    """Return the row of the block that breaks the prefix, a Series; None if none does."""
+    rows = np.flatnonzero(scores["breaks"])
+    return scores.iloc[rows[0]] if len(rows) else None
+
+
 def reason_of(row: Any, stable_threshold: float) -> Reason | None:
     """Return the reason of a row of `acg_lab.frames.scores`; None where it was made without a snapshot.
 
     Parameters
     ----------
-    row : named tuple
-        As ``DataFrame.itertuples`` gives it.
+    row : Series
+        As `breaking` gives it.
     stable_threshold : float
         That the row was judged by.
     """

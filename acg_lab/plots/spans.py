@@ -4,13 +4,13 @@ Belongs here: reading a frame of scores into values, and the words made of them.
 """
 
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.plots.reasons import reason_of
+from acg_lab.plots.reasons import breaking, reason_of
 from acg_lab.plots.words import counted, joined, percent, score, setting, tokens
 
 __all__ = ["Block", "Kind", "Profile", "read_profile"]
@@ -67,7 +67,7 @@ class Profile:
         self.thresholds = thresholds
         self.n_requests = int(spans["requests"].iloc[0])
         self.length = int(spans["in_prefix"].sum())
-        self._breaking: Any = next(spans[spans["breaks"]].itertuples(index=False), None)
+        self._breaking = breaking(spans)
         known = bool(spans["tokens"].notna().all())
         columns = [spans[name].tolist() for name in ("position", "span_id", "score", "present", "tokens")]
         self.blocks = tuple(

@@ -170,8 +170,8 @@ class _Panel:
         """Draw lines of one colour and width."""
         look: Any = {"colour": _hex(tuple(lines.get_color()[0])), "points": float(lines.get_linewidth()[0])}
         dash = lines.get_linestyle()[0][1]
-        for (x, y), (to_x, to_y) in lines.get_segments():
-            start, end = self._place(x, y), self._place(to_x, to_y)
+        for path in lines.get_paths():  # get_segments cleans each of them first
+            start, end = (self._place(x, y) for x, y in path.vertices.tolist())
             self._put(partial(_line, start=start, end=end, dash=dash, **look), lines.get_zorder())
 
     def plot(self, x: Sequence[float], y: Sequence[float], **kw: Any) -> None:

@@ -5,14 +5,14 @@ Belongs here: sentences about one profile. A threshold that is named has been ch
 
 from collections.abc import Iterator
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.explain.case import Case
 from acg_lab.explain.planning import find_refusals
-from acg_lab.plots.reasons import reason_of
+from acg_lab.plots.reasons import breaking, reason_of
 from acg_lab.plots.words import between, cut, tokens
 from acg_lab.widgets.profile import ProfileScores
 
@@ -67,9 +67,9 @@ def find_problem(profile: ProfileScores, thresholds: StabilityThresholds, *, tho
     if result.stable_prefix_length >= len(result.scores):
         return Problem("", (f"All {len(result.scores):,} blocks are stable: nothing breaks the prefix.",))
     scores = profile.scores(thresholds)
-    breaking: Any = next(scores[scores["breaks"]].itertuples(index=False))
-    reason = reason_of(breaking, stable_threshold=thresholds.stable_threshold)
-    behind, name = profile.tokens_out_of_reach(thresholds), str(breaking.span_id)
+    block = breaking(scores)
+    reason = reason_of(block, stable_threshold=thresholds.stable_threshold)
+    behind, name = profile.tokens_out_of_reach(thresholds), str(block.span_id)
     threshold = _threshold(profile, thresholds, name)
     ends = "breaks" if behind else "ends"
     sentences = [f"{ends} the prefix: {reason.sentence}." if reason else f"{ends} the prefix."]
