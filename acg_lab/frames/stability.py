@@ -155,7 +155,7 @@ def _of_spans(snap: Snapshot | None, results: Results) -> dict[str, Any]:
     return {
         "learning_key": category(repeat(range(len(results)), int), tuple(results)),
         "agent_id": repeat((key and key.agent_id for key in parsed), object),
-        "model": repeat((key and key.model for key in parsed), object),
+        "model": pd.array([key and key.model for key in parsed], dtype="str").repeat(n_spans),
         "position": position,
         "span_id": [score.span_id for score in spans],
         "score": [score.score for score in spans],

@@ -6,6 +6,7 @@ more than one, the newest of them, said to be a guess.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from msgspec.json import encode
@@ -135,12 +136,24 @@ def _of_system(columns: Columns, key: str, parsed: LearningKey) -> Evidence:
     if any(span.endswith(("-developer", "-instructions")) for span, _ in blocks):
         yield (_RELAY_6, _RELAY_8), "it has developer messages or instructions"
         return
-    texts = [content for _, content in blocks]
-    items = [{"source": "message", "role": "system", "content": text} for text in texts]
-    if texts and hash_text("\n".join(texts))[:_CUT] == parsed.system[:_CUT]:
+    texts = tuple(content for _, content in blocks)
+    if texts and _hash_of_texts(texts)[:_CUT] == parsed.system[:_CUT]:
         yield (_FLOW,), "the system fingerprint is that of the plain texts"
-    elif texts and hash_text(canonical_json(items))[:_CUT] == parsed.system[:_CUT]:
+    elif texts and _hash_of_items(texts)[:_CUT] == parsed.system[:_CUT]:
         yield (_RELAY_6, _RELAY_8), "the system fingerprint is that of a list of messages"
+
+
+# The profiles of an agent mostly have the same system texts, one after the other.
+
+
+@lru_cache(maxsize=4)
+def _hash_of_texts(texts: tuple[str, ...]) -> str:
+    return hash_text("\n".join(texts))
+
+
+@lru_cache(maxsize=4)
+def _hash_of_items(texts: tuple[str, ...]) -> str:
+    return hash_text(canonical_json([{"source": "message", "role": "system", "content": text} for text in texts]))
 
 
 def _system_blocks(columns: Columns, key: str) -> Iterator[tuple[str, str]]:
