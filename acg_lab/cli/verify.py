@@ -44,7 +44,7 @@ def _verify(
     """Recompute what production stored, and say what differs.
 
     Results are recomputed from windows, windows from runs where there are any. Settings that are not given are found.
-    The exit status is 0 only if nothing differs.
+    The exit status is 0 only if all could be compared and nothing differs.
     """
     given = {
         "stable_threshold": stable_threshold,
@@ -85,7 +85,4 @@ def _print(snapshot: Snapshot, verification: Verification) -> None:
         for verdict in verdicts:
             if verdict.status not in (Status.EQUAL, Status.TIES):
                 say(f"  {printable(verdict.key)}\n    {verdict.status}: {printable(verdict.detail)}")
-    if not verification.verdicts:
-        say(f"{snapshot.source}: nothing to verify.")
-        return
-    say("Nothing differs." if verification.ok else "Something differs.")
+    say(verification.conclusion)

@@ -18,6 +18,7 @@ class Status(StrEnum):
     LONGER = "window longer than the runs explain"
     LOST = "window lacks updates that the runs have"
     DIFFERENT = "different"
+    UNCHECKED = "not comparable"
 
     @property
     def is_fine(self) -> bool:
@@ -57,8 +58,20 @@ class Verification(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing differs."""
+        """Whether everything could be compared, and nothing differs."""
         return all(verdict.status.is_fine for verdict in self.verdicts)
+
+    @property
+    def conclusion(self) -> str:
+        """What all verdicts come to, in a sentence."""
+        counts = Counter(verdict.status for verdict in self.verdicts)
+        if not self.verdicts:
+            return "There is nothing to verify."
+        if counts[Status.DIFFERENT] or counts[Status.LOST]:
+            return "Something differs."
+        if n := counts[Status.UNCHECKED]:
+            return f"Nothing differs of what could be compared; {n:,} of {len(self.verdicts):,} entries could not."
+        return "Nothing differs."
 
     def __repr__(self) -> str:
         counts = Counter(verdict.status for verdict in self.verdicts)

@@ -96,10 +96,15 @@ def _bounds(snapshot: Snapshot, key: str) -> Settings:
 
 def _profile(snapshot: Snapshot, key: str, found: Found, explained: Explained) -> Verdict:
     agent_id = snapshot.owners[key].agent_id
-    if key not in snapshot.windows or key not in snapshot.stability:
-        missing = "window" if key not in snapshot.windows else "result"
-        return Verdict(key, agent_id, "", Status.DIFFERENT, False, f"it has no stored {missing}")
+    if key not in snapshot.windows:
+        return Verdict(key, agent_id, "", Status.UNCHECKED, False, "it has no stored window")
     rules = snapshot.rules[key].rules
+    if key not in snapshot.stability:
+        verdict = explained.compare(Verdict(key, agent_id, rules, Status.UNCHECKED, explained.has_runs(agent_id)))
+        missing = "it has no stored result"
+        if verdict.status.is_fine or not verdict.detail:
+            return verdict._replace(status=Status.UNCHECKED, detail=missing)
+        return verdict._replace(detail=f"{verdict.detail}; {missing}")
     thresholds = found[agent_id][1] or _bounds(snapshot, key).choose()
     ours, stored = analyze_profile(snapshot, key, thresholds, rules), snapshot.stability[key]
     status, difference = _compare_results(ours, stored, exact=get_rules(rules).exact_prefix)
@@ -160,7 +165,7 @@ def _seed(snapshot: Snapshot, agent_id: str, verdicts: Iterable[Verdict]) -> Ver
     copies = [key for key in keys if [o.ir_id for o in snapshot.windows[key]] == identity]
     verdict = Verdict(agent_id, agent_id, "", Status.EQUAL, False, "seed entry")
     if not keys:
-        return verdict._replace(detail="seed entry of an agent without profiles: nothing to compare it with")
+        return verdict._replace(status=Status.UNCHECKED, detail="seed entry: its agent has no profile with a window")
     if not copies:
         return verdict._replace(status=Status.DIFFERENT, detail="seed entry: its window is that of no profile")
     same = [

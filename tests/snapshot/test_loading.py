@@ -244,8 +244,8 @@ def test_bad_entries_of_a_redis(redis_url, redis_client):
         again = acg.load(redis_url)
     assert sorted((problem.key, problem.reason) for problem in again.problems) == [
         ("p:acg_observations:list", "expected a string, got a list"),
-        ("p:acg_stability:cut", "not JSON: it ends too early"),
         ("p:acg_stability:\\xff", "expected a key in UTF-8, got other bytes"),
+        ("p:acg_stability:cut", "not JSON: it ends too early"),
         ("p:runs:a:gone", "expected the run of an id in the index, got none"),
         ("p:runs_index:text", "expected a list of run ids, got a key of another type"),
     ]

@@ -147,6 +147,39 @@ def test_what_of_a_result_differs(changes, difference):
     assert (verdict.status, verdict.difference) == (Status.DIFFERENT, difference)
 
 
+def test_half_of_an_entry_is_no_difference():
+    """A window without its result, or the other way round, can't be compared: it is told, and not called different."""
+    backend = learned(n_runs=3)
+    key = profile_key(backend)
+    for missing in ("result", "window"):
+        halved = MemoryBackend()
+        if missing == "result":
+            halved.store_observations(key, backend.load_observations(key))
+        else:
+            halved.store_stability(key, backend.load_stability(key))
+        verification = acg.verify(acg.load(halved))
+        (verdict,) = verification.verdicts
+        assert (verdict.status, verdict.detail) == (Status.UNCHECKED, f"it has no stored {missing}")
+        assert not verification.ok
+        assert verification.conclusion == "Nothing differs of what could be compared; 1 of 1 entries could not."
+
+
+def test_a_window_without_result_is_compared_with_the_runs():
+    """What differs of it is told, and that its result is missing."""
+    backend = learned(n_runs=3)
+    key = profile_key(backend)
+    del backend._results[key]
+    (verdict,) = [v for v in acg.verify(acg.load(backend)).verdicts if v.key == key]
+    assert (verdict.status, verdict.detail) == (Status.UNCHECKED, "it has no stored result")
+    window = backend.load_observations(key)
+    backend.store_observations(key, (*window[:2], *window[3:]))
+    verification = acg.verify(acg.load(backend))
+    (verdict,) = [v for v in verification.verdicts if v.key == key]
+    assert verdict.status == Status.LOST
+    assert verdict.detail == "1 update missing of the 6 that the runs give; it has no stored result"
+    assert verification.conclusion == "Something differs."
+
+
 @pytest.mark.parametrize("lost", [0, 3])
 def test_lost_updates_are_counted(lost):
     """Observations of the runs that the window lacks are counted; the first ones too, if it is not full."""
