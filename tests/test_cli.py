@@ -74,6 +74,14 @@ def test_lines_fit_the_terminal(command):
     assert max(map(cell_len, process(command, SAMPLE, COLUMNS="100").stdout.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "40"])
+def test_narrow_terminals(columns):
+    """Where there is no room for the table its lines are longer than the terminal, and no number is cut."""
+    row = process("analyze", SAMPLE, "--agent", "claims-triage", COLUMNS=columns).stdout.splitlines()[1]
+    assert " 100  " in row
+    assert "10/" in row
+
+
 def test_thresholds_change_the_answer(run):
     """A threshold of 0.9 mends claims-triage, as data/README.md says."""
     blocks = []
@@ -158,6 +166,7 @@ def test_export_there_and_back(run, tmp_path, redis_url):
         (["verify", SAMPLE, "--window", "0"], 2, "--window"),
         (["export", "nowhere", "somewhere"], 1, "nowhere: there is no such file or folder."),
         (["export", SAMPLE], 2, "DEST"),
+        (["export", SAMPLE, ""], 2, "must not be empty"),
         (["export", SAMPLE, SAMPLE], 2, "overwrite=True (--overwrite)"),
         (["export", SAMPLE, __file__, "--overwrite"], 2, "exists already; choose another place."),
         (["export", SAMPLE, f"{__file__}/x"], 1, "Not a directory"),

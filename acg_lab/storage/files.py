@@ -153,6 +153,8 @@ class Files:
             raise SourceError(msg) from None
         except (ArrowException, OSError, ValueError) as error:
             reason = mask_credentials(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            if number := getattr(error, "errno", None):
+                reason = os.strerror(number)
             reason = reason.rpartition("Is this a 'parquet' file?: ")[2]
             msg = f"{self.label}: {what}: {reason.replace(self.path, self.label)}"
             raise SourceError(msg) from None

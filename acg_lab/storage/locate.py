@@ -25,13 +25,16 @@ def is_redis(source: str) -> bool:
 
 
 def check_path(path: str) -> None:
-    """Make sure that what is taken for a path is not meant to be the address of a Redis.
+    """Make sure that what is taken for a path is one, and not meant to be the address of a Redis.
 
     Raises
     ------
     UsageError
-        If it looks like one, and nothing stands there. The message does not repeat it.
+        If it is empty, or looks like an address and nothing stands there. The message does not repeat it.
     """
+    if not path:
+        msg = "The path of an export must not be empty."
+        raise UsageError(msg)
     if not _SCHEME.match(path) and _BARE_ADDRESS.fullmatch(path) and not os.path.exists(path):  # noqa: PTH110
         msg = (
             "What looks like the address of a Redis must begin with redis://, rediss:// or unix://; got none of these."
