@@ -18,12 +18,14 @@ __all__ = ["print_profiles"]
 
 _TITLES = ("agent and profile", "model", "obs.", "prefix", "tokens", "share", "broken by")
 _GAP, _NAME_WIDTH = 2, 17
+_NARROWEST = 66  # numbers cut short would be other numbers: a narrower terminal has to break the lines
 
 
 def print_profiles(
     profiles: Sequence[ProfileSummary], causes: Causes, shown: int, thresholds: StabilityThresholds
 ) -> None:
     """Print the profiles by agent, worst loss first, the first few of each."""
+    out.width = max(out.width, _NARROWEST)
     names, *columns = zip(_TITLES, *_rows(profiles, causes, shown, thresholds), strict=True)
     if _room(columns) < _NAME_WIDTH:
         del columns[_TITLES.index("model") - 1]

@@ -87,9 +87,7 @@ if sys.stdout is None:  # closed by the caller: nobody is to see it
 # Into a pipe or file a table is as wide as it needs, up to this; a terminal and COLUMNS say for themselves.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
 out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
-# Numbers cut short would be other numbers, so a terminal that is narrower has to break the lines.
-_NARROWEST = 66
-out.width = max(out.width, _NARROWEST)
+out.width = max(out.width, 40)  # COLUMNS may say 0, and the longest setting has 36
 FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
 _NAMED = 20  # agents, at most
 

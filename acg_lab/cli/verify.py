@@ -25,8 +25,6 @@ from acg_lab.snapshot import Snapshot, Status, Verification, verify
 from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.shown import printable
 
-_NARROWEST = 40  # columns; the longest setting has 36
-
 
 @app.command("verify")
 def _verify(
@@ -80,7 +78,7 @@ def _print(snapshot: Snapshot, verification: Verification) -> None:
         from_runs = sum(verdict.checked_runs for verdict in verdicts)
         runs = f", {counted(from_runs, 'window')} from the runs too" if from_runs else ", no runs to check windows with"
         say(f"{printable(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
-        for line in wrap(f"stored with {verification.settings[agent_id]}", max(out.width - 2, _NARROWEST)):
+        for line in wrap(f"stored with {verification.settings[agent_id]}", out.width - 2):
             say(f"  {line}")
         for verdict in verdicts:
             if verdict.status not in (Status.EQUAL, Status.TIES):
