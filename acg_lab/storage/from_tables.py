@@ -199,31 +199,44 @@ def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str
     started, ended = read_times(table, "started_at").texts(), read_times(table, "ended_at").texts()
     offset = table["message_ids"].combine_chunks()
     ids, bounds = offset.flatten().to_numpy(), offset.offsets.to_numpy() - (offset.offsets[0].as_py() if offset else 0)
-    names = [
-        n for n in table.column_names if not n.startswith(("message_ids", "tools", "response", "started", "ended"))
-    ]
+    metadata, unknown = _parsed(table, "metadata_snapshot"), _parsed(table, "unknown")
+    requests = _read_requests(table)
+    names = ["agent_id", "run_id", "kind", "name", "model_name", *COUNTS]
     for i, row in enumerate(table.select(names).to_pylist()):
         record = CallRecord(
             **{name: row[name] for name in ("kind", "name", "model_name", *COUNTS)},
             started_at=started[i] or "",
             ended_at=ended[i],
-            metadata_snapshot=_parse(row, "metadata_snapshot"),
-            unknown=_parse(row, "unknown") or {},
+            metadata_snapshot=metadata[i],
+            unknown=unknown[i] or {},
         )
         codes = ids[bounds[i] : bounds[i + 1]].astype(np.int32)
-        yield (row["agent_id"], row["run_id"]), Call(record, _request(row), codes, int(tools[i]), int(responses[i]))
+        yield (row["agent_id"], row["run_id"]), Call(record, requests[i], codes, int(tools[i]), int(responses[i]))
 
 
-def _request(row: Mapping[str, Any]) -> AnnotatedLlmRequest | None:
-    if not row["has_request"]:
-        return None
-    return AnnotatedLlmRequest(
-        messages=(),
-        model=row["request_model"],
-        params=_parse(row, "request_params"),
-        tool_choice=_parse(row, "request_tool_choice"),
-        unknown=_parse(row, "request_unknown") or {},
-    )
+def _read_requests(table: "pa.Table") -> list[AnnotatedLlmRequest | None]:
+    """Return the requests without their messages, equal ones as one object: their instructions may be long."""
+    columns = [read_codes(table, f"request_{name}") for name in ("model", "params", "tool_choice", "unknown")]
+    whole, texts = _combine(columns)
+    heads = [
+        AnnotatedLlmRequest(
+            messages=(),
+            model=model,
+            params=params and msgspec.json.decode(params),
+            tool_choice=choice and msgspec.json.decode(choice),
+            unknown=msgspec.json.decode(unknown) if unknown else {},
+        )
+        for model, params, choice, unknown in texts
+    ]
+    there = table["has_request"].to_pylist()
+    return [heads[code] if is_there else None for code, is_there in zip(whole.tolist(), there, strict=True)]
+
+
+def _parsed(table: "pa.Table", name: str) -> list[Any]:
+    """Return what a coded column of JSON texts holds, equal texts as one value, which must never be changed."""
+    codes, texts = read_codes(table, name)
+    values = {code: msgspec.json.decode(texts[code]) for code in set(codes.tolist()) - {-1}}
+    return list(map(values.get, codes.tolist()))
 
 
 def _pooled(table: "pa.Table", name: str, values: JsonPool) -> Any:

@@ -280,6 +280,7 @@ class _Runs:
     def __init__(self) -> None:
         self._messages, self._values = _Pool(), _Pool()
         self._checked: dict[bytes, bytes] = {}
+        self._requests: dict[bytes, AnnotatedLlmRequest] = {}
         self._runs: dict[tuple[str, str], tuple[RunRecord, list[Call]]] = {}
 
     def add(self, _entry: Entry, raw: bytes) -> None:
@@ -307,7 +308,8 @@ class _Runs:
             pieces = _pieces(raw)
             messages = _take_list(pieces, "messages")
             tools = self._value(pieces.pop("tools", _NULL), list, "$.tools")
-            light = decode(AnnotatedLlmRequest, _join(pieces))
+            head = _join(pieces)
+            light = self._requests.get(head) or self._requests.setdefault(head, decode(AnnotatedLlmRequest, head))
             codes = np.array(list(self._message_codes(messages)), np.int32)
         except RecordError as error:
             raise error.at(path="$.annotated_request") from None

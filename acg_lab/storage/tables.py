@@ -53,7 +53,10 @@ CODED: Final = {
     "stability": ("key", "agent_id"),
     "scores": ("key", "agent_id", "span_id", "classification"),
     "runs": ("agent_id",),
-    "calls": ("agent_id", "run_id", "kind", "name", "model_name", "request_model", "tools", "response"),
+    "calls": (
+        *("agent_id", "run_id", "kind", "name", "model_name", "metadata_snapshot", "unknown"),
+        *("request_model", "request_params", "request_tool_choice", "request_unknown", "tools", "response"),
+    ),
     "messages": ("role",),
 }
 

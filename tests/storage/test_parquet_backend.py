@@ -413,6 +413,21 @@ def test_a_part_of_a_source_is_exported_alone(tmp_path):
     assert secret in str(pq.read_table(tmp_path / "all" / "messages.parquet")["json"].to_pylist())
 
 
+def test_equal_requests_are_held_once(tmp_path):
+    """Whatever the source, calls share what their requests have beside messages: instructions may be long."""
+    backend = MemoryBackend()
+    for number in range(4):
+        head = {"instructions": "be kind" if number % 2 else "be quick"}
+        request = make_request(f"question {number}", unknown=head)
+        backend.store_run(make_run(request, run_id=f"run-{number}"))
+    snap = acg.load(backend)
+    snap.to_parquet(tmp_path / "export")
+    for loaded in (snap, acg.load(tmp_path / "export")):
+        requests = [call.request for calls in loaded.runs.calls for call in calls]
+        assert (len(requests), len(set(map(id, requests)))) == (4, 2)
+        assert [run.calls[0].annotated_request.unknown["instructions"] for run in loaded.runs][1] == "be kind"
+
+
 def test_an_id_without_its_run_is_told(tmp_path):
     """What an index of a plain table promises and nothing holds is a problem, as it is with a Redis."""
     rows = rows_of(learned(n_runs=3))
