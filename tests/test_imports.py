@@ -69,7 +69,7 @@ FRAMED = {"explain", "replay"}
 # Inside storage each backend keeps its client to itself.
 CLIENTS = {
     "redis": ("redis_",),
-    "pyarrow": ("parquet_", "files", "tables", "from_tables", "to_tables"),
+    "pyarrow": ("parquet_", "files", "tables", "table_values", "from_tables", "to_tables"),
     "fsspec": ("parquet_", "files"),
 }
 
