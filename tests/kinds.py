@@ -9,6 +9,8 @@ import string
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from babel.dates import get_day_names, get_month_names
+
 from acg_lab.explain import Kind
 
 N = 12
@@ -52,6 +54,27 @@ WORDS = ["amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", 
 NUMERALS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 SHUFFLED = [7, 2, 9, 4, 11, 1, 8, 3, 12, 6, 10, 5]
 
+LANGUAGES = {
+    "{day}, {m.day}. {month} {m.year}, {m:%H:%M} Uhr": "de",
+    "{day} {m.day} {month} {m.year} à {m.hour}h{m.minute:02}": "fr",
+    "{day}, {m.day} de {month} de {m.year}": "es",
+    "{m.day} de {month} de {m.year}": "pt",
+    "{day} {m.day} {month} {m.year}": "it",
+    "{m.day} {month} {m.year}": "nl",
+    "{day}, {m.day} {month} {m.year} ": "pl",
+    "{day}, {m.day} {month} {m.year} г.": "ru",  # noqa: RUF001
+    "{m.day} {month} {m.year}, {day}": "tr",
+    "{m.day}. {month}": "cs",
+}
+
+
+def in_language(form, moment):
+    """Return the names of a moment's day and month in the language of a form."""
+    language = LANGUAGES[form]
+    days, months = get_day_names("wide", "format", language), get_month_names("wide", "format", language)
+    return {"day": days[moment.weekday()], "month": months[moment.month]}
+
+
 TRUE = {
     Kind.DATETIME: [
         stamped("%Y-%m-%d", days=1),
@@ -70,6 +93,24 @@ TRUE = {
         moments(lambda moment: str(int(moment.timestamp())), seconds=7919),
         moments(lambda moment: str(int(moment.timestamp() * 1000)), seconds=7919),
         stamped("%Y%m%dT%H%M%SZ", minutes=13),
+        stamped("%Y%m%d", days=3),
+        stamped("%Y%m%d%H%M%S", minutes=13),
+        stamped("report-%Y-%m-%d_%H-%M-%S.txt", minutes=13),
+        stamped("%Y-%m-%dT%H", hours=1),
+        stamped("%d.%m.%y", days=3),
+        stamped("%d-%b-%Y", days=40),
+        stamped("%d/%b/%Y:%H:%M:%S +0000", hours=5),
+        stamped("it is %a", days=1),
+        stamped("in %B", days=31),
+        stamped("%G-W%V", days=7),
+        stamped("%Hh%M", minutes=13),
+        stamped("%H.%M Uhr", minutes=13),
+        moments(lambda moment: f"{moment.hour % 12 or 12} pm", hours=1),
+        moments(lambda moment: f"Q{(moment.month + 2) // 3} {moment.year}", days=91),
+        moments(lambda m: f"本日は{m.year}年{m.month}月{m.day}日({'月火水木金土日'[m.weekday()]})です", days=1),
+        moments(lambda m: f"今天是星期{'一二三四五六日'[m.weekday()]}", days=1),
+        moments(lambda m: f"{m.year}년 {m.month}월 {m.day}일 {m.hour}시", hours=9),
+        *(moments(lambda m, names=names: names.format(m=m, **in_language(names, m)), days=9) for names in LANGUAGES),
     ],
     Kind.IDENTIFIER: [
         drawn(lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4))),
@@ -85,6 +126,12 @@ TRUE = {
         drawn(lambda rng: f"{mixed(rng, 30)}+/{mixed(rng, 10)}=="),
         drawn(lambda rng: "4" + digits(rng, 17)),
         drawn(lambda rng: f"01{mixed(rng, 24).upper()}"),
+        drawn(lambda rng: f"session-{uuid.UUID(int=rng.getrandbits(128), version=4)}"),
+        drawn(lambda rng: f"00-{hexes(rng, 32)}-{hexes(rng, 16)}-01"),
+        drawn(lambda rng: ":".join(f"{rng.getrandbits(8):02x}" for _ in range(6))),
+        drawn(lambda rng: "".join(rng.choices(string.ascii_letters + string.digits + "_-", k=21))),
+        drawn(lambda rng: "".join(rng.choices(string.ascii_lowercase + string.digits, k=8))),
+        drawn(lambda rng: "chatcmpl-" + "".join(rng.choices(string.ascii_letters + string.digits, k=29))),
     ],
     Kind.PATH: [
         each(lambda i: f"/home/{WORDS[i]}/project/"),
@@ -98,6 +145,12 @@ TRUE = {
         each(lambda i: f"{WORDS[i]}.internal.example.com:8443"),
         each(lambda i: f"10.0.{SHUFFLED[i]}.4:8080"),
         each(lambda i: f"{WORDS[i]}.svc"),
+        each(lambda i: f"/tmp/{WORDS[i]}"),
+        each(lambda i: f"src/{WORDS[i]}/main.py"),
+        each(lambda i: f"\\\\files\\{WORDS[i]}\\x"),
+        each(lambda i: f"2001:db8::{SHUFFLED[i]:x}:7"),
+        each(lambda i: f"localhost:{8000 + SHUFFLED[i]}"),
+        drawn(lambda rng: f"agent-7d9f8b6c5d-{''.join(rng.choices('bcdfghjklmnpqrstvwxz2456789', k=5))}"),
     ],
     Kind.COUNTER: [
         each(lambda i: f"turn {i + 1}"),
@@ -111,6 +164,7 @@ TRUE = {
         each(lambda i: f"step{i}"),
         each(lambda i: f"#{100 + 2 * i}"),
         each(lambda i: f"({i})"),
+        each(lambda i: f"request {990 + 7 * i:,}"),
     ],
     Kind.NUMBER: [
         each(lambda i: f"{SHUFFLED[i]} articles"),
@@ -196,6 +250,10 @@ NEAR = {
         each(lambda i: f"{1234567 + 911 * SHUFFLED[i]}"),
         each(lambda i: f"{31 + i} November 2026x"),
         each(lambda i: f"29:{60 + SHUFFLED[i]}"),
+        each(lambda i: f"{SHUFFLED[i]} out of 20"),
+        each(lambda i: f"{SHUFFLED[i]} set aside, {i} dec"),
+        each(lambda i: f"202613{10 + SHUFFLED[i]}"),
+        each(lambda i: f"10:{WORDS[i]}"),
     ],
     Kind.IDENTIFIER: [
         each(lambda i: f"HM-{371600 + SHUFFLED[i]}"),
@@ -209,6 +267,8 @@ NEAR = {
         each(lambda i: f"mp{SHUFFLED[i]}"),
         each(lambda i: f"{SHUFFLED[i]}.5.1"),
         each(lambda i: NAMES[i].upper() * 4),
+        each(lambda i: f"{['alpha', 'gamma', 'delta', 'omega', 'kappa'][i % 5]}-mode"),
+        each(lambda i: f"{WORDS[i]}-{SHUFFLED[i]:04}"),
         stamped("%Y-%m-%d", days=1),
     ],
     Kind.PATH: [
@@ -223,6 +283,9 @@ NEAR = {
         each(lambda i: f"e.g. {WORDS[i]}"),
         each(lambda i: f"{WORDS[i]}: {NAMES[i]}"),
         each(lambda i: f"{WORDS[i]}.{NAMES[i]}"),
+        each(lambda i: f"std::{WORDS[i]}"),
+        each(lambda i: f"{WORDS[i]}/{NAMES[i]}/{WORDS[-i]}"),
+        each(lambda i: f"and/or {WORDS[i]}.py"),
     ],
     Kind.COUNTER: [
         each(lambda i: f"turn {SHUFFLED[i]}"),

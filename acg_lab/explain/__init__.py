@@ -14,7 +14,7 @@ module          what it holds
 ``planning``    what production refuses to plan; ``bytes``: what only the provider sees to differ
 ``detectors``   the table of kinds of change, each a small test
 ``change``      the history of one block, which they look at; ``case``: all that is looked up
-``patterns``    dates, identifiers, paths, numbers in a text; ``texts``: where texts differ
+``patterns``    identifiers, paths, numbers in a text; ``dates``: dates; ``texts``: where texts differ
 ``structure``   blocks missing and shifted; ``tools``: lists of tools; ``timing``: when it changes
 ``remedies``    which repairs fit, tried; ``words``: the sentences
 ``repairs``     repairs as values; ``edits``: what each does to blocks

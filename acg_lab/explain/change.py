@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
+
 from acg_lab.core.canonical import hash_text
 from acg_lab.explain.finding import Place, Variant
-from acg_lab.explain.texts import differing, is_redacted
+from acg_lab.explain.texts import differing, is_redacted, shared_ends
 from acg_lab.explain.timing import Sequel, read_sequence
 from acg_lab.storage.columns import Form, ObservationColumns
 
@@ -19,6 +21,7 @@ __all__ = ["Change", "Request", "in_time", "short_hash"]
 
 _SHOWN = 5
 _HASH = slice(7, 23)  # behind "sha256:"
+_NEAR = 256  # characters; no date, identifier or path is longer
 
 
 def short_hash(text: str) -> str:
@@ -124,6 +127,23 @@ class Change:
         return self.source.content_pool[code]
 
     @cached_property
+    def _around(self) -> tuple[int, int]:
+        """How much of each text can be left out before and behind what differs: to a space some way off, if any."""
+        texts = [self.text(code) for code in self.counts]
+        head, tail = shared_ends(texts)
+        start = texts[0].rfind(" ", 0, max(head - _NEAR, 0)) + 1
+        stop = texts[0].find(" ", len(texts[0]) - tail + _NEAR)
+        return start, 0 if stop < 0 else len(texts[0]) - stop
+
+    def core(self, code: int) -> str:
+        """Return the part of a text in which the contents differ, with what is near: texts may be megabytes."""
+        return self._cut(self.text(code))
+
+    def _cut(self, text: str) -> str:
+        start, behind = self._around
+        return text[start : len(text) - behind]
+
+    @cached_property
     def readable(self) -> bool:
         """Whether the contents are texts, and no hashes in their place."""
         return not all(is_redacted(self.text(code)) for code in self.counts)
@@ -143,6 +163,14 @@ class Change:
         """Where these two differ; none where they can't be read."""
         return differing(*self.pair) if self.pair and self.readable else ()
 
+    @property
+    def differing_core(self) -> tuple[str, tuple[Place, ...]]:
+        """That part of the commonest text, and where in it the two differ."""
+        usual, _ = self.pair or ("", "")
+        start, _ = self._around
+        moved = (msgspec.structs.replace(place, offset=place.offset - start) for place in self.differences)
+        return self._cut(usual), tuple(moved)
+
     @cached_property
     def hashes(self) -> Sequence[str]:
         """The contents as the first hex digits of their SHA-256, the commonest first."""
@@ -153,8 +181,11 @@ class Change:
         named = zip(self.hashes[:_SHOWN], self.by_count, strict=False)
         return tuple(Variant(name, self.counts[code]) for name, code in named)
 
-    def vanishes(self, simplify: Callable[[str], str]) -> bool:
-        """Whether, were each text simplified, enough of the requests that hold the block would hold the same."""
+    def vanishes(self, simplify: Callable[[str], str], *, whole: bool = False) -> bool:
+        """Whether, were each text simplified, enough of the requests that hold the block would hold the same.
+
+        Texts are looked at where they differ, as a ``whole`` if what is far away may matter.
+        """
         if not self.readable or len(self.counts) < 2:  # noqa: PLR2004
             return False
         simple: Counter[str] = Counter()
@@ -163,7 +194,7 @@ class Change:
             # Texts may be long and many: two that stay apart can be enough to know.
             if most + left < self.threshold * self.present:
                 return False
-            text = simplify(self.text(code))
+            text = simplify(self.text(code) if whole else self.core(code))
             simple[text] += self.counts[code]
             most, left = max(most, simple[text]), left - self.counts[code]
         return most > self.counts[self.by_count[0]] and most >= self.threshold * self.present

@@ -6,6 +6,7 @@ those that would claim its cases.
 """
 
 import re
+import string
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -14,13 +15,14 @@ from acg_lab.explain.change import Change
 from acg_lab.explain.finding import Kind, Timing
 from acg_lab.explain.patterns import DATETIME, IDENTIFIER, NUMBER, PATH
 from acg_lab.explain.structure import is_missing, is_shifted
-from acg_lab.explain.texts import has_json, same_values, without_space
+from acg_lab.explain.texts import has_json, same_values, shared_ends, without_space
 from acg_lab.explain.tools import compare_tools
 from acg_lab.explain.words import when
 
 __all__ = ["DETECTORS", "Detector", "Match", "detect"]
 
 _FEW, _MANY = 2, 5
+_WORD = string.ascii_letters + string.digits + "_+/=-"
 _MOSTLY = 0.8
 _STEADY = 10
 
@@ -104,18 +106,23 @@ def _is_retrieved(change: Change) -> bool:
 
 
 def _json_order(change: Change) -> bool:
-    return all(has_json(change.text(code)) for code in change.counts) and change.vanishes(same_values)
+    return all(has_json(change.text(code)) for code in change.counts) and change.vanishes(same_values, whole=True)
 
 
 def _counts(change: Change) -> bool:
     """Whether one number goes up, or down, by steady steps; and nothing else changes."""
     if not change.vanishes(NUMBER.take_out):
         return False
-    values = [_numbers(change.text(code)) for code in change.codes if code is not None]
-    if len({len(numbers) for numbers in values}) != 1:
+    numbers = {code: _numbers(change.core(code)) for code in change.counts}
+    values = [numbers[code] for code in change.codes if code is not None]
+    if len({len(of_text) for of_text in values}) != 1:
         return False
     moving = [column for column in zip(*values, strict=True) if len(set(column)) > 1]
     return len(moving) == 1 and _is_steady(moving[0])
+
+
+_grouped = re.compile(r"\d{1,3}(?:[.,'\u202f]\d{3})+").fullmatch
+_thousands = re.compile(r"[.,'\u202f]")
 
 
 def _numbers(text: str) -> list[str]:
@@ -123,6 +130,7 @@ def _numbers(text: str) -> list[str]:
 
 
 def _is_steady(values: Sequence[str]) -> bool:
+    values = [_thousands.sub("", value) if _grouped(value) else value for value in values]
     if not all(value.isdecimal() for value in values):
         return False
     steps = [after - before for before, after in pairwise(map(int, values)) if after != before]
@@ -130,6 +138,24 @@ def _is_steady(values: Sequence[str]) -> bool:
         return False
     sizes = sorted(map(abs, steps))
     return sizes[-1] <= _STEADY * sizes[len(sizes) // 2]
+
+
+_token = re.compile(r"[\w+/=-]{8,}")
+
+
+def _is_drawn(change: Change) -> bool:
+    """Whether all that differs is one word, ever new, of one length, and mostly letters and digits at once."""
+    texts = [change.core(code) for code in change.counts]
+    if len(texts) < _MANY or not change.readable:
+        return False
+    head, tail = shared_ends(texts)
+    words = []
+    for text in texts:
+        start = len(text[:head].rstrip(_WORD)) if head else 0
+        rest = text[len(text) - tail :]
+        words.append(text[start : len(text) - len(rest.lstrip(_WORD))])
+    mixed = sum(any(c.isdecimal() for c in word) and any(c.isalpha() for c in word) for word in words)
+    return len({*map(len, words)}) == 1 and all(map(_token.fullmatch, words)) and mixed >= _MOSTLY * len(words)
 
 
 _PATTERNS = {Kind.DATETIME: DATETIME, Kind.PATH: PATH, Kind.IDENTIFIER: IDENTIFIER, Kind.NUMBER: NUMBER}
@@ -147,14 +173,14 @@ def _leads(kind: Kind) -> Callable[[Change], tuple[str, ...] | None]:
     def test(change: Change) -> tuple[str, ...] | None:
         if not change.differences or not change.vanishes(_all_out):
             return None
-        usual, _ = change.pair or ("", "")
-        covering = [
-            [k for k, pattern in _PATTERNS.items() if pattern.covers(usual, place.offset, place.offset + place.length)]
-            for place in change.differences
+        usual, places = change.differing_core
+        touched = zip(*(pattern.covers(usual, places) for pattern in _PATTERNS.values()), strict=True)
+        first, *others = [
+            next((k for k, yes in zip(_PATTERNS, of_place, strict=True) if yes), None) for of_place in touched
         ]
-        if covering[0][:1] != [kind]:
+        if first is not kind:
             return None
-        return tuple(sorted(f"{other} too" for other in {k for kinds in covering for k in kinds[:1]} - {kind}))
+        return tuple(sorted(f"{other} too" for other in {*others} - {None, kind}))
 
     return test
 
@@ -195,10 +221,10 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(Kind.PATH, _vanishes(PATH.take_out), _PATH),
     Detector(Kind.IDENTIFIER, _vanishes(IDENTIFIER.take_out), _ID),
     Detector(Kind.COUNTER, _says(_counts), "a counter in {block} goes on"),
-    Detector(Kind.NUMBER, _vanishes(NUMBER.take_out), _NUMBER),
     Detector(Kind.DATETIME, _leads(Kind.DATETIME), _DATE),
     Detector(Kind.PATH, _leads(Kind.PATH), _PATH),
     Detector(Kind.IDENTIFIER, _leads(Kind.IDENTIFIER), _ID),
     Detector(Kind.NUMBER, _leads(Kind.NUMBER), _NUMBER),
+    Detector(Kind.IDENTIFIER, _says(_is_drawn), _ID),
     Detector(Kind.VARIANTS, _says(_alternates), "{block} goes"),
 )

@@ -82,7 +82,7 @@ def explain(
         *of_refusals(case, [key for key in case.results if key in keys - explained]),
         *of_unequal(case, [found for found in find_unequal(case) if found.key in keys]),
     ]
-    findings = [finding for finding in findings if finding.tokens_lost >= _least(finding.kind)]
+    findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= WORTH_SAYING]
     findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
     told = {key for finding in findings for key in finding.evidence.profiles}
     return Findings(findings, healthy=tuple(key for key in case.results if key in keys - told))
@@ -107,12 +107,9 @@ def _is_said(group: Group) -> bool:
 
     A few system prompts that take turns, each used often, are meant: that is what profiles are for.
     """
-    return group.lost >= max(_least(group.kind), _OFTEN * group.shared if group.kind in _UNNAMED else 0)
-
-
-def _least(kind: Kind) -> float:
-    """Return how many tokens a request must lose for a finding to be told."""
-    return _ANY if kind in _ALWAYS else WORTH_SAYING
+    if group.kind in _UNNAMED:
+        return group.lost >= max(WORTH_SAYING, _OFTEN * group.shared)
+    return group.lost >= (_ANY if group.kind in _ALWAYS else WORTH_SAYING)
 
 
 class Causes(NamedTuple):

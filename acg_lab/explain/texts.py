@@ -12,7 +12,16 @@ from acg_lab.core.canonical import canonical_json
 from acg_lab.core.errors import RecordError
 from acg_lab.explain.finding import Place
 
-__all__ = ["differing", "has_json", "is_redacted", "same_values", "shared_length", "with_texts", "without_space"]
+__all__ = [
+    "differing",
+    "has_json",
+    "is_redacted",
+    "same_values",
+    "shared_ends",
+    "shared_length",
+    "with_texts",
+    "without_space",
+]
 
 _MAX_TOKENS = 20_000
 _NO_ACCIDENT = 32
@@ -58,6 +67,28 @@ def _common(ours: Sequence[str], theirs: Sequence[str]) -> int:
     """Return how many tokens two lists have in common before the first that differs."""
     pairs = enumerate(zip(ours, theirs, strict=False))
     return next((i for i, (mine, other) in pairs if mine != other), min(len(ours), len(theirs)))
+
+
+def shared_ends(texts: Sequence[str]) -> tuple[int, int]:
+    """Return how many characters all of some texts begin with, and how many behind these they all end with.
+
+    Examples
+    --------
+    >>> shared_ends(["it is 14:32 now", "it is 14:35 now", "it is 15:35 now"])
+    (7, 4)
+    """
+    head = _alike(min(texts), max(texts))
+    backwards = [text[head:][::-1] for text in texts]
+    return head, _alike(min(backwards), max(backwards))
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters two texts begin with; texts may be megabytes, so slices are compared."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def _starts(tokens: Iterable[str]) -> list[int]:
