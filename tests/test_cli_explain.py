@@ -54,6 +54,16 @@ def test_text_is_shown_when_asked_for():
     assert "Carrying leave over" in told
 
 
+def test_options_of_analyze():
+    """Thresholds and the newest observations are chosen as in analyze; each option of it that fits is there."""
+    options = ["--agent", "handbook-search", "--window", "20", "--semi-stable-threshold", "0.4", "--json"]
+    explained, analyzed = (json.loads(acg_lab(command, SAMPLE, *options).stdout) for command in ("explain", "analyze"))
+    assert explained["thresholds"] == analyzed["thresholds"]
+    assert explained["thresholds"]["semi_stable_threshold"] == 0.4
+    assert [finding["requests"] for finding in explained["findings"]] == [20]
+    assert sum(profile["observations"] for profile in analyzed["profiles"]) == 20
+
+
 def test_one_profile():
     """With --key one profile is explained; one that there is not is refused, with status 2."""
     (key,) = [key for key in acg.load(SAMPLE).windows if key.startswith("support-mail::")]

@@ -12,9 +12,13 @@ from acg_lab.cli.shell import (
     Agent,
     AsJson,
     KeyPrefix,
+    MinObservations,
+    Newest,
     RulesOption,
+    SemiStableThreshold,
     Since,
     Source,
+    StableThreshold,
     Strict,
     app,
     print_json,
@@ -33,18 +37,10 @@ _SHOWN = 3
 def _analyze(
     source: Source,
     agent: Agent = None,
-    stable_threshold: Annotated[float, typer.Option(help="Score from which a block is stable.")] = (
-        DEFAULTS.stable_threshold
-    ),
-    semi_stable_threshold: Annotated[float, typer.Option(help="Score from which a block is semi-stable.")] = (
-        DEFAULTS.semi_stable_threshold
-    ),
-    min_observations: Annotated[int, typer.Option(help="Observations for full confidence.")] = (
-        DEFAULTS.min_observations_for_full_confidence
-    ),
-    window: Annotated[
-        int | None, typer.Option(help="Only the newest so many observations of each profile.", min=1)
-    ] = None,
+    stable_threshold: StableThreshold = DEFAULTS.stable_threshold,
+    semi_stable_threshold: SemiStableThreshold = DEFAULTS.semi_stable_threshold,
+    min_observations: MinObservations = DEFAULTS.min_observations_for_full_confidence,
+    window: Newest = None,
     since: Since = None,
     key_prefix: KeyPrefix = "auto",
     rows: Annotated[

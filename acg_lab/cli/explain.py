@@ -10,9 +10,13 @@ from acg_lab.cli.shell import (
     Agent,
     AsJson,
     KeyPrefix,
+    MinObservations,
+    Newest,
     RulesOption,
+    SemiStableThreshold,
     Since,
     Source,
+    StableThreshold,
     Strict,
     app,
     out,
@@ -34,12 +38,10 @@ def _explain(
     agent: Agent = None,
     key: Annotated[str | None, typer.Option("--key", help="Only the profile of this learning key.")] = None,
     text: Annotated[bool, typer.Option("--text", help="Show excerpts of the texts that differ.")] = False,  # noqa: FBT002
-    stable_threshold: Annotated[float, typer.Option(help="Score from which a block is stable.")] = (
-        DEFAULTS.stable_threshold
-    ),
-    min_observations: Annotated[int, typer.Option(help="Observations for full confidence.")] = (
-        DEFAULTS.min_observations_for_full_confidence
-    ),
+    stable_threshold: StableThreshold = DEFAULTS.stable_threshold,
+    semi_stable_threshold: SemiStableThreshold = DEFAULTS.semi_stable_threshold,
+    min_observations: MinObservations = DEFAULTS.min_observations_for_full_confidence,
+    window: Newest = None,
     since: Since = None,
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
@@ -51,9 +53,11 @@ def _explain(
     The costliest finding comes first.
     """
     thresholds = StabilityThresholds(
-        stable_threshold=stable_threshold, min_observations_for_full_confidence=min_observations
+        stable_threshold=stable_threshold,
+        semi_stable_threshold=semi_stable_threshold,
+        min_observations_for_full_confidence=min_observations,
     )
-    snapshot = read(source, agent, since=since, key_prefix=key_prefix, rules=rules, strict=strict)
+    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict)
     findings = explain(snapshot, key, thresholds, text=text)
     if as_json:
         print_json(_as_json(snapshot, thresholds, findings))

@@ -31,9 +31,13 @@ __all__ = [
     "Agent",
     "AsJson",
     "KeyPrefix",
+    "MinObservations",
+    "Newest",
     "RulesOption",
+    "SemiStableThreshold",
     "Since",
     "Source",
+    "StableThreshold",
     "Strict",
     "app",
     "complain",
@@ -99,6 +103,12 @@ Source = Annotated[
     ),
 ]
 Agent = Annotated[str | None, typer.Option("--agent", help="Only this agent.", metavar="ID")]
+StableThreshold = Annotated[float, typer.Option(help="Score from which a block is stable.")]
+SemiStableThreshold = Annotated[float, typer.Option(help="Score from which a block is semi-stable.")]
+MinObservations = Annotated[int, typer.Option(help="Observations for full confidence.")]
+Newest = Annotated[
+    int | None, typer.Option("--window", help="Only the newest so many observations of each profile.", min=1)
+]
 Since = Annotated[str | None, typer.Option(help="Drop what began before this date or RFC 3339 time.")]
 KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' finds it.")]
 RulesOption = Annotated[
