@@ -98,13 +98,17 @@ class _Reader:
                         yield key, call
 
     def _key(self, call: Call) -> str:
-        """Return the learning key; it is computed once for all requests that begin alike."""
+        """Return the learning key; it is computed once for all requests that agree in what it depends on.
+
+        That is every system message, wherever it stands, and the first other one.
+        """
         codes = call.messages.tolist()
-        lead = next((i for i, code in enumerate(codes) if not self._message(code)[0]), len(codes))
+        system = [code for code in codes if self._message(code)[0]]
+        first = next((code for code in codes if not self._message(code)[0]), None)
         request = _without_messages(call)
         rest = json.dumps([request.unknown.get("instructions"), request.unknown.get("response_format")])
-        scaffold = (request.model, rest, call.tools, *codes[:lead])
-        begin = (*scaffold, "then", *codes[lead : lead + 1])
+        scaffold = (request.model, rest, call.tools, *system)
+        begin = (*scaffold, "then", first)
         key = self._keys.get(scaffold) or self._keys.get(begin)
         if key is None:
             key = learning_key(self._agent_id, self._runs.request(call), rules=self._rules.name)

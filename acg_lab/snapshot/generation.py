@@ -84,14 +84,17 @@ def read_runs(runs: Runs, agent_id: str) -> Mapping[str, Collection[str]]:
 
 
 def request_head(runs: Runs, call: Call) -> tuple[object, ...]:
-    """Return all of a request that its learning key can depend on: each conversation need be looked at but once."""
-    codes = call.messages.tolist()
-    lead = next(
-        (i for i, code in enumerate(codes) if runs.messages.value(code).get("role") not in _SCAFFOLD), len(codes)
-    )
+    """Return all of a request that its learning key can depend on: each conversation need be looked at but once.
+
+    That is every system message, wherever it stands, and the first other message (spec section 3).
+    """
+    scaffold: list[int] = []
+    others: list[int] = []
+    for code in call.messages.tolist():
+        (scaffold if runs.messages.value(code).get("role") in _SCAFFOLD else others).append(code)
     unknown = call.request.unknown if call.request else {}
     rest = encode([unknown.get("instructions"), unknown.get("response_format")])
-    return *codes[: lead + 1], "tools", call.tools, call.request and call.request.model, rest
+    return *scaffold, "then", *others[:1], "tools", call.tools, call.request and call.request.model, rest
 
 
 Evidence: TypeAlias = Iterator[tuple[Collection[str], str]]

@@ -73,6 +73,15 @@ def test_the_same_in_several_profiles():
     assert "so it is in 2 profiles, where the provider can't read" in finding.sentence
 
 
+def test_system_messages_anywhere():
+    """Requests of profiles that differ in a late system message are not taken for those of one profile."""
+    late = [{"role": "system", "content": text * 20} for text in ("Be brief. ", "Be kind. ")]
+    opening = user("Good day. " * 5)
+    messages = [[opening, late[i % 2], user(GUIDE + " " * (1 + i % 2) + "end")] for i in range(N)]
+    requests = [asking(PROMPT, "?", *of_request) for of_request in messages]
+    assert not [f for f in acg.explain(learned_of(requests)) if f.kind is Kind.NORMALISED_AWAY]
+
+
 def test_number_formats_of_tools():
     """Tools that are the same in canonical form, but not as they are sent, are found."""
     tools = [json.loads(json.dumps(make_tool("f", description=GUIDE)))]

@@ -138,6 +138,21 @@ def test_recorded_requests_decide():
         assert "the recorded requests" not in others.evidence
 
 
+@pytest.mark.parametrize("rules", [FLOW, RELAY_6, RELAY_8])
+def test_system_messages_anywhere(rules):
+    """A system message behind the first other one is part of the learning key, by which requests are told apart."""
+    asked = [{"role": "system", "content": "S"}, {"role": "user", "content": "?"}]
+    requests = [make_request(*asked, {"role": "system", "content": text}) for text in "AB"]
+    keys = [learning_key("a", request, rules=rules) for request in requests]
+    backend = MemoryBackend()
+    for profile in keys:
+        backend.store_observations(profile, window("system-0"))
+    backend.store_run(make_run(*requests))
+    snap = acg.load(backend)
+    assert {snap.rules[profile].rules for profile in keys} == {rules}
+    assert acg.frames.calls(snap)["learning_key"].tolist() == keys
+
+
 def test_requests_that_no_generation_reads_decide_nothing():
     """They are passed over."""
     bad = make_request({"role": "narrator", "content": "x"})
