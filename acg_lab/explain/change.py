@@ -119,8 +119,19 @@ class Change:
 
     @cached_property
     def sequel(self) -> Sequel:
-        """How it went on in time."""
+        """How it went on in time; of a tool, how the list of tools did, of which its place and name are part."""
+        if self.form.content_type == "tool_schema":
+            return read_sequence(self.tools)
         return read_sequence(self.codes)
+
+    @cached_property
+    def tools(self) -> Sequence[tuple[tuple[int, int], ...]]:
+        """Span and content of each tool of each request, by code."""
+        is_tool = [form.content_type == "tool_schema" for form in self.source.form_pool]
+        return [
+            tuple((s, c) for s, c, form in zip(r.spans, r.contents, r.forms, strict=True) if is_tool[form])
+            for r in self.requests
+        ]
 
     def text(self, code: int) -> str:
         """Return the text of a content."""

@@ -6,10 +6,10 @@ provider has are named, never a text.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from acg_lab.explain.change import Change, Request
+from acg_lab.explain.change import Change
 from acg_lab.explain.finding import Kind
 
 __all__ = ["ToolChange", "compare_tools"]
@@ -32,7 +32,7 @@ def compare_tools(change: Change) -> ToolChange | None:
     """Compare the oldest list of tools with the next other one; None where no list differs, or not at this block."""
     if change.form.content_type != "tool_schema":
         return None
-    lists = list(dict.fromkeys(_tools(change, request) for request in change.requests))
+    lists = list(dict.fromkeys(_named(change, listed) for listed in dict.fromkeys(change.tools)))
     if len(lists) < 2:  # noqa: PLR2004
         return None
     if len(set(map(_sorted, lists))) == 1:
@@ -61,14 +61,9 @@ def _sorted(tools: Tools) -> Tools:
     return tuple(sorted(tools))
 
 
-def _tools(change: Change, request: Request) -> Tools:
+def _named(change: Change, listed: Sequence[tuple[int, int]]) -> Tools:
     """Return name and content of each tool; a tool's name is what its span id adds to role and number."""
-    source = change.source
-    return tuple(
-        (source.span_pool[span].split("-", 2)[-1], content)
-        for span, content, form in zip(request.spans, request.contents, request.forms, strict=True)
-        if source.form_pool[form].content_type == "tool_schema"
-    )
+    return tuple((change.source.span_pool[span].split("-", 2)[-1], content) for span, content in listed)
 
 
 def _fields(change: Change, before: int, after: int) -> str:

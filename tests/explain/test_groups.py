@@ -168,6 +168,21 @@ def test_all_that_changes_at_once_is_mended(rules):
     assert finding.repairs[0].after.profiles == 1
 
 
+@pytest.mark.parametrize(
+    ("tools", "timing"),
+    [
+        (lambda i: [make_tool(WORDS[i])], Timing.EVERY_REQUEST),
+        (lambda i: [make_tool(WORDS[i // 3])], Timing.DRIFTING),
+        (lambda i: [make_tool(WORDS[i // 6])], Timing.ONCE),
+        (lambda i: [make_tool(WORDS[i % 3])], Timing.ALTERNATING),
+    ],
+)
+def test_when_tools_change(tools, timing):
+    """When tools change is told of their list, whatever the names of those in it: one name may be there but once."""
+    finding = explained([asking(PROMPT, "?", tools=tools(i)) for i in range(N)], "nemo-relay-0.8")
+    assert (finding.kind, finding.timing) == (Kind.TOOLS_REMOVED, timing)
+
+
 def test_sub_agents_are_no_fault():
     """Two tasks under one agent id, each with its own prompt and tools, share nothing to be learned together."""
     tasks = [asking(" ".join(words * 30), "?", tools=[make_tool(words[0])]) for words in (WORDS, NAMES)]
