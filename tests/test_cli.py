@@ -92,6 +92,13 @@ def test_thresholds_change_the_answer(run):
     assert blocks == [10, 16]
 
 
+def test_a_window_larger_than_what_is_stored(run):
+    """It is said that a window larger than all that are stored changes nothing; of a smaller one nothing is said."""
+    for window, lines in (("500", 1), ("100", 0), ("10", 0)):
+        _, out, _ = run("analyze", SAMPLE, "--window", window)
+        assert out.count(f"No window holds more than 100 observations: --window {window} leaves all") == lines
+
+
 def test_json_holds_what_the_table_shows(run):
     """Profiles, totals, thresholds and problems, and the same numbers as in Python."""
     _, out, _ = run("analyze", SAMPLE, "--json", "--window", "10")

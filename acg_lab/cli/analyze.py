@@ -70,6 +70,10 @@ def _analyze(
         return
     print_profiles(profiles, causes, rows, thresholds)
     _print_totals(snapshot, total(profiles), thresholds)
+    if window is not None and window > (most := max(profile.observations for profile in profiles)):
+        say(
+            f"No window holds more than {counted(most, 'observation')}: --window {window:,} leaves all as it is stored."
+        )
 
 
 def _as_json(

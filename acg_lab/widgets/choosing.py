@@ -7,12 +7,13 @@ import pandas as pd
 
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.plots.profile_names import differing
-from acg_lab.plots.words import counted, joined
+from acg_lab.plots.words import counted, cut_all, joined
 from acg_lab.widgets.state import TunerState
 
 __all__ = ["Chooser", "profile_names"]
 
 _ALL: Final = "all agents"
+_AGENT: Final = 36  # characters of an agent's name before those of its profile
 
 
 def profile_names(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:
@@ -21,12 +22,12 @@ def profile_names(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:
     if not keys:
         return {}
     names = differing(pd.DataFrame({"learning_key": list(keys), "agent_id": owners}))
-    found = {}
+    found, agents = {}, cut_all(owners, _AGENT)
     for key, agent_id, name in zip(keys, owners, names, strict=True):
         parsed = parse_learning_key(key, agent_id=agent_id)
         model = parsed.model if parsed and f"model={parsed.model}" not in name else ""
         rest = name.removeprefix(agent_id).strip()
-        found[key] = joined(agent_id, model, rest)
+        found[key] = joined(agents[agent_id], model, rest)
     return found
 
 
@@ -49,7 +50,7 @@ class Chooser:
             options=agents, description="agent", value=state.agent_id or "", tooltip="Whose profiles are looked at"
         )
         self.filter: Any = w.Text(
-            placeholder="name or key",
+            placeholder="name",
             description="search",
             tooltip="Words of a profile's name or key",
             continuous_update=True,

@@ -26,7 +26,7 @@ class History:
     snap : Snapshot
         Read, never changed.
     trace : Trace, optional
-        What is walked already.
+        What is walked already; else it is that of the first walk, which has all requests as well.
     on_progress : callable
         Given a line that says what is being walked and how far, empty at the end; called in the walking thread.
     on_end : callable
@@ -89,6 +89,7 @@ class History:
                 self._on_end(f"Replaying observation_window = {size:,} failed: {outcome}")
             else:
                 self._keep(outcome)
+                self.trace = self.trace if self.trace is not None else outcome.trace
                 self._on_end(None)
 
         self._on_progress(f"{what}: 0%")

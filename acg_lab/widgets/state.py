@@ -195,6 +195,15 @@ class TunerState(HasTraits):
         return self._profiles[key, size]
 
     @property
+    def is_short_of_requests(self) -> bool:
+        """Whether the window that is tried would hold requests that production's has dropped, and nothing recorded."""
+        before, size = (settings.observation_window for settings in (self.current, self.settings))
+        if not self.learning_key or (window := self.window(size)) is None or window.trace is None:
+            return False
+        stored = self.snap.n_observations(self.learning_key)
+        return bool(before <= stored == self.profile(self.settings).requests < size)
+
+    @property
     def results(self) -> Mapping[str, StabilityAnalysisResult]:
         """What production would hold of each profile that is looked at, by learning key; made when asked for."""
         settings = self.settings
@@ -277,6 +286,7 @@ class TunerState(HasTraits):
             if error is not None:
                 self.set_trait("problem", error)
                 return
+            self._profiles.clear()  # with the first trace comes what windows have dropped
             self._lengths.clear()
             self._matched.clear()
             self.set_trait("n_walked", self.n_walked + 1)

@@ -6,14 +6,14 @@ Belongs here: which numbers stand where, and the sentences about many profiles.
 from collections.abc import Callable, Sequence
 from html import escape
 
-from acg_lab.plots.words import counted, cut, percent, tokens
+from acg_lab.plots.words import counted, cut, cut_all, percent, tokens
 from acg_lab.widgets.cards import Card, cards, difference
 from acg_lab.widgets.standing import Change, Matched, Standing
 from acg_lab.widgets.state import TunerState
 
 __all__ = ["changes_line", "numbers", "of_agents"]
 
-_NAMED, _AGENTS = 3, 12
+_NAMED, _AGENTS, _NAME = 3, 12, 36
 
 
 def numbers(state: TunerState, role: str, matched: tuple[Matched, Matched] | None, *, is_stale: bool) -> str:
@@ -87,7 +87,8 @@ def of_agents(state: TunerState, role: str) -> str:
             return ""
         rows.append((abs(now.share - current.share), agent_id, now, current))
     rows.sort(key=lambda row: (-row[0], row[1]))
-    body = "".join(_row(agent_id, now, current) for _, agent_id, now, current in rows[:_AGENTS])
+    names = cut_all(agents, _NAME)
+    body = "".join(_row(agent_id, names[agent_id], now, current) for _, agent_id, now, current in rows[:_AGENTS])
     rest = f"; {len(rows) - _AGENTS:,} more change less" if len(rows) > _AGENTS else ""
     said = f"One setting holds for all agents of a process; what it does to each{rest}:"
     head = "".join(f'<th scope="col">{text}</th>' for text in ("agent", "with a prefix", "share in it", role, ""))
@@ -97,10 +98,10 @@ def of_agents(state: TunerState, role: str) -> str:
     )
 
 
-def _row(agent_id: str, now: Standing, current: Standing) -> str:
+def _row(agent_id: str, name: str, now: Standing, current: Standing) -> str:
     mark = difference(now.share, current.share, percent)
     return (
-        f'<tr data-agent="{escape(agent_id)}"><td>{escape(cut(agent_id, 36))}</td>'
+        f'<tr data-agent="{escape(agent_id)}"><td title="{escape(agent_id)}">{escape(name)}</td>'
         f'<td data-part="profiles">{now.with_prefix:,} of {now.profiles:,}</td>'
         f'<td data-part="now">{escape(percent(now.share))}</td>'
         f'<td data-part="current">{escape(percent(current.share))}</td><td>{mark}</td></tr>'

@@ -10,6 +10,7 @@ from traitlets import Instance, link, validate
 
 from acg_lab.config import AcgSettings, load_config, why_idle
 from acg_lab.config.settings import check_writable
+from acg_lab.plots.words import counted
 from acg_lab.replay import Trace
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.widgets.building import classed, close_all, line, refused, stylesheet
@@ -231,6 +232,9 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             said.append('provider = "passthrough": production learns, but changes no request.')
         if thresholds.semi_stable_threshold == thresholds.stable_threshold:
             said.append("semi_stable_threshold equals stable_threshold: no block can be semi-stable.")
+        if state.is_short_of_requests:
+            n = counted(state.profile(state.settings).requests, "request")
+            said.append(f"Of this profile {n} are stored and no others recorded: a larger window shows no more.")
         if state.learning_key:
             profile = state.profile(state.settings)
             said += refusals(profile, thresholds)

@@ -410,6 +410,33 @@ class TestExtremes:
         tuner.state.join()
         assert cards(tuner)["matched"]["below"].startswith("0 of 5 requests"), "all at one time: none knew another"
 
+    def test_a_window_larger_than_what_is_stored(self, make_tuner):
+        """Where windows have dropped requests and no run has them, a line says that a larger one shows no more."""
+        backend = acg.MemoryBackend()
+        key = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
+        backend.store_observations(key, [make_ir(("system-0", "s"), ("user-1", f"u{i}")) for i in range(5)])
+        tuner = make_tuner(acg.load(backend), config=acg.AcgSettings(observation_window=5))
+        for size, is_said in ((5, False), (3, False), (50, True)):
+            tuner.settings = tuner.settings.replace(observation_window=size)
+            tuner.state.join()
+            assert ("5 requests are stored and no others recorded" in shown(tuner._idle.value)) == is_said
+        tuner = make_tuner(acg.load(backend))
+        assert tuner._idle.value == "", "production's window has room left, and so dropped none"
+
+    def test_recorded_requests_fill_a_larger_window(self, make_tuner, triage):
+        """A window larger than the stored one holds what runs have recorded, with and without a trace."""
+        snap, trace = triage
+        for given_trace in (trace, None):
+            tuner = make_tuner(snap, given_trace)
+            tuner.settings = tuner.settings.replace(observation_window=150)
+            tuner.state.join()
+            (result,) = tuner.results.values()
+            assert result.total_observations == 125
+            assert cards(tuner)["prefix"]["below"].startswith(f"{result.stable_prefix_length} blocks")
+            assert len(tuner.frame()) == len(result.scores)
+            assert tuner.frame()["requests"].iloc[0] == 125
+            assert "no others recorded" not in tuner._idle.value
+
     def test_learned_by_a_learner(self, make_tuner):
         """A store that a learner of ours has filled can be tuned."""
         tuner = make_tuner(acg.load(learned(n_runs=3)))
