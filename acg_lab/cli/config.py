@@ -81,7 +81,10 @@ def _parse(changes: Sequence[str]) -> dict[str, Any]:
     """Return the values of ``NAME=VALUE`` texts, each in the type that its default has."""
     values: dict[str, Any] = {}
     for change in changes:
-        name, _, text = (part.strip() for part in change.partition("="))
+        name, equals, text = (part.strip() for part in change.partition("="))
+        if not equals:
+            msg = f"--set {change}: expected NAME=VALUE."
+            raise UsageError(msg)
         if name in values:
             msg = f"--set {name} is given twice."
             raise UsageError(msg)

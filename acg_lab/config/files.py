@@ -4,6 +4,7 @@ Belongs here: bytes, modes and what the system can say against them. A file's me
 """
 
 import contextlib
+import glob
 import os
 import stat
 import tempfile
@@ -14,6 +15,9 @@ from typing import NamedTuple
 from acg_lab.core.errors import RecordError, SourceError
 
 __all__ = ["ConfigFile", "read_file", "replace_file"]
+
+
+_OURS, _PARTIAL = ".acg-lab-", ".partial"
 
 
 class ConfigFile(NamedTuple):
@@ -73,20 +77,28 @@ def replace_file(file: ConfigFile, content: bytes) -> None:
         if file.content is not None and not os.access(file.place, os.W_OK):
             msg = f"{file.label}: it was not changed: it is read-only."
             raise SourceError(msg)
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.place.name}.", suffix=".partial", dir=file.place.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as opened:
-                _keep_owner_and_mode(file, temporary)
-                opened.write(content)
-                opened.flush()
-                os.fsync(descriptor)
-            _check(file, temporary, content)
-            temporary.replace(file.place)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    _sync_folder(file.place.parent)
+        if not file.place.parent.is_dir():
+            msg = f"{file.label}: there is no folder {file.place.parent}; make it first."
+            raise SourceError(msg)
+        with _only_one_in(file.place):
+            _write_and_replace(file, content)
+
+
+def _write_and_replace(file: ConfigFile, content: bytes) -> None:
+    prefix = f".{file.place.name}{_OURS}"
+    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_PARTIAL, dir=file.place.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            _keep_owner_and_mode(file, temporary)
+            opened.write(content)
+            opened.flush()
+            os.fsync(descriptor)
+        _check(file, temporary, content)
+        temporary.replace(file.place)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _keep_owner_and_mode(file: ConfigFile, temporary: Path) -> None:
@@ -112,14 +124,31 @@ def _check(file: ConfigFile, temporary: Path, content: bytes) -> None:
         raise SourceError(msg)
 
 
-def _sync_folder(folder: Path) -> None:
-    # Not all systems can; the file is whole in any case.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+@contextlib.contextmanager
+def _only_one_in(place: Path) -> Iterator[None]:
+    """Let one export at a time work beside a file, clear up after killed ones, and bring the folder to the disk.
+
+    A lock of the folder ends with its process, so that whoever holds it knows that what others began is stale. Not all
+    systems can lock, or open a folder at all; the file is whole in any case.
+    """
+    with contextlib.ExitStack() as stack:
+        descriptor = None
+        with contextlib.suppress(OSError, ImportError):
+            import fcntl  # noqa: PLC0415  # not everywhere
+
+            descriptor = os.open(place.parent, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _remove_stale(place)
+        yield
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.fsync(descriptor)
+
+
+def _remove_stale(place: Path) -> None:
+    for left in place.parent.glob(f"{glob.escape(f'.{place.name}{_OURS}')}*{_PARTIAL}"):
+        left.unlink()
 
 
 @contextlib.contextmanager

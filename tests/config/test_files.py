@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -170,7 +171,7 @@ def test_bad_places(tmp_path):
     """No file, no folder, a folder in place of a file, and a link to itself are told."""
     with pytest.raises(acg.SourceError, match=r"nothing\.toml: there is no such file"):
         acg.load_config(tmp_path / "nothing.toml")
-    with pytest.raises(acg.SourceError, match="it was not changed: No such file or directory"):
+    with pytest.raises(acg.SourceError, match=r"there is no folder .*no; make it first"):
         acg.export_config(tmp_path / "no" / "plugins.toml", TUNED)
     with pytest.raises(acg.SourceError, match="expected a file, got a folder"):
         acg.export_config(tmp_path, TUNED)
@@ -291,6 +292,54 @@ def test_full_disk(tmp_path):
     said, *files = done.stdout.splitlines()
     assert said.endswith("plugins.toml: it was not changed: No space left on device."), done
     assert files == ["plugins.toml", "rest"]
+
+
+AT_ONCE = """
+import sys
+import acg_lab as acg
+from acg_lab.config import propose_changes
+proposal = propose_changes(sys.argv[1], {sys.argv[2]: float(sys.argv[3])})
+sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
+try:
+    proposal.write()
+except acg.SourceError as error:
+    print(error)
+"""
+
+
+def test_two_at_once(file):
+    """Of two processes that export at once one waits for the other, sees its change, and loses none."""
+    fcntl = pytest.importorskip("fcntl")
+    environment = os.environ | {"PYTHONPATH": str(Path(acg.__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    changes = ("stable_threshold", "0.9"), ("semi_stable_threshold", "0.4")
+    commands = [[sys.executable, "-c", AT_ONCE, str(file), *change] for change in changes]
+    folder = os.open(file.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)  # so that both have begun before either may write
+    both = [subprocess.Popen(command, **pipes) for command in commands]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+    time.sleep(0.3)
+    assert file.read_text(encoding="utf-8") == EXAMPLE, "they wait"
+    os.close(folder)
+    said = sorted(process.communicate(timeout=60)[0] for process in both)
+    assert said[0] == ""
+    assert "somebody else changed it in between" in said[1]
+    found = acg.load_config(file).thresholds
+    assert (found.stable_threshold, found.semi_stable_threshold) in {(0.9, 0.5), (0.95, 0.4)}
+    assert listed(file.parent) == ["plugins.toml"]
+
+
+def test_what_a_killed_export_left_goes(file):
+    """The next export removes what a killed one left beside the file, and nothing of another name or file."""
+    pytest.importorskip("fcntl")
+    kept = [".plugins.toml.swp", ".plugins.toml.mine.partial", ".other.toml.acg-lab-x1y2z3.partial"]
+    for name in [*kept, ".plugins.toml.acg-lab-a1b2c3.partial"]:
+        file.with_name(name).write_text("x", encoding="utf-8")
+    acg.export_config(file, TUNED)
+    assert listed(file.parent) == sorted([*kept, "plugins.toml"])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
