@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from acg_lab.config import export_config, load_config
 from acg_lab.core.errors import AcgLabError
-from acg_lab.plots.words import counted, setting
+from acg_lab.plots.words import counted, percent, setting
+from acg_lab.widgets.building import refused
 from acg_lab.widgets.controls import RANGES
 from acg_lab.widgets.state import TunerState
 
@@ -81,12 +82,16 @@ class Exporter:
         path = self.path.value.strip()
         # Provider and priority are not tuned: another file keeps its own.
         settings = replace(self._state.settings, provider=None, priority=None)
+        if self._is_compared_anew(path):
+            said = "has other settings than were shown as current. Look at the lines that change, and export again."
+            self.outcome.value = refused(f"{path} {said}")
+            return
         self.button.disabled = True
         try:
             export_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
             self._state.current = self._state.settings = load_config(path)
         except AcgLabError as error:
-            self.outcome.value = f'<div class="acg-refused" role="alert">{escape(str(error))}</div>'
+            self.outcome.value = refused(str(error))
             self.button.disabled = False
             return
         self.outcome.value = (
@@ -94,13 +99,27 @@ class Exporter:
             "once they are restarted; stored windows stay, and are analysed anew at the next run of each profile.</div>"
         )
 
+    def _is_compared_anew(self, path: str) -> bool:
+        """Compare with what the file has by now; tell whether that is something else, which nobody has seen yet."""
+        try:
+            found = load_config(path)
+        except AcgLabError:
+            return False  # there is none yet, or the export says what is wrong with it
+        has, shown = found.values(), self._state.current.values()
+        if all(has[name] == shown[name] for name in RANGES):
+            return False
+        self._state.current = found
+        return True
+
     def _note(self) -> str:
         """Return what is to stand above the changed keys: when, on what, and what is expected of it."""
         state, day = self._state, datetime.now(UTC).date()
         lines = [f"tuned {day} on {state.snap.source}"]
         after, before = state.standing(state.settings), state.standing(state.current)
         if after is not None and before is not None:
-            lines.append(f"expected: {after.with_prefix} of {after.profiles} profiles have a stable prefix")
-            lines[-1] += f" (before: {before.with_prefix}), median {after.median_tokens:,.0f} tokens"
-            lines[-1] += f" (before: {before.median_tokens:,.0f})"
+            lines.append(
+                f"expected: stable prefixes in {after.with_prefix:,} of {counted(after.profiles, 'profile')}, "
+                f"{percent(after.share)} of the prompts' tokens, median {after.median_tokens:,.0f} "
+                f"(before: {before.with_prefix:,}, {percent(before.share)}, {before.median_tokens:,.0f})"
+            )
         return "\n".join(lines)

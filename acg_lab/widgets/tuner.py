@@ -89,17 +89,18 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             config if isinstance(config, AcgSettings) else AcgSettings() if config is None else load_config(config)
         )
         self.state = TunerState(snap, trace, current=current, agent_id=agent_id)
-        self._role = "default" if config is None else "current"
         self._pictures = Pictures()
         self._matched: tuple[Matched, Matched] | None = None
         self._names: dict[str, str] = {}
         path = os.fspath(config) if isinstance(config, str | os.PathLike) else ""
         self._not_learning = () if config is None or isinstance(config, AcgSettings) else why_idle(config)
         self._make(path)
+        self._name_role("default" if config is None else "current")
         super().__init__(children=self._laid_out(), settings=self.state.settings)
         self.add_class("acg-tuner")
         self._newest = Newest(self._draw_soon, self._draw_history, self._draw_advice, self._draw_sharp)
         self._links = link((self.state, "settings"), (self, "settings"))
+        self.state.observe(self._on_current, "current")
         self.state.observe(self._on_state, ["settings", "current", "agent_id", "learning_key", "problem", "n_walked"])
         self.state.observe(self._on_progress, "progress")
         self._tabs.observe(self._on_state, "value")
@@ -110,8 +111,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     def _make(self, path: str) -> None:
         self._chooser = Chooser(self.state)
-        self._reset = w.Button(description=f"Reset to {self._role}")
-        self._reset.add_class("acg-reset")
+        self._reset, self._legend = classed(w.Button(), "acg-reset"), classed(w.HTML(), "acg-legend")
         self._reset.on_click(self._on_reset)
         self._controls = {name: Control(name, self.state.propose) for name in RANGES}
         self._tabs: Any = w.ToggleButtons(options=list(VIEWS), description="plot", tooltip="What the plot shows")
@@ -123,10 +123,10 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             setattr(self, f"_{name}", w.HTML())
 
     def _laid_out(self) -> list[Any]:
-        legend = w.HTML(f'<div class="acg-note">❘ {self._role}</div>')
-        legend.add_class("acg-legend")
         top = classed(w.HBox([*self._chooser.widgets, self._reset]), "acg-top")
-        controls = classed(w.VBox([*(control.box for control in self._controls.values()), legend]), "acg-controls")
+        controls = classed(
+            w.VBox([*(control.box for control in self._controls.values()), self._legend]), "acg-controls"
+        )
         below = [self._image, classed(self._words, _HIDDEN), self._problem, self._idle]
         plot = classed(w.VBox([self._refused, self._tabs, *below]), "acg-plot")
         body = classed(w.HBox([controls, plot]), "acg-body")
@@ -163,6 +163,14 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     def _on_reset(self, _button: Any) -> None:
         self.state.reset()
+
+    def _on_current(self, _change: Any) -> None:
+        self._name_role("current")  # a file's, whatever it was before
+
+    def _name_role(self, role: str) -> None:
+        self._role = role
+        self._reset.description = f"Reset to {role}"
+        self._legend.value = f'<div class="acg-note">❘ {role}</div>'
 
     def _on_state(self, _change: Any) -> None:
         self._newest.request()

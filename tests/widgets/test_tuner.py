@@ -346,6 +346,32 @@ class TestExport:
         assert acg.load_config(tmp_path / "other") == expected == tuner.settings == tuner.state.current
         assert "no change" in shown(tuner._exporter._toml.value)
 
+    def test_a_file_that_was_changed(self, make_tuner, triage, tmp_path):
+        """What the file has by now is shown first, as what would be undone; the next click writes."""
+        path = tmp_path / "plugins.toml"
+        acg.export_config(path, acg.AcgSettings())
+        tuner = make_tuner(*triage, config=path)
+        tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+        others = acg.AcgSettings(observation_window=50)
+        acg.export_config(path, others)
+        tuner._exporter.button.click()
+        assert "has other settings than were shown as current" in shown(tuner._exporter.outcome.value)
+        assert acg.load_config(path).values() == others.values()
+        lines = "stable_threshold = 0.9 # was 0.95 observation_window = 100 # was 50"
+        assert shown(tuner._exporter._toml.value) == lines
+        tuner._exporter.button.click()
+        assert acg.load_config(path) == tuner.settings == acg.AcgSettings().replace(stable_threshold=0.9)
+
+    def test_the_first_file(self, make_tuner, triage, tmp_path):
+        """Without a config the defaults are compared with; from the first export on, the file."""
+        tuner = make_tuner(*triage)
+        assert tuner._reset.description == "Reset to default"
+        tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+        tuner._exporter.path.value = str(tmp_path / "plugins.toml")
+        tuner._exporter.button.click()
+        assert tuner._reset.description == "Reset to current"
+        assert "default" not in tuner._legend.value + tuner._numbers.value
+
     def test_what_cannot_be_written(self, make_tuner, sample, trace, tmp_path):
         """A file that can't be written is told in a line, and the settings stay to be exported elsewhere."""
         tuner = make_tuner(sample, trace, agent_id="claims-triage")
