@@ -11,10 +11,10 @@ from typing import Any
 import ipywidgets as w
 from msgspec.structs import replace
 
-from acg_lab.config import export_config, load_config
+from acg_lab.config import export_config, load_config, why_idle
 from acg_lab.core.errors import AcgLabError
 from acg_lab.plots.words import counted, percent, setting
-from acg_lab.widgets.building import refused
+from acg_lab.widgets.building import line, refused
 from acg_lab.widgets.controls import RANGES
 from acg_lab.widgets.state import TunerState
 
@@ -97,7 +97,7 @@ class Exporter:
         self.outcome.value = (
             f'<div class="acg-line" role="status"><b>{escape(path)}</b> is written. The processes that read it use it '
             "once they are restarted; stored windows stay, and are analysed anew at the next run of each profile.</div>"
-        )
+        ) + "".join(line(f"Production learns nothing with this file: {reason}") for reason in why_idle(path))
 
     def _is_compared_anew(self, path: str) -> bool:
         """Compare with what the file has by now; tell whether that is something else, which nobody has seen yet."""

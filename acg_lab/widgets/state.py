@@ -20,13 +20,14 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.replay import Trace
 from acg_lab.snapshot.analysis import analyze_profile
+from acg_lab.snapshot.checking import check_snapshot
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.storage.columns import Lazy
 from acg_lab.widgets.history import History
 from acg_lab.widgets.prefixes import Lengths
 from acg_lab.widgets.profile import ProfileScores, one_profile
 from acg_lab.widgets.standing import Change, Matched, Standing, changes, count_matched, standing_of
-from acg_lab.widgets.windows import Window, source_of
+from acg_lab.widgets.windows import Window, check_trace, source_of
 
 if TYPE_CHECKING:
     from acg_lab.core.stability import StabilityThresholds
@@ -68,7 +69,7 @@ class TunerState(HasTraits):
     Raises
     ------
     UsageError
-        If there is no such agent.
+        If what is given is no snapshot, or no trace of it, or there is no such agent.
     """
 
     settings: Any = Instance(AcgSettings)
@@ -88,6 +89,8 @@ class TunerState(HasTraits):
         agent_id: str | None = None,
     ) -> None:
         current = current or AcgSettings()
+        check_snapshot(snap)
+        check_trace(snap, trace)
         self.lock = RLock()
         self.snap = snap
         self._history = History(snap, trace, self._on_progress, self._on_end)

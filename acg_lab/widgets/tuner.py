@@ -62,7 +62,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     Raises
     ------
     UsageError, RecordError, SourceError
-        If there is no such agent, or the config can't be read.
+        If what is given is no snapshot, or no trace of it, there is no such agent, or the config can't be read.
 
     Examples
     --------

@@ -10,13 +10,14 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from acg_lab.core.errors import UsageError
 from acg_lab.replay import Trace, replay
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.storage.columns import ObservationColumns
 from acg_lab.storage.times import Times
 from acg_lab.widgets.prefixes import Prefixes
 
-__all__ = ["Window", "make_window", "newest", "source_of", "walk_window"]
+__all__ = ["Window", "check_trace", "make_window", "newest", "source_of", "walk_window"]
 
 _POOLS: Final = {"spans": "span_pool", "contents": "content_pool", "forms": "form_pool", "headers": "header_pool"}
 
@@ -28,6 +29,24 @@ class Window(NamedTuple):
     snap: Snapshot
     prefixes: Prefixes
     trace: Trace | None
+
+
+def check_trace(snap: Snapshot, given: object) -> None:
+    """Refuse what is no trace of a snapshot; None is none yet.
+
+    Raises
+    ------
+    UsageError
+        If it is no trace, or has agents that the snapshot has not, whose requests would be counted in.
+    """
+    if given is None:
+        return
+    if not isinstance(given, Trace):
+        msg = f"A trace is what acg_lab.replay returns; got {type(given).__name__}."
+        raise UsageError(msg)
+    if strangers := {profile.agent_id for profile in given.profiles} - set(snap.agent_ids):
+        msg = f"The trace has an agent that the snapshot has not: {min(strangers)!r}; expected acg_lab.replay(snap)."
+        raise UsageError(msg)
 
 
 def source_of(snap: Snapshot, key: str, size: int, trace: Trace | None) -> ObservationColumns:

@@ -27,6 +27,19 @@ def test_it_begins_with_the_defaults(state):
     assert state.learning_key == state.keys[0]
 
 
+def test_a_snapshot_and_its_trace(sample, triage):
+    """What is no snapshot, no trace, or a trace with agents of another snapshot is refused."""
+    snap, trace = triage
+    with pytest.raises(UsageError, match="Expected a Snapshot"):
+        TunerState("data/sample")
+    with pytest.raises(UsageError, match=r"what acg_lab.replay returns; got StabilityThresholds"):
+        TunerState(snap, acg.StabilityThresholds())
+    other = acg.load(sample.source, agent_id="coder", progress=False)
+    with pytest.raises(UsageError, match="an agent that the snapshot has not: 'claims-triage'"):
+        TunerState(other, trace)
+    TunerState(sample, trace)
+
+
 def test_a_proposal_replaces_the_settings(state):
     """What can be tried is in force at once, and told once."""
     seen = []

@@ -334,6 +334,17 @@ class TestExport:
         assert exporter.button.disabled
         assert tuner.state.current == tuner.settings
 
+    def test_a_file_that_is_not_used(self, make_tuner, triage, tmp_path):
+        """What keeps production from using the file that was written is said."""
+        path = tmp_path / "plugins.toml"
+        path.write_text('[[components]]\nkind = "adaptive"\nenabled = false\n', encoding="utf-8")
+        tuner = make_tuner(*triage)
+        tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+        tuner._exporter.path.value = str(path)
+        tuner._exporter.button.click()
+        assert acg.load_config(path).thresholds.stable_threshold == 0.9
+        assert "learns nothing with this file: The component is disabled." in shown(tuner._exporter.outcome.value)
+
     def test_another_file_keeps_its_provider(self, make_tuner, triage, tmp_path):
         """What is not tuned is not written: another file keeps provider and priority."""
         for name, provider in (("one", "anthropic"), ("other", "openai")):
