@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.shown import printable
 
 if TYPE_CHECKING:
@@ -115,6 +116,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
     profiles: tuple[str, ...] = ()
     could_be: int = 0
     details: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        facts = {name: getattr(self, name) for name in self.__struct_fields__ if name != "profiles"}
+        told = ", ".join(f"{name}={value!r}" for name, value in facts.items() if value not in (None, ()))
+        return f"<Evidence: {told}; {counted(len(self.profiles), 'profile')}>"
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -263,3 +263,8 @@ def as_repairs(given: Repair | Sequence[Repair]) -> tuple[Repair, ...]:
             msg = f"A repair must be one of {names}, with its fields, or a sequence of them; got {repair!r}."
             raise UsageError(msg)
     return repairs
+
+
+def __dir__() -> list[str]:
+    """Offer the repairs to completion, and no helper."""
+    return [name for name in globals() if name.startswith("__")] + [cls.__name__ for cls in get_args(Repair)]

@@ -11,7 +11,10 @@ from kinds import NAMES, TRUE, N
 from strategies import make_ir, make_tool
 
 import acg_lab as acg
-from acg_lab.explain import Findings, Kind
+from acg_lab.explain import Effect, Findings, Kind
+from acg_lab.explain.effects import Extent
+from acg_lab.explain.finding import Evidence
+from acg_lab.explain.repairs import Pin
 
 CANARY = "the prompt text that nobody may see"
 TAGS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -111,6 +114,25 @@ def test_one_finding_is_one_line():
     (finding,) = acg.explain(stored(timed(map(secret, NAMES))))
     assert repr(finding) == f"<Finding of 'a', unknown: {finding.sentence}>"
     assert repr(msgspec.structs.replace(finding, sentence="\x1b[31m")) == "<Finding of 'a', unknown: \\x1b[31m>"
+
+
+def test_evidence_and_effects_are_short():
+    """Of thousands of profiles evidence and effects show the number, not the keys."""
+    evidence = Evidence(requests=2, threshold=0.5, profiles=("key of a profile",) * 2000)
+    assert repr(evidence) == (
+        "<Evidence: requests=2, present=0, distinct=0, changes=0, stable_behind=0.0, unchanging=0.0, threshold=0.5; "
+        "2,000 profiles>"
+    )
+    extent = Extent(profiles=2000, observations=4000, prefix_blocks=3.0, prompt_tokens=100.0, prefix_tokens=50.0)
+    merged = msgspec.structs.replace(extent, profiles=1)
+    pins = (Pin("user-1", learning_keys=evidence.profiles), Pin("user-2"), Pin("\x1b[31m"))
+    shown = [repr(Effect(repairs=pins[:n], before=extent, after=merged)) for n in (0, 1, 3)]
+    wins = "2,000 profiles → 1, prefix 50 → 50 tokens>"
+    assert shown == [
+        f"<Effect if nothing is done: {wins}",
+        f"<Effect if 'user-1' is pinned to its usual content in 2,000 profiles: {wins}",
+        f"<Effect if 'user-1' is pinned to its usual content in 2,000 profiles, and 2 more repairs: {wins}",
+    ]
 
 
 def test_a_terminal_of_100_columns():

@@ -38,6 +38,11 @@ class TestValues:
         """A repair says what is done, in words that follow "what if"."""
         assert repair.describe == words
 
+    def test_completion(self):
+        """Completion offers the repairs, and none of their helpers."""
+        offered = [name for name in dir(acg.repairs) if not name.startswith("__")]
+        assert offered == sorted({type(repair).__name__ for repair, _ in REPAIRS})
+
     @pytest.mark.parametrize("repair", [repair for repair, _ in REPAIRS])
     def test_values(self, repair):
         """Repairs are equal by value, can be hashed, and survive JSON, which names them."""

@@ -1,12 +1,14 @@
 """Every notebook runs from top to bottom on the sample, in a minute, and is stored without outputs."""
 
-import shutil
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+import acg_lab as acg
+from acg_lab.cli.notebook import copy_notebooks
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -26,10 +28,15 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq", "ignore::ResourceWarning")
+@pytest.mark.parametrize("agent", [None, "handbook-search"])
 @pytest.mark.parametrize("original", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs(original, place):
-    """It runs from top to bottom without an error or a warning, in time, and every plot shows a picture."""
-    shutil.copy(original, place)
+def test_it_runs(original, place, agent):
+    """On the sample and on another source it runs without an error or a warning, in time, and plots show pictures."""
+    source = "../data/sample"
+    if agent is not None:
+        acg.load(ROOT / "data" / "sample", agent_id=agent).to_parquet(place / "history")
+        source = "history"
+    copy_notebooks(original.parent, place, source)
     notebook = nbformat.read(place / original.name, as_version=4)
     started = time.monotonic()
     NotebookClient(notebook, timeout=LIMIT, resources={"metadata": {"path": str(place)}}).execute()
