@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,9 +32,7 @@ _ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)
 def _notebook(
     source: Annotated[
         str,
-        typer.Argument(
-            help="What the notebooks look at, as for 'analyze'; the sample if left out.", metavar="[SOURCE]"
-        ),
+        typer.Argument(help="What the notebooks look at, as for 'analyze'; the sample if left out.", metavar="SOURCE"),
     ] = "",
     into: Annotated[
         str, typer.Option(help="Folder for the copies; a new one here if left out.", metavar="FOLDER")
@@ -131,6 +130,7 @@ def _serve(page: Page, port: int, folder: Path, first: str) -> None:
         "IdentityProvider.token": page.token,
         "Application.log_level": "ERROR",
     }
+    warnings.filterwarnings("ignore", message="ServerApp.token config is deprecated")  # it reads its own old option
     server = LabApp.initialize_server(argv=[f"--{name}={value}" for name, value in settings.items()])
     server.no_browser_open_file = True  # no option; else the token would be written into a file
     server.io_loop.add_callback(page.announce, server.port, f"lab/tree/{first}")
