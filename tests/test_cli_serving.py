@@ -131,7 +131,6 @@ def check_end(server):
     status, _, err = server.interrupt()
     assert status == 0, err
     assert "Traceback" not in err
-    assert "Deprecat" not in err
     assert not [path.name for path in (server.folder / "tmp").iterdir() if path.name.startswith(("acg-lab", "voila"))]
     return err
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,7 +129,6 @@ def _serve(page: Page, port: int, folder: Path, first: str) -> None:
         "IdentityProvider.token": page.token,
         "Application.log_level": "ERROR",
     }
-    warnings.filterwarnings("ignore", message="ServerApp.token config is deprecated")  # it reads its own old option
     server = LabApp.initialize_server(argv=[f"--{name}={value}" for name, value in settings.items()])
     server.no_browser_open_file = True  # no option; else the token would be written into a file
     server.io_loop.add_callback(page.announce, server.port, f"lab/tree/{first}")
