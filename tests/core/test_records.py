@@ -121,7 +121,7 @@ def test_repr_is_private():
         call,
         RunRecord(id="r", agent_id="a", calls=(call,), started_at=TIME),
     ]
-    assert [said in repr(record) or said in repr(list(record.__rich_repr__())) for record in shown] == [False] * 5
+    assert [said in repr(record) or said in repr(record.__rich_repr__()) for record in shown] == [False] * 5
     assert repr(block) == (
         "PromptBlock(unknown=<1>, span_id='user-0', sequence_index=0, role='user', content=<6 characters>, "
         "content_type='text', provenance='user')"
