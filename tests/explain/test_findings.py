@@ -119,10 +119,9 @@ def test_one_finding_is_one_line():
 def test_evidence_and_effects_are_short():
     """Of thousands of profiles evidence and effects show the number, not the keys."""
     evidence = Evidence(requests=2, threshold=0.5, profiles=("key of a profile",) * 2000)
-    assert repr(evidence) == (
-        "<Evidence: requests=2, present=0, distinct=0, changes=0, stable_behind=0.0, unchanging=0.0, threshold=0.5; "
-        "2,000 profiles>"
-    )
+    assert repr(evidence).startswith("<Evidence: requests=2, ")
+    assert repr(evidence).endswith("; 2,000 profiles>")
+    assert "key of a profile" not in repr(evidence)
     extent = Extent(profiles=2000, observations=4000, prefix_blocks=3.0, prompt_tokens=100.0, prefix_tokens=50.0)
     merged = msgspec.structs.replace(extent, profiles=1)
     pins = (Pin("user-1", learning_keys=evidence.profiles), Pin("user-2"), Pin("\x1b[31m"))
