@@ -1,106 +1,32 @@
-"""Request time: which ends are planned, where the marks stand, and why there are none (spec planner.md)."""
+"""Which prefix ends a live request gets, and why those (spec planner.md, sections 4 and 7)."""
 
 import copy
 import itertools
-import json
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import make_block, make_ir, make_request, make_run, make_tool, reordered, requests, simple_requests
+from planned import FLOW, RELAY_6, RELAY_8, SONNET, SYSTEM, TOOL, ask, ends_of, ir_of, learn, plan, stable, text_of
+from strategies import make_block, make_ir, make_tool, reordered, requests, simple_requests
 
 from acg_lab.core import (
     MINIMUM_TOKENS,
     RULES,
-    AcgLearner,
-    BlockStability,
     HotCache,
     LearnerUpdate,
     Multipliers,
     PlanReason,
-    StabilityAnalysisResult,
     StabilityThresholds,
     Target,
     TokenMetadata,
-    UsageError,
     analyze_stability,
     build_prompt_ir,
     canonical_json,
-    mark_paths,
     plan_breakpoints,
-    plan_request,
-    surface_of,
 )
 from acg_lab.core.economics import estimate_tokens, find_candidates, minimum_tokens
-from acg_lab.core.placement import body_of, target_of
 from acg_lab.core.selection import Candidate, choose_ends, worth
-from acg_lab.storage.memory import MemoryBackend
-
-SONNET = "claude-sonnet-4"  # its minimum is 1024 tokens
-FLOW, RELAY_6, RELAY_8 = RULES
-
-
-def text_of(tokens, lead=""):
-    """Make a text of so many tokens, without white space."""
-    return lead + "x" * (tokens * 4 - len(lead))
-
-
-SCAFFOLD = text_of(1500)
-
-
-def ask(*messages, system=SCAFFOLD, rules=RELAY_8, **fields):
-    """Make a Messages request as the codec of a generation normalises it."""
-    fields = {"model": SONNET, **fields}
-    if rules == FLOW:
-        return make_request({"role": "system", "content": system}, *messages, **fields)
-    return make_request(*messages, **fields, unknown={"instructions": system, **fields.pop("unknown", {})})
-
-
-def learn(history, rules=RELAY_8, **settings):
-    """Learn requests, each as a run of its own."""
-    learner = AcgLearner("a", thresholds=StabilityThresholds(**settings), rules=rules)
-    hot_cache, backend = HotCache(), MemoryBackend()
-    for request in history:
-        learner.process_run(make_run(request), backend, hot_cache)
-    return hot_cache
-
-
-def plan(request, hot_cache, rules=RELAY_8, **options):
-    return plan_request(request, hot_cache, **{"agent_id": "a", "provider": "anthropic", "rules": rules, **options})
-
-
-def stable(*scores, n=2, depth=None, fingerprint=None):
-    """Make a result whose blocks are all stable; a score is given with or without its confidence."""
-    pairs = [score if isinstance(score, tuple) else (score, 1.0) for score in scores]
-    return StabilityAnalysisResult(
-        scores=tuple(
-            BlockStability(span_id=f"s{i}", classification="stable", score=s, confidence=c, observation_count=n)
-            for i, (s, c) in enumerate(pairs)
-        ),
-        stable_prefix_length=len(pairs) if depth is None else depth,
-        stable_prefix_fingerprint=fingerprint,
-        total_observations=n,
-    )
-
-
-def ir_of(*blocks):
-    """Make a live request of blocks given as tokens, or as (tokens, fields)."""
-    made = []
-    for i, given_block in enumerate(blocks):
-        tokens, fields = given_block if isinstance(given_block, tuple) else (given_block, {})
-        count = TokenMetadata(model_family="f", token_count=tokens)
-        made.append(make_block(f"s{i}", "", i, token_metadata=count, **fields))
-    return msgspec.structs.replace(make_ir(), blocks=tuple(made))
-
-
-TOOL = {"role": "system", "content_type": "tool_schema", "provenance": "system"}
-SYSTEM = {"role": "system", "provenance": "system"}
-
-
-def ends_of(ir, result, model=SONNET, **options):
-    return [segment.end for segment in plan_breakpoints(ir, result, model, **options)]
-
 
 # --- the worked examples of the specification ---
 
@@ -487,223 +413,3 @@ def test_order_of_keys_does_not_matter(history, rules):
     assert plan(msgspec.structs.replace(live, **fields), shuffled, rules, **options) == planned
     assert (live, hot_cache.acg_profiles) == (before, known)
     assert msgspec.json.decode(msgspec.json.encode(planned), type=type(planned)) == planned
-
-
-# --- which result is met, and the gate ---
-
-
-def test_seed_entry_before_generation_8():
-    """Before 0.8 the seed entry serves any request of the agent, by position alone."""
-    hot_cache = learn([ask("q", rules=RELAY_6)] * 3, RELAY_6)
-    planned = plan(ask("never seen", system=text_of(2000, "never seen"), rules=RELAY_6), hot_cache, RELAY_6)
-    assert (planned.entry, planned.ends, planned.segments[0].prefix_tokens) == ("agent", (2,), 2002)
-
-
-def test_seed_entry_in_generation_8():
-    """In 0.8 the seed entry serves requests of its own profile only."""
-    seed = HotCache()  # as after a restart
-    seed.apply(LearnerUpdate(seed=learn([ask(f"q{i}") for i in range(3)]).acg_stability))
-    planned = plan(ask("another"), seed)
-    assert (planned.reason, planned.entry) == (PlanReason.PLANNED, "agent")
-    other = plan(ask("another", system=text_of(2000)), seed)
-    assert (other.reason, other.entry) == (PlanReason.FINGERPRINT, "agent")
-
-
-def test_profile_comes_before_seed_entry():
-    """A profile of one observation is not helped by a better seed entry."""
-    hot_cache = learn([ask("u", rules=RELAY_6), *[ask("v", rules=RELAY_6)] * 3], RELAY_6)
-    planned = plan(ask("u", rules=RELAY_6), hot_cache, RELAY_6)
-    assert (planned.reason, planned.entry, planned.n_observations) == (PlanReason.ONE_OBSERVATION, "profile", 1)
-
-
-@pytest.mark.parametrize("provider", ["anthropic", "openai", "passthrough"])
-def test_gate_refuses_for_every_provider(provider):
-    """A shorter request, a result without a prefix or one without a fingerprint fails the gate."""
-    request = make_request("u", {"role": "assistant", "content": "v"}, model=SONNET)
-    hot_cache = learn([request] * 3)
-    key, seen = hot_cache.acg_profiles.copy().popitem()
-    for changes in ({"stable_prefix_length": 9}, {"stable_prefix_length": 0}, {"stable_prefix_fingerprint": None}):
-        hot_cache.acg_profiles[key] = msgspec.structs.replace(seen, **changes)
-        assert plan(request, hot_cache, provider=provider, surface="chat").reason is PlanReason.FINGERPRINT
-
-
-# --- reasons ---
-
-
-def reasons(request, history=None, rules=RELAY_8, settings=(), **options):
-    settings = {"min_observations_for_full_confidence": 1, **dict(settings)}
-    hot_cache = learn([request] * 3 if history is None else history, rules, **settings)
-    return plan(request, hot_cache, rules, **options)
-
-
-@pytest.mark.parametrize("rules", RULES)
-def test_every_reason(rules):
-    """Every reason is reached, in every generation that has it."""
-    good = ask("q", rules=rules)
-    no_prefix = {"settings": {"stable_threshold": 1.5}, "rules": rules}
-    found = {
-        "planned": reasons(good, rules=rules),
-        "canonical": reasons(good, rules=rules, provider="openai", surface="chat"),
-        "unreadable": reasons(make_request({"role": "narrator"}), [good], rules),
-        "nothing learned": reasons(good, [], rules),
-        "one observation": reasons(good, [good], rules),
-        "passthrough": reasons(good, rules=rules, provider="passthrough"),
-        "surface": reasons(good, rules=rules, surface="chat"),
-        "no model": reasons(ask("q", model=None, rules=rules), rules=rules),
-        "family": reasons(ask("q", model="gpt-4o", rules=rules), rules=rules),
-        "no candidate": reasons(ask("q", system="short", rules=rules), rules=rules),
-        "not worth it": reasons(good, rules=rules, settings={"min_observations_for_full_confidence": 99}),
-        "incompatible surface": reasons(good, rules=rules, provider="openai"),
-        "no prefix": reasons(good, **no_prefix),
-        "fingerprint": reasons(good, [ask("q", system="other", rules=rules)] * 2, rules),
-    }
-    if rules == RELAY_8:  # a depth of 0 fails the gate; the class stops the walk without shortening the prefix
-        assert found.pop("no prefix").reason is PlanReason.NO_CANDIDATE
-    else:
-        assert found.pop("fingerprint").reason is not PlanReason.FINGERPRINT
-        assert reasons(good, provider="openai", surface="chat", **no_prefix).reason is PlanReason.NO_PREFIX
-    assert {name: planned.reason.value for name, planned in found.items()} == {name: name for name in found}
-    for name, planned in found.items():
-        assert bool(planned.segments) == bool(planned.ends) == bool(planned.paths) == (name == "planned")
-        assert (planned.learning_key is None) == (name == "unreadable")
-        assert (planned.entry is None) == (name in {"unreadable", "nothing learned"})
-
-
-def test_order_of_reasons():
-    """What is missing first is told first: observations, then surface, model, family, prefix."""
-    odd = ask("q", model="gpt-4o", rules=RELAY_6)
-    nothing_stable = {"stable_threshold": 1.5}
-    assert reasons(odd, [odd], RELAY_6, provider="passthrough").reason is PlanReason.ONE_OBSERVATION
-    assert reasons(odd, rules=RELAY_6, surface=None).reason is PlanReason.SURFACE
-    assert reasons(odd, rules=RELAY_6, settings=nothing_stable).reason is PlanReason.NO_FAMILY
-    no_prefix = reasons(odd, rules=RELAY_6, settings=nothing_stable, provider="openai")
-    assert no_prefix.reason is PlanReason.NO_PREFIX
-
-
-def test_unreadable_request():
-    """A request that could not be normalised is passed on untouched."""
-    planned = plan(None, learn([ask("q")] * 3))
-    assert (planned.reason, planned.expected_savings) == (PlanReason.UNREADABLE, 0.0)
-
-
-def test_messages():
-    """Every reason has a sentence of its own for users."""
-    messages = [reason.message for reason in PlanReason]
-    assert len(set(messages)) == len(PlanReason)
-    assert all(message[0].isupper() and message.endswith(".") for message in messages)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"provider": "bedrock"},
-            "The 'provider' setting must be one of 'anthropic', 'openai', 'passthrough'; got 'bedrock'.",
-        ),
-        ({"rules": "nemo"}, "The 'rules' setting must be one of 'nemo-flow-0.2'"),
-    ],
-)
-def test_usage_errors(options, message):
-    """Unknown providers and rules are refused, with a list of those there are."""
-    with pytest.raises(UsageError) as caught:
-        plan(ask("q"), HotCache(), **options)
-    assert str(caught.value).startswith(message)
-
-
-def test_plans_hold_no_prompt_text():
-    """A plan shows numbers and hashes only."""
-    request = ask("private question", system=text_of(1500, "private system"))
-    planned = plan(request, learn([request] * 3))
-    assert planned.segments
-    assert "private" not in repr(planned)
-
-
-# --- where marks stand ---
-
-
-@pytest.mark.parametrize(
-    ("body", "surface"),
-    [
-        ({"messages": [], "system": None}, "anthropic"),
-        ({"system": []}, "anthropic"),
-        ({"messages": []}, "chat"),
-        ({"messages": [], "system": "s", "input": None}, "responses"),
-        ({"messages": [], "instructions": ""}, "responses"),
-        ({"contents": []}, None),
-    ],
-)
-def test_surfaces(body, surface):
-    """The kind of a body follows from the keys that it has, whatever their values."""
-    assert surface_of(body) == surface
-
-
-def test_targets():
-    """Tools are counted by tool blocks, messages by blocks that are not of role system."""
-    ir = ir_of(
-        (1, SYSTEM), (1, TOOL), (1, TOOL), 1, (1, SYSTEM), 1, (1, {**SYSTEM, "content_type": "structured_output"})
-    )
-    found = [target_of(ir, end) for end in range(1, 8)]
-    assert [(t.field, t.index) for t in found] == [
-        ("system", 0),
-        ("tools", 0),
-        ("tools", 1),
-        ("messages", 0),
-        ("system", 0),
-        ("messages", 1),
-        ("system", 0),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("target", "value", "path"),
-    [
-        (Target("system", 0), "text", "$.system[0]"),
-        (Target("system", 0), "", "$.system[0]"),
-        (Target("system", 0), [{}, {}], "$.system[1]"),
-        (Target("system", 0), [], None),
-        (Target("system", 0), None, None),
-        (Target("tools", 1), [{}, {}], "$.tools[1]"),
-        (Target("tools", 1), [{}], None),
-        (Target("tools", 0), None, None),
-        (Target("messages", 1), [{}, {"content": "text"}], "$.messages[1].content[0]"),
-        (Target("messages", 0), [{"content": [{}, {}, {}]}], "$.messages[0].content[2]"),
-        (Target("messages", 0), [{"content": []}], "$.messages[0]"),
-        (Target("messages", 0), [{"content": None}], "$.messages[0]"),
-        (Target("messages", 0), [{}], "$.messages[0]"),
-        (Target("messages", 1), [{}], None),
-    ],
-)
-def test_paths(target, value, path):
-    """A text gets the mark as a part, a list on its last part, a message without content on itself."""
-    assert mark_paths([target], {target.field: value}) == (path,)
-
-
-def test_body_is_used_for_paths():
-    """Given the body, marks stand where its parts are; else where those of the normalised request are."""
-    request = ask("q" * 40, system=[{"type": "text", "text": text_of(1500)}, {"type": "text", "text": "b"}])
-    hot_cache = learn([request, ask("r", system=request.unknown["instructions"])] * 3)
-    assert plan(request, hot_cache).paths == ("$.system[1]",)
-    body = {"system": "one", "messages": []}
-    assert plan(request, hot_cache, body=body).paths == ("$.system[0]",)
-    assert plan(request, hot_cache, body={"messages": []}).paths == (None,)
-
-
-def test_body_of_generation_2():
-    """In 0.2 the codec's own body has one text for all system messages, and no system message elsewhere."""
-    request = make_request({"role": "system", "content": "a"}, "u", {"role": "system", "content": "b"}, tools=({},))
-    assert body_of(request, rules=FLOW) == {
-        "system": "a\nb",
-        "messages": [{"role": "user", "content": "u"}],
-        "tools": ({},),
-    }
-    assert body_of(make_request("u"), rules=FLOW) == {"messages": [{"role": "user", "content": "u"}]}
-
-
-def test_body_of_later_generations():
-    """From 0.6 on messages stay where they are, and native items are what they hold."""
-    value = {"role": "critic", "content": ["p"]}
-    native = {"role": "provider_native", "provider": "p", "kind": "critic", "value": value}
-    odd = {**native, "value": 5}
-    system = {"role": "system", "content": "s"}
-    body = body_of(make_request(system, native, odd, unknown={"instructions": "i"}), rules=RELAY_6)
-    assert json.loads(json.dumps(body)) == {"system": "i", "messages": [system, value, odd]}
