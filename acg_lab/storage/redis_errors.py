@@ -20,8 +20,8 @@ _WORDS: Final = {
         "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC too"
     ),
     "AuthenticationError": (
-        "refused the credentials; give the right ones in the URL, with special characters percent-encoded: the user and "
-        "the password stand before the host"
+        "refused the credentials; give the right ones in the URL, with special characters percent-encoded: user and "
+        "password stand before the host"
     ),
     "AuthorizationError": "refused the credentials; give the right ones in the URL",
     "BusyLoadingError": "is still loading its data; try again soon",
