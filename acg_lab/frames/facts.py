@@ -54,12 +54,14 @@ def _rows(
     snap: Snapshot, source: "ObservationColumns", found: SpanFacts, results: Mapping[str, StabilityAnalysisResult]
 ) -> list[int]:
     """Return where the facts of each score stand."""
-    places = zip(found.counts.windows.tolist(), found.counts.spans.tolist(), strict=True)
-    by_name = {(window, source.span_pool[span]): row for row, (window, span) in enumerate(places)}
+    names = [source.span_pool[span] for span in found.counts.spans.tolist()]
+    ends = np.searchsorted(found.counts.windows, np.arange(len(source.keys) + 1)).tolist()
     rows: list[int] = []
     for key, result in results.items():
         window = source.number[key]
-        of_result = [by_name.get((window, score.span_id), -1) for score in result.scores]
+        of_window = range(ends[window], ends[window + 1])
+        by_name = dict(zip(names[of_window.start : of_window.stop], of_window, strict=True))
+        of_result = [by_name.get(score.span_id, -1) for score in result.scores]
         if result.total_observations != len(source.observations_of(window)) or -1 in of_result:
             msg = (
                 f"The result of {key!r} is not of the window that {snap.source} holds; give results of this snapshot, "

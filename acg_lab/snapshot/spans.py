@@ -124,7 +124,9 @@ def count_tool_orders(source: ObservationColumns) -> list[ToolOrders | None]:
     observations = np.searchsorted(source.block_offsets, rows, side="right") - 1
     ends = np.searchsorted(observations, np.arange(len(source.block_offsets))).tolist()
     tools = source.contents[rows]
-    alphabetical = tools[np.lexsort((tools, observations))]
+    # Their codes in ascending order, observation by observation.
+    n_texts = max(len(source.content_pool), 1)
+    alphabetical = (np.sort(observations * n_texts + tools, kind="stable") % n_texts).astype(tools.dtype)
     ordered = [tools[a:b].tobytes() for a, b in pairwise(ends)]
     as_set = [alphabetical[a:b].tobytes() for a, b in pairwise(ends)]
     found: list[ToolOrders | None] = []
