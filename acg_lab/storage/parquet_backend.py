@@ -193,6 +193,9 @@ class ParquetExport:
 
         with self._files.errors("neither an export nor a table of keys and values"):
             dataset = ds.dataset(self._files.source(), filesystem=self._files.system, format="parquet")
+        if table := (dataset.schema.metadata or {}).get(b"acg_lab.table", b"").decode(errors="replace"):
+            msg = f"{self.label}: expected the folder of an export, with its 'observations'; got the table {table!r}."
+            raise SourceError(msg)
         if not {"key", "value"} <= set(dataset.schema.names):
             names = ", ".join(map(repr, dataset.schema.names[:9])) or "none"
             msg = (

@@ -357,6 +357,7 @@ def test_damaged_exports_are_refused(tmp_path, name, damage, message):
         (lambda path: pq.write_table(pa.table({"key": ["x"], "value": [[1]]}), path), "'value' of texts or bytes"),
         (lambda path: path.write_bytes((SAMPLE / "runs.parquet").read_bytes()[:-9]), "neither an export nor a table"),
         (lambda path: path.write_bytes(b""), "neither an export nor a table"),
+        (lambda path: path.write_bytes((SAMPLE / "runs.parquet").read_bytes()), "with its 'observations'; got the tab"),
     ],
 )  # fmt: skip
 def test_what_is_no_source_is_refused(tmp_path, write, message):
