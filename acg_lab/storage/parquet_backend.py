@@ -5,7 +5,8 @@ Belongs here: opening, selecting, and replacing files. What the tables hold is t
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +24,7 @@ from acg_lab.storage.from_tables import from_tables
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.layout import INDEX, choose_prefix, find_prefix, place_of
 from acg_lab.storage.memory import MemoryBackend
-from acg_lab.storage.tables import CODED, ROWS_PER_GROUP, TABLES, VERSION, schemas
+from acg_lab.storage.tables import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES, VERSION, schemas
 from acg_lab.storage.to_tables import to_tables
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class ParquetExport:
             return ingest(self._documents(selection, progress), on_problem)
         try:
             with _lean_memory():
-                return from_tables({name: self._table(name, selection, progress) for name in TABLES}, selection)
+                read = {name: self._table(name, selection, progress) for name in TABLES}
+                self._check_together(read)
+                return from_tables({name: table for name, (table, _) in read.items()}, selection)
         except RecordError as error:
             raise error.at(source=self.label) from None
 
@@ -134,7 +137,18 @@ class ParquetExport:
     def _is_export(self) -> bool:
         return self._files.exists(f"observations{_SUFFIX}")
 
-    def _table(self, name: str, selection: Selection, progress: Progress) -> "pa.Table":
+    def _check_together(self, read: "Mapping[str, tuple[pa.Table, bytes | None]]") -> None:
+        """Make sure that one export wrote all tables: an object store replaces them one after the other."""
+        first = read["observations"][1]
+        if others := [name for name, (_, export_id) in read.items() if first and export_id and export_id != first]:
+            names = ", ".join(map(repr, others))
+            msg = (
+                f"{self.label}: the tables {names} are of another export than 'observations'; export the source again."
+            )
+            raise SourceError(msg)
+
+    def _table(self, name: str, selection: Selection, progress: Progress) -> "tuple[pa.Table, bytes | None]":
+        """Return what is selected of a table, and the id of the export that wrote it; none if something else did."""
         import pyarrow.parquet as pq
 
         schema = schemas()[name]
@@ -151,7 +165,7 @@ class ParquetExport:
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(parquet.metadata.row_group(i), selection)]
             table = parquet.read_row_groups(groups, columns=schema.names)
         progress(table.nbytes, 0)
-        return _filtered(table, selection)
+        return _filtered(table, selection), (metadata.metadata or {}).get(EXPORT_ID)
 
     def _check(self, name: str, metadata: Any, schema: "pa.Schema") -> None:
         version = (metadata.metadata or {}).get(b"acg_lab.version", b"").decode(errors="replace")
@@ -274,10 +288,11 @@ class ParquetExport:
         owners = assign_agents(
             {*columns.observations.keys, *columns.results}, {r.agent_id for r in columns.runs.records}
         )
+        export_id = secrets.token_hex(8)
         with self._files.errors("export"), self._files.beside() as place:
             for name, pieces in to_tables(columns, owners):
                 with self._files.create(f"{place}/{name}{_SUFFIX}") as file:
-                    _write_table(name, pieces, file, progress)
+                    _write_table(name, pieces, file, progress, export_id)
 
 
 @contextlib.contextmanager
@@ -293,7 +308,7 @@ def _lean_memory() -> Iterator[None]:
         pa.set_memory_pool(former)
 
 
-def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: Progress) -> None:
+def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: Progress, export_id: str) -> None:
     import pyarrow.parquet as pq
 
     writer = None
@@ -311,6 +326,7 @@ def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: P
         writer.write_table(piece, row_group_size=ROWS_PER_GROUP)
         progress(piece.nbytes, 0)
     if writer is not None:
+        writer.add_key_value_metadata({EXPORT_ID.decode(): export_id})
         writer.close()
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "CODED",
     "COUNTS",
     "EMPTY_WINDOWS",
+    "EXPORT_ID",
     "KEY_PREFIX",
     "OPTIONAL",
     "ROWS_PER_GROUP",
@@ -77,6 +78,7 @@ OPTIONAL: Final = {
 
 KEY_PREFIX: Final = b"acg_lab.key_prefix"
 TOLD_RULES: Final = b"acg_lab.rules"
+EXPORT_ID: Final = b"acg_lab.export_id"
 EMPTY_WINDOWS: Final = b"acg_lab.empty_windows"
 
 

@@ -368,6 +368,18 @@ def test_what_is_no_source_is_refused(tmp_path, write, message):
     assert str(tmp_path / "thing") in str(caught.value)
 
 
+@pytest.mark.parametrize("table", [name for name in TABLES if name != "observations"])
+def test_tables_of_two_exports_are_not_mixed(tmp_path, table):
+    """A table of another export is refused, even of the same source: on an object store some may have been replaced."""
+    snap = acg.load(learned())
+    for name in ("one", "two"):
+        snap.to_parquet(tmp_path / name)
+    assert acg.load(tmp_path / "one") == snap
+    (tmp_path / "two" / f"{table}.parquet").replace(tmp_path / "one" / f"{table}.parquet")
+    with pytest.raises(acg.SourceError, match=rf"one: the tables '{table}' are of another export than 'observations'"):
+        acg.load(tmp_path / "one")
+
+
 def test_empty_objects_are_kept(tmp_path):
     """An empty object is not a missing one, in the fields of requests and calls that hold any JSON."""
     request = make_request("x", params={}, tool_choice={})
