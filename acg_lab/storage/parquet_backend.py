@@ -11,8 +11,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
@@ -22,8 +20,8 @@ from acg_lab.storage.columns import Columns
 from acg_lab.storage.files import Files
 from acg_lab.storage.from_tables import from_tables
 from acg_lab.storage.ingest import ingest
-from acg_lab.storage.layout import INDEX, choose_prefix, find_prefix, place_of
 from acg_lab.storage.memory import MemoryBackend
+from acg_lab.storage.parquet_plain import documents_of, open_plain, prefix_of
 from acg_lab.storage.tables import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES, VERSION, schemas
 from acg_lab.storage.to_tables import to_tables
 
@@ -34,7 +32,6 @@ __all__ = ["ParquetExport"]
 
 _SUFFIX = ".parquet"
 _NO_LIMIT = 2**31 - 1
-_VALUES_AT_ONCE = 16
 
 
 class ParquetExport:
@@ -182,60 +179,9 @@ class ParquetExport:
                 raise SourceError(msg)
 
     def _documents(self, selection: Selection, progress: Progress) -> Iterator[Entry]:
-        """Yield the documents of a plain table, the runs of an agent in the order of its index."""
-        dataset = self._plain_table()
-        prefix = self._prefix(dataset)
-        index: dict[str, dict[str, int]] = {}
-        runs: list[Entry] = []
-        for stored, raw in self._rows(dataset, prefix, progress):
-            if stored.startswith(prefix + INDEX):
-                index[stored[len(prefix + INDEX) :]] = {run: i for i, run in enumerate(_run_ids(raw))}
-            elif (place := place_of(stored, prefix)) is not None and place.wanted(selection):
-                entry = Entry(place.kind, place.key, raw, place.agent_id, stored)
-                if place.kind == "run":
-                    runs.append(entry)
-                else:
-                    yield entry
-        for agent_id, ids in index.items():
-            if selection.wants_agent(agent_id):
-                missing = ids.keys() - {run.key[len(agent_id) + 1 :] for run in runs if run.agent_id == agent_id}
-                runs.extend(_lost(prefix, agent_id, run_id) for run_id in sorted(missing))
-        yield from sorted(runs, key=lambda e: index.get(e.agent_id, {}).get(e.key[len(e.agent_id) + 1 :], len(runs)))
-
-    def _plain_table(self) -> Any:
-        import pyarrow.dataset as ds
-
-        with self._files.errors("neither an export nor a table of keys and values"):
-            dataset = ds.dataset(self._files.source(), filesystem=self._files.system, format="parquet")
-        if table := (dataset.schema.metadata or {}).get(b"acg_lab.table", b"").decode(errors="replace"):
-            msg = f"{self.label}: expected the folder of an export, with its 'observations'; got the table {table!r}."
-            raise SourceError(msg)
-        if not {"key", "value"} <= set(dataset.schema.names):
-            names = ", ".join(map(repr, dataset.schema.names[:9])) or "none"
-            msg = (
-                f"{self.label}: expected an export, or a table with the columns 'key' and 'value'; got columns {names}."
-            )
-            raise SourceError(msg)
-        for name in ("key", "value"):
-            if not _holds_texts(kind := dataset.schema.field(name).type):
-                msg = f"{self.label}: expected column {name!r} of texts or bytes, got {kind}."
-                raise SourceError(msg)
-        return dataset
-
-    def _prefix(self, dataset: Any) -> str:
-        if self.key_prefix == "auto":
-            with self._files.errors("column 'key'"):
-                keys = (_text(key) for batch in dataset.to_batches(columns=["key"]) for key in batch["key"].to_pylist())
-                self.key_prefix = choose_prefix((p for key in keys if (p := find_prefix(key)) is not None), self.label)
-        return self.key_prefix
-
-    def _rows(self, dataset: Any, prefix: str, progress: Progress) -> Iterator[tuple[str, bytes | RecordError]]:
-        with self._files.errors("columns 'key' and 'value'"):
-            for batch in dataset.to_batches(columns=["key", "value"], batch_size=_VALUES_AT_ONCE):
-                progress(batch.nbytes, 0)
-                for key, value in zip(batch["key"].to_pylist(), batch["value"].to_pylist(), strict=True):
-                    if (stored := _text(key)).startswith(prefix):
-                        yield stored, _bytes(value)
+        dataset = open_plain(self._files)
+        self.key_prefix = prefix_of(self._files, dataset) if self.key_prefix == "auto" else self.key_prefix
+        return documents_of(self._files, dataset, self.key_prefix, selection, progress)
 
     # --- writing ---
 
@@ -350,37 +296,3 @@ def _filtered(table: "pa.Table", selection: Selection) -> "pa.Table":
         if wanted is not None and name in table.column_names:
             table = table.filter(pc.is_in(table[name].cast(pa.string()), pa.array(sorted(wanted), pa.string())))
     return table
-
-
-def _holds_texts(kind: "pa.DataType") -> bool:
-    import pyarrow.types as pt
-
-    kinds = (pt.is_string, pt.is_large_string, pt.is_string_view, pt.is_binary, pt.is_large_binary, pt.is_binary_view)
-    return any(is_kind(getattr(kind, "value_type", kind)) for is_kind in kinds)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return value if isinstance(value, str) else ""
-
-
-def _bytes(value: Any) -> bytes | RecordError:
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, bytes):
-        return value
-    return RecordError(f"expected a text, got {'null' if value is None else type(value).__name__}")
-
-
-def _lost(prefix: str, agent_id: str, run_id: str) -> Entry:
-    error = RecordError("expected the run of an id in the index, got none")
-    return Entry("run", f"{agent_id}:{run_id}", error, agent_id, f"{prefix}runs:{agent_id}:{run_id}")
-
-
-def _run_ids(raw: bytes | RecordError) -> list[str]:
-    """Return a run index, if the copying kept it as a JSON list; runs then keep the order of the table."""
-    try:
-        return msgspec.json.decode(raw if isinstance(raw, bytes) else b"[]", type=list[str])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return []
