@@ -6,7 +6,7 @@ Belongs here: profiles whose learning keys differ in one part, and what of the r
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, zip_longest
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.explain.case import Case, requests_needed
@@ -26,6 +26,7 @@ _PARTS = {
     "response_format": "the response format",
     "model": "the model",
 }
+_MERGED = "*"  # of keys that are taken for one
 _EXACTLY = 1.0  # keys know no majority
 _BEYOND_NAMES = (Kind.UNKNOWN, Kind.VARIANTS)
 
@@ -85,52 +86,47 @@ def find_groups(case: Case) -> Iterator[Group]:
         sorted(keys, key=lambda k: snapshot.owners[k].agent_id), lambda k: snapshot.owners[k].agent_id
     ):
         parsed = {key: found for key in of_agent if (found := parse_learning_key(key, agent_id=agent_id))}
-        for parts, members in _apart(parsed):
+        for parts, members in _apart(case, parsed):
             if (group := _group(case, parts, members)) is not None:
                 yield group
 
 
-def _apart(parsed: Mapping[str, LearningKey]) -> Iterator[tuple[Sequence[str], Sequence[Sequence[str]]]]:
+_Apart: TypeAlias = tuple[Sequence[str], Sequence[Sequence[str]]]
+_Units: TypeAlias = Mapping[LearningKey, list[str]]
+
+
+def _apart(case: Case, parsed: Mapping[str, LearningKey]) -> Iterator[_Apart]:
     """Yield parts that keys differ in, and these keys; those that are together need no mending of these parts.
 
-    Before 0.8 a fresh first message goes with any other difference, so keys that differ in nothing else count as one.
+    Parts are taken one after the other, as if those before were mended: so each has its own share of what is lost.
+    First messages come first, as before 0.8 a fresh one goes with any other difference; then what costs most. What is
+    left differs in several parts that only change together.
     """
     units: dict[LearningKey, list[str]] = {}
-    for key, of_key in parsed.items():
-        units.setdefault(of_key._replace(seed=""), []).append(key)
-    for keys in units.values():
-        if len(keys) > 1:
-            yield ("seed",), [[key] for key in keys]
-    connected = {unit: [unit] for unit in units}
-    for part in _PARTS:
-        together: dict[LearningKey, list[LearningKey]] = {}
-        for unit in units:
-            together.setdefault(unit._replace(**{part: ""}), []).append(unit)
-        for alike in together.values():
-            if len(alike) > 1:
-                yield (part,), [units[unit] for unit in alike]
-            _connect(connected, alike)
-    islands = list({id(island): island for island in connected.values()}.values())
-    if parts := _differing_parts(islands):
-        yield parts, [[key for unit in island for key in units[unit]] for island in islands]
+    for key, parts in parsed.items():
+        units.setdefault(parts._replace(seed=""), []).append(key)
+    yield from ((("seed",), [[key] for key in keys]) for keys in units.values() if len(keys) > 1)
+    left = [*_PARTS]
+    while left:
+        apart = {part: _alike_but(units, part) for part in left}
+        costs = {part: sum(_young(case, [units[u] for u in alike]) for alike in apart[part]) for part in left}
+        part = max(left, key=costs.__getitem__)
+        left.remove(part)
+        for alike in apart[part]:
+            members = [units.pop(unit) for unit in alike]
+            yield (part,), members
+            units[alike[0]._replace(**{part: _MERGED})] = [key for keys in members for key in keys]
+    values = {part: {getattr(unit, part) for unit in units} for part in _PARTS}
+    if several := [part for part, found in values.items() if len(found) > 1 and _MERGED not in found]:
+        yield several, list(units.values())
 
 
-def _connect(connected: dict[LearningKey, list[LearningKey]], members: Sequence[LearningKey]) -> None:
-    joined = max((connected[unit] for unit in members), key=len)
-    for unit in members:
-        if connected[unit] is not joined:
-            joined += connected[unit]
-            connected.update(dict.fromkeys(connected[unit], joined))
-
-
-def _differing_parts(islands: Sequence[Sequence[LearningKey]]) -> list[str]:
-    """Return the parts in which keys that no single part connects differ, of those that are settled within each."""
-    found = []
-    for part in _PARTS:
-        values = [{getattr(unit, part) for unit in island} for island in islands]
-        if all(len(of_island) == 1 for of_island in values) and len(set.union(*values)) > 1:
-            found.append(part)
-    return found
+def _alike_but(units: _Units, part: str) -> list[list[LearningKey]]:
+    """Return the units together that agree in all but one part."""
+    found: dict[LearningKey, list[LearningKey]] = {}
+    for unit in units:
+        found.setdefault(unit._replace(**{part: _MERGED}), []).append(unit)
+    return [members for members in found.values() if len(members) > 1]
 
 
 def _group(case: Case, parts: Sequence[str], members: Sequence[Sequence[str]]) -> Group | None:
@@ -147,7 +143,8 @@ def _group(case: Case, parts: Sequence[str], members: Sequence[Sequence[str]]) -
     templates = [cause.change for cause in causes if cause.part in ("system", "response_format")]
     shared = case.steady_tokens(causes[0].change, ())
     shared += sum(case.template_tokens(change) for change in templates if change.form.content_type != "tool_schema")
-    return Group(tuple(causes), tuple(keys), len(members), shared, shared * _too_young(case, members))
+    lost = shared * _young(case, members) / len(rows)
+    return Group(tuple(causes), tuple(keys), len(members), shared, lost)
 
 
 def _cause(case: Case, part: str, keys: Sequence[str], rows: Sequence[int]) -> Cause | None:
@@ -197,11 +194,11 @@ def _sequel_of_keys(case: Case, keys: Sequence[str]) -> Sequel:
     return read_sequence([owner[row] for row in rows])
 
 
-def _too_young(case: Case, members: Sequence[Sequence[str]]) -> float:
-    """Return which share of the requests met a profile too young to plan for, beyond those that one would have had."""
+def _young(case: Case, members: Sequence[Sequence[str]]) -> int:
+    """Return how many requests met a profile too young to plan for, beyond those that one would have had."""
     needed = requests_needed(case.thresholds)
     counts = [sum(case.results[key].total_observations for key in together) for together in members]
-    return (sum(min(count, needed) for count in counts) - min(sum(counts), needed)) / sum(counts)
+    return sum(min(count, needed) for count in counts) - min(sum(counts), needed)
 
 
 def tell_groups(case: Case, groups: Sequence[Group]) -> str:

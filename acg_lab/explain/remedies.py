@@ -187,14 +187,16 @@ def _renumbered(span_id: str, step: int) -> str:
 
 
 def _merging(case: Case, groups: Sequence[Group]) -> list[Plan]:
-    """Return plans for groups that are alike: to mend each, and then to merge what first messages keep apart."""
+    """Return plans for groups that are alike: to mend each, then what tools and first messages may keep apart too."""
     fixes = [_fix(case, cause, group.keys) for group in groups for cause in group.causes]
     if None in fixes:
         return []
     plan = tuple(repair for fix in fixes for repair in fix or ())
     if len(groups) == 1 and not plan:
         return [(MergeProfiles(learning_keys=groups[0].keys),)]
-    return [plan, (*plan, MergeProfiles(agent_id=case.snapshot.owners[groups[0].keys[0]].agent_id))]
+    merge = MergeProfiles(agent_id=case.snapshot.owners[groups[0].keys[0]].agent_id)
+    sort = SortTools(learning_keys=tuple(key for group in groups for key in group.keys))
+    return [plan, (*plan, merge), (sort, *plan), (sort, *plan, merge)]
 
 
 def _fix(case: Case, cause: Cause, keys: tuple[str, ...]) -> Plan | None:

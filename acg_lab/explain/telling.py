@@ -39,8 +39,8 @@ def of_groups(case: Case, groups: Iterable[Group], *, text: bool) -> Iterator[Fi
     """Yield findings of groups of profiles; alike are those of one kind, in the same parts of keys of one agent."""
 
     def alike(group: Group) -> Hashable:
-        # First messages, and models, stand at no block that matters.
-        block = None if group.main.part in ("seed", "model") else group.main.change.span_id
+        # First messages, models and lists of tools stand at no one block.
+        block = group.main.change.span_id if group.main.part in ("system", "response_format") else None
         parts = tuple(cause.part for cause in group.causes)
         return case.snapshot.owners[group.keys[0]].agent_id, group.kind, parts, block
 

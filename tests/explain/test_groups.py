@@ -1,5 +1,7 @@
 """What keeps profiles of an agent apart."""
 
+import random
+
 import pytest
 from explained import asking, learned_of
 from kinds import NAMES, SHUFFLED, WORDS, N
@@ -207,6 +209,18 @@ def test_each_cause_has_its_share(rules):
     assert [(e.before.profiles, e.after.profiles) for e in first.repairs] == [(48, 4)]
     assert [(e.before.profiles, e.after.profiles) for e in date.repairs] == [(48, 1)]
     assert first.repairs[0].repairs == (repairs.MergeProfiles(agent_id="a"),)
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_two_causes_that_are_independent(rules):
+    """Of a daily date and tools in random order each is told, the repair of one with that of the other if need be."""
+    tools = [random.Random(i).sample(TOOLS, 4) for i in range(48)]
+    requests = [asking(f"{PROMPT}2026-11-{10 + i // 12}", "?", tools=tools[i]) for i in range(48)]
+    found = {finding.kind: finding for finding in acg.explain(learned_of(requests, rules))}
+    assert found.keys() == {Kind.TOOLS_REORDERED, Kind.DATETIME}
+    assert found[Kind.TOOLS_REORDERED].repairs[0].after.profiles == 4
+    assert [type(repair) for repair in found[Kind.DATETIME].repairs[0].repairs] == [repairs.SortTools, repairs.Pin]
+    assert found[Kind.DATETIME].repairs[0].after.profiles == 1
 
 
 def test_the_same_cause_under_two_models():
