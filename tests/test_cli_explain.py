@@ -64,6 +64,17 @@ def test_options_of_analyze():
     assert sum(profile["observations"] for profile in analyzed["profiles"]) == 20
 
 
+def test_a_window_larger_than_any():
+    """As in analyze, that a larger window shows no more is said in a line; of one that cuts, nothing is."""
+    larger, cut = (
+        acg_lab("explain", SAMPLE, "--agent", "handbook-search", "--window", n).stdout for n in ("101", "99")
+    )
+    assert larger.splitlines()[-1] == (
+        "No window holds more than 100 observations: --window 101 leaves all as it is stored."
+    )
+    assert "No window holds more" not in cut
+
+
 def test_one_profile():
     """With --key one profile is explained; one that there is not is refused, with status 2."""
     (key,) = [key for key in acg.load(SAMPLE).windows if key.startswith("support-mail::")]

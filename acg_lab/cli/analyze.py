@@ -24,6 +24,7 @@ from acg_lab.cli.shell import (
     print_json,
     read,
     say,
+    say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Causes, find_causes
@@ -70,10 +71,7 @@ def _analyze(
         return
     print_profiles(profiles, causes, rows, thresholds)
     _print_totals(snapshot, total(profiles), thresholds)
-    if window is not None and window > (most := max(profile.observations for profile in profiles)):
-        say(
-            f"No window holds more than {counted(most, 'observation')}: --window {window:,} leaves all as it is stored."
-        )
+    say_if_window_is_larger(snapshot, window)
 
 
 def _as_json(

@@ -23,6 +23,7 @@ from acg_lab.cli.shell import (
     print_json,
     read,
     say,
+    say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Findings, explain
@@ -63,6 +64,7 @@ def _explain(
         print_json(_as_json(snapshot, thresholds, findings))
     elif snapshot.windows:
         say(findings.to_text(width=min(out.width, _WIDEST)))
+        say_if_window_is_larger(snapshot, window)
     else:
         say(f"{snapshot.source}: no profiles{f' of agent {agent!r}' if agent else ''}.")
     if snapshot.problems and not as_json:

@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
+from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.shown import printable
 from acg_lab.storage.locate import mask_credentials
 
@@ -49,6 +50,7 @@ __all__ = [
     "print_text",
     "read",
     "say",
+    "say_if_window_is_larger",
 ]
 
 
@@ -229,3 +231,13 @@ def cut(name: str, width: int) -> str:
         return name
     tail = (width - 1) // 2
     return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
+
+
+def say_if_window_is_larger(snapshot: Snapshot, window: int | None) -> None:
+    """Say that a window that was asked for is larger than all that are stored, if it is."""
+    source = snapshot.columns.observations
+    most = max((len(source.observations_of(source.number[key])) for key in snapshot.windows), default=0)
+    if window is not None and window > most:
+        say(
+            f"No window holds more than {counted(most, 'observation')}: --window {window:,} leaves all as it is stored."
+        )
