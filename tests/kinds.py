@@ -109,6 +109,7 @@ TRUE = {
         moments(lambda moment: f"Q{(moment.month + 2) // 3} {moment.year}", days=91),
         moments(lambda m: f"本日は{m.year}年{m.month}月{m.day}日({'月火水木金土日'[m.weekday()]})です", days=1),
         moments(lambda m: f"今天是星期{'一二三四五六日'[m.weekday()]}", days=1),
+        moments(lambda m: f"下午{m.hour % 12}点", hours=1),
         moments(lambda m: f"{m.year}년 {m.month}월 {m.day}일 {m.hour}시", hours=9),
         *(moments(lambda m, names=names: names.format(m=m, **in_language(names, m)), days=9) for names in LANGUAGES),
     ],
@@ -254,6 +255,8 @@ NEAR = {
         each(lambda i: f"{SHUFFLED[i]} set aside, {i} dec"),
         each(lambda i: f"202613{10 + SHUFFLED[i]}"),
         each(lambda i: f"10:{WORDS[i]}"),
+        each(lambda i: f"有{SHUFFLED[i]}点建议"),
+        each(lambda i: f"{SHUFFLED[i]}時間"),
     ],
     Kind.IDENTIFIER: [
         each(lambda i: f"HM-{371600 + SHUFFLED[i]}"),
