@@ -51,7 +51,11 @@ class Exporter:
         self._toml.add_class("acg-toml")
         self._count = w.HTML()
         self.path: Any = w.Text(
-            value=path, placeholder=_PLACE, description="file", tooltip="The file to write", continuous_update=True
+            value=path,
+            placeholder=f"path of {_PLACE}",
+            description="file",
+            tooltip="The file to write",
+            continuous_update=True,
         )
         self.path.style.description_width = "auto"
         self.button: Any = w.Button(button_style="primary", disabled=True)
@@ -74,7 +78,8 @@ class Exporter:
         same = f"# no change: the settings equal {path or 'the default ones'}"
         self._toml.value = f"<pre>{escape(chr(10).join(lines) or same)}</pre>"
         changes = f"{len(lines)} of {counted(n, 'setting')} {'changes' if len(lines) == 1 else 'change'}"
-        self._count.value = f'<div class="acg-count">{changes}</div>'
+        to_do = "; name a file to export to" if lines and not path else ""
+        self._count.value = f'<div class="acg-count">{changes}{to_do}</div>'
         self.button.description = f"Export to {Path(path).name or _PLACE}"
         self.button.disabled = not (lines and path)
 

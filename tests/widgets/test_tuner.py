@@ -388,6 +388,7 @@ class TestExport:
         tuner = make_tuner(sample, trace, agent_id="claims-triage")
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
         assert tuner._exporter.button.disabled, "there is no file to write to yet"
+        assert shown(tuner._exporter._count.value) == "1 of 4 settings changes; name a file to export to"
         tuner._exporter.path.value = str(tmp_path / "missing" / "plugins.toml")
         tuner._exporter.button.click()
         assert "missing" in shown(tuner._exporter.outcome.value)
