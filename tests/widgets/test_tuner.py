@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import re
+import threading
 import weakref
 from io import BytesIO
 
@@ -493,11 +494,11 @@ class TestTheEnd:
             await asyncio.sleep(0.5)
             tuner.settings = tuner.settings.replace(observation_window=50)
             await asyncio.sleep(0.5)
-            walking = tuner.state._history._walk
             kept = [tuner, tuner.state, tuner._image, tuner._pictures, tuner._controls["stable_threshold"].slider]
             tuner.close()
-            if walking is not None:
-                walking[1].join()
+            for thread in threading.enumerate():  # a walk that has just ended may still be telling so
+                if thread.name == "acg-lab walk":
+                    thread.join()
             return [weakref.ref(part) for part in kept]
 
         registered = set(registry())
