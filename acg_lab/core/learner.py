@@ -188,6 +188,22 @@ class AcgLearner:
         """Learn from a run: load windows, store windows and results, then update the hot cache.
 
         A storage error ends the call with that error and leaves the hot cache as it was.
+
+        Parameters
+        ----------
+        run : RunRecord
+            A finished run of this agent. Its calls without a request, or with one that can't be read, teach nothing.
+        backend : LearnerBackend
+            Where windows and results are kept, by learning key: the store in memory, or a Redis opened ``writable``.
+        hot_cache : HotCache
+            What the process knows at request time.
+        stamp : callable
+            Gives each observation its id and RFC 3339 time; a random UUID and the clock when left out.
+
+        Returns
+        -------
+        LearnerUpdate
+            What the hot cache took in.
         """
         step, answer = self.step(run, stamp), None
         while True:

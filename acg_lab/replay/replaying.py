@@ -56,6 +56,7 @@ def replay(
     Returns
     -------
     Trace
+        A step for each recorded request, in the order of their start; ``trace.caveats`` says what a source can't tell.
 
     Raises
     ------

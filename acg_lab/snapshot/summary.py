@@ -65,6 +65,11 @@ def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]
         What was analysed.
     results : mapping of str to StabilityAnalysisResult
         Of `acg_lab.analyze`, by learning key.
+
+    Returns
+    -------
+    tuple of ProfileSummary
+        One for each result: what `acg_lab.frames.profiles` and ``acg-lab analyze`` show.
     """
     tokens = _span_tokens(snapshot)
     profiles = (_summary(snapshot, key, result, tokens[key]) for key, result in results.items())
