@@ -311,6 +311,13 @@ def test_worth_within_a_billionth_is_equal(drop, ends):
     assert [chosen.end for chosen in choose_ends(candidates)] == ends
 
 
+def test_any_worth_is_worth_a_breakpoint():
+    """A segment that saves less than one token, but more than 1e-9 of one, is planned."""
+    candidates = [Candidate(1, 1024, 9.0, "user"), Candidate(2, 1025, 0.5, "user")]
+    assert worth(1, 0.5) == pytest.approx(0.2)
+    assert [chosen.end for chosen in choose_ends(candidates)] == [1, 2]
+
+
 def test_equal_predecessors():
     """Of predecessors that are worth the same the later one is taken, whatever its kind."""
     candidates = [Candidate(1, 1024, 5.0, "user"), Candidate(2, 1024, 5.0, "generic"), Candidate(3, 2048, 1.0, "user")]

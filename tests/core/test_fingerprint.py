@@ -41,6 +41,7 @@ def bound(observation, depth, scope):
         (["ab", "ab", "ac", "ac"], 0.5, 1),  # half are no majority
         (["ab", "ab", "ac", "ac"], -1.0, 1),
         (["ab", "ab", "ab", "ac"], 0.0, 2),
+        (["ax", "ax", "bx"], 0.95, 0),  # what stands behind another block is another prefix
         (["ab", "ab"], 1.5, 2),  # never more than there are
         (["ab", "ac"], 1.5, 1),
         (["ab", "ab"], 1e308, 2),

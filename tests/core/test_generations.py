@@ -99,6 +99,26 @@ def test_instructions_lead():
     assert "::system=no-system::" in learning_key("a", made, rules="nemo-flow-0.2")
 
 
+def system_of(made):
+    return learning_key("a", made, rules="nemo-relay-0.8").split("::system=")[1].split("::tools=")[0]
+
+
+def test_system_items():
+    """From 0.6 on instructions, system and developer messages are hashed as a list, an empty text too, not joined."""
+    parts = [{"type": "text", "text": "d"}]
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    made = with_unknown(request(*messages, {"role": "developer", "content": parts}), instructions="i")
+    items = [
+        {"source": "instructions", "content": "i"},
+        {"source": "message", "role": "system", "content": "s"},
+        {"source": "message", "role": "developer", "content": parts},
+    ]
+    assert system_of(made) == hash_text(canonical_json(items))
+    empty = [{"source": "message", "role": "system", "content": ""}]
+    assert system_of(request({"role": "system", "content": ""})) == hash_text(canonical_json(empty))
+    assert system_of(request(messages[1])) == "no-system"
+
+
 def test_response_format():
     """0.8 gives it a block behind the tools and a part of the key; null counts as absent."""
     made = request({"role": "user", "content": "u"}, tools=[TOOL, NATIVE])

@@ -9,6 +9,7 @@ from hypothesis import given
 from strategies import NEARLY_WHITE, TIME, WHITE_SPACE, make_request, make_tool, odd_texts, requests, texts
 
 from acg_lab.core import (
+    RULES,
     RecordError,
     UsageError,
     build_prompt_ir,
@@ -16,7 +17,7 @@ from acg_lab.core import (
     hash_text,
     normalize_whitespace,
 )
-from acg_lab.core.prompt_ir import request_to_json
+from acg_lab.core.prompt_ir import hash_request, make_block, request_to_json, tool_drafts
 
 
 def build(request):
@@ -276,6 +277,23 @@ def test_request_hash():
 def test_request_hash_is_of_the_stored_request(request):
     """The request hash is that of the request as production stores it, absent fields left out."""
     assert build(request).source_request_hash == hash_text(canonical_json(request_to_json(request)))
+
+
+def test_request_hash_sorts_fields_by_utf_16():
+    """The request's own fields stand in the order of RFC 8785, which beyond the basic plane is not that of Python."""
+    request = make_request(unknown={"\uffff": 1, "\U00010000": 2, "a": 3})
+    text = '{"a":3,"messages":[],"\U00010000":2,"\uffff":1}'
+    assert build(request).source_request_hash == hash_text(text)
+
+
+@given(requests())
+def test_parts_are_those_of_the_whole(request):
+    """The hash of a request and the blocks of its tools, each made by itself, are those of its observation."""
+    observation = build(request)
+    assert hash_request(request) == observation.source_request_hash
+    schemas = [block for block in observation.blocks if block.content_type == "tool_schema"]
+    drafts = tool_drafts(RULES["nemo-flow-0.2"], request)
+    assert [make_block(draft, block.sequence_index) for draft, block in zip(drafts, schemas, strict=True)] == schemas
 
 
 def test_identity_is_the_callers():

@@ -98,10 +98,12 @@ def test_sliding_equals_counting_afresh(stored, pushed, limit):
 def test_prefixes_slide_with_the_window(stored, pushed, limit):
     """After any pushes the tree holds the prefixes of the observations that are left, and nothing else."""
     window = CountedWindow(stored)
-    assert list(window.prefixes.shared()) == shared_depths([o.blocks for o in stored], identity)
+    tree = window.prefixes
+    assert list(tree.shared()) == shared_depths([o.blocks for o in stored], identity)
     for observation in pushed:
         window.push(observation, limit)
         left = list(window)
+        assert window.prefixes is tree
         assert list(window.prefixes.shared()) == shared_depths([o.blocks for o in left], identity)
         assert prefixes(window.prefixes) == [(list(map(identity, o.blocks)), o.source_request_hash) for o in left]
         assert nodes(window.prefixes._root) == nodes(PrefixTree(left)._root)

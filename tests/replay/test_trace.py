@@ -65,6 +65,10 @@ REFUSED = {
     "nothing to merge": (lambda _: merge([]), "at least"),
     "an agent twice": (lambda snap: merge([acg.replay(snap), acg.replay(snap)]), "twice 'a', 'b'"),
     "other windows": (lambda snap: merge([acg.replay(snap, 1), acg.replay(snap, 2)]), r"windows \(1,\) and \(2,\)"),
+    "other windows of other agents": (
+        lambda snap: merge([acg.replay(snap, window, agent_id=agent) for window, agent in ((1, "a"), (2, "b"))]),
+        "twice no agent",
+    ),
 }
 
 
@@ -91,6 +95,14 @@ def test_select(trace):
     assert len(trace.select(since="2027-01-01")) == 0
     assert trace.select(since="2027-01-01").prefix_tokens([0.5, 1.0]).shape == (0, 2)
     assert "0 steps" in repr(trace.select(since="2027-01-01"))
+
+
+def test_traces_are_frozen(trace):
+    """A trace can't be changed, and is equal to itself only: arrays are not compared."""
+    with pytest.raises(AttributeError):
+        trace.windows = (1,)
+    assert trace == trace  # noqa: PLR0124
+    assert trace != trace.select()
 
 
 def test_repr_tells_what_is_inside_and_no_text(trace):
@@ -152,6 +164,19 @@ def test_requests_cut_to_a_turn():
     assert "3 of 4" in trace.select(since=at(2)).caveats[0]
     assert trace.usage_tokens.tolist() == [-1, -1, 500, 600] * 2
     assert acg.replay(snap, rules="nemo-flow-0.2", progress=False).caveats == ()
+
+
+def test_what_is_not_cut():
+    """Requests that begin as their run does, that have several turns, or none, are not taken for cut."""
+    system, answer = {"role": "system", "content": "s"}, {"role": "assistant", "content": "a"}
+    calls = [
+        make_call(make_request(*messages), started_at=at(1))
+        for messages in ([system, "x"], [system, "x", answer, "y"], [system, "y", answer, "z"], [system], [answer, "y"])
+    ]
+    run = RunRecord(id=run_id(0), agent_id="a", calls=tuple(calls), started_at=at(0))
+    trace = acg.replay(snapshot_of([run]), rules="nemo-relay-0.8", progress=False)
+    assert len(trace) == 5
+    assert not trace.is_cut.any()
 
 
 def test_other_caveats():

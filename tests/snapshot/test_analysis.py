@@ -14,7 +14,7 @@ from strategies import make_ir, thresholds, windows
 
 import acg_lab as acg
 from acg_lab.core import RULES, StabilityThresholds, analyze_stability
-from acg_lab.snapshot.analysis import shared_prefixes
+from acg_lab.snapshot.analysis import count_sharing, shared_prefixes
 from acg_lab.storage.memory import MemoryBackend
 
 DATA = Path(__file__).parents[2] / "data"
@@ -53,6 +53,15 @@ def test_fingerprints_of_ties(drawn):
         for key, result in acg.analyze(snap, limits, rules="nemo-relay-0.8").items():
             assert result == analyze_stability(window, limits, rules="nemo-relay-0.8", learning_key=key)
             assert shared_prefixes(snap, key)[0] == len(window)
+
+
+@pytest.mark.parametrize(("depth", "sharing"), [(1, 4), (2, 2), (3, 2), (4, 1), (5, 0)])
+def test_sharing(depth, sharing):
+    """Of so many blocks the commonest exact prefix is counted, a majority's or not, up to the longest request's."""
+    texts = ["abc", "abc", "ax", "ayzz"]
+    snap = acg.load(stored([make_ir(*((f"u{i}", letter) for i, letter in enumerate(text))) for text in texts]))
+    (key,) = snap.windows
+    assert count_sharing(snap, key, depth) == sharing
 
 
 def test_same_text_of_another_role_is_another_block():

@@ -235,6 +235,18 @@ def test_settings_are_found_to_the_last_bit():
     assert acg.verify(acg.load(backend)).ok
 
 
+def test_profiles_that_no_one_setting_explains():
+    """Where profiles of an agent were analysed by different settings, each is verified by what explains it."""
+    backend = learned()
+    strict = AcgLearner("a", thresholds=StabilityThresholds(min_observations_for_full_confidence=9), rules=RULES[2])
+    run = run_of("a", 9, ["x"], model="other")
+    backend.store_run(run)
+    strict.process_run(run, backend, HotCache())
+    verification = acg.verify(acg.load(backend))
+    assert verification.settings == {"a": "no one setting explains all profiles; each was verified by its own"}
+    assert set(statuses(verification).values()) == {Status.EQUAL}
+
+
 def test_verdicts_are_in_the_order_of_their_keys():
     """Seed entries stand among the profiles."""
     backend = learned("b", backend=learned("a", backend=learned("c")))
