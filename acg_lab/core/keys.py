@@ -17,7 +17,7 @@ __all__ = ["LearningKey", "Owner", "assign_agents", "learning_key", "parse_learn
 _CUT = 16
 _pattern = re.compile(
     r"(?P<agent_id>.*?)::model=(?P<model>.*)::seed=(?P<seed>[a-z0-9:-]+)::system=(?P<system>no-system|sha256:[0-9a-f]+)"
-    r"::tools=(?P<tools>no-tools|tools-unavailable?|tools-unavailabl|sha256:[0-9a-f]+)(?:::response_format=(?P<response_format>sha256:[0-9a-f]{64}))?",
+    r"::tools=(?P<tools>no-tools|tools-unavailable?|sha256:[0-9a-f]+)(?:::response_format=(?P<response_format>sha256:[0-9a-f]{64}))?",
     re.DOTALL,
 ).fullmatch
 

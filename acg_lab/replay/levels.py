@@ -68,16 +68,21 @@ def _lengths(shapes: "Shapes", exact: NDArray[np.bool_], ascending: NDArray[np.f
 
 def _reached(shapes: "Shapes", exact: NDArray[np.bool_], ascending: NDArray[np.float64]) -> Numbers:
     """Return how many of the thresholds each level reaches: always the smallest so many."""
-    n = np.repeat(shapes.n, np.diff(shapes.offsets))
+    counts = np.diff(shapes.offsets)
+    n, of_exact = np.repeat(shapes.n, counts), np.repeat(exact, counts)
     present = shapes.present.astype(np.int64)
     # Production's order of floating-point operations.
-    reached = np.searchsorted(ascending, (present / n) * (shapes.dominant / present), side="right")
-    of_exact = np.repeat(exact, np.diff(shapes.offsets))
-    reached[of_exact & (present == n)] = len(ascending)
-    for size in np.unique(n[of_exact]):
-        rows = np.flatnonzero(of_exact & (n == size) & (present < size))
-        # Needed are ceil(threshold * n) observations; what is counted is a majority always.
-        with np.errstate(over="ignore"):
-            needed = ascending * size
-        reached[rows] = np.searchsorted(needed, present[rows], side="right")
-    return reached
+    upto = (present / n) * (shapes.dominant / present)
+    upto[of_exact] = _largest_thresholds(present[of_exact], n[of_exact])
+    upto[of_exact & (present == n)] = np.inf
+    return np.searchsorted(ascending, upto, side="right")
+
+
+def _largest_thresholds(counts: Numbers, n: Numbers) -> NDArray[np.float64]:
+    """Return `acg_lab.core.fingerprint.largest_threshold` of each row; what is counted is a majority always."""
+    found = counts / n
+    while (above := found * n > counts).any():
+        found[above] = np.nextafter(found[above], 0)
+    while (below := np.nextafter(found, np.inf) * n <= counts).any():
+        found[below] = np.nextafter(found[below], np.inf)
+    return found

@@ -24,6 +24,7 @@ from acg_lab.replay.history import History
 __all__ = ["Entries", "States", "find_entries", "find_states", "known_runs"]
 
 Numbers = NDArray[np.int64]
+_UNUSED = -1
 
 
 def known_runs(ends: Numbers, starts: Numbers, own: Numbers) -> Numbers:
@@ -98,8 +99,5 @@ def find_entries(history: History, states: States) -> Entries:
     counts = np.where(has_own, 1, np.where(seeded, end - begin, 0))
     offsets = np.concatenate(([0], np.cumsum(counts)))
     within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
-    seeds = np.append(states.by_run, UNUSED)[np.minimum(np.repeat(begin, counts) + within, len(states.by_run))]
+    seeds = np.append(states.by_run, _UNUSED)[np.minimum(np.repeat(begin, counts) + within, len(states.by_run))]
     return Entries(offsets, np.where(np.repeat(has_own, counts), np.repeat(own, counts), seeds), has_own)
-
-
-UNUSED = -1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_lab.core.fingerprint import majority_prefix
+from acg_lab.core.fingerprint import largest_threshold, majority_prefix
 from acg_lab.replay import levels
 from acg_lab.replay.levels import prefix_lengths
 from acg_lab.replay.walk import Shapes
@@ -46,6 +46,16 @@ def test_shares_are_those_of_the_majority_prefix(data):
     shapes = shapes_of([(n, [(depth, count, count) for depth, count in enumerate(counts, 1)])])
     lengths = prefix_lengths(shapes, np.array([True]), np.array(near))
     assert lengths[0].tolist() == [majority_prefix(window, number, lambda block: block) for number in near]
+
+
+def test_largest_thresholds_are_the_cores():
+    """Of arrays the same thresholds are found as one by one: up to them so many of n are enough, above them not."""
+    pairs = [(count, n) for n in (*range(1, 60), 1000, 2**31 - 1) for count in range(max(n // 2, n - 60) + 1, n + 1)]
+    counts, n = np.array(pairs, np.int64).T
+    found = levels._largest_thresholds(counts, n)
+    assert found.tolist() == [largest_threshold(*pair) for pair in pairs]
+    assert (found * n <= counts).all()
+    assert (np.nextafter(found, 9) * n > counts).all()
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])
