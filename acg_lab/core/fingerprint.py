@@ -58,9 +58,9 @@ def majority_prefix(observations: Sequence[Sequence[T]], stable_threshold: float
 
 
 def count_enough(shared: Iterable[int], n: int, stable_threshold: float) -> int:
-    """Return at how many depths enough of n observations share the prefix; see `majority_prefix`."""
+    """Return at how many of the depths that a majority of n observations shares enough do; see `majority_prefix`."""
     # Production rounds the product up first; to whole counts that makes no difference.
-    needed = min(max(stable_threshold * n, n // 2 + 1), n)
+    needed = min(stable_threshold * n, n)
     return sum(count >= needed for count in shared)
 
 

@@ -95,11 +95,11 @@ class Prefixes:
 
     def lengths(self, thresholds: StabilityThresholds) -> Lengths:
         """Return the stable prefixes under a setting."""
-        n_profiles, stable = len(self._keys), thresholds.stable_threshold
+        n_profiles, stable = len(self._keys), float(thresholds.stable_threshold)
         by_score = np.bincount(self._of, weights=self._reach >= stable, minlength=n_profiles)
         with np.errstate(over="ignore"):
-            needed = np.maximum(stable * self._requests, self._requests // 2 + 1)
-        shared = self._shared >= np.minimum(needed, self._requests)[self._shared_of]
+            needed = np.minimum(stable * self._requests, self._requests)  # `_shared` are a majority's always
+        shared = self._shared >= needed[self._shared_of]
         by_share = np.bincount(self._shared_of, weights=shared, minlength=n_profiles)
         blocks = np.where(self._exact, by_share, by_score).astype(np.int64)
         leading = np.arange(len(self._of)) - self._begins[self._of] < blocks[self._of]

@@ -46,6 +46,13 @@ def test_a_new_value_among_its_siblings(before, after):
     assert edited(before, ("a", "c", "z")) == after
 
 
+def test_components_are_counted_alone():
+    """An array of tables within a component is not another component."""
+    before = "[[components]]\n[[components.x]]\n[[components.x]]\n[components.config]\ny = 1\n[[components]]\n"
+    after = before.replace("y = 1\n", "y = 1\nz = 3\n")
+    assert edited(before, ("components", 0, "config", "z")) == after
+
+
 @pytest.mark.parametrize(
     ("before", "after"), [("a = []", "a = [ 3 ]"), ("a = [1, 2]", "a = [1, 2, 3]"), ("b = []", None)]
 )

@@ -41,6 +41,10 @@ def seed_of(message, rules="nemo-relay-0.6"):
             {"input": {}, "name": "n", "type": "tool_use", "id": "i"},
             '{"type":"tool_use","id":"i","name":"n","input":{}}',
         ),
+        (
+            {"a": 1, "is_error": True, "content": "c", "type": "tool_result", "tool_use_id": "i"},
+            '{"type":"tool_result","tool_use_id":"i","content":"c","is_error":true,"a":1}',
+        ),
         (NATIVE, '{"type":"provider_native","provider":"p","kind":"k","value":{"a":2.0,"b":1}}'),
     ],
 )

@@ -79,6 +79,14 @@ def test_profile_then_seed():
     assert n.tolist() == [[0, 0], [1, 1], [1, 1], [1, 1], [1, 1], [1, 1]]
 
 
+def test_a_longer_prefix_beats_more_observations():
+    """Of the profiles that the last run touched the seed entry is the one with the longer prefix, be it seen less."""
+    short, long = make_request("y"), make_request("w", "1", "2")
+    trace = replayed(run(0, 0, 1, short, short), run(1, 2, 3, long, short), run(2, 4, 5, make_request("z")))
+    assert trace.entry.tolist()[-1] == "agent"
+    assert (trace.prefix_lengths(1.0)[-1, 0], trace.n_observations(1.0)[-1, 0]) == (3, 1)
+
+
 def test_runs_that_wait_are_counted():
     """A trace says how many runs stand behind one that ended later."""
     (caveat,) = replayed(run(0, 0, 9, make_request("x")), run(1, 1, 5, make_request("x")), run(2, 3, 12)).caveats

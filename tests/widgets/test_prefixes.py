@@ -103,10 +103,11 @@ def test_the_threshold_that_takes_a_block_in_does():
     assert acg.analyze(snap, acg.StabilityThresholds(stable_threshold=upto))[key].stable_prefix_length == 1
 
 
-def test_a_threshold_beyond_measure():
+@pytest.mark.parametrize("stable", [1e308, 2**64 - 1])
+def test_a_threshold_beyond_measure(stable):
     """A threshold so large that its product overflows is one that only what all share can reach."""
     snap = snapshot_of([make_ir(("user-0", "x"), ("user-1", str(i))) for i in range(25)], rules="nemo-relay-0.8")
     (key,) = snap.windows
-    limits = acg.StabilityThresholds(stable_threshold=1e308)
+    limits = acg.StabilityThresholds(stable_threshold=stable)
     assert ProfileScores(snap, key).result(limits).stable_prefix_length == 1
     assert prefixes_of(snap).lengths(limits).blocks.tolist() == [1]
