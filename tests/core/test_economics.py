@@ -36,7 +36,7 @@ def test_first_example():
     history = [ask(f"question {i}") for i in range(4)]
     plans = [plan(history[3], learn(history[:n])) for n in range(4)]
     assert [p.reason.value for p in plans] == ["nothing learned", "one observation", "not worth it", "planned"]
-    assert [(p.n_observations, p.depth) for p in plans] == [(0, 0), (1, 1), (2, 1), (3, 1)]
+    assert [(p.n_observations, p.depth) for p in plans] == [(0, 0), (1, 2), (2, 1), (3, 1)]
     last = plans[-1]
     assert (last.entry, last.depth, last.ends, last.paths) == ("profile", 1, (1,), ("$.system[0]",))
     (segment,) = last.segments
