@@ -180,7 +180,6 @@ class CountedWindow:
             for span_id, n in Counter(map(_span_id, blocks)).items():
                 if span_id in self._spans:
                     self._spans[span_id].present += sign * (n - 1)
-                    self._spans[span_id].counted = None
 
 
 def _shift(counts: dict[K, int], key: K, n: int) -> None:
