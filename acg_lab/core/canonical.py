@@ -37,6 +37,9 @@ def hash_text(text: str) -> str:
 def canonical_json(value: Json) -> str:
     """Print a JSON value in its one canonical form.
 
+    It must be one, as decoded from JSON: dates, bytes and records are printed as msgspec has them, and not refused,
+    since looking for them would cost every other value a second pass.
+
     Raises
     ------
     RecordError
