@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import learning_key
 from acg_lab.core.records import CallRecord
-from acg_lab.snapshot.generation import request_head
+from acg_lab.snapshot.generation import RequestHeads
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.storage.columns import Call
 from acg_lab.storage.times import NO_TIME, parse_time
@@ -84,13 +84,13 @@ def _count(value: Any) -> int | None:
 
 def _key_finder(snapshot: Snapshot) -> Callable[[str, Call], str | None]:
     """Return what finds the learning key of a call; each conversation is looked at but once."""
-    rules = _rules_of_agents(snapshot)
+    rules, heads = _rules_of_agents(snapshot), RequestHeads(snapshot.runs)
     known: dict[tuple[object, ...], str | None] = {}
 
     def find(agent_id: str, call: Call) -> str | None:
         if call.request is None:
             return None
-        head = agent_id, *request_head(snapshot.runs, call)
+        head = agent_id, *heads.of(call)
         if head not in known:
             known[head] = _find_key(snapshot, agent_id, call, rules.get(agent_id, {}))
         return known[head]
