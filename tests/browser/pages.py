@@ -2,11 +2,15 @@
 
 import statistics
 
-# Keeps when the pointer last moved, and for each new source of an image when the frame that shows it was painted: what
-# a frame's callback posts arrives when that frame is on the screen.
+# Keeps when the pointer last moved, and tells for each new source of an image how long after that the frame which shows
+# it was painted: what a frame's callback posts arrives when that frame is on the screen.
 WATCH = """
 () => {
-  const state = window.watched = {moved: 0, shown: []};
+  const state = window.watched = {moved: 0, told: () => null};
+  state.next = () => new Promise((resolve, reject) => {
+    state.told = resolve;
+    setTimeout(() => reject(new Error('no new picture within 10 s')), 10000);
+  });
   addEventListener('mousemove', event => { state.moved = event.timeStamp; }, {capture: true});
   const painted = () => new Promise(resolve => requestAnimationFrame(() => {
     const channel = new MessageChannel();
@@ -17,7 +21,7 @@ WATCH = """
     const moved = state.moved;
     await image.decode().catch(() => null);
     await painted();
-    state.shown.push({moved, at: performance.now()});
+    state.told(performance.now() - moved);
   };
   new MutationObserver(changes => changes.forEach(change => change.target.tagName === 'IMG' && seen(change.target)))
     .observe(document.body, {subtree: true, attributes: true, attributeFilter: ['src']});
@@ -66,10 +70,9 @@ class Page:
         self.page.mouse.down()
         found = []
         for i in range(moves):
-            n = self.page.evaluate("watched.shown.length")
+            self.page.evaluate("() => { watched.coming = watched.next(); }")  # polling would keep the page busy
             self.page.mouse.move(x - step * (1 + i % 25), y)
-            self.page.wait_for_function("n => watched.shown.length > n", arg=n, timeout=10_000, polling=5)
-            found.append(self.page.evaluate("n => watched.shown[n].at - watched.shown[n].moved", n))
+            found.append(self.page.evaluate("watched.coming"))
             self.page.wait_for_timeout(20)
         self.page.mouse.up()
         return found
