@@ -44,6 +44,8 @@ class History:
         self._on_progress, self._on_end = on_progress, on_end
         self._windows: OrderedDict[int, Window] = OrderedDict()
         self._walk: tuple[int, Walk[Window]] | None = None
+        self._latest: Walk[Window] | None = None  # may still be telling of its end
+        self._is_closed = False
 
     def find(self, size: int) -> Window | None:
         """Return a window; None if it must be walked first."""
@@ -75,8 +77,8 @@ class History:
         if self._walk is not None:
             if missing and self._walk[0] == missing[-1]:
                 return
-            self.stop()
-        if missing and self._snap.windows:
+            self._stop()
+        if missing and self._snap.windows and not self._is_closed:
             self._start(missing[-1])
 
     def _start(self, size: int) -> None:
@@ -93,17 +95,20 @@ class History:
                 self._on_end(None)
 
         self._on_progress(f"{what}: 0%")
-        self._walk = (
-            size,
-            Walk(
-                lambda tell: walk_window(self._snap, size, tell),
-                lambda share: self._on_progress(f"{what}: {share:.0%}"),
-                on_end,
-            ),
+        walk = Walk(
+            lambda tell: walk_window(self._snap, size, tell),
+            lambda share: self._on_progress(f"{what}: {share:.0%}"),
+            on_end,
         )
+        self._walk, self._latest = (size, walk), walk
+        walk.start()  # not before: it may end at once
 
-    def stop(self) -> None:
-        """Stop walking."""
+    def close(self) -> None:
+        """Stop walking, for good."""
+        self._is_closed = True
+        self._stop()
+
+    def _stop(self) -> None:
         if self._walk is not None:
             self._walk[1].cancel()
             self._walk = None
@@ -112,5 +117,5 @@ class History:
     def join(self, timeout: float = 60.0) -> None:
         """Wait until nothing is being walked any more, or so many seconds."""
         end = monotonic() + timeout
-        while (walk := self._walk) is not None and (left := end - monotonic()) > 0:
-            walk[1].join(left)
+        while (walk := self._latest) is not None and walk.is_alive and (left := end - monotonic()) > 0:
+            walk.join(left)

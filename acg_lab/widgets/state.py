@@ -272,9 +272,10 @@ class TunerState(HasTraits):
         with self.lock:
             self._history.follow((self.current.observation_window, self.settings.observation_window))
 
-    def stop(self) -> None:
-        """Stop walking."""
-        self._history.stop()
+    def close(self) -> None:
+        """Stop walking, for good."""
+        with self.lock:
+            self._history.close()
 
     def join(self, timeout: float = 60.0) -> None:
         """Wait until nothing is being walked any more, or so many seconds."""

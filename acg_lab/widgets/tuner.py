@@ -271,7 +271,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         if self.comm is None:
             return
         self._newest.close()
-        self.state.stop()
+        self.state.close()
         self._links.unlink()
         self.state.unobserve_all()
         close_all(self)

@@ -14,7 +14,7 @@ class _Cancelled(Exception):  # noqa: N818 -- no error: nobody sees it
 
 
 class Walk(Generic[T]):
-    """One piece of work in a thread of its own; it begins at once.
+    """One piece of work in a thread of its own.
 
     Parameters
     ----------
@@ -36,6 +36,9 @@ class Walk(Generic[T]):
         self._done = 0
         self._told = 0.0
         self._thread = Thread(target=self._run, args=(work, on_progress, on_end), daemon=True, name="acg-lab walk")
+
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
     @property

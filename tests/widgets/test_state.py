@@ -139,10 +139,25 @@ def test_windows_are_walked_in_the_background(triage):
     assert 0 < state.matched(state.settings).matched <= (known > 0).sum()
 
 
+def test_nothing_is_walked_after_closing(triage):
+    """Closing while a walk is just ending begins no other, though another window is missing."""
+    state = TunerState(triage[0])
+    state.propose(observation_window=40)
+    state.observe(lambda _change: state.close(), "n_walked")  # told by the walk that has ended
+    state.follow()
+    state.join()
+    state.follow()
+    state.join()
+    assert state.n_walked == 1
+    assert state.progress == ""
+
+
 def test_a_failing_walk_is_told(sample, monkeypatch):
-    """What goes wrong in the background is said in the problem line."""
+    """What goes wrong in the background is said in the problem line, however soon, and tried again when asked for."""
+    tries = []
 
     def fail(*_args):
+        tries.append(1)
         msg = "the disk is full"
         raise OSError(msg)
 
@@ -151,6 +166,9 @@ def test_a_failing_walk_is_told(sample, monkeypatch):
     state.follow()
     state.join()
     assert "the disk is full" in state.problem
+    state.follow()
+    state.join()
+    assert len(tries) == 2
 
 
 def test_a_walk_that_is_not_wanted_any_more_stops():
@@ -163,6 +181,7 @@ def test_a_walk_that_is_not_wanted_any_more_stops():
             time.sleep(0.001)
 
     walk = Walk(work, told.append, told.append)
+    walk.start()
     time.sleep(0.1)
     walk.cancel()
     walk.join(20)
