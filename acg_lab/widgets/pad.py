@@ -116,7 +116,7 @@ class QuickPage(Page):
         """Draw lines, as `Page.lines`."""
         for start, end in segments:
             self.put(
-                partial(_line, start=start, end=end, colour=colour, points=kw.get("linewidth", 0.9)),
+                partial(Ink.line, start=start, end=end, colour=colour, points=kw.get("linewidth", 0.9)),
                 kw.get("zorder", 2),
             )
 
@@ -132,7 +132,9 @@ class _Panel:
         self._page, self._box = page, box
         self._x, self._y = (0.0, 1.0), (0.0, 1.0)
         left, _, right, bottom = box
-        self._put(partial(_line, start=(left, bottom), end=(right, bottom), colour=page.colours.rule, points=0.8), 2.5)
+        self._put(
+            partial(Ink.line, start=(left, bottom), end=(right, bottom), colour=page.colours.rule, points=0.8), 2.5
+        )
 
     def _put(self, draw: Draw, zorder: float) -> None:
         self._page.put(draw, _PANEL, zorder)
@@ -154,7 +156,7 @@ class _Panel:
         for tick, label in zip(ticks, labels, strict=True):
             x = self._place(tick, 0)[0]
             end = bottom + 3 / 72
-            self._put(partial(_line, start=(x, bottom), end=(x, end), colour=colours.rule, points=0.8), 2)
+            self._put(partial(Ink.line, start=(x, bottom), end=(x, end), colour=colours.rule, points=0.8), 2)
             self._page.text(x, end + 2.5 / 72, label, gid="", colour=colours.text2, ha="center", va="top", zorder=2)
 
     def add_patch(self, patch: Any) -> None:
@@ -172,13 +174,13 @@ class _Panel:
         dash = lines.get_linestyle()[0][1]
         for path in lines.get_paths():  # get_segments cleans each of them first
             start, end = (self._place(x, y) for x, y in path.vertices.tolist())
-            self._put(partial(_line, start=start, end=end, dash=dash, **look), lines.get_zorder())
+            self._put(partial(Ink.line, start=start, end=end, dash=dash, **look), lines.get_zorder())
 
     def plot(self, x: Sequence[float], y: Sequence[float], **kw: Any) -> None:
         """Draw dots."""
         look = {"fill": kw["markerfacecolor"], "edge": kw["markeredgecolor"], "edge_points": kw["markeredgewidth"]}
-        for place in map(self._place, x, y):
-            self._put(partial(_dot, place=place, points=kw["markersize"], **look), kw["zorder"])
+        for left, top in map(self._place, x, y):
+            self._put(partial(Ink.dot, x=left, y=top, points=kw["markersize"], **look), kw["zorder"])
 
 
 @lru_cache(maxsize=256)
@@ -194,19 +196,3 @@ def _rectangle(
         ink.hatch(*box, edge, 0.6)
     if points and edge != "none":
         ink.outline(*box, edge, points)
-
-
-def _line(
-    ink: Ink,
-    *,
-    start: tuple[float, float],
-    end: tuple[float, float],
-    colour: str,
-    points: float,
-    dash: Sequence[float] | None = None,
-) -> None:
-    ink.line(start, end, colour, points, dash)
-
-
-def _dot(ink: Ink, *, place: tuple[float, float], points: float, fill: str, edge: str, edge_points: float) -> None:
-    ink.dot(*place, points, fill, edge, edge_points)
