@@ -1,12 +1,21 @@
-"""What tests of plots share: a canvas without a screen, both themes, and no figure left open."""
+"""What tests of plots share: the sample, a canvas without a screen, both themes, and no figure left open."""
+
+from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
 
+import acg_lab as acg
 from acg_lab import plots
 
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 mpl.use("Agg")
+
+
+@pytest.fixture(scope="session")
+def sample():
+    return acg.load(SAMPLE)
 
 
 @pytest.fixture(autouse=True)

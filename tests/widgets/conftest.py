@@ -41,3 +41,8 @@ def make_tuner():
         tuner.state.join()
         tuner.close()
     assert set(registry._instances) <= before
+
+
+@pytest.fixture
+def tuner(make_tuner, sample, trace):
+    return make_tuner(sample, trace, agent_id="claims-triage")
