@@ -35,12 +35,14 @@ from acg_lab.core.records import (
     AnnotatedLlmRequest,
     BlockStability,
     CallRecord,
+    Exchange,
     PromptBlock,
     PromptIR,
     RunRecord,
     StabilityAnalysisResult,
     TokenMetadata,
     ToolSchemaHash,
+    Usage,
 )
 from acg_lab.core.request_time import BreakpointPlan, PlanReason, plan_request
 from acg_lab.core.rules import RULES
@@ -57,6 +59,7 @@ __all__ = [
     "BreakpointPlan",
     "BreakpointSegment",
     "CallRecord",
+    "Exchange",
     "HotCache",
     "LearnerUpdate",
     "LearningKey",
@@ -73,6 +76,7 @@ __all__ = [
     "Target",
     "TokenMetadata",
     "ToolSchemaHash",
+    "Usage",
     "UsageError",
     "analyze_stability",
     "build_prompt_ir",

@@ -19,6 +19,7 @@ __all__ = [
     "AnnotatedLlmRequest",
     "BlockStability",
     "CallRecord",
+    "Exchange",
     "Json",
     "JsonObject",
     "PromptBlock",
@@ -30,6 +31,7 @@ __all__ = [
     "StabilityClass",
     "TokenMetadata",
     "ToolSchemaHash",
+    "Usage",
 ]
 
 Json: TypeAlias = Any
@@ -39,7 +41,7 @@ StabilityClass: TypeAlias = Literal["stable", "semi_stable", "variable"]
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
-_SAID = {"content", "metadata_snapshot", "params", "tool_choice"}  # fields with text, or with any JSON
+_SAID = {"content", "error", "metadata", "metadata_snapshot", "params", "request", "response", "tool_choice"}  # fields with text, or with any JSON
 
 # A private-use character leads the JSON name, so that a stored field that happens to be called "unknown" is no clash.
 UNKNOWN = "\ue000unknown"
@@ -147,8 +149,42 @@ class AnnotatedLlmRequest(Private, frozen=True, kw_only=True):
     tool_choice: Json = None
 
 
+class Usage(Record, frozen=True, kw_only=True):
+    """What a provider billed for one request, in the same terms for every API.
+
+    ``prompt_tokens`` is the whole prompt: read from the cache, written to it, and uncached.
+    ``cache_writes_by_ttl`` divides ``cache_write_tokens`` by lifetime: ``"5m"``, ``"1h"``, ``"30m"``, ``"12h"``.
+    ``raw`` holds the provider's own fields. A count is None where the provider did not report it.
+    """
+
+    prompt_tokens: Count | None = None
+    cache_read_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    cache_writes_by_ttl: Mapping[str, Count] = field(default_factory=dict)
+    output_tokens: Count | None = None
+    raw: JsonObject = field(default_factory=dict)
+
+
+class Exchange(Private, frozen=True, kw_only=True):
+    """What passed between the application and the provider in one call; request logs hold it, production does not.
+
+    ``api`` is ``"anthropic"``, ``"openai-chat"`` or ``"openai-responses"``. ``request`` is the body as sent, in the
+    order of its keys. ``first_token_at`` is an RFC 3339 text like all times. ``error`` says why there is no answer.
+    ``metadata`` holds ids and labels of the log's own: session, workspace, account, application.
+    """
+
+    api: str
+    request: JsonObject
+    response: JsonObject | None = None
+    usage: Usage | None = None
+    first_token_at: str | None = None
+    error: str | None = None
+    request_id: str | None = None
+    metadata: JsonObject = field(default_factory=dict)
+
+
 class CallRecord(Private, frozen=True, kw_only=True):
-    """One LLM or tool call of a run."""
+    """One LLM or tool call of a run; production stores all of it but ``exchange``."""
 
     kind: Literal["llm", "tool"]
     name: str
@@ -162,6 +198,7 @@ class CallRecord(Private, frozen=True, kw_only=True):
     tool_call_count: Count | None = None
     annotated_request: AnnotatedLlmRequest | None = None
     annotated_response: JsonObject | None = None
+    exchange: Exchange | None = field(default=None, name="acg_lab_exchange")
 
 
 class RunRecord(Private, frozen=True, kw_only=True):
