@@ -12,6 +12,7 @@ import numpy as np
 
 from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
 from acg_lab.explain.table import Table
+from acg_lab.storage.codec import DECODE_ERRORS
 
 __all__ = ["Head", "Heads"]
 
@@ -104,7 +105,7 @@ def _tool(text: str) -> JsonObject:
 def _parsed(text: str) -> Json:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except DECODE_ERRORS:
         return text
 
 

@@ -21,6 +21,7 @@ from acg_lab.replay.reading import BlockPool, RequestReader
 from acg_lab.replay.turns import find_turns
 from acg_lab.snapshot.model import counted
 from acg_lab.storage.base import Progress
+from acg_lab.storage.codec import DECODE_ERRORS
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times, parse_time
 
@@ -129,7 +130,7 @@ def _usage(runs: Runs, call: Call) -> int:
     """Return the prompt's tokens as the provider counted them."""
     tokens = call.record.prompt_tokens
     if tokens is None and call.response >= 0:
-        with suppress(msgspec.MsgspecError):
+        with suppress(*DECODE_ERRORS):
             usage = _read_response(runs.values.texts[call.response]).usage
             tokens = None if usage is None else usage.prompt_tokens
     return UNKNOWN if tokens is None else tokens

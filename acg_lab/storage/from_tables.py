@@ -12,6 +12,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
 from acg_lab.core.rules import RulesName
 from acg_lab.storage.base import EVERYTHING, Selection
+from acg_lab.storage.codec import DECODE_ERRORS
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
 from acg_lab.storage.table_values import check_values, read_codes, read_numbers, read_times
 from acg_lab.storage.tables import COUNTS, EMPTY_WINDOWS, KEY_PREFIX, TOLD_RULES
@@ -85,7 +86,7 @@ def _told(rows: "pa.Table", name: bytes, kind: Any) -> Any:
     """Return what the metadata say under a name, None if nothing."""
     raw = (rows.schema.metadata or {}).get(name)
     told, met = None, raw is None
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    with suppress(*DECODE_ERRORS):
         told, met = raw and (raw.decode() if kind is str else msgspec.json.decode(raw, type=kind)), True
     _expect("observations", f"known values in the metadata {name.decode()!r}", met=met)
     return told

@@ -22,7 +22,7 @@ from acg_lab.core.records import (
     ToolSchemaHash,
 )
 from acg_lab.storage.base import Entry
-from acg_lab.storage.codec import decode, encode, parse_strict, raise_record_error
+from acg_lab.storage.codec import DECODE_ERRORS, decode, encode, parse_strict, raise_record_error
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times
 
@@ -74,8 +74,8 @@ def _pieces(raw: bytes) -> dict[str, bytes]:
 def _split(raw: bytes) -> dict[str, bytes]:
     try:
         return {key: bytes(value) for key, value in _parse_object(raw).items()}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise_record_error(error)
+    except DECODE_ERRORS as error:
+        raise_record_error(error, raw=raw)
 
 
 def _length(pieces: dict[str, bytes]) -> int:
@@ -90,8 +90,8 @@ def _join(pieces: dict[str, bytes]) -> bytes:
 def _items(raw: bytes, path: str) -> list[bytes]:
     try:
         return list(map(bytes, _parse_list(raw)))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise_record_error(error, path)
+    except DECODE_ERRORS as error:
+        raise_record_error(error, path, raw=raw)
 
 
 def _take_list(pieces: dict[str, bytes], name: str) -> list[bytes]:
@@ -125,7 +125,7 @@ def _split_window(raw: bytes) -> list[tuple[dict[str, bytes], list[bytes]]] | No
     """
     try:
         shapes = _parse_shapes(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return None
     parts = []
     length = max(len(shapes), 1) + 1
