@@ -43,7 +43,10 @@ class Files:
             except (ArrowException, ValueError, NotImplementedError):
                 import fsspec
 
-                if (scheme := self.path.partition("://")[0]) not in fsspec.available_protocols():
+                scheme = self.path.partition("://")[0]
+                try:
+                    fsspec.get_filesystem_class(scheme)
+                except ValueError:
                     msg = (
                         f"{self.label}: neither pyarrow nor fsspec knows {scheme}://; a Redis begins with redis://, "
                         "rediss:// or unix://."
