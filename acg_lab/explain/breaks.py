@@ -6,7 +6,7 @@ conversation with nothing behind it that stays the same is no fault: there ends 
 
 from typing import NamedTuple
 
-from acg_lab.core.fingerprint import largest_threshold
+from acg_lab.core.exact_prefix import largest_threshold
 from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, is_scaffold
 from acg_lab.explain.change import Change

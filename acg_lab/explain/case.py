@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab.core.breakpoints import worth
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
-from acg_lab.core.selection import worth
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.explain.change import Change, in_time
 from acg_lab.explain.texts import shared_length

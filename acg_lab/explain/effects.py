@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from msgspec import Struct
 
-from acg_lab.core.fingerprint import majority_prefix
+from acg_lab.core.exact_prefix import majority_prefix
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable
 from acg_lab.core.window import SpanCount

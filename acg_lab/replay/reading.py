@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from acg_lab.core.keys import learning_key
-from acg_lab.core.messages import Draft, message_rule
+from acg_lab.core.messages import message_rule
 from acg_lab.core.prompt_ir import in_order, make_block, tool_drafts
 from acg_lab.core.records import AnnotatedLlmRequest, PromptBlock
+from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import get_rules
 from acg_lab.storage.columns import Call, Codes, Form, Runs
 

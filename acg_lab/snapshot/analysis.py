@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.core.fingerprint import BlockIdentity, majority_prefix, shared_depths, window_fingerprint
+from acg_lab.core.exact_prefix import BlockIdentity, majority_prefix, shared_depths, window_fingerprint
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of

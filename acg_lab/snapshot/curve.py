@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_lab.core.fingerprint import largest_threshold
+from acg_lab.core.exact_prefix import largest_threshold
 from acg_lab.core.records import BlockStability
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans

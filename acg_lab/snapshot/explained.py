@@ -6,13 +6,13 @@ from hashlib import sha256
 
 from msgspec.structs import replace
 
+from acg_lab.core.codec import encode
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import learning_key
 from acg_lab.core.prompt_ir import build_prompt_ir
 from acg_lab.core.records import PromptIR
 from acg_lab.snapshot.model import Snapshot, counted
 from acg_lab.snapshot.verdicts import Difference, Status, Verdict
-from acg_lab.storage.codec import encode
 
 __all__ = ["Explained"]
 

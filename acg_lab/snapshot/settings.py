@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from acg_lab.core.fingerprint import largest_threshold
+from acg_lab.core.exact_prefix import largest_threshold
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from acg_lab.core.codec import decode, parse_strict
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -27,7 +28,6 @@ from acg_lab.core.records import (
     TokenMetadata,
     ToolSchemaHash,
 )
-from acg_lab.storage.codec import decode, parse_strict
 from acg_lab.storage.times import Times
 
 __all__ = ["Call", "Columns", "Form", "Header", "JsonPool", "Lazy", "ObservationColumns", "Runs", "offsets"]

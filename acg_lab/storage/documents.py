@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from acg_lab.storage.codec import encode, encode_window
+from acg_lab.core.codec import encode, encode_window
 from acg_lab.storage.columns import Columns
 
 __all__ = ["bounded", "documents", "index_ids"]

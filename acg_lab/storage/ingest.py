@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from acg_lab.core.codec import decode, encode, parse_strict, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -22,7 +23,6 @@ from acg_lab.core.records import (
     ToolSchemaHash,
 )
 from acg_lab.storage.base import Entry
-from acg_lab.storage.codec import decode, encode, parse_strict, raise_record_error
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import EVERYTHING, Entry, OnProblem, Progress, Selection, Window, raise_problem, silent
-from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.files import Files
 from acg_lab.storage.from_tables import from_tables

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 import msgspec
 import numpy as np
 
+from acg_lab.core.codec import decode, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import BlockStability, CallRecord, PromptBlock, TokenMetadata, ToolSchemaHash
-from acg_lab.storage.codec import decode, raise_record_error
 from acg_lab.storage.tables import COUNTS, OPTIONAL
 from acg_lab.storage.times import NO_TIME, Times, parse_time
 

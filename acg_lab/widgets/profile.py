@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from acg_lab import frames
-from acg_lab.core.fingerprint import count_enough, largest_threshold, shared_depths
+from acg_lab.core.exact_prefix import count_enough, largest_threshold, shared_depths
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules

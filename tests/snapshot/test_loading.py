@@ -14,8 +14,8 @@ from strategies import ID, TIME
 
 import acg_lab as acg
 from acg_lab.core import analyze_stability
+from acg_lab.core.codec import encode, encode_window
 from acg_lab.storage.base import Entry
-from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.memory import MemoryBackend
 
 

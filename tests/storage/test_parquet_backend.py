@@ -37,9 +37,9 @@ from strategies import (
 
 import acg_lab as acg
 from acg_lab.core import BlockStability, RunRecord, StabilityAnalysisResult, TokenMetadata, ToolSchemaHash
+from acg_lab.core.codec import encode, encode_window
 from acg_lab.storage import parquet_backend, to_tables
 from acg_lab.storage.base import Selection
-from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.tables import CODED, TABLES, schemas
 

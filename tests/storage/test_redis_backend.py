@@ -9,11 +9,11 @@ import redis
 from strategies import make_ir, make_request, make_run
 
 from acg_lab.core import StabilityAnalysisResult
+from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.records import RunRecord
 from acg_lab.storage import redis_survey
 from acg_lab.storage.base import Selection
-from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 from acg_lab.storage.redis_client import READ_COMMANDS, WRITE_COMMANDS
 from acg_lab.storage.redis_commands import SEARCH_STEPS, Refusal, search_prefix

@@ -7,7 +7,7 @@ from planned import FLOW, RELAY_6, SYSTEM, TOOL, ask, ir_of, learn, plan, text_o
 from strategies import make_request
 
 from acg_lab.core import Target, mark_paths, surface_of
-from acg_lab.core.placement import body_of, target_of
+from acg_lab.core.cache_marks import body_of, target_of
 
 # --- where marks stand ---
 

@@ -1,7 +1,7 @@
 """What the governor does to a live request (spec planner.md).
 
 Belongs here: which result a request meets, the gate of generation 0.8, what each provider then does, and why nothing
-is planned where nothing is. The choice of breakpoints is in `acg_lab.core.economics`.
+is planned where nothing is. The choice of breakpoints is in `acg_lab.core.breakpoints`.
 """
 
 from collections.abc import Mapping
@@ -12,22 +12,24 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
-from acg_lab.core.economics import (
+from acg_lab.core.breakpoints import (
     MINIMUM_TOKENS,
+    MULTIPLIERS,
     BreakpointSegment,
+    Multipliers,
+    choose_ends,
     find_candidates,
     make_segments,
     minimum_tokens,
 )
+from acg_lab.core.cache_marks import Surface, body_of, mark_paths
 from acg_lab.core.errors import RecordError, UsageError
-from acg_lab.core.fingerprint import BlockIdentity, identity, prefix_fingerprint
+from acg_lab.core.exact_prefix import BlockIdentity, identity, prefix_fingerprint
 from acg_lab.core.keys import learning_key
 from acg_lab.core.learner import HotCache
-from acg_lab.core.placement import Surface, body_of, mark_paths
 from acg_lab.core.prompt_ir import build_prompt_ir
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject, PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import Rules, get_rules
-from acg_lab.core.selection import MULTIPLIERS, Multipliers, choose_ends
 
 __all__ = ["BreakpointPlan", "PlanReason", "Provider", "plan_request"]
 

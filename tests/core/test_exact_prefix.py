@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from strategies import make_block, make_ir
 
 from acg_lab.core import StabilityThresholds, analyze_stability, hash_text
-from acg_lab.core.fingerprint import identity, majority_prefix
+from acg_lab.core.exact_prefix import identity, majority_prefix
 
 
 def analysed(observations, stable_threshold=0.95):

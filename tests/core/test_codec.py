@@ -26,7 +26,7 @@ from strategies import (
 
 from acg_lab.core import AnnotatedLlmRequest, BlockStability, PromptBlock, PromptIR, RecordError, RunRecord
 from acg_lab.core import StabilityAnalysisResult as Result
-from acg_lab.storage.codec import decode, decode_window, encode, encode_window, parse_strict
+from acg_lab.core.codec import decode, decode_window, encode, encode_window, parse_strict
 
 PRIVATE = "the user's own words"
 NO_ID = "expected a UUID, got another text"

@@ -25,8 +25,7 @@ from acg_lab.core import (
     canonical_json,
     plan_breakpoints,
 )
-from acg_lab.core.economics import estimate_tokens, find_candidates, minimum_tokens
-from acg_lab.core.selection import Candidate, choose_ends, worth
+from acg_lab.core.breakpoints import Candidate, choose_ends, estimate_tokens, find_candidates, minimum_tokens, worth
 
 # --- the worked examples of the specification ---
 
