@@ -24,7 +24,7 @@ from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
 from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.shown import printable
-from acg_lab.storage.locate import mask_credentials
+from acg_lab.storage.sources import mask_credentials
 
 __all__ = [
     "DEFAULTS",

@@ -13,13 +13,13 @@ from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
 from acg_lab.snapshot.model import Snapshot, counted
+from acg_lab.storage._runtime import Bar
 from acg_lab.storage.base import Backend, Selection
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
-from acg_lab.storage.locate import open_source
 from acg_lab.storage.parquet_backend import ParquetExport
-from acg_lab.storage.progress import Bar
 from acg_lab.storage.redis_backend import RedisBackend
+from acg_lab.storage.sources import open_source
 from acg_lab.storage.times import parse_time
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.counting import SpanCounts, count_columns, count_spans
 from acg_lab.snapshot.generation import Generation, decide_generation, read_runs
 from acg_lab.snapshot.shown import html_table, html_text
+from acg_lab.storage._runtime import Bar
 from acg_lab.storage.columns import Columns, Lazy, Runs
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_backend import ParquetExport
-from acg_lab.storage.progress import Bar
 from acg_lab.storage.redis_backend import RedisBackend
 
 if TYPE_CHECKING:

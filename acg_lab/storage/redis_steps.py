@@ -10,9 +10,23 @@ from acg_lab.core.codec import decode, decode_window, encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.records import PromptIR, Record, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Selection, Window
-from acg_lab.storage.layout import INDEX
-from acg_lab.storage.redis_commands import Command, Refusal, Send, Step, ask, search_prefix, text_of
-from acg_lab.storage.redis_survey import Found, fetch, find_runs, groups, measure, read_indexes, survey
+from acg_lab.storage.key_layout import INDEX
+from acg_lab.storage.redis_scan import (
+    Command,
+    Found,
+    Refusal,
+    Send,
+    Step,
+    ask,
+    fetch,
+    find_runs,
+    groups,
+    measure,
+    read_indexes,
+    search_prefix,
+    survey,
+    text_of,
+)
 
 __all__ = ["Steps"]
 

@@ -1,4 +1,4 @@
-"""From the tables of an export (`acg_lab.storage.tables`) to columns."""
+"""From the tables of an export (`acg_lab.storage.parquet_schema`) to columns."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +13,16 @@ from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord
 from acg_lab.core.rules import RulesName
 from acg_lab.storage.base import EVERYTHING, Selection
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
-from acg_lab.storage.table_values import check_values, read_codes, read_numbers, read_times
-from acg_lab.storage.tables import COUNTS, EMPTY_WINDOWS, KEY_PREFIX, TOLD_RULES
+from acg_lab.storage.parquet_schema import (
+    COUNTS,
+    EMPTY_WINDOWS,
+    KEY_PREFIX,
+    TOLD_RULES,
+    check_values,
+    read_codes,
+    read_numbers,
+    read_times,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa

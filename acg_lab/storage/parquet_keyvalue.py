@@ -10,8 +10,8 @@ import msgspec
 
 from acg_lab.core.errors import RecordError, SourceError
 from acg_lab.storage.base import Entry, Progress, Selection
-from acg_lab.storage.files import Files
-from acg_lab.storage.layout import INDEX, choose_prefix, find_prefix, place_of
+from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, place_of
+from acg_lab.storage.parquet_files import Files
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,4 +1,4 @@
-"""From columns to the tables of an export (`acg_lab.storage.tables`)."""
+"""From columns to the tables of an export (`acg_lab.storage.parquet_schema`)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ import numpy as np
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.storage.columns import Columns, Form, Header, JsonPool, ObservationColumns, Runs
-from acg_lab.storage.tables import CODED, COUNTS, EMPTY_WINDOWS, KEY_PREFIX, ROWS_PER_GROUP, TOLD_RULES, schemas
+from acg_lab.storage.parquet_schema import CODED, COUNTS, EMPTY_WINDOWS, KEY_PREFIX, ROWS_PER_GROUP, TOLD_RULES, schemas
 from acg_lab.storage.times import NO_TIME, Times
 
 if TYPE_CHECKING:

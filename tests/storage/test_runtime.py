@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from acg_lab.storage.collector import paused_collector
+from acg_lab.storage._runtime import paused_collector
 
 
 @pytest.fixture(params=[True, False], ids=["enabled", "disabled"])

@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from acg_lab.core.errors import UsageError
-from acg_lab.storage.locate import mask_credentials, open_source
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
+from acg_lab.storage.sources import mask_credentials, open_source
 
 
 class TestMasking:

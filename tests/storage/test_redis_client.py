@@ -15,7 +15,7 @@ from acg_lab.core.errors import AcgLabError, SourceError, UsageError
 from acg_lab.storage.base import Selection
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
-from acg_lab.storage.redis_errors import describe
+from acg_lab.storage.redis_client import describe
 
 SECRET = "p4ss:w@rd/#?%"
 QUOTED = "p4ss%3Aw%40rd%2F%23%3F%25"
