@@ -29,7 +29,7 @@ from acg_lab.cli.shell import (
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Causes, find_causes
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 
 _SHOWN = 3
 

@@ -28,7 +28,7 @@ from acg_lab.cli.shell import (
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Findings, explain
 from acg_lab.snapshot import Snapshot
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 
 _WIDEST = 120  # columns; longer lines are hard to read
 

@@ -10,9 +10,8 @@ from acg_lab.cli.shell import cut, out
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Causes
 from acg_lab.snapshot import ProfileSummary, total
-from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.names import differing_parts
-from acg_lab.snapshot.shown import printable
+from acg_lab.snapshot.shown import counted, printable
 
 __all__ = ["print_profiles"]
 

@@ -22,8 +22,7 @@ from typer.core import TyperGroup
 
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
-from acg_lab.snapshot.model import counted
-from acg_lab.snapshot.shown import printable
+from acg_lab.snapshot.shown import counted, printable
 from acg_lab.storage.sources import mask_credentials
 
 __all__ = [

@@ -22,8 +22,7 @@ from acg_lab.cli.shell import (
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.snapshot import Snapshot, Status, Verification, verify
-from acg_lab.snapshot.model import counted
-from acg_lab.snapshot.shown import printable
+from acg_lab.snapshot.shown import counted, printable
 
 
 @app.command("verify")

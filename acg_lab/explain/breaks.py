@@ -17,7 +17,7 @@ from acg_lab.explain.texts import with_texts
 from acg_lab.explain.timing import Sequel
 from acg_lab.explain.words import SHORT, lost, sentence, when
 from acg_lab.snapshot.analysis import shared_prefixes
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 
 __all__ = ["WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "threshold_for"]
 

@@ -17,10 +17,9 @@ from acg_lab.core.window import SpanCount
 from acg_lab.explain.repairs import Repair, as_repairs
 from acg_lab.explain.table import Rows
 from acg_lab.explain.windows import Windows, mended, windows_of
-from acg_lab.snapshot.counting import count_spans
-from acg_lab.snapshot.model import Snapshot, counted
-from acg_lab.snapshot.shown import printable
-from acg_lab.snapshot.summary import block_tokens
+from acg_lab.snapshot.counting import block_tokens, count_spans
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.shown import counted, printable
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["Effect", "Extent", "effect", "extent", "regained"]

@@ -15,7 +15,7 @@ from acg_lab.explain.detectors import Match, detect
 from acg_lab.explain.finding import Kind, Timing
 from acg_lab.explain.timing import Sequel, read_sequence
 from acg_lab.explain.words import lost, moment, sentence, when
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 from acg_lab.storage.columns import Form
 
 __all__ = ["Cause", "Group", "find_groups", "mean_of", "tell_groups"]

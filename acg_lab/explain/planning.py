@@ -15,7 +15,7 @@ from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, requests_needed
 from acg_lab.explain.finding import Kind
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 from acg_lab.storage.columns import Form, ObservationColumns
 
 __all__ = ["Refusal", "find_refusals", "scaffold_blocks"]

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, get_args
 from msgspec import Struct
 
 from acg_lab.core.errors import UsageError
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 
 __all__ = [
     "Drop",

@@ -17,7 +17,7 @@ from acg_lab.explain.groups import Group, mean_of, tell_groups
 from acg_lab.explain.planning import Refusal, find_refusals
 from acg_lab.explain.remedies import try_for_break, try_for_groups
 from acg_lab.explain.words import lost, sentence
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 
 __all__ = ["of_faults", "of_groups", "of_refusals", "of_unequal"]
 

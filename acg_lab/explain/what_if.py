@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from acg_lab.core.keys import Owner
 from acg_lab.explain.repairs import Repair, as_repairs
 from acg_lab.explain.windows import mended, windows_of
-from acg_lab.snapshot.checking import check_snapshot
 from acg_lab.snapshot.generation import Generation
-from acg_lab.snapshot.model import Snapshot, counted
+from acg_lab.snapshot.model import Snapshot, check_snapshot
+from acg_lab.snapshot.shown import counted
 from acg_lab.storage.columns import Columns, Runs
 
 __all__ = ["RepairedSnapshot", "what_if"]

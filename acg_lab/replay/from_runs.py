@@ -19,7 +19,7 @@ from acg_lab.replay.history import UNKNOWN, History, Profile, Requests
 from acg_lab.replay.order import known_runs
 from acg_lab.replay.reading import BlockPool, RequestReader
 from acg_lab.replay.turns import find_turns
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 from acg_lab.storage.base import Progress
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times, parse_time

@@ -20,7 +20,7 @@ from acg_lab.replay.part import Part
 from acg_lab.replay.steps import Steps
 from acg_lab.replay.thresholds import Thresholds, as_numbers
 from acg_lab.snapshot.loading import nanoseconds
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.shown import counted
 from acg_lab.storage.times import render_time
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.core.window import SpanCount
-from acg_lab.snapshot.checking import check_snapshot, check_thresholds
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.model import Snapshot, check_snapshot, check_thresholds
 from acg_lab.snapshot.results import Results
 from acg_lab.storage.columns import ObservationColumns
 

@@ -3,15 +3,17 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.window import SpanCount
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["SpanCounts", "count_columns", "count_spans"]
+__all__ = ["SpanCounts", "block_tokens", "count_columns", "count_spans"]
 
 Numbers = NDArray[np.int64]
+_BYTES_PER_TOKEN = 4  # production's estimate, where a block's tokens are not known
 
 
 class SpanCounts(NamedTuple):
@@ -81,3 +83,19 @@ def count_columns(
     spans = list(map(SpanCount._make, zip(names, *columns, strict=True)))
     ends = np.searchsorted(counts.windows, np.arange(len(source.keys) + 1)).tolist()
     return [spans[ends[window] : ends[window + 1]] for window in map(source.number.__getitem__, keys)]
+
+
+def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the tokens of every block row, known or estimated."""
+    estimated = np.zeros(len(source.content_pool), np.int64)
+    for code in np.flatnonzero(np.bincount(source.contents, minlength=len(estimated))).tolist():
+        text = source.content_pool[code]
+        estimated[code] = (len(text) if text.isascii() else len(text.encode())) // _BYTES_PER_TOKEN
+    known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
+    if not len(source.contents) or (known < 0).all():
+        return estimated[source.contents]
+    return np.where(known[source.forms] >= 0, known[source.forms], estimated[source.contents])
+
+
+def _known(token_metadata: str | None) -> int:
+    return -1 if token_metadata is None else int(msgspec.json.decode(token_metadata)["token_count"])

@@ -11,7 +11,8 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import learning_key
 from acg_lab.core.prompt_ir import build_prompt_ir
 from acg_lab.core.records import PromptIR
-from acg_lab.snapshot.model import Snapshot, counted
+from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.shown import counted
 from acg_lab.snapshot.verdicts import Difference, Status, Verdict
 
 __all__ = ["Explained"]

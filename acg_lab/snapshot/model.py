@@ -4,7 +4,7 @@ Belongs here: what a source holds, as mappings that make records when asked for,
 profiles.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,12 +15,13 @@ from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
+from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.counting import SpanCounts, count_columns, count_spans
 from acg_lab.snapshot.generation import Generation, decide_generation, read_runs
-from acg_lab.snapshot.shown import html_table, html_text
+from acg_lab.snapshot.shown import counted, html_table, html_text
 from acg_lab.storage._runtime import Bar
-from acg_lab.storage.columns import Columns, Lazy, Runs
+from acg_lab.storage.columns import Columns, Lazy, ObservationColumns, Runs
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
@@ -28,7 +29,7 @@ from acg_lab.storage.redis_backend import RedisBackend
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Seed", "Snapshot", "counted"]
+__all__ = ["Seed", "Snapshot", "check_keys", "check_snapshot", "check_thresholds", "columns_of"]
 
 Window = tuple[PromptIR, ...]
 _MAX_LINES = 20
@@ -220,7 +221,61 @@ class Snapshot:
             yield "...", f"{len(self.agent_ids) - _MAX_LINES:,} more agents"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"
+def check_keys(snapshot: Snapshot, keys: Collection[str]) -> None:
+    """Refuse keys that the snapshot has no window of.
+
+    Raises
+    ------
+    UsageError
+        If there is such a key; the message names one.
+    """
+    if unknown := [key for key in keys if key not in snapshot.windows]:
+        msg = f"Expected learning keys of {snapshot.source}; got {unknown[0]!r}. See snap.windows for those it has."
+        raise UsageError(msg)
+
+
+def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> ObservationColumns:
+    """Return the windows of some profiles, or of all: the seed entries, which are copies, are left out.
+
+    Raises
+    ------
+    UsageError
+        If the snapshot has no window under one of the keys.
+    """
+    source = snapshot.columns.observations
+    wanted = sorted(snapshot.windows if keys is None else keys)
+    check_keys(snapshot, wanted)
+    if len(wanted) == len(source.keys):
+        return source
+    rows = [row for key in wanted for row in source.observations_of(source.number[key])]
+    return source.take(np.array(rows, np.int64), wanted)
+
+
+def check_snapshot(given: object) -> None:
+    """Check that a snapshot was given.
+
+    Raises
+    ------
+    UsageError
+        If something else was.
+    """
+    if not isinstance(given, Snapshot):
+        msg = f"Expected a Snapshot, as acg_lab.load makes it of a source; got {type(given).__name__}."
+        raise UsageError(msg)
+
+
+def check_thresholds(given: StabilityThresholds | None) -> StabilityThresholds:
+    """Return the thresholds, production's defaults for None.
+
+    Raises
+    ------
+    UsageError
+        If something else was given.
+    """
+    if given is None:
+        return StabilityThresholds()
+    if not isinstance(given, StabilityThresholds):
+        example = "StabilityThresholds(stable_threshold=0.9)"
+        msg = f"The 'thresholds' must be a StabilityThresholds, such as acg_lab.{example}; got {given!r}."
+        raise UsageError(msg)
+    return given

@@ -9,9 +9,8 @@ from itertools import islice
 
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.records import StabilityAnalysisResult
-from acg_lab.snapshot.model import counted
 from acg_lab.snapshot.names import differing_parts
-from acg_lab.snapshot.shown import html_table, html_text, printable
+from acg_lab.snapshot.shown import counted, html_table, html_text, printable
 
 __all__ = ["Results"]
 

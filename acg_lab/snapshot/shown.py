@@ -7,7 +7,7 @@ characters, and a notebook obeys tags.
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
-__all__ = ["html_table", "html_text", "printable"]
+__all__ = ["counted", "html_table", "html_text", "printable"]
 
 # On the elements themselves: notebooks have rules for tables of their own, and some front ends drop style sheets.
 _TABLE = (
@@ -56,3 +56,9 @@ def html_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers:
 
 def _cells(row: Sequence[str], ends: Sequence[str]) -> str:
     return "".join(f'<td style="{_CELL}{end}">{cell}</td>' for cell, end in zip(row, ends, strict=True))
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"

@@ -4,29 +4,16 @@ Belongs here: facts that say why a block is not stable, and how large it is; as 
 is made, no text is looked at but for its length.
 """
 
-from collections.abc import Collection
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.core.errors import UsageError
-from acg_lab.snapshot.counting import SpanCounts, count_spans
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.summary import block_tokens
+from acg_lab.snapshot.counting import SpanCounts, block_tokens, count_spans
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = [
-    "SpanFacts",
-    "ToolOrders",
-    "Variants",
-    "check_keys",
-    "columns_of",
-    "count_tool_orders",
-    "list_variants",
-    "observe_spans",
-]
+__all__ = ["SpanFacts", "ToolOrders", "Variants", "count_tool_orders", "list_variants", "observe_spans"]
 
 Numbers = NDArray[np.int64]
 
@@ -61,36 +48,6 @@ class ToolOrders(NamedTuple):
 
     tools: int
     orders: int
-
-
-def check_keys(snapshot: Snapshot, keys: Collection[str]) -> None:
-    """Refuse keys that the snapshot has no window of.
-
-    Raises
-    ------
-    UsageError
-        If there is such a key; the message names one.
-    """
-    if unknown := [key for key in keys if key not in snapshot.windows]:
-        msg = f"Expected learning keys of {snapshot.source}; got {unknown[0]!r}. See snap.windows for those it has."
-        raise UsageError(msg)
-
-
-def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> ObservationColumns:
-    """Return the windows of some profiles, or of all: the seed entries, which are copies, are left out.
-
-    Raises
-    ------
-    UsageError
-        If the snapshot has no window under one of the keys.
-    """
-    source = snapshot.columns.observations
-    wanted = sorted(snapshot.windows if keys is None else keys)
-    check_keys(snapshot, wanted)
-    if len(wanted) == len(source.keys):
-        return source
-    rows = [row for key in wanted for row in source.observations_of(source.number[key])]
-    return source.take(np.array(rows, np.int64), wanted)
 
 
 def observe_spans(source: ObservationColumns, counts: SpanCounts | None = None) -> SpanFacts:
