@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from acg_lab._format import counted, printable
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
-from acg_lab.snapshot.shown import counted, printable
 from acg_lab.storage.sources import mask_credentials
 
 __all__ = [

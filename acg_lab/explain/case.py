@@ -17,8 +17,8 @@ from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.explain.change import Change, in_time
 from acg_lab.explain.texts import shared_length
-from acg_lab.snapshot.counting import block_tokens
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.span_stats import block_tokens
 from acg_lab.snapshot.summary import summarize
 from acg_lab.storage.columns import ObservationColumns
 

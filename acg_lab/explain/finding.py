@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from acg_lab._format import counted, printable
 from acg_lab.explain.texts import Place
-from acg_lab.snapshot.shown import counted, printable
 
 if TYPE_CHECKING:
     from acg_lab.explain.effects import Effect

@@ -18,7 +18,7 @@ from acg_lab.replay.part import Part
 from acg_lab.replay.rules import choose_rules
 from acg_lab.replay.trace import Trace
 from acg_lab.replay.walk import Walk, walk
-from acg_lab.snapshot.model import Snapshot, check_snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
 
 __all__ = ["replay", "walk_history"]

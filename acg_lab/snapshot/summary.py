@@ -10,8 +10,8 @@ import numpy as np
 
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.records import BlockStability, StabilityAnalysisResult
-from acg_lab.snapshot.counting import block_tokens
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.span_stats import block_tokens
 
 __all__ = ["ProfileSummary", "Totals", "summarize", "total"]
 

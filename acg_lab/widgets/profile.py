@@ -19,7 +19,7 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import CLASS_ORDER, StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.snapshot.analysis import window_codes
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Columns, ObservationColumns, Runs
 
 __all__ = ["ProfileScores", "one_profile"]

@@ -1,11 +1,18 @@
-"""Words and numbers: how every figure says what it says (LOOK.md section 4).
+"""How values show themselves: names that print, and tables for notebooks.
+
+Belongs here: what every repr needs. Names may come from prompts, so they are untrusted: a terminal obeys control
+characters, and a notebook obeys tags.
+
+
+Words and numbers: how every figure says what it says (LOOK.md section 4).
 
 Belongs here: numbers as text, singular and plural, names cut so that they stay different, and the reasons why a block
 breaks the prefix. No drawing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from html import escape
 
 __all__ = [
     "between",
@@ -13,12 +20,64 @@ __all__ = [
     "counted",
     "cut",
     "cut_all",
+    "html_table",
+    "html_text",
     "joined",
     "percent",
+    "printable",
     "score",
     "setting",
     "tokens",
 ]
+
+# On the elements themselves: notebooks have rules for tables of their own, and some front ends drop style sheets.
+_TABLE = (
+    "border-collapse:collapse;table-layout:auto;margin:.5em 0;font-size:inherit;color:var(--jp-ui-font-color1,inherit)"
+)
+_CELL = "vertical-align:top;padding:.3em .7em;border-bottom:1px solid var(--jp-border-color2,#8886);text-align:"
+
+_NUMBER = "right;white-space:nowrap;font-variant-numeric:tabular-nums"
+
+
+def printable(text: str) -> str:
+    r"""Escape what does not print.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def html_text(text: str) -> str:
+    """Return untrusted text as HTML that shows it.
+
+    >>> html_text("<b>")
+    '&lt;b&gt;'
+    """
+    return escape(printable(text))
+
+
+def html_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Collection[str] = ()) -> str:
+    """Return an HTML table.
+
+    Parameters
+    ----------
+    titles : sequence of str
+        Of the columns.
+    rows : iterable of sequence of str
+        Cells are HTML already: untrusted text goes through `html_text` first.
+    numbers : collection of str
+        Titles of the columns that are aligned at the right.
+    """
+    ends = [_NUMBER if title in numbers else "left" for title in titles]
+    head = "".join(f'<th style="{_CELL}{end};white-space:normal">{t}</th>' for t, end in zip(titles, ends, strict=True))
+    body = "".join(f"<tr>{_cells(row, ends)}</tr>" for row in rows)
+    return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _cells(row: Sequence[str], ends: Sequence[str]) -> str:
+    return "".join(f'<td style="{_CELL}{end}">{cell}</td>' for cell, end in zip(row, ends, strict=True))
+
 
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -40,7 +99,7 @@ def percent(share: float) -> str:
     >>> percent(0.77), percent(0.004), percent(0.999), percent(1), percent(0)
     ('77%', '<1%', '>99%', '100%', '0%')
     """
-    if 0 < share < 0.005:  # noqa: PLR2004
+    if 0 < share <= 0.005:  # noqa: PLR2004
         return "<1%"
     if 0.995 <= share < 1:  # noqa: PLR2004
         return ">99%"
@@ -104,10 +163,12 @@ def between(above: float, upto: float, near: float) -> str:
 def counted(n: float, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun.
 
-    >>> counted(1, "request"), counted(1240, "request"), counted(2, "reply", "replies")
-    ('1 request', '1,240 requests', '2 replies')
+    >>> counted(1, "request"), counted(1240, "request"), counted(2, "reply"), counted(2, "match", "matches")
+    ('1 request', '1,240 requests', '2 replies', '2 matches')
     """
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+    if n != 1:
+        noun = plural or (f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s")
+    return f"{n:,} {noun}"
 
 
 def joined(*parts: str | None) -> str:

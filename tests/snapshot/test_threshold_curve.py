@@ -11,7 +11,7 @@ from strategies import make_block, make_ir, windows
 
 import acg_lab as acg
 from acg_lab.core import RULES, StabilityThresholds
-from acg_lab.snapshot.curve import find_treads
+from acg_lab.snapshot.threshold_curve import find_treads
 from acg_lab.storage.memory import MemoryBackend
 
 KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"

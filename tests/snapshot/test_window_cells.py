@@ -7,7 +7,7 @@ from strategies import make_ir, windows
 
 import acg_lab as acg
 from acg_lab import frames
-from acg_lab.snapshot.cells import Kind, find_cells
+from acg_lab.snapshot.window_cells import Kind, find_cells
 from acg_lab.storage.memory import MemoryBackend
 
 KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"

@@ -7,9 +7,9 @@ from learned import SECRET, learned, run_of
 from strategies import make_ir, make_run, windows
 
 import acg_lab as acg
+from acg_lab._format import counted
 from acg_lab.core import StabilityAnalysisResult
 from acg_lab.core.window import CountedWindow
-from acg_lab.snapshot.shown import counted
 from acg_lab.storage.memory import MemoryBackend
 
 KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"

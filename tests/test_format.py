@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_lab.plots.words import MINUS, between, counted, cut, cut_all, joined, percent, score, setting, tokens
+from acg_lab._format import MINUS, between, counted, cut, cut_all, joined, percent, score, setting, tokens
 
 scores = st.floats(0, 1)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["Cells", "Kind", "find_cells"]
 

@@ -17,8 +17,8 @@ from acg_lab.core.records import BlockStability
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans
 from acg_lab.snapshot.analysis import shared_prefixes, window_codes
-from acg_lab.snapshot.counting import block_tokens
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.span_stats import block_tokens
 
 __all__ = ["Tread", "find_treads"]
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import learning_key
 from acg_lab.core.records import CallRecord
-from acg_lab.snapshot.generation import RequestHeads
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.rules_detection import RequestHeads
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Call
 from acg_lab.storage.times import NO_TIME, parse_time
 

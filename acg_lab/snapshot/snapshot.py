@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from acg_lab._format import counted, html_table, html_text
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
-from acg_lab.snapshot.counting import SpanCounts, count_columns, count_spans
-from acg_lab.snapshot.generation import Generation, decide_generation, read_runs
-from acg_lab.snapshot.shown import counted, html_table, html_text
+from acg_lab.snapshot.rules_detection import Generation, decide_generation, read_runs
+from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.columns import Columns, Lazy, ObservationColumns, Runs
 from acg_lab.storage.masking import mask_credentials

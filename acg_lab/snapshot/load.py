@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from acg_lab._format import counted
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.shown import counted
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.base import Backend, Selection
 from acg_lab.storage.columns import Columns
