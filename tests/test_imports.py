@@ -190,7 +190,7 @@ def test_the_table_bites(found):
         ("acg_lab.plots.prefix", "matplotlib.pyplot", True),
         ("acg_lab.plots.prefix", "acg_lab.snapshot", True),
         ("acg_lab.tuning.cost", "pandas", True),
-        ("acg_lab.replay.trace", "acg_lab.frames", True),
+        ("acg_lab.history.trace", "acg_lab.frames", True),
         ("acg_lab", "acg_lab.core", True),
     ],
 )

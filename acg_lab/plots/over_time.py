@@ -19,8 +19,8 @@ from acg_lab.plots.theme import drawing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from acg_lab.history import Trace
     from acg_lab.plots.layout import Place
-    from acg_lab.replay import Trace
 
 __all__ = ["prefix_over_time"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.replay.arrays import pack
+from acg_lab.history.span_counter import pack
 
 if TYPE_CHECKING:
-    from acg_lab.replay.walk import Blocks, Level
+    from acg_lab.history.walk_types import Blocks, Level
 
 __all__ = ["ExactPrefixes", "PrefixCounter"]
 

@@ -1,4 +1,6 @@
-"""Spans of a window's observations, counted and scored (spec section 4).
+"""Small helpers for arrays of codes.
+
+Spans of a window's observations, counted and scored (spec section 4).
 
 Belongs here: how often each span and content occurs, kept so that every change has an exact undo, and the running
 minimum of the scores in prompt order. Spans that tie on their index stand or fall together: production lists the
@@ -7,17 +9,29 @@ least stable of them first, so a prefix holds all of them or none.
 
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator, Sequence
+from functools import reduce
 from itertools import chain, pairwise, zip_longest
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
-
-from acg_lab.replay.arrays import pack
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from acg_lab.replay.walk import Blocks, Level
+    from acg_lab.history.walk_types import Blocks, Level
 
-__all__ = ["SpanCounter", "SpanScores"]
+__all__ = ["SpanCounter", "SpanScores", "pack"]
+
+Numbers = NDArray[np.int64]
+
+
+def pack(*columns: Numbers) -> Numbers:
+    """Return one number for each row, equal where all columns are, and in their order."""
+
+    def join(packed: Numbers, column: Numbers) -> Numbers:
+        return packed * (int(column.max(initial=0)) + 1) + column
+
+    return reduce(join, (column.astype(np.int64) for column in columns))
+
 
 Tally: TypeAlias = tuple[int, int]  # present, dominant
 

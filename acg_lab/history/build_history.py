@@ -1,12 +1,25 @@
-"""A history made of recorded runs: their requests, keyed and cut into blocks as the learner did it.
+"""Which recorded requests are cut to the current turn (spec section 8).
+
+Belongs here: a guess from what is recorded. From 0.6 on all but the first request of a run are cut to their system
+messages and what follows the last user message, unless full payloads are recorded (a choice from 0.7.1 on); nothing
+stored says which it was.
+
+
+A history made of stored windows, where no runs are recorded: each observation is taken for a run of its own.
+
+Belongs here: the order in which the observations of an agent's profiles were learned, as far as their times tell.
+
+
+A history made of recorded runs: their requests, keyed and cut into blocks as the learner did it.
 
 Belongs here: what a run says of when it was learned, and what of its calls can be replayed.
 """
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby, pairwise
+from operator import itemgetter
 
 import msgspec
 import numpy as np
@@ -15,16 +28,114 @@ from numpy.typing import NDArray
 from acg_lab._format import counted
 from acg_lab.core.errors import RecordError
 from acg_lab.core.prompt_ir import hash_request
-from acg_lab.core.rules import RulesName, get_rules
-from acg_lab.replay.history import UNKNOWN, History, Profile, Requests
-from acg_lab.replay.order import known_runs
-from acg_lab.replay.turns import find_turns
+from acg_lab.core.rule_types import MessageRule
+from acg_lab.core.rules import Rules, RulesName, get_rules
+from acg_lab.history.history import UNKNOWN, History, Profile, Requests
+from acg_lab.history.visibility import known_runs
 from acg_lab.snapshot.request_reader import BlockPool, RequestReader
 from acg_lab.storage.base import Progress
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times, parse_time
 
-__all__ = ["history_of_runs", "requests_of"]
+__all__ = ["find_turns", "history_of_runs", "history_of_windows", "requests_of"]
+
+
+def find_turns(runs: Runs, requests: Sequence[tuple[int, Rules, Call]]) -> Iterator[bool]:
+    """Yield for each request whether it seems to be cut: it begins with another message than its run.
+
+    That message is then the only one of a user.
+
+    Parameters
+    ----------
+    runs : Runs
+    requests : sequence of (int, Rules, Call)
+        Number of the run, generation, and call, in order.
+    """
+    roles = _Roles(runs)
+    for _, group in groupby(requests, itemgetter(0)):
+        (_, rules, opening), *later = group
+        yield False
+        if later:
+            first, _ = _turn(roles, rules.messages, opening)
+            turns = (_turn(roles, rules.messages, call) for _, _, call in later)
+            yield from (rules.records_turns and is_turn and lead != first for lead, is_turn in turns)
+
+
+class _Roles(dict[int, str]):
+    """Role of each message by code."""
+
+    def __init__(self, runs: Runs) -> None:
+        super().__init__()
+        self._messages = runs.messages
+
+    def __missing__(self, code: int) -> str:
+        role = self[code] = str(self._messages.value(code).get("role"))
+        return role
+
+
+def _turn(by_code: _Roles, messages: Mapping[str, MessageRule], call: Call) -> tuple[int, bool]:
+    """Return the first message that is not system, by code, and whether it is the only one of a user."""
+    codes = call.messages.tolist()
+    roles = [by_code[code] for code in codes]
+    lead = next((i for i, role in enumerate(roles) if not messages[role].scaffold), None)
+    return (-1, False) if lead is None else (codes[lead], roles[lead] == "user" and roles.count("user") == 1)
+
+
+def history_of_windows(observations: ObservationColumns, profiles: Iterable[Profile]) -> History:
+    """Make the history of the given profiles.
+
+    An observation starts and ends at its ``created_at``. Runs are in the order of these times, but never against the
+    order of a window: an observation counts as learned no earlier than those before it.
+    """
+    given = {profile.learning_key: profile for profile in profiles}
+    columns = _only(observations, given)
+    created = columns.created.nanoseconds
+    learned = created.copy()
+    for window in range(len(columns.keys)):
+        rows = columns.observations_of(window)
+        np.maximum.accumulate(created[rows.start : rows.stop], out=learned[rows.start : rows.stop])
+    window_of = np.repeat(np.arange(len(columns.keys)), np.diff(columns.window_offsets))
+    names = sorted({profile.agent_id for profile in given.values()})
+    number = {agent_id: i for i, agent_id in enumerate(names)}
+    agent = np.array([number[given[key].agent_id] for key in columns.keys], np.int64)[window_of]
+    order = np.lexsort((learned, agent))
+    run = np.empty(len(order), np.int64)
+    run[order] = np.arange(len(order))
+    first = np.searchsorted(agent[order], np.arange(len(names)))
+    known = np.empty(len(order), np.int64)
+    for i, begin in enumerate(first.tolist()):
+        mine = order[begin : first[i + 1] if i + 1 < len(first) else None]
+        known[mine] = begin + known_runs(learned[mine], created[mine], run[mine] - begin)
+    zeros = np.zeros(len(order), np.int64)
+    return History(
+        observations=columns,
+        profiles=tuple(given[key] for key in columns.keys),
+        requests=Requests(created, run, zeros, known, zeros + UNKNOWN, zeros > 0),
+        run_ids=[columns.ir_ids[row] for row in order.tolist()],
+        first_run=first[agent[order]],
+        caveats=tuple(_window_caveats(given.values())),
+    )
+
+
+def _window_caveats(profiles: Collection[Profile]) -> Iterator[str]:
+    agents = sorted({profile.agent_id for profile in profiles})
+    yield (
+        f"no recorded requests of {counted(len(agents), 'agent')}: each stored observation is taken for a run of its "
+        "own, at the time at which it was learned; older ones had left the windows"
+    )
+    mixed = [a for a in agents if len({p.rules for p in profiles if p.agent_id == a}) > 1]
+    if mixed:
+        yield f"profiles of several generations, each replayed by its own: {', '.join(map(repr, mixed))}"
+
+
+def _only(observations: ObservationColumns, given: Iterable[str]) -> ObservationColumns:
+    """Return the windows of the given keys; all of them as they are, if there are no others."""
+    keys = sorted(given)
+    if list(observations.keys) == keys:
+        return observations
+    rows = [np.arange(*observations.window_offsets[observations.number[key] :][:2]) for key in keys]
+    return observations.take(np.concatenate([np.empty(0, np.int64), *rows]), keys)
+
 
 Numbers = NDArray[np.int64]
 
@@ -152,7 +263,7 @@ def _finish(
         requests=Requests(*(column[by_profile] for column in requests)),  # type: ignore[arg-type]
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,
-        caveats=tuple(_caveats(skipped, waiting)),
+        caveats=tuple(_run_caveats(skipped, waiting)),
     )
 
 
@@ -181,7 +292,7 @@ def _requests(runs: Runs, rows: _Rows, first_run: Numbers, ends: Numbers, rules:
     return Requests(started, run, np.array(rows.call, np.int64), known, usage, cut)
 
 
-def _caveats(skipped: int, waiting: int) -> Iterator[str]:
+def _run_caveats(skipped: int, waiting: int) -> Iterator[str]:
     if skipped:
         yield f"{counted(skipped, 'recorded request')} left out, not readable by these rules: production skips them"
     if waiting:

@@ -9,8 +9,9 @@ import pytest
 from strategies import make_ir
 
 from acg_lab.core import StabilityThresholds, analyze_stability
-from acg_lab.replay.levels import prefix_lengths
-from acg_lab.replay.walk import Blocks, Task, walk
+from acg_lab.history.lookup import prefix_lengths
+from acg_lab.history.walk import walk
+from acg_lab.history.walk_types import Blocks, Task
 
 WINDOWS = (0, 1, 2, 3, 5, 7)
 RULES = {False: "nemo-flow-0.2", True: "nemo-relay-0.8"}

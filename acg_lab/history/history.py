@@ -1,7 +1,7 @@
 """What a replay walks over: every recorded request as a row of codes, and when it was sent and learned.
 
-Belongs here: the shape of a history. Where it comes from is told in `acg_lab.replay.from_runs` and
-`acg_lab.replay.from_windows`; what is known when, in `acg_lab.replay.order`.
+Belongs here: the shape of a history. Where it comes from is told in `acg_lab.history.build_history` and
+`acg_lab.history.build_history`; what is known when, in `acg_lab.history.visibility`.
 """
 
 from collections.abc import Sequence

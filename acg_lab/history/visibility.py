@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.replay.history import History
+from acg_lab.history.history import History
 
 __all__ = ["Entries", "States", "find_entries", "find_states", "known_runs"]
 

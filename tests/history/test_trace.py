@@ -5,13 +5,13 @@ import gc
 import numpy as np
 import pytest
 from learned import SECRET, learned
-from replay.histories import at, run_id, snapshot_of
+from history.histories import at, run_id, snapshot_of
 from strategies import make_call, make_request, make_run
 
 import acg_lab as acg
 from acg_lab.core import RunRecord, StabilityThresholds
-from acg_lab.replay import merge
-from acg_lab.replay.from_runs import history_of_runs
+from acg_lab.history import merge
+from acg_lab.history.build_history import history_of_runs
 
 
 @pytest.fixture(scope="module")

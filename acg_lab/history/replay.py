@@ -1,27 +1,64 @@
-"""From a snapshot to a trace."""
+"""By which generation of the rules each agent is replayed, and what is not certain about it.
+
+From a snapshot to a trace.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from acg_lab.core.errors import UsageError
-from acg_lab.core.rules import RulesName, get_rules
-from acg_lab.replay.from_runs import history_of_runs, requests_of
-from acg_lab.replay.from_windows import history_of_windows
-from acg_lab.replay.history import History, Profile
-from acg_lab.replay.known import Place, find_tasks, join_walks
-from acg_lab.replay.merging import trace_of
-from acg_lab.replay.order import find_entries, find_states
-from acg_lab.replay.part import Part
-from acg_lab.replay.rules import choose_rules
-from acg_lab.replay.trace import Trace
-from acg_lab.replay.walk import Walk, walk
+from acg_lab.core.rules import NEWEST, RULES, RulesName, get_rules
+from acg_lab.history.build_history import history_of_runs, history_of_windows, requests_of
+from acg_lab.history.history import History, Profile
+from acg_lab.history.lookup import Part
+from acg_lab.history.tasks import Place, find_tasks, join_walks
+from acg_lab.history.trace import Trace, trace_of
+from acg_lab.history.visibility import find_entries, find_states
+from acg_lab.history.walk import walk
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
 
-__all__ = ["replay", "walk_history"]
+if TYPE_CHECKING:
+    from acg_lab.history.walk_types import Walk
+
+__all__ = ["Chosen", "choose_rules", "replay", "walk_history"]
+
+_OLDEST = next(iter(RULES.values()))
+
+
+class Chosen(NamedTuple):
+    """The generation of an agent, and what must be said of the choice; nothing if it is certain."""
+
+    rules: RulesName
+    caveat: str = ""
+
+
+def choose_rules(snapshot: Snapshot, agent_id: str, rules: str) -> Chosen:
+    """Choose the generation of an agent whose runs are replayed.
+
+    A process has one generation for all its profiles. Where a source holds profiles of several, as after an update,
+    it is the newest that certainly wrote any.
+    """
+    given = snapshot.rules_setting if rules == "auto" else rules
+    if given != "auto":
+        return Chosen(get_rules(given).name)
+    found = [snapshot.rules[key] for key in snapshot.windows if snapshot.owners[key].agent_id == agent_id]
+    if not found and snapshot.columns.key_prefix == _OLDEST.key_prefix:
+        return Chosen(_OLDEST.name)
+    certain = {generation.rules for generation in found if generation.decided}
+    possible = certain or {generation.rules for generation in found} or {NEWEST}
+    names = [name for name in RULES if name in possible]
+    if len(names) > 1:
+        caveat = f"agent {agent_id!r} has profiles of {' and '.join(names)}, and is replayed by the newest of them"
+    elif not certain:
+        caveat = f"agent {agent_id!r} is replayed by {names[0]}, a guess: nothing stored tells its rules"
+    else:
+        return Chosen(names[0])
+    return Chosen(names[-1], f"{caveat}; the option rules= sets another")
+
 
 _MAX_NAMED = 20
 Progress: TypeAlias = Callable[[int, int], object]

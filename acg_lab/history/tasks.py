@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.rules import get_rules
-from acg_lab.replay.history import History
-from acg_lab.replay.order import Entries, States
-from acg_lab.replay.walk import Blocks, Shapes, Task, Walk
+from acg_lab.history.history import History
+from acg_lab.history.visibility import Entries, States
+from acg_lab.history.walk_types import Blocks, Shapes, Task, Walk
 from acg_lab.storage.columns import offsets
 
 __all__ = ["Known", "Place", "find_tasks", "join_walks"]

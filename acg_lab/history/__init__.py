@@ -18,21 +18,8 @@ module          what it holds
 =============== =====================================================================================
 """
 
-import sys
-from types import ModuleType
-
-from acg_lab.replay.history import Profile
-from acg_lab.replay.merging import merge
-from acg_lab.replay.replaying import replay
-from acg_lab.replay.trace import Trace
+from acg_lab.history.history import Profile
+from acg_lab.history.replay import replay
+from acg_lab.history.trace import Trace, merge
 
 __all__ = ["Profile", "Trace", "merge", "replay"]
-
-
-class _Room(ModuleType):
-    """A room named as what it is for: once it is loaded, ``acg_lab.replay`` is the room, and may be called."""
-
-    __call__ = staticmethod(replay)
-
-
-sys.modules[__name__].__class__ = _Room

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from replay.histories import at, run_id, snapshot_of
+from history.histories import at, run_id, snapshot_of
 from strategies import make_call, make_request, make_tool
 
 import acg_lab as acg
 from acg_lab.core import RunRecord
-from acg_lab.replay.order import known_runs
+from acg_lab.history.visibility import known_runs
 
 DOCUMENTED = {  # ends of runs in the order of the index; start of a call, and the position of its run; known runs
     "the first call knows nothing": ([5], 1, 0, 0),

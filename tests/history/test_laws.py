@@ -5,17 +5,17 @@ import pickle
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay.histories import RULE_NAMES, expected_results, histories, snapshot_of, stable_thresholds, steps_of
+from history.histories import RULE_NAMES, expected_results, histories, snapshot_of, stable_thresholds, steps_of
 from strategies import prompt_irs
 
 import acg_lab as acg
 from acg_lab.core import StabilityThresholds, analyze_stability
 from acg_lab.core.records import PromptIR
 from acg_lab.core.rules import get_rules
-from acg_lab.replay import merge
-from acg_lab.replay.history import History
-from acg_lab.replay.known import find_tasks, join_walks
-from acg_lab.replay.walk import walk
+from acg_lab.history import merge
+from acg_lab.history.history import History
+from acg_lab.history.tasks import find_tasks, join_walks
+from acg_lab.history.walk import walk
 
 windows = st.integers(0, 7)
 rules_names = st.sampled_from(RULE_NAMES)

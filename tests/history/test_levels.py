@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_lab.core.exact_prefix import largest_threshold, majority_prefix
-from acg_lab.replay import levels
-from acg_lab.replay.levels import prefix_lengths
-from acg_lab.replay.walk import Shapes
+from acg_lab.history import lookup
+from acg_lab.history.lookup import prefix_lengths
+from acg_lab.history.walk_types import Shapes
 
 
 def shapes_of(found):
@@ -52,7 +52,7 @@ def test_largest_thresholds_are_the_cores():
     """Of arrays the same thresholds are found as one by one: up to them so many of n are enough, above them not."""
     pairs = [(count, n) for n in (*range(1, 60), 1000, 2**31 - 1) for count in range(max(n // 2, n - 60) + 1, n + 1)]
     counts, n = np.array(pairs, np.int64).T
-    found = levels._largest_thresholds(counts, n)
+    found = lookup._largest_thresholds(counts, n)
     assert found.tolist() == [largest_threshold(*pair) for pair in pairs]
     assert (found * n <= counts).all()
     assert (np.nextafter(found, 9) * n > counts).all()
@@ -68,7 +68,7 @@ def test_pieces_do_not_matter(monkeypatch, at_once):
         values = sorted(rng.choice(np.arange(1, n + 1), min(k, n), replace=False).tolist(), reverse=True)
         found.append((n, [(3 * i + 1, n, value) for i, value in enumerate(values)]))
     numbers = rng.random(11)
-    monkeypatch.setattr(levels, "_AT_ONCE", at_once)
+    monkeypatch.setattr(lookup, "_AT_ONCE", at_once)
     lengths = prefix_lengths(shapes_of(found), np.zeros(7, bool), numbers)
     for (n, of_shape), row in zip(found, lengths.tolist(), strict=True):
         expected = [max((d for d, p, c in of_shape if (p / n) * (c / p) >= t), default=0) for t in numbers]
