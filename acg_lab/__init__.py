@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from acg_lab.explain import repairs
     from acg_lab.explain.explaining import explain
     from acg_lab.explain.what_if import what_if
-    from acg_lab.replay import Trace, replay
+    from acg_lab.history import Trace, replay
     from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize, verify
     from acg_lab.storage.memory import MemoryBackend
     from acg_lab.storage.parquet_backend import ParquetExport
@@ -58,7 +58,7 @@ _HOMES = {
         "plan_request",
     ),
     "acg_lab.explain": ("explain", "repairs", "what_if"),
-    "acg_lab.replay": ("Trace", "replay"),
+    "acg_lab.history": ("Trace", "replay"),
     "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize", "verify"),
     "acg_lab.storage.memory": ("MemoryBackend",),
     "acg_lab.storage.parquet_backend": ("ParquetExport",),

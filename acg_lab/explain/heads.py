@@ -10,9 +10,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
 from acg_lab.explain.table import Table
-from acg_lab.storage.codec import DECODE_ERRORS
 
 __all__ = ["Head", "Heads"]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from acg_lab.frames.names import STEPS, category, counts_of, make_frame
-from acg_lab.replay import Trace
-from acg_lab.replay.thresholds import Thresholds, as_numbers
+from acg_lab.history import Trace
+from acg_lab.history.trace import Thresholds, as_numbers
 
 __all__ = ["steps"]
 
