@@ -3,9 +3,9 @@
 import pickle
 
 import numpy as np
+from history.histories import RULE_NAMES, expected_results, histories, snapshot_of, stable_thresholds, steps_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from history.histories import RULE_NAMES, expected_results, histories, snapshot_of, stable_thresholds, steps_of
 from strategies import prompt_irs
 
 import acg_lab as acg

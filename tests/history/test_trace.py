@@ -4,8 +4,8 @@ import gc
 
 import numpy as np
 import pytest
-from learned import SECRET, learned
 from history.histories import at, run_id, snapshot_of
+from learned import SECRET, learned
 from strategies import make_call, make_request, make_run
 
 import acg_lab as acg
