@@ -28,7 +28,7 @@ from acg_lab.cli.shell import (
     say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
-from acg_lab.explain import Causes, find_causes
+from acg_lab.diagnosis import Causes, find_causes
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
 
 _SHOWN = 3

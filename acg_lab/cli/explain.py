@@ -27,7 +27,7 @@ from acg_lab.cli.shell import (
     say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
-from acg_lab.explain import Findings, explain
+from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
 
 _WIDEST = 120  # columns; longer lines are hard to read

@@ -9,7 +9,7 @@ from rich.table import Table
 from acg_lab._format import counted, printable
 from acg_lab.cli.shell import cut, out
 from acg_lab.core import StabilityThresholds
-from acg_lab.explain import Causes
+from acg_lab.diagnosis import Causes
 from acg_lab.snapshot import ProfileSummary, total
 from acg_lab.snapshot.profile_names import differing_parts
 

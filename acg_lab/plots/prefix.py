@@ -9,7 +9,7 @@ from acg_lab import frames
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.frames.names import SCORES
+from acg_lab.frames.schema import SCORES
 from acg_lab.plots.bars import Bars
 from acg_lab.plots.blocks_in_tokens import draw_columns
 from acg_lab.plots.extremes import draw_nothing
