@@ -17,8 +17,10 @@ import acg_lab as acg
 from acg_lab.core import RULES
 from acg_lab.core.prompt_ir import request_to_json
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
-VERSION_OF = {rules_of(version): version for version in VERSIONS}
+VERSION_OF = {rules_of(version): version for version in reversed(VERSIONS)}  # the oldest of each rules
 AGENTS = (
     *("claims-triage", "claims-triage-next", "code-review", "coder", "handbook-search"),
     *("sales-analyst", "support-chat", "support-legacy", "support-mail"),
