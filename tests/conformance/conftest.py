@@ -1,7 +1,7 @@
 """Options of the conformance tests, the runtime by version, and what they did in the summary.
 
-``pytest --all tests/conformance`` knows the options; a plain ``pytest`` sees this file too late to offer them, and takes
-the defaults.
+``pytest --all tests/conformance`` knows the options; a plain ``pytest`` sees this file too late to offer them, and
+takes the defaults.
 """
 
 import contextlib
