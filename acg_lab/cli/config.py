@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acg_lab.cli.shell import AsJson, app, complain, print_json, print_text, say
+from acg_lab.cli._app import AsJson, cli, complain, print_json, print_text, say
 from acg_lab.config import AcgSettings, Proposal, load_config, propose_changes, why_idle
 from acg_lab.core import AcgLabError, UsageError
 
@@ -22,7 +22,7 @@ Note = Annotated[str | None, typer.Option(help="What to remember of it, as comme
 _commands = typer.Typer(
     help="Show and change the learner's settings in a plugins.toml.", no_args_is_help=True, rich_markup_mode=None
 )
-app.add_typer(_commands, name="config")
+cli.add_typer(_commands, name="config")
 
 
 @_commands.command("show")

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 import acg_lab
-from acg_lab.cli.serving import (
+from acg_lab.cli._app import cli, complain
+from acg_lab.cli._servers import (
     Host,
     NoBrowser,
     Page,
@@ -19,7 +20,6 @@ from acg_lab.cli.serving import (
     private_page,
     require,
 )
-from acg_lab.cli.shell import app, complain
 from acg_lab.core import SourceError
 from acg_lab.storage.sources import mask_credentials
 
@@ -27,7 +27,7 @@ _PACKAGE = Path(acg_lab.__file__).parent
 _ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)
 
 
-@app.command("notebook")
+@cli.command("notebook")
 def _notebook(
     source: Annotated[
         str,

@@ -22,10 +22,9 @@ from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Lazy
-from acg_lab.widgets.history import History
-from acg_lab.widgets.prefixes import Lengths
+from acg_lab.widgets.background import History
+from acg_lab.widgets.prefixes import Change, Lengths, Matched, Standing, changes, count_matched, standing_of
 from acg_lab.widgets.profile import ProfileScores, one_profile
-from acg_lab.widgets.standing import Change, Matched, Standing, changes, count_matched, standing_of
 from acg_lab.widgets.windows import Window, check_trace, source_of
 
 if TYPE_CHECKING:

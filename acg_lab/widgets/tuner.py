@@ -13,21 +13,29 @@ from acg_lab.config import AcgSettings, load_config, why_idle
 from acg_lab.config.settings import check_writable
 from acg_lab.history import Trace
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.widgets.building import classed, close_all, line, refused, stylesheet
-from acg_lab.widgets.choosing import Chooser, profile_names
-from acg_lab.widgets.controls import RANGES, Control
-from acg_lab.widgets.exporting import Exporter
-from acg_lab.widgets.newest import Newest
-from acg_lab.widgets.pictures import VIEWS, Picture, Pictures
-from acg_lab.widgets.problem import find_problem, refusals
+from acg_lab.widgets.advice import find_problem, refusals
+from acg_lab.widgets.controls import (
+    RANGES,
+    Chooser,
+    Control,
+    classed,
+    close_all,
+    line,
+    profile_names,
+    refused,
+    stylesheet,
+)
+from acg_lab.widgets.debounce import Newest
+from acg_lab.widgets.export_panel import Exporter
+from acg_lab.widgets.numbers import changes_line, numbers, of_agents
 from acg_lab.widgets.state import TunerState
-from acg_lab.widgets.summary import changes_line, numbers, of_agents
+from acg_lab.widgets.views import VIEWS, Picture, Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from acg_lab.core.records import StabilityAnalysisResult
-    from acg_lab.widgets.standing import Matched
+    from acg_lab.widgets.prefixes import Matched
 
 __all__ = ["ThresholdTuner"]
 

@@ -372,7 +372,7 @@ class TestTypes:
         """A source without a single profile gives frames too."""
         snap = acg.load(MemoryBackend())
         for name in ("blocks", "windows", "profiles", "scores", "calls"):
-            assert list(ALL[name](snap).columns) == list(getattr(names, name.upper()))
+            assert list(ALL[name](snap).columns) == list(getattr(schema, name.upper()))
 
     def test_classes_and_roles(self, sample):
         """Classes are ordered from faint to strong; roles and types are those that production knows, used or not."""
