@@ -27,8 +27,8 @@ from acg_lab.storage.sources import mask_credentials
 __all__ = [
     "Host",
     "NoBrowser",
-    "Page",
     "Port",
+    "PrivatePage",
     "absolute",
     "environment",
     "has_credentials",
@@ -41,7 +41,7 @@ Port = Annotated[int, typer.Option(help="Port; the next free one if it is in use
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Print the address only.")]
 
 
-class Page(NamedTuple):
+class PrivatePage(NamedTuple):
     """Where a server listens, and what lets one in."""
 
     host: str
@@ -76,7 +76,7 @@ def require(package: str, name: str, command: str) -> None:
 
 
 @contextmanager
-def private_page(host: str, *, open_browser: bool) -> Iterator[Page]:
+def private_page(host: str, *, open_browser: bool) -> Iterator[PrivatePage]:
     """Give a page with a token and a folder of its own, which goes at the end; warn if others can reach it.
 
     Raises
@@ -92,7 +92,7 @@ def private_page(host: str, *, open_browser: bool) -> Iterator[Page]:
         )
     try:
         with TemporaryDirectory(prefix="acg-lab-") as folder:
-            yield Page(host, secrets.token_urlsafe(24), Path(folder), open_browser)
+            yield PrivatePage(host, secrets.token_urlsafe(24), Path(folder), open_browser)
     except OSError as error:
         msg = f"{host}: the page can't be served: {error.strerror or error}."
         raise SourceError(msg) from None

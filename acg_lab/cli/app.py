@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from acg_lab.cli._app import Source, cli
-from acg_lab.cli._servers import Host, NoBrowser, Page, Port, absolute, environment, private_page, require
+from acg_lab.cli._servers import Host, NoBrowser, Port, PrivatePage, absolute, environment, private_page, require
 from acg_lab.config import load_config
 from acg_lab.snapshot import load
 
@@ -35,7 +35,7 @@ def _app(
         _serve(page, port)
 
 
-def _serve(page: Page, port: int) -> None:
+def _serve(page: PrivatePage, port: int) -> None:
     """Run Voilà until it is interrupted."""
     from tornado.ioloop import IOLoop  # noqa: PLC0415  # comes with Voilà
     from voila.app import Voila  # noqa: PLC0415  # an extra

@@ -12,8 +12,8 @@ from acg_lab.cli._app import cli, complain
 from acg_lab.cli._servers import (
     Host,
     NoBrowser,
-    Page,
     Port,
+    PrivatePage,
     absolute,
     environment,
     has_credentials,
@@ -115,7 +115,7 @@ def set_source(notebook: dict[str, Any], source: str) -> dict[str, Any]:
     return notebook
 
 
-def _serve(page: Page, port: int, folder: Path, first: str) -> None:
+def _serve(page: PrivatePage, port: int, folder: Path, first: str) -> None:
     """Run JupyterLab until it is interrupted."""
     from jupyterlab.labapp import LabApp  # noqa: PLC0415  # an extra
 

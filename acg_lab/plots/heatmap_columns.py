@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from acg_lab.core.stability import StabilityThresholds
     from acg_lab.plots.canvas import Page
 
-__all__ = ["GROUPS_HEIGHT", "Columns", "column_names", "draw_groups", "draw_names", "draw_scores", "names_height"]
+__all__ = [
+    "GROUPS_HEIGHT",
+    "HeatmapColumns",
+    "column_names",
+    "draw_groups",
+    "draw_names",
+    "draw_scores",
+    "names_height",
+]
 
 GROUPS_HEIGHT: Final = 0.44
 _NAME = 26
@@ -29,7 +37,7 @@ _LINE: Final = 0.13  # of text, in inches
 _BRACKET: Final = 3 / 72
 
 
-class Columns(NamedTuple):
+class HeatmapColumns(NamedTuple):
     """Where the columns stand, in inches, and whose they are.
 
     Attributes
@@ -77,7 +85,7 @@ def names_height(names: Mapping[str, str]) -> float:
 
 
 def draw_scores(
-    page: "Page", columns: Columns, top: float, height: float, thresholds: "StabilityThresholds", *, alone: bool
+    page: "Page", columns: HeatmapColumns, top: float, height: float, thresholds: "StabilityThresholds", *, alone: bool
 ) -> None:
     """Draw the score of each column, the stable line, and the prefix."""
     colours, bottom = page.colours, top + height
@@ -107,7 +115,7 @@ def draw_scores(
         _draw_prefix(page, columns, top)
 
 
-def _draw_prefix(page: "Page", columns: Columns, top: float) -> None:
+def _draw_prefix(page: "Page", columns: HeatmapColumns, top: float) -> None:
     """Draw the bracket over the stable prefix, and its end as a vertical line through the cells."""
     length = int(columns.spans["in_prefix"].sum())
     if not length:
@@ -122,7 +130,7 @@ def _draw_prefix(page: "Page", columns: Columns, top: float) -> None:
         page.lines(through, colour, gid="prefix-end", linewidth=1.4, zorder=4)
 
 
-def draw_names(page: "Page", columns: Columns, names: Mapping[str, str]) -> None:
+def draw_names(page: "Page", columns: HeatmapColumns, names: Mapping[str, str]) -> None:
     """Write the name of each column upright below it."""
     for column, span in enumerate(rows(columns.spans)):
         style: Any = {"bold": True, "colour": page.colours.breaking} if span.breaks else {}
@@ -140,7 +148,7 @@ def draw_names(page: "Page", columns: Columns, names: Mapping[str, str]) -> None
         )
 
 
-def draw_groups(page: "Page", columns: Columns, names: Mapping[str, str]) -> None:
+def draw_groups(page: "Page", columns: HeatmapColumns, names: Mapping[str, str]) -> None:
     """Name groups of columns that are too narrow to have names, and the breaking block."""
     y, begin = columns.top + columns.height + 0.06, 0
     for number, (kind, group) in enumerate(groupby(rows(columns.spans), _kind_of)):

@@ -60,7 +60,7 @@ def same(series: Sequence[Series]) -> bool:
 def draw_series(page: "Page", axes: "Axes", series: Sequence[Series], n_pixels: int) -> None:
     """Draw each setting as steps; beyond 2,000 requests the median and the range of each pixel."""
     colours, n = page.colours, len(series[0].heights)
-    styles = [(colours.base, 1.4, colours.rule), (colours.stable, 2.0, colours.usual)]
+    styles = [(colours.base, 1.4, colours.rule), (colours.stable, 2.0, colours.dominant)]
     shown = series[-1:] if same(series) else series
     if n <= _MOST and len(shown) > 1:
         _fill_gap(page, axes, shown)
@@ -90,7 +90,7 @@ def _fill_gap(page: "Page", axes: "Axes", series: Sequence[Series]) -> None:
     edges = np.arange(len(base) + 1)
     if (other > base).any():
         page.steps(
-            axes, np.maximum(base, other), edges, colours.usual, baseline=base, alpha=0.8, gid="gain", zorder=1.5
+            axes, np.maximum(base, other), edges, colours.dominant, baseline=base, alpha=0.8, gid="gain", zorder=1.5
         )
     if (other < base).any():
         less = np.minimum(base, other)

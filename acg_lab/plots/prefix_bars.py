@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from acg_lab._format import counted, setting, tokens
 from acg_lab.plots.canvas import MARGIN
-from acg_lab.plots.prefix_profile import Block, Profile
+from acg_lab.plots.prefix_profile import Block, PlottedProfile
 from acg_lab.plots.prefix_rows import BREAKS, ROW_HEIGHT, Fold, Line, Row, Rows
 from acg_lab.plots.prefix_strip import style_of
 from acg_lab.plots.text import Size, text_width
@@ -32,7 +32,7 @@ class Bars:
     ----------
     page : Page
         To draw on.
-    profile : Profile
+    profile : PlottedProfile
         Whose blocks they are.
     rows : Rows
         As placed.
@@ -40,7 +40,7 @@ class Bars:
         Where the first row begins.
     """
 
-    def __init__(self, page: "Page", profile: Profile, rows: Rows, top: float) -> None:
+    def __init__(self, page: "Page", profile: PlottedProfile, rows: Rows, top: float) -> None:
         self.page, self.profile, self.rows, self.top = page, profile, rows, top
         self.numbers_end = page.right - (0.6 if profile.has_tokens else 0.0)
         widest = max(text_width(self._number(line.row), Size.ROW) for line in rows.lines)
@@ -54,7 +54,7 @@ class Bars:
         ticks = {0: "0", 0.25: "0.25", 0.5: "0.50", 0.75: "0.75", 1: "1"}
         narrow = self.right - self.rows.left < _QUARTERS
         axes.set_xticks(list(ticks)[:: 2 if narrow else 1], list(ticks.values())[:: 2 if narrow else 1])
-        what = "score (share of requests in which the block has its usual content)"
+        what = "score (share of requests in which the block has its dominant content)"
         middle = (self.rows.left + self.right) / 2
         self.page.label(middle, self.top + height + 0.28, what, gid="x-label", ha="center", size=Size.AXIS)
         self._prefix()

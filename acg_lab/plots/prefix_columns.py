@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from acg_lab._format import counted, cut, cut_all, setting, tokens
 from acg_lab.plots.canvas import HEADING, LINE, MARGIN, draw_note, open_page, place_width, wrap
-from acg_lab.plots.prefix_profile import Block, Kind, Profile
+from acg_lab.plots.prefix_profile import Block, PlottedProfile, SpanKind
 from acg_lab.plots.prefix_strip import MARK, style_of
 from acg_lab.plots.text import Size, drawable, text_width
 
@@ -38,7 +38,7 @@ class Column(NamedTuple):
     width: float
 
 
-def draw_columns(profile: Profile, words: "tuple[Any, ...]", place: "Place", *, heading: bool) -> "Axes":
+def draw_columns(profile: PlottedProfile, words: "tuple[Any, ...]", place: "Place", *, heading: bool) -> "Axes":
     """Draw the columns; return their axes: x is tokens per request (or blocks), y the score."""
     top = _TOP + (HEADING if heading else 0.0)
     note = wrap(_note(profile), Size.NOTE, place_width(place) - 2 * MARGIN)
@@ -66,7 +66,7 @@ def draw_columns(profile: Profile, words: "tuple[Any, ...]", place: "Place", *, 
     return axes
 
 
-def _columns(profile: Profile) -> list[Column]:
+def _columns(profile: PlottedProfile) -> list[Column]:
     """Return the columns in prompt order; the breaking one is wide enough to be seen, over what follows it."""
     starts = accumulate((block.width for block in profile.blocks), initial=0.0)
     least = _LEAST_BREAK * profile.prompt
@@ -76,12 +76,12 @@ def _columns(profile: Profile) -> list[Column]:
     ]
 
 
-def _note(profile: Profile) -> str:
+def _note(profile: PlottedProfile) -> str:
     wide = "Width: tokens per request (blocks that are often absent are narrow).  " if profile.has_tokens else ""
-    return "  ".join([f"{wide}Pale: block is present.  Filled: it has its usual content.", *profile.remarks])
+    return "  ".join([f"{wide}Pale: block is present.  Filled: it has its dominant content.", *profile.remarks])
 
 
-def _ticks(axes: "Axes", profile: Profile) -> None:
+def _ticks(axes: "Axes", profile: PlottedProfile) -> None:
     from matplotlib.ticker import MaxNLocator
 
     places = MaxNLocator(5, integer=True, min_n_ticks=2).tick_values(0, profile.prompt)
@@ -96,7 +96,7 @@ def _draw_areas(axes: "Axes", page: "Page", columns: Sequence[Column], total: fl
     colours = page.colours
     pale = [_outline(column, column.block.present) for column in columns]
     axes.add_collection(PolyCollection(pale, facecolor=colours.grid, linewidth=0, gid="present", zorder=1))
-    kinds: dict[Kind, list[Column]] = {}
+    kinds: dict[SpanKind, list[Column]] = {}
     for column in columns:
         kinds.setdefault(column.block.kind, []).append(column)
     for kind, found in kinds.items():
@@ -116,14 +116,14 @@ def _outline(column: Column, height: float) -> list[tuple[float, float]]:
     return [(left, 0), (left, top), (right, top), (right, 0)]
 
 
-def _limits(profile: Profile) -> list[tuple[str, str, float, Any]]:
+def _limits(profile: PlottedProfile) -> list[tuple[str, str, float, Any]]:
     """Return text, gid, place and dash of each threshold that can be drawn."""
     stable, semi = profile.thresholds.stable_threshold, profile.thresholds.semi_stable_threshold
     limits = [("stable", stable, "solid"), *([("semi-stable", semi, (0, (3, 2)))] if semi < stable else [])]
     return [(f"{name} ≥ {setting(at)}", f"{name}-threshold", at, dash) for name, at, dash in limits if 0 <= at <= 1]
 
 
-def _draw_limits(axes: "Axes", page: "Page", profile: Profile, place: tuple[float, float, float]) -> None:
+def _draw_limits(axes: "Axes", page: "Page", profile: PlottedProfile, place: tuple[float, float, float]) -> None:
     """Draw the thresholds, on the prefix in the colour of paper, and name them at the right."""
     right, top, height = place
     solid = 0.0 if profile.alone else profile.prefix
@@ -173,7 +173,9 @@ def _name_columns(axes: "Axes", page: "Page", columns: Sequence[Column], inches:
         )
 
 
-def _draw_above(page: "Page", profile: Profile, columns: Sequence[Column], place: tuple[float, float, float]) -> None:
+def _draw_above(
+    page: "Page", profile: PlottedProfile, columns: Sequence[Column], place: tuple[float, float, float]
+) -> None:
     """Draw the bracket of the prefix, and the mark and name of what breaks it."""
     left, inches, top = place
     y, right = top - 0.18, -1.0

@@ -13,9 +13,9 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.reasons import breaking, reason_of
 
-__all__ = ["Block", "Kind", "Profile", "read_profile"]
+__all__ = ["Block", "PlottedProfile", "SpanKind", "read_profile"]
 
-Kind: TypeAlias = Literal["prefix", "breaks", "reach", "semi_stable", "variable", "unknown"]
+SpanKind: TypeAlias = Literal["prefix", "breaks", "reach", "semi_stable", "variable", "unknown"]
 _NEEDED = 2  # with fewer requests production plans nothing (spec section 7)
 
 
@@ -28,7 +28,7 @@ class Block(NamedTuple):
         In the prompt, 0 = first.
     name : str
         Its span id, whole.
-    kind : Kind
+    kind : SpanKind
         What it is to the prefix, its class if nothing else; ``reach`` is stable but behind the breaking block,
         ``unknown`` whatever there is with one request.
     score, present : float
@@ -39,7 +39,7 @@ class Block(NamedTuple):
 
     position: int
     name: str
-    kind: Kind
+    kind: SpanKind
     score: float
     present: float
     tokens: float | None
@@ -50,7 +50,7 @@ class Block(NamedTuple):
         return 1.0 if self.tokens is None else self.present * self.tokens
 
 
-class Profile:
+class PlottedProfile:
     """The blocks of one profile, at least one.
 
     Attributes
@@ -75,10 +75,10 @@ class Profile:
             for kind, position, name, own, present, size in zip(self._kinds(spans), *columns, strict=True)
         )
 
-    def _kinds(self, spans: pd.DataFrame) -> list[Kind]:
+    def _kinds(self, spans: pd.DataFrame) -> list[SpanKind]:
         if self.n_requests < _NEEDED:
             return ["unknown"] * len(spans)
-        kinds: list[Kind] = []
+        kinds: list[SpanKind] = []
         for position, classification in enumerate(spans["classification"].tolist()):
             if position <= self.length:
                 kinds.append("prefix" if position < self.length else "breaks")
@@ -116,7 +116,7 @@ class Profile:
         """Share of the prompt that the prefix covers."""
         return self.prefix / self.prompt if self.prompt else 0.0
 
-    def count(self, kind: Kind) -> int:
+    def count(self, kind: SpanKind) -> int:
         """Return how many blocks are of a kind; the one that breaks the prefix counts by its class."""
         breaks = not self.alone and self._breaking is not None and self._breaking.classification == kind
         return sum(block.kind == kind for block in self.blocks) + breaks
@@ -192,7 +192,7 @@ class Profile:
         return said, f"{what} behind it {'is' if what.startswith('1 ') else 'are'} out of reach"
 
 
-def read_profile(spans: pd.DataFrame, thresholds: StabilityThresholds) -> Profile:
+def read_profile(spans: pd.DataFrame, thresholds: StabilityThresholds) -> PlottedProfile:
     """Read the rows of one profile; there is at least one.
 
     Raises
@@ -210,4 +210,4 @@ def read_profile(spans: pd.DataFrame, thresholds: StabilityThresholds) -> Profil
                 f"{found!r}. Give thresholds=..., the ones of the analysis."
             )
             raise UsageError(msg)
-    return Profile(spans, thresholds)
+    return PlottedProfile(spans, thresholds)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from acg_lab._format import cut, cut_all
 from acg_lab.plots.canvas import MARGIN, wrap
-from acg_lab.plots.prefix_profile import Block, Profile
+from acg_lab.plots.prefix_profile import Block, PlottedProfile
 from acg_lab.plots.text import Size, drawable, text_width
 
 __all__ = ["BREAKS", "MOST_ROWS", "ROW_HEIGHT", "Fold", "Line", "Row", "Rows", "fold_blocks", "place_rows"]
@@ -127,12 +127,12 @@ class Rows(NamedTuple):
     scale: float
 
 
-def place_rows(profile: Profile, width: float, *, most: int, scale: float = 1.0) -> Rows:
+def place_rows(profile: PlottedProfile, width: float, *, most: int, scale: float = 1.0) -> Rows:
     """Place the rows of a profile, with room for the message below the breaking one.
 
     Parameters
     ----------
-    profile : Profile
+    profile : PlottedProfile
         Whose blocks they are.
     width : float
         Of the page, in inches.

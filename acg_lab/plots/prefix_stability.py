@@ -15,7 +15,7 @@ from acg_lab.plots.empty import draw_nothing
 from acg_lab.plots.inputs import check_columns, confidence_of, one_key, one_profile
 from acg_lab.plots.prefix_bars import Bars
 from acg_lab.plots.prefix_columns import draw_columns
-from acg_lab.plots.prefix_profile import Profile, read_profile
+from acg_lab.plots.prefix_profile import PlottedProfile, read_profile
 from acg_lab.plots.prefix_rows import MOST_ROWS, Fold, Rows, place_rows
 from acg_lab.plots.prefix_strip import draw_strip
 from acg_lab.plots.profile_names import profile_words
@@ -52,7 +52,7 @@ def prefix_stability(
 ) -> "Axes":
     """Draw the blocks of one profile in prompt order: what can be cached, what breaks the prefix, and why.
 
-    A bar is the share of requests in which the block has its usual content, a thin bar behind it the share that has
+    A bar is the share of requests in which the block has its dominant content, a thin bar behind it the share that has
     the block at all. The blue rail is the stable prefix that the result has, orange the block that ends it. Hatched
     blocks are stable too, but behind it, out of reach.
 
@@ -115,7 +115,9 @@ def _spans_of(data: "Given", learning_key: str | None, thresholds: StabilityThre
     return frame if frame.empty else one_profile(frame, learning_key)
 
 
-def _draw_bars(profile: Profile, words: "tuple[Any, ...]", place: "Place", *, fold: bool, heading: bool) -> "Axes":
+def _draw_bars(
+    profile: PlottedProfile, words: "tuple[Any, ...]", place: "Place", *, fold: bool, heading: bool
+) -> "Axes":
     above = HEADING if heading else 0.0
     width, most = place_width(place), MOST_ROWS if fold else len(profile.blocks)
     rows = place_rows(profile, width, most=most)
@@ -136,9 +138,11 @@ def _draw_bars(profile: Profile, words: "tuple[Any, ...]", place: "Place", *, fo
     return axes
 
 
-def _note(profile: Profile, rows: Rows) -> str:
+def _note(profile: PlottedProfile, rows: Rows) -> str:
     """Say what the marks mean."""
-    said = ["Thick bar: requests with the usual content of the block.  Thin bar: requests that have the block at all."]
+    said = [
+        "Thick bar: requests with the dominant content of the block.  Thin bar: requests that have the block at all."
+    ]
     if any(isinstance(line.row, Fold) for line in rows.lines):
         said.append("Dots: blocks folded into one row.")
     return "  ".join([*said, *profile.remarks])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from acg_lab._format import percent
 from acg_lab.plots.canvas import MARGIN, Swatch
-from acg_lab.plots.prefix_profile import Block, Kind, Profile
+from acg_lab.plots.prefix_profile import Block, PlottedProfile, SpanKind
 from acg_lab.plots.text import Size, text_width
 from acg_lab.plots.theme import Palette
 
@@ -23,7 +23,7 @@ _HEIGHT: Final = 0.17
 _NARROW: Final = 0.008  # share of the prompt below which neighbours of a kind are one piece
 _SWATCH: Final = 0.33  # of a legend, with the gaps at both sides
 _LEAST_BREAK: Final = 0.004
-_LEGEND: Final[dict[Kind, str]] = {
+_LEGEND: Final[dict[SpanKind, str]] = {
     "prefix": "stable prefix",
     "reach": "stable, out of reach",
     "semi_stable": "semi-stable",
@@ -40,12 +40,12 @@ class Piece(NamedTuple):
     width: float
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SpanKind:
         """What its blocks are."""
         return self.blocks[0].kind
 
 
-def pieces_of(profile: Profile, *, whole_prefix: bool = True) -> list[Piece]:
+def pieces_of(profile: PlottedProfile, *, whole_prefix: bool = True) -> list[Piece]:
     """Return the pieces of the prompt: narrow neighbours of a kind together, and the prefix as one if asked for.
 
     The breaking block has a width that can be seen; it takes it from nobody, but is drawn over what follows.
@@ -73,13 +73,13 @@ def _together(blocks: Sequence[Block], total: float, *, whole_prefix: bool) -> I
     return (list(numbers) for _, numbers in groupby(range(len(blocks)), group))
 
 
-def fill_of(kind: Kind, colours: Palette) -> str:
+def fill_of(kind: SpanKind, colours: Palette) -> str:
     """Return the colour of an area of a kind."""
     fills = {"prefix": colours.stable, "breaks": colours.breaking, "semi_stable": colours.semi_stable}
     return fills.get(kind, colours.variable if kind == "variable" else colours.paper)
 
 
-def style_of(kind: Kind, colours: Palette) -> dict[str, Any]:
+def style_of(kind: SpanKind, colours: Palette) -> dict[str, Any]:
     """Return how a bar of a kind is drawn: filled, hatched where out of reach, hollow where nothing is known."""
     if kind in {"reach", "unknown"}:
         hatch = {"hatch": "////"} if kind == "reach" else {}
@@ -88,7 +88,7 @@ def style_of(kind: Kind, colours: Palette) -> dict[str, Any]:
     return {"facecolor": fill, "edgecolor": "none", "linewidth": 0}
 
 
-def draw_strip(page: "Page", profile: Profile, top: float) -> None:
+def draw_strip(page: "Page", profile: PlottedProfile, top: float) -> None:
     """Draw the prompt, the mark over what breaks it, and the legend."""
     length = page.right - MARGIN
     for piece in pieces_of(profile):
@@ -121,7 +121,7 @@ def _draw_piece(page: "Page", piece: Piece, x: float, top: float, width: float) 
         page.text(middle, top - 0.055, MARK, gid="break-mark", colour=page.colours.breaking, size=9, ha="center")
 
 
-def _label_prefix(page: "Page", profile: Profile, width: float, top: float) -> None:
+def _label_prefix(page: "Page", profile: PlottedProfile, width: float, top: float) -> None:
     """Write the share of the prefix into it, as long as there is room."""
     of = "tokens" if profile.has_tokens else "blocks"
     share = percent(profile.share)
@@ -132,7 +132,7 @@ def _label_prefix(page: "Page", profile: Profile, width: float, top: float) -> N
             return
 
 
-def _legend(profile: Profile, colours: Palette) -> list[Swatch]:
+def _legend(profile: PlottedProfile, colours: Palette) -> list[Swatch]:
     """Return what is drawn, with numbers of blocks; the breaking block counts by its class."""
     swatches = []
     for kind, name in _LEGEND.items():

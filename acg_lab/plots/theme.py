@@ -27,8 +27,8 @@ class Palette(NamedTuple):
         Background; titles, names and threshold lines; all other text; axis lines; grid, and the empty part of a bar.
     stable, semi_stable, variable, variable_bar
         The classes, from strong to faint. ``stable`` is also what is tuned or recommended.
-    usual, once
-        Cells: the usual content, and content seen once. ``usual`` also fills a gain or a range.
+    dominant, once
+        Cells: the dominant content, and content seen once. ``dominant`` also fills a gain or a range.
     low_confidence
         A stable prefix with fewer requests than full confidence needs.
     breaking, breaking_tint, prefix_tint
@@ -48,7 +48,7 @@ class Palette(NamedTuple):
     semi_stable: str
     variable: str
     variable_bar: str
-    usual: str
+    dominant: str
     once: str
     low_confidence: str
     breaking: str
@@ -78,7 +78,7 @@ LIGHT: Final = Palette(
     semi_stable="#4A92CE",
     variable="#C3CAD2",
     variable_bar="#8A94A0",
-    usual="#C4DAEE",
+    dominant="#C4DAEE",
     once="#A6AFB9",
     low_confidence="#7293B8",
     breaking="#C2410C",
@@ -99,7 +99,7 @@ DARK: Final = Palette(
     semi_stable="#3F7FB8",
     variable="#474F58",
     variable_bar="#7A8592",
-    usual="#1E3F5C",
+    dominant="#1E3F5C",
     once="#59626C",
     low_confidence="#4A6E8F",
     breaking="#FF8A4C",

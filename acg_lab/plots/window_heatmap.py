@@ -12,7 +12,7 @@ from acg_lab.plots.canvas import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.empty import draw_nothing, title_of
 from acg_lab.plots.heatmap_columns import (
     GROUPS_HEIGHT,
-    Columns,
+    HeatmapColumns,
     column_names,
     draw_groups,
     draw_names,
@@ -54,7 +54,7 @@ def window_heatmap(
 ) -> "Axes":
     """Draw the window of one profile: a row a request, oldest on top, and a column a block, in prompt order.
 
-    A cell is the usual content of the block, another content, one seen once, or blank where the request has no such
+    A cell is the dominant content of the block, another content, one seen once, or blank where the request has no such
     block. Orange is the first block of a request that is not the most frequent one at its position: there a cached
     prefix stops matching. Above stand the scores, and the stable prefix that the result has.
 
@@ -114,7 +114,7 @@ def _draw(
     top = (HEADING if heading else MARGIN) + _ABOVE + _STRIP + _GAP
     page = open_page(place, top + min(max(3.4 / n, 0.028), 0.16) * n + foot + _NOTE, gid="window-heatmap")
     height = max(page.height - top - foot - _NOTE, 0.2)
-    columns = Columns(spans, before, _LEFT, page.right - _LEFT, top, height)
+    columns = HeatmapColumns(spans, before, _LEFT, page.right - _LEFT, top, height)
     title = title_of(scores, thresholds.stable_threshold)
     oldest = ", oldest at the top, UTC" if n > 1 else ""
     blocks = f"{counted(len(scores), 'block')} in prompt order"
@@ -136,12 +136,12 @@ def _choose(scores: pd.DataFrame) -> tuple[int, pd.DataFrame]:
     return before, scores.iloc[before : before + _MOST_COLUMNS]
 
 
-def _draw_cells(page: Page, columns: Columns, cells: pd.DataFrame, n: int) -> "Axes":
+def _draw_cells(page: Page, columns: HeatmapColumns, cells: pd.DataFrame, n: int) -> "Axes":
     from matplotlib.colors import to_rgb
 
     colours = page.colours
     axes = page.panel(columns.left, columns.top, columns.width, columns.height, gid="cells", x_axis=False)
-    fills = np.array([to_rgb(fill) for fill in (colours.usual, colours.semi_stable, colours.once, colours.breaking)])
+    fills = np.array([to_rgb(fill) for fill in (colours.dominant, colours.semi_stable, colours.once, colours.breaking)])
     drawn = columns.place_of(cells["span_id"])
     cells, drawn = cells[drawn >= 0], drawn[drawn >= 0]
     kinds = np.where(cells["first_difference"], 3, cells["content"].cat.codes)
@@ -160,7 +160,7 @@ def _draw_cells(page: Page, columns: Columns, cells: pd.DataFrame, n: int) -> "A
     return axes
 
 
-def _draw_times(page: Page, columns: Columns, cells: pd.DataFrame) -> None:
+def _draw_times(page: Page, columns: HeatmapColumns, cells: pd.DataFrame) -> None:
     """Write the first and the last time and each new day, where there is room."""
     times = cells.groupby("request")["created_at"].first()
     each = columns.height / len(times)
@@ -178,12 +178,12 @@ def _draw_times(page: Page, columns: Columns, cells: pd.DataFrame) -> None:
             page.label(columns.left - 0.06, y, text, ha="right", gid=f"time-{number}")
 
 
-def _say_the_rest(page: Page, columns: Columns, cells: pd.DataFrame, scores: pd.DataFrame) -> None:
+def _say_the_rest(page: Page, columns: HeatmapColumns, cells: pd.DataFrame, scores: pd.DataFrame) -> None:
     """Draw the legend, of what is drawn, and the note."""
     colours, difference = page.colours, cells["first_difference"]
     there = set(cells["content"][~difference])
     swatches = [
-        Swatch("usual content", colours.usual) if "usual" in there else None,
+        Swatch("dominant content", colours.dominant) if "dominant" in there else None,
         Swatch("another content, seen before", colours.semi_stable) if "repeated" in there else None,
         Swatch("content seen once", colours.once) if "once" in there else None,
         Swatch("first difference of the request", colours.breaking) if difference.any() else None,

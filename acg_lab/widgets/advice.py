@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from acg_lab._format import between, cut, tokens
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.diagnosis.context import Case
+from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.planner_refusals import find_refusals
 from acg_lab.plots.reasons import breaking, reason_of
 from acg_lab.widgets.profile import ProfileScores
@@ -112,7 +112,7 @@ def _joining(profile: ProfileScores, thresholds: StabilityThresholds, threshold:
 
 def refusals(profile: ProfileScores, thresholds: StabilityThresholds) -> Iterator[str]:
     """Yield why production plans nothing for the profile's requests, though there is a stable prefix."""
-    case = Case(profile.snap, thresholds, {profile.key: profile.result(thresholds)})
+    case = AnalysisContext(profile.snap, thresholds, {profile.key: profile.result(thresholds)})
     for refusal in find_refusals(case, [profile.key]):
         words = refusal.words
         yield f"Production does nothing with it: {words}."

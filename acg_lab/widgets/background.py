@@ -15,7 +15,7 @@ from acg_lab.history import Trace
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.widgets.windows import Window, make_window, walk_window
 
-__all__ = ["History", "Walk"]
+__all__ = ["BackgroundWalk", "WindowHistory"]
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class _Cancelled(Exception):  # noqa: N818 -- no error: nobody sees it
     """The work is no longer wanted."""
 
 
-class Walk(Generic[T]):
+class BackgroundWalk(Generic[T]):
     """One piece of work in a thread of its own.
 
     Parameters
@@ -93,7 +93,7 @@ class Walk(Generic[T]):
 _KEPT: Final = 8
 
 
-class History:
+class WindowHistory:
     """The windows of a snapshot.
 
     Parameters
@@ -118,8 +118,8 @@ class History:
         self._snap, self.trace = snap, trace
         self._on_progress, self._on_end = on_progress, on_end
         self._windows: OrderedDict[int, Window] = OrderedDict()
-        self._walk: tuple[int, Walk[Window]] | None = None
-        self._latest: Walk[Window] | None = None  # may still be telling of its end
+        self._walk: tuple[int, BackgroundWalk[Window]] | None = None
+        self._latest: BackgroundWalk[Window] | None = None  # may still be telling of its end
         self._is_closed = False
 
     def find(self, size: int) -> Window | None:
@@ -170,7 +170,7 @@ class History:
                 self._on_end(None)
 
         self._on_progress(f"{what}: 0%")
-        walk = Walk(
+        walk = BackgroundWalk(
             lambda tell: walk_window(self._snap, size, tell),
             lambda share: self._on_progress(f"{what}: {share:.0%}"),
             on_end,

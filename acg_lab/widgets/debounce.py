@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable
 from weakref import WeakMethod
 
-__all__ = ["Newest"]
+__all__ = ["Debouncer"]
 
 _REST, _BREATH = 0.25, 0.005  # seconds
 
 
-class Newest:
+class Debouncer:
     """Calls bound methods, without keeping their object alive.
 
     Parameters

@@ -13,7 +13,7 @@ from html import escape
 from typing import NamedTuple
 
 from acg_lab._format import change, counted, cut, cut_all, percent, tokens
-from acg_lab.widgets.prefixes import Change, Matched, Standing
+from acg_lab.widgets.prefixes import AgentChange, Matched, ProfileMetrics
 from acg_lab.widgets.state import TunerState
 
 __all__ = ["Card", "cards", "changes_line", "difference", "numbers", "of_agents"]
@@ -111,7 +111,7 @@ def _of_profile(state: TunerState, role: str) -> list[Card]:
     ]
 
 
-def _of_profiles(now: Standing, current: Standing, role: str) -> list[Card]:
+def _of_profiles(now: ProfileMetrics, current: ProfileMetrics, role: str) -> list[Card]:
     unit = f"of {now.profiles:,}"
     return [
         Card("profiles", "Profiles with a prefix", now.with_prefix, current.with_prefix, tokens, role, unit=unit),
@@ -119,7 +119,7 @@ def _of_profiles(now: Standing, current: Standing, role: str) -> list[Card]:
     ]
 
 
-def changes_line(changes: Sequence[Change], name: Callable[[str], str]) -> str:
+def changes_line(changes: Sequence[AgentChange], name: Callable[[str], str]) -> str:
     """Say which profiles lose, gain, or change their prefix, by name where they are few."""
     lost = [change for change in changes if not change.after]
     gained = [change for change in changes if not change.before]
@@ -134,7 +134,7 @@ def changes_line(changes: Sequence[Change], name: Callable[[str], str]) -> str:
     return f'<div class="acg-note" data-name="changes">{"; ".join(filter(None, said)) or "No prefix changes."}</div>'
 
 
-def _said(found: Sequence[Change], one: str, many: str, name: Callable[[str], str]) -> str:
+def _said(found: Sequence[AgentChange], one: str, many: str, name: Callable[[str], str]) -> str:
     if not found:
         return ""
     names = [escape(cut(name(change.learning_key), 48)) for change in found[:_NAMED]]
@@ -165,7 +165,7 @@ def of_agents(state: TunerState, role: str) -> str:
     )
 
 
-def _row(agent_id: str, name: str, now: Standing, current: Standing) -> str:
+def _row(agent_id: str, name: str, now: ProfileMetrics, current: ProfileMetrics) -> str:
     mark = difference(now.share, current.share, percent)
     return (
         f'<tr data-agent="{escape(agent_id)}"><td title="{escape(agent_id)}">{escape(name)}</td>'

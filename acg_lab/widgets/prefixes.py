@@ -23,7 +23,16 @@ from acg_lab.snapshot.analysis import shared_prefixes
 from acg_lab.snapshot.snapshot import Snapshot, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, count_spans
 
-__all__ = ["Change", "Lengths", "Matched", "Prefixes", "Standing", "changes", "count_matched", "standing_of"]
+__all__ = [
+    "AgentChange",
+    "Lengths",
+    "Matched",
+    "Prefixes",
+    "ProfileMetrics",
+    "changes",
+    "count_matched",
+    "measure_profile",
+]
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -56,7 +65,7 @@ class Prefixes:
         order = np.lexsort((counts.indexes, counts.windows))
         self._of, self._indexes = counts.windows[order], counts.indexes[order].astype(np.int64)
         # Production's order of floating-point operations, as in the core.
-        scores = (counts.present / np.maximum(self._requests[counts.windows], 1)) * (counts.usual / counts.present)
+        scores = (counts.present / np.maximum(self._requests[counts.windows], 1)) * (counts.dominant / counts.present)
         self._reach = _running_minimum(self._of, self._indexes, scores[order])
         sums = np.bincount(counts.of_block, weights=block_tokens(source), minlength=len(order))
         self._tokens: Floats = sums[order] / np.maximum(self._requests[self._of], 1)
@@ -137,7 +146,7 @@ def _running_minimum(of: Numbers, indexes: Numbers, scores: Floats) -> Floats:
 _NEEDED = 2  # with fewer requests production plans nothing
 
 
-class Standing(NamedTuple):
+class ProfileMetrics(NamedTuple):
     """What production holds of some profiles under one setting.
 
     Attributes
@@ -168,7 +177,7 @@ class Matched(NamedTuple):
         return self.matched / self.requests if self.requests else 0.0
 
 
-class Change(NamedTuple):
+class AgentChange(NamedTuple):
     """A profile whose prefix another setting changes, in blocks."""
 
     learning_key: str
@@ -176,13 +185,13 @@ class Change(NamedTuple):
     after: int
 
 
-def standing_of(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.bool_]) -> Standing:
+def measure_profile(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.bool_]) -> ProfileMetrics:
     """Sum up the chosen profiles."""
     used = (prefixes.requests >= _NEEDED) & (lengths.blocks > 0)
     tokens = np.where(used, lengths.tokens, 0.0)[chosen]
     requests = prefixes.requests[chosen]
     prompt = float((prefixes.prompt_tokens[chosen] * requests).sum())
-    return Standing(
+    return ProfileMetrics(
         profiles=int(chosen.sum()),
         with_prefix=int(used[chosen].sum()),
         median_tokens=float(np.median(tokens)) if len(tokens) else 0.0,
@@ -190,11 +199,11 @@ def standing_of(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.bool_])
     )
 
 
-def changes(keys: Sequence[str], before: Lengths, after: Lengths, chosen: NDArray[np.bool_]) -> list[Change]:
+def changes(keys: Sequence[str], before: Lengths, after: Lengths, chosen: NDArray[np.bool_]) -> list[AgentChange]:
     """List the chosen profiles whose prefixes differ, the largest loss of tokens first."""
     differ = np.flatnonzero(chosen & (before.blocks != after.blocks))
     order = differ[np.argsort((after.tokens - before.tokens)[differ], kind="stable")]
-    return [Change(keys[i], int(before.blocks[i]), int(after.blocks[i])) for i in order.tolist()]
+    return [AgentChange(keys[i], int(before.blocks[i]), int(after.blocks[i])) for i in order.tolist()]
 
 
 def count_matched(trace: Trace, thresholds: StabilityThresholds, observation_window: int) -> Matched:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from acg_lab.plots.text import Face, outlined_text
 
-__all__ = ["Glyphs", "Ink", "Style", "draw_text", "encode_png"]
+__all__ = ["Glyphs", "Raster", "Style", "draw_text", "encode_png"]
 
 
 def encode_png(pixels: NDArray[np.uint8], words: str = "") -> bytes:
@@ -108,7 +108,7 @@ _POINTS: Final = 72
 _HATCH: Final = 12  # lines of matplotlib's "////" an inch
 
 
-class Ink:
+class Raster:
     """The sheet.
 
     Parameters

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from acg_lab.plots.canvas import Pad, Page
 from acg_lab.plots.text import Size, drawable
 from acg_lab.plots.theme import palette
-from acg_lab.widgets.raster import Ink, Style
+from acg_lab.widgets.raster import Raster, Style
 
-__all__ = ["QuickPad"]
+__all__ = ["RasterCanvas"]
 
 _PANEL: Final = 2  # zorder of matplotlib's inset axes
-Draw = Callable[[Ink], None]
+Draw = Callable[[Raster], None]
 
 
-class QuickPad(Pad):
+class RasterCanvas(Pad):
     """A place for a plot.
 
     Parameters
@@ -34,11 +34,11 @@ class QuickPad(Pad):
 
     def __init__(self, width: float) -> None:
         self.width = width
-        self.page: QuickPage | None = None
+        self.page: RasterPage | None = None
 
-    def open_page(self, height: float, gid: str) -> "QuickPage":  # noqa: ARG002 -- one page, one plot
+    def open_page(self, height: float, gid: str) -> "RasterPage":  # noqa: ARG002 -- one page, one plot
         """Return a new page."""
-        self.page = QuickPage(self.width, height)
+        self.page = RasterPage(self.width, height)
         return self.page
 
 
@@ -51,7 +51,7 @@ class _Words:
         self.label = label
 
 
-class QuickPage(Page):
+class RasterPage(Page):
     """A page that keeps what is drawn on it until it is asked for pixels."""
 
     def __init__(self, width: float, height: float) -> None:
@@ -67,7 +67,7 @@ class QuickPage(Page):
 
     def pixels(self, dpi: float, height: float = 0.0) -> NDArray[np.uint8]:
         """Return the page as pixels, at least so many inches high."""
-        ink = Ink(self.width, max(self.height, height), dpi, self.colours.paper)
+        ink = Raster(self.width, max(self.height, height), dpi, self.colours.paper)
         for _, draw in sorted(self._drawn, key=lambda drawn: drawn[0]):
             draw(ink)
         return ink.pixels
@@ -115,7 +115,7 @@ class QuickPage(Page):
         """Draw lines, as `Page.lines`."""
         for start, end in segments:
             self.put(
-                partial(Ink.line, start=start, end=end, colour=colour, points=kw.get("linewidth", 0.9)),
+                partial(Raster.line, start=start, end=end, colour=colour, points=kw.get("linewidth", 0.9)),
                 kw.get("zorder", 2),
             )
 
@@ -127,12 +127,12 @@ class QuickPage(Page):
 class _Panel:
     """What a plot asks its axes for."""
 
-    def __init__(self, page: QuickPage, box: tuple[float, float, float, float]) -> None:
+    def __init__(self, page: RasterPage, box: tuple[float, float, float, float]) -> None:
         self._page, self._box = page, box
         self._x, self._y = (0.0, 1.0), (0.0, 1.0)
         left, _, right, bottom = box
         self._put(
-            partial(Ink.line, start=(left, bottom), end=(right, bottom), colour=page.colours.rule, points=0.8), 2.5
+            partial(Raster.line, start=(left, bottom), end=(right, bottom), colour=page.colours.rule, points=0.8), 2.5
         )
 
     def _put(self, draw: Draw, zorder: float) -> None:
@@ -155,7 +155,7 @@ class _Panel:
         for tick, label in zip(ticks, labels, strict=True):
             x = self._place(tick, 0)[0]
             end = bottom + 3 / 72
-            self._put(partial(Ink.line, start=(x, bottom), end=(x, end), colour=colours.rule, points=0.8), 2)
+            self._put(partial(Raster.line, start=(x, bottom), end=(x, end), colour=colours.rule, points=0.8), 2)
             self._page.text(x, end + 2.5 / 72, label, gid="", colour=colours.text2, ha="center", va="top", zorder=2)
 
     def add_patch(self, patch: Any) -> None:
@@ -173,13 +173,13 @@ class _Panel:
         dash = lines.get_linestyle()[0][1]
         for path in lines.get_paths():  # get_segments cleans each of them first
             start, end = (self._place(x, y) for x, y in path.vertices.tolist())
-            self._put(partial(Ink.line, start=start, end=end, dash=dash, **look), lines.get_zorder())
+            self._put(partial(Raster.line, start=start, end=end, dash=dash, **look), lines.get_zorder())
 
     def plot(self, x: Sequence[float], y: Sequence[float], **kw: Any) -> None:
         """Draw dots."""
         look = {"fill": kw["markerfacecolor"], "edge": kw["markeredgecolor"], "edge_points": kw["markeredgewidth"]}
         for left, top in map(self._place, x, y):
-            self._put(partial(Ink.dot, x=left, y=top, points=kw["markersize"], **look), kw["zorder"])
+            self._put(partial(Raster.dot, x=left, y=top, points=kw["markersize"], **look), kw["zorder"])
 
 
 @lru_cache(maxsize=256)
@@ -188,7 +188,7 @@ def _hex(colour: tuple[float, float, float, float]) -> str:
 
 
 def _rectangle(
-    ink: Ink, *, box: tuple[float, float, float, float], fill: str, edge: str, points: float, hatch: str | None
+    ink: Raster, *, box: tuple[float, float, float, float], fill: str, edge: str, points: float, hatch: str | None
 ) -> None:
     ink.fill(*box, fill)
     if hatch:

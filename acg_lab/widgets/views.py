@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from acg_lab import frames, plots
 from acg_lab.plots.theme import palette
 from acg_lab.widgets.raster import encode_png
-from acg_lab.widgets.raster_canvas import QuickPad
+from acg_lab.widgets.raster_canvas import RasterCanvas
 
 if TYPE_CHECKING:
     from acg_lab.plots.canvas import Pad
@@ -45,7 +45,7 @@ class Pictures:
     """Draws, and keeps each tab as high as it ever was, so that nothing below it jumps."""
 
     def __init__(self) -> None:
-        self._pad = QuickPad(_WIDTH)
+        self._pad = RasterCanvas(_WIDTH)
         self._heights: dict[tuple[str, str], float] = {}
 
     def draw(self, state: "TunerState", name: str, *, sharp: bool) -> Picture | None:

@@ -136,7 +136,7 @@ def test_steps_of_a_selection():
 
 def test_trace():
     """A trace is asked for the steps of the two settings."""
-    spans = (("system-0", same), ("user-1", lambda i: "usual" if i % 8 else new(i)), ("user-2", new))
+    spans = (("system-0", same), ("user-1", lambda i: "dominant" if i % 8 else new(i)), ("user-2", new))
     trace = acg.replay(of_one(40, *spans), progress=False)
     frame = trace.to_frame([0.95, 0.8])
     axes = plots.prefix_over_time(trace, tuned=0.8)

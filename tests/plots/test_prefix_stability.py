@@ -77,7 +77,7 @@ class TestWords:
             (changing(9), ["60 different contents in 60 requests"]),
             (sometimes(9, 15), ["missing from 4 of 60 requests; same content wherever it is present"]),
             (lambda request: "old" if request < 38 else "new", ["changed once, 22 requests ago"]),
-            (sometimes(9, 9, changing(9)), ["content differs from the usual one in 7 of 60 requests"]),
+            (sometimes(9, 9, changing(9)), ["content differs from the dominant one in 7 of 60 requests"]),
             (
                 lambda request: None if request % 6 == 0 else "x" if request % 2 else f"y{request % 4}",
                 ["present in 50 of 60 requests, and only 30 of those share one content"],

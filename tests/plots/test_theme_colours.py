@@ -4,7 +4,7 @@ import pytest
 
 from acg_lab.plots.theme import PALETTES, contrast
 
-FILLS = ("stable", "semi_stable", "variable", "variable_bar", "usual", "once", "low_confidence", "breaking")
+FILLS = ("stable", "semi_stable", "variable", "variable_bar", "dominant", "once", "low_confidence", "breaking")
 
 
 @pytest.mark.parametrize("colours", PALETTES.values(), ids=PALETTES)

@@ -11,7 +11,7 @@ from acg_lab.plots.theme import PALETTES
 
 
 def often(i):
-    return "usual" if i % 10 else f"other {i}"
+    return "dominant" if i % 10 else f"other {i}"
 
 
 SPANS = (("system-0", same), ("user-1-digest", often), ("user-2", same), ("user-3", new))

@@ -21,20 +21,20 @@ DEPLOYED = (("system-0", same), ("tools-1-search", same), ("system-5-policy", on
 def colours_of(axes):
     """Return the picture as names of roles."""
     palette = PALETTES[plots.theme()]
-    roles = {to_rgb(getattr(palette, r)): r for r in ("usual", "semi_stable", "once", "breaking", "paper")}
+    roles = {to_rgb(getattr(palette, r)): r for r in ("dominant", "semi_stable", "once", "breaking", "paper")}
     picture = by_gid(axes, "cells-image").get_array()
     return np.array([[roles[tuple(cell)] for cell in row] for row in np.asarray(picture).tolist()])
 
 
 @pytest.mark.usefixtures("theme")
 def test_cells():
-    """Cells are blue if content is usual, grey if seen once, blank if absent, orange where a request first differs."""
+    """Cells: blue for dominant content, grey if seen once, blank if absent, orange where a request first differs."""
     snap = of_one(60, *DEPLOYED, ("user-3-shots", missing))
     axes = plots.window_heatmap(snap)
     cells = colours_of(axes)
     assert cells.shape == (60, 5)
-    assert (cells[:, :2] == "usual").all()
-    assert (cells[:38, 2] == "usual").all()
+    assert (cells[:, :2] == "dominant").all()
+    assert (cells[:38, 2] == "dominant").all()
     assert (cells[38:, 2] == "breaking").all()
     assert (cells[38:, 3] == "once").all()
     assert cells[3, 4] == "paper"

@@ -5,7 +5,7 @@ import gc
 import threading
 import weakref
 
-from acg_lab.widgets.debounce import Newest
+from acg_lab.widgets.debounce import Debouncer
 
 
 class Seen:
@@ -13,7 +13,7 @@ class Seen:
 
     def __init__(self):
         self.calls, self.again = [], None
-        self.newest = Newest(self.soon, self.first, self.second)
+        self.newest = Debouncer(self.soon, self.first, self.second)
 
     def soon(self):
         self.calls.append("soon")

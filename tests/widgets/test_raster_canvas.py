@@ -11,8 +11,8 @@ from PIL import Image
 import acg_lab as acg
 from acg_lab import frames, plots
 from acg_lab.plots.theme import PALETTES
-from acg_lab.widgets.raster import Ink, encode_png
-from acg_lab.widgets.raster_canvas import QuickPad
+from acg_lab.widgets.raster import Raster, encode_png
+from acg_lab.widgets.raster_canvas import RasterCanvas
 
 PAPER, INK = (255, 255, 255), (0, 0, 0)
 
@@ -29,7 +29,7 @@ def test_it_is_the_picture_of_matplotlib(sample, agent_id, theme):
     """Size, words and pixels are those of the figure: seen from a little distance they are the same."""
     key = next(key for key in sample.windows if key.startswith(f"{agent_id}::"))
     given = frames.scores({key: acg.analyze(sample)[key]}, sample)
-    pad, figure = QuickPad(7.0), Figure(figsize=(7, 1), dpi=96)
+    pad, figure = RasterCanvas(7.0), Figure(figsize=(7, 1), dpi=96)
     plots.prefix_stability(given, heading=False, ax=pad)
     axes = plots.prefix_stability(given, heading=False, ax=figure)
     canvas = FigureCanvasAgg(figure)
@@ -55,7 +55,7 @@ def test_lines_are_as_wide_wherever_they_run(dpi):
     """A line covers the same number of pixels at every place, one at least."""
     widths = set()
     for place in np.linspace(0.3, 0.6, 23):
-        ink = Ink(1, 1, dpi, "#FFFFFF")
+        ink = Raster(1, 1, dpi, "#FFFFFF")
         ink.line((0.1, place), (0.9, place), "#000000", 0.9)
         widths.add(int((ink.pixels[:, dpi // 2, 0] == 0).sum()))
     assert widths == {max(round(0.9 / 72 * dpi), 1)}
@@ -63,7 +63,7 @@ def test_lines_are_as_wide_wherever_they_run(dpi):
 
 def test_what_is_off_the_sheet_is_cut():
     """Text, dots and rectangles beyond an edge fail nothing and leave the rest."""
-    ink = Ink(1, 0.5, 96, "#FFFFFF")
+    ink = Raster(1, 0.5, 96, "#FFFFFF")
     ink.dot(0, 0, 10, "#000000", "#000000", 1)
     ink.dot(1, 0.5, 10, "#000000", "#000000", 1)
     ink.dot(9, 9, 10, "#000000", "#000000", 1)
@@ -75,7 +75,7 @@ def test_what_is_off_the_sheet_is_cut():
 
 def test_dashes():
     """A dashed line has strokes and gaps of the lengths given."""
-    ink = Ink(1, 0.2, 72, "#FFFFFF")
+    ink = Raster(1, 0.2, 72, "#FFFFFF")
     ink.line((0, 0.1), (1, 0.1), "#000000", 1, (3, 2))
     row = ink.pixels[:, :, 0].min(axis=0)
     assert (row[:10] == [0, 0, 0, 255, 255, 0, 0, 0, 255, 255]).all()
