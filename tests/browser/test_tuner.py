@@ -8,10 +8,10 @@ from browser.servers import ROOT, Lab, Voila
 
 import acg_lab as acg
 
+pytestmark = pytest.mark.slow
+
 TUNER = """\
 import acg_lab as acg
-
-pytestmark = pytest.mark.slow
 acg.plots.set_theme("{theme}")
 snap = acg.load({sample!r}, agent_id="claims-triage")
 acg.ThresholdTuner(snap, acg.replay(snap, progress=False), config="plugins.toml")

@@ -13,7 +13,6 @@ from conformance.generate import DEFAULTS, Case
 from conformance.live import Laboratory, Tally
 from conformance.runtime import VERSIONS, Call, Runtime, RuntimeUnavailable
 
-import acg_lab as acg
 from acg_lab.core import RULES
 from acg_lab.core.prompt_ir import request_to_json
 
@@ -25,11 +24,6 @@ AGENTS = (
     *("claims-triage", "claims-triage-next", "code-review", "coder", "handbook-search"),
     *("sales-analyst", "support-chat", "support-legacy", "support-mail"),
 )
-
-
-@pytest.fixture(scope="module")
-def sample():
-    return acg.load(SAMPLE, progress=False)
 
 
 def test_agents(sample):
