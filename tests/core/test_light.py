@@ -13,6 +13,6 @@ def loaded_by(statement):
 
 
 def test_imports():
-    """The core loads msgspec, hashing, locks, and what these load themselves; beside its own modules nothing else."""
+    """The core loads msgspec, lazy_loader, hashing, locks, and what these load; beside its own modules nothing else."""
     found = {name for name in loaded_by("import acg_lab.core") if name.partition(".")[0] != "acg_lab"}
-    assert found <= loaded_by("import msgspec, hashlib, threading")
+    assert found <= loaded_by("import msgspec, lazy_loader, hashlib, threading, ast, importlib.util, warnings")
