@@ -56,7 +56,7 @@ def test_show_json(run, file):
     assert shown["settings"] == acg.AcgSettings().values() | {"provider": "passthrough", "priority": 50}
     assert len(shown["idle"]) == 2
     _, out, _ = run("show", file)
-    assert "Production learns nothing with it: The component is disabled." in out
+    assert "Production learns nothing with this file: The component is disabled." in out
 
 
 def test_diff_is_a_patch(run, file):
@@ -125,7 +125,7 @@ def test_set_warns_of_a_disabled_component(run, file):
     file.write_text(DOCUMENTS["disabled"], encoding="utf-8")
     status, _, err = run("set", file, *SETS)
     assert status == 0
-    assert "production learns nothing with it: The component is disabled." in err.replace("\n", " ")
+    assert "production learns nothing with this file: The component is disabled." in err.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
