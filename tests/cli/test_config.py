@@ -86,12 +86,12 @@ def test_diff_hides_credentials(run, file):
 
 
 def test_set(run, file):
-    """Values are set, and it is said that production must be started again; a second time nothing is to change."""
+    """Values are set, with the advice to restart production; a second time there is nothing to change."""
     status, out, err = run("set", file, *SETS, "--note", "why")
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        f"{file}: written: stable_threshold = 0.9, observation_window = 30.",
-        "Production uses it once its process is started again with this file.",
+        f"{file}: wrote stable_threshold = 0.9, observation_window = 30.",
+        "Restart the process that reads this file to use it.",
     ]
     expected = EXAMPLE.replace("redis://", "redis://me:hunter2@").replace("0.95", "0.9")
     expected = expected.replace("observation_window = 100", "# acg-lab: why\nobservation_window = 30")
