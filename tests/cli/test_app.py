@@ -313,8 +313,8 @@ def test_rows(run):
     assert lengths == {"0": 1 + 70 + 1 + 3, "2": 1 + 2 + 1 + 3, "5": 1 + 5 + 1 + 3}
 
 
-@pytest.fixture
-def odd(tmp_path):
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
     """Return an export of agents whose names are long, wide, empty, or obeyed by terminals."""
     backend = learned("x" * 99 + "\x1b[31mred\n\r<b>[bold]", model="m" * 60)
     learned("日本語" * 20, model="模型" * 20, backend=backend)
@@ -324,8 +324,9 @@ def odd(tmp_path):
         "s::model=m::seed=no-seed::system=no-system::tools=no-tools",
         [make_ir((span, str(i % 1000))) for i in range(3000)],
     )
-    acg.load(backend).to_parquet(tmp_path / "odd")
-    return str(tmp_path / "odd")
+    folder = tmp_path_factory.mktemp("exports") / "odd"
+    acg.load(backend).to_parquet(folder)
+    return str(folder)
 
 
 @pytest.mark.parametrize("columns", [80, 100])
