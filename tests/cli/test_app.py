@@ -16,7 +16,7 @@ from strategies import make_ir
 import acg_lab as acg
 from acg_lab.cli import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SAMPLE = str(ROOT / "data" / "sample")
 PASSWORD = "hunter2"
 
@@ -96,7 +96,7 @@ def test_a_window_larger_than_what_is_stored(run):
     """It is said that a window larger than all that are stored changes nothing; of a smaller one nothing is said."""
     for window, lines in (("500", 1), ("100", 0), ("10", 0)):
         _, out, _ = run("analyze", SAMPLE, "--window", window)
-        assert out.count(f"No window holds more than 100 observations: --window {window} leaves all") == lines
+        assert out.count(f"No window holds more than 100 observations: --window {window} changes nothing") == lines
 
 
 def test_json_holds_what_the_table_shows(run):
