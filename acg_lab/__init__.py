@@ -68,6 +68,8 @@ _HOMES = {
 _ROOMS = ("frames", "plots")  # reached by their own names: acg.frames.blocks
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
+__version__ = "0.1.0"
+
 __all__ = [
     "AcgLabError",
     "AcgLearner",
