@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from acg_lab._format import counted
 from acg_lab.cli.profiles import print_profiles
 from acg_lab.cli.shell import (
     DEFAULTS,
@@ -27,9 +28,8 @@ from acg_lab.cli.shell import (
     say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
-from acg_lab.explain import Causes, find_causes
+from acg_lab.diagnosis import Causes, find_causes
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
-from acg_lab.snapshot.model import counted
 
 _SHOWN = 3
 

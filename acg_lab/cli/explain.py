@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from acg_lab._format import counted
 from acg_lab.cli.shell import (
     DEFAULTS,
     Agent,
@@ -26,9 +27,8 @@ from acg_lab.cli.shell import (
     say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
-from acg_lab.explain import Findings, explain
+from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
-from acg_lab.snapshot.model import counted
 
 _WIDEST = 120  # columns; longer lines are hard to read
 

@@ -23,13 +23,11 @@ frame               a row is                                                from
 =================== ======================================================= ================
 """
 
-from acg_lab.frames.breaks import breaks
-from acg_lab.frames.calls import calls
-from acg_lab.frames.cells import cells
 from acg_lab.frames.curve import threshold_curve
-from acg_lab.frames.stability import profiles, scores
-from acg_lab.frames.steps import steps
-from acg_lab.frames.windows import blocks, variants, windows
+from acg_lab.frames.findings import breaks
+from acg_lab.frames.profiles import profiles, scores
+from acg_lab.frames.steps import calls, steps
+from acg_lab.frames.windows import blocks, cells, variants, windows
 
 __all__ = [
     "blocks",

@@ -9,7 +9,7 @@ from acg_lab import frames
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.frames.names import SCORES
+from acg_lab.frames.schema import SCORES
 from acg_lab.plots.bars import Bars
 from acg_lab.plots.blocks_in_tokens import draw_columns
 from acg_lab.plots.extremes import draw_nothing
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from acg_lab.plots.layout import Place
-    from acg_lab.snapshot.model import Snapshot
+    from acg_lab.snapshot.snapshot import Snapshot
 
     Given = Snapshot | Mapping[str, StabilityAnalysisResult] | StabilityAnalysisResult | pd.DataFrame
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.replay import Trace
+from acg_lab.history import Trace
 from acg_lab.widgets.prefixes import Lengths, Prefixes
 
 __all__ = ["Change", "Matched", "Standing", "changes", "count_matched", "standing_of"]

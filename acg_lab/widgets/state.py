@@ -18,10 +18,9 @@ from acg_lab.config import AcgSettings
 from acg_lab.config.settings import check_writable
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
-from acg_lab.replay import Trace
+from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import analyze_profile
-from acg_lab.snapshot.checking import check_snapshot
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Lazy
 from acg_lab.widgets.history import History
 from acg_lab.widgets.prefixes import Lengths
@@ -46,7 +45,7 @@ class TunerState(HasTraits):
     snap : Snapshot
         Read, never changed.
     trace : Trace, optional
-        Of `acg_lab.replay`. What it does not hold is walked in the background, see `follow`.
+        Of `acg_lab.history`. What it does not hold is walked in the background, see `follow`.
     current : AcgSettings, optional
         What to compare with, and begin with; production's defaults when left out.
     agent_id : str, optional

@@ -8,11 +8,11 @@ import ipywidgets as w
 import pandas as pd
 from traitlets import Instance, link, validate
 
+from acg_lab._format import counted
 from acg_lab.config import AcgSettings, load_config, why_idle
 from acg_lab.config.settings import check_writable
-from acg_lab.plots.words import counted
-from acg_lab.replay import Trace
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.history import Trace
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.widgets.building import classed, close_all, line, refused, stylesheet
 from acg_lab.widgets.choosing import Chooser, profile_names
 from acg_lab.widgets.controls import RANGES, Control
@@ -45,7 +45,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     snap : Snapshot
         What production observed. Read, never changed.
     trace : Trace, optional
-        Of `acg_lab.replay`; windows that it does not hold are replayed in the background. All of them, when left out.
+        Of `acg_lab.history`; windows that it does not hold are replayed in the background. All of them, when left out.
     config : path, mapping or AcgSettings, optional
         What production has: a ``plugins.toml``, or its settings. Production's defaults when left out. It is what
         everything is compared with; a path is also offered for the export.

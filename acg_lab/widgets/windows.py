@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from acg_lab.core.errors import UsageError
-from acg_lab.replay import Trace, replay
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.history import Trace, replay
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import ObservationColumns
 from acg_lab.storage.times import Times
 from acg_lab.widgets.prefixes import Prefixes
@@ -42,7 +42,7 @@ def check_trace(snap: Snapshot, given: object) -> None:
     if given is None:
         return
     if not isinstance(given, Trace):
-        msg = f"A trace is what acg_lab.replay returns; got {type(given).__name__}."
+        msg = f"A trace is what acg_lab.history returns; got {type(given).__name__}."
         raise UsageError(msg)
     if strangers := {profile.agent_id for profile in given.profiles} - set(snap.agent_ids):
         msg = f"The trace has an agent that the snapshot has not: {min(strangers)!r}; expected acg_lab.replay(snap)."

@@ -16,7 +16,7 @@ from conformance.runtime import Runtime, RuntimeUnavailable
 
 import acg_lab as acg
 from acg_lab.core import AcgLearner, HotCache, PromptIR, RunRecord, StabilityAnalysisResult
-from acg_lab.explain import effect
+from acg_lab.repairs.effects import effect
 
 TURNS = 5
 

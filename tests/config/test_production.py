@@ -13,7 +13,7 @@ from conformance.runtime import VERSIONS, Runtime, RuntimeUnavailable, interpret
 
 import acg_lab as acg
 from acg_lab.config import AcgSettings
-from acg_lab.config.parse import parse_toml
+from acg_lab.config.document import parse_toml
 
 FILE_READER = "0.10.4"  # the first of these versions that reads files for Python too
 RELAY = Path(__file__).with_name("relay.py")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import acg_lab as acg
 from acg_lab.config import AcgSettings, render_config
-from acg_lab.config.parse import parse_toml
+from acg_lab.config.document import parse_toml
 
 TUNED = AcgSettings().replace(stable_threshold=0.9, observation_window=30)
 EXAMPLES = AcgSettings(provider="anthropic")

@@ -16,7 +16,7 @@ from strategies import make_block, make_call, make_ir, make_request, make_run, m
 import acg_lab as acg
 from acg_lab import frames
 from acg_lab.core import RULES, PromptIR, StabilityAnalysisResult, StabilityThresholds
-from acg_lab.frames import names
+from acg_lab.frames import schema
 from acg_lab.storage.memory import MemoryBackend
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"

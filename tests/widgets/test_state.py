@@ -32,7 +32,7 @@ def test_a_snapshot_and_its_trace(sample, triage):
     snap, trace = triage
     with pytest.raises(UsageError, match="Expected a Snapshot"):
         TunerState("data/sample")
-    with pytest.raises(UsageError, match=r"what acg_lab.replay returns; got StabilityThresholds"):
+    with pytest.raises(UsageError, match=r"what acg_lab.history returns; got StabilityThresholds"):
         TunerState(snap, acg.StabilityThresholds())
     other = acg.load(sample.source, agent_id="coder", progress=False)
     with pytest.raises(UsageError, match="an agent that the snapshot has not: 'claims-triage'"):
