@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from acg_lab.core.errors import MissingExtraError, UsageError
 from acg_lab.docs.gallery import write_gallery
@@ -21,41 +22,13 @@ _PAGES = Path(__file__).parent
 _REPOSITORY = _PAGES.parents[1]
 _NEEDED = ("sphinx", "pydata_sphinx_theme", "numpydoc", "myst_nb")
 
-# On a repository page index.md lists the other pages; the site needs them as its table of contents, too.
-_CONTENTS = """
-```{toctree}
-:hidden:
-:caption: Guide
-
-glossary
-providers
-rules/index
-```
-
-```{toctree}
-:hidden:
-:caption: Learn by example
-
-notebooks/index
-gallery
-```
-
-```{toctree}
-:hidden:
-:caption: Look up
-
-api/index
-```
-
-```{toctree}
-:hidden:
-:caption: Contribute
-
-architecture
-look
-contributing
-```
-"""
+# The pages carry no directives, so that they read well on a repository page; the tables of contents are added here.
+_CONTENTS: Final = {
+    "index": ("", ["examples", "rules/index", "api/index", "glossary", "develop"]),
+    "examples": ("Examples", ["gallery", "notebooks/*"]),
+    "rules/index": ("Rules", ["learner", "planner", "config", "../providers"]),
+    "develop": ("Develop", ["architecture", "contributing", "look"]),
+}
 
 
 def build_site(out: Path, *, execute: bool = True) -> int:
@@ -117,15 +90,17 @@ def collect_sources(folder: Path) -> None:
         raise UsageError(msg)
     shutil.copytree(_PAGES, folder, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     shutil.copytree(notebooks, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    shutil.copytree(sample, folder / "data" / "sample")  # where the notebooks look for it
-    with (folder / "index.md").open("a", encoding="utf-8") as index:
-        index.write(_CONTENTS)
-    _write_list(folder / "rules" / "index.md", "Rules of production", ["learner", "planner", "config"])
-    names = sorted(path.stem for path in (folder / "notebooks").glob("*.ipynb"))
-    _write_list(folder / "notebooks" / "index.md", "Notebooks", names)
+    shutil.copytree(sample.parent, folder / "data", ignore=shutil.ignore_patterns("*.py", "*.md"))  # as notebooks look for it
+    index = folder / "index.md"
+    index.write_text(index.read_text(encoding="utf-8").replace("](../../", "]("), encoding="utf-8")
+    for page, (title, children) in _CONTENTS.items():
+        _add_contents(folder / f"{page}.md", title, children)
     write_gallery(folder, sample)
     write_reference(folder / "api")
 
 
-def _write_list(path: Path, title: str, names: list[str]) -> None:
-    path.write_text(f"# {title}\n\n```{{toctree}}\n:maxdepth: 1\n\n{chr(10).join(names)}\n```\n", encoding="utf-8")
+def _add_contents(path: Path, title: str, children: list[str]) -> None:
+    """Append a table of contents to a page; a page with a title is new and shows it."""
+    head, options = (f"# {title}\n\n", ":maxdepth: 1\n:glob:") if title else ("\n", ":hidden:")
+    with path.open("a", encoding="utf-8") as page:
+        page.write(f"{head}```{{toctree}}\n{options}\n\n{chr(10).join(children)}\n```\n")

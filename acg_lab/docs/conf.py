@@ -24,17 +24,19 @@ nb_execution_mode = "auto"  # the repository keeps notebooks without outputs
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress bars
 
 html_theme = "pydata_sphinx_theme"
 html_title = "acg_lab"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_sidebars = {"index": [], "glossary": []}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "logo": {"text": "acg_lab"},
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 8,
+    "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],

@@ -45,7 +45,8 @@ ax = acg.plots.prefix_over_time(trace, current=0.95, tuned=0.9)
 
 def find_plots() -> dict[str, Callable[..., Any]]:
     """Return the public functions that draw a figure, by name: those of `acg_lab.plots` that return axes."""
-    functions = {name: getattr(plots, name) for name in plots.__all__}
+    known = [name for name in EXAMPLES if name in plots.__all__]  # the table's order is that of the page
+    functions = {name: getattr(plots, name) for name in dict.fromkeys([*known, *plots.__all__])}
     return {name: function for name, function in functions.items() if _returns_axes(function)}
 
 
