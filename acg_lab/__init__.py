@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acg_lab import frames, plots, repairs
+    from acg_lab import frames, plots
     from acg_lab.config import AcgSettings, export_config, load_config, render_config
     from acg_lab.core import (
         AcgLabError,
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
         plan_breakpoints,
         plan_request,
     )
-    from acg_lab.diagnosis.explain import explain
-    from acg_lab.history import Trace, replay
-    from acg_lab.repairs.what_if import what_if
+    from acg_lab.explain import repairs
+    from acg_lab.explain.explaining import explain
+    from acg_lab.explain.what_if import what_if
+    from acg_lab.replay import Trace, replay
     from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize, verify
     from acg_lab.storage.memory import MemoryBackend
     from acg_lab.storage.parquet_backend import ParquetExport
@@ -56,19 +57,16 @@ _HOMES = {
         "plan_breakpoints",
         "plan_request",
     ),
-    "acg_lab.diagnosis": ("explain",),
-    "acg_lab.repairs.what_if": ("what_if",),
-    "acg_lab.history": ("Trace", "replay"),
+    "acg_lab.explain": ("explain", "repairs", "what_if"),
+    "acg_lab.replay": ("Trace", "replay"),
     "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize", "verify"),
     "acg_lab.storage.memory": ("MemoryBackend",),
     "acg_lab.storage.parquet_backend": ("ParquetExport",),
     "acg_lab.storage.redis_backend": ("AsyncRedisBackend", "RedisBackend"),
     "acg_lab.widgets": ("ThresholdTuner",),
 }
-_ROOMS = ("frames", "plots", "repairs")  # reached by their own names: acg.frames.blocks
+_ROOMS = ("frames", "plots")  # reached by their own names: acg.frames.blocks
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AcgLabError",

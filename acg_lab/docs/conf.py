@@ -1,4 +1,4 @@
-"""How Sphinx builds the site. ``python -m acg_lab.docs build`` collects the sources and runs it with warnings as errors."""
+"""How Sphinx builds the site: read by ``python -m acg_lab.docs build``, which collects the sources first."""
 
 import acg_lab
 
@@ -30,7 +30,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "acg_lab"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_sidebars = {"index": [], "glossary": []}
+html_sidebars: dict[str, list[str]] = {"index": [], "glossary": []}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

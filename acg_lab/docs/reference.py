@@ -29,7 +29,13 @@ def write_reference(folder: Path) -> None:
     described: dict[int, str] = {}
     for name, package in packages.items():
         (folder / f"{name}.rst").write_text(_package_page(name, package, described), encoding="utf-8")
-    lines = [*_heading("API reference", "="), ".. toctree::", "   :maxdepth: 1", "", *(f"   {name}" for name in packages)]
+    lines = [
+        *_heading("API reference", "="),
+        ".. toctree::",
+        "   :maxdepth: 1",
+        "",
+        *(f"   {name}" for name in packages),
+    ]
     (folder / "index.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
