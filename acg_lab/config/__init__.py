@@ -7,11 +7,11 @@ Nothing else of a file is ever touched: it is cut at its own tables and keys, an
 from acg_lab.config.export import (
     Proposal,
     export_config,
+    inactive_reasons,
     load_config,
     propose_changes,
     propose_config,
     render_config,
-    why_idle,
 )
 from acg_lab.config.settings import AcgSettings, check_writable
 
@@ -20,9 +20,9 @@ __all__ = [
     "Proposal",
     "check_writable",
     "export_config",
+    "inactive_reasons",
     "load_config",
     "propose_changes",
     "propose_config",
     "render_config",
-    "why_idle",
 ]

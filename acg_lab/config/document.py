@@ -34,11 +34,11 @@ __all__ = [
     "THRESHOLDS",
     "Names",
     "find_component",
+    "find_inactive_reasons",
     "merge",
     "parse_json",
     "parse_toml",
     "read_settings",
-    "reasons_to_idle",
     "tables_of",
     "values_to_set",
     "where",
@@ -131,8 +131,8 @@ def read_settings(document: Mapping[str, Any]) -> AcgSettings:
     return settings
 
 
-def reasons_to_idle(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return why production would learn nothing; see `why_idle`."""
+def find_inactive_reasons(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return why production would learn nothing; see `inactive_reasons`."""
     index = find_component(document)
     if index is None:
         return ("There is no component of kind 'adaptive'.",)

@@ -17,7 +17,15 @@ from typing import Any, overload
 
 from msgspec import Struct
 
-from acg_lab.config.document import BOM, find_component, merge, parse_json, parse_toml, read_settings, reasons_to_idle
+from acg_lab.config.document import (
+    BOM,
+    find_component,
+    find_inactive_reasons,
+    merge,
+    parse_json,
+    parse_toml,
+    read_settings,
+)
 from acg_lab.config.files import ConfigFile, read_file, replace_file
 from acg_lab.config.render import render_json, render_toml
 from acg_lab.config.settings import AcgSettings, check_writable
@@ -26,12 +34,12 @@ from acg_lab.core.errors import RecordError, SourceError, UsageError
 __all__ = [
     "Proposal",
     "export_config",
+    "inactive_reasons",
     "load_config",
     "open_document",
     "propose_changes",
     "propose_config",
     "render_config",
-    "why_idle",
 ]
 
 
@@ -165,7 +173,7 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> AcgSettin
     Returns
     -------
     AcgSettings
-        What is not there is production's default, all of it where there is no ``acg`` table; `why_idle` tells.
+        What is not there is production's default, all of it where there is no ``acg`` table; `inactive_reasons` tells.
 
     Raises
     ------
@@ -184,7 +192,7 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> AcgSettin
         return read_settings(document)
 
 
-def why_idle(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, ...]:
+def inactive_reasons(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, ...]:
     """Say why production would learn nothing with a plugin document; empty if it would.
 
     Parameters
@@ -198,7 +206,7 @@ def why_idle(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, .
         A sentence a reason.
     """
     with open_document(source) as document:
-        return reasons_to_idle(document)
+        return find_inactive_reasons(document)
 
 
 @overload

@@ -20,16 +20,16 @@ import msgspec
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.diagnosis.finding import Timing, Variant
-from acg_lab.diagnosis.text_diff import Place, differing, shared_ends
+from acg_lab.diagnosis.text_diff import TextDifference, differing, shared_ends
 from acg_lab.storage.columns import Form, ObservationColumns, is_redacted
 
-__all__ = ["Change", "Request", "Sequel", "in_time", "read_sequence", "short_hash"]
+__all__ = ["BlockHistory", "ChangeHistory", "Request", "in_time", "read_sequence", "short_hash"]
 
 _MOSTLY = 0.8
 _STRAY = 0.02  # requests that were under way when it changed
 
 
-class Sequel(NamedTuple):
+class ChangeHistory(NamedTuple):
     """How a content went on in time: its changes, the position of the last one (None: never), and the timing."""
 
     changes: int
@@ -37,7 +37,7 @@ class Sequel(NamedTuple):
     timing: Timing | None
 
 
-def read_sequence(contents: Sequence[Hashable]) -> Sequel:
+def read_sequence(contents: Sequence[Hashable]) -> ChangeHistory:
     """Read a sequence of contents, oldest first; None stands for absent, and counts as a content.
 
     Examples
@@ -49,10 +49,10 @@ def read_sequence(contents: Sequence[Hashable]) -> Sequel:
     """
     changed = [i for i, (before, after) in enumerate(pairwise(contents), 1) if before != after]
     if not changed:
-        return Sequel(0, None, None)
+        return ChangeHistory(0, None, None)
     if (moment := _moment(contents)) is not None:
-        return Sequel(len(changed), moment, Timing.ONCE)
-    return Sequel(len(changed), changed[-1], _timing(len(contents), len(set(contents)), len(changed)))
+        return ChangeHistory(len(changed), moment, Timing.ONCE)
+    return ChangeHistory(len(changed), changed[-1], _timing(len(contents), len(set(contents)), len(changed)))
 
 
 def _moment(contents: Sequence[Hashable]) -> int | None:
@@ -100,7 +100,7 @@ def in_time(source: ObservationColumns, windows: Sequence[int]) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class BlockHistory:
     """The history of one block.
 
     Attributes
@@ -173,7 +173,7 @@ class Change:
         return max(self.counts.values()) / len(self.rows)
 
     @cached_property
-    def sequel(self) -> Sequel:
+    def sequel(self) -> ChangeHistory:
         """How it went on in time; of a tool, how the list of tools did, of which its place and name are part."""
         if self.form.content_type == "tool_schema":
             return read_sequence(self.tools)
@@ -219,23 +219,23 @@ class Change:
         """The texts of the two commonest contents; of equals, those that changed last. None if there is but one."""
         if len(self.by_count) < 2:  # noqa: PLR2004
             return None
-        usual, other = self.by_count[:2]
-        if self.counts[usual] == 1:
-            other, usual = [code for code in self.codes if code is not None][-2:]
-        return self.text(usual), self.text(other)
+        dominant, other = self.by_count[:2]
+        if self.counts[dominant] == 1:
+            other, dominant = [code for code in self.codes if code is not None][-2:]
+        return self.text(dominant), self.text(other)
 
     @cached_property
-    def differences(self) -> tuple[Place, ...]:
+    def differences(self) -> tuple[TextDifference, ...]:
         """Where these two differ; none where they can't be read."""
         return differing(*self.pair) if self.pair and self.readable else ()
 
     @property
-    def differing_core(self) -> tuple[str, tuple[Place, ...]]:
+    def differing_core(self) -> tuple[str, tuple[TextDifference, ...]]:
         """That part of the commonest text, and where in it the two differ."""
-        usual, _ = self.pair or ("", "")
+        dominant, _ = self.pair or ("", "")
         start, _ = self._around
         moved = (msgspec.structs.replace(place, offset=place.offset - start) for place in self.differences)
-        return self._cut(usual), tuple(moved)
+        return self._cut(dominant), tuple(moved)
 
     @cached_property
     def hashes(self) -> Sequence[str]:

@@ -10,10 +10,10 @@ from itertools import groupby
 from typing import TypeVar
 
 from acg_lab._format import counted
-from acg_lab.diagnosis.context import Case
+from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.phrases import lost, sentence
-from acg_lab.diagnosis.planner_refusals import Refusal, find_refusals
+from acg_lab.diagnosis.planner_refusals import PlannerRefusal, find_refusals
 from acg_lab.diagnosis.prefix_breaks import Fault, evidence_of, threshold_for
 from acg_lab.diagnosis.profile_splits import Group, mean_of, tell_groups
 from acg_lab.diagnosis.raw_differences import Unequal
@@ -35,7 +35,7 @@ def _together(items: Iterable[T], cost: Callable[[T], float], alike: Callable[[T
 # --- profiles kept apart ---
 
 
-def of_groups(case: Case, groups: Iterable[Group], *, text: bool) -> Iterator[Finding]:
+def of_groups(case: AnalysisContext, groups: Iterable[Group], *, text: bool) -> Iterator[Finding]:
     """Yield findings of groups of profiles; alike are those of one kind, in the same parts of keys of one agent."""
 
     def alike(group: Group) -> Hashable:
@@ -49,14 +49,14 @@ def of_groups(case: Case, groups: Iterable[Group], *, text: bool) -> Iterator[Fi
         yield _of_groups(case, of_kind, text=text)
 
 
-def _of_groups(case: Case, groups: Sequence[Group], *, text: bool) -> Finding:
+def _of_groups(case: AnalysisContext, groups: Sequence[Group], *, text: bool) -> Finding:
     cause = groups[0].main
     change, is_block = cause.change, cause.part != "model"
     keys = tuple(key for group in groups for key in group.keys)
     # Another model is no block: what its requests hold is no evidence.
     known: dict[str, object] = {} if is_block else {"distinct": len(keys), "variants": (), "places": ()}
-    known |= {"profiles": keys, "could_be": len(groups), "details": groups[0].details}
-    known["stable_behind"] = mean_of(groups, "shared")
+    known |= {"profiles": keys, "n_profiles_if_fixed": len(groups), "details": groups[0].details}
+    known["stable_tokens_after"] = mean_of(groups, "shared")
     return Finding(
         learning_key=keys[0],
         agent_id=case.snapshot.owners[keys[0]].agent_id,
@@ -74,7 +74,7 @@ def _of_groups(case: Case, groups: Sequence[Group], *, text: bool) -> Finding:
 # --- blocks that end a prefix ---
 
 
-def of_faults(case: Case, faults: Mapping[str, Fault], *, text: bool) -> Iterator[Finding]:
+def of_faults(case: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> Iterator[Finding]:
     """Yield findings of faults by learning key; alike are those of one kind, at the same block of one agent."""
 
     def cost(key: str) -> float:
@@ -87,7 +87,7 @@ def of_faults(case: Case, faults: Mapping[str, Fault], *, text: bool) -> Iterato
         yield _of_faults(case, {key: faults[key] for key in keys}, text=text)
 
 
-def _of_faults(case: Case, faults: Mapping[str, Fault], *, text: bool) -> Finding:
+def _of_faults(case: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> Finding:
     key, fault = next(iter(faults.items()))
     change = fault.change
     effects, bound = try_for_break(case, key, fault.kind, change)
@@ -97,7 +97,7 @@ def _of_faults(case: Case, faults: Mapping[str, Fault], *, text: bool) -> Findin
         change,
         change.sequel,
         text=text,
-        stable_behind=fault.behind,
+        stable_tokens_after=fault.behind,
         unchanging=fault.inside,
         threshold=threshold_for(case, key, fault),
         profiles=tuple(faults),
@@ -121,7 +121,7 @@ def _of_faults(case: Case, faults: Mapping[str, Fault], *, text: bool) -> Findin
 # --- what production refuses ---
 
 
-def of_refusals(case: Case, keys: Sequence[str]) -> Iterator[Finding]:
+def of_refusals(case: AnalysisContext, keys: Sequence[str]) -> Iterator[Finding]:
     """Yield findings of what production refuses to plan, of some profiles."""
     owners = case.snapshot.owners
     in_order = sorted(keys, key=lambda key: owners[key].agent_id)
@@ -130,7 +130,7 @@ def of_refusals(case: Case, keys: Sequence[str]) -> Iterator[Finding]:
             yield _of_refusal(case, agent_id, refusal)
 
 
-def _of_refusal(case: Case, agent_id: str, refusal: Refusal) -> Finding:
+def _of_refusal(case: AnalysisContext, agent_id: str, refusal: PlannerRefusal) -> Finding:
     requests = sum(case.results[key].total_observations for key in refusal.keys)
     return Finding(
         learning_key=refusal.keys[0],
@@ -148,7 +148,7 @@ def _of_refusal(case: Case, agent_id: str, refusal: Refusal) -> Finding:
 # --- what only the provider sees ---
 
 
-def of_unequal(case: Case, unequal: Iterable[Unequal]) -> Iterator[Finding]:
+def of_unequal(case: AnalysisContext, unequal: Iterable[Unequal]) -> Iterator[Finding]:
     """Yield findings of blocks sent in several forms; alike are those of one agent that differ in the same."""
 
     def cost(found: Unequal) -> float:
@@ -162,7 +162,7 @@ def of_unequal(case: Case, unequal: Iterable[Unequal]) -> Iterator[Finding]:
         yield _of_unequal(case, several, sum(map(cost, several)))
 
 
-def _of_unequal(case: Case, several: Sequence[Unequal], total: float) -> Finding:
+def _of_unequal(case: AnalysisContext, several: Sequence[Unequal], total: float) -> Finding:
     found = several[0]
     requests = sum(sum(other.counts) for other in several)
     so = f"so it is in {len(several):,} profiles, where " if len(several) > 1 else ""
@@ -172,7 +172,7 @@ def _of_unequal(case: Case, several: Sequence[Unequal], total: float) -> Finding
         learning_key=found.key,
         agent_id=case.snapshot.owners[found.key].agent_id,
         span_id=found.span_id,
-        kind=Kind.NORMALISED_AWAY,
+        kind=Kind.RAW_BYTES_DIFFER,
         timing=None,
         tokens_lost=total / requests,
         sentence=sentence(f"{found.span_id!r} is the same to the learner, but {forms}; {so}{cost}"),

@@ -12,23 +12,23 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.core.breakpoints import worth
+from acg_lab.core.breakpoints import expected_savings
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.diagnosis.block_history import Change, in_time
+from acg_lab.diagnosis.block_history import BlockHistory, in_time
 from acg_lab.diagnosis.text_diff import shared_length
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
 from acg_lab.snapshot.summary import summarize
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["Case", "is_scaffold", "requests_needed"]
+__all__ = ["AnalysisContext", "is_scaffold", "requests_needed"]
 
 _BYTES_PER_TOKEN = 4
 _HALF = 0.5
 
 
-def is_scaffold(change: Change) -> bool:
+def is_scaffold(change: BlockHistory) -> bool:
     """Whether the block is of the system prompt, a tool or a response format, and not of the conversation."""
     return change.form.role == "system" or change.form.content_type in ("tool_schema", "structured_output")
 
@@ -37,13 +37,13 @@ def requests_needed(thresholds: StabilityThresholds) -> int:
     """Return the smallest number of requests from which production plans for a block that never changes."""
     full = thresholds.min_observations_for_full_confidence
     n = 2
-    while worth(1, (n - 1) * (min(n / full, 1.0) if full else 1.0)) <= 0:
+    while expected_savings(1, (n - 1) * (min(n / full, 1.0) if full else 1.0)) <= 0:
         n += 1
     return n
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class AnalysisContext:
     """A snapshot, the setting, and the results under it by learning key."""
 
     snapshot: Snapshot
@@ -100,12 +100,12 @@ class Case:
         tied = [score for score in behind if indexes[score.span_id] == indexes[behind[0].span_id]]
         return max(tied, key=lambda s: (s.span_id.startswith("system-"), s.observation_count)).span_id
 
-    def change(self, keys: Sequence[str], span_id: str, threshold: float) -> Change:
+    def change(self, keys: Sequence[str], span_id: str, threshold: float) -> BlockHistory:
         """Return the history of a block in the requests of one profile or several."""
         rows = in_time(self.source, [self.source.number[key] for key in keys])
-        return Change(self.source, rows, self.span_codes[span_id], threshold)
+        return BlockHistory(self.source, rows, self.span_codes[span_id], threshold)
 
-    def steady_tokens(self, change: Change, beside: Collection[int]) -> float:
+    def steady_tokens(self, change: BlockHistory, beside: Collection[int]) -> float:
         """Return the tokens per request of contents that enough requests have, wherever they stand.
 
         Blocks of the spans ``beside``, by code, are left out.
@@ -124,21 +124,21 @@ class Case:
             total += sum(int(self.tokens[i]) for i, (span, code) in pairs if code in steady and span not in beside)
         return total / len(held)
 
-    def template_tokens(self, change: Change) -> float:
+    def template_tokens(self, change: BlockHistory) -> float:
         """Return the tokens per request that the block's two commonest contents share, if it is a template.
 
         A template is a text of which at least half stays the same, in pieces that are no accident.
         """
         if change.pair is None or not change.readable:
             return 0.0
-        usual = change.pair[0]
-        same = shared_length(usual, change.differences)
+        dominant = change.pair[0]
+        same = shared_length(dominant, change.differences)
         share = change.present / len(change.rows)
-        return share * same / _BYTES_PER_TOKEN if same >= _HALF * len(usual.encode()) else 0.0
+        return share * same / _BYTES_PER_TOKEN if same >= _HALF * len(dominant.encode()) else 0.0
 
-    def usual_tokens(self, change: Change) -> float:
+    def usual_tokens(self, change: BlockHistory) -> float:
         """Return the tokens per request of the block's commonest content."""
-        usual = change.by_count[0]
-        at = change.codes.index(usual)
+        dominant = change.by_count[0]
+        at = change.codes.index(dominant)
         row = int(self.source.block_offsets[change.rows[at]]) + (change.places[at] or 0)
         return int(self.tokens[row]) * change.share

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from acg_lab.diagnosis.block_history import Change
+from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind, Timing
 from acg_lab.diagnosis.phrases import when
 from acg_lab.diagnosis.structure import compare_tools, is_missing, is_shifted
@@ -33,7 +33,7 @@ class Detector(NamedTuple):
     """
 
     kind: Kind
-    test: Callable[[Change], tuple[str, ...] | None]
+    test: Callable[[BlockHistory], tuple[str, ...] | None]
     words: str
 
 
@@ -43,14 +43,14 @@ class Match(NamedTuple):
     detector: Detector
     details: tuple[str, ...]
 
-    def tell(self, change: Change) -> str:
+    def tell(self, change: BlockHistory) -> str:
         """Say what changes and when, as a clause."""
         more = ", ".join([*self.details[:_FEW], *(["..."] if len(self.details) > _FEW else [])])
         what = self.detector.words.format(block=repr(change.span_id), more=f" ({more})" if more else "")
         return f"{what} {when(change)}"
 
 
-def detect(change: Change) -> Match | None:
+def detect(change: BlockHistory) -> Match | None:
     """Return the first detector of the table whose test holds; None if the evidence carries none."""
     for detector in DETECTORS:
         if (details := detector.test(change)) is not None:
@@ -58,16 +58,16 @@ def detect(change: Change) -> Match | None:
     return None
 
 
-def _says(test: Callable[[Change], bool]) -> Callable[[Change], tuple[str, ...] | None]:
+def _says(test: Callable[[BlockHistory], bool]) -> Callable[[BlockHistory], tuple[str, ...] | None]:
     return lambda change: () if test(change) else None
 
 
-def _vanishes(simplify: Callable[[str], str]) -> Callable[[Change], tuple[str, ...] | None]:
+def _vanishes(simplify: Callable[[str], str]) -> Callable[[BlockHistory], tuple[str, ...] | None]:
     return _says(lambda change: change.vanishes(simplify))
 
 
-def _tools(kind: Kind) -> Callable[[Change], tuple[str, ...] | None]:
-    def test(change: Change) -> tuple[str, ...] | None:
+def _tools(kind: Kind) -> Callable[[BlockHistory], tuple[str, ...] | None]:
+    def test(change: BlockHistory) -> tuple[str, ...] | None:
         found = compare_tools(change)
         if found is None or found.kind is not kind or (kind is Kind.TOOLS_EDITED and _is_filled_in(change)):
             return None
@@ -76,7 +76,7 @@ def _tools(kind: Kind) -> Callable[[Change], tuple[str, ...] | None]:
     return test
 
 
-def _is_filled_in(change: Change) -> bool:
+def _is_filled_in(change: BlockHistory) -> bool:
     """Whether nobody edits the tool so often: dates, identifiers and the like in it change, time and again."""
     return len(change.counts) > _MANY and change.vanishes(_all_out)
 
@@ -93,7 +93,7 @@ _cue = re.compile(
 )
 
 
-def _is_retrieved(change: Change) -> bool:
+def _is_retrieved(change: BlockHistory) -> bool:
     """Whether it is retrieved: it says so itself, or lists at least two passages in most of its many contents."""
     if len(change.counts) < _FEW:
         return False
@@ -104,11 +104,11 @@ def _is_retrieved(change: Change) -> bool:
     return len(texts) >= _MANY and listed >= _MOSTLY * len(texts)
 
 
-def _json_order(change: Change) -> bool:
+def _json_order(change: BlockHistory) -> bool:
     return all(has_json(change.text(code)) for code in change.counts) and change.vanishes(same_values, whole=True)
 
 
-def _counts(change: Change) -> bool:
+def _counts(change: BlockHistory) -> bool:
     """Whether one number goes up, or down, by steady steps; and nothing else changes."""
     if not change.vanishes(NUMBER.take_out):
         return False
@@ -142,7 +142,7 @@ def _is_steady(values: Sequence[str]) -> bool:
 _token = re.compile(r"[\w+/=-]{8,}")
 
 
-def _is_drawn(change: Change) -> bool:
+def _is_drawn(change: BlockHistory) -> bool:
     """Whether all that differs is one word, ever new, of one length, and mostly letters and digits at once."""
     texts = [change.core(code) for code in change.counts]
     if len(texts) < _MANY or not change.readable:
@@ -166,14 +166,14 @@ def _all_out(text: str) -> str:
     return without_space(text)
 
 
-def _leads(kind: Kind) -> Callable[[Change], tuple[str, ...] | None]:
+def _leads(kind: Kind) -> Callable[[BlockHistory], tuple[str, ...] | None]:
     """Make a test for a change of several kinds at once, of which this one stands first."""
 
-    def test(change: Change) -> tuple[str, ...] | None:
+    def test(change: BlockHistory) -> tuple[str, ...] | None:
         if not change.differences or not change.vanishes(_all_out):
             return None
-        usual, places = change.differing_core
-        touched = zip(*(pattern.covers(usual, places) for pattern in _PATTERNS.values()), strict=True)
+        dominant, places = change.differing_core
+        touched = zip(*(pattern.covers(dominant, places) for pattern in _PATTERNS.values()), strict=True)
         first, *others = [
             next((k for k, yes in zip(_PATTERNS, of_place, strict=True) if yes), None) for of_place in touched
         ]
@@ -187,7 +187,7 @@ def _leads(kind: Kind) -> Callable[[Change], tuple[str, ...] | None]:
 # --- few contents ---
 
 
-def _alternates(change: Change) -> bool:
+def _alternates(change: BlockHistory) -> bool:
     return (
         1 < len(change.counts) <= _MANY
         and change.present == len(change.rows)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.build_findings import of_faults, of_groups, of_refusals, of_unequal
-from acg_lab.diagnosis.context import Case
+from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.findings import Findings
 from acg_lab.diagnosis.phrases import SHORT
@@ -26,7 +26,7 @@ _UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS)
 _OFTEN = 0.1
 _ANY = 0.5  # tokens per request; less is none
 # What has a cause that can be named is told however little it costs.
-_ALWAYS = frozenset(Kind) - {*_UNNAMED, Kind.NORMALISED_AWAY, Kind.TOO_FEW_REQUESTS}
+_ALWAYS = frozenset(Kind) - {*_UNNAMED, Kind.RAW_BYTES_DIFFER, Kind.TOO_FEW_REQUESTS}
 
 
 def explain(
@@ -87,7 +87,9 @@ def explain(
     return Findings(findings, healthy=tuple(key for key in case.results if key in keys - told))
 
 
-def _case(snap: Snapshot, learning_key: str | None, limits: StabilityThresholds | None) -> tuple[Case, set[str]]:
+def _case(
+    snap: Snapshot, learning_key: str | None, limits: StabilityThresholds | None
+) -> tuple[AnalysisContext, set[str]]:
     """Return what to look at, of one agent only if one profile is asked for, and the profiles that are asked for."""
     check_snapshot(snap)
     thresholds = check_thresholds(limits)
@@ -98,7 +100,7 @@ def _case(snap: Snapshot, learning_key: str | None, limits: StabilityThresholds 
         agent_id = snap.owners[learning_key].agent_id
         wanted = [key for key in wanted if snap.owners[key].agent_id == agent_id]
     results = {key: analyze_profile(snap, key, thresholds, snap.rules[key].rules) for key in wanted}
-    return Case(snap, thresholds, results), asked
+    return AnalysisContext(snap, thresholds, results), asked
 
 
 def _is_said(group: Group) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from acg_lab._format import counted, printable
-from acg_lab.diagnosis.text_diff import Place
+from acg_lab.diagnosis.text_diff import TextDifference
 
 if TYPE_CHECKING:
     from acg_lab.repairs.effects import Effect
@@ -38,9 +38,9 @@ class Kind(StrEnum):
     VARIANTS = "variants"
     FRAGMENTED_BY_FIRST_MESSAGE = "fragmented_by_first_message"
     MODEL_CHANGED = "model_changed"
-    NORMALISED_AWAY = "normalised_away"
+    RAW_BYTES_DIFFER = "raw_bytes_differ"
     BELOW_MINIMUM = "below_minimum"
-    NO_FAMILY = "no_family"
+    UNKNOWN_MODEL_FAMILY = "unknown_model_family"
     BOUND_TO_REQUESTS = "bound_to_requests"
     TOO_FEW_REQUESTS = "too_few_requests"
     UNKNOWN = "unknown"
@@ -73,9 +73,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
         When it last changed, RFC 3339.
     variants : tuple of Variant
         The commonest contents, at most five.
-    places : tuple of Place
+    places : tuple of TextDifference
         Where the two commonest contents differ, at most eight.
-    stable_behind : float
+    stable_tokens_after : float
         Tokens per request of what else does not change and is out of reach; of several profiles, what all share.
     unchanging : float
         Tokens of the block itself that its two commonest contents share.
@@ -83,7 +83,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
         Largest ``stable_threshold`` that takes the block into the prefix; None where no sensible one does.
     profiles : tuple of str
         Learning keys that the finding is about, the largest first; of several alike, those of the costliest.
-    could_be : int
+    n_profiles_if_fixed : int
         Of profiles that are kept apart: how many they would be, were it not for this cause; 0 of others.
     details : tuple of str
         What the detector saw beyond that, such as the names of tools; never prompt text.
@@ -95,12 +95,12 @@ class Evidence(Struct, frozen=True, kw_only=True):
     changes: int = 0
     last_change: str | None = None
     variants: tuple[Variant, ...] = ()
-    places: tuple[Place, ...] = ()
-    stable_behind: float = 0.0
+    places: tuple[TextDifference, ...] = ()
+    stable_tokens_after: float = 0.0
     unchanging: float = 0.0
     threshold: float | None = None
     profiles: tuple[str, ...] = ()
-    could_be: int = 0
+    n_profiles_if_fixed: int = 0
     details: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

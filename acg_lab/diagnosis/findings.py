@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from acg_lab._format import counted, html_table, html_text, printable
 from acg_lab.diagnosis.finding import Finding
 from acg_lab.diagnosis.phrases import lost
-from acg_lab.diagnosis.text_diff import Place
+from acg_lab.diagnosis.text_diff import TextDifference
 from acg_lab.repairs.effects import Effect, regained
-from acg_lab.repairs.repairs import MergeProfiles, MoveForward, Repair
+from acg_lab.repairs.repairs import MergeProfiles, MoveToSystemPrompt, Repair
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -58,10 +58,10 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         return Findings(found, healthy=self.healthy, impossible=self.impossible)
 
     def to_frame(self) -> "DataFrame":
-        """Return a DataFrame of a row a finding; see `acg_lab.frames.breaks`."""
-        from acg_lab.frames import breaks  # noqa: PLC0415  a value's frame is the one import upwards
+        """Return a DataFrame of a row a finding; see `acg_lab.frames.findings`."""
+        from acg_lab.frames import findings  # noqa: PLC0415  a value's frame is the one import upwards
 
-        return breaks(self)
+        return findings(self)
 
     def to_text(self, *, width: int = _WIDTH, shown: int | None = None) -> str:
         """Return all findings, or the first so many, as lines of a terminal of that width."""
@@ -125,9 +125,9 @@ def tell_effect(effect: Effect, finding: Finding) -> str:
     """
     before, after = effect.before, effect.after
     if after.profiles < before.profiles:
-        back = lost(regained(effect, finding.tokens_lost, finding.evidence.stable_behind))
+        back = lost(regained(effect, finding.tokens_lost, finding.evidence.stable_tokens_after))
         every = ", which every request shares" if after.profiles == 1 else ""
-        wins = f"{every}: {back} come back" if after.profiles == finding.evidence.could_be else ""
+        wins = f"{every}: {back} come back" if after.profiles == finding.evidence.n_profiles_if_fixed else ""
         return (
             f"if {_deeds(effect.repairs)}: {before.profiles:,} profiles → {after.profiles:,}{wins}; "
             f"prefix {after.prefix_tokens:,.0f} tokens ({after.share:.0%})"
@@ -143,7 +143,7 @@ def tell_effect(effect: Effect, finding: Finding) -> str:
 
 def _deeds(repairs: Sequence[Repair]) -> str:
     """Describe repairs; for whom they are is told by the finding."""
-    if len(repairs) > 1 and all(isinstance(repair, MoveForward) for repair in repairs):
+    if len(repairs) > 1 and all(isinstance(repair, MoveToSystemPrompt) for repair in repairs):
         return f"the {len(repairs)} stable blocks from there on move into the system prompt"
     deeds = (
         "the profiles are merged" if isinstance(repair, MergeProfiles) else replace(repair, learning_keys=()).describe
@@ -152,7 +152,7 @@ def _deeds(repairs: Sequence[Repair]) -> str:
     return ", ".join(dict.fromkeys(deeds))
 
 
-def _excerpts(place: Place) -> str:
+def _excerpts(place: TextDifference) -> str:
     return " / ".join(_excerpt(text or "") for text in (place.text, place.other_text))
 
 
@@ -182,5 +182,5 @@ def _row(number: int, finding: Finding) -> tuple[str, ...]:
     )
 
 
-def _place(place: Place) -> str:
+def _place(place: TextDifference) -> str:
     return f"at {place.offset:,}: <code>{escape(_excerpts(place))}</code>"

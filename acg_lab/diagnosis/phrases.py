@@ -7,7 +7,7 @@ agents, models and tools are shown as they are; prompt text never.
 import numpy as np
 
 from acg_lab._format import counted
-from acg_lab.diagnosis.block_history import Change, Sequel
+from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
 from acg_lab.diagnosis.finding import Kind, Timing
 
 __all__ = ["SHORT", "lost", "moment", "sentence", "when"]
@@ -31,7 +31,7 @@ SHORT = {
     Kind.VARIANTS: "alternates",
     Kind.FRAGMENTED_BY_FIRST_MESSAGE: "first message",
     Kind.MODEL_CHANGED: "model changed",
-    Kind.NORMALISED_AWAY: "sent otherwise",
+    Kind.RAW_BYTES_DIFFER: "sent otherwise",
     Kind.UNKNOWN: "changes",
 }
 
@@ -41,7 +41,7 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def when(change: Change) -> str:
+def when(change: BlockHistory) -> str:
     """Say when a block changes, to follow what changes; of tools, whose order is told elsewhere, without counts."""
     n, distinct = len(change.rows), len(change.counts)
     unusual = n - max(change.counts.values())
@@ -55,11 +55,11 @@ def when(change: Change) -> str:
         case Timing.DRIFTING:
             told = "time and again", of_all
         case _:
-            told = "back and forth", f"{of_all}; {unusual:,} without the usual one"
+            told = "back and forth", f"{of_all}; {unusual:,} without the dominant one"
     return told[0] if change.form.content_type == "tool_schema" else f"{told[0]} ({told[1]})"
 
 
-def moment(change: Change, sequel: Sequel) -> str:
+def moment(change: BlockHistory, sequel: ChangeHistory) -> str:
     """Say after which time something changed last: that of the last request before it."""
     if not sequel.last_change:
         return ""

@@ -14,16 +14,16 @@ from acg_lab.core.breakpoints import MINIMUM_TOKENS, find_candidates, minimum_to
 from acg_lab.core.exact_prefix import BlockIdentity
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.rules import get_rules
-from acg_lab.diagnosis.context import Case, requests_needed
+from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.storage.columns import Form, ObservationColumns
 
-__all__ = ["Refusal", "find_refusals", "scaffold_blocks"]
+__all__ = ["PlannerRefusal", "find_refusals", "scaffold_blocks"]
 
 _HALF = 0.5
 
 
-class Refusal(NamedTuple):
+class PlannerRefusal(NamedTuple):
     """Why production plans nothing for some profiles of an agent; ``lost`` are tokens of a request, in the mean."""
 
     kind: Kind
@@ -32,7 +32,7 @@ class Refusal(NamedTuple):
     words: str
 
 
-def find_refusals(case: Case, keys: Sequence[str]) -> Iterator[Refusal]:
+def find_refusals(case: AnalysisContext, keys: Sequence[str]) -> Iterator[PlannerRefusal]:
     """Yield what keeps production from planning for some profiles of one agent, a refusal a cause and model."""
     together: dict[tuple[Kind, str], list[tuple[str, float]]] = {}
     for key in keys:
@@ -44,10 +44,10 @@ def find_refusals(case: Case, keys: Sequence[str]) -> Iterator[Refusal]:
         lost = sum(counts[key] * tokens for key, tokens in of_kind) / sum(counts.values())
         largest = tuple(sorted(counts, key=lambda key: (-counts[key], key)))
         profiles = "" if len(largest) == 1 else f" of {counted(len(largest), 'profile')}"
-        yield Refusal(kind, largest, lost, words.format(profiles=profiles))
+        yield PlannerRefusal(kind, largest, lost, words.format(profiles=profiles))
 
 
-def _refusal(case: Case, key: str) -> tuple[Kind, str, float] | None:
+def _refusal(case: AnalysisContext, key: str) -> tuple[Kind, str, float] | None:
     result = case.results[key]
     prefix = case.prefix_tokens(key)
     if not result.total_observations or not prefix:
@@ -65,7 +65,7 @@ def _refusal(case: Case, key: str) -> tuple[Kind, str, float] | None:
     return _of_model(case, key, prefix)
 
 
-def _of_model(case: Case, key: str, prefix: float) -> tuple[Kind, str, float] | None:
+def _of_model(case: AnalysisContext, key: str, prefix: float) -> tuple[Kind, str, float] | None:
     """Tell what provider ``anthropic`` makes of the model; nothing of models that are none of its."""
     parsed = parse_learning_key(key, agent_id=case.snapshot.owners[key].agent_id)
     if parsed is None or "claude" not in parsed.model.lower():
@@ -74,7 +74,7 @@ def _of_model(case: Case, key: str, prefix: float) -> tuple[Kind, str, float] | 
     minimum = minimum_tokens(parsed.model, MINIMUM_TOKENS)
     if minimum is None:
         words = f"production knows no family of the model {model}, so it places no breakpoint{{profiles}}"
-        return Kind.NO_FAMILY, words, prefix
+        return Kind.UNKNOWN_MODEL_FAMILY, words, prefix
     newest = case.newest(key)
     if any(find_candidates(newest, case.results[key], minimum)):
         return None
@@ -96,7 +96,7 @@ def _is_scaffold(form: Form) -> bool:
     return BlockIdentity("", form.role, form.content_type, "").is_scaffold
 
 
-def _repeated(case: Case, key: str) -> float | None:
+def _repeated(case: AnalysisContext, key: str) -> float | None:
     """Return which share of the requests is the one that the prefix is bound to; None where it is bound to none."""
     if not get_rules(case.snapshot.rules[key].rules).exact_prefix:
         return None

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from acg_lab._format import counted
 from acg_lab.core.exact_prefix import largest_threshold
 from acg_lab.core.rules import get_rules
-from acg_lab.diagnosis.block_history import Change, Sequel
-from acg_lab.diagnosis.context import Case, is_scaffold
+from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
+from acg_lab.diagnosis.context import AnalysisContext, is_scaffold
 from acg_lab.diagnosis.detectors import Match, detect
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
 from acg_lab.diagnosis.phrases import SHORT, lost, sentence, when
@@ -33,7 +33,7 @@ class Fault(NamedTuple):
     the block itself.
     """
 
-    change: Change
+    change: BlockHistory
     match: Match | None
     behind: float
     inside: float
@@ -65,7 +65,7 @@ class Break(NamedTuple):
     fault: Fault | None = None
 
 
-def find_break(case: Case, key: str) -> Break:
+def find_break(case: AnalysisContext, key: str) -> Break:
     """Tell what ends the stable prefix of a profile."""
     result = case.results[key]
     length = result.stable_prefix_length
@@ -83,7 +83,7 @@ def find_break(case: Case, key: str) -> Break:
     return Break(SHORT[fault.kind], fault)
 
 
-def _inside(case: Case, change: Change) -> float:
+def _inside(case: AnalysisContext, change: BlockHistory) -> float:
     """Return the tokens per request of the block itself that could be read were it not for the change."""
     if change.share >= change.threshold:
         return 0.0  # it is among the steady ones already
@@ -92,7 +92,7 @@ def _inside(case: Case, change: Change) -> float:
     return 0.0 if change.form.role in ("assistant", "tool") else case.template_tokens(change)
 
 
-def evidence_of(change: Change, sequel: Sequel, *, text: bool, **more: object) -> Evidence:
+def evidence_of(change: BlockHistory, sequel: ChangeHistory, *, text: bool, **more: object) -> Evidence:
     """Gather the numbers behind a change; excerpts only when asked for."""
     places = change.differences[:_SHOWN]
     if text and change.pair:
@@ -107,7 +107,7 @@ def evidence_of(change: Change, sequel: Sequel, *, text: bool, **more: object) -
     )
 
 
-def threshold_for(case: Case, key: str, fault: Fault) -> float | None:
+def threshold_for(case: AnalysisContext, key: str, fault: Fault) -> float | None:
     """Return the largest ``stable_threshold``, in hundredths, that takes the breaking block into the prefix.
 
     None where that is no remedy: where contents do not take turns, where it would have to be below one half, or where
@@ -122,7 +122,7 @@ def threshold_for(case: Case, key: str, fault: Fault) -> float | None:
     return _floor(_reach(case, key, length)) if is_scaffold(fault.change) else None
 
 
-def _reach(case: Case, key: str, length: int) -> float:
+def _reach(case: AnalysisContext, key: str, length: int) -> float:
     depths = shared_prefixes(case.snapshot, key)
     return largest_threshold(depths[length], case.results[key].total_observations) if length < len(depths) else 0.0
 

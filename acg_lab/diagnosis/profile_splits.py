@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from acg_lab._format import counted
 from acg_lab.core.keys import LearningKey, parse_learning_key
-from acg_lab.diagnosis.block_history import Change, Sequel, in_time, read_sequence
-from acg_lab.diagnosis.context import Case, requests_needed
+from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory, in_time, read_sequence
+from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.detectors import Match, detect
 from acg_lab.diagnosis.finding import Kind, Timing
 from acg_lab.diagnosis.phrases import lost, moment, sentence, when
@@ -34,8 +34,8 @@ class Cause(NamedTuple):
     """What one part of learning keys comes from, and how it changes."""
 
     part: str
-    change: Change
-    sequel: Sequel
+    change: BlockHistory
+    sequel: ChangeHistory
     kind: Kind
     match: Match | None
 
@@ -77,7 +77,7 @@ class Group(NamedTuple):
         return len(self.main.change.rows)
 
 
-def find_groups(case: Case) -> Iterator[Group]:
+def find_groups(case: AnalysisContext) -> Iterator[Group]:
     """Yield the groups of every agent; a profile may be in several."""
     snapshot = case.snapshot
     keys = [key for key in case.results if case.results[key].total_observations]
@@ -94,7 +94,7 @@ _Apart: TypeAlias = tuple[Sequence[str], Sequence[Sequence[str]]]
 _Units: TypeAlias = Mapping[LearningKey, list[str]]
 
 
-def _apart(case: Case, parsed: Mapping[str, LearningKey]) -> Iterator[_Apart]:
+def _apart(case: AnalysisContext, parsed: Mapping[str, LearningKey]) -> Iterator[_Apart]:
     """Yield parts that keys differ in, and these keys; those that are together need no mending of these parts.
 
     Parts are taken one after the other, as if those before were mended: so each has its own share of what is lost.
@@ -128,7 +128,7 @@ def _alike_but(units: _Units, part: str) -> list[list[LearningKey]]:
     return [members for members in found.values() if len(members) > 1]
 
 
-def _group(case: Case, parts: Sequence[str], members: Sequence[Sequence[str]]) -> Group | None:
+def _group(case: AnalysisContext, parts: Sequence[str], members: Sequence[Sequence[str]]) -> Group | None:
     """Tell what keeps profiles apart; None where their requests have no block that a part could come from."""
     keys = sorted(
         (key for together in members for key in together),
@@ -146,24 +146,24 @@ def _group(case: Case, parts: Sequence[str], members: Sequence[Sequence[str]]) -
     return Group(tuple(causes), tuple(keys), len(members), shared, lost)
 
 
-def _cause(case: Case, part: str, keys: Sequence[str], rows: Sequence[int]) -> Cause | None:
+def _cause(case: AnalysisContext, part: str, keys: Sequence[str], rows: Sequence[int]) -> Cause | None:
     span = _changed_span(case, part, rows)
     if span is None:
         return None
-    change = Change(case.source, rows, span, _EXACTLY)
+    change = BlockHistory(case.source, rows, span, _EXACTLY)
     match, kind, sequel = None, Kind.UNKNOWN, change.sequel
     if part == "model":
         kind, sequel = Kind.MODEL_CHANGED, _sequel_of_keys(case, keys)
     elif part == "seed":
         kind = Kind.FRAGMENTED_BY_FIRST_MESSAGE
     elif sequel.timing is None:
-        kind, sequel = Kind.NORMALISED_AWAY, _sequel_of_keys(case, keys)
+        kind, sequel = Kind.RAW_BYTES_DIFFER, _sequel_of_keys(case, keys)
     elif (match := detect(change)) is not None:
         kind = match.detector.kind
     return Cause(part, change, sequel, kind, match)
 
 
-def _changed_span(case: Case, part: str, rows: Sequence[int]) -> int | None:
+def _changed_span(case: AnalysisContext, part: str, rows: Sequence[int]) -> int | None:
     """Return the span of the first block of a part that is not the same in all requests; of its first, if all are."""
     source = case.source
     belongs = [_belongs(form, part) for form in source.form_pool]
@@ -186,21 +186,21 @@ def _belongs(form: Form, part: str) -> bool:
     return bool(belongs.get(part, not (is_tool or is_format or is_system)))
 
 
-def _sequel_of_keys(case: Case, keys: Sequence[str]) -> Sequel:
+def _sequel_of_keys(case: AnalysisContext, keys: Sequence[str]) -> ChangeHistory:
     source = case.source
     owner = {row: key for key in keys for row in source.observations_of(source.number[key])}
     rows = in_time(source, [source.number[key] for key in keys])
     return read_sequence([owner[row] for row in rows])
 
 
-def _young(case: Case, members: Sequence[Sequence[str]]) -> int:
+def _young(case: AnalysisContext, members: Sequence[Sequence[str]]) -> int:
     """Return how many requests met a profile too young to plan for, beyond those that one would have had."""
     needed = requests_needed(case.thresholds)
     counts = [sum(case.results[key].total_observations for key in together) for together in members]
     return sum(min(count, needed) for count in counts) - min(sum(counts), needed)
 
 
-def tell_groups(case: Case, groups: Sequence[Group]) -> str:
+def tell_groups(case: AnalysisContext, groups: Sequence[Group]) -> str:
     """Say what keeps the profiles of groups that are alike apart, in one sentence, told of the first."""
     main = groups[0].main
     others = [name for part, name in _PARTS.items() if part in {cause.part for cause in groups[0].causes[1:]}]
@@ -220,7 +220,7 @@ def mean_of(groups: Sequence[Group], name: Literal["lost", "shared"]) -> float:
     return tokens / sum(group.requests for group in groups)
 
 
-def _why(case: Case, keys: Sequence[str], cause: Cause) -> str:
+def _why(case: AnalysisContext, keys: Sequence[str], cause: Cause) -> str:
     agent_id = case.snapshot.owners[keys[0]].agent_id
     change = cause.change
     if cause.kind is Kind.MODEL_CHANGED:
@@ -232,14 +232,14 @@ def _why(case: Case, keys: Sequence[str], cause: Cause) -> str:
         return f"the model changes {often}, no fault if it was meant ({models})"
     if cause.kind is Kind.FRAGMENTED_BY_FIRST_MESSAGE:
         return f"the first message, {change.span_id!r}, is part of the learning key and changes {when(change)}"
-    if cause.kind is Kind.NORMALISED_AWAY:
+    if cause.kind is Kind.RAW_BYTES_DIFFER:
         return f"learning keys differ in {cause.part}= though the blocks do not: in white space, or images"
     if cause.match is None:
         return f"{change.span_id!r} changes {when(change)}, by no known pattern"
     return cause.match.tell(change)
 
 
-def _by_age(case: Case, keys: Sequence[str]) -> list[str]:
+def _by_age(case: AnalysisContext, keys: Sequence[str]) -> list[str]:
     """Return keys in the order in which their windows began."""
     source = case.source
     return sorted(keys, key=lambda key: source.created.nanoseconds[source.observations_of(source.number[key])[0]])

@@ -18,7 +18,7 @@ from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.core.records import AnnotatedLlmRequest
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import Rules, get_rules
-from acg_lab.diagnosis.context import Case
+from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.storage.columns import Call, Runs
 
 __all__ = ["Unequal", "find_unequal"]
@@ -55,7 +55,7 @@ class _Sent(NamedTuple):
     form: str
 
 
-def find_unequal(case: Case) -> Iterator[Unequal]:
+def find_unequal(case: AnalysisContext) -> Iterator[Unequal]:
     """Yield for each profile the first block of its stable prefix that is sent in several forms, where runs show it."""
     lengths = {key: result.stable_prefix_length for key, result in case.results.items() if result.stable_prefix_length}
     readers: dict[tuple[str, str], dict[str, int]] = {}
@@ -75,8 +75,8 @@ def _unequal(reader: "_Reader", lengths: Mapping[str, int]) -> Iterator[Unequal]
         several = [(rank, span_id, counts) for (rank, span_id, _), counts in of_key.items() if len(counts) > 1]
         if several:
             rank, span_id, counts = min(several, key=lambda item: (item[0], -item[2].total()))
-            (usual, _), (other, _) = counts.most_common(2)
-            yield Unequal(key, span_id, rank, tuple(n for _, n in counts.most_common()), _difference(usual, other))
+            (dominant, _), (other, _) = counts.most_common(2)
+            yield Unequal(key, span_id, rank, tuple(n for _, n in counts.most_common()), _difference(dominant, other))
 
 
 class _Reader:
@@ -178,9 +178,9 @@ def _unmarked(value: Any) -> Any:
 # --- in what two forms differ ---
 
 
-def _difference(usual: str, other: str) -> str:
+def _difference(dominant: str, other: str) -> str:
     """Say in what two JSON values differ, in a few words."""
-    ours, theirs = json.loads(usual), json.loads(other)
+    ours, theirs = json.loads(dominant), json.loads(other)
     if ours == theirs:
         return "the order of keys, or the format of numbers"
     mine, its = _content(ours), _content(theirs)

@@ -11,15 +11,15 @@ from typing import TypeAlias
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
-from acg_lab.diagnosis.block_history import Change, short_hash
-from acg_lab.diagnosis.context import Case, is_scaffold
+from acg_lab.diagnosis.block_history import BlockHistory, short_hash
+from acg_lab.diagnosis.context import AnalysisContext, is_scaffold
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import scaffold_blocks
 from acg_lab.diagnosis.profile_splits import Cause, Group, mean_of
 from acg_lab.diagnosis.structure import intruders
-from acg_lab.repairs.apply import Windows, mended, windows_of
+from acg_lab.repairs.apply import Windows, apply_repair, windows_of
 from acg_lab.repairs.effects import Effect, extent, regained
-from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveBack, MoveForward, Pin, Repair, SortTools
+from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, Repair, SortTools
 
 __all__ = ["try_for_break", "try_for_groups"]
 
@@ -37,7 +37,7 @@ _MEANT = (
 _numbered = re.compile(r"([a-z]+)-(\d+)(.*)", re.DOTALL)
 
 
-def try_for_break(case: Case, key: str, kind: Kind, change: Change) -> tuple[tuple[Effect, ...], int]:
+def try_for_break(case: AnalysisContext, key: str, kind: Kind, change: BlockHistory) -> tuple[tuple[Effect, ...], int]:
     """Try repairs for the block that ends a profile's prefix.
 
     Returns
@@ -49,12 +49,12 @@ def try_for_break(case: Case, key: str, kind: Kind, change: Change) -> tuple[tup
     """
     plans = _PLANS.get(kind, _of_text)(case, key, change)
     tried = list(_tried(case, [key], plans))
-    won = [(bound, effect) for bound, effect in tried if effect.won_tokens >= 1]
-    won.sort(key=lambda item: (item[0], -round(item[1].won_tokens)))
+    won = [(bound, effect) for bound, effect in tried if effect.tokens_gained >= 1]
+    won.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
     return tuple(effect for _, effect in won), sum(bound for bound, _ in won)
 
 
-def try_for_groups(case: Case, groups: Sequence[Group]) -> tuple[Effect, ...]:
+def try_for_groups(case: AnalysisContext, groups: Sequence[Group]) -> tuple[Effect, ...]:
     """Try repairs for what keeps profiles of groups apart; return those that win something, best first.
 
     Later plans do all that earlier ones do, and more: none is tried once nothing is kept apart.
@@ -71,7 +71,7 @@ def try_for_groups(case: Case, groups: Sequence[Group]) -> tuple[Effect, ...]:
     return tuple(sorted(effects, key=lambda effect: (effect.after.profiles, -round(effect.after.prefix_tokens))))
 
 
-def _tried(case: Case, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[tuple[bool, Effect]]:
+def _tried(case: AnalysisContext, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[tuple[bool, Effect]]:
     """Yield, of each plan that can be carried out, whether a prefix is then bound to whole requests, and the effect."""
     windows = windows_of(case.snapshot, keys)
     before = extent(windows, case.thresholds)
@@ -79,7 +79,7 @@ def _tried(case: Case, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[t
         with suppress(UsageError):  # a block that can't be moved
             after = windows
             for repair in plan:
-                after = mended(after, repair, _WINDOW)
+                after = apply_repair(after, repair, _WINDOW)
             effect = Effect(repairs=plan, before=before, after=extent(after, case.thresholds))
             yield _is_bound(after, effect.after.prefix_blocks), effect
 
@@ -97,30 +97,33 @@ def _is_bound(windows: Windows, prefix_blocks: float) -> bool:
 # --- what fits a break ---
 
 
-def _of_text(_case: Case, key: str, change: Change) -> list[Plan]:
+def _of_text(_case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
     keys = (key,)
-    return [(Pin(span_id=change.span_id, learning_keys=keys),), (MoveBack(span_id=change.span_id, learning_keys=keys),)]
+    return [
+        (Pin(span_id=change.span_id, learning_keys=keys),),
+        (MoveToEnd(span_id=change.span_id, learning_keys=keys),),
+    ]
 
 
-def _of_free_text(case: Case, key: str, change: Change) -> list[Plan]:
-    behind = (MoveBack(span_id=change.span_id, learning_keys=(key,)),)
+def _of_free_text(case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
+    behind = (MoveToEnd(span_id=change.span_id, learning_keys=(key,)),)
     return [_forward(case, key, change, itself=False), behind]
 
 
-def _of_variants(case: Case, key: str, change: Change) -> list[Plan]:
+def _of_variants(case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
     forward = _forward(case, key, change, itself=True)
     return [forward, *reversed(_of_text(case, key, change))]
 
 
-def _of_missing(_case: Case, key: str, change: Change) -> list[Plan]:
-    return [_taken(kind, {change.span_id: change.hashes[:1]}, (key,)) for kind in (MoveBack, Drop)]
+def _of_missing(_case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
+    return [_taken(kind, {change.span_id: change.hashes[:1]}, (key,)) for kind in (MoveToEnd, Drop)]
 
 
-def _of_shifted(case: Case, key: str, change: Change) -> list[Plan]:
-    return [_taken(kind, _intruders(case, change), (key,)) for kind in (MoveBack, Drop)]
+def _of_shifted(case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
+    return [_taken(kind, _intruders(case, change), (key,)) for kind in (MoveToEnd, Drop)]
 
 
-def _intruders(case: Case, change: Change) -> dict[str, list[str]]:
+def _intruders(case: AnalysisContext, change: BlockHistory) -> dict[str, list[str]]:
     """Return what shifts the block: the hashes of its contents, by span id."""
     found: dict[str, list[str]] = {}
     for span, content in intruders(change):
@@ -129,8 +132,8 @@ def _intruders(case: Case, change: Change) -> dict[str, list[str]]:
 
 
 def _taken(
-    kind: type[MoveBack | Drop], contents: Mapping[str, Sequence[str]], keys: tuple[str, ...]
-) -> tuple[MoveBack | Drop, ...]:
+    kind: type[MoveToEnd | Drop], contents: Mapping[str, Sequence[str]], keys: tuple[str, ...]
+) -> tuple[MoveToEnd | Drop, ...]:
     """Take what comes and goes away from its place, the last block first, so that the others keep their names."""
     blocks = sorted(contents.items(), key=lambda item: _number(item[0]), reverse=True)
     return tuple(kind(span_id=span_id, contents=tuple(hashes), learning_keys=keys) for span_id, hashes in blocks)
@@ -141,15 +144,15 @@ def _number(span_id: str) -> int:
     return int(found[2]) if found else 0
 
 
-def _sorted(_case: Case, key: str, _change: Change) -> list[Plan]:
+def _sorted(_case: AnalysisContext, key: str, _change: BlockHistory) -> list[Plan]:
     return [(SortTools(learning_keys=(key,)),)]
 
 
-def _none(_case: Case, _key: str, _change: Change) -> list[Plan]:
+def _none(_case: AnalysisContext, _key: str, _change: BlockHistory) -> list[Plan]:
     return []
 
 
-_PLANS: Mapping[Kind, Callable[[Case, str, Change], list[Plan]]] = {
+_PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]] = {
     Kind.TOOLS_REORDERED: _sorted,
     Kind.TOOLS_ADDED: _none,
     Kind.TOOLS_REMOVED: _none,
@@ -162,7 +165,7 @@ _PLANS: Mapping[Kind, Callable[[Case, str, Change], list[Plan]]] = {
 }
 
 
-def _forward(case: Case, key: str, change: Change, *, itself: bool) -> Plan:
+def _forward(case: AnalysisContext, key: str, change: BlockHistory, *, itself: bool) -> Plan:
     """Move the stable blocks behind the change into the system prompt; with the block ``itself`` if so."""
     result = case.results[key]
     later = result.scores[result.stable_prefix_length + 1 :]
@@ -173,7 +176,7 @@ def _forward(case: Case, key: str, change: Change, *, itself: bool) -> Plan:
     # What joins the instructions leaves its place, and those behind it move up.
     joins = any(score.span_id.endswith("-instructions") for score in result.scores[:1])
     return tuple(
-        MoveForward(span_id=_renumbered(span, -i if joins else 0), learning_keys=(key,))
+        MoveToSystemPrompt(span_id=_renumbered(span, -i if joins else 0), learning_keys=(key,))
         for i, span in enumerate(movable)
     )
 
@@ -186,7 +189,7 @@ def _renumbered(span_id: str, step: int) -> str:
 # --- what fits a group ---
 
 
-def _merging(case: Case, groups: Sequence[Group]) -> list[Plan]:
+def _merging(case: AnalysisContext, groups: Sequence[Group]) -> list[Plan]:
     """Return plans for groups that are alike: to mend each, then what tools and first messages may keep apart too."""
     fixes = [_fix(case, cause, group.keys) for group in groups for cause in group.causes]
     if None in fixes:
@@ -199,13 +202,13 @@ def _merging(case: Case, groups: Sequence[Group]) -> list[Plan]:
     return [plan, (*plan, merge), (sort, *plan), (sort, *plan, merge)]
 
 
-def _fix(case: Case, cause: Cause, keys: tuple[str, ...]) -> Plan | None:
+def _fix(case: AnalysisContext, cause: Cause, keys: tuple[str, ...]) -> Plan | None:
     """Return what mends a cause, nothing if profiles need but be merged; None if it can't be mended, or was meant."""
     change = cause.change
     match cause.kind:
         case Kind.FRAGMENTED_BY_FIRST_MESSAGE:
             return ()
-        case Kind.NORMALISED_AWAY:
+        case Kind.RAW_BYTES_DIFFER:
             return (MergeProfiles(learning_keys=keys),)
         case Kind.TOOLS_REORDERED:
             return (SortTools(learning_keys=keys),)

@@ -14,7 +14,7 @@ from acg_lab.core.canonical import canonical_json
 from acg_lab.core.errors import RecordError
 
 __all__ = [
-    "Place",
+    "TextDifference",
     "differing",
     "has_json",
     "same_values",
@@ -32,8 +32,8 @@ _opening = re.compile(r"[{\[]")
 _decoder = json.JSONDecoder()
 
 
-class Place(Struct, frozen=True):
-    """One span of text that differs between the two commonest contents, usual one first; in characters.
+class TextDifference(Struct, frozen=True):
+    """One span of text that differs between the two commonest contents, dominant one first; in characters.
 
     ``text`` and ``other_text`` are None unless text was asked for.
     """
@@ -46,7 +46,7 @@ class Place(Struct, frozen=True):
     other_text: str | None = None
 
 
-def differing(usual: str, other: str) -> tuple[Place, ...]:
+def differing(dominant: str, other: str) -> tuple[TextDifference, ...]:
     """Return the spans in which two texts differ, in order, by words; of very long texts, one span.
 
     Examples
@@ -57,7 +57,7 @@ def differing(usual: str, other: str) -> tuple[Place, ...]:
     """
     from rapidfuzz.distance import LCSseq  # noqa: PLC0415
 
-    ours, theirs = _token.findall(usual), _token.findall(other)
+    ours, theirs = _token.findall(dominant), _token.findall(other)
     head = _common(ours, theirs)
     tail = _common(ours[head:][::-1], theirs[head:][::-1])
     middle, other_middle = ours[head : len(ours) - tail], theirs[head : len(theirs) - tail]
@@ -67,7 +67,7 @@ def differing(usual: str, other: str) -> tuple[Place, ...]:
         changes = ((code.src_start, code.src_end, code.dest_start, code.dest_end) for code in codes)
     starts, other_starts = _starts(ours), _starts(theirs)
     return tuple(
-        Place(starts[a], starts[b] - starts[a], other_starts[c], other_starts[d] - other_starts[c])
+        TextDifference(starts[a], starts[b] - starts[a], other_starts[c], other_starts[d] - other_starts[c])
         for a, b, c, d in _joined([head + position for position in change] for change in changes)
     )
 
@@ -118,22 +118,22 @@ def _joined(changes: Iterable[list[int]]) -> Iterator[list[int]]:
         yield last
 
 
-def shared_length(text: str, places: Sequence[Place]) -> int:
-    """Return how many bytes of the usual text stay the same, in pieces long enough not to agree by accident."""
+def shared_length(text: str, places: Sequence[TextDifference]) -> int:
+    """Return how many bytes of the dominant text stay the same, in pieces long enough not to agree by accident."""
     ends = [0, *(place.offset + place.length for place in places)]
     starts = [*(place.offset for place in places), len(text)]
     pieces = [text[end:start] for end, start in zip(ends, starts, strict=True)]
     return sum(len(piece.encode()) for piece in pieces if len(piece) >= _NO_ACCIDENT)
 
 
-def with_texts(place: Place, usual: str, other: str) -> Place:
+def with_texts(place: TextDifference, dominant: str, other: str) -> TextDifference:
     """Return the place with its two excerpts."""
-    return Place(
+    return TextDifference(
         place.offset,
         place.length,
         place.other_offset,
         place.other_length,
-        usual[place.offset : place.offset + place.length],
+        dominant[place.offset : place.offset + place.length],
         other[place.other_offset : place.other_offset + place.other_length],
     )
 

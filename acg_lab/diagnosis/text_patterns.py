@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from acg_lab.diagnosis.text_diff import Place
+from acg_lab.diagnosis.text_diff import TextDifference
 
 __all__ = ["DATETIME", "IDENTIFIER", "NUMBER", "PATH", "Pattern", "find_dates"]
 
@@ -187,7 +187,7 @@ class Pattern(NamedTuple):
             end = stop
         return "".join([*kept, text[end:]])
 
-    def covers(self, text: str, places: Iterable[Place]) -> list[bool]:
+    def covers(self, text: str, places: Iterable[TextDifference]) -> list[bool]:
         """Tell of each place in the text whether one of them touches it."""
         found = list(self.find(text))
         ends = [(place.offset, place.offset + max(place.length, 1)) for place in places]

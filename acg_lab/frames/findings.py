@@ -8,14 +8,14 @@ import pandas as pd
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis import Finding, explain
 from acg_lab.diagnosis.findings import tell_effect
-from acg_lab.frames.schema import BREAKS, make_frame
+from acg_lab.frames.schema import FINDINGS, make_frame
 from acg_lab.repairs.effects import Effect
 from acg_lab.snapshot.snapshot import Snapshot
 
-__all__ = ["breaks"]
+__all__ = ["findings"]
 
 
-def breaks(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds | None = None) -> pd.DataFrame:
+def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds | None = None) -> pd.DataFrame:
     """Return a row a finding of `acg_lab.diagnosis`, costliest first.
 
     Parameters
@@ -31,7 +31,7 @@ def breaks(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds |
         learning_key, agent_id, kind, timing (categorical); span_id (missing where no block does it); tokens_lost (per
         request), requests, total_lost (their product); profiles (that it is about); present, contents, changes
         (requests that hold the block, its distinct contents, and how often it changed in time); last_change (UTC);
-        stable_behind, unchanging (tokens per request that are out of reach, in other blocks and in this one);
+        stable_tokens_after, unchanging (tokens per request that are out of reach, in other blocks and in this one);
         threshold (a ``stable_threshold`` that takes the block in; NaN if none does); repair (what the best one does,
         empty if there is none), and of it profiles_after, prefix_blocks, prefix_blocks_after, prefix_tokens,
         prefix_tokens_after (missing if there is none); sentence.
@@ -40,7 +40,7 @@ def breaks(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds |
     evidence = [finding.evidence for finding in findings]
     best = [finding.repairs[0] if finding.repairs else None for finding in findings]
     return make_frame(
-        BREAKS,
+        FINDINGS,
         {
             **{name: [getattr(f, name) for f in findings] for name in ("learning_key", "agent_id", "span_id")},
             **{
@@ -48,7 +48,7 @@ def breaks(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds |
                 for name in ("kind", "timing", "tokens_lost", "requests", "total_lost")
             },
             **{name: [getattr(e, name) for e in evidence] for name in ("present", "changes", "threshold")},
-            **{name: [getattr(e, name) for e in evidence] for name in ("stable_behind", "unchanging")},
+            **{name: [getattr(e, name) for e in evidence] for name in ("stable_tokens_after", "unchanging")},
             "profiles": [len(e.profiles) for e in evidence],
             "contents": [e.distinct for e in evidence],
             "last_change": _times([e.last_change for e in evidence]),

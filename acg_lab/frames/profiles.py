@@ -48,11 +48,11 @@ def find_facts(snap: Snapshot, results: Mapping[str, StabilityAnalysisResult]) -
     facts |= {
         "tokens": found.tokens[rows],
         "contents": found.counts.contents[rows],
-        "usual": found.counts.usual[rows],
+        "n_dominant": found.counts.dominant[rows],
         "changes": found.changes[rows],
         "last_change": counts_of(found.last_change[rows], found.last_change[rows] == 0),
         "first_position": found.counts.indexes[rows],
-        "sharing": [shared for key, result in results.items() for shared in _sharing(snap, key, result)],
+        "n_sharing_prefix": [shared for key, result in results.items() for shared in _sharing(snap, key, result)],
     }
     return facts | _tools(source, results)
 
@@ -177,7 +177,7 @@ def scores(
         learning_key, agent_id, span_id, role, content_type (categorical); model; position (in the prompt, 0 = first);
         score; classification (ordered: variable, semi_stable, stable); confidence (0 to 1); present (requests that
         have the span); requests (in the window); in_prefix, breaks (whether it is in the stable prefix, or the first
-        behind it); tokens (mean where present); contents (distinct ones); usual (how often the commonest occurs);
+        behind it); tokens (mean where present); contents (distinct ones); dominant (how often the commonest occurs);
         changes (how often it changed from one request that has it to the next); last_change (how many requests ago, 1
         = with the newest; missing if never); first_position (smallest sequence index); sharing (requests that share
         one exact prefix up to and with this block; only of a stable block that breaks the prefix of generation 0.8);

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 
 from acg_lab.core.records import PromptBlock, StabilityClass
 from acg_lab.core.stability import CLASS_ORDER
-from acg_lab.diagnosis import Kind as Change
-from acg_lab.diagnosis import Timing
-from acg_lab.snapshot.window_cells import Kind
+from acg_lab.diagnosis import Kind, Timing
+from acg_lab.snapshot.window_cells import CellContent
 
 __all__ = [
     "BLOCKS",
-    "BREAKS",
     "CALLS",
     "CELLS",
     "CURVE",
+    "FINDINGS",
     "PROFILES",
     "SCORES",
     "STEPS",
@@ -41,9 +40,9 @@ _FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
     "role": pd.CategoricalDtype([*get_args(_hints["role"])]),
     "content_type": pd.CategoricalDtype([*get_args(_hints["content_type"])]),
     "provenance": pd.CategoricalDtype([*get_args(_hints["provenance"])]),
-    "content": pd.CategoricalDtype([kind.name for kind in Kind]),
+    "content": pd.CategoricalDtype([kind.name for kind in CellContent]),
     "entry": pd.CategoricalDtype(["profile", "agent"]),
-    "change": pd.CategoricalDtype([kind.value for kind in Change]),
+    "change": pd.CategoricalDtype([kind.value for kind in Kind]),
     "timing": pd.CategoricalDtype([timing.value for timing in Timing]),
     "class": pd.CategoricalDtype(sorted(get_args(StabilityClass), key=CLASS_ORDER.__getitem__), ordered=True),
 }
@@ -116,15 +115,15 @@ SCORES: Final = {
     "content_type": "content_type",
     "tokens": "Float64",
     "contents": "Int64",
-    "usual": "Int64",
+    "n_dominant": "Int64",
     "changes": "Int64",
     "last_change": "Int64",
     "first_position": "Int64",
-    "sharing": "Int64",
+    "n_sharing_prefix": "Int64",
     "tools": "Int64",
     "tool_orders": "Int64",
 }
-BREAKS: Final = {
+FINDINGS: Final = {
     "learning_key": _NAMES,
     "agent_id": _NAMES,
     "span_id": "str",
@@ -138,7 +137,7 @@ BREAKS: Final = {
     "contents": "int64",
     "changes": "int64",
     "last_change": _TIME,
-    "stable_behind": "float64",
+    "stable_tokens_after": "float64",
     "unchanging": "float64",
     "threshold": "float64",
     "repair": "str",

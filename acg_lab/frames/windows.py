@@ -13,7 +13,7 @@ from acg_lab.core.canonical import hash_text
 from acg_lab.frames.schema import BLOCKS, CELLS, VARIANTS, WINDOWS, category, compact, make_frame
 from acg_lab.snapshot.snapshot import Snapshot, check_keys, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, list_variants
-from acg_lab.snapshot.window_cells import Kind, find_cells
+from acg_lab.snapshot.window_cells import CellContent, find_cells
 
 if TYPE_CHECKING:
     from acg_lab.storage.columns import ObservationColumns
@@ -169,8 +169,8 @@ def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
     -------
     DataFrame
         learning_key, agent_id, span_id (categorical); request (position in the window, 0 = oldest); created_at (UTC);
-        position (in the prompt, 0 = first); content (categorical: ``usual``, the commonest of the span, of several the
-        one seen first; ``repeated``, another that occurs more than once; ``once``); first_difference (whether it is
+        position (in the prompt, 0 = first); content (categorical: ``dominant``, the commonest of the span, of several
+        the one seen first; ``repeated``, another that occurs more than once; ``once``); first_difference (whether it is
         the first block of its request that is not the commonest one, span and content, at its position; where all
         requests have different ones, none is).
 
@@ -190,7 +190,7 @@ def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
         "created_at": source.created.nanoseconds[observations.start : observations.stop][found.requests],
         "position": found.positions,
         "span_id": category(source.spans[found.rows], source.span_pool),
-        "content": category(found.kinds, [kind.name for kind in Kind], "content"),
+        "content": category(found.kinds, [kind.name for kind in CellContent], "content"),
         "first_difference": found.differs,
     }
     return make_frame(CELLS, values)

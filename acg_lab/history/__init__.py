@@ -18,8 +18,8 @@ module          what it holds
 =============== =====================================================================================
 """
 
-from acg_lab.history.history import Profile
+from acg_lab.history.history import HistoryProfile
 from acg_lab.history.replay import replay
 from acg_lab.history.trace import Trace, merge
 
-__all__ = ["Profile", "Trace", "merge", "replay"]
+__all__ = ["HistoryProfile", "Trace", "merge", "replay"]

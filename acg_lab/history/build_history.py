@@ -30,7 +30,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.prompt_ir import hash_request
 from acg_lab.core.rule_types import MessageRule
 from acg_lab.core.rules import Rules, RulesName, get_rules
-from acg_lab.history.history import UNKNOWN, History, Profile, Requests
+from acg_lab.history.history import UNKNOWN, History, HistoryProfile, Requests
 from acg_lab.history.visibility import known_runs
 from acg_lab.snapshot.request_reader import BlockPool, RequestReader
 from acg_lab.storage.base import Progress
@@ -81,7 +81,7 @@ def _turn(by_code: _Roles, messages: Mapping[str, MessageRule], call: Call) -> t
     return (-1, False) if lead is None else (codes[lead], roles[lead] == "user" and roles.count("user") == 1)
 
 
-def history_of_windows(observations: ObservationColumns, profiles: Iterable[Profile]) -> History:
+def history_of_windows(observations: ObservationColumns, profiles: Iterable[HistoryProfile]) -> History:
     """Make the history of the given profiles.
 
     An observation starts and ends at its ``created_at``. Runs are in the order of these times, but never against the
@@ -117,7 +117,7 @@ def history_of_windows(observations: ObservationColumns, profiles: Iterable[Prof
     )
 
 
-def _window_caveats(profiles: Collection[Profile]) -> Iterator[str]:
+def _window_caveats(profiles: Collection[HistoryProfile]) -> Iterator[str]:
     agents = sorted({profile.agent_id for profile in profiles})
     yield (
         f"no recorded requests of {counted(len(agents), 'agent')}: each stored observation is taken for a run of its "
@@ -184,7 +184,7 @@ class _Rows:
         self.calls.append(call)
 
 
-def history_of_runs(runs: Runs, rules: Mapping[str, RulesName], tell: Progress) -> History:
+def history_of_runs(runs: Runs, rules: Mapping[str, RulesName], on_progress: Progress) -> History:
     """Make the history of the given agents.
 
     Parameters
@@ -192,7 +192,7 @@ def history_of_runs(runs: Runs, rules: Mapping[str, RulesName], tell: Progress) 
     runs : Runs
     rules : mapping of str to str
         Generation by which each agent's requests are read; other agents are passed over.
-    tell : callable
+    on_progress : callable
         Told of every run that is read, and of how many.
     """
     order = sorted((i for i, run in enumerate(runs.records) if run.agent_id in rules), key=_agent_of(runs))
@@ -207,7 +207,7 @@ def history_of_runs(runs: Runs, rules: Mapping[str, RulesName], tell: Progress) 
                 skipped += 1
                 continue
             rows.add((agent_id, key), blocks, number, i, call)
-        tell(1, len(order))
+        on_progress(1, len(order))
     return _finish(runs, order, rows, pool, rules, skipped)
 
 
@@ -259,7 +259,7 @@ def _finish(
     requests = _requests(runs, rows, first_run, ends, [rules[runs.records[position].agent_id] for position in order])
     return History(
         observations=_observations(runs, rows, pool, by_profile, names, requests.started[by_profile]),
-        profiles=tuple(Profile(agent_id, key, rules[agent_id]) for agent_id, key in names),
+        profiles=tuple(HistoryProfile(agent_id, key, rules[agent_id]) for agent_id, key in names),
         requests=Requests(*(column[by_profile] for column in requests)),  # type: ignore[arg-type]
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from acg_lab.core.rules import RulesName
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["UNKNOWN", "History", "Profile", "Requests"]
+__all__ = ["UNKNOWN", "History", "HistoryProfile", "Requests"]
 
 UNKNOWN = -1
 
 
-class Profile(NamedTuple):
+class HistoryProfile(NamedTuple):
     """Whose requests are learned together, and by which generation of the rules."""
 
     agent_id: str
@@ -74,7 +74,7 @@ class History:
     """
 
     observations: ObservationColumns
-    profiles: tuple[Profile, ...]
+    profiles: tuple[HistoryProfile, ...]
     requests: Requests
     run_ids: Sequence[str]
     first_run: NDArray[np.int64]

@@ -25,7 +25,7 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
 from acg_lab.history.history import UNKNOWN, History
-from acg_lab.history.tasks import Known
+from acg_lab.history.tasks import WindowResults
 from acg_lab.history.visibility import Entries, States
 from acg_lab.snapshot.analysis import judge_columns
 from acg_lab.snapshot.span_stats import block_tokens, count_columns
@@ -34,12 +34,12 @@ from acg_lab.storage.columns import ObservationColumns
 if TYPE_CHECKING:
     from acg_lab.history.walk_types import Shapes
 
-__all__ = ["Met", "Part", "Results", "prefix_lengths"]
+__all__ = ["LookupResult", "ReplayedHistory", "ResultBuilder", "prefix_lengths"]
 
 _KEPT = 64
 
 
-class Results:
+class ResultBuilder:
     """Results of states; the last windows that were counted are kept."""
 
     def __init__(self, history: History, states: States) -> None:
@@ -135,7 +135,7 @@ def _largest_thresholds(counts: Numbers, n: Numbers) -> NDArray[np.float64]:
     return found
 
 
-class Met(NamedTuple):
+class LookupResult(NamedTuple):
     """What requests met at each threshold.
 
     Attributes
@@ -151,7 +151,7 @@ class Met(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Part:
+class ReplayedHistory:
     """One history walked.
 
     Attributes
@@ -161,14 +161,14 @@ class Part:
         What profiles came to hold.
     entries : Entries
         Which states each request met.
-    known : mapping of int to Known
+    known : mapping of int to WindowResults
         What was known, by observation window.
     """
 
     history: History
     states: States
     entries: Entries
-    known: Mapping[int, Known]
+    known: Mapping[int, WindowResults]
 
     @cached_property
     def agents(self) -> frozenset[str]:
@@ -189,11 +189,11 @@ class Part:
         return cumulative
 
     @cached_property
-    def results(self) -> Results:
+    def results(self) -> ResultBuilder:
         """Whole results of past states."""
-        return Results(self.history, self.states)
+        return ResultBuilder(self.history, self.states)
 
-    def met(self, rows: Numbers, thresholds: NDArray[np.float64], window: int) -> Met:
+    def met(self, rows: Numbers, thresholds: NDArray[np.float64], window: int) -> LookupResult:
         """Look up what requests met; of several candidates for the seed entry the best, as production ranks them."""
         known = self.known[window]
         nothing = len(known.exact)
@@ -214,9 +214,9 @@ class Part:
             better = (theirs > ours) | ((theirs == ours) & larger)
             lengths[several] = np.where(better, theirs, ours)
             entry[several] = np.where(better, other, entry[several])
-        return Met(lengths, entry)
+        return LookupResult(lengths, entry)
 
-    def _shapes(self, known: Known) -> Numbers:
+    def _shapes(self, known: WindowResults) -> Numbers:
         """Return the shape that each entry has, and at last the one of nothing."""
         return np.append(known.shape[self.entries.state], len(known.exact)).astype(np.int64)
 

@@ -12,9 +12,9 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import NEWEST, RULES, RulesName, get_rules
 from acg_lab.history.build_history import history_of_runs, history_of_windows, requests_of
-from acg_lab.history.history import History, Profile
-from acg_lab.history.lookup import Part
-from acg_lab.history.tasks import Place, find_tasks, join_walks
+from acg_lab.history.history import History, HistoryProfile
+from acg_lab.history.lookup import ReplayedHistory
+from acg_lab.history.tasks import TaskSlot, find_tasks, join_walks
 from acg_lab.history.trace import Trace, trace_of
 from acg_lab.history.visibility import find_entries, find_states
 from acg_lab.history.walk import walk
@@ -108,8 +108,8 @@ def replay(
                 histories.append(history_of_runs(snapshot.runs, by_runs, bar))
         if profiles:
             histories.append(history_of_windows(snapshot.columns.observations, profiles))
-        with _told(progress) as tell:
-            parts = [walk_history(history, windows, tell) for history in histories]
+        with _reporting(progress) as on_progress:
+            parts = [walk_history(history, windows, on_progress) for history in histories]
     return trace_of(parts, windows, caveats)
 
 
@@ -127,7 +127,7 @@ def _windows(window: int | Iterable[int]) -> tuple[int, ...]:
 
 def _plan(
     snapshot: Snapshot, rules: str, agent_id: str | None
-) -> tuple[dict[str, RulesName], list[Profile], list[str]]:
+) -> tuple[dict[str, RulesName], list[HistoryProfile], list[str]]:
     """Decide whose runs are replayed, by which rules, and which profiles from their windows; and what to say of it."""
     if rules != "auto":
         get_rules(rules)
@@ -138,7 +138,7 @@ def _plan(
     }
     chosen = {agent: choose_rules(snapshot, agent, rules) for agent in agents if agent in recorded}
     profiles = [
-        Profile(owner.agent_id, key, get_rules(snapshot.rules[key].rules if rules == "auto" else rules).name)
+        HistoryProfile(owner.agent_id, key, get_rules(snapshot.rules[key].rules if rules == "auto" else rules).name)
         for key in snapshot.windows
         if (owner := snapshot.owners[key]).agent_id in agents and owner.agent_id not in recorded
     ]
@@ -151,13 +151,13 @@ def _plan(
         raise UsageError(msg)
     by_runs = {agent: choice.rules for agent, choice in chosen.items()}
     caveats = [choice.caveat for choice in chosen.values() if choice.caveat]
-    if snapshot.is_cut:
+    if snapshot.is_filtered:
         caveats.append("the snapshot was cut (since, limit): the first steps knew more than is replayed")
     return by_runs, profiles, caveats
 
 
 @contextmanager
-def _told(progress: Progress | Literal[False] | None) -> Iterator[Progress]:
+def _reporting(progress: Progress | Literal[False] | None) -> Iterator[Progress]:
     """Give what is to be told of progress."""
     if progress:
         yield progress
@@ -166,16 +166,16 @@ def _told(progress: Progress | Literal[False] | None) -> Iterator[Progress]:
         yield bar
 
 
-def walk_history(history: History, windows: Sequence[int], tell: Progress) -> Part:
+def walk_history(history: History, windows: Sequence[int], on_progress: Progress) -> ReplayedHistory:
     """Walk over a history: every profile by itself."""
     states = find_states(history)
     entries = find_entries(history, states)
-    places: list[Place] = []
+    places: list[TaskSlot] = []
     walks: list[list[Walk]] = []
     for task, place in find_tasks(history, states, entries):
         walks.append(walk(task, windows))
         places.append(place)
-        tell(int(task.ends[-1]) if len(task.ends) else 0, len(history.requests.started))
+        on_progress(int(task.ends[-1]) if len(task.ends) else 0, len(history.requests.started))
     sizes = len(states.end), len(entries.state)
     known = {window: join_walks(places, [w[i] for w in walks], *sizes) for i, window in enumerate(windows)}
-    return Part(history=history, states=states, entries=entries, known=known)
+    return ReplayedHistory(history=history, states=states, entries=entries, known=known)

@@ -243,7 +243,7 @@ class SpanCounter:
             yield depth, floor[1], floor[2]
 
     def match(self, request: int) -> int:
-        """Return how many blocks lead the request that are those of the scores in order, with a usual content each."""
+        """Return how many leading blocks of the request follow the scores, each with its dominant content."""
         table = self._table
         order = chain.from_iterable(sorted(self._groups[index].spans) for index in self._order)
         depth = 0

@@ -16,12 +16,12 @@ from acg_lab.history.visibility import Entries, States
 from acg_lab.history.walk_types import Blocks, Shapes, Task, Walk
 from acg_lab.storage.columns import offsets
 
-__all__ = ["Known", "Place", "find_tasks", "join_walks"]
+__all__ = ["TaskSlot", "WindowResults", "find_tasks", "join_walks"]
 
 Numbers = NDArray[np.int64]
 
 
-class Known(NamedTuple):
+class WindowResults(NamedTuple):
     """What was known with one window.
 
     Attributes
@@ -33,7 +33,7 @@ class Known(NamedTuple):
     shape : array of int, shape (n_states,)
         Of each state.
     matched : array of int, shape (n_entries,)
-        How many blocks led the live request that were the usual ones of the state it met.
+        How many blocks led the live request that were the dominant ones of the state it met.
     """
 
     shapes: Shapes
@@ -42,7 +42,7 @@ class Known(NamedTuple):
     matched: NDArray[np.int32]
 
 
-class Place(NamedTuple):
+class TaskSlot(NamedTuple):
     """Where a walk belongs: its states, its meetings among all entries; and whether its prefixes are exact ones."""
 
     states: slice
@@ -50,7 +50,7 @@ class Place(NamedTuple):
     exact: bool
 
 
-def find_tasks(history: History, states: States, entries: Entries) -> Iterator[tuple[Task, Place]]:
+def find_tasks(history: History, states: States, entries: Entries) -> Iterator[tuple[Task, TaskSlot]]:
     """Yield the task of every profile, and where it belongs; made one by one, since together they are large."""
     columns = history.observations
     names = np.array([*columns.span_pool, ""], object)
@@ -77,7 +77,7 @@ def find_tasks(history: History, states: States, entries: Entries) -> Iterator[t
             request=request,
             exact=exact,
         )
-        yield task, Place(slice(first, last), order[met], exact)
+        yield task, TaskSlot(slice(first, last), order[met], exact)
 
 
 def _blocks(history: History, own: range, foreign: Numbers, rank: Numbers, kind: Numbers) -> Blocks:
@@ -95,7 +95,7 @@ def _blocks(history: History, own: range, foreign: Numbers, rank: Numbers, kind:
     )
 
 
-def join_walks(places: Sequence[Place], walks: Sequence[Walk], n_states: int, n_entries: int) -> Known:
+def join_walks(places: Sequence[TaskSlot], walks: Sequence[Walk], n_states: int, n_entries: int) -> WindowResults:
     """Put together what walks with one window found."""
     shape, matched = np.zeros(n_states, np.int32), np.zeros(n_entries, np.int32)
     shapes = [walk.shapes for walk in walks]
@@ -104,7 +104,7 @@ def join_walks(places: Sequence[Place], walks: Sequence[Walk], n_states: int, n_
         shape[place.states] = walk.shape + shift
         matched[place.entries] = walk.matched
     exact = np.repeat(np.array([place.exact for place in places], bool), sizes)
-    return Known(join_shapes(shapes), exact, shape, matched)
+    return WindowResults(join_shapes(shapes), exact, shape, matched)
 
 
 def join_shapes(found: Sequence[Shapes]) -> Shapes:

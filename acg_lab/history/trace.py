@@ -29,8 +29,8 @@ from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.history.history import Profile
-from acg_lab.history.lookup import Part
+from acg_lab.history.history import HistoryProfile
+from acg_lab.history.lookup import ReplayedHistory
 from acg_lab.snapshot.load import nanoseconds
 from acg_lab.storage.columns import offsets
 from acg_lab.storage.times import render_time
@@ -77,7 +77,7 @@ class Steps:
 
     Attributes
     ----------
-    parts : tuple of Part
+    parts : tuple of ReplayedHistory
         The histories that were walked; no agent is in two of them.
     part, row : array of int64, shape (n_steps,)
         Part of each step, and row in its history.
@@ -85,7 +85,7 @@ class Steps:
         What must be known of the source; see `caveats`.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ReplayedHistory, ...]
     part: Numbers
     row: Numbers
     remarks: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class Steps:
         """What a reader of the numbers must know of these steps."""
         parts = [self.parts[i] for i in np.unique(self.part)] if len(self) else self.parts
         told = [*self.remarks, *(caveat for part in parts for caveat in part.history.caveats)]
-        if n_cut := int(np.count_nonzero(self.is_cut)):
+        if n_cut := int(np.count_nonzero(self.is_truncated)):
             told.append(
                 f"{n_cut:,} of {counted(len(self), 'recorded request')} seem to be cut to one turn, as NeMo Relay "
                 "records them from 0.6 on: tokens counts what was recorded, usage_tokens the whole prompt, if told"
@@ -106,7 +106,7 @@ class Steps:
         return tuple(dict.fromkeys(told))
 
     @property
-    def profiles(self) -> tuple[Profile, ...]:
+    def profiles(self) -> tuple[HistoryProfile, ...]:
         """Agent, learning key and rules of every profile."""
         return tuple(profile for part in self.parts for profile in part.history.profiles)
 
@@ -158,7 +158,7 @@ class Steps:
     def n_runs(self) -> Numbers:
         """How many runs of its agent were learned when each request was sent."""
 
-        def known(part: Part, row: Numbers) -> Numbers:
+        def known(part: ReplayedHistory, row: Numbers) -> Numbers:
             return part.history.requests.known[row] - part.history.first_run[part.history.requests.run[row]]
 
         return self.gather(known)
@@ -167,7 +167,7 @@ class Steps:
     def entry(self) -> "NDArray[np.str_]":
         """Whose result each request met: ``profile``, ``agent`` (the seed entry), or nothing."""
 
-        def kind(part: Part, row: Numbers) -> Numbers:
+        def kind(part: ReplayedHistory, row: Numbers) -> Numbers:
             has_any = part.entries.offsets[row + 1] > part.entries.offsets[row]
             return np.where(part.entries.own[row], 1, np.where(has_any, 2, 0))
 
@@ -182,7 +182,7 @@ class Steps:
     def tokens(self) -> Numbers:
         """Tokens of each request as it was recorded: of a block its own count, else UTF-8 bytes // 4."""
 
-        def count(part: Part, row: Numbers) -> Numbers:
+        def count(part: ReplayedHistory, row: Numbers) -> Numbers:
             ends = part.history.observations.block_offsets
             return part.cumulative[ends[row + 1]] - part.cumulative[ends[row]]
 
@@ -194,11 +194,11 @@ class Steps:
         return self.gather(lambda part, row: part.history.requests.usage[row])
 
     @property
-    def is_cut(self) -> NDArray[np.bool_]:
+    def is_truncated(self) -> NDArray[np.bool_]:
         """Whether each request seems to have been recorded cut to the current turn."""
         return self.gather(lambda part, row: part.history.requests.cut[row])
 
-    def gather(self, answer: Callable[[Part, Numbers], NDArray[A]]) -> NDArray[A]:
+    def gather(self, answer: Callable[[ReplayedHistory, Numbers], NDArray[A]]) -> NDArray[A]:
         """Put the answers of the parts into the order of the steps."""
         if len(self.parts) == 1:
             return answer(self.parts[0], self.row)
@@ -227,7 +227,7 @@ class Trace(Steps):
 
     def request(self, step: int) -> PromptIR:
         """Return the request of a step as blocks, as the learner observes it."""
-        part: Part = self.parts[self.part[step]]
+        part: ReplayedHistory = self.parts[self.part[step]]
         return part.history.observations.observation(int(self.row[step]))
 
     # --- thresholds ---
@@ -252,7 +252,7 @@ class Trace(Steps):
         UsageError
             If a threshold is no finite number, or the window was not walked.
         """
-        return self._ask(Part.lengths, stable_thresholds, window)
+        return self._ask(ReplayedHistory.lengths, stable_thresholds, window)
 
     def prefix_tokens(self, stable_thresholds: Thresholds, *, window: int | None = None) -> Numbers:
         """Return how many tokens of each request production would have taken for its stable prefix.
@@ -260,7 +260,7 @@ class Trace(Steps):
         These are the tokens of so many leading blocks of the live request as the prefix has (of all, if it has fewer),
         as the planner counts them (spec planner.md, section 4). Parameters and errors as in `prefix_lengths`.
         """
-        return self._ask(Part.prefix_tokens, stable_thresholds, window)
+        return self._ask(ReplayedHistory.prefix_tokens, stable_thresholds, window)
 
     def matched_tokens(self, stable_thresholds: Thresholds, *, window: int | None = None) -> Numbers:
         """Return how many tokens of that prefix the live request itself repeated: what a cache could have served.
@@ -270,14 +270,14 @@ class Trace(Steps):
         commonest content, or one of several equally common; from 0.8 on it is the exact block prefix that a
         majority shares. Parameters and errors as in `prefix_lengths`.
         """
-        return self._ask(Part.matched_tokens, stable_thresholds, window)
+        return self._ask(ReplayedHistory.matched_tokens, stable_thresholds, window)
 
     def n_observations(self, stable_thresholds: Thresholds, *, window: int | None = None) -> Numbers:
         """Return how many observations the result holds that each request met; 0 where nothing was known.
 
         It depends on the threshold only where an agent's seed entry was met: that is the best profile of the last run.
         """
-        return self._ask(Part.n_observations, stable_thresholds, window)
+        return self._ask(ReplayedHistory.n_observations, stable_thresholds, window)
 
     def results_at(
         self, step: int, thresholds: StabilityThresholds | None = None, *, window: int | None = None
@@ -297,12 +297,12 @@ class Trace(Steps):
         UsageError
             If the window was not walked.
         """
-        part: Part = self.parts[self.part[step]]
+        part: ReplayedHistory = self.parts[self.part[step]]
         return part.result(int(self.row[step]), thresholds or StabilityThresholds(), self._window(window))
 
     def _ask(
         self,
-        answer: Callable[[Part, Numbers, NDArray[np.float64], int], NDArray[A]],
+        answer: Callable[[ReplayedHistory, Numbers, NDArray[np.float64], int], NDArray[A]],
         stable_thresholds: Thresholds,
         window: int | None,
     ) -> NDArray[A]:
@@ -428,7 +428,7 @@ def merge(traces: Iterable[Trace]) -> Trace:
     return _in_order(Trace(parts=parts, part=part, row=row, windows=traces[0].windows, remarks=remarks))
 
 
-def trace_of(parts: Sequence[Part], windows: Iterable[int], remarks: Iterable[str]) -> Trace:
+def trace_of(parts: Sequence[ReplayedHistory], windows: Iterable[int], remarks: Iterable[str]) -> Trace:
     """Return the trace of all rows of histories that were walked."""
     sizes = [len(part.profile) for part in parts]
     row = np.concatenate([np.arange(size) for size in sizes])

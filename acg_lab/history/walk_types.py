@@ -78,5 +78,5 @@ class Counter(Protocol):
         ...
 
     def match(self, request: int, /) -> int:
-        """Return how many blocks lead the request that are the usual ones."""
+        """Return how many blocks lead the request that are the dominant ones."""
         ...

@@ -3,16 +3,16 @@
 Pure functions of a snapshot and repairs; nothing here looks for what is wrong.
 """
 
-from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveBack, MoveForward, Pin, SortTools, Strip
+from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
 
 __all__ = [
     "Drop",
     "MergeProfiles",
-    "MoveBack",
-    "MoveForward",
+    "MoveToEnd",
+    "MoveToSystemPrompt",
     "Pin",
+    "RemovePattern",
     "SortTools",
-    "Strip",
 ]
 
 

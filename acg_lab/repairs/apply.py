@@ -15,14 +15,14 @@ from acg_lab.core.keys import parse_learning_key
 from acg_lab.repairs.block_table import Rows, Table
 from acg_lab.repairs.edits import EDITS
 from acg_lab.repairs.headers import new_headers
-from acg_lab.repairs.rekey import Keys, Profile, new_keys
+from acg_lab.repairs.rekey import Keys, RekeyedProfile, new_keys
 from acg_lab.repairs.repairs import MergeProfiles, Repair
-from acg_lab.snapshot.rules_detection import Generation
+from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Lazy, ObservationColumns, offsets
 from acg_lab.storage.times import Times
 
-__all__ = ["Windows", "check_keys", "mended", "windows_of"]
+__all__ = ["Windows", "apply_repair", "check_keys", "windows_of"]
 
 _SHOWN = 5
 
@@ -35,7 +35,7 @@ class Windows(NamedTuple):
     observations : ObservationColumns
     agents : mapping of str to str
         Whose each learning key is.
-    rules : mapping of str to Generation
+    rules : mapping of str to DetectedRules
         By which rules each profile is analysed.
     members : mapping of str to tuple of str
         The learning keys that the observations of a profile had before all repairs, sorted.
@@ -45,7 +45,7 @@ class Windows(NamedTuple):
 
     observations: ObservationColumns
     agents: Mapping[str, str]
-    rules: Mapping[str, Generation]
+    rules: Mapping[str, DetectedRules]
     members: Mapping[str, tuple[str, ...]]
     stand_ins: frozenset[str] = frozenset()
 
@@ -88,7 +88,7 @@ def check_keys(keys: Collection[str], known: Collection[str]) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
-def mended(windows: Windows, repair: Repair, limit: int) -> Windows:
+def apply_repair(windows: Windows, repair: Repair, limit: int) -> Windows:
     """Return the windows that would be there if requests had been sent mended.
 
     Parameters
@@ -120,7 +120,7 @@ def mended(windows: Windows, repair: Repair, limit: int) -> Windows:
     if isinstance(repair, MergeProfiles):
         new = _merged_keys(windows, chosen if repair.learning_keys else (), repair.agent_id, keys)
     else:
-        new = new_keys(before, after, keys, lambda key: Profile(windows.agents[key], windows.rules[key].rules))
+        new = new_keys(before, after, keys, lambda key: RekeyedProfile(windows.agents[key], windows.rules[key].rules))
     return _assembled(windows, (before, after), keys, new, limit)
 
 

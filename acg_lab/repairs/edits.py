@@ -35,7 +35,7 @@ def _span_rows(table: Table, chosen: Bools, span_id: str) -> Bools:
     return found
 
 
-def _placed_rows(table: Table, chosen: Bools, repair: r.Drop | r.MoveBack | r.MoveForward) -> Bools:
+def _placed_rows(table: Table, chosen: Bools, repair: r.Drop | r.MoveToEnd | r.MoveToSystemPrompt) -> Bools:
     found = _span_rows(table, chosen, repair.span_id)
     if not repair.contents:
         return found
@@ -47,7 +47,7 @@ def _placed_rows(table: Table, chosen: Bools, repair: r.Drop | r.MoveBack | r.Mo
     return found & np.isin(table.contents, [hashes[name] for name in repair.contents])
 
 
-def _movable(table: Table, chosen: Bools, repair: r.MoveBack | r.MoveForward) -> Bools:
+def _movable(table: Table, chosen: Bools, repair: r.MoveToEnd | r.MoveToSystemPrompt) -> Bools:
     """Tell the rows to move; raises if production would put one of them where it is anyway."""
     found = _placed_rows(table, chosen, repair)
     if (found & table.is_fixed).any():
@@ -78,7 +78,7 @@ def _drop(table: Table, chosen: Bools, repair: r.Drop, _agents: Codes) -> Table:
     return _settled(table, table, np.flatnonzero(~_placed_rows(table, chosen, repair)))
 
 
-def _move_back(table: Table, chosen: Bools, repair: r.MoveBack, _agents: Codes) -> Table:
+def _move_back(table: Table, chosen: Bools, repair: r.MoveToEnd, _agents: Codes) -> Table:
     found = _movable(table, chosen, repair)
     if (found & _instructions(table)).any():
         msg = f"{repair.span_id!r} holds the instructions, which always come first."
@@ -96,7 +96,7 @@ def _instructions(table: Table) -> Bools:
     return found
 
 
-def _move_forward(table: Table, chosen: Bools, repair: r.MoveForward, _agents: Codes) -> Table:
+def _move_forward(table: Table, chosen: Bools, repair: r.MoveToSystemPrompt, _agents: Codes) -> Table:
     found = _movable(table, chosen, repair)
     other = np.cumsum(~table.are(role=("system",), content_type=("text",)))
     before = np.concatenate(([0], other))[np.searchsorted(table.owner, table.owner)]
@@ -153,16 +153,16 @@ def _pin(table: Table, chosen: Bools, repair: r.Pin, agents: Codes) -> Table:
     for agent in np.unique(of_row):
         rows = found[of_row == agent]
         _, first, counts = np.unique(table.contents[rows], return_index=True, return_counts=True)
-        usual = rows[first[counts == counts.max()].min()]
-        table = _pinned(table, rows, int(usual), repair.pattern)
+        dominant = rows[first[counts == counts.max()].min()]
+        table = _pinned(table, rows, int(dominant), repair.pattern)
     return table
 
 
-def _pinned(table: Table, rows: Rows, usual: int, pattern: str | None) -> Table:
-    content = int(table.contents[usual])
+def _pinned(table: Table, rows: Rows, dominant: int, pattern: str | None) -> Table:
+    content = int(table.contents[dominant])
     if pattern is None:
         differ = rows[table.contents[rows] != content]
-        known = table.form_pool[table.forms[usual]].token_metadata
+        known = table.form_pool[table.forms[dominant]].token_metadata
         return table.edited(rows, np.full(len(rows), content)).reformed(differ, token_metadata=known)
     search = r.compiled(pattern)
     pieces = [match.group() for match in search.finditer(table.content_pool[content])]
@@ -174,7 +174,7 @@ def _pinned(table: Table, rows: Rows, usual: int, pattern: str | None) -> Table:
     return _rewritten(table, rows, change)
 
 
-def _strip(table: Table, chosen: Bools, repair: r.Strip, _agents: Codes) -> Table:
+def _strip(table: Table, chosen: Bools, repair: r.RemovePattern, _agents: Codes) -> Table:
     found = chosen if repair.span_id is None else _span_rows(table, chosen, repair.span_id)
     search = r.compiled(repair.pattern)
     return _rewritten(table, np.flatnonzero(found), lambda text: search.sub("", text))
@@ -207,9 +207,9 @@ Edit: TypeAlias = Callable[[Table, Bools, Any, Codes], Table]
 EDITS: Mapping[type[r.Repair], Edit] = {
     r.Pin: _pin,
     r.Drop: _drop,
-    r.MoveBack: _move_back,
-    r.MoveForward: _move_forward,
+    r.MoveToEnd: _move_back,
+    r.MoveToSystemPrompt: _move_forward,
     r.SortTools: _sort_tools,
-    r.Strip: _strip,
+    r.RemovePattern: _strip,
     r.MergeProfiles: _nothing,
 }

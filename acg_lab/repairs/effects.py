@@ -15,7 +15,7 @@ from acg_lab.core.exact_prefix import majority_prefix
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable
 from acg_lab.core.window import SpanCount
-from acg_lab.repairs.apply import Windows, mended, windows_of
+from acg_lab.repairs.apply import Windows, apply_repair, windows_of
 from acg_lab.repairs.block_table import Rows
 from acg_lab.repairs.repairs import Repair, as_repairs
 from acg_lab.snapshot.snapshot import Snapshot
@@ -64,7 +64,7 @@ class Effect(Struct, frozen=True, kw_only=True):
     after: Extent
 
     @property
-    def won_tokens(self) -> float:
+    def tokens_gained(self) -> float:
         """How much longer the prefix is in the mean, in tokens."""
         return self.after.prefix_tokens - self.before.prefix_tokens
 
@@ -111,7 +111,7 @@ def effect(
     windows = windows_of(snap, (learning_keys,) if isinstance(learning_keys, str) else learning_keys)
     after = windows
     for each in repairs:
-        after = mended(after, each, observation_window)
+        after = apply_repair(after, each, observation_window)
     return Effect(repairs=repairs, before=extent(windows, thresholds), after=extent(after, thresholds))
 
 
@@ -129,7 +129,7 @@ def extent(windows: Windows, thresholds: StabilityThresholds) -> Extent:
     source = windows.observations
     counts = count_spans(source)
     tokens = np.bincount(counts.of_block, weights=block_tokens(source), minlength=len(counts.spans)).tolist()
-    columns = [column.tolist() for column in (counts.spans, counts.indexes, counts.present, counts.usual)]
+    columns = [column.tolist() for column in (counts.spans, counts.indexes, counts.present, counts.dominant)]
     spans = [SpanCount(source.span_pool[code], *facts) for code, *facts in zip(*columns, strict=True)]
     ends = np.searchsorted(counts.windows, np.arange(len(source.keys) + 1)).tolist()
     blocks = prompt = prefix = 0.0

@@ -29,10 +29,10 @@ from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
 from acg_lab.repairs.block_table import Table
 
-__all__ = ["Head", "Heads", "Keys", "Profile", "new_keys"]
+__all__ = ["KeyInputReader", "KeyInputs", "Keys", "RekeyedProfile", "new_keys"]
 
 
-class Head(NamedTuple):
+class KeyInputs(NamedTuple):
     """All of a request that its key may depend on, by content and form.
 
     That is the scaffold (system, tools, response format), whether there are tools, and the first other block; None
@@ -45,7 +45,7 @@ class Head(NamedTuple):
     first: tuple[int, int] | None
 
 
-class Heads:
+class KeyInputReader:
     """The heads of all observations of a table."""
 
     def __init__(self, table: Table) -> None:
@@ -68,7 +68,7 @@ class Heads:
         return dict(zip(self.table.owner[self._firsts].tolist(), self._firsts.tolist(), strict=True))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Heads) and all(
+        return isinstance(other, KeyInputReader) and all(
             np.array_equal(getattr(self.table, column)[rows], getattr(other.table, column)[others])
             for rows, others in ((self._rows, other._rows), (self._firsts, other._firsts))
             for column in ("owner", "contents", "forms")
@@ -76,7 +76,7 @@ class Heads:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def listed(self, keys: Sequence[str], free: Collection[str]) -> list[Head]:
+    def listed(self, keys: Sequence[str], free: Collection[str]) -> list[KeyInputs]:
         """Return the head of each observation; the keys in ``free`` leave out the first message beside a scaffold."""
         contents, forms = (column[self._rows].tolist() for column in (self.table.contents, self.table.forms))
         headers, pool = self.table.source.headers.tolist(), self.table.source.header_pool
@@ -85,7 +85,7 @@ class Heads:
             row = None if b > a and key in free else self._first_of.get(i)
             first = None if row is None else (int(self.table.contents[row]), int(self.table.forms[row]))
             has_tools = pool[headers[i]].tool_schema_hashes is not None
-            listed.append(Head(tuple(contents[a:b]), tuple(forms[a:b]), has_tools, first))
+            listed.append(KeyInputs(tuple(contents[a:b]), tuple(forms[a:b]), has_tools, first))
         return listed
 
     def request(self, i: int, model: str) -> AnnotatedLlmRequest:
@@ -135,7 +135,7 @@ def _message(role: str, provenance: str, name: str, text: str) -> JsonObject:
 _PARTS = ("seed", "system", "tools", "response_format")
 
 
-class Profile(NamedTuple):
+class RekeyedProfile(NamedTuple):
     """Whose a learning key is, and the generation of the rules that made it."""
 
     agent_id: str
@@ -149,10 +149,10 @@ class Keys(NamedTuple):
     stand_ins: frozenset[str]
 
 
-_Place: TypeAlias = tuple[str, Head, Head]
+_Place: TypeAlias = tuple[str, KeyInputs, KeyInputs]
 
 
-class _Change(NamedTuple):
+class _KeyChange(NamedTuple):
     """A key as it was, the parts of the new one, and which of those can't be known."""
 
     old: LearningKey
@@ -160,7 +160,7 @@ class _Change(NamedTuple):
     unknown: Sequence[str]
 
 
-def new_keys(before: Table, after: Table, keys: Sequence[str], profile_of: Callable[[str], Profile]) -> Keys:
+def new_keys(before: Table, after: Table, keys: Sequence[str], profile_of: Callable[[str], RekeyedProfile]) -> Keys:
     """Return the learning key of every observation after an edit.
 
     Parameters
@@ -172,7 +172,7 @@ def new_keys(before: Table, after: Table, keys: Sequence[str], profile_of: Calla
     profile_of : callable
         Says whose a key is.
     """
-    tables = Heads(before), Heads(after)
+    tables = KeyInputReader(before), KeyInputReader(after)
     if tables[0] == tables[1]:
         return Keys(keys, frozenset())
     stored = {key: parse_learning_key(key, agent_id=profile_of(key).agent_id) for key in set(keys)}
@@ -194,16 +194,16 @@ class _Maker:
 
     def __init__(
         self,
-        heads: tuple[Heads, Heads],
+        heads: tuple[KeyInputReader, KeyInputReader],
         stored: Mapping[str, LearningKey | None],
-        profile_of: Callable[[str], Profile],
+        profile_of: Callable[[str], RekeyedProfile],
     ) -> None:
         self._before, self._after = heads
         self._stored = stored
         self._profile_of = profile_of
-        self._made: dict[tuple[str, Head], LearningKey | None] = {}
+        self._made: dict[tuple[str, KeyInputs], LearningKey | None] = {}
 
-    def change(self, place: _Place, i: int) -> _Change | None:
+    def change(self, place: _Place, i: int) -> _KeyChange | None:
         """Return what becomes of the key of an observation; None if no key can be made of it."""
         key, old_head, _ = place
         if (key, old_head) not in self._made:
@@ -213,7 +213,7 @@ class _Maker:
             return None
         changed = [part for part in _PARTS if getattr(old, part) != getattr(new, part)]
         parts = {part: getattr(new, part) for part in changed}
-        return _Change(stored, parts, [part for part in changed if getattr(old, part) != getattr(stored, part)])
+        return _KeyChange(stored, parts, [part for part in changed if getattr(old, part) != getattr(stored, part)])
 
     def parts(self, known: Iterable[tuple[str, int]]) -> dict[tuple[str, str, str | None], str | None]:
         """Return the parts of stored keys by agent, part, and what is computed in its place; the first of several."""
@@ -225,7 +225,7 @@ class _Maker:
                     found.setdefault((stored.agent_id, part, getattr(computed, part)), getattr(stored, part))
         return found
 
-    def _computed(self, heads: Heads, key: str, i: int) -> LearningKey | None:
+    def _computed(self, heads: KeyInputReader, key: str, i: int) -> LearningKey | None:
         agent_id, rules = self._profile_of(key)
         stored = self._stored[key]
         with suppress(RecordError):
@@ -235,7 +235,7 @@ class _Maker:
 
 
 def _printed(
-    changes: Mapping[_Place, _Change | None],
+    changes: Mapping[_Place, _KeyChange | None],
     known: Callable[[], Mapping[tuple[str, str, str | None], str | None]],
 ) -> tuple[dict[_Place, str], frozenset[str]]:
     """Return the new key of each change, and which of them stand in for another."""

@@ -23,12 +23,12 @@ from acg_lab.core.errors import UsageError
 __all__ = [
     "Drop",
     "MergeProfiles",
-    "MoveBack",
-    "MoveForward",
+    "MoveToEnd",
+    "MoveToSystemPrompt",
     "Pin",
+    "RemovePattern",
     "Repair",
     "SortTools",
-    "Strip",
     "as_repairs",
     "compiled",
 ]
@@ -100,18 +100,18 @@ class _OfPlace(_OfBlock, frozen=True):
 
 
 class Pin(_OfBlock, frozen=True):
-    """Set a block's content, or only its changing part, to the usual one.
+    """Set a block's content, or only its changing part, to the dominant one.
 
-    The usual content is the commonest one in the chosen profiles of an agent, of equally common ones the first in the
-    order of the snapshot (by learning key, oldest first).
+    The dominant content is the commonest one in the chosen profiles of an agent, of equally common ones the first in
+    the order of the snapshot (by learning key, oldest first).
 
     Attributes
     ----------
     span_id : str
         Which block.
     pattern : str, optional
-        A regular expression: only what it matches is set, the first match to the first match of the usual content, the
-        second to the second, and so on; matches beyond those of the usual content stay. The whole content if left out.
+        A regular expression: only what it matches is set, the first match to the first match of the dominant content,
+        the second to the second, and so on; further matches stay. The whole content if left out.
     """
 
     pattern: str | None = None
@@ -124,8 +124,8 @@ class Pin(_OfBlock, frozen=True):
 
     def _deed(self) -> str:
         if self.pattern is None:
-            return f"{self.span_id!r} is pinned to its usual content"
-        return f"matches of {self.pattern!r} in {self.span_id!r} are pinned to the usual ones"
+            return f"{self.span_id!r} is pinned to its dominant content"
+        return f"matches of {self.pattern!r} in {self.span_id!r} are pinned to the dominant ones"
 
 
 class Drop(_OfPlace, frozen=True):
@@ -138,7 +138,7 @@ class Drop(_OfPlace, frozen=True):
         return f"{self.span_id!r} is dropped"
 
 
-class MoveBack(_OfPlace, frozen=True):
+class MoveToEnd(_OfPlace, frozen=True):
     """Send a block as the last one of its request.
 
     There it can't break the prefix of anything; what stood behind it moves up by one. A tool or a response format can't
@@ -150,7 +150,7 @@ class MoveBack(_OfPlace, frozen=True):
         return f"{self.span_id!r} moves to the end of the prompt"
 
 
-class MoveForward(_OfPlace, frozen=True):
+class MoveToSystemPrompt(_OfPlace, frozen=True):
     """Put the text of a block into the system prompt.
 
     Where a request has instructions (the system prompt of a Messages or Responses request), the text joins their end,
@@ -169,7 +169,7 @@ class SortTools(_Repair, frozen=True):
         return "tools are sorted by name"
 
 
-class Strip(_Repair, frozen=True):
+class RemovePattern(_Repair, frozen=True):
     """Cut out of blocks what a pattern matches.
 
     Contents are searched as they are stored, with white space normalised; what is left is normalised again.
@@ -224,7 +224,7 @@ class MergeProfiles(_Repair, frozen=True):
         return f"{counted(len(self.learning_keys), 'profile')} are one"
 
 
-Repair: TypeAlias = Pin | Drop | MoveBack | MoveForward | SortTools | Strip | MergeProfiles
+Repair: TypeAlias = Pin | Drop | MoveToEnd | MoveToSystemPrompt | SortTools | RemovePattern | MergeProfiles
 
 
 def _is_texts(value: Any) -> bool:

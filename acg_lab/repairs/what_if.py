@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from acg_lab._format import counted
 from acg_lab.core.keys import Owner
-from acg_lab.repairs.apply import mended, windows_of
+from acg_lab.repairs.apply import apply_repair, windows_of
 from acg_lab.repairs.repairs import Repair, as_repairs
-from acg_lab.snapshot.rules_detection import Generation
+from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Columns, Runs
 
@@ -37,10 +37,10 @@ class RepairedSnapshot(Snapshot):
     repairs: tuple[Repair, ...]
     members: Mapping[str, tuple[str, ...]]
     stand_ins: frozenset[str]
-    rules_of: Mapping[str, Generation]
+    rules_of: Mapping[str, DetectedRules]
 
     @property
-    def rules(self) -> Mapping[str, Generation]:
+    def rules(self) -> Mapping[str, DetectedRules]:
         """By which generation of the rules each profile is analysed: that of its largest member."""
         return self.rules_of
 
@@ -99,7 +99,7 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
         windows = windows._replace(members=snap.members, stand_ins=snap.stand_ins)
         base, told = snap.base, snap.repairs + repairs
     for each in repairs:
-        windows = mended(windows, each, observation_window)
+        windows = apply_repair(windows, each, observation_window)
     return RepairedSnapshot(
         source=f"{base.source}, what if {' and '.join(each.describe for each in told)}",
         columns=Columns(

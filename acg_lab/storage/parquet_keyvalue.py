@@ -10,7 +10,7 @@ import msgspec
 
 from acg_lab.core.errors import RecordError, SourceError
 from acg_lab.storage.base import Entry, Progress, Selection
-from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, place_of
+from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
 from acg_lab.storage.parquet_files import Files
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def documents_of(files: Files, dataset: Any, prefix: str, selection: Selection, 
     for stored, raw in _rows(files, dataset, prefix, progress):
         if stored.startswith(prefix + INDEX):
             index[stored[len(prefix + INDEX) :]] = {run: i for i, run in enumerate(_run_ids(raw))}
-        elif (place := place_of(stored, prefix)) is not None and place.wanted(selection):
+        elif (place := parse_stored_key(stored, prefix)) is not None and place.wanted(selection):
             entry = Entry(place.kind, place.key, raw, place.agent_id, stored)
             if place.kind == "run":
                 runs.append(entry)

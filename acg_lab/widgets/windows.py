@@ -70,7 +70,7 @@ def newest(snap: Snapshot, size: int, trace: Trace | None = None) -> Snapshot:
         by_source.setdefault(id(source), (source, []))[1].append(key)
     taken = [_newest(source, keys, size) for source, keys in by_source.values()]
     columns = replace(snap.columns, observations=reduce(_joined, taken))
-    return replace(snap, columns=columns, is_cut=True)
+    return replace(snap, columns=columns, is_filtered=True)
 
 
 def _newest(source: ObservationColumns, keys: Sequence[str], size: int) -> ObservationColumns:

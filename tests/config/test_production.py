@@ -86,7 +86,7 @@ def test_validates_the_file(relay, tmp_path):
 
 
 def make_body(i):
-    """Make a request whose second block is the usual one in 9 of 10."""
+    """Make a request whose second block is the dominant one in 9 of 10."""
     messages = [
         {"role": "system", "content": "You are support."},
         {"role": "user", "content": "today" if i % 10 else f"day {i}"},

@@ -9,7 +9,7 @@ from strategies import make_ir
 import acg_lab as acg
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.diagnosis import Kind
-from acg_lab.diagnosis.context import Case
+from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.detectors import DETECTORS
 from acg_lab.diagnosis.phrases import SHORT
 
@@ -84,8 +84,8 @@ def test_several_kinds_at_once(make, kind, details):
 
 def test_all_detectors_are_in_one_table():
     """Every kind of change within a profile has its detector; the words of each name the block, and make a sentence."""
-    of_groups = {Kind.FRAGMENTED_BY_FIRST_MESSAGE, Kind.MODEL_CHANGED, Kind.NORMALISED_AWAY, Kind.UNKNOWN}
-    of_production = {Kind.BELOW_MINIMUM, Kind.NO_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS}
+    of_groups = {Kind.FRAGMENTED_BY_FIRST_MESSAGE, Kind.MODEL_CHANGED, Kind.RAW_BYTES_DIFFER, Kind.UNKNOWN}
+    of_production = {Kind.BELOW_MINIMUM, Kind.UNKNOWN_MODEL_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS}
     assert {detector.kind for detector in DETECTORS} == {*Kind} - of_groups - of_production
     assert all("{block}" in detector.words for detector in DETECTORS)
     assert {*SHORT} == {*Kind} - of_production
@@ -109,7 +109,7 @@ def test_provenance_tells_of_retrieval():
 def test_texts_are_read_until_the_answer_is_sure(kept, read, vanishes):
     """Of sixty texts that stay apart a few are simplified, no more: texts may be megabytes, and tests are many."""
     snap = stored(timed(of_texts(f"{i:02}" for i in range(60))))
-    change = Case(snap, acg.StabilityThresholds(), {}).change([KEY], "user-1", 0.95)
+    change = AnalysisContext(snap, acg.StabilityThresholds(), {}).change([KEY], "user-1", 0.95)
     seen = []
     assert change.vanishes(lambda text: seen.append(text) or str(kept(text))) is vanishes
     assert len(seen) == read

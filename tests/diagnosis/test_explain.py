@@ -45,9 +45,9 @@ def shapes(effect):
         ("support-chat", Kind.DATETIME, Timing.DRIFTING, "system-0-instructions", [repairs.Pin]),
         ("support-legacy", Kind.FRAGMENTED_BY_FIRST_MESSAGE, Timing.DRIFTING, "user-11", [repairs.MergeProfiles]),
         ("sales-analyst", Kind.TOOLS_REORDERED, Timing.ONCE, "system-1-list_tables", [repairs.SortTools]),
-        ("handbook-search", Kind.RETRIEVED_TEXT, Timing.EVERY_REQUEST, "user-6", [repairs.MoveForward]),
-        ("claims-triage", Kind.VARIANTS, Timing.ALTERNATING, "user-10", [repairs.MoveForward] * 6),
-        ("claims-triage-next", Kind.VARIANTS, Timing.ALTERNATING, "user-8", [repairs.MoveForward] * 6),
+        ("handbook-search", Kind.RETRIEVED_TEXT, Timing.EVERY_REQUEST, "user-6", [repairs.MoveToSystemPrompt]),
+        ("claims-triage", Kind.VARIANTS, Timing.ALTERNATING, "user-10", [repairs.MoveToSystemPrompt] * 6),
+        ("claims-triage-next", Kind.VARIANTS, Timing.ALTERNATING, "user-8", [repairs.MoveToSystemPrompt] * 6),
         ("code-review", Kind.MODEL_CHANGED, Timing.ONCE, None, None),
     ],
 )
@@ -208,9 +208,9 @@ def test_evidence_counts():
     assert (evidence.requests, evidence.present, evidence.distinct, evidence.changes) == (12, 12, 2, 1)
     assert (finding.timing, evidence.last_change) == (Timing.ONCE, "2026-11-20T10:08:00Z")
     assert [variant.count for variant in evidence.variants] == [8, 4]
-    assert evidence.stable_behind == len(STEADY) // 4
+    assert evidence.stable_tokens_after == len(STEADY) // 4
     assert 100 < evidence.unchanging < 110  # all of 430 bytes but the date
-    assert finding.tokens_lost == evidence.stable_behind + evidence.unchanging
+    assert finding.tokens_lost == evidence.stable_tokens_after + evidence.unchanging
 
 
 def test_the_same_fault_in_several_profiles():

@@ -129,8 +129,8 @@ def test_evidence_and_effects_are_short():
     wins = "2,000 profiles → 1, prefix 50 → 50 tokens>"
     assert shown == [
         f"<Effect if nothing is done: {wins}",
-        f"<Effect if 'user-1' is pinned to its usual content in 2,000 profiles: {wins}",
-        f"<Effect if 'user-1' is pinned to its usual content in 2,000 profiles, and 2 more repairs: {wins}",
+        f"<Effect if 'user-1' is pinned to its dominant content in 2,000 profiles: {wins}",
+        f"<Effect if 'user-1' is pinned to its dominant content in 2,000 profiles, and 2 more repairs: {wins}",
     ]
 
 

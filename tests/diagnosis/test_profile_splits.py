@@ -41,8 +41,8 @@ def test_a_system_prompt_that_changes(kind, value, rules):
     if kind is not Kind.UNKNOWN:
         assert finding.repairs[0].after.profiles == 1
         assert isinstance(finding.repairs[0].repairs[0], repairs.Pin)
-    assert finding.tokens_lost == pytest.approx(finding.evidence.stable_behind * (N - 3) / N)
-    assert finding.evidence.stable_behind == pytest.approx(len(PROMPT) / 2, rel=0.05)
+    assert finding.tokens_lost == pytest.approx(finding.evidence.stable_tokens_after * (N - 3) / N)
+    assert finding.evidence.stable_tokens_after == pytest.approx(len(PROMPT) / 2, rel=0.05)
 
 
 @pytest.mark.parametrize("rules", RULES)
@@ -109,7 +109,7 @@ def test_a_model_that_changes_often(model, told):
 def test_what_only_the_key_sees(rules):
     """Learning keys hash texts as they were sent: white space that blocks do not have keeps profiles apart."""
     finding = explained([asking(f"{PROMPT} {' ' * i}end", "?") for i in range(N)], rules)
-    assert (finding.kind, finding.repairs[0].after.profiles) == (Kind.NORMALISED_AWAY, 1)
+    assert (finding.kind, finding.repairs[0].after.profiles) == (Kind.RAW_BYTES_DIFFER, 1)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_each_cause_has_its_share(rules):
     assert (first.kind, date.kind) == (Kind.FRAGMENTED_BY_FIRST_MESSAGE, Kind.DATETIME)
     assert "48 profiles of 'a' learn apart what 4 could" in first.sentence
     assert "48 profiles of 'a' learn apart what one could" in date.sentence
-    assert (first.evidence.could_be, date.evidence.could_be) == (4, 1)
+    assert (first.evidence.n_profiles_if_fixed, date.evidence.n_profiles_if_fixed) == (4, 1)
     together = len(PROMPT) / 4
     assert first.tokens_lost == pytest.approx(together * (48 - 4 * 3) / 48, rel=0.05)
     assert date.tokens_lost == pytest.approx(together * (4 * 3 - 3) / 48, rel=0.05)
@@ -231,7 +231,7 @@ def test_the_same_cause_under_two_models():
     assert (date.kind, date.requests, len(date.evidence.profiles)) == (Kind.DATETIME, 24, 24)
     assert "24 profiles of 'a' learn apart what 2 could" in date.sentence
     assert (date.repairs[0].before.profiles, date.repairs[0].after.profiles) == (24, 2)
-    assert "if 'system-0' is pinned to its usual content: 24 profiles" in acg.explain(learned_of(requests)).to_text()
+    assert "if 'system-0' is pinned to its dominant content: 24 profiles" in acg.explain(learned_of(requests)).to_text()
 
 
 def test_what_costs_nothing_is_not_told():
@@ -275,4 +275,4 @@ def test_a_date_in_a_tool(rules):
 def test_a_first_message_that_takes_turns(rules):
     """A first message with two contents is not said to be ever new."""
     finding = explained([asking(PROMPT, NAMES[i % 2]) for i in range(N)], rules)
-    assert "changes back and forth (2 contents in 12 requests; 6 without the usual one)" in finding.sentence
+    assert "changes back and forth (2 contents in 12 requests; 6 without the dominant one)" in finding.sentence

@@ -27,7 +27,7 @@ def unequal(make, rules="nemo-relay-0.6", **fields):
     """Explain requests with one message between system prompt and question, made of the number of the request."""
     opening = user("Good day. " * 5)
     requests = [asking(PROMPT, NAMES[i], opening, user(make(i)), **fields) for i in range(N)]
-    return [f for f in acg.explain(learned_of(requests, rules)) if f.kind is Kind.NORMALISED_AWAY]
+    return [f for f in acg.explain(learned_of(requests, rules)) if f.kind is Kind.RAW_BYTES_DIFFER]
 
 
 @pytest.mark.parametrize("rules", ["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"])
@@ -47,8 +47,8 @@ def test_differences(make, differ, rules):
     assert (finding.span_id, finding.evidence.details) == ("user-2", (differ,))
     assert differ in finding.sentence
     assert finding.evidence.requests == N
-    usual = max(sum(make(i) == make(j) for i in range(N)) for j in range(N))
-    assert finding.tokens_lost == pytest.approx(len(GUIDE) / 4 * (1 - usual / N), rel=0.1)
+    dominant = max(sum(make(i) == make(j) for i in range(N)) for j in range(N))
+    assert finding.tokens_lost == pytest.approx(len(GUIDE) / 4 * (1 - dominant / N), rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_same_in_several_profiles():
     opening = user("Good day. " * 5)
     messages = [user(GUIDE + "\t" * (i % 3) + "end") for i in range(2 * N)]
     requests = [asking(PROMPT, "?", opening, messages[i], model=f"m{i % 2}") for i in range(2 * N)]
-    (finding,) = [f for f in acg.explain(learned_of(requests)) if f.kind is Kind.NORMALISED_AWAY]
+    (finding,) = [f for f in acg.explain(learned_of(requests)) if f.kind is Kind.RAW_BYTES_DIFFER]
     assert (finding.requests, finding.evidence.requests, len(finding.evidence.profiles)) == (2 * N, N, 2)
     assert "so it is in 2 profiles, where the provider can't read" in finding.sentence
 
@@ -79,7 +79,7 @@ def test_system_messages_anywhere():
     opening = user("Good day. " * 5)
     messages = [[opening, late[i % 2], user(GUIDE + " " * (1 + i % 2) + "end")] for i in range(N)]
     requests = [asking(PROMPT, "?", *of_request) for of_request in messages]
-    assert not [f for f in acg.explain(learned_of(requests)) if f.kind is Kind.NORMALISED_AWAY]
+    assert not [f for f in acg.explain(learned_of(requests)) if f.kind is Kind.RAW_BYTES_DIFFER]
 
 
 def test_number_formats_of_tools():
@@ -88,7 +88,7 @@ def test_number_formats_of_tools():
     forms = [[{**tools[0], "limit": limit}] for limit in (1, 1.0)]
     requests = [asking(PROMPT, NAMES[i], tools=forms[i % 2]) for i in range(N)]
     (finding,) = acg.explain(learned_of(requests, "nemo-relay-0.8"))
-    assert (finding.kind, finding.span_id) == (Kind.NORMALISED_AWAY, "system-1-f")
+    assert (finding.kind, finding.span_id) == (Kind.RAW_BYTES_DIFFER, "system-1-f")
     assert finding.evidence.details == ("the order of keys, or the format of numbers",)
 
 

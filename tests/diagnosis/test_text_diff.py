@@ -19,16 +19,16 @@ sentences = st.lists(st.sampled_from(["the ", "quick ", "fox ", "10:15", "\n", "
 
 
 @given(sentences | texts(), sentences | texts())
-def test_places_are_all_that_differs(usual, other):
-    """Put the other text's excerpts in the places, and the usual text becomes it; places are in order, none empty."""
+def test_places_are_all_that_differs(dominant, other):
+    """Putting the other text's excerpts in their places makes the dominant text the other; no place is empty."""
     made, end = [], 0
-    for place in differing(usual, other):
-        excerpts = with_texts(place, usual, other)
+    for place in differing(dominant, other):
+        excerpts = with_texts(place, dominant, other)
         assert place.offset >= end
         assert excerpts.text != excerpts.other_text
-        made += usual[end : place.offset], excerpts.other_text
+        made += dominant[end : place.offset], excerpts.other_text
         end = place.offset + place.length
-    assert "".join([*made, usual[end:]]) == other
+    assert "".join([*made, dominant[end:]]) == other
 
 
 @given(sentences)
@@ -40,9 +40,9 @@ def test_equal_texts_have_no_places(text):
 
 def test_very_long_texts_are_one_place():
     """Texts of more words than are worth aligning differ in one place, between what they begin and end with."""
-    usual, other = (" ".join(f"{word}{i}" for i in range(30_000)) for word in "ab")
-    (place,) = differing(f"same {usual} same", f"same {other} same")
-    assert (place.offset, place.length) == (5, len(usual))
+    dominant, other = (" ".join(f"{word}{i}" for i in range(30_000)) for word in "ab")
+    (place,) = differing(f"same {dominant} same", f"same {other} same")
+    assert (place.offset, place.length) == (5, len(dominant))
 
 
 @given(st.dictionaries(texts(3), json_values(4), max_size=4))

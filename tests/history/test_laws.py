@@ -96,8 +96,8 @@ def windows_known(history: History, step_row: int, window: int):
     return found[:1]
 
 
-def leading_usual(request, window, exact):
-    """Count, the plain way, the blocks that lead a request and are the usual ones of a window."""
+def leading_dominant(request, window, exact):
+    """Count, the plain way, the blocks that lead a request and are the dominant ones of a window."""
     if exact:
         sharing, depth = [o.blocks for o in window], 0
         same = lambda block: (block.span_id, block.role, block.content_type, block.content)  # noqa: E731
@@ -138,17 +138,17 @@ def test_windows_are_replayed_as_runs_of_their_own(backend, window, rules, numbe
         assert trace.tokens[step] == sum(tokens)
         for column, number in enumerate(numbers):
             thresholds = StabilityThresholds(stable_threshold=number)
-            result, usual = None, 0
+            result, dominant = None, 0
             if found:
                 ((profile, observations),) = found
                 key = trace.profiles[profile].learning_key
                 result = analyze_stability(observations, thresholds, rules=rules, learning_key=key)
-                usual = leading_usual(request, observations, get_rules(rules).exact_prefix)
+                dominant = leading_dominant(request, observations, get_rules(rules).exact_prefix)
             length = result.stable_prefix_length if result else 0
             assert trace.results_at(step, thresholds) == result
             assert lengths[step, column] == length
             assert prefix[step, column] == sum(tokens[:length])
-            assert matched[step, column] == sum(tokens[: min(length, usual)])
+            assert matched[step, column] == sum(tokens[: min(length, dominant)])
 
 
 # --- passes, parts ---

@@ -160,7 +160,7 @@ def test_requests_cut_to_a_turn():
     snap = snapshot_of([cut_run(0), cut_run(2)])
     trace = acg.replay(snap, rules="nemo-relay-0.8", progress=False)
     assert "6 of 8 recorded requests seem to be cut to one turn" in "".join(trace.caveats)
-    assert trace.is_cut.tolist() == [False, True, True, True] * 2
+    assert trace.is_truncated.tolist() == [False, True, True, True] * 2
     assert "3 of 4" in trace.select(since=at(2)).caveats[0]
     assert trace.usage_tokens.tolist() == [-1, -1, 500, 600] * 2
     assert acg.replay(snap, rules="nemo-flow-0.2", progress=False).caveats == ()
@@ -176,7 +176,7 @@ def test_what_is_not_cut():
     run = RunRecord(id=run_id(0), agent_id="a", calls=tuple(calls), started_at=at(0))
     trace = acg.replay(snapshot_of([run]), rules="nemo-relay-0.8", progress=False)
     assert len(trace) == 5
-    assert not trace.is_cut.any()
+    assert not trace.is_truncated.any()
 
 
 def test_other_caveats():

@@ -13,20 +13,29 @@ from strategies import ID, make_block, make_id, make_ir, make_request, make_tool
 import acg_lab as acg
 from acg_lab.core import build_prompt_ir, learning_key
 from acg_lab.repairs.effects import effect
-from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveBack, MoveForward, Pin, Repair, SortTools, Strip
+from acg_lab.repairs.repairs import (
+    Drop,
+    MergeProfiles,
+    MoveToEnd,
+    MoveToSystemPrompt,
+    Pin,
+    RemovePattern,
+    Repair,
+    SortTools,
+)
 from acg_lab.repairs.what_if import RepairedSnapshot
 from acg_lab.storage.memory import MemoryBackend
 
 DATA = Path(__file__).parents[2] / "data"
 REPAIRS = [
-    (Pin("user-6"), "'user-6' is pinned to its usual content"),
-    (Pin("user-6", r"\d+"), r"matches of '\\d+' in 'user-6' are pinned to the usual ones"),
+    (Pin("user-6"), "'user-6' is pinned to its dominant content"),
+    (Pin("user-6", r"\d+"), r"matches of '\\d+' in 'user-6' are pinned to the dominant ones"),
     (Drop("user-6"), "'user-6' is dropped"),
-    (MoveBack("user-6"), "'user-6' moves to the end of the prompt"),
-    (MoveForward("user-7", learning_keys=("k",)), "'user-7' moves into the system prompt in 1 profile"),
+    (MoveToEnd("user-6"), "'user-6' moves to the end of the prompt"),
+    (MoveToSystemPrompt("user-7", learning_keys=("k",)), "'user-7' moves into the system prompt in 1 profile"),
     (SortTools(learning_keys=("k", "l")), "tools are sorted by name in 2 profiles"),
-    (Strip(r"\d+"), r"matches of '\\d+' are stripped"),
-    (Strip(r"\d+", "system-0"), r"matches of '\\d+' in 'system-0' are stripped"),
+    (RemovePattern(r"\d+"), r"matches of '\\d+' are stripped"),
+    (RemovePattern(r"\d+", "system-0"), r"matches of '\\d+' in 'system-0' are stripped"),
     (MergeProfiles(), "profiles that differ in the first message are one"),
     (MergeProfiles(learning_keys=("k", "l")), "2 profiles are one"),
     (MergeProfiles(agent_id="a"), "profiles of 'a' that differ in the first message are one"),
@@ -62,9 +71,9 @@ class TestValues:
             (lambda: Drop("u", contents="0f"), "The 'contents' of Drop must be a tuple of str; got '0f'."),
             (lambda: Drop("u", learning_keys="k"), "The 'learning_keys' of Drop must be a tuple of str; got 'k'."),
             (lambda: SortTools(learning_keys=["k"]), "must be a tuple of str; got ['k']."),
-            (lambda: Strip(None), "The 'pattern' of Strip must be a str; got None."),
-            (lambda: Strip("x", 5), "The 'span_id' of Strip must be a str or None; got 5."),
-            (lambda: Strip("(x"), "must be a regular expression; got '(x' (missing ), unterminated subpattern"),
+            (lambda: RemovePattern(None), "The 'pattern' of RemovePattern must be a str; got None."),
+            (lambda: RemovePattern("x", 5), "The 'span_id' of RemovePattern must be a str or None; got 5."),
+            (lambda: RemovePattern("(x"), "must be a regular expression; got '(x' (missing ), unterminated subpattern"),
             (lambda: Pin("u", "*"), "must be a regular expression; got '*' (nothing to repeat"),
             (
                 lambda: MergeProfiles(learning_keys=("k",), agent_id="a"),
@@ -81,7 +90,7 @@ class TestValues:
     def test_public_names(self):
         """Repairs are at hand under the package's name."""
         assert acg.repairs.Pin is Pin
-        assert {"Pin", "Drop", "MoveBack", "MoveForward", "SortTools", "Strip", "MergeProfiles"} <= set(
+        assert {"Pin", "Drop", "MoveToEnd", "MoveToSystemPrompt", "SortTools", "RemovePattern", "MergeProfiles"} <= set(
             acg.repairs.__all__
         )
 
@@ -129,13 +138,13 @@ class TestErrors:
                 "no span 'user-9' in the chosen profiles; there are 'user-0', 'user-1'.",
             ),
             (Pin("nope"), "'user-10', 'user-11' and 20 more."),
-            (Strip("x", "nope"), "There is no span 'nope'"),
+            (RemovePattern("x", "nope"), "There is no span 'nope'"),
             (SortTools(learning_keys=("k",)), f"no profile of the learning key 'k'; there are '{KEYS[0]}'"),
-            (MoveBack("user-0", contents=("0f",)), "'user-0' has no content of hash '0f'; it has 2d711642b726b044."),
-            (MoveBack("system-1-f"), "'system-1-f' is a tool or response format: production puts it where it is."),
-            (MoveForward("system-1-f"), "'system-1-f' is a tool or response format"),
+            (MoveToEnd("user-0", contents=("0f",)), "'user-0' has no content of hash '0f'; it has 2d711642b726b044."),
+            (MoveToEnd("system-1-f"), "'system-1-f' is a tool or response format: production puts it where it is."),
+            (MoveToSystemPrompt("system-1-f"), "'system-1-f' is a tool or response format"),
             (
-                MoveBack("system-0-instructions"),
+                MoveToEnd("system-0-instructions"),
                 "'system-0-instructions' holds the instructions, which always come first.",
             ),
             (
@@ -145,7 +154,7 @@ class TestErrors:
             (MergeProfiles(agent_id="c"), "There is no agent 'c'; there are 'a', 'b'."),
             (
                 "user-0",
-                "A repair must be one of acg.repairs.Pin, acg.repairs.Drop, acg.repairs.MoveBack, acg.",
+                "A repair must be one of acg.repairs.Pin, acg.repairs.Drop, acg.repairs.MoveToEnd, acg.",
             ),
             ("Drop", "or a sequence of them; got 'Drop'."),
             ([Drop("user-0"), "Drop"], "or a sequence of them; got 'Drop'."),
@@ -174,7 +183,7 @@ class TestErrors:
     def test_nothing_to_mend(self):
         """A snapshot without profiles has no spans; tools may be sorted and texts stripped all the same."""
         empty = acg.load(MemoryBackend())
-        for repair in (SortTools(), Strip("x"), MergeProfiles()):
+        for repair in (SortTools(), RemovePattern("x"), MergeProfiles()):
             assert acg.what_if(empty, repair) == empty
             found = effect(empty, (), repair).after
             assert (found.profiles, found.observations, found.share) == (0, 0, 0.0)
@@ -199,7 +208,7 @@ class TestPlaces:
         assert [[(b.span_id, b.content) for b in ir.blocks] for ir in window] == [[("user-0", "q")], [("user-0", "q")]]
 
     def test_matches_beyond_the_usual_stay(self):
-        """The first match is set to the first of the usual content, and so on; what is left over stays."""
+        """The first match is set to the first of the dominant content, and so on; what is left over stays."""
         texts = ["1 b 2", "1 b 2", "3 b", "4 b 5 6"]
         snap = loaded({KEYS[0]: [at(i, ("user-0", "x"), ("user-1", text)) for i, text in enumerate(texts)]})
         (window,) = acg.what_if(snap, Pin("user-1", r"\d")).windows.values()
@@ -212,7 +221,7 @@ class TestPlaces:
         snap = loaded({KEYS[0]: [replace(at(i), blocks=(block,)) for i, block in enumerate(blocks)]})
         (window,) = acg.what_if(snap, Pin("user-0")).windows.values()
         assert [ir.blocks[0].token_metadata for ir in window] == [known[0], known[0]]
-        (window,) = acg.what_if(snap, Strip("y")).windows.values()
+        (window,) = acg.what_if(snap, RemovePattern("y")).windows.values()
         assert [ir.blocks[0].token_metadata for ir in window] == [known[0], None]
 
     def test_response_formats_are_not_normalised(self):
@@ -220,7 +229,7 @@ class TestPlaces:
         blocks = [("system-0-structured-output", "{ x  }", "structured_output"), ("system-1", "a x  b", "text")]
         made = [make_block(s, c, i, role="system", content_type=t) for i, (s, c, t) in enumerate(blocks)]
         snap = loaded({KEYS[0]: [replace(at(0), blocks=tuple(made), structured_output_schema_id="sha256:0")]})
-        ((ir,),) = acg.what_if(snap, Strip("x")).windows.values()
+        ((ir,),) = acg.what_if(snap, RemovePattern("x")).windows.values()
         assert [block.content for block in ir.blocks] == ["{   }", "a b"]
         assert ir.structured_output_schema_id == f"sha256:{sha('{   }')}"
 
@@ -237,7 +246,7 @@ class TestPlaces:
         irs = [build_prompt_ir(r, ir_id=ID, created_at=at(0).created_at) for r in (sent[0], *sent)]
         ((first, _, last),) = acg.what_if(loaded({KEYS[0]: irs}), Pin("system-0-f")).windows.values()
         assert last.tool_schema_hashes == first.tool_schema_hashes == irs[0].tool_schema_hashes
-        ((*_, cut),) = acg.what_if(loaded({KEYS[0]: irs[2:]}), Strip("none")).windows.values()
+        ((*_, cut),) = acg.what_if(loaded({KEYS[0]: irs[2:]}), RemovePattern("none")).windows.values()
         assert cut.tool_schema_hashes[0].schema_hash == f"sha256:{sha(cut.blocks[0].content)}"
 
 
@@ -334,7 +343,7 @@ class TestKeys:
     def test_what_is_no_request_keeps_its_key(self):
         """Blocks that no request gives leave the key as it is, which is then a stand-in."""
         odd = replace(at(0), blocks=(make_block("d", "x", role="system", provenance="developer"),))
-        repaired = acg.what_if(loaded({KEYS[0]: [odd]}), Strip("x"))
+        repaired = acg.what_if(loaded({KEYS[0]: [odd]}), RemovePattern("x"))
         assert (list(repaired.windows), repaired.stand_ins) == ([KEYS[0]], {KEYS[0]})
 
     def test_redacted(self):
@@ -345,12 +354,12 @@ class TestKeys:
             replace(ir, blocks=tuple(replace(b, content=sha(b.content)) for b in ir.blocks)) for ir in snap.windows[key]
         ]
         redacted = loaded({key: hidden}, "nemo-relay-0.8")
-        for repair in (Drop("user-6"), MoveBack("user-6"), MoveForward("user-7"), Pin("user-6"), SortTools()):
+        for repair in (Drop("user-6"), MoveToEnd("user-6"), MoveToSystemPrompt("user-7"), Pin("user-6"), SortTools()):
             (one,), (other,) = (acg.analyze(acg.what_if(s, repair)).values() for s in (snap, redacted))
             assert [replace(score) for score in one.scores] == [replace(score) for score in other.scores]
             assert one.stable_prefix_length == other.stable_prefix_length
 
-    @pytest.mark.parametrize("repair", [Strip("0"), Pin("user-0", "0")])
+    @pytest.mark.parametrize("repair", [RemovePattern("0"), Pin("user-0", "0")])
     def test_nothing_is_matched_in_hashes(self, repair):
         """Where hashes stand in the place of texts, patterns are refused, not matched against the hashes."""
         snap = loaded({KEYS[0]: [at(i, ("user-0", sha(str(i)))) for i in range(2)]})
@@ -366,7 +375,7 @@ class TestSnapshot:
     def test_what_is_dropped(self):
         """Stored results, seed entries and runs are production's of what was sent; rules are kept."""
         snap = acg.load(learned(rules="nemo-flow-0.2"))
-        repaired = acg.what_if(snap, Strip("question"))
+        repaired = acg.what_if(snap, RemovePattern("question"))
         assert isinstance(repaired, RepairedSnapshot)
         assert (dict(repaired.stability), dict(repaired.seeds), len(repaired.runs)) == ({}, {}, 0)
         assert {str(rule) for rule in repaired.rules.values()} == {str(rule) for rule in snap.rules.values()}
@@ -374,7 +383,7 @@ class TestSnapshot:
 
     def test_shown(self):
         """The source says what was mended, escaped; no text of a prompt is shown."""
-        snap = acg.what_if(acg.load(learned()), Strip("<b>q"))
+        snap = acg.what_if(acg.load(learned()), RemovePattern("<b>q"))
         assert repr(snap).startswith(
             "<Snapshot of memory, what if matches of '<b>q' are stripped: 1 agent, 1 profile, 8 observations, "
             "6 distinct texts, 0 runs; 1 profile before>"
@@ -387,7 +396,7 @@ class TestSnapshot:
 
     def test_it_can_be_exported(self, tmp_path):
         """A repaired snapshot is written and read as any other."""
-        snap = acg.what_if(acg.load(DATA / "sample", agent_id="handbook-search"), MoveForward("user-7"))
+        snap = acg.what_if(acg.load(DATA / "sample", agent_id="handbook-search"), MoveToSystemPrompt("user-7"))
         snap.to_parquet(tmp_path / "export")
         again = acg.load(tmp_path / "export")
         assert again == snap
@@ -410,7 +419,7 @@ class TestSnapshot:
 # --- the sample ---
 
 # Digest and two worked examples, each with its answer: as one goes, the next takes its place.
-EXAMPLES = [MoveForward("user-8"), MoveForward("assistant-8")] * 3
+EXAMPLES = [MoveToSystemPrompt("user-8"), MoveToSystemPrompt("assistant-8")] * 3
 
 
 @pytest.fixture(scope="module")
@@ -426,7 +435,7 @@ def of_agent(snap, agent_id):
     ("agent_id", "repair", "before", "after"),
     [
         # profiles, observations, blocks and tokens of the stable prefix
-        ("support-chat", Strip(r"Current date and time: .*"), (123, 509, 11, 2231), (1, 100, 11, 2216)),
+        ("support-chat", RemovePattern(r"Current date and time: .*"), (123, 509, 11, 2231), (1, 100, 11, 2216)),
         (
             "support-chat",
             Pin("system-0-instructions", r"Current date and time: .*"),
@@ -435,8 +444,8 @@ def of_agent(snap, agent_id):
         ),
         ("support-legacy", MergeProfiles(), (70, 246, 12, 2253), (1, 100, 11, 2215)),
         ("sales-analyst", SortTools(), (2, 200, 10, 2022), (1, 100, 10, 2022)),
-        ("handbook-search", MoveForward("user-7"), (1, 100, 6, 880), (1, 100, 7, 1467)),
-        ("handbook-search", MoveBack("user-6"), (1, 100, 6, 880), (1, 100, 7, 1467)),
+        ("handbook-search", MoveToSystemPrompt("user-7"), (1, 100, 6, 880), (1, 100, 7, 1467)),
+        ("handbook-search", MoveToEnd("user-6"), (1, 100, 6, 880), (1, 100, 7, 1467)),
         ("claims-triage", Pin("user-10"), (1, 100, 10, 1796), (1, 100, 16, 2384)),
         ("claims-triage-next", EXAMPLES, (1, 100, 8, 1714), (2, 100, 8, 2306)),
     ],

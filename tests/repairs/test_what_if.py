@@ -15,7 +15,7 @@ from strategies import prompt_irs, thresholds
 import acg_lab as acg
 from acg_lab.core import normalize_whitespace
 from acg_lab.repairs.effects import effect
-from acg_lab.repairs.repairs import Drop, MoveBack, MoveForward, Pin, SortTools, Strip
+from acg_lab.repairs.repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
 from acg_lab.storage.memory import MemoryBackend
 
 CLOCK = r"\d\d:\d\d"
@@ -33,8 +33,8 @@ def cases(draw, kind, history=None):
     sent = [one for one in history.sent if not keys or one.key in keys]
     found = [(span, place) for one in sent for span, (place, _) in places(history.rules, one.request).items()]
     spans = {span for span, _ in found} - {span for span, place in found if not fits(kind, place)}
-    if kind is Strip:
-        return history, Strip(CLOCK, draw(st.sampled_from([None, *sorted(spans)])), learning_keys=keys)
+    if kind is RemovePattern:
+        return history, RemovePattern(CLOCK, draw(st.sampled_from([None, *sorted(spans)])), learning_keys=keys)
     if kind is SortTools or not spans:
         return history, SortTools(learning_keys=keys)
     span = draw(st.sampled_from(sorted(spans)))
@@ -45,12 +45,12 @@ def cases(draw, kind, history=None):
 
 def fits(kind, place):
     """Whether a block may be mended so: tools and response formats can't be moved, instructions not be moved back."""
-    if kind in (MoveBack, MoveForward):
-        return isinstance(place, int) or (place == "instructions" and kind is MoveForward)
+    if kind in (MoveToEnd, MoveToSystemPrompt):
+        return isinstance(place, int) or (place == "instructions" and kind is MoveToSystemPrompt)
     return True
 
 
-KINDS = [Drop, MoveBack, MoveForward, Pin, SortTools, Strip]
+KINDS = [Drop, MoveToEnd, MoveToSystemPrompt, Pin, SortTools, RemovePattern]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,13 +100,13 @@ def moved_back(_window, span):
 
 def pinned(window, span):
     contents = Counter(block.content for ir in window for block in ir.blocks if block.span_id == span)
-    usual = max(contents, key=contents.get)
-    known = next(b.token_metadata for ir in window for b in ir.blocks if (b.span_id, b.content) == (span, usual))
+    dominant = max(contents, key=contents.get)
+    known = next(b.token_metadata for ir in window for b in ir.blocks if (b.span_id, b.content) == (span, dominant))
 
     def change(block):
-        if block.span_id != span or block.content == usual:
+        if block.span_id != span or block.content == dominant:
             return block
-        return replace(block, content=usual, token_metadata=known)
+        return replace(block, content=dominant, token_metadata=known)
 
     return lambda blocks: tuple(map(change, blocks))
 
@@ -150,9 +150,9 @@ def foreign_windows():
 
 RECORD_MENDS = {
     Drop: (Drop, dropped),
-    MoveBack: (MoveBack, moved_back),
+    MoveToEnd: (MoveToEnd, moved_back),
     Pin: (Pin, pinned),
-    Strip: (lambda _span: Strip("x"), stripped),
+    RemovePattern: (lambda _span: RemovePattern("x"), stripped),
     SortTools: (lambda _span: SortTools(), sorted_tools),
 }
 
@@ -161,8 +161,8 @@ RECORD_MENDS = {
 @given(data=st.data(), window=foreign_windows(), given_thresholds=thresholds())
 def test_records_changed_by_hand(kind, data, window, given_thresholds):
     """Whatever a window holds, each observation is as if its record had been changed, and is analysed as such."""
-    spans = Counter(block.span_id for ir in window for block in ir.blocks if kind is not MoveBack or may_move(block))
-    fixed = {block.span_id for ir in window for block in ir.blocks if not may_move(block)} if kind is MoveBack else ()
+    spans = Counter(block.span_id for ir in window for block in ir.blocks if kind is not MoveToEnd or may_move(block))
+    fixed = {block.span_id for ir in window for block in ir.blocks if not may_move(block)} if kind is MoveToEnd else ()
     span = data.draw(st.sampled_from(sorted(set(spans) - set(fixed)) or [""]))
     snap = loaded(window)
     make, by_hand = RECORD_MENDS[kind]
@@ -243,7 +243,7 @@ def test_effects_are_what_if_analysed(kind, data, limit, given_thresholds):
             total = sum(p.observations * getattr(p, name) for p in (profiles[key] for key in one.windows))
             assert getattr(extent, name) == total / extent.observations
     assert found.repairs == (repair,)
-    assert found.won_tokens == found.after.prefix_tokens - found.before.prefix_tokens
+    assert found.tokens_gained == found.after.prefix_tokens - found.before.prefix_tokens
 
 
 @settings(max_examples=40)
@@ -253,6 +253,10 @@ def test_effects_look_at_profiles_alone(history, data):
     snap = observed(history)
     key = data.draw(st.sampled_from(list(snap.windows)))
     alone = observed(history._replace(sent=tuple(one for one in history.sent if one.key == key)))
-    repairs = [SortTools(), Strip(CLOCK), *(Drop(block.span_id) for ir in snap.windows[key] for block in ir.blocks[:1])]
+    repairs = [
+        SortTools(),
+        RemovePattern(CLOCK),
+        *(Drop(block.span_id) for ir in snap.windows[key] for block in ir.blocks[:1]),
+    ]
     for repair in repairs:
         assert effect(snap, key, repair) == effect(alone, key, repair)
