@@ -247,7 +247,7 @@ def test_missing_sphinx_is_named():
 @pytest.mark.slow
 @NEEDS_SPHINX
 def test_the_site_builds(tmp_path, capsys):
-    """The site builds without a warning, with notebooks run and every plot in both themes; a second build replaces it."""
+    """The site builds without a warning, notebooks run, with every plot in both themes; a second build replaces it."""
     out = tmp_path / "site"
     assert main(["build", "--out", str(out)]) == 0, capsys.readouterr().err
     for page in ("index", "glossary", "providers", "rules/planner", "gallery", "notebooks/1_explore", "api/acg_lab"):

@@ -17,7 +17,7 @@ _ALSO_PUBLIC = ("acg_lab.core", "acg_lab.config")  # packages with public names 
 
 def find_packages() -> dict[str, ModuleType]:
     """Return the public packages by their names: `acg_lab`, those in ``acg_lab.__all__``, and a few more."""
-    named = [value for value in (getattr(acg_lab, name) for name in acg_lab.__all__) if inspect.ismodule(value)]
+    named = [value for value in (getattr(acg_lab, name) for name in _names(acg_lab)) if inspect.ismodule(value)]
     more = [importlib.import_module(name) for name in _ALSO_PUBLIC]
     return {module.__name__: module for module in [acg_lab, *named, *more]}
 
@@ -40,7 +40,7 @@ def write_reference(folder: Path) -> None:
 
 
 def _package_page(name: str, package: ModuleType, described: dict[int, str]) -> str:
-    public = [child for child in package.__all__ if not inspect.ismodule(getattr(package, child))]
+    public = [child for child in _names(package) if not inspect.ismodule(getattr(package, child))]
     new = [child for child in public if id(getattr(package, child)) not in described]
     known = sorted(described[id(getattr(package, child))] for child in public if child not in new)
     described.update({id(getattr(package, child)): f"{name}.{child}" for child in new})
@@ -51,6 +51,10 @@ def _package_page(name: str, package: ModuleType, described: dict[int, str]) -> 
     if known:
         lines += [*_heading("Also here", "-"), f"Described with :doc:`acg_lab <acg_lab>`: {_links(known)}.", ""]
     return "\n".join(lines) + "\n"
+
+
+def _names(package: ModuleType) -> list[str]:
+    return list(package.__all__)
 
 
 def _by_kind(package: ModuleType, names: list[str]) -> dict[str, list[str]]:
