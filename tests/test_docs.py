@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 from acg_lab import plots
 from acg_lab.core import MissingExtraError, UsageError
 from acg_lab.docs import build_site, gallery, reference
-from acg_lab.docs.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "acg_lab" / "docs"
@@ -244,17 +244,41 @@ def test_missing_sphinx_is_named():
     assert issubclass(MissingExtraError, ImportError)
 
 
+def run_docs(*arguments):
+    command = [sys.executable, "-m", "acg_lab.docs", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+
+
 @pytest.mark.slow
 @NEEDS_SPHINX
-def test_the_site_builds(tmp_path, capsys):
+def test_the_site_builds(tmp_path):
     """The site builds without a warning, notebooks run, with every plot in both themes; a second build replaces it."""
     out = tmp_path / "site"
-    assert main(["build", "--out", str(out)]) == 0, capsys.readouterr().err
+    done = run_docs("build", "--out", out)
+    assert done.returncode == 0, done.stderr
     for page in ("index", "glossary", "providers", "rules/planner", "gallery", "notebooks/1_explore", "api/acg_lab"):
         assert (out / f"{page}.html").is_file()
     pictures = {path.name for path in (out / "_images").iterdir()}
     assert {f"{name}-{theme}.png" for name in gallery.find_plots() for theme in ("light", "dark")} <= pictures
     assert "<img" in (out / "notebooks" / "1_explore.html").read_text(encoding="utf-8")
     (out / "left_over.html").write_text("old", encoding="utf-8")
-    assert main(["build", "--out", str(out), "--no-execute"]) == 0
+    assert run_docs("build", "--out", out, "--no-execute").returncode == 0
     assert not (out / "left_over.html").exists()
+
+
+@pytest.mark.slow
+@NEEDS_SPHINX
+def test_a_warning_is_an_error(tmp_path, monkeypatch):
+    """A page with a dead link fails the build, and the site that was there stays."""
+    pages = tmp_path / "clone" / "acg_lab"
+    shutil.copytree(ROOT / "acg_lab", pages, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("data", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / "clone" / folder)
+    with (pages / "docs" / "glossary.md").open("a", encoding="utf-8") as page:
+        page.write("\n[nowhere](nowhere.md)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "clone"))
+    command = [sys.executable, "-m", "acg_lab.docs", "build", "--out", str(tmp_path / "site"), "--no-execute"]
+    done = subprocess.run(command, cwd=tmp_path / "clone", capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 1
+    assert "nowhere.md" in done.stderr
+    assert not (tmp_path / "site").exists()
