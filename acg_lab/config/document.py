@@ -57,10 +57,10 @@ def parse_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError:
         raise RecordError("expected TOML, got tables nested too deep") from None  # noqa: EM101, TRY003
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
         try:
             return dict(parse_with_tomlkit(text).unwrap())
-        except (TOMLKitError, RecursionError):
+        except (TOMLKitError, ValueError, RecursionError):
             msg = f"expected TOML: {error}"
             raise RecordError(msg) from None
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab._format import counted
+from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError
 from acg_lab.core.prompt_ir import hash_request
 from acg_lab.core.rule_types import MessageRule
@@ -240,7 +241,7 @@ def _usage(runs: Runs, call: Call) -> int:
     """Return the prompt's tokens as the provider counted them."""
     tokens = call.record.prompt_tokens
     if tokens is None and call.response >= 0:
-        with suppress(msgspec.MsgspecError):
+        with suppress(*DECODE_ERRORS):
             usage = _read_response(runs.values.texts[call.response]).usage
             tokens = None if usage is None else usage.prompt_tokens
     return UNKNOWN if tokens is None else tokens

@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 import numpy as np
 
+from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
@@ -120,7 +121,7 @@ def _tool(text: str) -> JsonObject:
 def _parsed(text: str) -> Json:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except DECODE_ERRORS:
         return text
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError, SourceError
 from acg_lab.storage.base import Entry, Progress, Selection
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
@@ -113,5 +114,5 @@ def _run_ids(raw: bytes | RecordError) -> list[str]:
     """Return a run index, if the copying kept it as a JSON list; runs then keep the order of the table."""
     try:
         return msgspec.json.decode(raw if isinstance(raw, bytes) else b"[]", type=list[str])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         return []
