@@ -1,0 +1,1 @@
+"""Rules of providers' prompt caches as dated data, the matching models that they feed, prices and token counts."""
