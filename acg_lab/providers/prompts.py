@@ -73,8 +73,8 @@ class Branches:
 
     Among the contents that follow one prefix, each common beginning of two or more is a node of its own, numbered after
     the nodes of whole pieces. ``offsets`` (n_nodes + 1) index ``nodes`` and ``shares``: the inner nodes on the way from
-    a node's parent to the node, shortest first, and how far into the piece each lies, in (0, 1]; 1 where the whole piece
-    begins another.
+    a node's parent to the node, shortest first, and how far into the piece each lies, in (0, 1]; 1 where the piece
+    as a whole begins another.
     """
 
     offsets: Ints
