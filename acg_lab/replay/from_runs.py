@@ -153,6 +153,8 @@ def _finish(
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,
         caveats=tuple(_caveats(skipped, waiting)),
+        runs=runs,
+        positions=order,
     )
 
 

@@ -1,0 +1,159 @@
+"""A history made ready for simulation: its requests, whose cache each met, sizes, and the run as it was.
+
+What does not depend on the question is made once for each history and kept with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.core.errors import UsageError
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.providers.registry import choose_provider, find_provider
+from acg_lab.providers.rules import CacheProvider
+from acg_lab.replay.trace import Trace
+from acg_lab.simulation.breakpoints import Breakpoints, Policy, choose_breakpoints, governor_acts, last_breakpoints
+from acg_lab.simulation.plans import Plans, place_plans, plan_history
+from acg_lab.simulation.requests import RecordedRequests, Scope, read_requests
+from acg_lab.simulation.sizes import Sizes, measure_prefixes
+from acg_lab.simulation.tables import CacheRun, TableParts, run_caches, split_requests
+
+__all__ = ["GovernorSettings", "PreparedHistory", "prepare_history", "read_settings"]
+
+Ints = NDArray[np.int64]
+_DAY: Final = 86_400 * 10**9
+
+
+@dataclass(frozen=True)
+class GovernorSettings:
+    """The governor's settings, as far as they decide breakpoints; ``acts`` is None where that is to be inferred."""
+
+    thresholds: StabilityThresholds
+    window: int
+    acts: bool | None = None
+
+
+def read_settings(value: Any, window: int, name: str) -> GovernorSettings:
+    """Return settings given as a stable threshold, thresholds, a config's settings, or None for the defaults.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these.
+    """
+    if value is None:
+        return GovernorSettings(StabilityThresholds(), window)
+    if isinstance(value, StabilityThresholds):
+        return GovernorSettings(value, window)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return GovernorSettings(StabilityThresholds(stable_threshold=value), window)
+    thresholds = getattr(value, "thresholds", None)
+    if isinstance(thresholds, StabilityThresholds):
+        provider = getattr(value, "provider", None)
+        acts = None if provider is None else provider == "anthropic"
+        return GovernorSettings(thresholds, int(getattr(value, "observation_window", window)), acts)
+    msg = f"The {name!r} option must be a stable threshold, StabilityThresholds or settings; got {value!r}."
+    raise UsageError(msg)
+
+
+class PreparedHistory:
+    """The requests of a trace, and all that simulations of them share."""
+
+    def __init__(self, trace: Trace, requests: RecordedRequests, cache_provider: "CacheProvider | str") -> None:
+        self.trace, self.requests = trace, requests
+        self.providers, self.provider_of = _providers(requests, cache_provider)
+        self.tables: tuple[TableParts, ...] = tuple(split_requests(requests, self.provider_of, self.providers))
+        self._plans: dict[GovernorSettings, Plans] = {}
+        self._sizes: dict[object, Sizes] = {}
+        self._runs: dict[object, list[CacheRun]] = {}
+
+    def plans(self, settings: GovernorSettings) -> Plans:
+        """Return what the governor planned at some settings."""
+        key = GovernorSettings(settings.thresholds, settings.window)
+        if key not in self._plans:
+            planned = [
+                plan for part in self.trace.parts for plan in plan_history(part, key.thresholds, key.window)
+            ]
+            self._plans[key] = place_plans(self.requests, planned)
+        return self._plans[key]
+
+    def acts(self, settings: GovernorSettings) -> bool:
+        """Whether the governor placed breakpoints: as the settings say, else as the bills show."""
+        return governor_acts(self.requests) if settings.acts is None else settings.acts
+
+    def sizes(
+        self,
+        config: GovernorSettings,
+        count_tokens: Callable[[bytes], int] | None = None,
+        learn_from: NDArray[np.bool_] | None = None,
+    ) -> Sizes:
+        """Return the sizes of all prefixes, with breakpoints as they were."""
+        key = (config, count_tokens, None if learn_from is None else learn_from.tobytes())
+        if key not in self._sizes:
+            written = last_breakpoints(self.requests, self.breakpoints(config, "sent", config))
+            self._sizes[key] = measure_prefixes(
+                self.requests, written, count_tokens=count_tokens, learn_from=learn_from
+            )
+        return self._sizes[key]
+
+    def breakpoints(
+        self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, ends: Ints | None = None
+    ) -> Breakpoints:
+        """Return the breakpoints of every request under a policy."""
+        acts = policy == "planned" or (policy == "sent" and self.acts(config))
+        return choose_breakpoints(self.requests, policy, self.plans(settings) if acts else None, ends)
+
+    def run(self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes) -> list[CacheRun]:
+        """Run all requests through their caches; what was run before is not run again."""
+        key = (settings, policy, config, id(sizes))
+        if key not in self._runs:
+            marks = self.breakpoints(settings, policy, config, sizes.ends)
+            self._runs[key] = run_caches(self.requests, self.tables, sizes, marks)
+        return self._runs[key]
+
+
+_prepared: "WeakKeyDictionary[Any, dict[object, PreparedHistory]]" = WeakKeyDictionary()
+
+
+def prepare_history(
+    trace: Trace, cache_provider: "CacheProvider | str" = "auto", scope: "str | Scope" = "agent"
+) -> PreparedHistory:
+    """Return a trace's history, ready for simulation; the same one for the same history."""
+    kept = _prepared.setdefault(trace.parts[0], {})
+    key = (tuple(map(id, trace.parts)), cache_provider if isinstance(cache_provider, str) else id(cache_provider), scope)
+    if key not in kept:
+        requests = read_requests((part.history for part in trace.parts), scope=scope)
+        kept[key] = PreparedHistory(trace, requests, cache_provider)
+    return kept[key]
+
+
+def _providers(
+    requests: RecordedRequests, cache_provider: "CacheProvider | str"
+) -> tuple[tuple[CacheProvider, ...], Ints]:
+    """Return whose cache each request met, -1 where no rules are known."""
+    n = len(requests)
+    if cache_provider != "auto":
+        return (find_provider(cache_provider),), np.zeros(n, np.int64)
+    has_marks = np.zeros(n, bool)
+    has_marks[requests.request_of_piece[requests.own_marks >= 0]] = True
+    key = np.stack((requests.apis, requests.models, requests.started // _DAY, has_marks.astype(np.int64)))
+    distinct, which = np.unique(key, axis=1, return_inverse=True)
+    found: dict[str, CacheProvider] = {}
+    names: list[str] = []
+    for api, model, day, marked in distinct.T.tolist():
+        provider = choose_provider(
+            requests.api_names[api], requests.model_names[model] or None, _date(day), marked=bool(marked)
+        )
+        names.append("" if provider is None else found.setdefault(provider.name, provider).name)
+    codes = {name: code for code, name in enumerate(found)}
+    by_key = np.array([codes.get(name, -1) for name in names], np.int64)
+    return tuple(found.values()), by_key[which.reshape(-1)] if n else np.zeros(0, np.int64)
+
+
+def _date(day: int) -> date:
+    return datetime.fromtimestamp(day * 86_400, UTC).date()
