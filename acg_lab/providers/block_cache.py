@@ -195,7 +195,7 @@ def prefix_outcome(
         (margins > 0) & (np.abs(usable - minimums) <= margins), Doubt.NEAR_MINIMUM, Doubt(0)
     ).astype(np.uint8)
     best_effort = ((table.flags & RequestFlag.BATCH) != 0) | (float(str(settings["chance"])) < 1)
-    doubts[best_effort] |= Doubt.BEST_EFFORT
+    doubts[best_effort] |= np.uint8(Doubt.BEST_EFFORT)
     failed = (table.flags & RequestFlag.FAILED) != 0
     pieces = np.where(read > 0, _piece_at(table, read), NOTHING)
     ttl = whole_setting(settings, "write_ttl")

@@ -246,11 +246,11 @@ def _outcome(
     doubts = np.array(results.doubts, np.uint8)
     ends, margins = table.ends[places.pieces], table.margins[places.pieces]
     near = (margins > 0) & (np.abs(ends - minimums[owner]) <= margins) & places.writes
-    doubts[owner[near]] |= Doubt.NEAR_MINIMUM
-    doubts[(table.flags & RequestFlag.BATCH) != 0] |= Doubt.BEST_EFFORT
+    doubts[owner[near]] |= np.uint8(Doubt.NEAR_MINIMUM)
+    doubts[(table.flags & RequestFlag.BATCH) != 0] |= np.uint8(Doubt.BEST_EFFORT)
     reasons = np.array(results.reasons, np.uint8)
     if longer:
-        doubts[owner[reasons == LookupReason.EXPIRED]] |= Doubt.MAY_LIVE_LONGER
+        doubts[owner[reasons == LookupReason.EXPIRED]] |= np.uint8(Doubt.MAY_LIVE_LONGER)
     # Longest first: the order in which they are looked up.
     order = np.lexsort((-places.pieces, owner))
     return CacheOutcome(

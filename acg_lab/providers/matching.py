@@ -60,4 +60,5 @@ def find_minimums(table: PromptTable, provider: CacheProvider) -> Ints:
         provider.minimum_of(table.model_names[model], datetime.fromtimestamp(day * 86_400, UTC).date())
         for day, model in (divmod(key, len(table.model_names)) for key in keys.tolist())
     ]
-    return np.array(minimums, np.int64)[which.reshape(-1)]
+    found: Ints = np.array(minimums, np.int64)[which.reshape(-1)]
+    return found

@@ -5,12 +5,15 @@ ends of pieces.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from acg_lab.providers.prompts import NO_NODE, Ints, PromptTable
 
 __all__ = ["Paths", "find_paths"]
+
+_ROUNDING: Final = 1e-9  # a share is a quotient: 7 of 25 tokens must not become 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ def find_paths(table: PromptTable) -> Paths:
         nodes, ends = table.nodes[pieces], table.ends[pieces]
         nodes[inner] = branches.nodes[at]
         sizes = (table.ends - starts)[pieces[inner]]
-        ends[inner] = starts[pieces[inner]] + np.floor(branches.shares[at] * sizes).astype(np.int64)
+        ends[inner] = starts[pieces[inner]] + np.floor(branches.shares[at] * sizes + _ROUNDING).astype(np.int64)
         offsets = total[table.piece_offsets]
     parents = np.full(table.n_nodes, NO_NODE)
     if len(nodes):

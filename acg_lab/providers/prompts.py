@@ -190,7 +190,7 @@ class PromptTable:
         return f"<PromptTable: {self.n_requests:,} requests, {len(self.nodes):,} pieces, {self.n_nodes:,} prefixes>"
 
 
-def join_branches(parents: Ints, contents: list[bytes]) -> Branches:
+def join_branches(parents: Ints, contents: list[bytes], salts: Ints | None = None) -> Branches:
     """Find where the contents that follow one prefix part.
 
     Parameters
@@ -199,6 +199,9 @@ def join_branches(parents: Ints, contents: list[bytes]) -> Branches:
         The node before each node, `NO_NODE` for the first piece of a prompt. Roots are siblings.
     contents : n_nodes
         What the last piece of each node holds, as bytes.
+    salts : (n_nodes,), optional
+        Nodes of one parent share a beginning only if their salts are equal: what sets prefixes apart besides their
+        bytes (model, key, parameters) goes here.
 
     Returns
     -------
@@ -213,8 +216,10 @@ def join_branches(parents: Ints, contents: list[bytes]) -> Branches:
     """
     inner: dict[int, list[tuple[int, int]]] = {}  # node -> (inner node, bytes), shortest first
     following = len(parents)
-    order = np.argsort(parents, kind="stable")
-    bounds = np.flatnonzero(np.diff(parents[order], prepend=NO_NODE - 1, append=NO_NODE - 1))
+    keys = np.zeros_like(parents) if salts is None else salts
+    order = np.lexsort((keys, parents))
+    apart = (np.diff(parents[order]) != 0) | (np.diff(keys[order]) != 0)
+    bounds = np.concatenate(([0], np.flatnonzero(apart) + 1, [len(parents)]))
     for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         if high - low > 1:
             following = _join_siblings(order[low:high].tolist(), contents, inner, following)
