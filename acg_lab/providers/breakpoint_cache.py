@@ -21,12 +21,12 @@ __all__ = ["simulate_boundaries", "simulate_breakpoints"]
 _READABLE, _TOUCHED, _LIFE, _WRITER = range(
     4
 )  # fields of an entry: [readable from, last touch, TTL, written by], in ns
-_LIVE, _IN_FLIGHT, _EXPIRED = range(3)
+_LIVE, _IN_FLIGHT, _EXPIRED, _ABSENT = range(4)
 _REASONS: Final = {_IN_FLIGHT: LookupReason.IN_FLIGHT, _EXPIRED: LookupReason.EXPIRED}
 
 _Entry: TypeAlias = list[int]
 _Place: TypeAlias = tuple[int, int, bool, bool, int]  # piece, first piece of its search, below the minimum, writes, TTL
-_State: TypeAlias = tuple[int, int, int, int, int]  # piece, state, writer, idle (ns), doubts
+_State: TypeAlias = tuple[int, int, int, int]  # live, in flight or expired; written by; idle (ns); doubts
 
 
 def simulate_breakpoints(table: PromptTable, settings: Settings, minimums: Ints) -> CacheOutcome:
@@ -78,7 +78,8 @@ def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints
     )
     owner = np.repeat(np.arange(n), np.diff(places.offsets))
     below = table.ends[places.pieces] < minimums[owner]
-    nodes, ends, offsets = table.nodes.tolist(), table.ends.tolist(), table.piece_offsets.tolist()
+    nodes, ends = table.nodes.tolist(), table.ends.tolist()
+    candidates, bounds = _writable_pieces(table, places)
     place_offsets, started = places.offsets.tolist(), table.started.tolist()
     columns = list(
         zip(
@@ -94,15 +95,15 @@ def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints
     for i, refused in enumerate(places.refusals.tolist()):
         if refused:
             continue
-        low, now = offsets[i], started[i]
-        found = [piece for piece, node in enumerate(nodes[low : offsets[i + 1]], low) if node in known]
+        now = started[i]
+        found = [piece for piece in candidates[bounds[i] : bounds[i + 1]] if nodes[piece] in known]
         first = place_offsets[i]
         own = columns[first : place_offsets[i + 1]]
         hit = NOTHING
         if found:
             found.reverse()
             kept = [(piece, known[nodes[piece]]) for piece in found]
-            hit, ttl = _read(i, first, own, {ttl: cache.look(kept, now, ttl) for ttl in cache.kinds(own)}, results)
+            hit, ttl = _read(i, first, own, _Look(cache, kept, now), results)
             if hit != NOTHING:
                 results.read[i] = ends[hit]
                 cache.renew([entries for piece, entries in kept if piece <= hit], now, ttl)
@@ -119,6 +120,14 @@ def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints
     return _outcome(table, places, minimums, owner, results, cache.longer)
 
 
+def _writable_pieces(table: PromptTable, places: Places) -> tuple[list[int], list[int]]:
+    """Return the pieces whose prefix some request writes, and where each request's begin among them."""
+    written = np.zeros(table.n_nodes, bool)
+    written[table.nodes[places.pieces[places.writes]]] = True
+    pieces = np.flatnonzero(written[table.nodes])
+    return pieces.tolist(), np.searchsorted(pieces, table.piece_offsets).tolist()
+
+
 class _Cache:
     """The entries of one scope, by node; several for a prefix that was written more than once at a time."""
 
@@ -126,26 +135,14 @@ class _Cache:
         self.entries: dict[int, list[_Entry]] = {}
         self.longer = bool(settings["may_live_longer"])
         self._grace = int(float(str(settings["grace"])) * NANOSECONDS)
-        self._ttl_in_key = bool(settings["ttl_in_key"])
+        self.ttl_in_key = bool(settings["ttl_in_key"])
         self._renew_all = settings["renews"] == "prefixes"
         self._readable = seen.readable.tolist()
         self._assumed = seen.assumed_until.tolist()
 
-    def kinds(self, places: list[_Place]) -> set[int]:
-        """Return the TTLs (ns) whose entries are told apart; 0 stands for all of them."""
-        return {place[4] * NANOSECONDS for place in places} | {0} if self._ttl_in_key else {0}
-
-    def look(self, kept: list[tuple[int, list[_Entry]]], now: int, ttl: int) -> list[_State]:
-        """Return the state of each prefix that has entries of a TTL."""
-        return [
-            (piece, *self._state(entries, now))
-            for piece, every in kept
-            if (entries := [entry for entry in every if entry[_LIFE] == ttl] if ttl else every)
-        ]
-
-    def _state(self, entries: list[_Entry], now: int) -> tuple[int, int, int, int]:
-        """Return the state of a prefix, who wrote it, how long it was idle (ns), and the doubts of that answer."""
-        best = (_EXPIRED + 1, NOTHING, 0)
+    def state(self, entries: list[_Entry], now: int) -> _State:
+        """Return the best state among the entries of a prefix."""
+        best = (_ABSENT, NOTHING, 0)
         doubts = 0
         for readable, touched, life, writer in entries:
             idle = now - touched
@@ -175,12 +172,32 @@ class _Cache:
         entries.append([self._readable[request], now, ttl * NANOSECONDS, request])
 
 
-def _read(
-    request: int, first: int, own: list[_Place], states: dict[int, list[_State]], results: _Results
-) -> tuple[int, int]:
+class _Look:
+    """What one request can meet: the prefixes of its prompt that have entries, longest first, examined when needed."""
+
+    def __init__(self, cache: _Cache, kept: list[tuple[int, list[_Entry]]], now: int) -> None:
+        self.kept = kept
+        self.ttl_in_key = cache.ttl_in_key
+        self._cache = cache
+        self._now = now
+        self._known: dict[int, _State] = {}
+
+    def state(self, piece: int, entries: list[_Entry], ttl: int = 0) -> _State:
+        """Return the state of a prefix; with a TTL (ns), of its entries that live so long."""
+        if ttl:
+            return self._cache.state([entry for entry in entries if entry[_LIFE] == ttl], self._now)
+        found = self._known.get(piece)
+        if found is None:
+            found = self._known[piece] = self._cache.state(entries, self._now)
+        return found
+
+    def longest_live(self) -> int:
+        """Return the piece that ends the longest readable prefix, or NOTHING."""
+        return next((piece for piece, entries in self.kept if self.state(piece, entries)[0] == _LIVE), NOTHING)
+
+
+def _read(request: int, first: int, own: list[_Place], look: _Look, results: _Results) -> tuple[int, int]:
     """Search from each place, longest first; note what each met; return the piece that was read and by which TTL."""
-    live = [piece for piece, state, *_ in states[0] if state == _LIVE]
-    results.live[request] = live[0] if live else NOTHING
     hit, by_ttl = NOTHING, 0
     for k in range(len(own) - 1, -1, -1):
         piece, low, below, _, ttl = own[k]
@@ -189,13 +206,12 @@ def _read(
         elif hit != NOTHING:
             reason = LookupReason.COVERED if piece <= hit else LookupReason.HIT
         else:
-            key = ttl * NANOSECONDS if len(states) > 1 else 0
-            reason, found = _search(piece, low, states[key], results, request)
-            if found is not None:
-                hit, by_ttl = found[0], key
-                results.read_piece[request], results.writer[request] = hit, found[2]
-                results.idle[request] = found[3] / NANOSECONDS
+            key = ttl * NANOSECONDS if look.ttl_in_key else 0
+            reason, hit = _search(piece, low, key, look, results, request)
+            by_ttl = key
         results.reasons[first + k] = reason
+    results.read_piece[request] = hit
+    results.live[request] = look.longest_live()
     return hit, by_ttl
 
 
@@ -209,25 +225,24 @@ def _mark_beyond(request: int, first: int, own: list[_Place], results: _Results,
             results.reasons[k] = beyond
 
 
-def _search(
-    piece: int, low: int, states: list[_State], results: _Results, request: int
-) -> tuple[LookupReason, _State | None]:
-    """Return what one search met: the first live entry, else why there is none."""
+def _search(piece: int, low: int, ttl: int, look: _Look, results: _Results, request: int) -> tuple[LookupReason, int]:
+    """Return what one search met: the first live entry and its piece, else why there is none."""
     reason = LookupReason.NOT_WRITTEN
-    for found in states:
-        at, state, _, idle, doubts = found
+    for at, entries in look.kept:
         if at > piece:
             continue
         if at < low:
             break
+        state, writer, idle, doubts = look.state(at, entries, ttl)
         results.doubts[request] |= doubts
         if state == _LIVE:
-            return LookupReason.HIT, found
-        if reason == LookupReason.NOT_WRITTEN:
+            results.writer[request], results.idle[request] = writer, idle / NANOSECONDS
+            return LookupReason.HIT, at
+        if reason == LookupReason.NOT_WRITTEN and state in _REASONS:
             reason = _REASONS[state]
             if state == _EXPIRED and isnan(results.idle[request]):
                 results.idle[request] = idle / NANOSECONDS
-    return reason, None
+    return reason, NOTHING
 
 
 def _outcome(
@@ -242,7 +257,7 @@ def _outcome(
     flat = np.fromiter(chain.from_iterable(results.writes), np.int64, 4 * len(results.writes)).reshape(-1, 4)
     ttls, column = np.unique(flat[:, 2], return_inverse=True)
     written = np.zeros((n, len(ttls)), np.int64)
-    np.add.at(written, (flat[:, 0], column), flat[:, 3])
+    np.add.at(written, (flat[:, 0], column.reshape(-1)), flat[:, 3])
     doubts = np.array(results.doubts, np.uint8)
     ends, margins = table.ends[places.pieces], table.margins[places.pieces]
     near = (margins > 0) & (np.abs(ends - minimums[owner]) <= margins) & places.writes
