@@ -4,8 +4,9 @@ What does not depend on the question is made once for each history and kept with
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
+from acg_lab.providers.matching import run_cache
+from acg_lab.providers.outcomes import Doubt
 from acg_lab.providers.registry import choose_provider, find_provider
 from acg_lab.providers.rules import CacheProvider
 from acg_lab.replay.trace import Trace
@@ -71,6 +74,7 @@ class PreparedHistory:
         self._plans: dict[GovernorSettings, Plans] = {}
         self._sizes: dict[object, Sizes] = {}
         self._runs: dict[object, list[CacheRun]] = {}
+        self._is_settled = self.early_entries = False
 
     def plans(self, settings: GovernorSettings) -> Plans:
         """Return what the governor planned at some settings."""
@@ -81,6 +85,15 @@ class PreparedHistory:
             ]
             self._plans[key] = place_plans(self.requests, planned)
         return self._plans[key]
+
+    @cached_property
+    def profiles(self) -> Ints:
+        """The profile that learned from each request, -1 for none; profiles of all parts are numbered through."""
+        shift, found = 0, [np.zeros(0, np.int64)]
+        for part in self.trace.parts:
+            found.append(part.profile + shift)
+            shift += len(part.history.profiles)
+        return np.append(np.concatenate(found), -1)[self.requests.steps]
 
     def acts(self, settings: GovernorSettings) -> bool:
         """Whether the governor placed breakpoints: as the settings say, else as the bills show."""
@@ -108,8 +121,39 @@ class PreparedHistory:
         acts = policy == "planned" or (policy == "sent" and self.acts(config))
         return choose_breakpoints(self.requests, policy, self.plans(settings) if acts else None, ends)
 
-    def run(self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes) -> list[CacheRun]:
+    def run(
+        self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes
+    ) -> list[CacheRun]:
         """Run all requests through their caches; what was run before is not run again."""
+        self._settle(config, sizes)
+        return self._run(settings, policy, config, sizes)
+
+    def _settle(self, config: GovernorSettings, sizes: Sizes) -> None:
+        """Decide when entries become readable whose writer's first token was not recorded.
+
+        The rules leave it open between start and end of the answer. Of the two, that which the bills contradict less
+        often holds for the whole source; without a difference the end, which promises less.
+        """
+        if self._is_settled:
+            return
+        self._is_settled = True
+        for at, run in enumerate(self._run(config, "sent", config, sizes)):
+            doubtful = (run.outcome.doubts & int(Doubt.TIME_UNKNOWN)) != 0
+            read = self.requests.read[run.rows]
+            if "missing_time" not in run.provider.settings or not np.any(doubtful & (read >= 0)):
+                continue
+            kinder = run.provider.with_settings(missing_time="start")
+            other = run_cache(run.table, kinder).read_tokens
+            known = read >= 0
+            wrong = [np.count_nonzero(known & ((read > 0) != (found > 0))) for found in (run.outcome.read_tokens, other)]
+            if wrong[1] < wrong[0]:
+                self.early_entries = True
+                self.tables = (*self.tables[:at], replace(self.tables[at], provider=kinder), *self.tables[at + 1 :])
+                self._runs.clear()
+
+    def _run(
+        self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes
+    ) -> list[CacheRun]:
         key = (settings, policy, config, id(sizes))
         if key not in self._runs:
             marks = self.breakpoints(settings, policy, config, sizes.ends)

@@ -61,6 +61,8 @@ class RecordedRequests:
         ``nodes`` the prefix that ends here.
     texts : sequence of bytes
         Contents by code. Private: prompts.
+    vendor_diagnoses : per request, tuple of str
+        What the provider's answer says of a miss; empty where it says nothing.
     """
 
     agent_ids: tuple[str, ...]
@@ -97,6 +99,7 @@ class RecordedRequests:
     own_marks: NDArray[np.int32]
     nodes: Ints
     texts: Sequence[bytes]
+    vendor_diagnoses: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.started)
@@ -128,6 +131,7 @@ class _Columns:
 
     def __init__(self) -> None:
         self.facts: list[tuple[Any, ...]] = []
+        self.diagnoses: list[str] = []
         self.lengths, self.contents, self.messages, self.marks = (array("i") for _ in range(4))
         self.kinds, self.markable = array("B"), array("B")
         self.pool = Contents()
@@ -248,6 +252,7 @@ def _add_call(
     flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
     flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
     automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
+    columns.diagnoses.append(_diagnosis(exchange.response if exchange is not None else None))
     columns.facts.append(
         (
             columns.agents[run.agent_id],
@@ -269,6 +274,14 @@ def _add_call(
             automatic,
         )
     )
+
+
+def _diagnosis(response: JsonObject | None) -> str:
+    """Return the type of miss that the provider's own diagnosis names."""
+    found = (response or {}).get("diagnostics") or (response or {}).get("prompt_cache_diagnostics")
+    reason = found.get("cache_miss_reason", found) if isinstance(found, Mapping) else found
+    kind = reason.get("type") if isinstance(reason, Mapping) else reason
+    return kind if isinstance(kind, str) else ""
 
 
 def _time(text: str | None) -> int:
@@ -329,6 +342,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
         piece_offsets=piece_offsets,
         nodes=number_prefixes(roots, salted, piece_offsets),
         texts=columns.pool.texts,
+        vendor_diagnoses=tuple(columns.diagnoses[row] for row in order.tolist()),
         **facts,
         **per_piece,
     )

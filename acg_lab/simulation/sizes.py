@@ -26,8 +26,8 @@ CountTokens = Callable[[bytes], int]
 
 # Before any bill: four bytes a token, four tokens around a message or tool, nothing for framing and for the frame of a
 # tool's call or result; and how many squares of bytes, messages, prompts and calls of evidence that is worth.
-_PRIOR: Final = np.array([0.25, 4.0, 0.0, 0.0])
-_PRIOR_WEIGHT: Final = np.array([2000.0**2, 4.0, 0.01, 1.0])
+_PRIOR: Final = np.array([0.25, 0.0, 0.0])
+_PRIOR_WEIGHT: Final = np.array([60000.0**2, 0.01, 1.0])
 _ERROR: Final = 0.25  # of an estimate that nothing anchors
 _SCALED_ERROR: Final = 0.05
 _SANE: Final = (0.2, 5.0)  # a stated size outside this range of its estimate is not one of this prefix
@@ -165,7 +165,7 @@ def _features(requests: RecordedRequests, count_tokens: CountTokens | None) -> F
     is_text = requests.kinds != PieceKind.FRAMING
     is_framing = requests.contents == FRAMING
     is_use = np.isin(requests.kinds, (PieceKind.TOOL_USE, PieceKind.TOOL_RESULT))
-    return np.stack((table[requests.contents], opens & is_text, is_framing, is_use), axis=1).astype(float)
+    return np.stack((table[requests.contents], is_framing, is_use), axis=1).astype(float)
 
 
 def _rates(
@@ -193,7 +193,7 @@ def _rates(
         gram, total = _before(grams[mine], learn_from), _before(sums[mine], learn_from)
         rates[mine] = np.linalg.solve(gram + prior, (total + prior @ _PRIOR)[..., np.newaxis])[..., 0]
     rates[:, 0] = np.clip(rates[:, 0], 0.05, 2.0)
-    rates[:, 1:] = np.clip(rates[:, 1:], 0.0, [60.0, 3000.0, 60.0])
+    rates[:, 1:] = np.clip(rates[:, 1:], 0.0, [3000.0, 60.0])
     return rates
 
 
