@@ -30,6 +30,7 @@ __all__ = ["GovernorSettings", "PreparedHistory", "prepare_history", "read_setti
 
 Ints = NDArray[np.int64]
 _DAY: Final = 86_400 * 10**9
+_AGREE: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,25 @@ class PreparedHistory:
         """Return the sizes of all prefixes, with breakpoints as they were."""
         key = (config, count_tokens, None if learn_from is None else learn_from.tobytes())
         if key not in self._sizes:
-            written = last_breakpoints(self.requests, self.breakpoints(config, "sent", config))
-            self._sizes[key] = measure_prefixes(
-                self.requests, written, count_tokens=count_tokens, learn_from=learn_from
-            )
+            marks = self.breakpoints(config, "sent", config)
+            written = last_breakpoints(self.requests, marks)
+            options: dict[str, Any] = {"count_tokens": count_tokens, "learn_from": learn_from}
+            rough = measure_prefixes(self.requests, written, **options)
+            hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
+            self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
         return self._sizes[key]
+
+    def _hits(self, runs: list[CacheRun]) -> Ints:
+        """Return where reads ended, where the rules and the bill agree on it well enough to learn the size there."""
+        hits = np.full(len(self.requests), -1, np.int64)
+        for run in runs:
+            outcome = run.outcome
+            if run.provider.matching not in ("breakpoint", "boundary"):
+                continue
+            read = self.requests.read[run.rows]
+            agrees = (outcome.read_pieces >= 0) & (np.abs(read - outcome.read_tokens) <= _AGREE * read)
+            hits[run.rows[agrees]] = run.pieces[outcome.read_pieces[agrees]]
+        return hits
 
     def breakpoints(
         self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, ends: Ints | None = None

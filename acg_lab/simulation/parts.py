@@ -293,7 +293,7 @@ class _Comparison:
         lead = common_bytes(ours, theirs)
         tail = min(common_bytes(ours[::-1], theirs[::-1]), min(len(ours), len(theirs)) - lead)
         size = int(self._sizes.ends[piece]) - start
-        fresh = -(-size * (len(ours) - lead - tail) // max(len(ours), 1))
+        fresh = round(size * (len(ours) - lead - tail) / max(len(ours), 1))
         low, high = start + size * lead // max(len(ours), 1), int(self._sizes.ends[piece])
         within = max(high - max(begin, start), 0)
         return max(within - min(fresh, max(min(low + fresh, high) - max(begin, low), 0)), 0)

@@ -179,10 +179,10 @@ class PieceReader:
         lead = _encode({key: value for key, value in message.items() if key not in ("content", "tool_calls")})
         pieces: list[Piece] = []
         if isinstance(content, list | tuple):
-            pieces += self._parts(lead, content, lambda part: _KINDS.get(str(part.get("type")), kind))
+            pieces += self._parts(lead + b',"content":[', content, lambda part: _KINDS.get(str(part.get("type")), kind))
         elif content is not None or not calls:
             text = content if "content" in message else ""
-            pieces.append(self._piece(lead + b"c", text, kind, NO_MARK))
+            pieces.append(self._piece(lead + b',"content":', text, kind, NO_MARK))
         pieces += [
             self._piece(lead if not pieces else b"", call, PieceKind.TOOL_USE, NO_MARK) for call in calls
         ]

@@ -5,7 +5,7 @@ estimates between two stated sizes are scaled to fit; what a model makes of byte
 from earlier bills too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -24,10 +24,11 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 CountTokens = Callable[[bytes], int]
 
-# Before any bill: four bytes a token, four tokens around a message or tool, nothing for framing and for the frame of a
-# tool's call or result; and how many squares of bytes, messages, prompts and calls of evidence that is worth.
-_PRIOR: Final = np.array([0.25, 0.0, 0.0])
-_PRIOR_WEIGHT: Final = np.array([60000.0**2, 0.01, 1.0])
+# Before any bill: a token for every four bytes, nothing for framing and for the frame of a tool's call or result; and
+# how many squares of tokens, prompts and calls of evidence that is worth.
+_PRIOR: Final = np.array([1.0, 0.0, 0.0])
+_PRIOR_WEIGHT: Final = np.array([500.0**2, 0.01, 1.0])
+_USUAL: Final = 500.0  # tokens of a usual interval, which the weights are relative to
 _ERROR: Final = 0.25  # of an estimate that nothing anchors
 _SCALED_ERROR: Final = 0.05
 _SANE: Final = (0.2, 5.0)  # a stated size outside this range of its estimate is not one of this prefix
@@ -68,6 +69,7 @@ def measure_prefixes(
     requests: RecordedRequests,
     written: Ints,
     *,
+    hits: Ints | None = None,
     count_tokens: CountTokens | None = None,
     learn_from: NDArray[np.bool_] | None = None,
 ) -> Sizes:
@@ -78,6 +80,8 @@ def measure_prefixes(
     requests : RecordedRequests
     written : per request
         The piece where read and written tokens together end, -1 where that is not known.
+    hits : per request, optional
+        The piece where read tokens end, -1 where that is not known.
     count_tokens : callable, optional
         Counts the tokens of a content, for contents that no bill states.
     learn_from : per request, bool, optional
@@ -88,7 +92,7 @@ def measure_prefixes(
     Sizes
     """
     owner, bounds = requests.request_of_piece, requests.piece_offsets
-    anchors = _anchors(requests, written)
+    anchors = _anchors(requests, written, hits)
     if learn_from is not None:
         anchors = anchors.select(learn_from[anchors.requests])
     features = _features(requests, count_tokens)
@@ -116,15 +120,16 @@ class _Anchors:
         return _Anchors(self.requests[kept], self.pieces[kept], self.tokens[kept])
 
 
-def _anchors(requests: RecordedRequests, written: Ints) -> _Anchors:
+def _anchors(requests: RecordedRequests, written: Ints, hits: Ints | None) -> _Anchors:
     last = requests.piece_offsets[1:] - 1
     whole = np.flatnonzero((requests.prompt > 0) & ~requests.cut & (np.diff(requests.piece_offsets) > 0))
     cached = np.maximum(requests.read, 0) + np.maximum(requests.write, 0)
     partly = np.flatnonzero((written >= 0) & (cached > 0))
+    read = np.flatnonzero((hits >= 0) & (requests.read > 0)) if hits is not None else np.zeros(0, np.int64)
     return _Anchors(
-        np.concatenate((whole, partly)),
-        np.concatenate((last[whole], written[partly])),
-        np.concatenate((requests.prompt[whole], cached[partly])),
+        np.concatenate((whole, partly, read)),
+        np.concatenate((last[whole], written[partly], hits[read] if hits is not None else read)),
+        np.concatenate((requests.prompt[whole], cached[partly], requests.read[read])),
     )
 
 
@@ -152,17 +157,11 @@ def _stated(requests: RecordedRequests, anchors: _Anchors, owner: Ints, learned:
 
 
 def _features(requests: RecordedRequests, count_tokens: CountTokens | None) -> Floats:
-    """Return what the tokens of each piece are estimated from: bytes, whether it opens a message, framing, and frames."""
-    texts = requests.texts
-    lengths: Sequence[float] = [len(text) for text in texts]
-    if count_tokens is not None:
-        lengths = [4.0 * count_tokens(text) for text in texts]
-    table = np.array(lengths, float)
+    """Return what the tokens of each piece are estimated from: its own estimate, framing, and frames of tool calls."""
+    counts = [len(text) // 4 if count_tokens is None else count_tokens(text) for text in requests.texts]
+    table = np.array(counts, float)
     if len(table):
         table[[FRAMING, GAP]] = 0.0
-    opens = np.ones(len(requests.contents), bool)
-    opens[1:] = (np.diff(requests.messages) != 0) | (requests.messages[1:] < 0)
-    is_text = requests.kinds != PieceKind.FRAMING
     is_framing = requests.contents == FRAMING
     is_use = np.isin(requests.kinds, (PieceKind.TOOL_USE, PieceKind.TOOL_RESULT))
     return np.stack((table[requests.contents], is_framing, is_use), axis=1).astype(float)
@@ -183,16 +182,16 @@ def _rates(
         whole &= learn_from
     x, y = _open_ends(features, stated, bounds, requests.prompt)
     usable = whole & (y > 0) & (x[:, 0] > 0)
-    weight = np.where(usable, 1.0 / np.maximum(x[:, 0], 200.0), 0.0)
+    weight = np.where(usable, 1.0 / np.maximum(x[:, 0], 50.0), 0.0)
     grams = np.einsum("n,ni,nj->nij", weight, x, x)
     sums = np.einsum("n,n,ni->ni", weight, np.where(usable, y, 0.0), x)
-    prior = np.diag(_PRIOR_WEIGHT / 2000.0)
+    prior = np.diag(_PRIOR_WEIGHT / _USUAL)
     rates = np.tile(_PRIOR, (n, 1))
     for model in np.unique(requests.models).tolist():
         mine = np.flatnonzero(requests.models == model)
         gram, total = _before(grams[mine], learn_from), _before(sums[mine], learn_from)
         rates[mine] = np.linalg.solve(gram + prior, (total + prior @ _PRIOR)[..., np.newaxis])[..., 0]
-    rates[:, 0] = np.clip(rates[:, 0], 0.05, 2.0)
+    rates[:, 0] = np.clip(rates[:, 0], 0.2, 8.0)
     rates[:, 1:] = np.clip(rates[:, 1:], 0.0, [3000.0, 60.0])
     return rates
 
