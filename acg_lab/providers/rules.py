@@ -208,7 +208,7 @@ def canonical_model(model: str) -> str:
     """
     name = model.lower().rsplit("/", 1)[-1]
     if "claude" in name:
-        name = name[name.index("claude") :]
+        name = name[name.index("claude") :].replace("@", "-")
         head, *rest = name.split("-")
         for at in range(len(rest) - 1):
             if rest[at].isdecimal() and rest[at + 1].isdecimal() and len(rest[at]) + len(rest[at + 1]) <= 3:  # noqa: PLR2004 - versions such as 4-5, no dates

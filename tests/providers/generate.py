@@ -6,16 +6,16 @@ Sizes are small (a minimum of a dozen tokens, a look-back of a few positions) so
 from acg_lab.providers import AUTOMATIC_BY_DEFAULT, PieceKind, RequestFlag
 from providers.histories import Piece, Prompt
 
-GAPS = (0, 0, 0.5, 1, 3, 20, 60, 200, 290, 299, 300, 301, 310, 500, 1700, 1800, 1801, 3500, 3601)
+GAPS = (0, 0, 0.5, 1, 3, 5, 20, 30, 40, 60, 200, 290, 299, 300, 301, 310, 500, 1700, 1800, 1801, 3500, 3601)
 
 
-def draw_prompts(rng, *, marks=True, answers=False, many_marks=False):
+def draw_prompts(rng, *, marks=True, answers=False, many_marks=False, deep=False):
     """Draw the requests of a scope, oldest first."""
     scaffolds = [_scaffold(rng) for _ in range(rng.integers(1, 3))]
     conversations, prompts, now = [], [], 0.0
     for _ in range(rng.integers(3, 14)):
         now += float(rng.choice(GAPS))
-        pieces = _pieces(rng, scaffolds, conversations)
+        pieces = _pieces(rng, scaffolds, conversations, (6, 14) if deep else (1, 4))
         took = float(rng.choice((0.5, 2, 30, 240)))
         first = None if rng.random() < 0.2 else min(took, float(rng.choice((0.2, 2, 25))))
         answer = (Piece(_text(rng), kind=PieceKind.ASSISTANT),) if answers and rng.random() < 0.6 else ()
@@ -50,7 +50,7 @@ def _scaffold(rng):
     return (*framing, *tools, *system, *developers)
 
 
-def _pieces(rng, scaffolds, conversations):
+def _pieces(rng, scaffolds, conversations, lengths):
     if conversations and rng.random() < 0.75:
         pieces = list(conversations[rng.integers(max(0, len(conversations) - 3), len(conversations))])
         if len(pieces) > 1 and rng.random() < 0.2:  # an edit
@@ -63,7 +63,7 @@ def _pieces(rng, scaffolds, conversations):
     else:
         pieces = list(scaffolds[rng.integers(len(scaffolds))])
     message = max((p.message for p in pieces), default=-1) + 1
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(*lengths)):
         kind = PieceKind(int(rng.choice((3, 4, 4, 5, 6, 7, 8, 9))))
         count = int(rng.integers(2, 7)) if kind in {PieceKind.TOOL_USE, PieceKind.TOOL_RESULT} else 1
         for _ in range(count):
