@@ -19,12 +19,14 @@ from acg_lab.providers.matching import run_cache
 from acg_lab.providers.outcomes import Doubt
 from acg_lab.providers.registry import choose_provider, find_provider
 from acg_lab.providers.rules import CacheProvider
+from acg_lab.replay.part import Part
 from acg_lab.replay.trace import Trace
 from acg_lab.simulation.breakpoints import Breakpoints, Policy, choose_breakpoints, governor_acts, last_breakpoints
 from acg_lab.simulation.plans import Plans, place_plans, plan_history
 from acg_lab.simulation.requests import RecordedRequests, Scope, read_requests
 from acg_lab.simulation.sizes import Sizes, measure_prefixes
 from acg_lab.simulation.tables import CacheRun, TableParts, run_caches, split_requests
+from acg_lab.storage.columns import Runs
 
 __all__ = ["GovernorSettings", "PreparedHistory", "prepare_history", "read_settings"]
 
@@ -68,8 +70,8 @@ def read_settings(value: Any, window: int, name: str) -> GovernorSettings:
 class PreparedHistory:
     """The requests of a trace, and all that simulations of them share."""
 
-    def __init__(self, trace: Trace, requests: RecordedRequests, cache_provider: "CacheProvider | str") -> None:
-        self.trace, self.requests = trace, requests
+    def __init__(self, parts: tuple[Part, ...], requests: RecordedRequests, cache_provider: "CacheProvider | str") -> None:
+        self.parts, self.requests = parts, requests
         self.providers, self.provider_of = _providers(requests, cache_provider)
         self.tables: tuple[TableParts, ...] = tuple(split_requests(requests, self.provider_of, self.providers))
         self._plans: dict[GovernorSettings, Plans] = {}
@@ -82,7 +84,7 @@ class PreparedHistory:
         key = GovernorSettings(settings.thresholds, settings.window)
         if key not in self._plans:
             planned = [
-                plan for part in self.trace.parts for plan in plan_history(part, key.thresholds, key.window)
+                plan for part in self.parts for plan in plan_history(part, key.thresholds, key.window)
             ]
             self._plans[key] = place_plans(self.requests, planned)
         return self._plans[key]
@@ -91,7 +93,7 @@ class PreparedHistory:
     def profiles(self) -> Ints:
         """The profile that learned from each request, -1 for none; profiles of all parts are numbered through."""
         shift, found = 0, [np.zeros(0, np.int64)]
-        for part in self.trace.parts:
+        for part in self.parts:
             found.append(part.profile + shift)
             shift += len(part.history.profiles)
         return np.append(np.concatenate(found), -1)[self.requests.steps]
@@ -176,18 +178,27 @@ class PreparedHistory:
         return self._runs[key]
 
 
-_prepared: "WeakKeyDictionary[Any, dict[object, PreparedHistory]]" = WeakKeyDictionary()
+_prepared: "WeakKeyDictionary[Part, dict[object, PreparedHistory]]" = WeakKeyDictionary()
 
 
 def prepare_history(
-    trace: Trace, cache_provider: "CacheProvider | str" = "auto", scope: "str | Scope" = "agent"
+    trace: Trace | None,
+    cache_provider: "CacheProvider | str" = "auto",
+    scope: "str | Scope" = "agent",
+    *,
+    others: Runs | None = None,
 ) -> PreparedHistory:
-    """Return a trace's history, ready for simulation; the same one for the same history."""
-    kept = _prepared.setdefault(trace.parts[0], {})
-    key = (tuple(map(id, trace.parts)), cache_provider if isinstance(cache_provider, str) else id(cache_provider), scope)
+    """Return a history ready for simulation; the same one for the same trace.
+
+    ``others`` are runs that no trace can hold: of agents whose requests were never learned.
+    """
+    parts = () if trace is None else trace.parts
+    kept = _prepared.setdefault(parts[0], {}) if parts else {}
+    provider = cache_provider if isinstance(cache_provider, str) else id(cache_provider)
+    key = (tuple(map(id, parts)), provider, scope, None if others is None else id(others))
     if key not in kept:
-        requests = read_requests((part.history for part in trace.parts), scope=scope)
-        kept[key] = PreparedHistory(trace, requests, cache_provider)
+        requests = read_requests((part.history for part in parts), scope=scope, others=others)
+        kept[key] = PreparedHistory(parts, requests, cache_provider)
     return kept[key]
 
 

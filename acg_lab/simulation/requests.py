@@ -147,7 +147,9 @@ class _Columns:
             self.messages.append(message)
 
 
-def read_requests(histories: Iterable[History], *, scope: "str | Scope" = "agent") -> RecordedRequests:
+def read_requests(
+    histories: Iterable[History], *, scope: "str | Scope" = "agent", others: Runs | None = None
+) -> RecordedRequests:
     """Read every LLM call of replayed histories, those without a recorded request too.
 
     Parameters
@@ -157,28 +159,29 @@ def read_requests(histories: Iterable[History], *, scope: "str | Scope" = "agent
     scope : {"agent", "workspace", "account"} or callable
         Who shares a cache. By default the requests of one agent, apart by workspace and account where the log names
         them; wider scopes share by that name alone. A callable gets agent id and metadata, and returns a name.
+    others : Runs, optional
+        Runs of the same source, of which those in no history are read too: their agents taught the learner nothing.
 
     Raises
     ------
     UsageError
         If the scope is unknown.
     """
-    scope_of = _scope_of(scope)
-    columns = _Columns()
-    first_row = 0
+    columns, scope_of = _Columns(), _scope_of(scope)
+    first_row, known = 0, set()
     for history in histories:
         rows = _rows_by_call(history)
-        is_rest = _sources_of_rest(history)
-        reader = PieceReader(history.runs, columns.pool)
+        known |= set(history.positions)
+        reader = _CallReader(columns, history.runs, history.positions, scope_of)
         for number, position in enumerate(history.positions):
-            record = history.runs.records[position]
-            for at, call in enumerate(history.runs.calls[position]):
-                if call.record.kind == "llm":
-                    row = rows.get((number, at), -1)
-                    step = row + first_row if row >= 0 else -1
-                    cut = row >= 0 and bool(history.requests.cut[row])
-                    _add_call(columns, reader, history.runs, record, at, call, step, cut, is_rest, scope_of)
+            reader.read(position, {at: row for at in reader.calls(position) if (row := rows.get((number, at))) is not None},
+                        first_row, history.requests.cut)
         first_row += len(history.requests.started)
+    if others is not None:
+        rest = [position for position in range(len(others)) if position not in known]
+        reader = _CallReader(columns, others, rest, scope_of)
+        for position in rest:
+            reader.read(position, {}, 0, np.zeros(0, bool))
     return _finish(columns)
 
 
@@ -200,13 +203,13 @@ def _rows_by_call(history: History) -> dict[tuple[int, int], int]:
     return {pair: row for row, pair in enumerate(pairs)}
 
 
-def _sources_of_rest(history: History) -> frozenset[tuple[str, Api]]:
+def _sources_of_rest(runs: Runs, positions: Iterable[int]) -> frozenset[tuple[str, Api]]:
     """Return agents and APIs whose annotated `prompt_tokens` are the uncached rest."""
     found: set[tuple[str, Api]] = set()
-    for position in history.positions:
-        agent_id = history.runs.records[position].agent_id
-        for call in history.runs.calls[position]:
-            if call.record.kind == "llm" and is_uncached_rest(call.record, _response(history.runs, call)):
+    for position in positions:
+        agent_id = runs.records[position].agent_id
+        for call in runs.calls[position]:
+            if call.record.kind == "llm" and is_uncached_rest(call.record, _response(runs, call)):
                 found.add((agent_id, api_of(call.record, call.request)))
     return frozenset(found)
 
@@ -216,64 +219,78 @@ def _response(runs: Runs, call: Call) -> JsonObject | None:
     return value if isinstance(value, Mapping) else None
 
 
-def _add_call(
-    columns: _Columns,
-    reader: PieceReader,
-    runs: Runs,
-    run: RunRecord,
-    at: int,
-    call: Call,
-    step: int,
-    cut: bool,
-    is_rest: frozenset[tuple[str, Api]],
-    scope_of: Scope,
-) -> None:
-    record, exchange = call.record, call.record.exchange
-    api = api_of(record, call.request)
-    response = _response(runs, call)
-    billed = usage_of(record, response, is_rest=(run.agent_id, api) in is_rest)
-    before, parameters = len(columns.contents), Parameters()
-    body = exchange.request if exchange is not None and exchange.request else None
-    recorded = body is not None or call.request is not None
-    model = (call.request and call.request.model) or record.model_name or ""
-    if body is not None:
-        tools, system, messages = reader.read_body(api, body)
-        parameters = parameters_of_body(api, body, has_images=any(unit.has_image for unit in messages))
-        model, cut = (str(body.get("model") or model)), False
-        _add_prompt(columns, api, tools, system, messages, cut=cut)
-    elif call.request is not None:
-        tools, system, messages = reader.read_annotated(api, call, call.request)
-        has_images = any(unit.has_image for unit in messages)
-        parameters = reader.parameters(api, call, has_images=has_images)
-        _add_prompt(columns, api, tools, system, messages, cut=cut)
-    columns.lengths.append(len(columns.contents) - before)
-    metadata = exchange.metadata if exchange is not None else {}
-    failed = exchange is not None and exchange.error is not None and (exchange.usage is None)
-    flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
-    flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
-    automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
-    columns.diagnoses.append(_diagnosis(exchange.response if exchange is not None else None))
-    columns.facts.append(
-        (
-            columns.agents[run.agent_id],
-            columns.runs[run.agent_id, run.id],
-            at,
-            columns.models[model],
-            columns.scopes[scope_of(run.agent_id, metadata)],
-            _APIS.index(api),
-            columns.parameters[parameters],
-            step,
-            parse_time(record.started_at),
-            _time(exchange.first_token_at if exchange is not None else None),
-            _time(record.ended_at),
-            *billed,
-            recorded,
-            cut,
-            failed,
-            int(flags),
-            automatic,
+class _CallReader:
+    """Reads the calls of some runs into columns."""
+
+    def __init__(self, columns: _Columns, runs: Runs, positions: Iterable[int], scope_of: Scope) -> None:
+        self._columns, self._runs, self._scope_of = columns, runs, scope_of
+        self._reader = PieceReader(runs, columns.pool)
+        self._is_rest = _sources_of_rest(runs, positions)
+
+    def calls(self, position: int) -> range:
+        """Return the positions of a run's calls."""
+        return range(len(self._runs.calls[position]))
+
+    def read(self, position: int, rows: Mapping[int, int], first_row: int, cut: NDArray[np.bool_]) -> None:
+        """Read the LLM calls of a run; ``rows`` are those of its calls in the history, numbered from ``first_row``."""
+        run = self._runs.records[position]
+        for at, call in enumerate(self._runs.calls[position]):
+            if call.record.kind == "llm":
+                row = rows.get(at)
+                is_cut = row is not None and bool(cut[row])
+                self._read_call(run, at, call, -1 if row is None else first_row + row, is_cut=is_cut)
+
+    def _read_call(self, run: RunRecord, at: int, call: Call, step: int, *, is_cut: bool) -> None:
+        columns, record, exchange = self._columns, call.record, call.record.exchange
+        api = api_of(record, call.request)
+        billed = usage_of(record, _response(self._runs, call), is_rest=(run.agent_id, api) in self._is_rest)
+        before = len(columns.contents)
+        model, parameters, is_cut = self._read_prompt(api, call, is_cut=is_cut)
+        columns.lengths.append(len(columns.contents) - before)
+        metadata = exchange.metadata if exchange is not None else {}
+        failed = exchange is not None and exchange.error is not None and exchange.usage is None
+        flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
+        flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
+        automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
+        columns.diagnoses.append(_diagnosis(exchange.response if exchange is not None else None))
+        columns.facts.append(
+            (
+                columns.agents[run.agent_id],
+                columns.runs[run.agent_id, run.id],
+                at,
+                columns.models[model],
+                columns.scopes[self._scope_of(run.agent_id, metadata)],
+                _APIS.index(api),
+                columns.parameters[parameters],
+                step,
+                parse_time(record.started_at),
+                _time(exchange.first_token_at if exchange is not None else None),
+                _time(record.ended_at),
+                *billed,
+                call.request is not None or bool(exchange is not None and exchange.request),
+                is_cut,
+                failed,
+                int(flags),
+                automatic,
+            )
         )
-    )
+
+    def _read_prompt(self, api: Api, call: Call, *, is_cut: bool) -> tuple[str, Parameters, bool]:
+        """Append the pieces of a call's request; return its model, parameters, and whether it was cut."""
+        exchange, reader = call.record.exchange, self._reader
+        model = (call.request and call.request.model) or call.record.model_name or ""
+        if exchange is not None and exchange.request:
+            body = exchange.request
+            tools, system, messages = reader.read_body(api, body)
+            _add_prompt(self._columns, api, tools, system, messages, cut=False)
+            parameters = parameters_of_body(api, body, has_images=any(unit.has_image for unit in messages))
+            return str(body.get("model") or model), parameters, False
+        if call.request is None:
+            return model, Parameters(), is_cut
+        tools, system, messages = reader.read_annotated(api, call, call.request)
+        _add_prompt(self._columns, api, tools, system, messages, cut=is_cut)
+        has_images = any(unit.has_image for unit in messages)
+        return model, reader.parameters(api, call, has_images=has_images), is_cut
 
 
 def _diagnosis(response: JsonObject | None) -> str:

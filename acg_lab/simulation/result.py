@@ -149,7 +149,7 @@ class CacheSimulation:
     @property
     def learning_keys(self) -> list[str]:
         """The profile that learned from each request; empty where none did."""
-        names = [profile.learning_key for part in self.history.history.trace.parts for profile in part.history.profiles]
+        names = [profile.learning_key for part in self.history.history.parts for profile in part.history.profiles]
         return [names[code] if code >= 0 else "" for code in self.history.history.profiles[self.rows].tolist()]
 
     @property

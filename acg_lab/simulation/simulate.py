@@ -1,7 +1,7 @@
 """From a history to a simulation: what a provider's cache did with each request, and would do under a change."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,8 +16,11 @@ from acg_lab.simulation.history import PreparedHistory, prepare_history, read_se
 from acg_lab.simulation.requests import Scope
 from acg_lab.simulation.result import CacheSimulation
 from acg_lab.snapshot.model import Snapshot
+from acg_lab.storage.columns import Runs
 
 __all__ = ["simulate"]
+
+_WINDOW: Final = 100
 
 
 def simulate(
@@ -68,16 +71,17 @@ def simulate(
     UsageError
         If an option makes no sense, or nothing with requests was recorded.
     """
-    trace = _trace_of(source)
-    window = trace.windows[0]
+    trace, others = _trace_of(source)
+    windows = (_WINDOW,) if trace is None else trace.windows
+    window = windows[0]
     ran = read_settings(config, window, "config")
     asked = ran if settings is None else read_settings(settings, window, "settings")
     for name, one in (("config", ran), ("settings", asked)):
-        if one.window not in trace.windows:
-            walked = ", ".join(map(str, trace.windows))
+        if one.window not in windows:
+            walked = ", ".join(map(str, windows))
             msg = f"The observation window of {name!r} must be one that was replayed, {walked}; got {one.window}."
             raise UsageError(msg)
-    history = prepare_history(trace, cache_provider, scope)
+    history = prepare_history(trace, cache_provider, scope, others=others)
     if not len(history.requests):
         msg = "Nothing to simulate: the source has no recorded LLM calls. Load one that holds runs, or a request log."
         raise UsageError(msg)
@@ -96,12 +100,15 @@ def simulate(
     return CacheSimulation(simulated, _rows(history, trace), policy, tuple(_remarks(history, simulated, trace, scope)))
 
 
-def _trace_of(source: Any) -> Trace:
+def _trace_of(source: Any) -> tuple[Trace | None, Runs | None]:
+    """Return the trace of a source, None if the learner saw none of it, and the runs that a trace may leave out."""
     if isinstance(source, Trace):
-        return source
+        return source, None
     if isinstance(source, Snapshot):
-        return replay(source, progress=False)
-    msg = f"The 'source' must be a Snapshot or a Trace (see acg_lab.load and acg_lab.replay); got {type(source).__name__}."
+        runs = source.runs
+        has_requests = any(call.request is not None for calls in runs.calls for call in calls)
+        return (replay(source, progress=False) if has_requests else None), runs
+    msg = f"The 'source' must be a Snapshot or a Trace (see acg_lab.load, acg_lab.replay); got {type(source).__name__}."
     raise UsageError(msg)
 
 
@@ -119,8 +126,10 @@ def _prices(history: PreparedHistory, prices: "Mapping[str, TokenPrices] | None"
     return PriceList(prices, multipliers)
 
 
-def _rows(history: PreparedHistory, trace: Trace) -> "np.ndarray[Any, np.dtype[np.int64]]":
+def _rows(history: PreparedHistory, trace: Trace | None) -> "np.ndarray[Any, np.dtype[np.int64]]":
     """Return the requests of a trace: all of the history, or those of the steps that were selected."""
+    if trace is None:
+        return np.arange(len(history.requests))
     n_rows = sum(len(part.profile) for part in trace.parts)
     if len(trace) == n_rows:
         return np.arange(len(history.requests))
@@ -129,8 +138,10 @@ def _rows(history: PreparedHistory, trace: Trace) -> "np.ndarray[Any, np.dtype[n
     return np.flatnonzero(np.isin(history.requests.steps, steps))
 
 
-def _remarks(history: PreparedHistory, simulated: SimulatedHistory, trace: Trace, scope: "str | Scope") -> list[str]:
-    notes = list(trace.caveats)
+def _remarks(
+    history: PreparedHistory, simulated: SimulatedHistory, trace: Trace | None, scope: "str | Scope"
+) -> list[str]:
+    notes = [] if trace is None else list(trace.caveats)
     who = f"each {scope}" if isinstance(scope, str) else "each scope of yours"
     notes.append(f"a cache is shared within {who}; requests of others that share it in truth are not seen")
     if simulated.acts:
