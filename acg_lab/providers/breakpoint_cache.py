@@ -10,11 +10,12 @@ from math import isnan
 from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acg_lab.providers.clock import NANOSECONDS, NEAR_TTL, Visibility, find_visibility
 from acg_lab.providers.lookups import Places, Settings, find_boundaries, find_breakpoints
 from acg_lab.providers.outcomes import NOTHING, CacheOutcome, Doubt, LookupReason
-from acg_lab.providers.prompts import Ints, PromptTable, RequestFlag
+from acg_lab.providers.prompts import NO_NODE, Ints, PromptTable, RequestFlag
 
 __all__ = ["simulate_boundaries", "simulate_breakpoints"]
 
@@ -22,10 +23,12 @@ _READABLE, _TOUCHED, _LIFE, _WRITER = range(
     4
 )  # fields of an entry: [readable from, last touch, TTL, written by], in ns
 _LIVE, _IN_FLIGHT, _EXPIRED, _ABSENT = range(4)
-_REASONS: Final = {_IN_FLIGHT: LookupReason.IN_FLIGHT, _EXPIRED: LookupReason.EXPIRED}
+_REASONS: Final = {_IN_FLIGHT: int(LookupReason.IN_FLIGHT), _EXPIRED: int(LookupReason.EXPIRED)}
+_HIT, _COVERED = int(LookupReason.HIT), int(LookupReason.COVERED)
+_BELOW, _NOT_WRITTEN = int(LookupReason.BELOW_MINIMUM), int(LookupReason.NOT_WRITTEN)
 
 _Entry: TypeAlias = list[int]
-_Place: TypeAlias = tuple[int, int, bool, bool, int]  # piece, first piece of its search, below the minimum, writes, TTL
+_Place: TypeAlias = tuple[int, int, bool, int, int]  # piece, first of its search, below the minimum, node written, TTL
 _State: TypeAlias = tuple[int, int, int, int]  # live, in flight or expired; written by; idle (ns); doubts
 
 
@@ -59,73 +62,63 @@ def simulate_boundaries(table: PromptTable, settings: Settings, minimums: Ints) 
 class _Results:
     """What the walk finds, request by request."""
 
-    read: list[int]
     read_piece: list[int]
     live: list[int]
     writer: list[int]
     idle: list[float]
     doubts: list[int]
     reasons: list[int]
-    writes: list[tuple[int, int, int, int]] = field(default_factory=list)  # request, piece, ttl, tokens
+    writes: list[tuple[int, int, int]] = field(default_factory=list)  # request, piece, ttl
 
 
 def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints, beyond: LookupReason) -> CacheOutcome:
     n = table.n_requests
-    seen = find_visibility(table, str(settings["visible_at"]), str(settings["missing_time"]))
-    cache = _Cache(settings, seen)
+    cache = _Cache(settings, find_visibility(table, str(settings["visible_at"]), str(settings["missing_time"])))
     results = _Results(
-        [0] * n, [NOTHING] * n, [NOTHING] * n, [NOTHING] * n, [float("nan")] * n, [0] * n, [0] * len(places.pieces)
+        [NOTHING] * n, [NOTHING] * n, [NOTHING] * n, [float("nan")] * n, [0] * n, [0] * len(places.pieces)
     )
     owner = np.repeat(np.arange(n), np.diff(places.offsets))
     below = table.ends[places.pieces] < minimums[owner]
-    nodes, ends = table.nodes.tolist(), table.ends.tolist()
-    candidates, bounds = _writable_pieces(table, places)
-    place_offsets, started = places.offsets.tolist(), table.started.tolist()
-    columns = list(
-        zip(
-            places.pieces.tolist(),
-            places.lows.tolist(),
-            below.tolist(),
-            (places.writes & ~below).tolist(),
-            places.ttls.tolist(),
-            strict=True,
-        )
-    )
-    known = cache.entries
+    columns = _place_rows(table, places, below)
+    candidates, bounds = _candidates(table, places)
+    firsts, started, known = places.offsets.tolist(), table.started.tolist(), cache.entries
     for i, refused in enumerate(places.refusals.tolist()):
         if refused:
             continue
-        now = started[i]
-        found = [piece for piece in candidates[bounds[i] : bounds[i + 1]] if nodes[piece] in known]
-        first = place_offsets[i]
-        own = columns[first : place_offsets[i + 1]]
-        hit = NOTHING
-        if found:
-            found.reverse()
-            kept = [(piece, known[nodes[piece]]) for piece in found]
+        now, first = started[i], firsts[i]
+        own = columns[first : firsts[i + 1]]
+        kept = [(p, entries) for p, node in candidates[bounds[i + 1] : bounds[i]] if (entries := known.get(node))]
+        if kept:
             hit, ttl = _read(i, first, own, _Look(cache, kept, now), results)
             if hit != NOTHING:
-                results.read[i] = ends[hit]
-                cache.renew([entries for piece, entries in kept if piece <= hit], now, ttl)
-            _mark_beyond(i, first, own, results, beyond)
+                cache.renew(kept, hit, now, ttl)
+            if results.live[i] > hit:
+                _mark_beyond(i, first, own, results, beyond)
         else:
+            hit = NOTHING
             for k, place in enumerate(own, first):
-                results.reasons[k] = LookupReason.BELOW_MINIMUM if place[2] else LookupReason.NOT_WRITTEN
-        covered = results.read[i]
-        for piece, _, _, writes, ttl in own:
-            if writes and piece > hit:
-                cache.write(nodes[piece], i, now, ttl)
-                results.writes.append((i, piece, ttl, ends[piece] - covered))
-                covered = ends[piece]
+                results.reasons[k] = _BELOW if place[2] else _NOT_WRITTEN
+        for piece, _, _, node, ttl in own:
+            if node != NO_NODE and piece > hit:
+                cache.write(node, i, now, ttl)
+                results.writes.append((i, piece, ttl))
     return _outcome(table, places, minimums, owner, results, cache.longer)
 
 
-def _writable_pieces(table: PromptTable, places: Places) -> tuple[list[int], list[int]]:
-    """Return the pieces whose prefix some request writes, and where each request's begin among them."""
+def _place_rows(table: PromptTable, places: Places, below: NDArray[np.bool_]) -> list[_Place]:
+    """Return the places as rows; one that writes names the node that it writes."""
+    nodes = np.where(places.writes & ~below, table.nodes[places.pieces], NO_NODE)
+    columns = (places.pieces, places.lows, below, nodes, places.ttls)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _candidates(table: PromptTable, places: Places) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return the pieces, last first, whose prefix some request writes, with nodes; and where each request ends."""
     written = np.zeros(table.n_nodes, bool)
     written[table.nodes[places.pieces[places.writes]]] = True
-    pieces = np.flatnonzero(written[table.nodes])
-    return pieces.tolist(), np.searchsorted(pieces, table.piece_offsets).tolist()
+    pieces = np.flatnonzero(written[table.nodes])[::-1]
+    bounds = len(pieces) - np.searchsorted(pieces[::-1], table.piece_offsets)
+    return list(zip(pieces.tolist(), table.nodes[pieces].tolist(), strict=True)), bounds.tolist()
 
 
 class _Cache:
@@ -156,9 +149,19 @@ class _Cache:
                 best = state, writer, idle
         return *best, doubts
 
-    def renew(self, prefixes: list[list[_Entry]], now: int, ttl: int) -> None:
-        """Touch what a read touches: the first prefix is the one that was read."""
-        for entries in prefixes if self._renew_all else prefixes[:1]:
+    def sure_hit(self, entries: list[_Entry], now: int) -> _Entry | None:
+        """Return the entry of a prefix if there is one alone and it is readable beyond doubt."""
+        if len(entries) == 1 and not self.ttl_in_key:
+            readable, touched, life, writer = entry = entries[0]
+            if readable <= now and now + NEAR_TTL < touched + life + self._grace and now >= self._assumed[writer]:
+                return entry
+        return None
+
+    def renew(self, kept: list[tuple[int, list[_Entry]]], hit: int, now: int, ttl: int) -> None:
+        """Touch what a read touches: the prefix that was read, and by default all shorter ones."""
+        for piece, entries in kept:
+            if piece > hit or (piece < hit and not self._renew_all):
+                continue
             for entry in entries:
                 alive = entry[_READABLE] <= now <= entry[_TOUCHED] + entry[_LIFE] + self._grace
                 if alive and (not ttl or entry[_LIFE] == ttl):
@@ -178,18 +181,22 @@ class _Look:
     def __init__(self, cache: _Cache, kept: list[tuple[int, list[_Entry]]], now: int) -> None:
         self.kept = kept
         self.ttl_in_key = cache.ttl_in_key
+        self.now = now
         self._cache = cache
-        self._now = now
         self._known: dict[int, _State] = {}
 
     def state(self, piece: int, entries: list[_Entry], ttl: int = 0) -> _State:
         """Return the state of a prefix; with a TTL (ns), of its entries that live so long."""
         if ttl:
-            return self._cache.state([entry for entry in entries if entry[_LIFE] == ttl], self._now)
+            return self._cache.state([entry for entry in entries if entry[_LIFE] == ttl], self.now)
         found = self._known.get(piece)
         if found is None:
-            found = self._known[piece] = self._cache.state(entries, self._now)
+            found = self._known[piece] = self._cache.state(entries, self.now)
         return found
+
+    def sure_hit(self, entries: list[_Entry]) -> _Entry | None:
+        """Return the entry of a prefix if nothing about it needs a second look."""
+        return self._cache.sure_hit(entries, self.now)
 
     def longest_live(self) -> int:
         """Return the piece that ends the longest readable prefix, or NOTHING."""
@@ -198,13 +205,21 @@ class _Look:
 
 def _read(request: int, first: int, own: list[_Place], look: _Look, results: _Results) -> tuple[int, int]:
     """Search from each place, longest first; note what each met; return the piece that was read and by which TTL."""
+    at, entries = look.kept[0]
+    if own and own[-1][1] <= at <= own[-1][0] and not own[-1][2] and (entry := look.sure_hit(entries)):
+        results.read_piece[request] = results.live[request] = at
+        results.writer[request], results.idle[request] = entry[_WRITER], (look.now - entry[_TOUCHED]) / NANOSECONDS
+        for k, (piece, _, below, _, _) in enumerate(own, first):
+            results.reasons[k] = _BELOW if below else _COVERED if piece <= at else _HIT
+        results.reasons[first + len(own) - 1] = _HIT
+        return at, 0
     hit, by_ttl = NOTHING, 0
     for k in range(len(own) - 1, -1, -1):
         piece, low, below, _, ttl = own[k]
         if below:
-            reason = LookupReason.BELOW_MINIMUM
+            reason = _BELOW
         elif hit != NOTHING:
-            reason = LookupReason.COVERED if piece <= hit else LookupReason.HIT
+            reason = _COVERED if piece <= hit else _HIT
         else:
             key = ttl * NANOSECONDS if look.ttl_in_key else 0
             reason, hit = _search(piece, low, key, look, results, request)
@@ -217,17 +232,15 @@ def _read(request: int, first: int, own: list[_Place], look: _Look, results: _Re
 
 def _mark_beyond(request: int, first: int, own: list[_Place], results: _Results, beyond: LookupReason) -> None:
     """Say where a live entry, longer than what was read, was out of a place's reach."""
-    live, hit = results.live[request], results.read_piece[request]
-    if live <= hit:
-        return
+    live = results.live[request]
     for k, (_, low, *_) in enumerate(own, first):
-        if results.reasons[k] == LookupReason.NOT_WRITTEN and live < low:
+        if results.reasons[k] == _NOT_WRITTEN and live < low:
             results.reasons[k] = beyond
 
 
-def _search(piece: int, low: int, ttl: int, look: _Look, results: _Results, request: int) -> tuple[LookupReason, int]:
+def _search(piece: int, low: int, ttl: int, look: _Look, results: _Results, request: int) -> tuple[int, int]:
     """Return what one search met: the first live entry and its piece, else why there is none."""
-    reason = LookupReason.NOT_WRITTEN
+    reason = _NOT_WRITTEN
     for at, entries in look.kept:
         if at > piece:
             continue
@@ -237,8 +250,8 @@ def _search(piece: int, low: int, ttl: int, look: _Look, results: _Results, requ
         results.doubts[request] |= doubts
         if state == _LIVE:
             results.writer[request], results.idle[request] = writer, idle / NANOSECONDS
-            return LookupReason.HIT, at
-        if reason == LookupReason.NOT_WRITTEN and state in _REASONS:
+            return _HIT, at
+        if reason == _NOT_WRITTEN and state in _REASONS:
             reason = _REASONS[state]
             if state == _EXPIRED and isnan(results.idle[request]):
                 results.idle[request] = idle / NANOSECONDS
@@ -254,13 +267,19 @@ def _outcome(
     longer: bool,  # noqa: FBT001
 ) -> CacheOutcome:
     n = table.n_requests
-    flat = np.fromiter(chain.from_iterable(results.writes), np.int64, 4 * len(results.writes)).reshape(-1, 4)
-    ttls, column = np.unique(flat[:, 2], return_inverse=True)
+    read_pieces = np.array(results.read_piece, np.int64)
+    read = np.where(read_pieces == NOTHING, 0, table.ends[read_pieces] if len(table.ends) else 0)
+    flat = np.fromiter(chain.from_iterable(results.writes), np.int64, 3 * len(results.writes)).reshape(-1, 3)
+    writers, pieces, write_ttls = flat.T
+    ends = table.ends[pieces]
+    tokens = ends - read[writers]
+    tokens[1:] = np.where(writers[1:] == writers[:-1], np.diff(ends), tokens[1:])
+    ttls, column = np.unique(write_ttls, return_inverse=True)
     written = np.zeros((n, len(ttls)), np.int64)
-    np.add.at(written, (flat[:, 0], column.reshape(-1)), flat[:, 3])
+    np.add.at(written, (writers, column.reshape(-1)), tokens)
     doubts = np.array(results.doubts, np.uint8)
-    ends, margins = table.ends[places.pieces], table.margins[places.pieces]
-    near = (margins > 0) & (np.abs(ends - minimums[owner]) <= margins) & places.writes
+    margins = table.margins[places.pieces]
+    near = (margins > 0) & (np.abs(table.ends[places.pieces] - minimums[owner]) <= margins) & places.writes
     doubts[owner[near]] |= np.uint8(Doubt.NEAR_MINIMUM)
     doubts[(table.flags & RequestFlag.BATCH) != 0] |= np.uint8(Doubt.BEST_EFFORT)
     reasons = np.array(results.reasons, np.uint8)
@@ -269,17 +288,17 @@ def _outcome(
     # Longest first: the order in which they are looked up.
     order = np.lexsort((-places.pieces, owner))
     return CacheOutcome(
-        read_tokens=np.array(results.read, np.int64),
-        read_pieces=np.array(results.read_piece, np.int64),
+        read_tokens=read,
+        read_pieces=read_pieces,
         live_pieces=np.array(results.live, np.int64),
         writers=np.array(results.writer, np.int64),
         idle_seconds=np.array(results.idle, np.float64),
         written_tokens=written,
         ttls=tuple(ttls.tolist()),
-        write_offsets=np.concatenate(([0], np.cumsum(np.bincount(flat[:, 0], minlength=n)))),
-        write_pieces=flat[:, 1],
-        write_ttls=flat[:, 2],
-        write_tokens=flat[:, 3],
+        write_offsets=np.concatenate(([0], np.cumsum(np.bincount(writers, minlength=n)))),
+        write_pieces=pieces,
+        write_ttls=write_ttls,
+        write_tokens=tokens,
         lookup_offsets=places.offsets,
         lookup_pieces=places.pieces[order],
         lookup_reasons=reasons[order],
