@@ -3,14 +3,14 @@
 from time import perf_counter
 
 import pytest
-from tokenbill.core.cache_rules import RulesTable
-from tokenbill.sim.block_replay import _build, _simulate
-
-from acg_lab.providers import find_provider, run_cache
 from benchmarks.measuring import interleaved, seconds, tell
 from providers.fleet import make_scope
 from providers.histories import Prompt, block, make_table
 from providers.independent import _Minimum, make_lane
+from tokenbill.core.cache_rules import RulesTable
+from tokenbill.sim.block_replay import _build, _simulate
+
+from acg_lab.providers import find_provider, run_cache
 
 TAU_AIRLINE = 2454  # requests, of about 60 pieces
 

@@ -1,15 +1,15 @@
 """Many requests at once, as arrays: growing conversations over one scaffold."""
 
 import numpy as np
+from providers.histories import EPOCH, SECOND
 
 from acg_lab.providers import AUTOMATIC_BY_DEFAULT, NO_NODE, MarkOrigin, PieceKind, PromptTable
-from providers.histories import EPOCH, SECOND
 
 SCAFFOLD = 20  # pieces that all prompts share
 
 
 def make_scope(n_requests, turns=20, per_turn=4, seed=0):
-    """Make a scope of growing conversations, about 20 + per_turn * turns / 2 pieces a request, four breakpoints each."""
+    """Make a scope of growing conversations: 62 pieces a request on average, three breakpoints each."""
     turn = np.arange(n_requests) % turns
     conversation = np.arange(n_requests) // turns
     sizes = SCAFFOLD + per_turn * (turn + 1)
@@ -20,7 +20,9 @@ def make_scope(n_requests, turns=20, per_turn=4, seed=0):
     nodes = np.where(within < SCAFFOLD, within, own)
     started = EPOCH + np.arange(n_requests) * 2 * SECOND
     last = offsets[1:] - 1
-    marks = np.stack((offsets[:-1] + SCAFFOLD - 1, np.maximum(last - 2 * per_turn, offsets[:-1] + SCAFFOLD), last), axis=1)
+    marks = np.stack(
+        (offsets[:-1] + SCAFFOLD - 1, np.maximum(last - 2 * per_turn, offsets[:-1] + SCAFFOLD), last), axis=1
+    )
     marks[:, 1] = np.minimum(marks[:, 1], last - 1)
     kinds = np.where(within < SCAFFOLD, PieceKind.SYSTEM, np.where(within % 2, PieceKind.USER, PieceKind.ASSISTANT))
     rng = np.random.default_rng(seed)

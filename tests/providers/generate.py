@@ -3,8 +3,9 @@
 Sizes are small (a minimum of a dozen tokens, a look-back of a few positions) so that a few requests meet many rules.
 """
 
-from acg_lab.providers import AUTOMATIC_BY_DEFAULT, PieceKind, RequestFlag
 from providers.histories import Piece, Prompt
+
+from acg_lab.providers import AUTOMATIC_BY_DEFAULT, PieceKind, RequestFlag
 
 GAPS = (0, 0, 0.5, 1, 3, 5, 20, 30, 40, 60, 200, 290, 299, 300, 301, 310, 500, 1700, 1800, 1801, 3500, 3601)
 
@@ -26,7 +27,9 @@ def draw_prompts(rng, *, marks=True, answers=False, many_marks=False, deep=False
             first,
             None if first is None and rng.random() < 0.3 else took,
             model=str(rng.choice(("claude-sonnet-5", "other"), p=(0.9, 0.1))),
-            automatic=int(rng.choice((AUTOMATIC_BY_DEFAULT, 0, 300, 3600), p=(0.6, 0.1, 0.2, 0.1))) if marks else AUTOMATIC_BY_DEFAULT,
+            automatic=int(rng.choice((AUTOMATIC_BY_DEFAULT, 0, 300, 3600), p=(0.6, 0.1, 0.2, 0.1)))
+            if marks
+            else AUTOMATIC_BY_DEFAULT,
             flags=RequestFlag.FAILED if rng.random() < 0.04 else 0,
             answer=answer,
         )

@@ -108,5 +108,12 @@ def _request(prompt, i, lane, channel):
 def _block(piece):
     tier, kind = _KINDS.get(piece.kind, ("messages", "text"))
     return BlockRef(
-        h=f"{piece.text}", h_sorted=None, h_norm=None, tier=tier, kind=kind, role=None, n_bytes=piece.tokens, est_tokens=piece.tokens
+        h=f"{piece.text}",
+        h_sorted=None,
+        h_norm=None,
+        tier=tier,
+        kind=kind,
+        role=None,
+        n_bytes=piece.tokens,
+        est_tokens=piece.tokens,
     )

@@ -172,9 +172,9 @@ def eligible_messages(prompt):
     eligible, developers = [], []
     for k, kind in enumerate(kinds):
         following = kinds[k + 1] if k + 1 < len(kinds) else None
-        if kind == "user" and not (following is not None and pieces[k + 1].message == pieces[k].message):
-            eligible.append(k)
-        elif kind == "tool_result" and following != "tool_result":
+        if (kind == "user" and not (following is not None and pieces[k + 1].message == pieces[k].message)) or (
+            kind == "tool_result" and following != "tool_result"
+        ):
             eligible.append(k)
         elif kind == "developer" and following != "developer" and not developers:
             eligible.append(k)
@@ -200,7 +200,7 @@ def _settle(prompt, settings, result, entries, hit, by, writes):
             entries.append(Entry(prefix(prompt, k), readable_at(prompt, settings), prompt.at, ttl))
 
 
-def text_of(prompt, answer=False):
+def text_of(prompt, *, answer=False):
     """A prompt as its list of tokens: characters, behind the model."""
     pieces = prompt.pieces + (prompt.answer if answer else ())
     return (prompt.model, *"".join(piece.text for piece in pieces))

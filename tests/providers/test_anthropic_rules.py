@@ -5,9 +5,9 @@ from datetime import date
 
 import numpy as np
 import pytest
+from providers.histories import Prompt, block, chat, make_table
 
 from acg_lab.providers import Doubt, LookupReason, PieceKind, Refusal, RequestFlag, find_provider, run_cache
-from providers.histories import Prompt, block, chat, make_table
 
 ANTHROPIC = find_provider("anthropic")
 SYSTEM = block("system", 1500, PieceKind.SYSTEM, -1)
@@ -113,7 +113,10 @@ def test_a5_runs_apart_are_positions_apart():
     """A call, its result, a call, its result: four positions; ten such turns end 20 positions behind the question."""
     turns = []
     for k in range(10):
-        turns += [block(f"call {k}", 10, PieceKind.TOOL_USE, 2 * k + 1), block(f"result {k}", 10, PieceKind.TOOL_RESULT, 2 * k + 2)]
+        turns += [
+            block(f"call {k}", 10, PieceKind.TOOL_USE, 2 * k + 1),
+            block(f"result {k}", 10, PieceKind.TOOL_RESULT, 2 * k + 2),
+        ]
     first = asks({0: 0}, pieces=(SYSTEM,))
     assert bill(first, asks({20: 0}, at=5, pieces=(SYSTEM, *turns)))[1][0] == 0
     assert bill(first, asks({19: 0}, at=5, pieces=(SYSTEM, *turns[:19])))[1][0] == 1500
@@ -157,7 +160,7 @@ def test_a7_a_count_near_the_minimum_is_doubtful():
 
 @pytest.mark.parametrize(("after", "read"), [(299, 1500), (301, 0)])
 def test_a8_five_minutes_from_the_start_of_the_writer(after, read):
-    """A8: 299 s after the writer's start an entry is read, after 301 s it is not; both are near enough to be flagged."""
+    """A8: 299 s after the writer's start an entry is read, after 301 s it is not; both are close enough to be flagged."""
     first, second = asks({0: 0}), asks({0: 0}, at=after)
     assert bill(first, second)[1] == ((1500, {}, 300) if read else (0, {300: 1500}, 300))
     outcome = run_cache(make_table([first, second]), ANTHROPIC)
@@ -282,7 +285,9 @@ def test_a17_batches_are_best_effort():
 
 def test_a_timestamp_in_a_marked_block_writes_each_turn():
     """Vector d: the breakpoint stands on what changes, so every turn writes and none reads."""
-    prompts = [asks({0: 0}, at=10 * k, pieces=(block(f"system, 9:0{k}", 1500, PieceKind.SYSTEM, -1),)) for k in range(3)]
+    prompts = [
+        asks({0: 0}, at=10 * k, pieces=(block(f"system, 9:0{k}", 1500, PieceKind.SYSTEM, -1),)) for k in range(3)
+    ]
     assert bill(*prompts) == [(0, {300: 1500}, 0)] * 3
 
 

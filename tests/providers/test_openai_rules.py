@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from providers.histories import Piece, Prompt, block, make_table
 
 from acg_lab.providers import Doubt, LookupReason, PieceKind, Refusal, find_provider, run_cache
-from providers.histories import Piece, Prompt, block, make_table
 
 OPENAI = find_provider("openai")
 PREFIX = find_provider("openai-prefix")
@@ -68,9 +68,9 @@ def test_o2_four_writes_at_most():
     marks = dict.fromkeys((0, 1, 2, 3, 4), 0)
     other = asks(DEVELOPER, user("else"), at=9, marks={0: 0})
     assert bill(asks(*pieces, marks=marks), other)[1][0] == 0
-    assert bill(asks(*pieces, marks={k: 0 for k in (0, 3, 4)}), other)[1][0] == 1500
+    assert bill(asks(*pieces, marks=dict.fromkeys((0, 3, 4), 0)), other)[1][0] == 1500
     assert bill(asks(*pieces, marks=marks, automatic=0), other)[1][0] == 0
-    assert bill(asks(*pieces, marks={k: 0 for k in (0, 2, 3, 4)}, automatic=0), other)[1][0] == 1500
+    assert bill(asks(*pieces, marks=dict.fromkeys((0, 2, 3, 4), 0), automatic=0), other)[1][0] == 1500
 
 
 def test_o3_boundaries_of_this_request_are_looked_up_longest_first():
@@ -119,7 +119,10 @@ def test_o4_text_inside_a_message_hides_its_old_end():
 
 def test_o4_explicit_mode_hides_implicit_ends():
     """O4: what the implicit mode wrote is not looked up in explicit mode."""
-    first, second = asks(DEVELOPER, user("x")), asks(DEVELOPER, user("x"), user("y", 50, 2), at=9, automatic=0, marks={2: 0})
+    first, second = (
+        asks(DEVELOPER, user("x")),
+        asks(DEVELOPER, user("x"), user("y", 50, 2), at=9, automatic=0, marks={2: 0}),
+    )
     assert bill(first, second)[1][0] == 0
     assert reasons(first, second) == ["BOUNDARY_ABSENT"]
 
@@ -238,5 +241,7 @@ def test_before_56_retention():
 def test_before_56_writing_is_free():
     """No write is billed, and reads cost a half, a quarter or a tenth by model."""
     assert bill(asks(Piece("s" * 1500)), provider=PREFIX) == [(0, {})]
-    reads = {m: PREFIX.multipliers_of(m).read for m in ("gpt-4o-2024-11-20", "gpt-4.1-mini", "gpt-5-mini", "gpt-5.5-pro")}
+    reads = {
+        m: PREFIX.multipliers_of(m).read for m in ("gpt-4o-2024-11-20", "gpt-4.1-mini", "gpt-5-mini", "gpt-5.5-pro")
+    }
     assert reads == {"gpt-4o-2024-11-20": 0.5, "gpt-4.1-mini": 0.25, "gpt-5-mini": 0.1, "gpt-5.5-pro": 1.0}

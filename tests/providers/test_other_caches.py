@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from providers.histories import Piece, Prompt, make_table
 
 from acg_lab.core.errors import UsageError
 from acg_lab.providers import Doubt, PieceKind, RequestFlag, find_provider, join_branches, run_cache, run_variants
 from acg_lab.providers.engines import self_hosted
-from providers.histories import Piece, Prompt, make_table
 
 A = "the common beginning of them all " * 32  # 1,056 characters, a token each
 
@@ -73,7 +73,12 @@ def test_qwen_counts_blocks_and_waits_for_the_end():
     early = Prompt(first.pieces, 10.0, {0: 0})
     late = Prompt(first.pieces, 30.0, {0: 0})
     deep = Prompt((*first.pieces, *results), 40.0, {25: 0})
-    assert run_cache(make_table([first, early, late, deep]), find_provider("qwen")).read_tokens.tolist() == [0, 0, 1500, 0]
+    assert run_cache(make_table([first, early, late, deep]), find_provider("qwen")).read_tokens.tolist() == [
+        0,
+        0,
+        1500,
+        0,
+    ]
 
 
 def test_moonshot_bills_writes_apart():

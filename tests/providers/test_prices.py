@@ -5,12 +5,12 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
+from providers.histories import SECOND
 
 from acg_lab.core.errors import UsageError
 from acg_lab.providers import Multipliers, find_provider
 from acg_lab.providers.prices import PriceList, TokenPrices, relative_cost
 from acg_lab.providers.token_counts import TokenCounter
-from providers.histories import SECOND
 
 NOVEMBER = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -25,7 +25,8 @@ def test_reads_and_writes_have_prices_of_their_own():
 
 
 @pytest.mark.parametrize(
-    "model", ["claude-sonnet-4-5-20250929", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "anthropic/claude-sonnet-4.5"]
+    "model",
+    ["claude-sonnet-4-5-20250929", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "anthropic/claude-sonnet-4.5"],
 )
 def test_names_of_clouds_and_routers_find_their_model(model):
     """The same model by other names costs the same."""
@@ -87,7 +88,9 @@ def columns(model, read, uncached, written, at=NOVEMBER):
 def test_requests_are_priced_together():
     """Each with its own model and tier: 3 + 0.3 * 0.1 + ..., by hand."""
     models = ("claude-sonnet-4-5", "gpt-5.4", "nobody's")
-    cost = PriceList().price(models, *columns([0, 0, 1, 2], [1000, 0, 0, 5], [10, 250_000, 100, 5], [[200], [0], [0], [0]]))
+    cost = PriceList().price(
+        models, *columns([0, 0, 1, 2], [1000, 0, 0, 5], [10, 250_000, 100, 5], [[200], [0], [0], [0]])
+    )
     by_hand = [(1000 * 0.3 + 200 * 3.75 + 10 * 3) / 1e6, 250_000 * 6 / 1e6, 100 * 2.5 / 1e6]
     assert cost[:3].tolist() == pytest.approx(by_hand)
     assert np.isnan(cost[3])

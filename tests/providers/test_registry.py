@@ -3,11 +3,19 @@
 from datetime import date
 
 import pytest
+from providers.histories import Prompt, block, make_table
 
 from acg_lab.core.errors import UsageError
-from acg_lab.providers import PROVIDERS, CacheProvider, Evidence, choose_provider, find_provider, list_providers, run_cache
+from acg_lab.providers import (
+    PROVIDERS,
+    CacheProvider,
+    Evidence,
+    choose_provider,
+    find_provider,
+    list_providers,
+    run_cache,
+)
 from acg_lab.providers.rules import canonical_model
-from providers.histories import Prompt, block, make_table
 
 NOVEMBER = date(2026, 11, 1)
 
@@ -44,7 +52,9 @@ def test_auto_goes_by_api_model_and_date(api, model, when, name):
     assert choose_provider(api, model, when).name == name
 
 
-@pytest.mark.parametrize("model", ["gpt-3.5-turbo", "gpt-oss-120b", "our-own-model", "llama-4", "nvidia/nemotron-3", None, ""])
+@pytest.mark.parametrize(
+    "model", ["gpt-3.5-turbo", "gpt-oss-120b", "our-own-model", "llama-4", "nvidia/nemotron-3", None, ""]
+)
 def test_unknown_models_have_no_rules(model):
     """What no rule is known for has none, rather than a likely one."""
     assert choose_provider("openai-chat", model, NOVEMBER) is None
@@ -58,7 +68,7 @@ def test_accounts_and_bodies_decide_too():
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 def test_each_rule_has_source_date_and_evidence(provider):
-    """No rule without them, and what is inferred, unknown or in conflict and computed with is a switch or says it is exact."""
+    """No rule lacks them, and one of which nothing is known has alternatives."""
     for rule in provider.rules:
         assert rule.says
         assert rule.source

@@ -1,16 +1,16 @@
 """The matching models agree with slow, literal readings of the rules on generated histories."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from providers import slow
-from acg_lab.providers import Minimum, Evidence, find_provider, run_cache
-from acg_lab.providers.engines import self_hosted
-from dataclasses import replace
 from providers.generate import draw_prompts
 from providers.histories import make_table
+
+from acg_lab.providers import Evidence, Minimum, find_provider, run_cache
+from acg_lab.providers.engines import self_hosted
 
 # 2,000 in full; fewer when the tests are run for a quick answer.
 HISTORIES = int(os.environ.get("ACG_LAB_HISTORIES", "200"))
