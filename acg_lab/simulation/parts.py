@@ -240,6 +240,8 @@ class _Comparison:
     def __init__(self, requests: RecordedRequests, sizes: Sizes, ends: Ints) -> None:
         self._requests, self._sizes, self._comparable = requests, sizes, ends
         self._contents, self._kinds = requests.contents, requests.kinds
+        self._code_of: dict[int, int] = {}
+        self._codes: dict[bytes, int] = {}
 
     def differs(self, request: int, reference: int, k: int, *, in_run: bool) -> bool:
         """Whether the first difference counts as a change: not where another run only says something else."""
@@ -249,19 +251,17 @@ class _Comparison:
             return False
         if in_run or self._requests.messages[here] < 0 or self._requests.messages[there] < 0:
             return True
-        rest = set(self._contents[there : self._comparable[reference]].tolist())
-        return any(code in rest for code in self._contents[here : self._comparable[request]].tolist())
+        rest = set(self._texts_of(there, int(self._comparable[reference])))
+        return any(code in rest for code in self._texts_of(here, int(self._comparable[request])))
 
     def changed(self, request: int, reference: int, k: int, begin: int, *, in_run: bool) -> int:
         """Return the tokens behind a position that the reference holds too, in another place."""
         bounds, ends = self._requests.piece_offsets, self._sizes.ends
         first, last = int(bounds[request]), int(self._comparable[request])
-        there = slice(int(bounds[reference]) + k, int(self._comparable[reference]))
-        rest = Counter(self._contents[there].tolist())
+        rest = Counter(self._texts_of(int(bounds[reference]) + k, int(self._comparable[reference])))
         parts = self.parting(request, reference, k)
         total = 0
-        for piece in range(first + k, last):
-            code = int(self._contents[piece])
+        for piece, code in zip(range(first + k, last), self._texts_of(first + k, last), strict=True):
             start = int(ends[piece - 1]) if piece > first else 0
             size = int(ends[piece]) - max(start, begin)
             if rest[code] > 0:
@@ -270,6 +270,17 @@ class _Comparison:
             elif piece == first + parts and self._may_match(request, reference, parts, in_run):
                 total += self._equal_ends(piece, int(bounds[reference]) + parts, start, begin)
         return total
+
+    def _texts_of(self, begin: int, end: int) -> list[int]:
+        """Return a code for each piece that is the same for a text sent as such and one sent as a block."""
+        found = []
+        for content in self._contents[begin:end].tolist():
+            code = self._code_of.get(content)
+            if code is None:
+                lead, text = split_content(self._requests.texts[content])
+                code = self._code_of[content] = self._codes.setdefault(lead + b" " + text, len(self._codes))
+            found.append(code)
+        return found
 
     def parting(self, request: int, reference: int, k: int) -> int:
         """Return how many leading pieces are the same, framing included."""
@@ -288,15 +299,43 @@ class _Comparison:
         return bool(same_kind) and self.differs(request, reference, k, in_run=in_run)
 
     def _equal_ends(self, piece: int, other: int, start: int, begin: int) -> int:
-        ours = self._requests.texts[self._contents[piece]]
-        theirs = self._requests.texts[self._contents[other]]
+        """Return the tokens of a piece that are the reference's too, at its beginning and end."""
+        ours = split_content(self._requests.texts[self._contents[piece]])[1]
+        theirs = split_content(self._requests.texts[self._contents[other]])[1]
+        shorter = min(len(ours), len(theirs))
         lead = common_bytes(ours, theirs)
-        tail = min(common_bytes(ours[::-1], theirs[::-1]), min(len(ours), len(theirs)) - lead)
-        size = int(self._sizes.ends[piece]) - start
-        fresh = round(size * (len(ours) - lead - tail) / max(len(ours), 1))
-        low, high = start + size * lead // max(len(ours), 1), int(self._sizes.ends[piece])
-        within = max(high - max(begin, start), 0)
-        return max(within - min(fresh, max(min(low + fresh, high) - max(begin, low), 0)), 0)
+        tail = min(common_bytes(ours[::-1], theirs[::-1]), shorter - lead)
+        if lead + tail < shorter * _ALIKE or not shorter:
+            return 0
+        size, length = int(self._sizes.ends[piece]) - start, len(ours)
+        fresh = round(size * (length - lead - tail) / length)
+        hidden = max(begin - start, 0)  # tokens of the piece that were read or shared
+        before = max(size * lead // length - hidden, 0)
+        return max(size - max(hidden, size * lead // length + fresh), 0) + before
+
+
+def split_content(content: bytes) -> tuple[bytes, bytes]:
+    """Return what leads a content, such as the role of its message, and its text or block without the shell of a text.
+
+    Examples
+    --------
+    >>> split_content(b'{"role":"user"},"content":"hi"') == split_content(
+    ...     b'{"role":"user"},"content":[{"type":"text","text":"hi"}'
+    ... )
+    True
+    """
+    lead, found, text = content.partition(_CONTENT)
+    if not found:
+        lead, text = b"", content.removeprefix(b"s").removeprefix(b"S")
+    text = text.removeprefix(b"[")
+    if text.startswith(_SHELL) and text.endswith(b'"}'):
+        text = text[len(_SHELL) : -1]
+    return lead, text
+
+
+_CONTENT: Final = b',"content":'
+_SHELL: Final = b'{"type":"text","text":'
+_ALIKE: Final = 0.5  # of the shorter text: less in common is another text, not a changed one
 
 
 def common_bytes(a: bytes, b: bytes) -> int:

@@ -24,6 +24,7 @@ __all__ = ["VERDICTS", "Verdict", "Verdicts", "judge_requests"]
 
 Ints = NDArray[np.int64]
 NOT_ANY: Final = -1
+_SLIGHT, _AT_MOST = 0.01, 64  # a miss of less than this share of what is shared, in tokens at most, is none
 
 
 class Verdict(StrEnum):
@@ -216,7 +217,8 @@ class _Judge:
         sim = self._sim
         at = np.where(sim.shared.lengths > 0, sim.requests.piece_offsets[:-1] + sim.shared.lengths - 1, -1)
         margin = np.append(sim.sizes.margins, 0.0)[at]
-        return np.where(at >= 0, margin, 0.0) + 1.0 + np.where(sim.grains > 1, sim.grains * (margin > 0), 0)
+        rounding = 1.0 + np.minimum(sim.parts.shared * _SLIGHT, _AT_MOST)
+        return np.where(at >= 0, margin, 0.0) + rounding + np.where(sim.grains > 1, sim.grains * (margin > 0), 0)
 
     def _judge(self, i: int, slack: float) -> tuple[Verdict, "Verdict | None", int, int]:
         read, reach, reference = self.read[i], self.reach[i], self.reference[i]
@@ -233,7 +235,8 @@ class _Judge:
             if not missed:
                 return change, None, *place
             mechanical = self._mechanical(i, slack)
-            if self.changed[i] >= missed:
+            # Had nothing changed, the reference's entry would have been read: that none is here follows from the change.
+            if self.changed[i] >= missed or mechanical == Verdict.NOT_WRITTEN:
                 return change, mechanical, *place
             return mechanical, change, last, NOTHING
         if not missed and not is_change:
