@@ -179,8 +179,8 @@ class _Judge:
         sim = self._sim
         joined = sim.parts.shared + sim.parts.changed
         lifetime = sim.lifetimes
-        is_live = (sim.waits <= lifetime) | ((lifetime == 0) & (sim.shared.references >= 0))
-        return is_live & (joined >= sim.minimums) & (joined > 0)
+        self.is_live = (sim.waits <= lifetime) | ((lifetime == 0) & (sim.shared.references >= 0))
+        return self.is_live & (joined >= sim.minimums) & (joined > 0)
 
     def judge(self) -> Verdicts:
         """Judge every request."""
@@ -318,9 +318,9 @@ class _Judge:
                 return _BY_REASON[LookupReason(reason)]
         if usable[0][0] < last:
             return Verdict.BREAKPOINT_SHORT
-        if found > reads_to and not self.can_be_read[i]:
-            return Verdict.EXPIRED
-        return Verdict.NOT_WRITTEN
+        # Of a prompt that was changed, what would have been read had it not been is as old as the reference.
+        is_old = (found > reads_to or self.changed[i] > 0) and not self.is_live[i]
+        return Verdict.EXPIRED if is_old else Verdict.NOT_WRITTEN
 
     def _plan_reasons(self, codes: Ints) -> Ints:
         plans = self._sim.plans

@@ -299,3 +299,159 @@ def test_the_last_request_has_the_verdict(expected, calls):
     found = simulated(*calls)
     assert str(found.verdicts[-1]) == expected
     assert sum(found.parts).tolist() == found.tokens.tolist()
+
+
+def next_user(*, system=POLICY, gap=9.0, read=2000, model="claude-sonnet-4-5", mark=MARK, first=0.5, **more):
+    """A second user's request after a first one, both with a marked system prompt."""
+    return (
+        sent(ask(Q), 0, WROTE, first=first),
+        sent(ask(R, system=system, model=model, mark=mark, **more), gap, (2010, read, 2000 - read), run="r2"),
+    )
+
+
+RESULTS = [{"type": "tool_result", "tool_use_id": str(i), "content": f"result {i}"} for i in range(25)]
+USES = [{"type": "tool_use", "id": str(i), "name": "f", "input": {}} for i in range(25)]
+PARALLEL = two(
+    deep(1, [0]),
+    body(user(block("a" * 8000)), assistant(*USES), user(*RESULTS[:-1], {**RESULTS[-1], "cache_control": MARK})),
+    (2003, 0, 2003),
+    (3003, 2003, 1000),
+)
+NEAR = {
+    "expired": [
+        ("hit", next_user(gap=gap)) for gap in (60.0, 240.0, 290.0, 299.0, 300.0)
+    ],
+    "in_flight": [
+        ("hit", next_user(gap=gap, first=first)) for gap, first in ((1.0, 0.5), (0.6, 0.5), (3.0, 2.9), (9.0, 8.0), (30.0, 4.0))
+    ],
+    "lookback_exceeded": [
+        *(("hit", two(deep(1, [0]), deep(n + 1, [n]), (2003, 0, 2003), (2003 + 4 * n, 2003, 4 * n))) for n in (1, 5, 18, 19)),
+        ("hit", PARALLEL),
+        ("hit", two(deep(1, [0]), deep(31, [30], [15]), (2003, 0, 2003), (2123, 2003, 120))),
+    ],
+    "below_minimum": [
+        ("hit", (
+            sent(ask(Q, system=text(tokens, "p"), model=model), 0, (tokens + 9, 0, tokens)),
+            sent(ask(R, system=text(tokens, "p"), model=model), 9, (tokens + 9, tokens, 0), run="r2"),
+        ))
+        for tokens, model in (
+            (1100, "claude-sonnet-4-5"), (4200, "claude-opus-4-5"), (600, "claude-opus-5"),
+            (2100, "claude-3-5-haiku-20241022"), (4200, "claude-haiku-4-5"),
+        )
+    ],
+    "history_changed": [
+        ("hit", two(talk(A, B, C), talk(A, B, C, D, E), (3600, 0, 3600), (6000, 3600, 2400))),
+        ("hit", two(talk(A), talk(A, B, C), (1200, 0, 1200), (3600, 1200, 2400))),
+        ("first_seen", (sent(talk(A), 0, (1200, 0, 1200)), sent(talk(B), 9, (1200, 0, 1200), run="r2"))),
+        ("hit", next_user()),
+        ("hit", (sent(talk(A, B, C), 0, (3600, 0, 3600)), sent(talk(A, B, C), 9, (3600, 3600, 0), run="r2"))),
+    ],
+    "tools_changed": [
+        ("hit", two(ask(Q, tools=TOOLS), ask(R, tools=TOOLS), (3300, 0, 3290), (3300, 3290, 0))),
+        ("hit", two(ask(Q, tools=TOOLS), ask(R, tools=[dict(one) for one in TOOLS]), (3300, 0, 3290), (3300, 3290, 0))),
+        ("expired", two(ask(Q, tools=TOOLS), ask(R, tools=TOOLS[::-1]), (3300, 0, 3290), (3300, 0, 3290), gap=900.0)),
+        ("no_breakpoint", two(
+            body(Q, tools=TOOLS, system=POLICY), body(R, tools=TOOLS[::-1], system=POLICY), (3300, 0, 0), (3300, 0, 0)
+        )),
+        ("below_minimum", two(
+            body(Q, tools=TOOLS[:2], system=[block("s", MARK)]), body(R, tools=TOOLS[1::-1], system=[block("s", MARK)]),
+            (690, 0, 0), (690, 0, 0),
+        )),
+    ],
+    "system_changed": [
+        ("hit", next_user()),
+        ("no_breakpoint", two(
+            body(Q, system="Monday " + POLICY), body(Q, system="Friday " + POLICY), NOTHING, NOTHING
+        )),
+        ("expired", two(
+            ask(Q, system="Monday " + POLICY), ask(Q, system="Friday " + POLICY), WROTE, (2010, 0, 2000), gap=400.0
+        )),
+        ("first_seen", (sent(ask(Q), 0, WROTE), sent(ask(Q, system=text(2000, "quite another")), 9, (2010, 0, 2000)))),
+        ("hit", (
+            sent(ask(Q), 0, WROTE), sent(ask(Q, system="Friday " + POLICY), 5, (2010, 0, 2000)),
+            sent(ask(R), 9, READ, run="r2"),
+        )),
+    ],
+    "parameters_changed": [
+        ("hit", two(body(LONG, **before), body(LONG, **after), (2003, 0, 2003), (2003, 2003, 0)))
+        for before, after in (
+            ({}, {"temperature": 1.0}),
+            ({}, {"stream": True}),
+            ({}, {"metadata": {"user_id": "u"}}),
+            ({}, {"thinking": {"type": "disabled"}}),
+            ({"tools": TOOLS[:1]}, {"tools": TOOLS[:1], "tool_choice": {"type": "auto"}}),
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("expected", "calls"),
+    [
+        pytest.param(expected, calls, id=f"not {verdict} {i}: {expected}")
+        for verdict, of in NEAR.items()
+        for i, (expected, calls) in enumerate(of)
+    ],
+)
+def test_a_near_miss_has_another_verdict(expected, calls):
+    """What only looks like a verdict's history has the verdict that it deserves."""
+    found = simulated(*calls)
+    assert str(found.verdicts[-1]) == expected
+    assert sum(found.parts).tolist() == found.tokens.tolist()
+
+
+def test_five_parallel_first_requests_are_in_flight():
+    """Of five equal requests at once one is first, four are in flight, and a sixth after the first token reads."""
+    calls = [sent(ask(Q), i / 100, WROTE, run=f"r{i}") for i in range(5)]
+    found = [str(v) for v in simulated(*calls, sent(ask(Q), 3, READ, run="r9")).verdicts]
+    assert found == ["first_seen", *["in_flight"] * 4, "hit"]
+
+
+def test_a_date_in_the_system_prompt_is_one_event_a_day():
+    """The first request of a day has a changed system prompt; the later ones of its run read it."""
+    monday, friday = "Monday. " + POLICY, "Friday. " + POLICY
+    found = simulated(
+        sent(ask(Q, system=monday), 0, WROTE),
+        sent(ask(Q, system=friday), 60, (2010, 0, 2000), run="r2"),
+        sent(ask(Q, R, system=friday), 70, (2015, 2000, 0), run="r2"),
+    )
+    assert list(map(str, found.verdicts)) == ["first_seen", "system_changed", "hit"]
+    place = found.place(1)
+    assert (place.block, place.path, place.length) == ("system", "$.system[0]", place.other_length)
+    assert found.content(place.content)[place.byte_offset :].startswith("Friday")
+
+
+def test_a_session_resumed_after_twenty_minutes_expired():
+    """What was idle for longer than it lives expired, however the history was edited; idle seconds are stated."""
+    calls = two(talk(A, B, C), talk("x" + A[1:], B, C, D, E), (3600, 0, 3600), (6000, 0, 6000), gap=1200.0)
+    found = simulated(*calls)
+    assert (str(found.verdicts[-1]), found.idle_seconds[-1]) == ("expired", 1200.0)
+
+
+def test_unexplained_reads_keep_their_bill():
+    """Usage that says less than the rules promise is not replaced, and its verdict says so."""
+    found = simulated(*UNEXPLAINED["15% of equal bytes"])
+    assert found.recorded_read.tolist() == found.read.tolist() == [0, 540]
+    assert found.simulated_read[1] == 3600
+
+
+def test_a_failed_request_costs_nothing_and_is_counted_apart():
+    """A request that was answered by an error has no cost, and a caveat counts it."""
+    found = simulated(sent(ask(Q), 0, WROTE), sent(ask(R), 9, None, error="overloaded"))
+    assert str(found.verdicts[1]) == "failed"
+    assert found.cost_as_was[1] == 0
+    assert any("1 request failed" in caveat for caveat in found.caveats)
+
+
+def test_the_providers_own_diagnosis_stands_beside_ours():
+    """A response that says why it missed is quoted."""
+    response = {"diagnostics": {"cache_miss_reason": {"type": "system_changed"}}}
+    first, second = SYSTEM_CASES["a user's name"]
+    found = simulated(first, (*second[:-1], {"response": response}))
+    assert found.vendor_diagnoses == ["", "system_changed"]
+
+
+def test_no_repr_shows_a_prompt():
+    """Neither repr nor HTML shows a prompt's text."""
+    found = simulated(*HITS["same system"])
+    assert "policy" not in repr(found) + found._repr_html_() + repr(found.place(1)) + repr(found.history.requests)
