@@ -141,19 +141,51 @@ def _is_sane(tokens: Ints, estimates: Floats) -> NDArray[np.bool_]:
 def _stated(requests: RecordedRequests, anchors: _Anchors, owner: Ints, learned: Ints | None) -> Floats:
     """Return the size of each piece's prefix as an earlier bill states it, NaN where none does.
 
-    Of several bills the newest earlier one counts: a provider may change how it counts.
+    Of several bills the newest earlier one counts: a provider may change how it counts. Tools have the same size in
+    whatever order they stand.
     """
-    n = len(requests) + 1
-    nodes = requests.nodes[anchors.pieces]
-    when = anchors.requests if learned is None else np.full(len(nodes), -1)
-    order = np.lexsort((when, nodes))
-    keys = nodes[order] * n + when[order] + 1
-    at = np.searchsorted(keys, requests.nodes * n + owner + 1, side="left") - 1
+    found = _look_up(requests.nodes, anchors, owner, learned, len(requests))
+    sets, pieces = _tool_sets(requests, owner)
+    if not len(pieces):
+        return found
+    set_of = np.full(len(owner), -1, np.int64)
+    set_of[pieces] = sets
+    of_tools = anchors.select(set_of[anchors.pieces] >= 0)
+    unknown = pieces[np.isnan(found[pieces])]
+    if len(unknown):
+        found[unknown] = _look_up(set_of, of_tools, owner, learned, len(requests))[unknown]
+    return found
+
+
+def _look_up(codes: Ints, anchors: _Anchors, owner: Ints, learned: Ints | None, n_requests: int) -> Floats:
+    """Return what the newest earlier anchor of each piece's code states."""
+    n = n_requests + 1
+    of_anchor = codes[anchors.pieces]
+    when = anchors.requests if learned is None else np.full(len(of_anchor), -1)
+    order = np.lexsort((when, of_anchor))
+    keys = of_anchor[order] * n + when[order] + 1
+    at = np.searchsorted(keys, codes * n + owner + 1, side="left") - 1
     found = np.full(len(owner), np.nan)
-    has = at >= 0
-    has[has] = nodes[order][at[has]] == requests.nodes[has]
+    has = (at >= 0) & (codes >= 0)
+    has[has] = of_anchor[order][at[has]] == codes[has]
     found[has] = anchors.tokens[order][at[has]]
     return found
+
+
+def _tool_sets(requests: RecordedRequests, owner: Ints) -> tuple[Ints, Ints]:
+    """Return a code for the tools of each request, whatever their order, and the pieces that end them."""
+    is_tool = requests.kinds == PieceKind.TOOL
+    is_last = is_tool.copy()
+    is_last[:-1] &= ~(is_tool[1:] & (owner[1:] == owner[:-1]))
+    pieces = np.flatnonzero(is_last)
+    _, first, which = np.unique(requests.nodes[pieces], return_index=True, return_inverse=True)
+    codes: dict[tuple[int, bytes], int] = {}
+    by_node = []
+    for piece in pieces[first].tolist():
+        request = int(owner[piece])
+        tools = np.sort(requests.contents[int(requests.piece_offsets[request]) : piece + 1])
+        by_node.append(codes.setdefault((int(requests.models[request]), tools.tobytes()), len(codes)))
+    return np.array(by_node, np.int64)[which.reshape(-1)] if len(pieces) else pieces, pieces
 
 
 def _features(requests: RecordedRequests, count_tokens: CountTokens | None) -> Floats:
