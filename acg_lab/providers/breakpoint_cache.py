@@ -19,9 +19,8 @@ from acg_lab.providers.prompts import NO_NODE, Ints, PromptTable, RequestFlag
 
 __all__ = ["simulate_boundaries", "simulate_breakpoints"]
 
-_READABLE, _TOUCHED, _LIFE, _WRITER = range(
-    4
-)  # fields of an entry: [readable from, last touch, TTL, written by], in ns
+# Fields of an entry; times in nanoseconds.
+_READABLE, _TOUCHED, _LIFE, _WRITER = range(4)
 _LIVE, _IN_FLIGHT, _EXPIRED, _ABSENT = range(4)
 _REASONS: Final = {_IN_FLIGHT: int(LookupReason.IN_FLIGHT), _EXPIRED: int(LookupReason.EXPIRED)}
 _HIT, _COVERED = int(LookupReason.HIT), int(LookupReason.COVERED)
@@ -122,7 +121,10 @@ def _candidates(table: PromptTable, places: Places) -> tuple[list[tuple[int, int
 
 
 class _Cache:
-    """The entries of one scope, by node; several for a prefix that was written more than once at a time."""
+    """The entries of one scope, by node; several for a prefix that was written more than once at a time.
+
+    An entry is a list, since it is the unit of work: from when it is readable, its last touch, its TTL, who wrote it.
+    """
 
     def __init__(self, settings: Settings, seen: Visibility) -> None:
         self.entries: dict[int, list[_Entry]] = {}

@@ -161,7 +161,15 @@ class CacheProvider:
         return replace(self, rules=tuple(_settled(rule, settings) for rule in self.rules))
 
     def variants(self) -> Iterator[tuple[str, SettingValue, "CacheProvider"]]:
-        """Yield the provider with each alternative in force, one switch at a time: its setting, value, and provider."""
+        """Yield the provider with each alternative in force, one at a time: its setting, value, and provider.
+
+        Where sources disagree about minimums, ``"minimums"`` is a setting with the values ``"smallest"`` and
+        ``"largest"``.
+        """
+        for choice, pick in (("smallest", min), ("largest", max)):
+            minimums = tuple(replace(m, tokens=pick((m.tokens, *m.alternatives))) for m in self.minimums)
+            if minimums != self.minimums:
+                yield "minimums", choice, replace(self, minimums=minimums)
         for name, (_, *alternatives) in self.switches.items():
             for value in alternatives:
                 yield name, value, self.with_settings(**{name: value})

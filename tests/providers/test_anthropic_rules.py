@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from providers.histories import Prompt, block, chat, make_table
 
-from acg_lab.providers import Doubt, LookupReason, PieceKind, Refusal, RequestFlag, find_provider, run_cache
+from acg_lab.providers import (
+    Doubt,
+    LookupReason,
+    PieceKind,
+    Refusal,
+    RequestFlag,
+    find_provider,
+    run_cache,
+    run_variants,
+)
 
 ANTHROPIC = find_provider("anthropic")
 SYSTEM = block("system", 1500, PieceKind.SYSTEM, -1)
@@ -160,7 +169,7 @@ def test_a7_a_count_near_the_minimum_is_doubtful():
 
 @pytest.mark.parametrize(("after", "read"), [(299, 1500), (301, 0)])
 def test_a8_five_minutes_from_the_start_of_the_writer(after, read):
-    """A8: 299 s after the writer's start an entry is read, after 301 s it is not; both are close enough to be flagged."""
+    """A8: 299 s after the writer's start an entry is read, after 301 s it is not; both are near enough to flag."""
     first, second = asks({0: 0}), asks({0: 0}, at=after)
     assert bill(first, second)[1] == ((1500, {}, 300) if read else (0, {300: 1500}, 300))
     outcome = run_cache(make_table([first, second]), ANTHROPIC)
@@ -339,6 +348,13 @@ def test_conflicting_minimums_keep_their_alternatives():
     bedrock = find_provider("bedrock")
     assert bedrock.minimum_of("anthropic.claude-opus-4-7-v1:0", date(2026, 9, 1)) == 4096
     assert bedrock.minimum_alternatives("anthropic.claude-opus-4-7-v1:0", date(2026, 9, 1)) == (2048,)
+
+
+def test_conflicting_minimums_bound_what_is_read():
+    """A prefix of 1,500 tokens on Sonnet 4.6 is cached or not, by which source is right."""
+    prompts = [asks({0: 0}, at=at, pieces=(SYSTEM,), model="claude-sonnet-4-6") for at in (0, 9)]
+    found = {v: o.read_tokens.tolist() for n, v, o in run_variants(make_table(prompts), ANTHROPIC) if n == "minimums"}
+    assert found == {"smallest": [0, 1500], "largest": [0, 0]}
 
 
 def test_multipliers_by_model():

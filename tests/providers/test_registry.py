@@ -10,6 +10,8 @@ from acg_lab.providers import (
     PROVIDERS,
     CacheProvider,
     Evidence,
+    Refusal,
+    RequestFlag,
     choose_provider,
     find_provider,
     list_providers,
@@ -137,3 +139,15 @@ def test_providers_show_themselves():
 def test_model_names_have_one_form(name, canonical):
     """Vendors' prefixes go, versions get dots."""
     assert canonical_model(name) == canonical
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+def test_each_provider_takes_histories_without_prompts(provider):
+    """No requests, a request without pieces, and one that failed: nothing is read or written."""
+    assert run_cache(make_table([]), provider).n_requests == 0
+    failed = Prompt((block("system", 5000),), 1.0, flags=RequestFlag.FAILED)
+    outcome = run_cache(make_table([Prompt((), 0.0), failed, Prompt((), 2.0)], branches=True), provider)
+    assert outcome.read_tokens.tolist() == [0, 0, 0]
+    assert outcome.written_tokens.sum() == 0
+    assert [Refusal(r).name for r in outcome.refusals.tolist()] == ["NONE", "FAILED", "NONE"]
+    assert repr(outcome) == "<CacheOutcome: 3 requests, 0 tokens read, 0 written>"
