@@ -265,6 +265,8 @@ def _finish(
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,
         caveats=tuple(_run_caveats(skipped, waiting)),
+        runs=runs,
+        positions=order,
     )
 
 
