@@ -18,7 +18,7 @@ __all__ = ["PrefixStore", "prefix_outcome", "simulate_blocks", "whole_setting"]
 
 
 def simulate_blocks(table: PromptTable, settings: Settings, minimums: Ints) -> CacheOutcome:
-    """Run requests through a cache of block prefixes (providers.md, the block prefix model).
+    """Run requests through a cache of block prefixes (acg_lab/docs/providers.md, section 1).
 
     Parameters
     ----------

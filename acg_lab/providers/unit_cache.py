@@ -17,7 +17,7 @@ __all__ = ["simulate_units"]
 
 
 def simulate_units(table: PromptTable, settings: Settings, minimums: Ints) -> CacheOutcome:
-    """Run requests through a cache of whole units (providers.md, the unit model).
+    """Run requests through a cache of whole units (acg_lab/docs/providers.md, section 1).
 
     Parameters
     ----------
