@@ -135,7 +135,7 @@ class CacheProvider:
 
     @property
     def switches(self) -> dict[str, tuple[SettingValue, ...]]:
-        """The settings that no one has settled: the value in force, then its alternatives."""
+        """The unsettled settings: the value in force, then its alternatives."""
         return {r.setting: (r.value, *r.alternatives) for r in self.rules if r.value is not None and r.alternatives}
 
     def with_settings(self, **settings: SettingValue) -> "CacheProvider":
@@ -223,7 +223,7 @@ def canonical_model(model: str) -> str:
 
 
 def _is_of(name: str, model: str) -> bool:
-    """Whether a name is that of a model or of a dated version or variant of it: opus-4.5 is no opus-4."""
+    """Whether a name belongs to a model, or to a dated version or variant of it; opus-4.5 does not belong to opus-4."""
     return name.startswith(model) and (not model or not name[len(model) :].startswith(_VERSION_GOES_ON))
 
 
