@@ -35,6 +35,7 @@ from acg_lab.cli._app import (
     say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.diagnosis import Causes, find_causes
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
 from acg_lab.snapshot.profile_names import differing_parts
@@ -108,7 +109,7 @@ def _row(profile: ProfileSummary, name: str, cause: str, thresholds: StabilityTh
 
 
 def _breaking(profile: ProfileSummary, cause: str, thresholds: StabilityThresholds) -> str:
-    if profile.observations < 2:  # noqa: PLR2004
+    if profile.observations < MIN_OBSERVATIONS:
         return f"unknown: {cause}"
     if (breaks := profile.breaks) is None:
         return f"nothing: {cause}"
