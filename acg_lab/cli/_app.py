@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
@@ -42,7 +41,6 @@ __all__ = [
     "cli",
     "complain",
     "complaints",
-    "cut",
     "main",
     "out",
     "print_json",
@@ -221,15 +219,6 @@ def print_text(text: str) -> None:
     """Print text as it is, line ends included, but with credentials masked."""
     sys.stdout.flush()
     sys.stdout.buffer.write(mask_credentials(text).encode())
-
-
-def cut(name: str, width: int) -> str:
-    """Cut a name in the middle: its tail tells more than that."""
-    name = printable(name)
-    if cell_len(name) <= width:
-        return name
-    tail = (width - 1) // 2
-    return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
 
 
 def say_if_window_is_larger(snapshot: Snapshot, window: int | None) -> None:
