@@ -162,7 +162,15 @@ class TestScores:
         bare, full = frames.scores(results), frames.scores(results, snap)
         expected = [
             (
-                *(key, snap.profile_names[key], key[:2], f"m{key[key.index('=m') + 2]}", position, score.span_id, score.score),
+                *(
+                    key,
+                    snap.profile_names[key],
+                    key[:2],
+                    f"m{key[key.index('=m') + 2]}",
+                    position,
+                    score.span_id,
+                    score.score,
+                ),
                 *(score.classification, score.confidence, score.observation_count, result.total_observations),
                 *(position < result.stable_prefix_length, position == result.stable_prefix_length),
             )

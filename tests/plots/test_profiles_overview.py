@@ -164,7 +164,9 @@ def test_titles(data, title):
 
 def test_causes_add_up():
     """The id of a tool's call is no part of what broke a prefix; the name of a tool is."""
-    assert [drop_call_id(name) for name in ("tool-2-call_a", "tool-2-toolu_b", "system-1-find", "assistant-3-find")] == [
+    assert [
+        drop_call_id(name) for name in ("tool-2-call_a", "tool-2-toolu_b", "system-1-find", "assistant-3-find")
+    ] == [
         "tool-2",
         "tool-2",
         "system-1-find",

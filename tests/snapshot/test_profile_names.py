@@ -69,7 +69,9 @@ def test_agent_alone():
     names = ProfileNames(dict.fromkeys(keys))
     assert names.resolve(agent_id="mail") == names.resolve("mail") == keys[0]
     assert names.of_agent("chat") == keys[1:]
-    with pytest.raises(UsageError, match=r"^There are 2 profiles of agent 'chat'; choose one by learning_key=, such as"):
+    with pytest.raises(
+        UsageError, match=r"^There are 2 profiles of agent 'chat'; choose one by learning_key=, such as"
+    ):
         names.resolve(agent_id="chat")
     with pytest.raises(UsageError, match=r"^'chat' fits 2 profiles; choose one of 'chat seed…01', 'chat seed…02'\.$"):
         names.resolve("chat")
