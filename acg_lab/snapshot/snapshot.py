@@ -18,6 +18,7 @@ from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
@@ -29,7 +30,7 @@ from acg_lab.storage.redis_backend import RedisBackend
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Seed", "Snapshot", "check_keys", "check_snapshot", "check_thresholds", "columns_of"]
+__all__ = ["Seed", "Snapshot", "check_snapshot", "check_thresholds", "columns_of"]
 
 Window = tuple[PromptIR, ...]
 _MAX_LINES = 20
@@ -85,6 +86,11 @@ class Snapshot:
         observations = self.columns.observations
         keys = [key for key in observations.keys if not self.owners[key].is_seed]
         return Lazy(keys, lambda key: observations.window(observations.number[key]))
+
+    @cached_property
+    def profile_names(self) -> ProfileNames:
+        """The display name of each profile, by learning key; its `resolve` finds the learning key of a name."""
+        return ProfileNames({key: self.owners[key].agent_id for key in self.windows})
 
     @cached_property
     def stability(self) -> Mapping[str, StabilityAnalysisResult]:
@@ -221,30 +227,16 @@ class Snapshot:
             yield "...", f"{len(self.agent_ids) - _MAX_LINES:,} more agents"
 
 
-def check_keys(snapshot: Snapshot, keys: Collection[str]) -> None:
-    """Refuse keys that the snapshot has no window of.
-
-    Raises
-    ------
-    UsageError
-        If there is such a key; the message names one.
-    """
-    if unknown := [key for key in keys if key not in snapshot.windows]:
-        msg = f"Expected learning keys of {snapshot.source}; got {unknown[0]!r}. See snap.windows for those it has."
-        raise UsageError(msg)
-
-
 def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> ObservationColumns:
-    """Return the windows of some profiles, or of all: the seed entries, which are copies, are left out.
+    """Return the windows of some profiles, or of all, without the seed entries, which are copies.
 
     Raises
     ------
     UsageError
-        If the snapshot has no window under one of the keys.
+        If one of the keys is not the learning key of a profile.
     """
     source = snapshot.columns.observations
-    wanted = sorted(snapshot.windows if keys is None else keys)
-    check_keys(snapshot, wanted)
+    wanted = sorted(snapshot.windows if keys is None else map(snapshot.profile_names.resolve, keys))
     if len(wanted) == len(source.keys):
         return source
     rows = [row for key in wanted for row in source.observations_of(source.number[key])]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from acg_lab.core.codec import decode, parse_strict
 from acg_lab.core.errors import RecordError
+from acg_lab.core.exact_prefix import is_scaffold
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
     CallRecord,
@@ -64,6 +65,11 @@ class Form(NamedTuple):
     sensitivity: Any
     token_metadata: str | None  # JSON
     unknown: str | None  # JSON
+
+    @property
+    def is_scaffold(self) -> bool:
+        """Whether the block belongs to the system prompt, the tools or the response format."""
+        return is_scaffold(self.role, self.content_type)
 
 
 class Header(NamedTuple):
