@@ -11,7 +11,7 @@ import pandas as pd
 
 from acg_lab.frames.schema import CALLS, STEPS, category, counts_of, make_frame
 from acg_lab.history import Trace
-from acg_lab.history.trace import Thresholds, as_numbers
+from acg_lab.history.trace import Thresholds, parse_thresholds
 from acg_lab.snapshot.recorded_calls import CallFacts, list_calls
 from acg_lab.snapshot.snapshot import Snapshot
 
@@ -73,7 +73,7 @@ def steps(
         If a threshold is no finite number, or the window was not replayed.
     """
     windows = trace.windows if window is None else (window,)
-    given = as_numbers(thresholds)
+    given = parse_thresholds(thresholds)
     n, repeats = len(trace), len(windows) * len(given)
 
     def every(values: Any) -> Any:
