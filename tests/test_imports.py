@@ -183,9 +183,9 @@ def test_the_table_bites(found):
 @pytest.mark.parametrize(
     ("module", "target", "at_load"),
     [
-        ("acg_lab.core.keys", "acg_lab.storage.codec", True),
+        ("acg_lab.core.keys", "acg_lab.core.codec", True),
         ("acg_lab.core.keys", "rfc8785", True),
-        ("acg_lab.storage.codec", "redis", False),
+        ("acg_lab.core.codec", "redis", False),
         ("acg_lab.storage.redis_backend", "redis", True),
         ("acg_lab.plots.prefix", "matplotlib.pyplot", True),
         ("acg_lab.plots.prefix", "acg_lab.snapshot", True),
@@ -222,7 +222,7 @@ def loaded_by(statement):
         ("import acg_lab.core", set()),
         ("import acg_lab", set()),
         ("import acg_lab; dir(acg_lab); acg_lab.AcgLearner('a')", set()),
-        ("import acg_lab.storage.memory, acg_lab.storage.codec", set()),
+        ("import acg_lab.storage.memory, acg_lab.core.codec", set()),
     ],
 )
 def test_imports_are_light(statement, allowed):

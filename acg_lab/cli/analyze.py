@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from acg_lab._format import counted
 from acg_lab.cli.profiles import print_profiles
 from acg_lab.cli.shell import (
     DEFAULTS,
@@ -29,7 +30,6 @@ from acg_lab.cli.shell import (
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Causes, find_causes
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
-from acg_lab.snapshot.model import counted
 
 _SHOWN = 3
 

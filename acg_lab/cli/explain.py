@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from acg_lab._format import counted
 from acg_lab.cli.shell import (
     DEFAULTS,
     Agent,
@@ -28,7 +29,6 @@ from acg_lab.cli.shell import (
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Findings, explain
 from acg_lab.snapshot import Snapshot
-from acg_lab.snapshot.model import counted
 
 _WIDEST = 120  # columns; longer lines are hard to read
 

@@ -6,7 +6,7 @@ import typer
 
 from acg_lab.cli.shell import Agent, KeyPrefix, Since, Source, Strict, app, complain, read
 from acg_lab.core import UsageError
-from acg_lab.storage.locate import check_path, is_redis, mask_credentials
+from acg_lab.storage.sources import check_path, is_redis, mask_credentials
 
 
 @app.command("export")

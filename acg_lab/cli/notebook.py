@@ -21,7 +21,7 @@ from acg_lab.cli.serving import (
 )
 from acg_lab.cli.shell import app, complain
 from acg_lab.core import SourceError
-from acg_lab.storage.locate import mask_credentials
+from acg_lab.storage.sources import mask_credentials
 
 _PACKAGE = Path(acg_lab.__file__).parent
 _ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)

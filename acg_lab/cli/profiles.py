@@ -6,13 +6,12 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
+from acg_lab._format import counted, printable
 from acg_lab.cli.shell import cut, out
 from acg_lab.core import StabilityThresholds
 from acg_lab.explain import Causes
 from acg_lab.snapshot import ProfileSummary, total
-from acg_lab.snapshot.model import counted
-from acg_lab.snapshot.names import differing_parts
-from acg_lab.snapshot.shown import printable
+from acg_lab.snapshot.profile_names import differing_parts
 
 __all__ = ["print_profiles"]
 

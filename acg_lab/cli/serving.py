@@ -22,7 +22,7 @@ from rich.text import Text
 
 from acg_lab.cli.shell import complain, out
 from acg_lab.core import MissingExtraError, SourceError
-from acg_lab.storage.locate import mask_credentials
+from acg_lab.storage.sources import mask_credentials
 
 __all__ = [
     "Host",

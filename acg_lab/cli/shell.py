@@ -20,11 +20,10 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from acg_lab._format import counted, printable
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
-from acg_lab.snapshot.model import counted
-from acg_lab.snapshot.shown import printable
-from acg_lab.storage.locate import mask_credentials
+from acg_lab.storage.sources import mask_credentials
 
 __all__ = [
     "DEFAULTS",

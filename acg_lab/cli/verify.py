@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from acg_lab._format import counted, printable
 from acg_lab.cli.shell import (
     FAILED,
     Agent,
@@ -22,8 +23,6 @@ from acg_lab.cli.shell import (
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.snapshot import Snapshot, Status, Verification, verify
-from acg_lab.snapshot.model import counted
-from acg_lab.snapshot.shown import printable
 
 
 @app.command("verify")

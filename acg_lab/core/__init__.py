@@ -24,12 +24,13 @@ module           what it holds                                      spec
 ================ ================================================== ========
 """
 
+from acg_lab.core.breakpoints import MINIMUM_TOKENS, BreakpointSegment, Multipliers, plan_breakpoints
+from acg_lab.core.cache_marks import Target, mark_paths, surface_of
 from acg_lab.core.canonical import canonical_json, hash_text
-from acg_lab.core.economics import MINIMUM_TOKENS, BreakpointSegment, plan_breakpoints
 from acg_lab.core.errors import AcgLabError, MissingExtraError, RecordError, SourceError, UsageError
 from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.learner import AcgLearner, HotCache, LearnerUpdate, system_stamp
-from acg_lab.core.placement import Target, mark_paths, surface_of
+from acg_lab.core.planner import BreakpointPlan, PlanReason, plan_request
 from acg_lab.core.prompt_ir import build_prompt_ir, normalize_whitespace
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -44,9 +45,7 @@ from acg_lab.core.records import (
     ToolSchemaHash,
     Usage,
 )
-from acg_lab.core.request_time import BreakpointPlan, PlanReason, plan_request
 from acg_lab.core.rules import RULES
-from acg_lab.core.selection import Multipliers
 from acg_lab.core.stability import StabilityThresholds, analyze_stability
 
 __all__ = [

@@ -5,20 +5,15 @@ the `Rules` it is called under.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from acg_lab.core.canonical import canonical_json, compact_json, hash_text
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
-
-if TYPE_CHECKING:
-    from acg_lab.core.rules import Rules
+from acg_lab.core.rule_types import Draft, MessageRule, PartText, Rules
 
 __all__ = [
     "PART_FIELDS",
-    "Draft",
-    "MessageRule",
-    "PartText",
     "block_text",
     "each_message",
     "require",
@@ -28,7 +23,6 @@ __all__ = [
 
 T = TypeVar("T")
 _OBJECT = (dict, Mapping)  # in this order: to ask whether a dict is a mapping takes ten times as long
-PartText: TypeAlias = Callable[[JsonObject], str | None]
 
 # A part's own fields in the order in which production prints them; others follow.
 PART_FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -42,29 +36,6 @@ PART_FIELDS: Mapping[str, tuple[str, ...]] = {
     "tool_result": ("tool_use_id", "content", "is_error"),
     "provider_native": ("provider", "kind", "value"),
 }
-
-
-class Draft(NamedTuple):
-    """A block before it has a number: its span id will be ``{role}-{number}{suffix}``."""
-
-    role: str
-    provenance: str
-    content_type: str
-    suffix: str
-    content: str
-    normalised: bool = True
-
-
-class MessageRule(NamedTuple):
-    """What one kind of message gives.
-
-    ``scaffold`` messages count as system: they come before the tools and make the system fingerprint; the first other
-    message makes the seed fingerprint.
-    """
-
-    scaffold: bool
-    drafts: Callable[["Rules", JsonObject], Iterator[Draft]]
-    seed: Callable[["Rules", JsonObject], str]
 
 
 def require(value: JsonObject, name: str, kind: type, *, optional: bool = False) -> Json:
@@ -82,7 +53,7 @@ def require(value: JsonObject, name: str, kind: type, *, optional: bool = False)
     raise RecordError(msg, path=f"$.{name}")
 
 
-def message_rule(rules: "Rules", message: JsonObject) -> MessageRule:
+def message_rule(rules: Rules, message: JsonObject) -> MessageRule:
     """Return what the message's role gives; a role that the generation can't read is refused."""
     role = require(message, "role", str)
     if role not in rules.messages:
@@ -103,12 +74,12 @@ def each_message(request: AnnotatedLlmRequest, make: Callable[[JsonObject], T]) 
 # --- texts and parts ---
 
 
-def block_text(rules: "Rules", content: Json) -> str:
+def block_text(rules: Rules, content: Json) -> str:
     """Return the text of a message's content as it goes into a block, not yet normalised."""
     return _text(content, rules.block_parts, keep_empty=rules.keep_empty_parts)
 
 
-def seed_text(rules: "Rules", content: Json) -> str:
+def seed_text(rules: Rules, content: Json) -> str:
     """Return the text of a message's content as it goes into a learning key."""
     return _text(content, rules.seed_parts, keep_empty=True)
 
@@ -157,16 +128,16 @@ def compact_part(part: JsonObject) -> str:
 
 def plain(
     role: str, provenance: str, content_type: str = "text", suffix: str = ""
-) -> Callable[["Rules", JsonObject], Iterator[Draft]]:
+) -> Callable[[Rules, JsonObject], Iterator[Draft]]:
     """Make what gives a message's text as one block."""
 
-    def drafts(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+    def drafts(rules: Rules, message: JsonObject) -> Iterator[Draft]:
         yield Draft(role, provenance, content_type, suffix, block_text(rules, message.get("content")))
 
     return drafts
 
 
-def assistant(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+def assistant(rules: Rules, message: JsonObject) -> Iterator[Draft]:
     """Give the content, if there is one, and a block for each tool call."""
     if (content := message.get("content")) is not None:
         yield Draft("assistant", "developer", "text", "", block_text(rules, content))
@@ -175,23 +146,23 @@ def assistant(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
         yield Draft("assistant", "developer", "text", f"-{name}", canonical_json(call))
 
 
-def tool(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+def tool(rules: Rules, message: JsonObject) -> Iterator[Draft]:
     """Give a tool's result."""
     call_id = require(message, "tool_call_id", str)
     yield Draft("tool", "tool", "tool_result", f"-{call_id}", block_text(rules, message.get("content")))
 
 
-def function(rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+def function(rules: Rules, message: JsonObject) -> Iterator[Draft]:
     """Give a function's result, which may be absent."""
     content = message.get("content")
     text = "" if content is None else block_text(rules, content)
     yield Draft("tool", "tool", "text", f"-{require(message, 'name', str)}", text)
 
 
-def whole(role: str, provenance: str, named: str) -> Callable[["Rules", JsonObject], Iterator[Draft]]:
+def whole(role: str, provenance: str, named: str) -> Callable[[Rules, JsonObject], Iterator[Draft]]:
     """Make what gives a whole item, named by one of its fields."""
 
-    def drafts(_rules: "Rules", message: JsonObject) -> Iterator[Draft]:
+    def drafts(_rules: Rules, message: JsonObject) -> Iterator[Draft]:
         yield Draft(role, provenance, "text", f"-{require(message, named, str)}", canonical_json(message))
 
     return drafts
@@ -200,33 +171,33 @@ def whole(role: str, provenance: str, named: str) -> Callable[["Rules", JsonObje
 # --- messages to seed fingerprints ---
 
 
-def text_seed(kind: str) -> Callable[["Rules", JsonObject], str]:
+def text_seed(kind: str) -> Callable[[Rules, JsonObject], str]:
     """Make what hashes a message's text."""
     return lambda rules, message: f"{kind}:{hash_text(seed_text(rules, message.get('content')))}"
 
 
-def assistant_seed(rules: "Rules", message: JsonObject) -> str:
+def assistant_seed(rules: Rules, message: JsonObject) -> str:
     """Hash the content, if there is one."""
     content = message.get("content")
     return "assistant:no-content" if content is None else f"assistant:{hash_text(seed_text(rules, content))}"
 
 
-def function_seed(_rules: "Rules", message: JsonObject) -> str:
+def function_seed(_rules: Rules, message: JsonObject) -> str:
     """Hash name and content."""
     return f"function:{_hash_of(message, 'name', 'content')}"
 
 
-def tool_call_seed(_rules: "Rules", message: JsonObject) -> str:
+def tool_call_seed(_rules: Rules, message: JsonObject) -> str:
     """Hash name and arguments, not the id."""
     return f"tool-call:{_hash_of(message, 'name', 'arguments')}"
 
 
-def tool_result_seed(_rules: "Rules", message: JsonObject) -> str:
+def tool_result_seed(_rules: Rules, message: JsonObject) -> str:
     """Hash the output, not the id."""
     return f"tool-result:{hash_text(compact_json(message.get('output')))}"
 
 
-def native_seed(_rules: "Rules", message: JsonObject) -> str:
+def native_seed(_rules: Rules, message: JsonObject) -> str:
     """Hash what the provider's own item holds."""
     return f"native:{_hash_of(message, 'provider', 'kind', 'value')}"
 
@@ -255,19 +226,19 @@ def function_name_or_kind(definition: JsonObject) -> str:
     return function_name(definition)
 
 
-def no_blocks(_rules: "Rules", _request: AnnotatedLlmRequest) -> Iterator[Draft]:
+def no_blocks(_rules: Rules, _request: AnnotatedLlmRequest) -> Iterator[Draft]:
     """Give no blocks."""
     return iter(())
 
 
-def instructions(rules: "Rules", request: AnnotatedLlmRequest) -> Iterator[Draft]:
+def instructions(rules: Rules, request: AnnotatedLlmRequest) -> Iterator[Draft]:
     """Give the top-level instructions."""
     content = request.unknown.get("instructions")
     if content is not None:
         yield Draft("system", "system", "text", "-instructions", block_text(rules, content))
 
 
-def structured_output(rules: "Rules", request: AnnotatedLlmRequest) -> Iterator[Draft]:
+def structured_output(rules: Rules, request: AnnotatedLlmRequest) -> Iterator[Draft]:
     """Give the response format, as it is printed."""
     schema = rules.response_format(request)
     if schema is not None:
@@ -284,7 +255,7 @@ def response_format(request: AnnotatedLlmRequest) -> str | None:
     return None if value is None else canonical_json(value)
 
 
-def system_texts(rules: "Rules", request: AnnotatedLlmRequest) -> str:
+def system_texts(rules: Rules, request: AnnotatedLlmRequest) -> str:
     """Hash the texts of all system messages."""
 
     def text(message: JsonObject) -> str | None:
@@ -294,7 +265,7 @@ def system_texts(rules: "Rules", request: AnnotatedLlmRequest) -> str:
     return hash_text(joined) if joined else "no-system"
 
 
-def system_items(rules: "Rules", request: AnnotatedLlmRequest) -> list[dict[str, Any]]:
+def system_items(rules: Rules, request: AnnotatedLlmRequest) -> list[dict[str, Any]]:
     """Return the instructions and all system and developer messages."""
 
     def item(message: JsonObject) -> dict[str, Any] | None:
@@ -307,17 +278,17 @@ def system_items(rules: "Rules", request: AnnotatedLlmRequest) -> list[dict[str,
     return items + [found for found in each_message(request, item) if found is not None]
 
 
-def system_items_hash(rules: "Rules", request: AnnotatedLlmRequest) -> str:
+def system_items_hash(rules: Rules, request: AnnotatedLlmRequest) -> str:
     """Hash the list of system items."""
     items = system_items(rules, request)
     return hash_text(canonical_json(items)) if items else "no-system"
 
 
-def no_scaffold(_rules: "Rules", _request: AnnotatedLlmRequest) -> bool:
+def no_scaffold(_rules: Rules, _request: AnnotatedLlmRequest) -> bool:
     """Tell that there is no scaffold."""
     return False
 
 
-def scaffold(rules: "Rules", request: AnnotatedLlmRequest) -> bool:
+def scaffold(rules: Rules, request: AnnotatedLlmRequest) -> bool:
     """Tell whether something of the request stays while its conversation changes."""
     return bool(request.tools or system_items(rules, request) or rules.response_format(request) is not None)

@@ -12,8 +12,9 @@ import msgspec
 
 from acg_lab.core.canonical import canonical_json, hash_text
 from acg_lab.core.errors import RecordError
-from acg_lab.core.messages import Draft, each_message, message_rule, tool_schemas
+from acg_lab.core.messages import each_message, message_rule, tool_schemas
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject, PromptBlock, PromptIR, ToolSchemaHash
+from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import Rules, get_rules
 
 __all__ = [

@@ -41,7 +41,16 @@ StabilityClass: TypeAlias = Literal["stable", "semi_stable", "variable"]
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
-_SAID = {"content", "error", "metadata", "metadata_snapshot", "params", "request", "response", "tool_choice"}  # fields with text, or with any JSON
+_SAID = {
+    "content",
+    "error",
+    "metadata",
+    "metadata_snapshot",
+    "params",
+    "request",
+    "response",
+    "tool_choice",
+}  # fields with text, or with any JSON
 
 # A private-use character leads the JSON name, so that a stored field that happens to be called "unknown" is no clash.
 UNKNOWN = "\ue000unknown"

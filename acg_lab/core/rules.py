@@ -5,67 +5,13 @@ Belongs here: every fact that one generation has and another has not, as data or
 share lives in the module named for it: `prompt_ir`, `keys`, `stability`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Mapping
 
 from acg_lab.core import messages as m
 from acg_lab.core.errors import UsageError
-from acg_lab.core.messages import Draft, MessageRule, PartText
-from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
+from acg_lab.core.rule_types import MessageRule, Rules, RulesName
 
 __all__ = ["NEWEST", "RULES", "Rules", "RulesName", "get_rules"]
-
-RulesName: TypeAlias = Literal["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"]
-
-
-class Rules(NamedTuple):
-    """One generation.
-
-    Attributes
-    ----------
-    name : str
-    key_prefix : str
-        Production's default in Redis.
-    messages : mapping of str to MessageRule
-        What each role gives.
-    block_parts, seed_parts : mapping of str to callable
-        The text of each type of content part, in blocks and in learning keys; None for none at all.
-    keep_empty_parts : bool
-        Whether a part without text still makes a line of its block.
-    tool_name : callable
-        The name of a tool definition.
-    opening, closing : callable
-        The blocks of a request that come before its messages, and directly behind its tools.
-    system_fingerprint : callable
-        Of the request's system items, not yet cut.
-    response_format : callable
-        The canonical JSON of the request's response format, None where the generation does not look or there is none.
-    has_scaffold : callable
-        Whether the request has a stable scaffold, so that its key leaves out the seed and holds whole fingerprints.
-    exact_prefix : bool
-        Whether the stable prefix is one that a majority shares exactly, with a fingerprint, instead of leading scores.
-        A live request then has to have the same fingerprint.
-    rewrites_body : bool
-        Whether a codec writes the body of a live request anew before the planner sees it (planner.md, section 1).
-    records_turns : bool
-        Whether all but the first request of a run are recorded cut to the current turn, unless full payloads are on.
-    """
-
-    name: RulesName
-    key_prefix: str
-    messages: Mapping[str, MessageRule]
-    block_parts: Mapping[str, PartText]
-    seed_parts: Mapping[str, PartText]
-    keep_empty_parts: bool
-    tool_name: Callable[[JsonObject], str]
-    opening: Callable[["Rules", AnnotatedLlmRequest], Iterator[Draft]]
-    closing: Callable[["Rules", AnnotatedLlmRequest], Iterator[Draft]]
-    system_fingerprint: Callable[["Rules", AnnotatedLlmRequest], str]
-    response_format: Callable[[AnnotatedLlmRequest], str | None]
-    has_scaffold: Callable[["Rules", AnnotatedLlmRequest], bool]
-    exact_prefix: bool
-    rewrites_body: bool
-    records_turns: bool
 
 
 _FLOW = Rules(

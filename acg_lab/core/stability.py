@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from acg_lab.core.errors import UsageError
-from acg_lab.core.fingerprint import count_enough, window_fingerprint
+from acg_lab.core.exact_prefix import count_enough, window_fingerprint
 from acg_lab.core.records import BlockStability, PromptIR, StabilityAnalysisResult, StabilityClass
 from acg_lab.core.rules import Rules, get_rules
 from acg_lab.core.window import CountedWindow, SpanCount

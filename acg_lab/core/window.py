@@ -10,7 +10,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from acg_lab.core.fingerprint import BlockIdentity, identity
+from acg_lab.core.exact_prefix import BlockIdentity, identity
 from acg_lab.core.records import PromptBlock, PromptIR
 
 __all__ = ["CountedWindow", "PrefixTree", "SpanCount"]

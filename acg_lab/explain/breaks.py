@@ -6,7 +6,8 @@ conversation with nothing behind it that stays the same is no fault: there ends 
 
 from typing import NamedTuple
 
-from acg_lab.core.fingerprint import largest_threshold
+from acg_lab._format import counted
+from acg_lab.core.exact_prefix import largest_threshold
 from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, is_scaffold
 from acg_lab.explain.change import Change
@@ -17,7 +18,6 @@ from acg_lab.explain.texts import with_texts
 from acg_lab.explain.timing import Sequel
 from acg_lab.explain.words import SHORT, lost, sentence, when
 from acg_lab.snapshot.analysis import shared_prefixes
-from acg_lab.snapshot.model import counted
 
 __all__ = ["WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "threshold_for"]
 

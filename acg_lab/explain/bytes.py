@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import learning_key
-from acg_lab.core.messages import Draft, message_rule
+from acg_lab.core.messages import message_rule
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.core.records import AnnotatedLlmRequest
+from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import Rules, get_rules
 from acg_lab.explain.case import Case
 from acg_lab.storage.columns import Call, Runs

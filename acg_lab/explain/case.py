@@ -12,13 +12,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab.core.breakpoints import worth
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
-from acg_lab.core.selection import worth
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.explain.change import Change, in_time
 from acg_lab.explain.texts import shared_length
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.summary import block_tokens, summarize
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.span_stats import block_tokens
+from acg_lab.snapshot.summary import summarize
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["Case", "is_scaffold", "requests_needed"]

@@ -12,10 +12,10 @@ from functools import cached_property
 import msgspec
 
 from acg_lab.core.canonical import hash_text
-from acg_lab.explain.finding import Place, Variant
-from acg_lab.explain.texts import differing, is_redacted, shared_ends
+from acg_lab.explain.finding import Variant
+from acg_lab.explain.texts import Place, differing, shared_ends
 from acg_lab.explain.timing import Sequel, read_sequence
-from acg_lab.storage.columns import Form, ObservationColumns
+from acg_lab.storage.columns import Form, ObservationColumns, is_redacted
 
 __all__ = ["Change", "Request", "in_time", "short_hash"]
 

@@ -15,8 +15,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.explain import repairs as r
 from acg_lab.explain.table import Bools, Rows, Table
-from acg_lab.explain.texts import is_redacted
-from acg_lab.storage.columns import Codes
+from acg_lab.storage.columns import Codes, is_redacted
 
 __all__ = ["EDITS"]
 

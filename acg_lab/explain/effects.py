@@ -10,17 +10,16 @@ from itertools import pairwise
 import numpy as np
 from msgspec import Struct
 
-from acg_lab.core.fingerprint import majority_prefix
+from acg_lab._format import counted, printable
+from acg_lab.core.exact_prefix import majority_prefix
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable
 from acg_lab.core.window import SpanCount
 from acg_lab.explain.repairs import Repair, as_repairs
 from acg_lab.explain.table import Rows
 from acg_lab.explain.windows import Windows, mended, windows_of
-from acg_lab.snapshot.counting import count_spans
-from acg_lab.snapshot.model import Snapshot, counted
-from acg_lab.snapshot.shown import printable
-from acg_lab.snapshot.summary import block_tokens
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.span_stats import block_tokens, count_spans
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["Effect", "Extent", "effect", "extent", "regained"]

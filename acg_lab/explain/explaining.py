@@ -18,8 +18,7 @@ from acg_lab.explain.telling import of_faults, of_groups, of_refusals, of_unequa
 from acg_lab.explain.windows import check_keys
 from acg_lab.explain.words import SHORT
 from acg_lab.snapshot.analysis import analyze_profile
-from acg_lab.snapshot.checking import check_snapshot, check_thresholds
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 
 __all__ = ["Causes", "explain", "find_causes"]
 

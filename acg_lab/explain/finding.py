@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from acg_lab.snapshot.model import counted
-from acg_lab.snapshot.shown import printable
+from acg_lab._format import counted, printable
+from acg_lab.explain.texts import Place
 
 if TYPE_CHECKING:
     from acg_lab.explain.effects import Effect
 
-__all__ = ["Evidence", "Finding", "Kind", "Place", "Timing", "Variant"]
+__all__ = ["Evidence", "Finding", "Kind", "Timing", "Variant"]
 
 
 class Kind(StrEnum):
@@ -53,20 +53,6 @@ class Timing(StrEnum):
     EVERY_REQUEST = "every_request"
     ALTERNATING = "alternating"
     DRIFTING = "drifting"
-
-
-class Place(Struct, frozen=True):
-    """One span of text that differs between the two commonest contents, usual one first; in characters.
-
-    ``text`` and ``other_text`` are None unless text was asked for.
-    """
-
-    offset: int
-    length: int
-    other_offset: int
-    other_length: int
-    text: str | None = None
-    other_text: str | None = None
 
 
 class Variant(Struct, frozen=True):

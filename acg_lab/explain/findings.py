@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from msgspec.structs import replace
 
+from acg_lab._format import counted, html_table, html_text, printable
 from acg_lab.explain.effects import Effect, regained
-from acg_lab.explain.finding import Finding, Place
+from acg_lab.explain.finding import Finding
 from acg_lab.explain.repairs import MergeProfiles, MoveForward, Repair
+from acg_lab.explain.texts import Place
 from acg_lab.explain.words import lost
-from acg_lab.snapshot.model import counted
-from acg_lab.snapshot.shown import html_table, html_text, printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame

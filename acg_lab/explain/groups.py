@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, zip_longest
 from typing import Literal, NamedTuple, TypeAlias
 
+from acg_lab._format import counted
 from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.explain.case import Case, requests_needed
 from acg_lab.explain.change import Change, in_time
@@ -15,7 +16,6 @@ from acg_lab.explain.detectors import Match, detect
 from acg_lab.explain.finding import Kind, Timing
 from acg_lab.explain.timing import Sequel, read_sequence
 from acg_lab.explain.words import lost, moment, sentence, when
-from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import Form
 
 __all__ = ["Cause", "Group", "find_groups", "mean_of", "tell_groups"]

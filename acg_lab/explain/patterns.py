@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from acg_lab.explain.dates import find_dates
-from acg_lab.explain.finding import Place
+from acg_lab.explain.texts import Place
 
 __all__ = ["DATETIME", "IDENTIFIER", "NUMBER", "PATH", "Pattern"]
 

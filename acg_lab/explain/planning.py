@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
-from acg_lab.core.economics import MINIMUM_TOKENS, find_candidates, minimum_tokens
-from acg_lab.core.fingerprint import BlockIdentity
+from acg_lab._format import counted
+from acg_lab.core.breakpoints import MINIMUM_TOKENS, find_candidates, minimum_tokens
+from acg_lab.core.exact_prefix import BlockIdentity
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.rules import get_rules
 from acg_lab.explain.case import Case, requests_needed
 from acg_lab.explain.finding import Kind
-from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import Form, ObservationColumns
 
 __all__ = ["Refusal", "find_refusals", "scaffold_blocks"]

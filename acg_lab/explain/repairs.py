@@ -17,8 +17,8 @@ from typing import Any, TypeAlias, get_args
 
 from msgspec import Struct
 
+from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
-from acg_lab.snapshot.model import counted
 
 __all__ = [
     "Drop",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import groupby
 from typing import TypeVar
 
+from acg_lab._format import counted
 from acg_lab.explain.breaks import Fault, evidence_of, threshold_for
 from acg_lab.explain.bytes import Unequal
 from acg_lab.explain.case import Case
@@ -17,7 +18,6 @@ from acg_lab.explain.groups import Group, mean_of, tell_groups
 from acg_lab.explain.planning import Refusal, find_refusals
 from acg_lab.explain.remedies import try_for_break, try_for_groups
 from acg_lab.explain.words import lost, sentence
-from acg_lab.snapshot.model import counted
 
 __all__ = ["of_faults", "of_groups", "of_refusals", "of_unequal"]
 

@@ -8,14 +8,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
+from msgspec import Struct
+
 from acg_lab.core.canonical import canonical_json
 from acg_lab.core.errors import RecordError
-from acg_lab.explain.finding import Place
 
 __all__ = [
+    "Place",
     "differing",
     "has_json",
-    "is_redacted",
     "same_values",
     "shared_ends",
     "shared_length",
@@ -27,14 +28,22 @@ _MAX_TOKENS = 20_000
 _NO_ACCIDENT = 32
 _MAX_FAILURES = 50  # brackets that begin no JSON; a text with more of them is none
 _token = re.compile(r"\w+|\s+|[^\w\s]")
-_redacted = re.compile(r"(?:[a-z0-9]+:)?[0-9a-f]{16,128}\b.{0,24}")
 _opening = re.compile(r"[{\[]")
 _decoder = json.JSONDecoder()
 
 
-def is_redacted(text: str) -> bool:
-    """Whether a text is a hash in a content's place, as redacted exports hold it: nothing can be read in it."""
-    return _redacted.fullmatch(text) is not None
+class Place(Struct, frozen=True):
+    """One span of text that differs between the two commonest contents, usual one first; in characters.
+
+    ``text`` and ``other_text`` are None unless text was asked for.
+    """
+
+    offset: int
+    length: int
+    other_offset: int
+    other_length: int
+    text: str | None = None
+    other_text: str | None = None
 
 
 def differing(usual: str, other: str) -> tuple[Place, ...]:

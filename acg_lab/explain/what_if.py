@@ -6,12 +6,12 @@ Belongs here: which profiles a repair is for, the windows that come of it, and t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from acg_lab._format import counted
 from acg_lab.core.keys import Owner
 from acg_lab.explain.repairs import Repair, as_repairs
 from acg_lab.explain.windows import mended, windows_of
-from acg_lab.snapshot.checking import check_snapshot
-from acg_lab.snapshot.generation import Generation
-from acg_lab.snapshot.model import Snapshot, counted
+from acg_lab.snapshot.rules_detection import Generation
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Columns, Runs
 
 __all__ = ["RepairedSnapshot", "what_if"]

@@ -17,8 +17,8 @@ from acg_lab.explain.headers import new_headers
 from acg_lab.explain.rekey import Keys, Profile, new_keys
 from acg_lab.explain.repairs import MergeProfiles, Repair
 from acg_lab.explain.table import Rows, Table
-from acg_lab.snapshot.generation import Generation
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.rules_detection import Generation
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Lazy, ObservationColumns, offsets
 from acg_lab.storage.times import Times
 

@@ -6,10 +6,10 @@ agents, models and tools are shown as they are; prompt text never.
 
 import numpy as np
 
+from acg_lab._format import counted
 from acg_lab.explain.change import Change
 from acg_lab.explain.finding import Kind, Timing
 from acg_lab.explain.timing import Sequel
-from acg_lab.snapshot.model import counted
 
 __all__ = ["SHORT", "lost", "moment", "sentence", "when"]
 

@@ -9,7 +9,7 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.explain import Effect, Finding, explain
 from acg_lab.explain.findings import tell_effect
 from acg_lab.frames.names import BREAKS, make_frame
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["breaks"]
 

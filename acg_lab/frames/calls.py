@@ -3,8 +3,8 @@
 import pandas as pd
 
 from acg_lab.frames.names import CALLS, make_frame
-from acg_lab.snapshot.calls import CallFacts, list_calls
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.recorded_calls import CallFacts, list_calls
+from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["calls"]
 

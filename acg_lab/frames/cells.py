@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 
 from acg_lab.frames.names import CELLS, category, make_frame
-from acg_lab.snapshot.cells import Kind, find_cells
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import check_keys
+from acg_lab.snapshot.snapshot import Snapshot, check_keys
+from acg_lab.snapshot.window_cells import Kind, find_cells
 
 __all__ = ["cells"]
 

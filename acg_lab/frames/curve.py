@@ -4,9 +4,8 @@ import pandas as pd
 
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.frames.names import CURVE, make_frame
-from acg_lab.snapshot.curve import find_treads
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import check_keys
+from acg_lab.snapshot.snapshot import Snapshot, check_keys
+from acg_lab.snapshot.threshold_curve import find_treads
 
 __all__ = ["threshold_curve"]
 

@@ -9,8 +9,8 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.frames.names import SCORES, category, counts_of
 from acg_lab.snapshot.analysis import count_sharing
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import SpanFacts, check_keys, columns_of, count_tool_orders, observe_spans
+from acg_lab.snapshot.snapshot import Snapshot, check_keys, columns_of
+from acg_lab.snapshot.span_stats import SpanFacts, count_tool_orders, observe_spans
 
 if TYPE_CHECKING:
     from acg_lab.storage.columns import ObservationColumns

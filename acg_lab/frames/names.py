@@ -14,7 +14,7 @@ from acg_lab.core.records import PromptBlock, StabilityClass
 from acg_lab.core.stability import CLASS_ORDER
 from acg_lab.explain import Kind as Change
 from acg_lab.explain import Timing
-from acg_lab.snapshot.cells import Kind
+from acg_lab.snapshot.window_cells import Kind
 
 __all__ = [
     "BLOCKS",

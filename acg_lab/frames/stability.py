@@ -13,8 +13,7 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.facts import FACTS, find_facts
 from acg_lab.frames.names import PROFILES, SCORES, category, make_frame
 from acg_lab.snapshot.analysis import analyze, analyze_profile
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import check_keys
+from acg_lab.snapshot.snapshot import Snapshot, check_keys
 from acg_lab.snapshot.summary import ProfileSummary, summarize
 
 __all__ = ["profiles", "scores"]

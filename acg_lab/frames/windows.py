@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.frames.names import BLOCKS, VARIANTS, WINDOWS, category, compact, make_frame
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import columns_of, list_variants
-from acg_lab.snapshot.summary import block_tokens
+from acg_lab.snapshot.snapshot import Snapshot, columns_of
+from acg_lab.snapshot.span_stats import block_tokens, list_variants
 
 if TYPE_CHECKING:
     from acg_lab.storage.columns import ObservationColumns

@@ -6,13 +6,13 @@ Belongs here: drawing rows that are placed already.
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from acg_lab._format import counted, setting, tokens
 from acg_lab.plots.folding import Fold, Row
 from acg_lab.plots.fonts import Size, text_width
 from acg_lab.plots.layout import MARGIN
 from acg_lab.plots.rows import BREAKS, ROW_HEIGHT, Line, Rows
 from acg_lab.plots.spans import Block, Profile
 from acg_lab.plots.strip import style_of
-from acg_lab.plots.words import counted, setting, tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

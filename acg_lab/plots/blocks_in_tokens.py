@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from acg_lab._format import counted, cut, cut_all, setting, tokens
 from acg_lab.plots.fonts import Size, drawable, text_width
 from acg_lab.plots.layout import HEADING, MARGIN, open_page, place_width
 from acg_lab.plots.notes import LINE, draw_note, wrap
 from acg_lab.plots.spans import Block, Kind, Profile
 from acg_lab.plots.strip import MARK, style_of
-from acg_lab.plots.words import counted, cut, cut_all, setting, tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from acg_lab._format import counted, cut_all, setting
 from acg_lab.plots.fonts import Size, drawable, text_width
 from acg_lab.plots.given import rows
-from acg_lab.plots.words import counted, cut_all, setting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from acg_lab import frames
+from acg_lab._format import between, counted, setting, tokens
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.extremes import draw_nothing
 from acg_lab.plots.fonts import Size
@@ -14,13 +15,12 @@ from acg_lab.plots.layout import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.profile_names import profile_words
 from acg_lab.plots.theme import drawing
 from acg_lab.plots.tread_names import Box, Scale, name_treads
-from acg_lab.plots.words import between, counted, setting, tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from acg_lab.plots.layout import Place
-    from acg_lab.snapshot.model import Snapshot
+    from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["threshold_curve"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from acg_lab._format import counted
 from acg_lab.plots.layout import HEADING, MARGIN, open_page
 from acg_lab.plots.reasons import breaking, reason_of
-from acg_lab.plots.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ Belongs here: cutting and moving texts, by their widths in inches, until they ha
 from collections.abc import Sequence
 from typing import Final
 
+from acg_lab._format import cut, joined
 from acg_lab.plots.fonts import Size, text_width
-from acg_lab.plots.words import cut, joined
 
 __all__ = ["fit_name", "fit_parts", "spread"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 from acg_lab.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from acg_lab.snapshot.model import Snapshot
+    from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["check_columns", "check_source", "confidence_of", "one_key", "one_profile", "rows"]
 

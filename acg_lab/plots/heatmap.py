@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from acg_lab import frames
+from acg_lab._format import counted
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.columns import (
     GROUPS_HEIGHT,
@@ -21,13 +22,12 @@ from acg_lab.plots.given import check_columns, check_source, confidence_of, one_
 from acg_lab.plots.layout import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.profile_names import profile_words
 from acg_lab.plots.theme import drawing
-from acg_lab.plots.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from acg_lab.plots.layout import Place
-    from acg_lab.snapshot.model import Snapshot
+    from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["window_heatmap"]
 

@@ -8,12 +8,12 @@ plot shows is its own module's business.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from acg_lab._format import joined, tokens
 from acg_lab.core.errors import UsageError
 from acg_lab.plots.fitting import fit_name, fit_parts
 from acg_lab.plots.fonts import SANS, Size, drawable, text_width
 from acg_lab.plots.glyphs import outlined_text
 from acg_lab.plots.theme import palette
-from acg_lab.plots.words import joined, tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

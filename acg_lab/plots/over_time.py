@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from acg_lab._format import counted, setting, tokens
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.extremes import draw_nothing
@@ -14,7 +15,6 @@ from acg_lab.plots.layout import HEADING, MARGIN, open_page
 from acg_lab.plots.profile_names import profile_words, shared_words
 from acg_lab.plots.series import Series, draw_changes, draw_periods, draw_series, name_series, same
 from acg_lab.plots.theme import drawing
-from acg_lab.plots.words import counted, setting, tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from acg_lab import frames
+from acg_lab._format import counted, percent
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.extremes import Title, draw_nothing
 from acg_lab.plots.given import check_columns, check_source
@@ -13,13 +14,12 @@ from acg_lab.plots.overview_columns import draw_columns
 from acg_lab.plots.overview_table import draw_table
 from acg_lab.plots.profile_names import cause, shared_words
 from acg_lab.plots.theme import drawing
-from acg_lab.plots.words import counted, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from acg_lab.plots.layout import Place
-    from acg_lab.snapshot.model import Snapshot
+    from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["profiles_overview"]
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from acg_lab._format import counted, cut_all, percent
 from acg_lab.plots.fitting import spread
 from acg_lab.plots.fonts import Size, drawable, text_width
 from acg_lab.plots.layout import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.profile_names import cause
-from acg_lab.plots.words import counted, cut_all, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

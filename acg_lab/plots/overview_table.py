@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from acg_lab._format import cut_all, percent
 from acg_lab.plots.fonts import Size, drawable, text_width
 from acg_lab.plots.given import rows
 from acg_lab.plots.layout import HEADING, MARGIN, Page, open_page
 from acg_lab.plots.profile_names import differing
-from acg_lab.plots.words import cut_all, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

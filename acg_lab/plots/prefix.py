@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from acg_lab.plots.layout import Place
-    from acg_lab.snapshot.model import Snapshot
+    from acg_lab.snapshot.snapshot import Snapshot
 
     Given = Snapshot | Mapping[str, StabilityAnalysisResult] | StabilityAnalysisResult | pd.DataFrame
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import pandas as pd
 
+from acg_lab._format import counted
 from acg_lab.core.keys import parse_learning_key
-from acg_lab.plots.words import counted
 
 __all__ = ["cause", "differing", "profile_words", "shared_words"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from acg_lab.plots.words import counted, score
+from acg_lab._format import counted, score
 
 __all__ = ["Evidence", "Reason", "breaking", "reason", "reason_of"]
 

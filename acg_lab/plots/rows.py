@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from acg_lab._format import cut, cut_all
 from acg_lab.plots.folding import Row, fold_blocks
 from acg_lab.plots.fonts import Size, drawable, text_width
 from acg_lab.plots.layout import MARGIN
 from acg_lab.plots.notes import wrap
 from acg_lab.plots.spans import Block, Profile
-from acg_lab.plots.words import cut, cut_all
 
 __all__ = ["BREAKS", "ROW_HEIGHT", "Line", "Rows", "place_rows"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from acg_lab._format import cut_all, tokens
 from acg_lab.plots.fitting import spread
 from acg_lab.plots.fonts import Size, drawable, text_width
 from acg_lab.plots.given import rows
-from acg_lab.plots.words import cut_all, tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 
+from acg_lab._format import counted, joined, percent, score, setting, tokens
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.reasons import breaking, reason_of
-from acg_lab.plots.words import counted, joined, percent, score, setting, tokens
 
 __all__ = ["Block", "Kind", "Profile", "read_profile"]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from acg_lab._format import percent
 from acg_lab.plots.fonts import Size, text_width
 from acg_lab.plots.layout import MARGIN, Swatch
 from acg_lab.plots.palette import Palette
 from acg_lab.plots.spans import Block, Kind, Profile
-from acg_lab.plots.words import percent
 
 if TYPE_CHECKING:
     from acg_lab.plots.layout import Page

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
+from acg_lab._format import cut_all, score
 from acg_lab.plots.fonts import Size, drawable, text_width
 from acg_lab.plots.given import rows
-from acg_lab.plots.words import cut_all, score
 
 if TYPE_CHECKING:
     from acg_lab.plots.layout import Page

@@ -12,14 +12,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab._format import counted
 from acg_lab.core.errors import RecordError
 from acg_lab.core.prompt_ir import hash_request
 from acg_lab.core.rules import RulesName, get_rules
 from acg_lab.replay.history import UNKNOWN, History, Profile, Requests
 from acg_lab.replay.order import known_runs
-from acg_lab.replay.reading import BlockPool, RequestReader
 from acg_lab.replay.turns import find_turns
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.request_reader import BlockPool, RequestReader
 from acg_lab.storage.base import Progress
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times, parse_time

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
+from acg_lab._format import counted
 from acg_lab.replay.history import UNKNOWN, History, Profile, Requests
 from acg_lab.replay.order import known_runs
-from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["history_of_windows"]

@@ -79,7 +79,7 @@ def _reached(shapes: "Shapes", exact: NDArray[np.bool_], ascending: NDArray[np.f
 
 
 def _largest_thresholds(counts: Numbers, n: Numbers) -> NDArray[np.float64]:
-    """Return `acg_lab.core.fingerprint.largest_threshold` of each row; what is counted is a majority always."""
+    """Return `acg_lab.core.exact_prefix.largest_threshold` of each row; what is counted is a majority always."""
     found = counts / n
     while (above := found * n > counts).any():
         found[above] = np.nextafter(found[above], 0)

@@ -18,7 +18,7 @@ from acg_lab.replay.known import Known
 from acg_lab.replay.levels import prefix_lengths
 from acg_lab.replay.order import Entries, States
 from acg_lab.replay.results import Results
-from acg_lab.snapshot.summary import block_tokens
+from acg_lab.snapshot.span_stats import block_tokens
 
 __all__ = ["Met", "Part"]
 

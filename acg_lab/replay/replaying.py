@@ -18,10 +18,8 @@ from acg_lab.replay.part import Part
 from acg_lab.replay.rules import choose_rules
 from acg_lab.replay.trace import Trace
 from acg_lab.replay.walk import Walk, walk
-from acg_lab.snapshot.checking import check_snapshot
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.storage.collector import paused_collector
-from acg_lab.storage.progress import Bar
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
+from acg_lab.storage._runtime import Bar, paused_collector
 
 __all__ = ["replay", "walk_history"]
 

@@ -11,7 +11,7 @@ from acg_lab.core.window import SpanCount
 from acg_lab.replay.history import History
 from acg_lab.replay.order import States
 from acg_lab.snapshot.analysis import judge_columns
-from acg_lab.snapshot.counting import count_columns
+from acg_lab.snapshot.span_stats import count_columns
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["Results"]

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from acg_lab.core.rules import NEWEST, RULES, RulesName, get_rules
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["Chosen", "choose_rules"]
 

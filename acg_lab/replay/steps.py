@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab._format import counted
 from acg_lab.replay.history import Profile
 from acg_lab.replay.part import Part
-from acg_lab.snapshot.model import counted
 from acg_lab.storage.columns import offsets
 
 __all__ = ["Steps"]

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.replay.part import Part
 from acg_lab.replay.steps import Steps
 from acg_lab.replay.thresholds import Thresholds, as_numbers
-from acg_lab.snapshot.loading import nanoseconds
-from acg_lab.snapshot.model import counted
+from acg_lab.snapshot.load import nanoseconds
 from acg_lab.storage.times import render_time
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from acg_lab.core.messages import MessageRule
+from acg_lab.core.rule_types import MessageRule
 from acg_lab.core.rules import Rules
 from acg_lab.storage.columns import Call, Runs
 

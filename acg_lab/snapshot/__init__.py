@@ -5,11 +5,10 @@ judging windows that are columns of codes by the core's rules. Everything downst
 and settings. Imports the core, storage and numpy.
 """
 
-from acg_lab.snapshot.analysis import analyze
-from acg_lab.snapshot.generation import Generation
-from acg_lab.snapshot.loading import LoadWarning, load
-from acg_lab.snapshot.model import Seed, Snapshot
-from acg_lab.snapshot.results import Results
+from acg_lab.snapshot.analysis import Results, analyze
+from acg_lab.snapshot.load import LoadWarning, load
+from acg_lab.snapshot.rules_detection import Generation
+from acg_lab.snapshot.snapshot import Seed, Snapshot
 from acg_lab.snapshot.summary import ProfileSummary, Totals, summarize, total
 from acg_lab.snapshot.verdicts import Status, Verdict, Verification
 from acg_lab.snapshot.verify import verify

@@ -10,12 +10,11 @@ import numpy as np
 
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.records import BlockStability, StabilityAnalysisResult
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.span_stats import block_tokens
 
-__all__ = ["ProfileSummary", "Totals", "block_tokens", "summarize", "total"]
+__all__ = ["ProfileSummary", "Totals", "summarize", "total"]
 
-_BYTES_PER_TOKEN = 4  # production's estimate, where a block's tokens are not known
 _NEEDED = 2  # with fewer observations production plans nothing
 
 
@@ -122,19 +121,3 @@ def _span_tokens(snapshot: Snapshot) -> Mapping[str, Mapping[str, float]]:
     for window, span, mean in zip(counts.windows.tolist(), counts.spans.tolist(), means.tolist(), strict=True):
         found[source.keys[window]][source.span_pool[span]] = mean
     return found
-
-
-def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the tokens of every block row, known or estimated."""
-    estimated = np.zeros(len(source.content_pool), np.int64)
-    for code in np.flatnonzero(np.bincount(source.contents, minlength=len(estimated))).tolist():
-        text = source.content_pool[code]
-        estimated[code] = (len(text) if text.isascii() else len(text.encode())) // _BYTES_PER_TOKEN
-    known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
-    if not len(source.contents) or (known < 0).all():
-        return estimated[source.contents]
-    return np.where(known[source.forms] >= 0, known[source.forms], estimated[source.contents])
-
-
-def _known(token_metadata: str | None) -> int:
-    return -1 if token_metadata is None else int(msgspec.json.decode(token_metadata)["token_count"])

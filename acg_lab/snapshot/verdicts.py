@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from acg_lab.snapshot.shown import printable
+from acg_lab._format import printable
 
 __all__ = ["Difference", "Status", "Verdict", "Verification"]
 

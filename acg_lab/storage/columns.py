@@ -4,6 +4,7 @@ Belongs here: the shape of what a load holds in memory, and making records of it
 list is held once and named by its code, a position in a pool.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
@@ -15,6 +16,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from acg_lab.core.codec import decode, parse_strict
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -27,14 +29,25 @@ from acg_lab.core.records import (
     TokenMetadata,
     ToolSchemaHash,
 )
-from acg_lab.storage.codec import decode, parse_strict
 from acg_lab.storage.times import Times
 
-__all__ = ["Call", "Columns", "Form", "Header", "JsonPool", "Lazy", "ObservationColumns", "Runs", "offsets"]
+__all__ = [
+    "Call",
+    "Columns",
+    "Form",
+    "Header",
+    "JsonPool",
+    "Lazy",
+    "ObservationColumns",
+    "Runs",
+    "is_redacted",
+    "offsets",
+]
 
 V = TypeVar("V")
 Codes = NDArray[np.int32]
 Offsets = NDArray[np.int64]
+_redacted = re.compile(r"(?:[a-z0-9]+:)?[0-9a-f]{16,128}\b.{0,24}")
 _parse_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -343,3 +356,8 @@ class Columns:
     problems: tuple[RecordError, ...] = ()
     key_prefix: str | None = None
     rules: Mapping[str, tuple[str, str, bool]] = field(default_factory=dict)
+
+
+def is_redacted(text: str) -> bool:
+    """Whether a text is a hash in a content's place, as redacted exports hold it: nothing can be read in it."""
+    return _redacted.fullmatch(text) is not None

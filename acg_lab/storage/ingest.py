@@ -1,16 +1,19 @@
-"""Stored JSON to columns, without making a record of every block.
+"""Columns back to the documents that production stores, by key without prefix.
+
+Stored JSON to columns, without making a record of every block.
 
 Belongs here: the bulk way in. Production's windows say the same few blocks again and again, so each block is told
 apart by its bytes, and decoded and checked once; so is each message of a request.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
+from acg_lab.core.codec import decode, encode, encode_window, parse_strict, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -22,11 +25,45 @@ from acg_lab.core.records import (
     ToolSchemaHash,
 )
 from acg_lab.storage.base import Entry
-from acg_lab.storage.codec import decode, encode, parse_strict, raise_record_error
 from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times
 
-__all__ = ["ingest"]
+__all__ = ["bounded", "documents", "index_ids", "ingest"]
+
+_BYTES = 2 << 20
+
+
+def documents(columns: Columns) -> Iterator[tuple[str, bytes]]:
+    """Yield every window, result and run, one by one as JSON."""
+    for key, window in columns.observations.number.items():
+        yield f"acg_observations:{key}", encode_window(columns.observations.window(window))
+    for key, result in columns.results.items():
+        yield f"acg_stability:{key}", encode(result)
+    for run in columns.runs:
+        yield f"runs:{run.agent_id}:{run.id}", encode(run)
+
+
+def index_ids(columns: Columns) -> Mapping[str, list[str]]:
+    """Return the ids of each agent's runs, in order."""
+    ids: dict[str, list[str]] = {}
+    for run in columns.runs.records:
+        ids.setdefault(run.agent_id, []).append(run.id)
+    return ids
+
+
+def bounded(items: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """Group documents so that each group, but for its last one, is below 2 MiB."""
+    group: list[tuple[str, bytes]] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += len(item[1])
+        if size >= _BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
 
 _parse_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _parse_list = msgspec.json.Decoder(list[msgspec.Raw]).decode

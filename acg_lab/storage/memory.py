@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Progress, Selection, Window, silent
-from acg_lab.storage.codec import encode, encode_window
 
 __all__ = ["MemoryBackend"]
 

@@ -1,6 +1,6 @@
 """Parquet exports: a folder of tables, or one plain table of keys and values; local or remote.
 
-Belongs here: opening, selecting, and replacing files. What the tables hold is told in `acg_lab.storage.tables`.
+Belongs here: opening, selecting, and replacing files. What the tables hold is told in `acg_lab.storage.parquet_schema`.
 """
 
 import contextlib
@@ -11,19 +11,19 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import EVERYTHING, Entry, OnProblem, Progress, Selection, Window, raise_problem, silent
-from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.columns import Columns
-from acg_lab.storage.files import Files
-from acg_lab.storage.from_tables import from_tables
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.memory import MemoryBackend
-from acg_lab.storage.parquet_plain import documents_of, open_plain, prefix_of
-from acg_lab.storage.tables import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES, VERSION, schemas
-from acg_lab.storage.to_tables import to_tables
+from acg_lab.storage.parquet_files import Files
+from acg_lab.storage.parquet_keyvalue import documents_of, open_plain, prefix_of
+from acg_lab.storage.parquet_reader import from_tables
+from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES, VERSION, schemas
+from acg_lab.storage.parquet_writer import to_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa

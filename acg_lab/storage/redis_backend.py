@@ -13,13 +13,11 @@ from typing import Any, Self, TypeVar
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Progress, Selection, Window, silent
 from acg_lab.storage.columns import Columns
-from acg_lab.storage.documents import bounded, documents, index_ids
-from acg_lab.storage.layout import INDEX
-from acg_lab.storage.redis_client import open_pool
-from acg_lab.storage.redis_commands import Send, Step
-from acg_lab.storage.redis_errors import Failure, delays, describe, settle
+from acg_lab.storage.ingest import bounded, documents, index_ids
+from acg_lab.storage.key_layout import INDEX
+from acg_lab.storage.redis_client import Failure, delays, describe, open_pool, settle
+from acg_lab.storage.redis_scan import Send, Step, groups
 from acg_lab.storage.redis_steps import Steps
-from acg_lab.storage.redis_survey import groups
 
 __all__ = ["AsyncRedisBackend", "RedisBackend"]
 

@@ -6,13 +6,27 @@ Belongs here: records in, commands out, replies in, records out, the same for th
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from acg_lab.core.codec import decode, decode_window, encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.records import PromptIR, Record, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Selection, Window
-from acg_lab.storage.codec import decode, decode_window, encode, encode_window
-from acg_lab.storage.layout import INDEX
-from acg_lab.storage.redis_commands import Command, Refusal, Send, Step, ask, search_prefix, text_of
-from acg_lab.storage.redis_survey import Found, fetch, find_runs, groups, measure, read_indexes, survey
+from acg_lab.storage.key_layout import INDEX
+from acg_lab.storage.redis_scan import (
+    Command,
+    Found,
+    Refusal,
+    Send,
+    Step,
+    ask,
+    fetch,
+    find_runs,
+    groups,
+    measure,
+    read_indexes,
+    search_prefix,
+    survey,
+    text_of,
+)
 
 __all__ = ["Steps"]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.storage.stamps import EARLIEST, parse_time
+from acg_lab.core.codec import EARLIEST, parse_time
 
 __all__ = ["NO_TIME", "Times", "parse_time", "render_time"]
 

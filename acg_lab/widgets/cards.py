@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import NamedTuple
 
-from acg_lab.plots.words import change, percent, tokens
+from acg_lab._format import change, percent, tokens
 
 __all__ = ["Card", "cards", "difference"]
 

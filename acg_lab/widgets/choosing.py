@@ -5,9 +5,9 @@ from typing import Any, Final
 import ipywidgets as w
 import pandas as pd
 
+from acg_lab._format import counted, cut_all, joined
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.plots.profile_names import differing
-from acg_lab.plots.words import counted, cut_all, joined
 from acg_lab.widgets.state import TunerState
 
 __all__ = ["Chooser", "profile_names"]

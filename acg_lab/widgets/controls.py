@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import ipywidgets as w
 
-from acg_lab.plots.words import setting
+from acg_lab._format import setting
 
 __all__ = ["RANGES", "Control", "Range"]
 

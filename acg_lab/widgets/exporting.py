@@ -11,9 +11,9 @@ from typing import Any
 import ipywidgets as w
 from msgspec.structs import replace
 
+from acg_lab._format import counted, percent, setting
 from acg_lab.config import export_config, load_config, why_idle
 from acg_lab.core.errors import AcgLabError
-from acg_lab.plots.words import counted, percent, setting
 from acg_lab.widgets.building import line, refused
 from acg_lab.widgets.controls import RANGES
 from acg_lab.widgets.state import TunerState

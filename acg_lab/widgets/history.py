@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final
 
 from acg_lab.replay import Trace
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.widgets.walking import Walk
 from acg_lab.widgets.windows import Window, make_window, walk_window
 

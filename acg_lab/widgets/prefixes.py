@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans
 from acg_lab.snapshot.analysis import shared_prefixes
-from acg_lab.snapshot.counting import count_spans
-from acg_lab.snapshot.model import Snapshot
-from acg_lab.snapshot.spans import columns_of
-from acg_lab.snapshot.summary import block_tokens
+from acg_lab.snapshot.snapshot import Snapshot, columns_of
+from acg_lab.snapshot.span_stats import block_tokens, count_spans
 
 __all__ = ["Lengths", "Prefixes"]
 

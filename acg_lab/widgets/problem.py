@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from acg_lab._format import between, cut, tokens
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.explain.case import Case
 from acg_lab.explain.planning import find_refusals
 from acg_lab.plots.reasons import breaking, reason_of
-from acg_lab.plots.words import between, cut, tokens
 from acg_lab.widgets.profile import ProfileScores
 
 __all__ = ["Problem", "find_problem", "refusals"]

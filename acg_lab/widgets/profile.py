@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from acg_lab import frames
-from acg_lab.core.fingerprint import count_enough, largest_threshold, shared_depths
+from acg_lab.core.exact_prefix import count_enough, largest_threshold, shared_depths
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import CLASS_ORDER, StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.snapshot.analysis import window_codes
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Columns, ObservationColumns, Runs
 
 __all__ = ["ProfileScores", "one_profile"]

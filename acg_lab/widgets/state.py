@@ -20,8 +20,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.replay import Trace
 from acg_lab.snapshot.analysis import analyze_profile
-from acg_lab.snapshot.checking import check_snapshot
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Lazy
 from acg_lab.widgets.history import History
 from acg_lab.widgets.prefixes import Lengths

@@ -6,7 +6,7 @@ Belongs here: which numbers stand where, and the sentences about many profiles.
 from collections.abc import Callable, Sequence
 from html import escape
 
-from acg_lab.plots.words import counted, cut, cut_all, percent, tokens
+from acg_lab._format import counted, cut, cut_all, percent, tokens
 from acg_lab.widgets.cards import Card, cards, difference
 from acg_lab.widgets.standing import Change, Matched, Standing
 from acg_lab.widgets.state import TunerState

@@ -8,11 +8,11 @@ import ipywidgets as w
 import pandas as pd
 from traitlets import Instance, link, validate
 
+from acg_lab._format import counted
 from acg_lab.config import AcgSettings, load_config, why_idle
 from acg_lab.config.settings import check_writable
-from acg_lab.plots.words import counted
 from acg_lab.replay import Trace
-from acg_lab.snapshot.model import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.widgets.building import classed, close_all, line, refused, stylesheet
 from acg_lab.widgets.choosing import Chooser, profile_names
 from acg_lab.widgets.controls import RANGES, Control

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from acg_lab.core import PromptIR, StabilityAnalysisResult
-from acg_lab.storage.codec import decode, decode_window, encode, encode_window
+from acg_lab.core.codec import decode, decode_window, encode, encode_window
 
 WINDOW, RESULT = "acg_observations:", "acg_stability:"
 IDENTITY = ("ir_id", "created_at")

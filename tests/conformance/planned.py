@@ -31,10 +31,10 @@ from acg_lab.core import (
     plan_request,
     surface_of,
 )
-from acg_lab.core.placement import body_of
+from acg_lab.core.cache_marks import body_of
+from acg_lab.core.codec import decode
 from acg_lab.core.prompt_ir import hash_request, tool_drafts
 from acg_lab.core.rules import get_rules
-from acg_lab.storage.codec import decode
 
 MODELS = ("claude-sonnet-4-20250514", "claude-haiku-4.5", "claude-3-opus-x", "claude-haiku-4-5", "gpt-4o")
 WORDS = (0, 0, 1, 3, 300, 900, 1100, 4000)

@@ -22,7 +22,7 @@ from acg_lab.core import (
     build_prompt_ir,
     learning_key,
 )
-from acg_lab.storage.codec import decode, encode
+from acg_lab.core.codec import decode, encode
 from acg_lab.storage.redis_backend import RedisBackend
 
 CASE = Case("agent", 100, DEFAULTS, full_payloads=True, runs=())

@@ -25,9 +25,9 @@ from acg_lab.core import (
     analyze_stability,
     parse_learning_key,
 )
-from acg_lab.core.fingerprint import identity, majority_prefix
+from acg_lab.core.codec import decode, decode_window, encode
+from acg_lab.core.exact_prefix import identity, majority_prefix
 from acg_lab.core.keys import Owner, assign_agents
-from acg_lab.storage.codec import decode, decode_window, encode
 from acg_lab.storage.memory import MemoryBackend
 
 

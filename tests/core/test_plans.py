@@ -24,8 +24,8 @@ from acg_lab.core import (
     plan_request,
     surface_of,
 )
-from acg_lab.core.placement import body_of
-from acg_lab.storage.codec import decode
+from acg_lab.core.cache_marks import body_of
+from acg_lab.core.codec import decode
 from acg_lab.storage.memory import MemoryBackend
 
 SHARED = Path(os.environ.get("ACG_LAB_SHARED") or Path(__file__).parents[3] / "shared")

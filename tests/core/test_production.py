@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from acg_lab.core import RULES, AcgLearner, HotCache, LearnerUpdate, RecordError, RunRecord, StabilityThresholds
-from acg_lab.storage.codec import decode, decode_window, encode, encode_window
+from acg_lab.core.codec import decode, decode_window, encode, encode_window
 from acg_lab.storage.memory import MemoryBackend
 
 SHARED = Path(os.environ.get("ACG_LAB_SHARED") or Path(__file__).parents[3] / "shared")

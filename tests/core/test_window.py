@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import make_ir, prompt_irs, windows
 
-from acg_lab.core.fingerprint import identity, shared_depths
+from acg_lab.core.exact_prefix import identity, shared_depths
 from acg_lab.core.window import CountedWindow, PrefixTree, SpanCount
 
 A, B, C, D = (make_ir(("s", "same"), ("u", name), ir_id=name) for name in "abcd")

@@ -9,8 +9,9 @@ from strategies import json_values, reordered, texts
 
 from acg_lab.explain import Timing
 from acg_lab.explain.patterns import DATETIME, IDENTIFIER, NUMBER, PATH
-from acg_lab.explain.texts import differing, is_redacted, same_values, shared_length, with_texts
+from acg_lab.explain.texts import differing, same_values, shared_length, with_texts
 from acg_lab.explain.timing import read_sequence
+from acg_lab.storage.columns import is_redacted
 
 sentences = st.lists(st.sampled_from(["the ", "quick ", "fox ", "10:15", "\n", ". ", "日本", "é"]), max_size=12).map(
     "".join

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_lab.core.fingerprint import largest_threshold, majority_prefix
+from acg_lab.core.exact_prefix import largest_threshold, majority_prefix
 from acg_lab.replay import levels
 from acg_lab.replay.levels import prefix_lengths
 from acg_lab.replay.walk import Shapes

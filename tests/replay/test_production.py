@@ -15,8 +15,8 @@ import pytest
 
 import acg_lab as acg
 from acg_lab.core import AcgLearner, HotCache, RunRecord, StabilityThresholds, learning_key
+from acg_lab.core.codec import decode
 from acg_lab.core.records import StabilityAnalysisResult
-from acg_lab.storage.codec import decode
 
 DATA = Path(os.environ.get("ACG_LAB_SHARED") or Path(__file__).parents[3] / "shared") / "data" / "tau_airline"
 NUMBERS = (0.5, 0.8, 0.95, 1.0)

@@ -10,7 +10,7 @@ from learned import SECRET, learned
 
 import acg_lab as acg
 from acg_lab.snapshot import Results
-from acg_lab.snapshot.names import differing_parts
+from acg_lab.snapshot.profile_names import differing_parts
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 TAGS = "<script>alert(1)</script>\x1b[31m"

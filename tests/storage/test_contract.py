@@ -8,8 +8,8 @@ import pytest
 from strategies import TIME, make_id, make_ir, make_request, make_run, make_stamp
 
 from acg_lab.core import AcgLearner, BlockStability, HotCache, RunRecord, StabilityAnalysisResult
+from acg_lab.core.codec import decode, decode_window
 from acg_lab.storage.base import Backend, Selection, silent
-from acg_lab.storage.codec import decode, decode_window
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend

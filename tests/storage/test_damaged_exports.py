@@ -8,7 +8,7 @@ import pytest
 from learned import learned
 
 import acg_lab as acg
-from acg_lab.storage.tables import OPTIONAL, TABLES, schemas
+from acg_lab.storage.parquet_schema import OPTIONAL, TABLES, schemas
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 NEXT = {"acg_lab.version": "9"}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import ID, TIME, make_block, make_call, make_ir, make_request, make_run, prompt_irs, requests, runs
 
 from acg_lab.core import BlockStability, RecordError, StabilityAnalysisResult, TokenMetadata, ToolSchemaHash
+from acg_lab.core.codec import decode_window, encode, encode_window
 from acg_lab.storage.base import Entry, raise_problem
-from acg_lab.storage.codec import decode_window, encode, encode_window
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.times import NO_TIME, Times, parse_time, render_time
 

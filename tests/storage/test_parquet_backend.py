@@ -37,11 +37,11 @@ from strategies import (
 
 import acg_lab as acg
 from acg_lab.core import BlockStability, RunRecord, StabilityAnalysisResult, TokenMetadata, ToolSchemaHash
-from acg_lab.storage import parquet_backend, to_tables
+from acg_lab.core.codec import encode, encode_window
+from acg_lab.storage import parquet_backend, parquet_writer
 from acg_lab.storage.base import Selection
-from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.memory import MemoryBackend
-from acg_lab.storage.tables import CODED, TABLES, schemas
+from acg_lab.storage.parquet_schema import CODED, TABLES, schemas
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 KEYS = (
@@ -142,7 +142,7 @@ def test_one_dictionary_for_a_row_group(tmp_path):
 
 def test_row_groups_are_cut_between_windows(tmp_path, monkeypatch):
     """Many small row groups load equal, and one agent is read from its own ones."""
-    monkeypatch.setattr(to_tables, "ROWS_PER_GROUP", 8)
+    monkeypatch.setattr(parquet_writer, "ROWS_PER_GROUP", 8)
     snap = acg.load(learned("b", backend=learned("a")))
     snap.to_parquet(tmp_path / "export")
     metadata = pq.ParquetFile(tmp_path / "export" / "blocks.parquet").metadata

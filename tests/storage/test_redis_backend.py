@@ -9,15 +9,14 @@ import redis
 from strategies import make_ir, make_request, make_run
 
 from acg_lab.core import StabilityAnalysisResult
+from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.records import RunRecord
-from acg_lab.storage import redis_survey
+from acg_lab.storage import redis_scan
 from acg_lab.storage.base import Selection
-from acg_lab.storage.codec import encode, encode_window
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 from acg_lab.storage.redis_client import READ_COMMANDS, WRITE_COMMANDS
-from acg_lab.storage.redis_commands import SEARCH_STEPS, Refusal, search_prefix
-from acg_lab.storage.redis_survey import Found, groups
+from acg_lab.storage.redis_scan import SEARCH_STEPS, Found, Refusal, groups, search_prefix
 
 RESULT = StabilityAnalysisResult(scores=(), stable_prefix_length=0, total_observations=1)
 WINDOW = (make_ir(("user-0", "hello")),)
@@ -320,7 +319,7 @@ class TestReading:
 
     def test_loads_no_redis(self):
         """Importing the backend does not import redis-py."""
-        code = "import sys, acg_lab.storage.redis_backend, acg_lab.storage.locate; assert 'redis' not in sys.modules"
+        code = "import sys, acg_lab.storage.redis_backend, acg_lab.storage.sources; assert 'redis' not in sys.modules"
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -423,7 +422,7 @@ class TestBadEntries:
 
     def test_races(self):
         """A key that changes between two steps of a survey is told by the step that finds out."""
-        step = redis_survey.read_indexes("p:", ["a"])
+        step = redis_scan.read_indexes("p:", ["a"])
         step.send(None)
         step.send([1])
         with pytest.raises(StopIteration) as stopped:

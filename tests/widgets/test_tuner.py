@@ -15,8 +15,8 @@ from widgets.reading import cards, parts, shown
 
 import acg_lab as acg
 from acg_lab import frames
+from acg_lab._format import MINUS, percent, tokens
 from acg_lab.core import UsageError
-from acg_lab.plots.words import MINUS, percent, tokens
 
 AGENTS = ("claims-triage", "claims-triage-next", "handbook-search", "sales-analyst")
 

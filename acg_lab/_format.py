@@ -1,0 +1,210 @@
+"""How values show themselves: names that print, and tables for notebooks.
+
+Belongs here: what every repr needs. Names may come from prompts, so they are untrusted: a terminal obeys control
+characters, and a notebook obeys tags.
+
+
+Words and numbers: how every figure says what it says (LOOK.md section 4).
+
+Belongs here: numbers as text, singular and plural, names cut so that they stay different, and the reasons why a block
+breaks the prefix. No drawing.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from html import escape
+
+__all__ = [
+    "between",
+    "change",
+    "counted",
+    "cut",
+    "cut_all",
+    "html_table",
+    "html_text",
+    "joined",
+    "percent",
+    "printable",
+    "score",
+    "setting",
+    "tokens",
+]
+
+# On the elements themselves: notebooks have rules for tables of their own, and some front ends drop style sheets.
+_TABLE = (
+    "border-collapse:collapse;table-layout:auto;margin:.5em 0;font-size:inherit;color:var(--jp-ui-font-color1,inherit)"
+)
+_CELL = "vertical-align:top;padding:.3em .7em;border-bottom:1px solid var(--jp-border-color2,#8886);text-align:"
+
+_NUMBER = "right;white-space:nowrap;font-variant-numeric:tabular-nums"
+
+
+def printable(text: str) -> str:
+    r"""Escape what does not print.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def html_text(text: str) -> str:
+    """Return untrusted text as HTML that shows it.
+
+    >>> html_text("<b>")
+    '&lt;b&gt;'
+    """
+    return escape(printable(text))
+
+
+def html_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Collection[str] = ()) -> str:
+    """Return an HTML table.
+
+    Parameters
+    ----------
+    titles : sequence of str
+        Of the columns.
+    rows : iterable of sequence of str
+        Cells are HTML already: untrusted text goes through `html_text` first.
+    numbers : collection of str
+        Titles of the columns that are aligned at the right.
+    """
+    ends = [_NUMBER if title in numbers else "left" for title in titles]
+    head = "".join(f'<th style="{_CELL}{end};white-space:normal">{t}</th>' for t, end in zip(titles, ends, strict=True))
+    body = "".join(f"<tr>{_cells(row, ends)}</tr>" for row in rows)
+    return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _cells(row: Sequence[str], ends: Sequence[str]) -> str:
+    return "".join(f'<td style="{_CELL}{end}">{cell}</td>' for cell, end in zip(row, ends, strict=True))
+
+
+MINUS = "\N{MINUS SIGN}"
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_MOST_DECIMALS = 17  # more than a float has
+
+
+def tokens(value: float) -> str:
+    """Return a number of tokens: thousands separated, no decimals.
+
+    >>> tokens(3735.6)
+    '3,736'
+    """
+    return f"{value:,.0f}".replace("-", MINUS)
+
+
+def percent(share: float) -> str:
+    """Return a share in whole per cent, never rounded to nothing, nor to all.
+
+    >>> percent(0.77), percent(0.004), percent(0.999), percent(1), percent(0)
+    ('77%', '<1%', '>99%', '100%', '0%')
+    """
+    if 0 < share <= 0.005:  # noqa: PLR2004
+        return "<1%"
+    if 0.995 <= share < 1:  # noqa: PLR2004
+        return ">99%"
+    return f"{share * 100:.0f}%".replace("-", MINUS)
+
+
+def change(text: str, difference: float) -> str:
+    """Return the text of an absolute difference with its sign.
+
+    >>> change("33%", 0.33), change("0", 0)
+    ('+33%', '±0')
+    """
+    sign = MINUS if difference < 0 else "+" if difference > 0 else "±"
+    return f"{sign}{text.lstrip(MINUS)}"
+
+
+def setting(value: float) -> str:
+    """Return a setting as it was entered.
+
+    >>> setting(0.95), setting(0.9), setting(1.0), setting(20)
+    ('0.95', '0.9', '1', '20')
+    """
+    return f"{MINUS if value < 0 else ''}{repr(abs(value)).removesuffix('.0')}"
+
+
+def score(value: float, *thresholds: float) -> str:
+    """Return a score with 2 decimals, and with more where those would carry it across a threshold.
+
+    >>> score(0.9496, 0.95), score(0.9496, 0.8), score(0.95, 0.95)
+    ('0.9496', '0.95', '0.95')
+    """
+    for decimals in range(2, _MOST_DECIMALS):
+        text = f"{value:.{decimals}f}"
+        if all(_side(float(text), threshold) == _side(value, threshold) for threshold in thresholds):
+            return text
+    return repr(value)
+
+
+def _side(value: float, threshold: float) -> bool:
+    return value >= threshold
+
+
+def between(above: float, upto: float, near: float) -> str:
+    """Return the threshold nearest to ``near`` above one and up to and with another, with as few decimals as will do.
+
+    >>> between(0.07, 11 / 12, 0.95), between(0.9, 1.0, 0.5), between(0.901, 0.902, 0.5)
+    ('0.91', '0.91', '0.902')
+    """
+    if above < near <= upto:
+        return setting(near)
+    rounding = ROUND_FLOOR if near > upto else ROUND_CEILING
+    for decimals in range(2, _MOST_DECIMALS):
+        step = Decimal(1).scaleb(-decimals)
+        found = Decimal(repr(upto if near > upto else above)).quantize(step, rounding=rounding)
+        found += step if found <= Decimal(repr(above)) and near <= upto else 0
+        if above < float(found) <= upto:
+            return f"{found}"
+    return repr(upto)
+
+
+def counted(n: float, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "request"), counted(1240, "request"), counted(2, "reply"), counted(2, "match", "matches")
+    ('1 request', '1,240 requests', '2 replies', '2 matches')
+    """
+    if n != 1:
+        noun = plural or (f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s")
+    return f"{n:,} {noun}"
+
+
+def joined(*parts: str | None) -> str:
+    """Return the parts of a subtitle that there are, in one line.
+
+    >>> joined("60 requests", None, "", "gpt-4o")
+    '60 requests · gpt-4o'
+    """
+    return " · ".join(part for part in parts if part)
+
+
+def cut(name: str, width: int) -> str:
+    """Return a name of at most ``width`` characters, cut in the middle: its tail tells more.
+
+    >>> cut("system-14-update_reservation_passengers", 36)
+    'system-14-update_reservati…assengers'
+    """
+    if len(name) <= width:
+        return name
+    tail = max((width - 1) * 26 // 100, 1)
+    return f"{name[: max(width - 1 - tail, 1)]}{ELLIPSIS}{name[len(name) - tail :]}"
+
+
+def cut_all(names: Iterable[str], width: int) -> dict[str, str]:
+    """Cut each of the names of one figure; names that would look the same are lengthened until they differ.
+
+    >>> cut_all(["a-very-long-name-1", "a-very-long-name-2", "b"], 8)
+    {'a-very-long-name-1': 'a-very…1', 'a-very-long-name-2': 'a-very…2', 'b': 'b'}
+    """
+    widths = dict.fromkeys(names, width)
+    while True:
+        found: dict[str, list[str]] = {}
+        for name, allowed in widths.items():
+            found.setdefault(cut(name, allowed), []).append(name)
+        alike = [name for same in found.values() if len(same) > 1 for name in same]
+        if not alike:
+            return {same[0]: text for text, same in found.items()}
+        for name in alike:
+            widths[name] += 2

@@ -1,0 +1,327 @@
+"""The choice among places where a cached prefix may end (spec planner.md, section 4).
+
+Belongs here: what a breakpoint is worth, and the best few of many candidates. Numbers only: nothing here knows of
+blocks, requests or results. The order of floating-point operations is production's: where sums exceed about
+1e7 it decides which ends are taken.
+
+
+Which ends of a stable prefix can take a cache breakpoint, and which are worth one (spec planner.md, section 4).
+
+Belongs here: model families as data, tokens, candidates, and the plan. The choice among candidates is in
+`acg_lab.core.breakpoints`; what comes before (which result is met, and the gate), in `acg_lab.core.planner`; where a
+mark then stands, in `acg_lab.core.cache_marks`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from acg_lab.core.cache_marks import Target, target_of
+from acg_lab.core.records import PromptBlock, PromptIR, StabilityAnalysisResult
+
+__all__ = [
+    "MAX_BREAKPOINTS",
+    "MINIMUM_TOKENS",
+    "MULTIPLIERS",
+    "BreakpointSegment",
+    "Candidate",
+    "Kind",
+    "Multipliers",
+    "choose_ends",
+    "estimate_tokens",
+    "find_candidates",
+    "make_segments",
+    "minimum_tokens",
+    "plan_breakpoints",
+    "worth",
+]
+
+Kind: TypeAlias = Literal["user", "retrieval", "tool", "system", "structured", "generic"]
+MAX_BREAKPOINTS: Final = 4
+_TOLERANCE: Final = 1e-9
+_PREFERENCE: Final[Mapping[Kind, int]] = MappingProxyType(
+    {"user": 5, "retrieval": 4, "tool": 3, "system": 2, "structured": 1, "generic": 0}
+)
+
+
+class Multipliers(NamedTuple):
+    """What a cached token costs, in prices of an input token that is not cached."""
+
+    write: float = 1.25
+    read: float = 0.1
+
+
+MULTIPLIERS: Final = Multipliers()
+
+
+class Candidate(NamedTuple):
+    """A place where a cached prefix may end.
+
+    Attributes
+    ----------
+    end : int
+        Length of the prefix, in blocks.
+    tokens : int
+        Of the whole prefix.
+    reads : float
+        How often the prefix is expected to be read.
+    kind : str
+        Of the last block; it decides between ends of equal worth.
+    """
+
+    end: int
+    tokens: int
+    reads: float
+    kind: Kind
+
+
+def worth(tokens: int, reads: float, multipliers: Multipliers = MULTIPLIERS) -> float:
+    """Return what caching is expected to save, in input tokens at full price; negative where it costs more.
+
+    The order of the floating-point operations is production's.
+    """
+    return tokens * (((1.0 - multipliers.read) * reads) - (multipliers.write - 1.0))
+
+
+class _Chain(NamedTuple):
+    """The best way to end at a candidate with so many breakpoints; ``before`` is the candidate of the one before."""
+
+    value: float
+    before: int | None
+
+
+def choose_ends(
+    candidates: Sequence[Candidate], multipliers: Multipliers = MULTIPLIERS, *, max_breakpoints: int = MAX_BREAKPOINTS
+) -> tuple[Candidate, ...]:
+    """Choose the candidates whose segments are together worth most, at most ``max_breakpoints`` of them.
+
+    Every segment must be worth something by itself. Within 1e-9 of each other fewer breakpoints win, then the
+    preferred kind of the last end (user, retrieval, tool, system, structured, generic), then the longer prefix.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        Shortest first.
+
+    Returns
+    -------
+    tuple of Candidate
+        Shortest first; empty where nothing is worth a write.
+    """
+    chains: list[list[_Chain | None]] = []
+    best: tuple[float, tuple[int, int, int], int, int] | None = None
+    for i, candidate in enumerate(candidates):
+        chains.append(_chains_to(i, candidates, chains, multipliers, max_breakpoints))
+        for k, chain in enumerate(chains[i]):
+            if chain is None:
+                continue
+            rank = (-k, _PREFERENCE[candidate.kind], candidate.end)
+            if best is None or (lead := chain.value - best[0]) > _TOLERANCE or (lead >= -_TOLERANCE and rank > best[1]):
+                best = chain.value, rank, i, k
+    return tuple(_follow(candidates, chains, best[2], best[3])) if best else ()
+
+
+def _chains_to(
+    i: int,
+    candidates: Sequence[Candidate],
+    chains: Sequence[Sequence[_Chain | None]],
+    multipliers: Multipliers,
+    max_breakpoints: int,
+) -> list[_Chain | None]:
+    """Return the best chains that end at candidate i, by their number of breakpoints less one."""
+    tokens, reads = candidates[i].tokens, candidates[i].reads
+    value = worth(tokens, reads, multipliers)
+    if not value > 0:
+        return [None] * max_breakpoints
+    gains = [(j, worth(tokens - other.tokens, reads, multipliers)) for j, other in enumerate(candidates[:i])]
+    row: list[_Chain | None] = [_Chain(value, None)]
+    for k in range(max_breakpoints - 1):
+        found: _Chain | None = None
+        for j, gain in gains:
+            before = chains[j][k]
+            if before is None or not gain > 0:
+                continue
+            total = before.value + gain
+            # More by 1e-9, or within 1e-9: of equals the later predecessor.
+            if found is None or total - found.value >= -_TOLERANCE:
+                found = _Chain(total, j)
+        row.append(found)
+    return row
+
+
+def _follow(
+    candidates: Sequence[Candidate], chains: Sequence[Sequence[_Chain | None]], i: int, k: int
+) -> list[Candidate]:
+    """Return the candidates of a chain, first to last."""
+    chosen, place = [candidates[i]], chains[i][k]
+    while place is not None and place.before is not None:
+        k -= 1
+        chosen.append(candidates[place.before])
+        place = chains[place.before][k]
+    return chosen[::-1]
+
+
+# The shortest prefix that a model caches, in tokens, by model family: as production has it, which is not in every case
+# what the provider says today.
+MINIMUM_TOKENS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        **dict.fromkeys(("claude-opus-4.6", "claude-opus-4.5", "claude-haiku-4.5"), 4096),
+        **dict.fromkeys(("claude-sonnet-4.6", "claude-haiku-3.5", "claude-3-opus"), 2048),
+        **dict.fromkeys(("claude-opus-4.1", "claude-opus-4", "claude-sonnet-4.5", "claude-sonnet-4"), 1024),
+        **dict.fromkeys(("claude-3.5-sonnet", "claude-3-haiku"), 1024),
+    }
+)
+
+
+class BreakpointSegment(Struct, frozen=True, kw_only=True):
+    """What one breakpoint adds to the cached prefix: the blocks from the breakpoint before it up to its own end.
+
+    Attributes
+    ----------
+    start, end : int
+        In blocks: the segment is ``blocks[start:end]``.
+    tokens, prefix_tokens : int
+        Of the segment, and of the whole prefix that ends with it; estimates.
+    expected_reads : float
+        How often the prefix is expected to be read.
+    expected_savings : float
+        What caching the segment is worth, in input tokens at full price.
+    kind : str
+        Of its last block.
+    target : Target
+        What of a Messages body the mark is for.
+    """
+
+    start: int
+    end: int
+    tokens: int
+    prefix_tokens: int
+    expected_reads: float
+    expected_savings: float
+    kind: Kind
+    target: Target
+
+
+def minimum_tokens(model: str, families: Mapping[str, int] = MINIMUM_TOKENS) -> int | None:
+    """Return the shortest prefix that a model caches, in tokens; None for a model in no family.
+
+    A model belongs to the family of exactly its name, else to the longest that its name starts with.
+
+    Examples
+    --------
+    >>> minimum_tokens("claude-sonnet-4-20250514"), minimum_tokens("anthropic/claude-sonnet-4")
+    (1024, None)
+    """
+    family = max((name for name in families if model.startswith(name)), key=len, default=None)
+    return None if family is None else families[family]
+
+
+def estimate_tokens(block: PromptBlock) -> int:
+    """Return the tokens of a block: as it tells itself, else a quarter of its UTF-8 bytes, rounded down."""
+    return len(block.content.encode()) // 4 if block.token_metadata is None else block.token_metadata.token_count
+
+
+def find_candidates(ir: PromptIR, result: StabilityAnalysisResult, minimum: int) -> Iterator[Candidate]:
+    """Yield the places where a cached prefix may end, shortest first.
+
+    Live blocks and scores are walked side by side, by position, up to the first score whose class is not ``stable``.
+    Reads never rise from one candidate to the next: the weakest block so far decides.
+
+    Parameters
+    ----------
+    ir : PromptIR
+        The live request, whole.
+    result : StabilityAnalysisResult
+        What was learned; its scores in prompt order.
+    minimum : int
+        Of the model, in tokens.
+    """
+    before, weight = 0, 1.0
+    for i, (block, score) in enumerate(zip(ir.blocks[: result.stable_prefix_length], result.scores, strict=False)):
+        if score.classification != "stable":
+            break
+        weight = min(weight, _clamp(score.score) * _clamp(score.confidence))
+        tokens = before + estimate_tokens(block)
+        # Once the minimum is reached, tools are cached up to the last one or not at all.
+        inside_tools = _is_tool(block) and any(map(_is_tool, ir.blocks[i + 1 : i + 2]))
+        if tokens >= minimum and not (inside_tools and before >= minimum):
+            yield Candidate(i + 1, tokens, (result.total_observations - 1) * weight, _kind(block))
+        before = tokens
+
+
+def plan_breakpoints(
+    ir: PromptIR,
+    result: StabilityAnalysisResult,
+    model: str,
+    *,
+    families: Mapping[str, int] = MINIMUM_TOKENS,
+    multipliers: Multipliers = MULTIPLIERS,
+) -> tuple[BreakpointSegment, ...]:
+    """Choose where cache breakpoints go in a live request, as provider ``anthropic`` does.
+
+    Parameters
+    ----------
+    ir : PromptIR
+        The live request, whole. Read, never changed.
+    result : StabilityAnalysisResult
+        What was learned of requests like it.
+    model : str
+        By its name in the request.
+    families : mapping of str to int
+        Shortest cached prefix by model family, in tokens.
+    multipliers : Multipliers
+        Prices of cached tokens.
+
+    Returns
+    -------
+    tuple of BreakpointSegment
+        At most four, shortest prefix first; empty for a model in no family, or where nothing is worth a write.
+    """
+    minimum = minimum_tokens(model, families)
+    candidates = () if minimum is None else tuple(find_candidates(ir, result, minimum))
+    return make_segments(ir, choose_ends(candidates, multipliers), multipliers)
+
+
+def make_segments(
+    ir: PromptIR, ends: Sequence[Candidate], multipliers: Multipliers = MULTIPLIERS
+) -> tuple[BreakpointSegment, ...]:
+    """Return the segments between chosen ends, shortest prefix first."""
+    segments: list[BreakpointSegment] = []
+    start = tokens = 0
+    for end in ends:
+        segments.append(
+            BreakpointSegment(
+                start=start,
+                end=end.end,
+                tokens=end.tokens - tokens,
+                prefix_tokens=end.tokens,
+                expected_reads=end.reads,
+                expected_savings=worth(end.tokens - tokens, end.reads, multipliers),
+                kind=end.kind,
+                target=target_of(ir, end.end),
+            )
+        )
+        start, tokens = end.end, end.tokens
+    return tuple(segments)
+
+
+def _clamp(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
+
+
+def _is_tool(block: PromptBlock) -> bool:
+    return block.content_type == "tool_schema"
+
+
+def _kind(block: PromptBlock) -> Kind:
+    if _is_tool(block):
+        return "tool"
+    if block.provenance == "retrieval":
+        return "retrieval"
+    if block.role == "user":
+        return "user"
+    if block.content_type in ("structured_output", "tool_result", "image"):
+        return "structured"
+    return "system" if block.role == "system" else "generic"

@@ -1,0 +1,195 @@
+"""Reading a source into a snapshot, with its filters."""
+
+import warnings
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from acg_lab._format import counted
+from acg_lab.core.errors import RecordError, UsageError
+from acg_lab.core.keys import assign_agents
+from acg_lab.core.rules import get_rules
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.storage._runtime import Bar
+from acg_lab.storage.base import Backend, Selection
+from acg_lab.storage.columns import Columns
+from acg_lab.storage.ingest import ingest
+from acg_lab.storage.parquet_backend import ParquetExport
+from acg_lab.storage.redis_backend import RedisBackend
+from acg_lab.storage.sources import open_source
+from acg_lab.storage.times import parse_time
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["LoadWarning", "load", "nanoseconds"]
+
+
+class LoadWarning(UserWarning):
+    """Some entries of a source can't be read; the others were."""
+
+
+def load(
+    source: "str | os.PathLike[str] | Backend | Snapshot",
+    *,
+    agent_id: str | None = None,
+    keys: Collection[str] | None = None,
+    since: str | date | None = None,
+    limit: int | None = None,
+    key_prefix: str = "auto",
+    rules: str = "auto",
+    strict: bool = False,
+    progress: bool = True,
+) -> Snapshot:
+    """Read a source into a snapshot.
+
+    Parameters
+    ----------
+    source : str, path, backend or Snapshot
+        ``redis://``, ``rediss://`` or ``unix://`` address as redis-py takes it; a Parquet export, or a plain Parquet
+        table of ``key`` and ``value``, by path or URI; any storage backend; a snapshot, which is handed back.
+    agent_id : str, optional
+        Read this agent only.
+    keys : collection of str, optional
+        Read the profiles of these learning keys only; runs are not affected.
+    since : str, date or datetime, optional
+        Drop observations and runs that began before; RFC 3339, a date, or a datetime (without zone: UTC).
+    limit : int, optional
+        Keep the newest so many observations of each profile and runs of each agent.
+    key_prefix : str
+        Of production's keys; ``"auto"`` finds the one in use.
+    rules : str
+        Generation of the rules to analyse by; ``"auto"`` looks at what each profile stored (``snapshot.rules``).
+    strict : bool
+        Raise at the first entry that can't be read, instead of warning of their number at the end.
+    progress : bool
+        Show a progress bar on standard error while reading takes long.
+
+    Returns
+    -------
+    Snapshot
+        Whatever was filtered, ``stability`` holds the results as they were stored, of whole windows.
+
+    Raises
+    ------
+    SourceError
+        If the source can't be reached or read.
+    RecordError
+        With ``strict``, if an entry can't be read.
+    UsageError
+        If an option makes no sense.
+    """
+    if isinstance(source, Snapshot):
+        return source
+    if rules != "auto":
+        get_rules(rules)
+    start, limit = nanoseconds(since, "since"), _checked(limit)
+    selection = _selection(agent_id, keys)
+    backend = open_source(source, key_prefix=key_prefix)
+    problems: list[RecordError] = []
+
+    def on_problem(error: RecordError) -> None:
+        error = error.at(source=backend.label)
+        if strict:
+            raise error from None
+        problems.append(error)
+
+    try:
+        with Bar(f"reading {backend.label}", shown=progress) as bar:
+            if isinstance(backend, ParquetExport):
+                columns = backend.columns(selection, bar, on_problem)
+            else:
+                columns = ingest(backend.scan(selection, bar), on_problem)
+    finally:
+        if backend is not source and isinstance(backend, RedisBackend):
+            backend.close()
+    prefix = getattr(backend, "key_prefix", "auto")
+    columns = replace(columns, problems=tuple(problems), key_prefix=columns.key_prefix if prefix == "auto" else prefix)
+    snapshot = _snapshot(backend.label, columns, rules)
+    if agent_id is not None:
+        snapshot = _of_agent(snapshot, agent_id)
+    if problems:
+        msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
+        warnings.warn(msg, LoadWarning, stacklevel=2)
+    return snapshot if start is None and limit is None else _cut(snapshot, start, limit)
+
+
+def _snapshot(source: str, columns: Columns, rules: str) -> Snapshot:
+    owners = assign_agents(
+        {*columns.observations.keys, *columns.results}, {run.agent_id for run in columns.runs.records}
+    )
+    return Snapshot(source=source, columns=columns, owners=owners, rules_setting=rules)
+
+
+def _selection(agent_id: str | None, keys: Collection[str] | None) -> Selection:
+    if agent_id is not None and not isinstance(agent_id, str):
+        msg = f"The 'agent_id' option must be a str; got {agent_id!r}."
+        raise UsageError(msg)
+    if keys is None:
+        return Selection(agent_id)
+    if isinstance(keys, str) or not isinstance(keys, Collection) or not all(isinstance(key, str) for key in keys):
+        msg = f"The 'keys' option must be a collection of str, such as a list; got {keys!r}."
+        raise UsageError(msg)
+    return Selection(agent_id, frozenset(keys))
+
+
+def nanoseconds(time: str | date | None, option: str) -> int | None:
+    """Return a time that an option was given, in nanoseconds since 1970; raises `UsageError` if it is none."""
+    if time is None:
+        return None
+    if isinstance(time, str):
+        with suppress(RecordError):  # datetime drops what is finer than microseconds
+            return parse_time(time)
+    try:
+        moment = datetime.fromisoformat(time if isinstance(time, str) else time.isoformat())
+        return parse_time((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat())
+    except (ValueError, TypeError, AttributeError):
+        msg = f"The {option!r} option must be a date, an RFC 3339 time or a datetime; got {time!r}."
+        raise UsageError(msg) from None
+
+
+def _checked(limit: int | None) -> int | None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        msg = f"The 'limit' option must be an integer from 1 on; got {limit!r}."
+        raise UsageError(msg)
+    return limit
+
+
+def _of_agent(snapshot: Snapshot, agent_id: str) -> Snapshot:
+    """Drop what belongs to an agent whose id continues the wanted one's."""
+    wanted = {key for key, owner in snapshot.owners.items() if owner.agent_id == agent_id}
+    observations = snapshot.columns.observations
+    kept = [key for key in observations.keys if key in wanted]
+    rows = [row for key in kept for row in observations.observations_of(observations.number[key])]
+    columns = replace(
+        snapshot.columns,
+        observations=observations.take(np.array(rows, np.int64), kept),
+        results={key: result for key, result in snapshot.columns.results.items() if key in wanted},
+    )
+    return replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in wanted})
+
+
+def _cut(snapshot: Snapshot, start: int | None, limit: int | None) -> Snapshot:
+    """Keep what is new enough, and of that the newest."""
+    observations, runs = snapshot.columns.observations, snapshot.runs
+    rows: list[int] = []
+    for window in range(len(observations.keys)):
+        of_window = np.array(observations.observations_of(window), np.int64)
+        if start is not None:
+            of_window = of_window[observations.created.nanoseconds[of_window] >= start]
+        rows.extend(of_window[-limit:] if limit else of_window)
+    kept: list[int] = []
+    for agent_id in dict.fromkeys(run.agent_id for run in runs.records):
+        of_agent = [i for i, run in enumerate(runs.records) if run.agent_id == agent_id]
+        of_agent = [i for i in of_agent if start is None or parse_time(runs.records[i].started_at) >= start]
+        kept.extend(of_agent[-limit:] if limit else of_agent)
+    columns = replace(
+        snapshot.columns,
+        observations=observations.take(np.array(rows, np.int64), observations.keys),
+        runs=runs.take(kept),
+    )
+    return replace(snapshot, columns=columns, is_cut=True)

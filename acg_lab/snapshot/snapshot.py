@@ -1,0 +1,281 @@
+"""The snapshot: one immutable read of a source.
+
+Belongs here: what a source holds, as mappings that make records when asked for, and the seed entries told from the
+profiles.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from acg_lab._format import counted, html_table, html_text
+from acg_lab.core.errors import RecordError, UsageError
+from acg_lab.core.keys import Owner
+from acg_lab.core.records import PromptIR, StabilityAnalysisResult
+from acg_lab.core.rules import get_rules
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.core.window import SpanCount
+from acg_lab.snapshot.rules_detection import Generation, decide_generation, read_runs
+from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
+from acg_lab.storage._runtime import Bar
+from acg_lab.storage.columns import Columns, Lazy, ObservationColumns, Runs
+from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.parquet_backend import ParquetExport
+from acg_lab.storage.redis_backend import RedisBackend
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["Seed", "Snapshot", "check_keys", "check_snapshot", "check_thresholds", "columns_of"]
+
+Window = tuple[PromptIR, ...]
+_MAX_LINES = 20
+
+
+class Seed(NamedTuple):
+    """An agent's seed entry: a copy of its best profile of the last run, for warming up."""
+
+    window: Window
+    result: StabilityAnalysisResult | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Snapshot:
+    """One immutable read of a source.
+
+    Attributes
+    ----------
+    source : str
+        Where it was read, credentials masked.
+    columns : Columns
+        What was read, a row a block, texts by code.
+    owners : mapping of str to Owner
+        Whose each stored key is.
+    rules_setting : str
+        The generation that all profiles are to be analysed by, or ``"auto"``: each by its own, see `rules`.
+    """
+
+    source: str
+    columns: Columns
+    owners: Mapping[str, Owner]
+    rules_setting: str = "auto"
+    is_cut: bool = False
+
+    @property
+    def problems(self) -> tuple[RecordError, ...]:
+        """The entries that can't be read, each with source, key and path."""
+        return self.columns.problems
+
+    @property
+    def runs(self) -> Runs:
+        """The recorded runs by agent, of each in the order of its index."""
+        return self.columns.runs
+
+    @cached_property
+    def agent_ids(self) -> tuple[str, ...]:
+        """All agents with a profile, a seed entry or a run, sorted."""
+        return tuple(sorted({*(o.agent_id for o in self.owners.values()), *(r.agent_id for r in self.runs.records)}))
+
+    @cached_property
+    def windows(self) -> Mapping[str, Window]:
+        """Observations by learning key, oldest first; seed entries are not among them."""
+        observations = self.columns.observations
+        keys = [key for key in observations.keys if not self.owners[key].is_seed]
+        return Lazy(keys, lambda key: observations.window(observations.number[key]))
+
+    @cached_property
+    def stability(self) -> Mapping[str, StabilityAnalysisResult]:
+        """Results as production stored them, by learning key."""
+        results = self.columns.results
+        return Lazy(sorted(key for key in results if not self.owners[key].is_seed), results.__getitem__)
+
+    @cached_property
+    def seeds(self) -> Mapping[str, Seed]:
+        """Seed entries by agent id."""
+        windows, results = self.columns.observations, self.columns.results
+        keys = sorted(key for key, owner in self.owners.items() if owner.is_seed)
+        return Lazy(
+            keys,
+            lambda key: Seed(windows.window(windows.number[key]) if key in windows.number else (), results.get(key)),
+        )
+
+    @cached_property
+    def rules(self) -> Mapping[str, Generation]:
+        """By which generation of the rules each profile is analysed, and on what evidence."""
+        if self.rules_setting != "auto":
+            given = Generation(get_rules(self.rules_setting).name, "as asked for", decided=True)
+            return Lazy(tuple(self.windows), lambda _: given)
+        of_agent = Lazy(self.agent_ids, lambda agent_id: read_runs(self.runs, agent_id))
+
+        def decide(key: str) -> Generation:
+            agent_id = self.owners[key].agent_id
+            return decide_generation(self.columns, key, agent_id, lambda: of_agent[agent_id])
+
+        return Lazy(tuple(self.windows), decide)
+
+    @cached_property
+    def counts(self) -> Mapping[str, list[SpanCount]]:
+        """What each profile's window holds of each span: all that thresholds are compared with."""
+        keys = tuple(self.windows)
+        return dict(zip(keys, count_columns(self.columns.observations, keys, self.span_counts), strict=True))
+
+    @cached_property
+    def span_counts(self) -> SpanCounts:
+        """The same as arrays over all windows, the seed entries' too."""
+        return count_spans(self.columns.observations)
+
+    def n_observations(self, key: str) -> int:
+        """Return how many observations the window of a key holds."""
+        return len(self.columns.observations.observations_of(self.columns.observations.number[key]))
+
+    def to_parquet(self, path: "str | os.PathLike[str]", *, overwrite: bool = False) -> None:
+        """Export to Parquet; what is loaded from there equals this snapshot.
+
+        Raises
+        ------
+        UsageError
+            If something stands there already.
+        SourceError
+            If it can't be written.
+        """
+        with Bar(f"writing {mask_credentials(str(path))}") as bar:
+            ParquetExport(path).write(self.columns, overwrite=overwrite, progress=bar)
+
+    def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
+        """Write to a Redis in production's layout, and never over a key that is there.
+
+        Parameters
+        ----------
+        url : str
+            As redis-py takes it.
+        key_prefix : str, optional
+            That of the source when left out.
+
+        Raises
+        ------
+        UsageError
+            If one of the keys is there already (then nothing is written), or no prefix is known.
+        SourceError
+            If the server can't be reached or refuses.
+        """
+        prefix = self.columns.key_prefix if key_prefix is None else key_prefix
+        if prefix is None:
+            msg = (
+                "The source has no key prefix of its own; name the one to write under, as in "
+                "key_prefix='nemo_relay:' (--dest-prefix)."
+            )
+            raise UsageError(msg)
+        with RedisBackend(url, key_prefix=prefix, writable=True) as backend, Bar(f"writing {backend.label}") as bar:
+            backend.restore(self.columns, bar)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Snapshot):
+            return NotImplemented
+        return (
+            dict(self.windows) == dict(other.windows)
+            and dict(self.stability) == dict(other.stability)
+            and dict(self.seeds) == dict(other.seeds)
+            and list(self.runs) == list(other.runs)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        lines = [f"<Snapshot of {self.source}: {counted(len(self.agent_ids), 'agent')}, {self.facts}>"]
+        lines += [f"  {agent_id!r}: {facts}" for agent_id, facts in self._agents()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = ([html_text(agent_id), html_text(facts)] for agent_id, facts in self._agents())
+        title = f"<b>Snapshot</b> of <code>{html_text(self.source)}</code>: {html_text(self.facts)}"
+        return title + html_table(("agent", "holds"), rows)
+
+    @property
+    def facts(self) -> str:
+        """What is inside, in one line."""
+        observations = self.columns.observations
+        facts = [
+            counted(len(self.windows), "profile"),
+            counted(sum(map(self.n_observations, self.windows)), "observation"),
+            counted(len(np.unique(observations.contents)), "distinct text"),
+            counted(len(self.runs), "run"),
+        ]
+        if self.problems:
+            facts.append(f"{counted(len(self.problems), 'problem')} (see .problems)")
+        return ", ".join(facts)
+
+    def _agents(self) -> Iterator[tuple[str, str]]:
+        """Yield a line an agent, the first of many only; never prompt text."""
+        for agent_id in self.agent_ids[:_MAX_LINES]:
+            keys = [key for key in self.windows if self.owners[key].agent_id == agent_id]
+            runs = [run for run in self.runs.records if run.agent_id == agent_id]
+            facts = [counted(len(keys), "profile"), counted(sum(map(self.n_observations, keys)), "observation")]
+            if runs:
+                first, last = (day[:10] for day in (min(r.started_at for r in runs), max(r.started_at for r in runs)))
+                facts.append(f"{counted(len(runs), 'run')} from {first} to {last}")
+            yield agent_id, ", ".join(facts)
+        if len(self.agent_ids) > _MAX_LINES:
+            yield "...", f"{len(self.agent_ids) - _MAX_LINES:,} more agents"
+
+
+def check_keys(snapshot: Snapshot, keys: Collection[str]) -> None:
+    """Refuse keys that the snapshot has no window of.
+
+    Raises
+    ------
+    UsageError
+        If there is such a key; the message names one.
+    """
+    if unknown := [key for key in keys if key not in snapshot.windows]:
+        msg = f"Expected learning keys of {snapshot.source}; got {unknown[0]!r}. See snap.windows for those it has."
+        raise UsageError(msg)
+
+
+def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> ObservationColumns:
+    """Return the windows of some profiles, or of all: the seed entries, which are copies, are left out.
+
+    Raises
+    ------
+    UsageError
+        If the snapshot has no window under one of the keys.
+    """
+    source = snapshot.columns.observations
+    wanted = sorted(snapshot.windows if keys is None else keys)
+    check_keys(snapshot, wanted)
+    if len(wanted) == len(source.keys):
+        return source
+    rows = [row for key in wanted for row in source.observations_of(source.number[key])]
+    return source.take(np.array(rows, np.int64), wanted)
+
+
+def check_snapshot(given: object) -> None:
+    """Check that a snapshot was given.
+
+    Raises
+    ------
+    UsageError
+        If something else was.
+    """
+    if not isinstance(given, Snapshot):
+        msg = f"Expected a Snapshot, as acg_lab.load makes it of a source; got {type(given).__name__}."
+        raise UsageError(msg)
+
+
+def check_thresholds(given: StabilityThresholds | None) -> StabilityThresholds:
+    """Return the thresholds, production's defaults for None.
+
+    Raises
+    ------
+    UsageError
+        If something else was given.
+    """
+    if given is None:
+        return StabilityThresholds()
+    if not isinstance(given, StabilityThresholds):
+        example = "StabilityThresholds(stable_threshold=0.9)"
+        msg = f"The 'thresholds' must be a StabilityThresholds, such as acg_lab.{example}; got {given!r}."
+        raise UsageError(msg)
+    return given

@@ -1,0 +1,255 @@
+"""From the tables of an export (`acg_lab.storage.parquet_schema`) to columns."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from acg_lab.core.errors import RecordError
+from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
+from acg_lab.core.rules import RulesName
+from acg_lab.storage.base import EVERYTHING, Selection
+from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
+from acg_lab.storage.parquet_schema import (
+    COUNTS,
+    EMPTY_WINDOWS,
+    KEY_PREFIX,
+    TOLD_RULES,
+    check_values,
+    read_codes,
+    read_numbers,
+    read_times,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["from_tables"]
+
+
+def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTHING) -> Columns:
+    """Make columns of the tables of an export, of which rows of the selection were read.
+
+    Raises
+    ------
+    RecordError
+        If rows are missing, doubled, or out of order, or a value is none that production stores; with the table's
+        name in the path.
+    """
+    check_values(tables)
+    runs = _read_runs(tables["runs"], tables["calls"], tables["messages"])
+    empty = list(filter(selection.wants_key, _told(tables["observations"], EMPTY_WINDOWS, list[str]) or ()))
+    observations = _read_observations(tables["observations"], tables["blocks"], empty)
+    return Columns(
+        observations=observations,
+        results=_read_results(tables["stability"], tables["scores"]),
+        runs=runs,
+        key_prefix=_told(tables["observations"], KEY_PREFIX, str),
+        rules=_told(tables["observations"], TOLD_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
+    )
+
+
+def _expect(table: str, reason: str, *, met: bool) -> None:
+    if not met:
+        msg = f"expected {reason}; export the source again"
+        raise RecordError(msg, path=table)
+
+
+def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str]) -> ObservationColumns:
+    codes, names = read_codes(rows, "key")
+    keys = tuple(sorted({*(names[code] for code in np.unique(codes)), *empty}))
+    number = {key: i for i, key in enumerate(keys)}
+    windows = np.array([number.get(name, -1) for name in names], np.int64)[codes] if names else codes
+    counts = np.bincount(windows, minlength=len(keys))
+    lengths = read_numbers(rows, "n_blocks").astype(np.int64)
+    _check_order(rows, windows, counts)
+    _check_blocks(blocks, windows, lengths, keys, read_numbers(rows, "position"))
+    headers, header_pool = _combine([read_codes(rows, name) for name in Header._fields])
+    forms, form_pool = _combine([read_codes(blocks, name) for name in Form._fields])
+    (spans, span_pool), (contents, content_pool) = read_codes(blocks, "span_id"), read_codes(blocks, "content")
+    return ObservationColumns(
+        keys=keys,
+        window_offsets=offsets(counts),
+        block_offsets=offsets(lengths),
+        ir_ids=rows["ir_id"].to_pylist(),
+        request_hashes=rows["source_request_hash"].to_pylist(),
+        created=read_times(rows, "created_at"),
+        headers=headers,
+        spans=spans,
+        contents=contents,
+        forms=forms,
+        indexes=read_numbers(blocks, "sequence_index").astype(np.uint32, copy=False),
+        span_pool=span_pool,
+        content_pool=content_pool,
+        form_pool=[Form(*texts) for texts in form_pool],
+        header_pool=[Header(*texts) for texts in header_pool],
+    )
+
+
+def _told(rows: "pa.Table", name: bytes, kind: Any) -> Any:
+    """Return what the metadata say under a name, None if nothing."""
+    raw = (rows.schema.metadata or {}).get(name)
+    told, met = None, raw is None
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        told, met = raw and (raw.decode() if kind is str else msgspec.json.decode(raw, type=kind)), True
+    _expect("observations", f"known values in the metadata {name.decode()!r}", met=met)
+    return told
+
+
+def _counting_up(owners: Iterable[Any], numbers: Sequence[int]) -> bool:
+    """Whether the numbers of each owner count up from 0."""
+    seen: Counter[Any] = Counter()
+    for owner, number in zip(owners, numbers, strict=True):
+        if number != seen[owner]:
+            return False
+        seen[owner] += 1
+    return True
+
+
+def _check_order(rows: "pa.Table", windows: Any, counts: Any) -> None:
+    expected = np.arange(len(windows)) - offsets(counts)[:-1][windows] if len(windows) else windows
+    met = np.all(np.diff(windows) >= 0) and np.array_equal(expected, read_numbers(rows, "position"))
+    _expect("observations", "the rows of each window together, in order, from position 0 on", met=bool(met))
+
+
+def _check_blocks(blocks: "pa.Table", windows: Any, lengths: Any, keys: tuple[str, ...], positions: Any) -> None:
+    codes, names = read_codes(blocks, "key")
+    number = {key: i for i, key in enumerate(keys)}
+    of_block = np.array([number.get(name, -1) for name in names], np.int64)[codes] if names else codes
+    matches = len(of_block) == lengths.sum() and (
+        np.array_equal(of_block, np.repeat(windows, lengths))
+        and np.array_equal(read_numbers(blocks, "position"), np.repeat(positions, lengths))
+        and np.array_equal(
+            read_numbers(blocks, "block"), np.arange(lengths.sum()) - np.repeat(offsets(lengths)[:-1], lengths)
+        )
+    )
+    _expect("blocks", "the blocks of each observation, in its order, as many as it says", met=matches)
+
+
+def _combine(columns: Sequence[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[str | None, ...]]]:
+    """Return one code a row for several coded columns together, and their texts by code."""
+    whole = np.zeros(len(columns[0][0]), np.int64)
+    for codes, pool in columns:
+        whole = whole * (len(pool) + 1) + codes + 1
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    texts = [tuple(None if codes[row] < 0 else pool[codes[row]] for codes, pool in columns) for row in first.tolist()]
+    return inverse.astype(np.int32), texts
+
+
+def _read_results(stability: "pa.Table", scores: "pa.Table") -> Mapping[str, StabilityAnalysisResult]:
+    codes, names = read_codes(scores, "key")
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    bounds = np.append(starts, len(codes))
+    ranks = np.arange(len(codes)) - np.repeat(starts, np.diff(bounds))
+    met = len(np.unique(codes)) == len(starts) and np.array_equal(ranks, read_numbers(scores, "rank"))
+    _expect("scores", "the scores of each key together, in order, from rank 0 on", met=met)
+    slices = {names[codes[first]]: (int(first), int(last)) for first, last in zip(starts, bounds[1:], strict=True)}
+    rows = {row.pop("key"): row for row in stability.drop_columns(["agent_id", "is_seed"]).to_pylist()}
+    _expect(
+        "stability",
+        "one row for every key that has scores",
+        met=slices.keys() <= rows.keys() and len(rows) == len(stability),
+    )
+    columns = scores.drop_columns(["key", "agent_id", "rank"])
+
+    def result(key: str) -> StabilityAnalysisResult:
+        first, last = slices.get(key, (0, 0))
+        of_key = columns.slice(first, last - first).to_pylist()
+        judged = tuple(BlockStability(**row | {"unknown": _parse(row, "unknown") or {}}) for row in of_key)
+        return StabilityAnalysisResult(scores=judged, **rows[key] | {"unknown": _parse(rows[key], "unknown") or {}})
+
+    return Lazy(rows, result)
+
+
+def _parse(row: Mapping[str, Any], name: str) -> Any:
+    """Return what a column of JSON texts holds; None where there is none."""
+    return None if row[name] is None else msgspec.json.decode(row[name])
+
+
+def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Runs:
+    met = messages["message_id"].to_pylist() == list(range(len(messages)))
+    _expect("messages", "every message_id from 0 on, in order", met=met)
+    met = _counting_up(runs["agent_id"].to_pylist(), runs["position"].to_pylist())
+    _expect("runs", "the runs of each agent in order, from position 0 on", met=met)
+    of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
+    met = _counting_up(of_runs, calls["call"].to_pylist())
+    _expect("calls", "the calls of each run in order, from call 0 on", met=met)
+    of_messages = calls["message_ids"].combine_chunks().flatten().fill_null(-1).to_numpy(zero_copy_only=False)
+    met = bool(np.all((of_messages >= 0) & (of_messages < len(messages))))
+    _expect("messages", "a row for every message of a call", met=met)
+    values = JsonPool()
+    of_run: dict[tuple[str, str], list[Call]] = {}
+    for run, call in _read_calls(calls, values):
+        of_run.setdefault(run, []).append(call)
+    started, ended = read_times(runs, "started_at").texts(), read_times(runs, "ended_at").texts()
+    records = [
+        RunRecord(
+            id=row["run_id"],
+            agent_id=row["agent_id"],
+            calls=(),
+            started_at=started[i] or "",
+            ended_at=ended[i],
+            unknown=_parse(row, "unknown") or {},
+        )
+        for i, row in enumerate(runs.select(["agent_id", "run_id", "unknown"]).to_pylist())
+    ]
+    found = [of_run.pop((record.agent_id, record.id), []) for record in records]
+    _expect("calls", "calls of runs that have a row in runs", met=not of_run)
+    pool = JsonPool(text.encode() for text in messages["json"].to_pylist())
+    return Runs(records=records, calls=found, messages=pool, values=values)
+
+
+def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str, str], Call]]:
+    tools, responses = (_pooled(table, name, values) for name in ("tools", "response"))
+    started, ended = read_times(table, "started_at").texts(), read_times(table, "ended_at").texts()
+    offset = table["message_ids"].combine_chunks()
+    ids, bounds = offset.flatten().to_numpy(), offset.offsets.to_numpy() - (offset.offsets[0].as_py() if offset else 0)
+    metadata, unknown = _parsed(table, "metadata_snapshot"), _parsed(table, "unknown")
+    requests = _read_requests(table)
+    names = ["agent_id", "run_id", "kind", "name", "model_name", *COUNTS]
+    for i, row in enumerate(table.select(names).to_pylist()):
+        record = CallRecord(
+            **{name: row[name] for name in ("kind", "name", "model_name", *COUNTS)},
+            started_at=started[i] or "",
+            ended_at=ended[i],
+            metadata_snapshot=metadata[i],
+            unknown=unknown[i] or {},
+        )
+        codes = ids[bounds[i] : bounds[i + 1]].astype(np.int32)
+        yield (row["agent_id"], row["run_id"]), Call(record, requests[i], codes, int(tools[i]), int(responses[i]))
+
+
+def _read_requests(table: "pa.Table") -> list[AnnotatedLlmRequest | None]:
+    """Return the requests without their messages, equal ones as one object: their instructions may be long."""
+    columns = [read_codes(table, f"request_{name}") for name in ("model", "params", "tool_choice", "unknown")]
+    whole, texts = _combine(columns)
+    heads = [
+        AnnotatedLlmRequest(
+            messages=(),
+            model=model,
+            params=params and msgspec.json.decode(params),
+            tool_choice=choice and msgspec.json.decode(choice),
+            unknown=msgspec.json.decode(unknown) if unknown else {},
+        )
+        for model, params, choice, unknown in texts
+    ]
+    there = table["has_request"].to_pylist()
+    return [heads[code] if is_there else None for code, is_there in zip(whole.tolist(), there, strict=True)]
+
+
+def _parsed(table: "pa.Table", name: str) -> list[Any]:
+    """Return what a coded column of JSON texts holds, equal texts as one value, which must never be changed."""
+    codes, texts = read_codes(table, name)
+    values = {code: msgspec.json.decode(texts[code]) for code in set(codes.tolist()) - {-1}}
+    return list(map(values.get, codes.tolist()))
+
+
+def _pooled(table: "pa.Table", name: str, values: JsonPool) -> Any:
+    """Return a coded column's codes in the pool, to which its texts are added."""
+    codes, texts = read_codes(table, name)
+    first = len(values)
+    values.texts.extend(text.encode() for text in texts)
+    return np.where(codes < 0, -1, codes + first)
