@@ -17,7 +17,7 @@ Api: TypeAlias = Literal["anthropic", "openai-chat", "openai-responses"]
 APIS: tuple[Api, ...] = get_args(Api)
 
 
-class LogProblem(RecordError):
+class LogProblem(RecordError):  # noqa: N818  the word of `snapshot.problems`
     """A document of a log that can't be read, wholly or in part.
 
     Parameters
@@ -153,5 +153,3 @@ class ReadOptions(NamedTuple):
 
     api: Api | None = None
     fields: Mapping[str, str] = {}
-
-
