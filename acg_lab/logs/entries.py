@@ -11,7 +11,18 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import Usage
 
-__all__ = ["APIS", "Api", "Document", "LogProblem", "LoggedCall", "LoggedRun", "Note", "ReadOptions", "Yielded"]
+__all__ = [
+    "APIS",
+    "Api",
+    "Document",
+    "LogProblem",
+    "LoggedAnswer",
+    "LoggedCall",
+    "LoggedRun",
+    "Note",
+    "ReadOptions",
+    "Yielded",
+]
 
 Api: TypeAlias = Literal["anthropic", "openai-chat", "openai-responses"]
 APIS: tuple[Api, ...] = get_args(Api)
@@ -101,6 +112,8 @@ class LoggedCall(NamedTuple):
         Ids and labels of the log's own: workspace, account, application, headers that matter for a cache.
     notes : tuple of Note
         What the log is known to lack of this call.
+    is_learned : bool
+        False where the runtime recorded the call without an annotated request, so that it learned nothing from it.
     """
 
     file: str
@@ -120,6 +133,7 @@ class LoggedCall(NamedTuple):
     agent_id: str | None = None
     metadata: Mapping[str, Any] = {}
     notes: tuple[Note, ...] = ()
+    is_learned: bool = True
 
     def problem(self, reason: str, path: str = "$") -> LogProblem:
         """Return a problem of this call."""
@@ -135,7 +149,22 @@ class LoggedRun(NamedTuple):
     ended_at: str | None = None
 
 
-Yielded: TypeAlias = LoggedCall | LoggedRun | LogProblem
+class LoggedAnswer(NamedTuple):
+    """The answer to a call that stands elsewhere in the log, joined to it by ``call_id``; before or after it."""
+
+    file: str
+    line: int
+    call_id: str
+    response: bytes | None = None
+    error: str | None = None
+    ended_at: str | None = None
+
+    def problem(self, reason: str, path: str = "$") -> LogProblem:
+        """Return a problem of this answer."""
+        return LogProblem(reason, file=self.file, line=self.line, path=path)
+
+
+Yielded: TypeAlias = LoggedCall | LoggedAnswer | LoggedRun | LogProblem
 
 
 class ReadOptions(NamedTuple):

@@ -1,7 +1,7 @@
 """Times of logs to RFC 3339 texts: texts with or without zone, numbers of seconds down to nanoseconds.
 
-The unit of a number follows from its size, which is unambiguous from 1973 to 5138. A time without a zone is taken as UTC;
-`lacks_zone` says so.
+The unit of a number follows from its size, which is unambiguous from 1973 to 5138. A time without a zone is taken as
+UTC; `lacks_zone` says so.
 """
 
 import re
