@@ -20,6 +20,7 @@ from acg_lab.storage.columns import Call, JsonPool
 
 __all__ = ["CallTable", "Row"]
 
+_LOOKED_AT: Final = 8  # messages that can tell the API, where nothing else does
 _NULL: Final = b"null"
 _NO_RECORD: Final = CallRecord(kind="llm", name="", started_at="")
 
@@ -58,6 +59,7 @@ class CallTable:
         # Where the log has the annotated request too, nothing is made of the body as sent.
         self._as_sent = {api: BodyReader(as_it_is(codec.items), self.texts) for api, codec in CODECS.items()}
         self._recorded = BodyReader(as_it_is("messages"), self.texts)
+        self._first_tools: dict[bytes, list[Json]] = {}
         self._by_id: dict[str, int] = {}
         self._waiting: dict[str, LoggedAnswer] = {}
         self._exchanges: dict[str, Exchange] = {}
@@ -130,14 +132,15 @@ class CallTable:
         return api, (call if logged.is_learned else Call(_NO_RECORD))._replace(body=body)
 
     def _detect(self, pieces: Mapping[str, bytes]) -> Api:
-        keys = dict.fromkeys(pieces)
+        keys: dict[str, Json] = dict.fromkeys(pieces)
         keys["model"] = parse_piece(pieces["model"])[0] if "model" in pieces else None
-
-        def items(name: str) -> Iterator[Json]:
-            if name in pieces:
-                yield from (parse_piece(item)[0] for item in split_list(pieces[name]))
-
-        return detect_api(keys, items("tools"), items("messages"))
+        tools = pieces.get("tools", b"")
+        first = self._first_tools.get(tools)
+        if first is None:
+            first = self._first_tools[tools] = [parse_piece(item)[0] for item in _items(tools)[:1]]
+        return detect_api(
+            keys, first, (parse_piece(item)[0] for item in _items(pieces.get("messages", b""))[:_LOOKED_AT])
+        )
 
     # --- answers ---
 
@@ -177,6 +180,10 @@ class CallTable:
         if answer.response is None:
             return answer, -1
         return answer, self.texts.value(printed if answer.response is value else print_json(answer.response))
+
+
+def _items(raw: bytes) -> list[bytes]:
+    return split_list(raw) if raw[:1] == b"[" else []
 
 
 def _answered(logged: LoggedCall, answer: LoggedAnswer) -> LoggedCall:

@@ -1,4 +1,4 @@
-"""JSON texts taken apart without parsing what repeats: an object to the texts of its fields, a list to those of its items.
+"""JSON texts taken apart without parsing what repeats: an object to the texts of its fields, a list to its items'.
 
 Production's parser refuses what ours must refuse too (`acg_lab.core.codec.parse_strict`): a key twice, numbers out of
 range, lone surrogates, deep nesting. Texts that msgspec prints as they stand need no second look.

@@ -220,7 +220,6 @@ def read_tool(value: Json) -> dict[str, Json]:
     if tool.get("type") != "function":
         return {"type": "provider_native", **native(_PROVIDER, kind_of(tool), tool)}
     if isinstance(inner := tool.get("function"), dict):
-        function, path, rest = inner, "$.function", others(tool, ("type", "function"))
-    else:
-        function, path, rest = tool, "$", {}
-    return {"type": "function", "function": read_function(function, path, ("type", "function")), **rest}
+        function = read_function(inner, "$.function", ("type", "function"))
+        return {"type": "function", "function": function, **others(tool, ("type", "function"))}
+    return {"type": "function", "function": read_function(tool, "$", ("type", "function"))}
