@@ -7,6 +7,7 @@ line, with the path inside the body; the other calls do not notice.
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+import numpy as np
 from msgspec.structs import replace
 
 from acg_lab.core.errors import RecordError
@@ -47,14 +48,14 @@ class CallTable:
     ----------
     rows : list of Row
     texts : TextPools
-    n_duplicates : int
-        Calls whose id was there already.
+    n_duplicates, n_shared_ids : int
+        Calls whose id was there already: of the same request, left out; of another one, kept.
     """
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.texts = TextPools()
-        self.n_duplicates = 0
+        self.n_duplicates = self.n_shared_ids = 0
         self._readers = {api: BodyReader(codec, self.texts) for api, codec in CODECS.items()}
         # Where the log has the annotated request too, nothing is made of the body as sent.
         self._as_sent = {api: BodyReader(as_it_is(codec.items), self.texts) for api, codec in CODECS.items()}
@@ -72,13 +73,16 @@ class CallTable:
         LogProblem
             If it can't be read; then it is left out.
         """
-        if logged.call_id is not None and logged.call_id in self._by_id:
-            self.n_duplicates += 1
-            return
         try:
             api, call = self._read(logged)
         except RecordError as error:
             raise logged.problem(error.reason, error.path) from None
+        if logged.call_id is not None and logged.call_id in self._by_id:
+            if _is_same(self.rows[self._by_id[logged.call_id]].call, call):
+                self.n_duplicates += 1
+                return
+            self.n_shared_ids += 1
+            logged = logged._replace(call_id=None)
         answer = self._waiting.pop(logged.call_id, None) if logged.call_id else None
         logged = logged if answer is None else _answered(logged, answer)
         call, doubts = self._exchange(logged, api, call)
@@ -180,6 +184,14 @@ class CallTable:
         if answer.response is None:
             return answer, -1
         return answer, self.texts.value(printed if answer.response is value else print_json(answer.response))
+
+
+def _is_same(one: Call, other: Call) -> bool:
+    return (
+        one.tools == other.tools
+        and np.array_equal(one.messages, other.messages)
+        and (None if one.body is None else one.body.head) == (None if other.body is None else other.body.head)
+    )
 
 
 def _items(raw: bytes) -> list[bytes]:

@@ -65,12 +65,14 @@ def _log_problem(reason: str, file: str, line: int, path: str) -> LogProblem:
 class Document(NamedTuple):
     """One JSON document of a log: a line, an item of a JSON array, or a whole file.
 
-    ``raw`` is its UTF-8 text, without a byte order mark. ``line`` counts from 1.
+    ``raw`` is its UTF-8 text, without a byte order mark. ``line`` counts from 1. ``modified`` is when its file was last
+    written, where that is known.
     """
 
     raw: bytes
     file: str
     line: int
+    modified: str | None = None
 
     def problem(self, reason: str, path: str = "$") -> LogProblem:
         """Return a problem of this document."""

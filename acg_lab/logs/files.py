@@ -10,11 +10,14 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import IO, Any, Final, NamedTuple
 
 from acg_lab.core.errors import MissingExtraError, SourceError
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.times import render_time
 
 __all__ = ["LogFile", "find_log_files", "is_log_name", "source_name"]
 
@@ -25,11 +28,15 @@ _has_magic = re.compile(r"[*?\[]").search
 
 
 class LogFile(NamedTuple):
-    """One file of a log: how it is called in messages, its size in bytes (0: not known), and what opens it."""
+    """One file of a log: how it is called in messages, its size in bytes (0: not known), and what opens it.
+
+    ``modified`` is when it was last written, RFC 3339, where that is known.
+    """
 
     label: str
     size: int
     open: Callable[[], AbstractContextManager[IO[bytes]]]
+    modified: str | None = None
 
 
 def is_log_name(name: str) -> bool:
@@ -88,18 +95,16 @@ def _is_wanted(path: Path, folder: str) -> bool:
 
 def _local(path: Path) -> LogFile:
     try:
-        size = path.stat().st_size if path.is_file() else 0
-        if path.is_dir():
-            msg = f"{path}: expected a file, got a folder."
-            raise SourceError(msg)
-        path.stat()
+        status = path.stat()
     except FileNotFoundError:
         msg = f"{path}: there is no such file or folder."
         raise SourceError(msg) from None
     except OSError as error:
         msg = f"{path}: {error.strerror or error}"
         raise SourceError(msg) from None
-    return LogFile(str(path), size, lambda: _opened(path))
+    is_file = S_ISREG(status.st_mode)  # a pipe has no size
+    modified = render_time(status.st_mtime_ns) if is_file else None
+    return LogFile(str(path), status.st_size if is_file else 0, partial(_opened, path), modified)
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -128,11 +133,8 @@ def _remote(source: str) -> Iterator[LogFile]:
         msg = f"{label}: expected a log (files that end in {', '.join(_KINDS)}, also packed), found none."
         raise SourceError(msg)
     for name in names:
-        yield LogFile(
-            mask_credentials(system.unstrip_protocol(name)),
-            int(system.size(name) or 0),
-            lambda name=name: system.open(name),
-        )
+        address = mask_credentials(system.unstrip_protocol(name))
+        yield LogFile(address, int(system.size(name) or 0), partial(system.open, name))
 
 
 def _names(system: Any, path: str) -> Collection[str]:

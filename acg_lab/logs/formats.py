@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import JsonObject
 from acg_lab.logs.entries import Document, ReadOptions, Yielded
+from acg_lab.logs.raw import is_raw, read_raw
 
 __all__ = ["FORMATS", "LogFormat", "Reader", "detect_format", "get_format", "list_formats"]
 
@@ -47,7 +48,9 @@ class LogFormat(NamedTuple):
 
 
 # Most specific first.
-FORMATS: tuple[LogFormat, ...] = ()
+FORMATS: tuple[LogFormat, ...] = (
+    LogFormat("raw", "request bodies of Anthropic or OpenAI, bare or beside their answers", is_raw, read_raw),
+)
 
 
 @cache

@@ -150,7 +150,9 @@ def _caveats(table: CallTable, inferred: Counter[str], default_agent: str) -> It
     if (silent := n - answered - failed) and answered:
         yield f"{_share(silent, n)} had no usage"
     if table.n_duplicates:
-        yield f"{counted(table.n_duplicates, 'duplicate')} of calls left out: their ids were there already"
+        yield f"{counted(table.n_duplicates, 'duplicate')} left out: same id and same request"
+    if table.n_shared_ids:
+        yield f"{counted(table.n_shared_ids, 'request')} had the id of another one: kept, the id not used"
     if retries := _count_retries(table.rows):
         yield f"{counted(retries, 'request')} repeated the one before within a second: kept, taken as retries"
 

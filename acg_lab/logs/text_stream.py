@@ -1,7 +1,7 @@
 """Bytes of a log file to its JSON texts: lines, the items of an array, or objects over several lines.
 
 Compression and encoding are recognised from the bytes, not from the name. Memory is bounded by the longest text; one
-longer than `MAX_TEXT` is passed over. What is wrong ends neither the file nor the reading, unless nothing can follow it.
+longer than `MAX_TEXT` is passed over. What is wrong does not end the reading, unless nothing can follow it.
 """
 
 import bz2
@@ -106,7 +106,7 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes | Fault]:
     elif head.startswith(_BZIP2):
         source = bz2.BZ2File(source)
     elif head.startswith(_XZ):
-        source = lzma.LZMAFile(source)
+        source = lzma.LZMAFile(source)  # noqa: SIM115  the file is the caller's
     while True:
         try:
             chunk = source.read1(_CHUNK) if hasattr(source, "read1") else source.read(_CHUNK)
