@@ -23,7 +23,8 @@ CUT = Note(
     "only the last turn was recorded (turn on enable_full_payloads in the runtime); what the provider saw is lost"
 )
 PERHAPS_CUT = Note("may hold only its last turn: the log does not show whether enable_full_payloads was on")
-NO_CODEC = Note("made without a codec: the runtime learned nothing of it; here it is learned from the raw body")
+UNLEARNED = Note("made without a codec: the runtime learned nothing from it, and so nothing is learned from it here")
+NO_CODECS = Note("no call has a codec, so the runtime learned nothing; here it is learned from the raw bodies")
 SORTED_KEYS = Note("the event file sorts the keys of the body; the order in which they were sent is not recorded")
 NO_SCOPE = Note("no agent scope around the call is in the log: if there was none, the runtime recorded no run of it")
 
@@ -32,6 +33,8 @@ _APIS: dict[str, Api] = {
     "openai_chat": "openai-chat",
     "openai_responses": "openai-responses",
 }
+# After so many calls without a codec, none is expected any more.
+_MOST_HELD = 1_000
 # Headers that say who asked; others may hold credentials.
 _HEADERS = ("x-dynamo-session-id", "x-dynamo-parent-session-id")
 
@@ -126,7 +129,7 @@ def read_atif(documents: Iterable[Document], options: ReadOptions) -> Iterator[Y
             continue
         if not events:
             yield document.problem(
-                "expected the events that the trajectory was made of; its steps alone lack what the runtime learned from",
+                "expected the events that the trajectory was made of; its steps lack what the runtime learned from",
                 "$.extra.observed_events",
             )
         scopes = _Scopes(options.api)
@@ -166,6 +169,8 @@ class _Scopes:
     early_ends: dict[str, tuple[Document, _Event]] = field(default_factory=dict)
     early_tokens: dict[str, str] = field(default_factory=dict)
     is_whole: bool = False  # a later call was seen that holds more than its last turn
+    has_codecs: bool | None = None  # None: not known yet, so that calls without one are held
+    held: list[LoggedCall] = field(default_factory=list)
 
     def add(self, document: Document, path: str) -> Iterator[Yielded]:
         try:
@@ -193,7 +198,8 @@ class _Scopes:
     def close(self) -> Iterator[Yielded]:
         """Yield what never ended, and name the ends that never began."""
         for opened in self.calls.values():
-            yield self._finished(opened)
+            yield from self._finished(opened)
+        yield from self._released(has_codecs=self.has_codecs is True)
         for document, event in self.early_ends.values():
             if event.category == "llm":
                 yield document.problem("the end of a call whose start is not in the log; it is left out")
@@ -243,7 +249,7 @@ class _Scopes:
         )
         first_token_at = self.early_tokens.pop(event.uuid, None)
         if profile.annotated_request == _NULL:
-            return _Open(call._replace(notes=(*call.notes, NO_CODEC)), first_token_at=first_token_at)
+            return _Open(call, first_token_at=first_token_at)
         return _Open(self._annotated(call, agent, profile.annotated_request), True, first_token_at)
 
     def _annotated(self, call: LoggedCall, agent: _Agent | None, raw: bytes) -> LoggedCall:
@@ -286,7 +292,7 @@ class _Scopes:
                 opened.call = _ended(opened.call, event)
             except _BAD as error:
                 yield document.problem(f"expected the end of a call: {error}")
-            yield self._finished(opened)
+            yield from self._finished(opened)
         elif event.uuid in self.agents:
             agent = self.agents[event.uuid]
             if agent.ended_at is None:
@@ -295,12 +301,26 @@ class _Scopes:
         elif event.uuid not in self.parents:
             self.early_ends[event.uuid] = document, event
 
-    def _finished(self, opened: _Open) -> Yielded:
-        call = opened.call
+    def _finished(self, opened: _Open) -> Iterator[Yielded]:
+        call = opened.call._replace(first_token_at=opened.first_token_at)
         if call.request is None and call.annotated is None:
-            return LogProblem("the start of the call holds no request", file=call.file, line=call.line, path="$.data")
-        token = opened.first_token_at
-        return call if token is None else call._replace(first_token_at=token)
+            yield LogProblem("the start of the call holds no request", file=call.file, line=call.line, path="$.data")
+        elif opened.has_codec:
+            yield from self._released(has_codecs=True)
+            yield call
+        else:
+            self.held.append(call)
+            if self.has_codecs is not None or len(self.held) > _MOST_HELD:
+                yield from self._released(has_codecs=self.has_codecs is True)
+
+    def _released(self, *, has_codecs: bool) -> Iterator[LoggedCall]:
+        """Yield the calls without a codec that were held until it was known whether other calls have one."""
+        if self.has_codecs is None and (has_codecs or self.held):
+            self.has_codecs = has_codecs
+        note = UNLEARNED if has_codecs else NO_CODECS
+        for call in self.held:
+            yield call._replace(notes=(*call.notes, note), is_learned=not has_codecs)
+        self.held = []
 
 
 def _ended(call: LoggedCall, event: _Event) -> LoggedCall:

@@ -12,8 +12,20 @@ from typing import NamedTuple, TypeAlias
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import JsonObject
+from acg_lab.logs.atof import is_atif, is_atof, read_atif, read_atof
 from acg_lab.logs.entries import Document, ReadOptions, Yielded
+from acg_lab.logs.litellm import is_litellm, read_litellm
+from acg_lab.logs.otlp import is_otlp
 from acg_lab.logs.raw import is_raw, read_raw
+from acg_lab.logs.redis_dump import DUMP_REFUSAL, is_redis_dump
+from acg_lab.logs.refused import (
+    SPEND_LOGS_REFUSAL,
+    TRANSCRIPT_REFUSAL,
+    is_claude_code_transcript,
+    is_litellm_spend_log,
+)
+from acg_lab.logs.span_rows import is_langfuse, is_mlflow, is_phoenix, read_langfuse, read_mlflow, read_phoenix
+from acg_lab.logs.traces import read_traces
 
 __all__ = ["FORMATS", "LogFormat", "Reader", "detect_format", "get_format", "list_formats"]
 
@@ -49,6 +61,16 @@ class LogFormat(NamedTuple):
 
 # Most specific first.
 FORMATS: tuple[LogFormat, ...] = (
+    LogFormat("atof", "event files of NeMo Relay, ATOF 0.1", is_atof, read_atof),
+    LogFormat("atif", "trajectories of NeMo Relay, ATIF, with their events", is_atif, read_atif),
+    LogFormat("otlp", "OTLP JSON traces: OpenTelemetry GenAI, OpenInference, NeMo Relay", is_otlp, read_traces),
+    LogFormat("redis-dump", "entries that the runtime stored, as key and value", is_redis_dump, None, DUMP_REFUSAL),
+    LogFormat("litellm-spend", "rows of LiteLLM's spend logs", is_litellm_spend_log, None, SPEND_LOGS_REFUSAL),
+    LogFormat("litellm", "LiteLLM's standard logging payloads", is_litellm, read_litellm),
+    LogFormat("claude-code", "Claude Code transcripts", is_claude_code_transcript, None, TRANSCRIPT_REFUSAL),
+    LogFormat("langfuse", "Langfuse observations or traces, exported as rows", is_langfuse, read_langfuse),
+    LogFormat("mlflow", "MLflow traces or spans, exported as rows", is_mlflow, read_mlflow),
+    LogFormat("phoenix", "Phoenix spans, exported as rows", is_phoenix, read_phoenix),
     LogFormat("raw", "request bodies of Anthropic or OpenAI, bare or beside their answers", is_raw, read_raw),
 )
 

@@ -164,7 +164,9 @@ def _value(raw: Any, depth: int) -> Any:
     if depth > _DEEPEST:
         msg = "nested too deeply"
         raise ValueError(msg)
-    kind, value = next(iter(raw.items()), ("", None))
+    kind, value = next(iter(raw.items()), ("", ""))
+    if not raw:
+        return None
     kind = kind.replace("_v", "V")
     if kind == "intValue":
         return int(value)

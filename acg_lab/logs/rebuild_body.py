@@ -17,9 +17,10 @@ import msgspec
 from acg_lab.core.records import JsonObject
 from acg_lab.logs.entries import Api, Note
 
-__all__ = ["NAMES_ONLY", "NO_TOOLS", "REBUILT", "Prompt", "rebuild_body", "tool_notes"]
+__all__ = ["NAMES_ONLY", "NO_TOOLS", "PARTS", "REBUILT", "Prompt", "rebuild_body", "tool_notes"]
 
 REBUILT = Note("the body is rebuilt from a trace: the order of keys, cache marks, and string or list are not recorded")
+PARTS = Note("the log keeps messages and parameters apart: the order of the body's keys is not recorded")
 NAMES_ONLY = Note("the trace holds only the names of the tools, not their schemas: learning keys and sizes differ")
 NO_TOOLS = Note("the messages call tools, but the trace holds no tool definitions: learning keys and sizes differ")
 

@@ -1,4 +1,4 @@
-"""The prompt of one span, in whatever dialect it is written, and its usage in common terms.
+"""The prompt of one span, in whatever dialect it is written.
 
 A raw body is taken before anything that has to be rebuilt. Dialects: the runtime's own (``nemo_relay.*``),
 OpenInference (``llm.*``), OpenTelemetry GenAI (``gen_ai.*`` attributes, the details event, and the events of one
@@ -14,20 +14,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from acg_lab.core.records import JsonObject, Usage
+from acg_lab.core.records import JsonObject
 from acg_lab.logs.atof import CUT, SORTED_KEYS
 from acg_lab.logs.entries import Api, Note
 from acg_lab.logs.flat_attributes import unflatten
 from acg_lab.logs.otlp import Event, Span
-from acg_lab.logs.rebuild_body import REBUILT, Prompt, rebuild_body, tool_notes
+from acg_lab.logs.rebuild_body import PARTS, REBUILT, Prompt, rebuild_body, tool_notes
 from acg_lab.logs.turns import lacks_its_tool_call
 
-__all__ = ["SpanPrompt", "find_prompt", "is_llm_span", "read_usage"]
+__all__ = ["SpanPrompt", "find_prompt", "is_llm_span"]
 
 EMPTY_ASSISTANT = Note("assistant messages without text: the trace dropped the tool calls they made")
 FEW_TOOLS = Note("the trace does not say which tools were sent")
 
 _DETAILS = "gen_ai.client.inference.operation.details"
+_LANGFUSE = "langfuse.observation.input"
 _OPERATIONS = {"chat", "text_completion", "generate_content", "completion"}
 # Attributes that hold a whole body as JSON text, and the one that holds the answer.
 _BODIES = (
@@ -35,9 +36,10 @@ _BODIES = (
     ("nemo_relay.start.input.content", ""),
     ("input.value", "output.value"),
     ("mlflow.spanInputs", "mlflow.spanOutputs"),
-    ("langfuse.observation.input", "langfuse.observation.output"),
+    (_LANGFUSE, "langfuse.observation.output"),
     ("request_data", "response_data"),
 )
+_LISTS = (_LANGFUSE, "mlflow.spanInputs", "ai.prompt.messages")
 _NO_ANSWER = {"nemo_relay.start.data.content", "nemo_relay.start.input.content"}
 _MESSAGE_EVENT = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
 
@@ -94,10 +96,13 @@ def find_prompt(span: Span, events: Sequence[Event]) -> SpanPrompt | None:
         if body is not None and isinstance(body.get("messages", body.get("input")), list | str):
             response = _relay_answer(span) if name in _NO_ANSWER else _object_text(span.attributes.get(answer))
             text = span.attributes[name]
+            if "model" not in body and (model := _model(span)) is not None:
+                whole = msgspec.json.encode({"model": model, **body})
+                return SpanPrompt(whole, False, None, response, (PARTS,))
             raw = text.encode() if isinstance(text, str) else msgspec.json.encode(text)
             return SpanPrompt(raw, True, None, response, _relay_notes(body) if name in _NO_ANSWER else ())
     provider = _provider(span)
-    for read in (_from_attributes, _from_events, _from_openinference, _from_indexed):
+    for read in (_from_attributes, _from_events, _from_openinference, _from_list, _from_indexed):
         prompt = read(span, events)
         if prompt is not None:
             api: Api = "anthropic" if provider == "anthropic" else "openai-chat"
@@ -217,6 +222,17 @@ def _openinference_part(one: JsonObject) -> JsonObject | None:
     return None
 
 
+def _from_list(span: Span, _events: Sequence[Event]) -> Prompt | None:
+    """Read an input that is a list of chat messages, as Langfuse and MLflow keep it where there is nothing else."""
+    messages = next((m for name in _LISTS if (m := _json_value(span.attributes.get(name))) is not None), None)
+    if not isinstance(messages, list) or not messages:
+        return None
+    if not all(isinstance(message, Mapping) and isinstance(message.get("role"), str) for message in messages):
+        msg = "the input of this call is not a body, nor a list of messages with roles"
+        raise ValueError(msg)
+    return Prompt(_model(span), [], [_message_of(message) for message in messages], None, {})
+
+
 def _from_indexed(span: Span, _events: Sequence[Event]) -> Prompt | None:
     """Read ``gen_ai.prompt.0.role`` and the like, which OpenLLMetry wrote until 2025."""
     messages = unflatten(span.attributes, "gen_ai.prompt")
@@ -285,60 +301,3 @@ def _json_list(source: JsonObject, name: str) -> list[JsonObject] | None:
             return items
     msg = f"{name} is not a list of objects; was it cut at OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT?"
     raise ValueError(msg)
-
-
-_COUNTS: Mapping[str, Sequence[str]] = {
-    "prompt": ("gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens"),
-    "output": ("gen_ai.usage.output_tokens", "llm.token_count.completion", "gen_ai.usage.completion_tokens"),
-    "read": (
-        "gen_ai.usage.cache_read.input_tokens",
-        "gen_ai.usage.cache_read_input_tokens",
-        "llm.token_count.prompt_details.cache_read",
-    ),
-    "written": (
-        "gen_ai.usage.cache_write.input_tokens",
-        "gen_ai.usage.cache_creation.input_tokens",
-        "gen_ai.usage.cache_creation_input_tokens",
-        "llm.token_count.prompt_details.cache_write",
-    ),
-}
-_TTL = re.compile(r".*cache_(?:creation|write)\.ephemeral_(5m|1h|30m|12h)_input_tokens")
-
-
-def read_usage(attributes: JsonObject) -> Usage | None:
-    """Return the usage of a span, None where it has none.
-
-    Both conventions count the whole prompt. Where what was read and written exceeds it, the instrumentation passed on
-    Anthropic's own number, which is the uncached rest.
-    """
-    found = {part: _first_count(attributes, names) for part, names in _COUNTS.items()}
-    if all(count is None for count in found.values()):
-        return None
-    prompt, cached = found["prompt"], (found["read"] or 0) + (found["written"] or 0)
-    if prompt is not None and prompt < cached:
-        prompt += cached
-    by_ttl = {
-        match[1]: count
-        for name in attributes
-        if (match := _TTL.fullmatch(name)) is not None and (count := _first_count(attributes, [name])) is not None
-    }
-    return Usage(
-        prompt_tokens=prompt,
-        cache_read_tokens=found["read"],
-        cache_write_tokens=found["written"],
-        cache_writes_by_ttl=by_ttl,
-        output_tokens=found["output"],
-        raw={name: attributes[name] for name in attributes if "usage" in name or "token_count" in name},
-    )
-
-
-def _first_count(attributes: JsonObject, names: Sequence[str]) -> int | None:
-    for name in names:
-        value = attributes.get(name)
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63:
-            return value
-    return None

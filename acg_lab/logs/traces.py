@@ -12,10 +12,11 @@ from acg_lab.core.records import JsonObject, Usage
 from acg_lab.logs.entries import Document, LoggedCall, LoggedRun, LogProblem, ReadOptions, Yielded
 from acg_lab.logs.otlp import Event, Span, read_document
 from acg_lab.logs.redactions import find_redaction
-from acg_lab.logs.span_prompts import SpanPrompt, find_prompt, is_llm_span, read_usage
+from acg_lab.logs.span_prompts import SpanPrompt, find_prompt, is_llm_span
+from acg_lab.logs.span_usage import read_span_usage
 from acg_lab.storage.times import render_time
 
-__all__ = ["read_traces"]
+__all__ = ["read_spans", "read_traces"]
 
 _AGENT_OPERATIONS = {"invoke_agent", "create_agent", "invoke_workflow"}
 _SESSIONS = ("gen_ai.conversation.id", "session.id", "langfuse.session.id")
@@ -81,20 +82,24 @@ def read_traces(documents: Iterable[Document], options: ReadOptions) -> Iterator
     LoggedCall, LoggedRun or LogProblem
         Calls by start.
     """
+    yield from read_spans((item for document in documents for item in read_document(document)), options)
+
+
+def read_spans(items: Iterable[Span | Event | LogProblem], options: ReadOptions) -> Iterator[Yielded]:
+    """Turn spans, wherever they were exported to, into calls and runs; the log records among them join their spans."""
     spans: dict[tuple[str, str], Span] = {}
     outlines: dict[tuple[str, str], _Outline] = {}
     events: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
-    for document in documents:
-        for item in read_document(document):
-            if isinstance(item, LogProblem):
-                yield item
-            elif isinstance(item, Event):
-                events[item.trace_id, item.span_id].append(item)
-            else:
-                key = item.trace_id, item.span_id
-                outlines[key] = _outline(item)
-                if is_llm_span(item):
-                    spans[key] = item._replace(document=item.document._replace(raw=b""))
+    for item in items:
+        if isinstance(item, LogProblem):
+            yield item
+        elif isinstance(item, Event):
+            events[item.trace_id, item.span_id].append(item)
+        else:
+            key = item.trace_id, item.span_id
+            outlines[key] = _outline(item)
+            if is_llm_span(item):
+                spans[key] = item._replace(document=item.document._replace(raw=b""))
     candidates = {key: _candidate(span, events.get(key, [])) for key, span in spans.items()}
     yield from _calls(_chosen(candidates, outlines), outlines, events, options)
 
@@ -236,7 +241,7 @@ def _usage(span: Span, prompt: SpanPrompt) -> Usage | None:
     """Return the usage that the span holds; what the answer itself says is better, where it is there."""
     if prompt.response is not None and b'"usage"' in prompt.response:
         return None
-    return read_usage(span.attributes)
+    return read_span_usage(span.attributes)
 
 
 def _place(key: tuple[str, str], outlines: dict[tuple[str, str], _Outline]) -> _Place:
