@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from acg_lab.explain.explaining import explain
     from acg_lab.explain.what_if import what_if
     from acg_lab.replay import Trace, replay
-    from acg_lab.snapshot import LoadWarning, Snapshot, analyze, load, summarize, verify
+    from acg_lab.snapshot import LoadWarning, Snapshot, analyze, from_requests, learn, load, summarize, verify
     from acg_lab.storage.memory import MemoryBackend
     from acg_lab.storage.parquet_backend import ParquetExport
     from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
@@ -59,7 +59,7 @@ _HOMES = {
     ),
     "acg_lab.explain": ("explain", "repairs", "what_if"),
     "acg_lab.replay": ("Trace", "replay"),
-    "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "load", "summarize", "verify"),
+    "acg_lab.snapshot": ("LoadWarning", "Snapshot", "analyze", "from_requests", "learn", "load", "summarize", "verify"),
     "acg_lab.storage.memory": ("MemoryBackend",),
     "acg_lab.storage.parquet_backend": ("ParquetExport",),
     "acg_lab.storage.redis_backend": ("AsyncRedisBackend", "RedisBackend"),
@@ -92,6 +92,8 @@ __all__ = [
     "explain",
     "export_config",
     "frames",
+    "from_requests",
+    "learn",
     "learning_key",
     "load",
     "load_config",

@@ -45,7 +45,8 @@ class Room(NamedTuple):
 ROOMS = {
     "core": Room(eager="msgspec", late="rfc8785"),
     "storage": Room("core", "msgspec numpy", "fsspec pyarrow redis tqdm"),
-    "snapshot": Room("core storage", "msgspec numpy", "tqdm"),
+    "logs": Room("core storage", "msgspec numpy", "fsspec pyarrow"),
+    "snapshot": Room("core config storage logs", "msgspec numpy", "tqdm"),
     "replay": Room("core storage snapshot", "msgspec numpy", "tqdm"),
     "tuning": Room("core replay", "msgspec numpy", "tqdm"),
     "explain": Room("core storage snapshot", "msgspec numpy", "dateutil rapidfuzz"),

@@ -56,6 +56,12 @@ class Snapshot:
         Whose each stored key is.
     rules_setting : str
         The generation that all profiles are to be analysed by, or ``"auto"``: each by its own, see `rules`.
+    learned_here : bool
+        Whether windows and results were learned here from runs, and not stored by production.
+    caveats : tuple of str
+        What had to be inferred, and what the source does not hold.
+    sample_rate : float
+        Which share of the traffic the source holds, from 0 to 1, as the caller said.
     """
 
     source: str
@@ -63,6 +69,9 @@ class Snapshot:
     owners: Mapping[str, Owner]
     rules_setting: str = "auto"
     is_cut: bool = False
+    learned_here: bool = False
+    caveats: tuple[str, ...] = ()
+    sample_rate: float = 1.0
 
     @property
     def problems(self) -> tuple[RecordError, ...]:
