@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from babel.dates import get_day_names, get_month_names
 
-from acg_lab.explain import Kind
+from acg_lab.diagnosis import Kind
 
 N = 12
 START = datetime(2026, 11, 20, 14, 32, 7, 123456, tzinfo=UTC)

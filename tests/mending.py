@@ -208,14 +208,14 @@ def strip(rules, _sent, repair):
 
 
 def pin(rules, sent, repair):
-    usual = {}
+    dominant = {}
     for agent_id in AGENTS:
         found = [places(rules, one.request).get(repair.span_id) for one in sent if one.agent_id == agent_id]
         contents = Counter(place[1] for place in found if place)
-        usual[agent_id] = next(iter(max(contents.items(), key=lambda item: item[1], default=("",))), "")
+        dominant[agent_id] = next(iter(max(contents.items(), key=lambda item: item[1], default=("",))), "")
 
     def mend(one):
-        text = usual[one.agent_id]
+        text = dominant[one.agent_id]
         if repair.pattern is None:
             return _each_text(rules, one.request, repair.span_id, lambda _: text)
         return _each_text(rules, one.request, repair.span_id, lambda old: _pieces(repair.pattern, old, text))
@@ -223,8 +223,8 @@ def pin(rules, sent, repair):
     return mend
 
 
-def _pieces(pattern, old, usual):
-    left = re.findall(pattern, usual)
+def _pieces(pattern, old, dominant):
+    left = re.findall(pattern, dominant)
     return re.sub(pattern, lambda match: left.pop(0) if left else match.group(), old)
 
 
@@ -257,9 +257,9 @@ def _with_text(request, place, text):
 
 MENDS = {
     repairs.Drop: drop,
-    repairs.MoveBack: move_back,
-    repairs.MoveForward: move_forward,
+    repairs.MoveToEnd: move_back,
+    repairs.MoveToSystemPrompt: move_forward,
     repairs.SortTools: sort_tools,
-    repairs.Strip: strip,
+    repairs.RemovePattern: strip,
     repairs.Pin: pin,
 }

@@ -367,7 +367,7 @@ def test_a_full_disk(odd):
 def test_interrupting():
     """Ctrl-C ends it with status 130 and one line."""
     stop = "def load(*_, **__): raise KeyboardInterrupt"
-    script = f"from acg_lab.cli import main, shell\n{stop}\nshell.load = load\nmain()"
+    script = f"from acg_lab.cli import main, _app\n{stop}\n_app.load = load\nmain()"
     ended = subprocess.run(
         [sys.executable, "-c", script, "analyze", SAMPLE], capture_output=True, text=True, check=False
     )

@@ -160,4 +160,4 @@ def test_bad_files(run, tmp_path):
     for status, arguments in [(1, ("show", path)), (1, ("set", path, *SETS)), (2, ("diff", path, *SETS))]:
         ended, _, err = run(*arguments)
         assert ended == status
-        assert "plugins.toml, at $: expected TOML: Invalid value" in err
+        assert "plugins.toml, at $: expected TOML: " in err

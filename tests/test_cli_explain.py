@@ -41,7 +41,7 @@ def test_json():
     (finding,) = printed["findings"]
     assert (finding["kind"], finding["span_id"], finding["evidence"]["threshold"]) == ("variants", "user-10", 0.92)
     assert finding["total_lost"] == finding["tokens_lost"] * 100
-    assert finding["repairs"][0]["repairs"][0]["repair"] == "MoveForward"
+    assert finding["repairs"][0]["repairs"][0]["repair"] == "MoveToSystemPrompt"
     assert finding["repairs"][0]["after"]["prefix_blocks"] == 16
     assert {place["text"] for place in finding["evidence"]["places"]} == {None}
     assert printed["healthy"] == []

@@ -16,8 +16,8 @@ import pytest
 
 import acg_lab as acg
 from acg_lab.cli import main
+from acg_lab.cli._servers import private_page
 from acg_lab.cli.notebook import copy_notebooks, set_source
-from acg_lab.cli.serving import private_page
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"

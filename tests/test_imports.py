@@ -1,4 +1,4 @@
-"""Which room may import which, and what an import loads."""
+"""Which package may import which, and what an import loads."""
 
 import ast
 import importlib
@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 import textwrap
+import types
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -33,54 +34,50 @@ HEAVY = {
 }
 
 
-class Room(NamedTuple):
-    """What a room may import: other rooms, and packages when it loads (``eager``) or when it is called (``late``)."""
+class Package(NamedTuple):
+    """What a package may import from elsewhere: when it loads (``eager``) or when it is called (``late``)."""
 
-    rooms: str = ""
     eager: str = ""
     late: str = ""
 
 
-# STYLE.md, "Which room may import which"; msgspec comes with the core, and what takes long may show progress (tqdm).
-ROOMS = {
-    "core": Room(eager="msgspec", late="rfc8785"),
-    "storage": Room("core", "msgspec numpy", "fsspec pyarrow redis tqdm"),
-    "logs": Room("core storage", "msgspec numpy", "fsspec pyarrow"),
-    "snapshot": Room("core config storage logs", "msgspec numpy", "tqdm"),
-    "replay": Room("core storage snapshot", "msgspec numpy", "tqdm"),
-    "tuning": Room("core replay", "msgspec numpy", "tqdm"),
-    "explain": Room("core storage snapshot", "msgspec numpy", "dateutil rapidfuzz"),
-    "frames": Room("core snapshot explain replay tuning", "msgspec numpy pandas"),
-    "plots": Room("core frames", "numpy pandas", "matplotlib"),
-    "config": Room("core", "msgspec tomlkit"),
-    "widgets": Room(
-        "core storage snapshot replay tuning explain frames plots config",
-        "ipywidgets matplotlib msgspec numpy pandas traitlets",
-        "IPython",
-    ),
-    "cli": Room(
-        "core storage snapshot replay tuning explain frames plots config widgets acg_lab",
-        "msgspec numpy pandas rich tqdm typer",
-        "jupyterlab matplotlib tornado voila",
-    ),
-    "acg_lab": Room(),  # names load on first use
+# The table of acg_lab/docs/architecture.md: a package imports only from those above it.
+PACKAGES = {
+    "acg_lab": Package("lazy_loader"),  # names load on first use
+    "core": Package("msgspec", "rfc8785"),
+    "_format": Package(),
+    "config": Package("msgspec tomlkit"),
+    "storage": Package("msgspec numpy", "fsspec pyarrow redis tqdm"),
+    "logs": Package("msgspec numpy", "fsspec pyarrow"),
+    "snapshot": Package("msgspec numpy", "tqdm"),
+    "history": Package("msgspec numpy", "tqdm"),
+    "providers": Package("msgspec numpy", "genai_prices"),
+    "simulation": Package("msgspec numpy", "tqdm"),
+    "repairs": Package("msgspec numpy"),
+    "diagnosis": Package("msgspec numpy", "dateutil rapidfuzz"),
+    "advice": Package("msgspec numpy", "tqdm"),
+    "frames": Package("msgspec numpy pandas"),
+    "plots": Package("numpy pandas", "matplotlib"),
+    "reporting": Package("", "jinja2"),
+    "fleet": Package("msgspec numpy", "joblib"),
+    "widgets": Package("ipywidgets matplotlib msgspec numpy pandas traitlets", "IPython"),
+    "cli": Package("msgspec numpy pandas rich tqdm typer", "jupyterlab matplotlib tornado voila"),
+    "docs": Package("", "matplotlib sphinx"),
 }
-# The one import upwards, when it is called: what turns a room's values into frames (``to_frame``).
-FRAMED = {"explain", "replay"}
+ORDER = list(PACKAGES)
+# The only imports that point up: two values make their frames, when called.
+UPWARDS = {("acg_lab.diagnosis.findings", "frames"), ("acg_lab.history.trace", "frames")}
 # Inside storage each backend keeps its client to itself.
-CLIENTS = {
-    "redis": ("redis_",),
-    "pyarrow": ("parquet_", "files", "tables", "table_values", "from_tables", "to_tables"),
-    "fsspec": ("parquet_", "files"),
-}
+CLIENTS = {"redis": ("redis_",), "pyarrow": ("parquet_",), "fsspec": ("parquet_",)}
 
 
 class Import(NamedTuple):
-    """One import statement: who imports what, and whether it runs when the module loads."""
+    """One import statement: who imports what, when, and whether only a type checker reads it."""
 
     module: str
     target: str
     at_load: bool
+    for_types: bool = False
 
 
 def module_name(path):
@@ -88,7 +85,7 @@ def module_name(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room_of(module):
+def package_of(module):
     parts = module.split(".")
     if len(parts) == 1:
         return "acg_lab"
@@ -110,24 +107,25 @@ def targets(statement, module, path):
 
 
 def imports_of(module, path):
-    """Walk a module's imports; those under TYPE_CHECKING do not count."""
-    stack = [(ast.parse(path.read_text(encoding="utf-8")), True)]
+    """Walk a module's imports, those under TYPE_CHECKING too."""
+    stack = [(ast.parse(path.read_text(encoding="utf-8")), True, False)]
     while stack:
-        node, at_load = stack.pop()
+        node, at_load, for_types = stack.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
             for target in targets(node, module, path):
-                yield Import(module, target, at_load)
+                yield Import(module, target, at_load, for_types)
             continue
         inner = at_load and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        children = list(ast.iter_child_nodes(node))
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            children = node.orelse
-        stack.extend((child, inner) for child in children)
+            stack.extend((child, at_load, True) for child in node.body)
+            stack.extend((child, inner, for_types) for child in node.orelse)
+        else:
+            stack.extend((child, inner, for_types) for child in ast.iter_child_nodes(node))
 
 
 def is_upwards(found):
-    """Whether a value makes its frame."""
-    return room_of(found.module) in FRAMED and room_of(found.target) == "frames" and not found.at_load
+    """Whether it is one of the listed imports that point up."""
+    return (found.module, package_of(found.target)) in UPWARDS and not found.at_load
 
 
 IMPORTS = [found for module, path in MODULES.items() for found in imports_of(module, path)]
@@ -135,31 +133,31 @@ IMPORTS = [found for module, path in MODULES.items() for found in imports_of(mod
 
 def fault(found):
     """Say what is wrong with an import; None if nothing is."""
-    room, package = room_of(found.module), found.target.split(".")[0]
-    rule = ROOMS[room]
-    if package == "acg_lab":
-        target = room_of(found.target)
-        allowed = target == room or target in rule.rooms.split() or is_upwards(found)
-        return None if allowed else f"{room} may not import {target}"
-    if package in sys.stdlib_module_names:
+    package, library = package_of(found.module), found.target.split(".")[0]
+    rule = PACKAGES[package]
+    if library == "acg_lab":
+        target = package_of(found.target)
+        allowed = package in ("cli", "docs") if target == "acg_lab" else ORDER.index(target) <= ORDER.index(package)
+        return None if allowed or is_upwards(found) else f"{package} may not import {target}"
+    if library in sys.stdlib_module_names or found.for_types:
         return None
-    if room == "storage" and package in CLIENTS and not found.module.split(".")[2].startswith(CLIENTS[package]):
-        return f"{package} belongs to its backend"
-    if package in rule.eager.split() or (package in rule.late.split() and not found.at_load):
+    if package == "storage" and library in CLIENTS and not found.module.split(".")[2].startswith(CLIENTS[library]):
+        return f"{library} belongs to its backend"
+    if library in rule.eager.split() or (library in rule.late.split() and not found.at_load):
         return None
-    return f"{room} may not import {package}{' when it loads' if found.at_load else ''}"
+    return f"{package} may not import {library}{' when it loads' if found.at_load else ''}"
 
 
-@pytest.mark.parametrize("room", sorted(set(map(room_of, MODULES))))
-def test_rooms_keep_to_the_table(room):
-    """Every room is in the table, and imports nothing that its row does not name."""
-    assert room in ROOMS
-    faults = {(i.module, i.target, fault(i)) for i in IMPORTS if room_of(i.module) == room and fault(i)}
+@pytest.mark.parametrize("package", sorted(set(map(package_of, MODULES))))
+def test_packages_keep_to_the_table(package):
+    """Every package is in the table, and imports nothing that its row does not name."""
+    assert package in PACKAGES
+    faults = {(i.module, i.target, fault(i)) for i in IMPORTS if package_of(i.module) == package and fault(i)}
     assert faults == set()
 
 
 def test_no_cycles():
-    """No modules import each other in a circle, neither when they load nor when they are called."""
+    """No modules import each other in a circle: when they load, when they are called, or for types alone."""
     graph = {module: set() for module in MODULES}
     for found in IMPORTS:
         # Packages gather the names of their modules, so these are no edges of their own.
@@ -184,19 +182,19 @@ def test_the_table_bites(found):
 @pytest.mark.parametrize(
     ("module", "target", "at_load"),
     [
-        ("acg_lab.core.keys", "acg_lab.core.codec", True),
+        ("acg_lab.core.keys", "acg_lab.storage.columns", True),
         ("acg_lab.core.keys", "rfc8785", True),
         ("acg_lab.core.codec", "redis", False),
         ("acg_lab.storage.redis_backend", "redis", True),
-        ("acg_lab.plots.prefix", "matplotlib.pyplot", True),
-        ("acg_lab.plots.prefix", "acg_lab.snapshot", True),
-        ("acg_lab.tuning.cost", "pandas", True),
-        ("acg_lab.replay.trace", "acg_lab.frames", True),
+        ("acg_lab.plots.prefix_stability", "matplotlib.pyplot", True),
+        ("acg_lab.snapshot.load", "acg_lab.history", True),
+        ("acg_lab.history.walk", "pandas", True),
+        ("acg_lab.history.trace", "acg_lab.frames", True),
         ("acg_lab", "acg_lab.core", True),
     ],
 )
 def test_faults(module, target, at_load):
-    """The walk finds what the table forbids: a wrong room, a wrong package, or a right one too early."""
+    """The walk finds what the table forbids: a wrong package, a wrong library, or a right one too early."""
     assert fault(Import(module, target, at_load))
 
 
@@ -213,6 +211,7 @@ def run_python(code, *flags, path):
 
 
 def loaded_by(statement):
+    """Return the top-level packages that a statement loads."""
     code = f"{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
     return set(run_python(code, path=[PACKAGE.parent]).split())
 
@@ -232,16 +231,17 @@ def test_imports_are_light(statement, allowed):
 
 
 def test_package_is_lazy():
-    """Importing the package loads no room, and not msgspec either."""
+    """Importing the package loads none of its packages, and not msgspec either."""
     assert "msgspec" not in loaded_by("import acg_lab")
 
 
 @pytest.fixture
 def bare(tmp_path):
-    """Make a folder that holds msgspec and acg_lab, and nothing else."""
+    """Make a folder that holds acg_lab, msgspec and lazy_loader, and nothing else."""
     (tmp_path / "acg_lab").symlink_to(PACKAGE, target_is_directory=True)
-    msgspec = Path(importlib.util.find_spec("msgspec").origin).parent
-    (tmp_path / "msgspec").symlink_to(msgspec, target_is_directory=True)
+    for name in ("lazy_loader", "msgspec"):
+        library = Path(importlib.util.find_spec(name).origin).parent
+        (tmp_path / name).symlink_to(library, target_is_directory=True)
     return tmp_path
 
 
@@ -278,10 +278,9 @@ def test_public_names():
 
 
 def test_every_public_name_loads():
-    """What the package lists can be had from it, and nothing more is offered."""
+    """What the stub lists can be had from the package, and nothing more is offered."""
     import acg_lab  # noqa: PLC0415
 
-    assert sorted([*acg_lab._HOME, *acg_lab._ROOMS]) == sorted(acg_lab.__all__)
     assert all(getattr(acg_lab, name) is not None for name in acg_lab.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         acg_lab.nonsense  # noqa: B018
@@ -294,10 +293,10 @@ def test_completion(name):
     assert sorted(offered for offered in dir(module) if not offered.startswith("__")) == sorted(module.__all__)
 
 
-def test_mistyped_names_are_seen_by_type_checkers():
-    """A type checker knows every public name of the package, and refuses others."""
-    body = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")).body
-    (seen,) = (node for node in body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    imported = [alias.name for node in seen.body for alias in node.names]
-    assert sorted(imported) == sorted(importlib.import_module("acg_lab").__all__)
-    assert "__getattr__" not in {node.name for node in body if isinstance(node, ast.FunctionDef)}
+def test_no_function_has_the_name_of_its_package():
+    """A package is never shadowed by a function, so that its modules can be imported by name."""
+    import acg_lab  # noqa: PLC0415
+
+    packages = {module.split(".")[1] for module in MODULES if module.count(".") == 1}
+    functions = {name for name in acg_lab.__all__ if not isinstance(getattr(acg_lab, name), types.ModuleType)}
+    assert packages & functions == set()

@@ -3,15 +3,7 @@
 Nothing here that a notebook could not call as a function.
 """
 
-from acg_lab.cli import (  # noqa: F401  # each registers its command
-    analyze,
-    config,
-    explain,
-    export,
-    notebook,
-    tuner_app,
-    verify,
-)
-from acg_lab.cli.shell import app, main
+from acg_lab.cli import analyze, app, config, explain, export, notebook, verify  # noqa: F401  # each adds its command
+from acg_lab.cli._app import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

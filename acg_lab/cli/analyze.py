@@ -1,14 +1,19 @@
-"""``acg-lab analyze``: how long each profile's stable prefix is, and what breaks it."""
+"""The table of profiles: by agent, worst loss first.
 
-from collections.abc import Sequence
+``acg-lab analyze``: how long each profile's stable prefix is, and what breaks it.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.cells import cell_len
+from rich.markup import escape
+from rich.table import Table
 
-from acg_lab._format import counted
-from acg_lab.cli.profiles import print_profiles
-from acg_lab.cli.shell import (
+from acg_lab._format import counted, printable
+from acg_lab.cli._app import (
     DEFAULTS,
     Agent,
     AsJson,
@@ -21,20 +26,109 @@ from acg_lab.cli.shell import (
     Source,
     StableThreshold,
     Strict,
-    app,
+    cli,
+    cut,
+    out,
     print_json,
     read,
     say,
     say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
-from acg_lab.explain import Causes, find_causes
+from acg_lab.diagnosis import Causes, find_causes
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
+from acg_lab.snapshot.profile_names import differing_parts
+
+__all__ = ["print_profiles"]
+
+_TITLES = ("agent and profile", "model", "obs.", "prefix", "tokens", "share", "broken by")
+_GAP, _NAME_WIDTH = 2, 17
+_NARROWEST = 66  # numbers cut short would be other numbers: a narrower terminal has to break the lines
+
+
+def print_profiles(
+    profiles: Sequence[ProfileSummary], causes: Causes, shown: int, thresholds: StabilityThresholds
+) -> None:
+    """Print the profiles by agent, worst loss first, the first few of each."""
+    out.width = max(out.width, _NARROWEST)
+    names, *columns = zip(_TITLES, *_rows(profiles, causes, shown, thresholds), strict=True)
+    if _room(columns) < _NAME_WIDTH:
+        del columns[_TITLES.index("model") - 1]
+    room = _room(columns)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(names[0], no_wrap=True, max_width=max(room, _NAME_WIDTH))
+    for column in columns[:-1]:
+        table.add_column(column[0], justify="left" if column[0] == "model" else "right", no_wrap=True)
+    # Where there is no room for all, the last words go first.
+    widest = max(map(cell_len, columns[-1])) + min(room - _NAME_WIDTH, 0)
+    table.add_column(columns[-1][0], no_wrap=True, max_width=max(widest, _NAME_WIDTH))
+    for cells in zip(names[1:], *(column[1:] for column in columns), strict=True):
+        table.add_row(*map(escape, cells))
+    out.print(table)
+
+
+def _room(columns: Sequence[Sequence[str]]) -> int:
+    """Return how many cells the other columns leave for the first one."""
+    return out.width - sum(max(map(cell_len, column)) + _GAP for column in columns)
+
+
+def _rows(
+    profiles: Sequence[ProfileSummary], causes: Causes, shown: int, thresholds: StabilityThresholds
+) -> Iterator[list[str]]:
+    for of_agent in _by_agent(profiles):
+        listed = of_agent[: shown or None]
+        names = differing_parts([profile.learning_key for profile in of_agent], of_agent[0].agent_id, has_model=True)
+        for profile, name in zip(listed, names, strict=False):
+            yield _row(profile, name, causes.breaks[profile.learning_key], thresholds)
+        split = causes.splits.get(of_agent[0].agent_id)
+        if (rest := of_agent[len(listed) :]) or split:
+            sums = total(rest or of_agent)
+            name = f"  and {counted(sums.profiles, 'more profile')}" if rest else f"  all {sums.profiles:,} of them"
+            share = f"{sums.share:.0%}"
+            yield [name, "", f"{sums.observations:,}", "", "", share, f"split: {split}" if split else ""]
+
+
+def _by_agent(profiles: Sequence[ProfileSummary]) -> list[list[ProfileSummary]]:
+    agents: dict[str, list[ProfileSummary]] = {}
+    for profile in profiles:
+        agents.setdefault(profile.agent_id, []).append(profile)
+    return sorted(agents.values(), key=lambda of_agent: -sum(profile.lost_tokens for profile in of_agent))
+
+
+def _row(profile: ProfileSummary, name: str, cause: str, thresholds: StabilityThresholds) -> list[str]:
+    return [
+        printable(f"{profile.agent_id} {name}".rstrip()),
+        cut(profile.model, 13),
+        f"{profile.observations:,}",
+        f"{profile.prefix_blocks}/{profile.blocks}",
+        f"{profile.prefix_tokens:,.0f}",
+        f"{profile.share:.0%}",
+        _breaking(profile, cause, thresholds),
+    ]
+
+
+def _breaking(profile: ProfileSummary, cause: str, thresholds: StabilityThresholds) -> str:
+    if profile.observations < 2:  # noqa: PLR2004
+        return f"unknown: {cause}"
+    if (breaks := profile.breaks) is None:
+        return f"nothing: {cause}"
+    return f"{cut(breaks.span_id, 16)} {_score(breaks.score, thresholds)} {cause}"
+
+
+def _score(score: float, thresholds: StabilityThresholds) -> str:
+    """Print a score with two digits, or as many more as keep it on its side of the thresholds."""
+    limits = (thresholds.stable_threshold, thresholds.semi_stable_threshold)
+    for digits in range(2, 17):
+        text = f"{score:.{digits}f}"
+        if all((float(text) >= limit) == (score >= limit) for limit in limits):
+            break
+    return text
+
 
 _SHOWN = 3
 
 
-@app.command("analyze")
+@cli.command("analyze")
 def _analyze(
     source: Source,
     agent: Agent = None,

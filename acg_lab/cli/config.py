@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from acg_lab.cli.shell import AsJson, app, complain, print_json, print_text, say
-from acg_lab.config import AcgSettings, Proposal, load_config, propose_changes, why_idle
+from acg_lab.cli._app import AsJson, cli, complain, print_json, print_text, say
+from acg_lab.config import AcgSettings, Proposal, inactive_reasons, load_config, propose_changes
 from acg_lab.core import AcgLabError, UsageError
 
 _DIFFERS, _TROUBLE = 1, 2
@@ -22,13 +22,13 @@ Note = Annotated[str | None, typer.Option(help="What to remember of it, as comme
 _commands = typer.Typer(
     help="Show and change the learner's settings in a plugins.toml.", no_args_is_help=True, rich_markup_mode=None
 )
-app.add_typer(_commands, name="config")
+cli.add_typer(_commands, name="config")
 
 
 @_commands.command("show")
 def _show(file: File, as_json: AsJson = False) -> None:  # noqa: FBT002
     """Show a file's settings, and what keeps production from using them."""
-    values, idle = load_config(file).values(), why_idle(file)
+    values, idle = load_config(file).values(), inactive_reasons(file)
     if as_json:
         print_json({"file": file, "settings": _DEFAULTS | values, "idle": idle})
         return
@@ -69,7 +69,7 @@ def _set(file: File, changes: Set, note: Note = None) -> None:
     values = proposal.settings.values()
     say(f"{file}: written: {', '.join(f'{name} = {values[name]}' for name in _parse(changes))}.")
     say("Production uses it once its process is started again with this file.")
-    for reason in why_idle(file):
+    for reason in inactive_reasons(file):
         complain(f"acg-lab: warning: {file}: production learns nothing with it: {reason}", "yellow")
 
 

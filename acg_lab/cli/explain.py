@@ -6,7 +6,7 @@ import msgspec
 import typer
 
 from acg_lab._format import counted
-from acg_lab.cli.shell import (
+from acg_lab.cli._app import (
     DEFAULTS,
     Agent,
     AsJson,
@@ -19,7 +19,7 @@ from acg_lab.cli.shell import (
     Source,
     StableThreshold,
     Strict,
-    app,
+    cli,
     out,
     print_json,
     read,
@@ -27,13 +27,13 @@ from acg_lab.cli.shell import (
     say_if_window_is_larger,
 )
 from acg_lab.core import StabilityThresholds
-from acg_lab.explain import Findings, explain
+from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
 
 _WIDEST = 120  # columns; longer lines are hard to read
 
 
-@app.command("explain")
+@cli.command("explain")
 def _explain(
     source: Source,
     agent: Agent = None,

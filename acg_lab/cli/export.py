@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from acg_lab.cli.shell import Agent, KeyPrefix, Since, Source, Strict, app, complain, read
+from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, cli, complain, read
 from acg_lab.core import UsageError
 from acg_lab.storage.sources import check_path, is_redis, mask_credentials
 
 
-@app.command("export")
+@cli.command("export")
 def _export(
     source: Source,
     dest: Annotated[

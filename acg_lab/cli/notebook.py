@@ -8,18 +8,18 @@ from typing import Annotated, Any
 import typer
 
 import acg_lab
-from acg_lab.cli.serving import (
+from acg_lab.cli._app import cli, complain
+from acg_lab.cli._servers import (
     Host,
     NoBrowser,
-    Page,
     Port,
+    PrivatePage,
     absolute,
     environment,
     has_credentials,
     private_page,
     require,
 )
-from acg_lab.cli.shell import app, complain
 from acg_lab.core import SourceError
 from acg_lab.storage.sources import mask_credentials
 
@@ -27,7 +27,7 @@ _PACKAGE = Path(acg_lab.__file__).parent
 _ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)
 
 
-@app.command("notebook")
+@cli.command("notebook")
 def _notebook(
     source: Annotated[
         str,
@@ -115,7 +115,7 @@ def set_source(notebook: dict[str, Any], source: str) -> dict[str, Any]:
     return notebook
 
 
-def _serve(page: Page, port: int, folder: Path, first: str) -> None:
+def _serve(page: PrivatePage, port: int, folder: Path, first: str) -> None:
     """Run JupyterLab until it is interrupted."""
     from jupyterlab.labapp import LabApp  # noqa: PLC0415  # an extra
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from acg_lab._format import counted, printable
-from acg_lab.cli.shell import (
+from acg_lab.cli._app import (
     FAILED,
     Agent,
     AsJson,
@@ -15,7 +15,7 @@ from acg_lab.cli.shell import (
     RulesOption,
     Source,
     Strict,
-    app,
+    cli,
     out,
     print_json,
     read,
@@ -25,7 +25,7 @@ from acg_lab.core import StabilityThresholds
 from acg_lab.snapshot import Snapshot, Status, Verification, verify
 
 
-@app.command("verify")
+@cli.command("verify")
 def _verify(
     source: Source,
     agent: Agent = None,

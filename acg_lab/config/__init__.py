@@ -4,8 +4,15 @@ Belongs here: `AcgSettings`, and the way from and to a plugin document (spec/con
 Nothing else of a file is ever touched: it is cut at its own tables and keys, and only values in question are replaced.
 """
 
-from acg_lab.config.export import export_config, load_config, render_config, why_idle
-from acg_lab.config.proposal import Proposal, propose_changes, propose_config
+from acg_lab.config.export import (
+    Proposal,
+    export_config,
+    inactive_reasons,
+    load_config,
+    propose_changes,
+    propose_config,
+    render_config,
+)
 from acg_lab.config.settings import AcgSettings, check_writable
 
 __all__ = [
@@ -13,9 +20,9 @@ __all__ = [
     "Proposal",
     "check_writable",
     "export_config",
+    "inactive_reasons",
     "load_config",
     "propose_changes",
     "propose_config",
     "render_config",
-    "why_idle",
 ]

@@ -8,12 +8,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from acg_lab.config.document import find_component, read_settings
-from acg_lab.config.edit import Document
-from acg_lab.config.merging import PATHS, merge, values_to_set
-from acg_lab.config.parse import BOM, parse_json, parse_toml
-from acg_lab.config.scan import Key
+from acg_lab.config.document import (
+    BOM,
+    PATHS,
+    find_component,
+    merge,
+    parse_json,
+    parse_toml,
+    read_settings,
+    values_to_set,
+)
 from acg_lab.config.settings import AcgSettings, check_writable
+from acg_lab.config.toml_edit import Document
+from acg_lab.config.toml_scan import Key
 from acg_lab.core.errors import RecordError, UsageError
 
 __all__ = ["render_json", "render_toml"]

@@ -27,21 +27,21 @@ __all__ = [
     "MULTIPLIERS",
     "BreakpointSegment",
     "Candidate",
-    "Kind",
+    "EndKind",
     "Multipliers",
     "choose_ends",
     "estimate_tokens",
+    "expected_savings",
     "find_candidates",
     "make_segments",
     "minimum_tokens",
     "plan_breakpoints",
-    "worth",
 ]
 
-Kind: TypeAlias = Literal["user", "retrieval", "tool", "system", "structured", "generic"]
+EndKind: TypeAlias = Literal["user", "retrieval", "tool", "system", "structured", "generic"]
 MAX_BREAKPOINTS: Final = 4
 _TOLERANCE: Final = 1e-9
-_PREFERENCE: Final[Mapping[Kind, int]] = MappingProxyType(
+_PREFERENCE: Final[Mapping[EndKind, int]] = MappingProxyType(
     {"user": 5, "retrieval": 4, "tool": 3, "system": 2, "structured": 1, "generic": 0}
 )
 
@@ -74,10 +74,10 @@ class Candidate(NamedTuple):
     end: int
     tokens: int
     reads: float
-    kind: Kind
+    kind: EndKind
 
 
-def worth(tokens: int, reads: float, multipliers: Multipliers = MULTIPLIERS) -> float:
+def expected_savings(tokens: int, reads: float, multipliers: Multipliers = MULTIPLIERS) -> float:
     """Return what caching is expected to save, in input tokens at full price; negative where it costs more.
 
     The order of the floating-point operations is production's.
@@ -132,10 +132,10 @@ def _chains_to(
 ) -> list[_Chain | None]:
     """Return the best chains that end at candidate i, by their number of breakpoints less one."""
     tokens, reads = candidates[i].tokens, candidates[i].reads
-    value = worth(tokens, reads, multipliers)
+    value = expected_savings(tokens, reads, multipliers)
     if not value > 0:
         return [None] * max_breakpoints
-    gains = [(j, worth(tokens - other.tokens, reads, multipliers)) for j, other in enumerate(candidates[:i])]
+    gains = [(j, expected_savings(tokens - other.tokens, reads, multipliers)) for j, other in enumerate(candidates[:i])]
     row: list[_Chain | None] = [_Chain(value, None)]
     for k in range(max_breakpoints - 1):
         found: _Chain | None = None
@@ -200,7 +200,7 @@ class BreakpointSegment(Struct, frozen=True, kw_only=True):
     prefix_tokens: int
     expected_reads: float
     expected_savings: float
-    kind: Kind
+    kind: EndKind
     target: Target
 
 
@@ -298,7 +298,7 @@ def make_segments(
                 tokens=end.tokens - tokens,
                 prefix_tokens=end.tokens,
                 expected_reads=end.reads,
-                expected_savings=worth(end.tokens - tokens, end.reads, multipliers),
+                expected_savings=expected_savings(end.tokens - tokens, end.reads, multipliers),
                 kind=end.kind,
                 target=target_of(ir, end.end),
             )
@@ -315,7 +315,7 @@ def _is_tool(block: PromptBlock) -> bool:
     return block.content_type == "tool_schema"
 
 
-def _kind(block: PromptBlock) -> Kind:
+def _kind(block: PromptBlock) -> EndKind:
     if _is_tool(block):
         return "tool"
     if block.provenance == "retrieval":

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from hashlib import sha256
 
-from msgspec import json
+from msgspec import MsgspecError, json
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import Json
@@ -51,7 +51,7 @@ def canonical_json(value: Json) -> str:
     try:
         fast = _encode(value)
         with_care = not _is_exact(fast, value)
-    except (TypeError, ValueError, OverflowError, RecursionError):
+    except (MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
         pass  # the exact way says what is wrong
     if not with_care:
         return fast.decode()
@@ -91,7 +91,7 @@ def _refusals() -> Iterator[None]:
     except RecursionError:
         msg = "expected a JSON value of sane depth, got one that is nested too deeply"
         raise RecordError(msg) from None
-    except (TypeError, ValueError, OverflowError) as error:
+    except (MsgspecError, TypeError, ValueError, OverflowError) as error:
         msg = f"expected a JSON value, got one that can't be printed ({type(error).__name__})"
         raise RecordError(msg) from None
 

@@ -36,6 +36,7 @@ from acg_lab.core.records import (
 )
 
 __all__ = [
+    "DECODE_ERRORS",
     "EARLIEST",
     "LATEST",
     "check_id",
@@ -45,6 +46,7 @@ __all__ = [
     "encode_window",
     "parse_strict",
     "parse_time",
+    "raise_record_error",
 ]
 
 # What 64 bits hold of nanoseconds since 1970, but for the lowest number: columns have that in the place of no time.
@@ -120,7 +122,17 @@ _long_number = re.compile(rb"\d{19}").search
 _brackets = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
 _all_but_brackets = bytes(set(range(256)) - set(b"[{]}"))
 _MAX_DEPTH = 127  # production's parser refuses the next level
-_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, AcgLabError)
+# What msgspec raises for bytes or texts it can't decode. Bytes that are not UTF-8 raise UnicodeDecodeError before 0.23,
+# and MsgspecError since.
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_ERRORS = (*DECODE_ERRORS, AcgLabError)
+# msgspec reports the place of a mismatch in its message only. These sentences hold names of types and fields, no text
+# of the document; any other is replaced, so that a new wording costs detail and never shows a document's text.
+_PLACE = re.compile(r" - at `(\$(?:\.\w+|\[\d+\]|\[\.\.\.\])*)`$")
+_MISMATCH = re.compile(
+    r"Expected `[\w |]+`(?: [<>]=? -?\d+)?(?:, got `\w+`)?|Object missing required field `\w+`|Number out of range"
+)
+_SYNTAX = re.compile(r"JSON is malformed: ([\w ,:'\"\[\]{}-]{1,60} \(byte \d+\))")
 
 _print = msgspec.json.Encoder().encode
 
@@ -240,23 +252,56 @@ def _convert(kind: Any, value: Any) -> Any:
         raise_record_error(error)
 
 
-def raise_record_error(error: Exception, path: str = "$") -> NoReturn:
-    """Raise what msgspec refused as a `RecordError`, without any text of the document."""
+def raise_record_error(error: Exception, path: str = "$", *, raw: bytes = b"") -> NoReturn:
+    """Raise what a decoder refused as a `RecordError`, without any text of the document.
+
+    Parameters
+    ----------
+    error : Exception
+        One of `DECODE_ERRORS`, or a `RecordError`, which keeps its reason.
+    path : str
+        Where the document stands in a larger one.
+    raw : bytes
+        The document, to find out whether it is UTF-8.
+    """
     if isinstance(error, RecordError):
         raise error.at(path=path) from None
     if isinstance(error, RecursionError):
         msg = "expected JSON of sane depth, got one that is nested too deeply"
         raise RecordError(msg, path=path) from None
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeError) or not _is_utf8(raw):
         msg = "expected UTF-8, got bytes that are not"
         raise RecordError(msg, path=path) from None
-    reason, _, inner = str(error).partition(" - at `")
-    if reason.startswith("Invalid enum value"):
-        reason = "expected one of production's names, got another"
-    reason = reason.replace("`", "").replace("JSON is malformed", "not JSON")
-    reason = reason.replace("Input data was truncated", "not JSON: it ends too early")
-    path += inner.removesuffix("`").removeprefix("$")
-    raise RecordError(reason[:1].lower() + reason[1:], path=path) from None
+    message = str(error)
+    place = _PLACE.search(message)
+    path += place[1].removeprefix("$") if place else ""
+    reason = _word_mismatch if isinstance(error, msgspec.ValidationError) else _word_syntax
+    raise RecordError(reason(message[: place.start()] if place else message), path=path) from None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _word_mismatch(message: str) -> str:
+    """Return why JSON is not what was expected, in msgspec's words where they hold no text of the document."""
+    if _MISMATCH.fullmatch(message):
+        return message[0].lower() + message[1:].replace("`", "")
+    if message.startswith("Invalid enum value"):
+        return "expected one of production's names, got another"
+    return "expected a value of another type or range"
+
+
+def _word_syntax(message: str) -> str:
+    """Return why a text is not JSON, in msgspec's words where they hold no text of the document."""
+    if message == "Input data was truncated":
+        return "not JSON: it ends too early"
+    known = _SYNTAX.fullmatch(message)
+    return f"not JSON: {known[1]}" if known else "not JSON"
 
 
 class _Repeated(dict[str, Any]):
@@ -303,7 +348,7 @@ def parse_strict(raw: bytes) -> Any:
         msgspec.json.decode(raw)  # the syntax, with a place in the message; surrogates; UTF-8
         value = json.loads(raw, object_pairs_hook=_pairs, parse_int=_integer, parse_float=_double)
     except (*_ERRORS, ValueError) as error:
-        raise_record_error(error)
+        raise_record_error(error, raw=raw)
     for path, item, depth in _walk(value):
         if isinstance(item, _Repeated):
             msg = f"expected each key once, got {item.key!r} twice"

@@ -51,7 +51,7 @@ class PlanReason(StrEnum):
     PASSTHROUGH = "passthrough"
     SURFACE = "surface"
     NO_MODEL = "no model"
-    NO_FAMILY = "family"
+    UNKNOWN_MODEL_FAMILY = "family"
     NO_PREFIX = "no prefix"
     NO_CANDIDATE = "no candidate"
     NOT_WORTH_IT = "not worth it"
@@ -78,7 +78,7 @@ _MESSAGES: Final[Mapping[PlanReason, str]] = {
         "Provider 'anthropic' marks only Messages requests, which production knows by their top-level 'system'."
     ),
     PlanReason.NO_MODEL: "The request names no model, so the shortest prefix that can be cached is unknown.",
-    PlanReason.NO_FAMILY: "The model belongs to no family that production knows.",
+    PlanReason.UNKNOWN_MODEL_FAMILY: "The model belongs to no family that production knows.",
     PlanReason.NO_PREFIX: "The profile has no stable prefix.",
     PlanReason.NO_CANDIDATE: "No stable prefix of the request is as long as the shortest that the model caches.",
     PlanReason.NOT_WORTH_IT: "Too few reads are expected to pay for writing the prefix to the cache.",
@@ -238,7 +238,7 @@ def _plan_marks(
         return PlanReason.NO_MODEL, ()
     minimum = minimum_tokens(model, families)
     if minimum is None:
-        return PlanReason.NO_FAMILY, ()
+        return PlanReason.UNKNOWN_MODEL_FAMILY, ()
     if result.stable_prefix_length == 0:
         return PlanReason.NO_PREFIX, ()
     candidates = tuple(find_candidates(ir, result, minimum))

@@ -19,23 +19,21 @@ frame               a row is                                                from
 ``threshold_curve`` a level of one prefix's length, over thresholds         snapshot
 ``calls``           an LLM call of a recorded run                           snapshot
 ``steps``           a request of a replay, under one setting                trace
-``breaks``          a finding: what ends prefixes, why, what mending wins   snapshot, findings
+``findings``          a finding: what ends prefixes, why, what mending wins   snapshot, findings
 =================== ======================================================= ================
 """
 
-from acg_lab.frames.breaks import breaks
-from acg_lab.frames.calls import calls
-from acg_lab.frames.cells import cells
 from acg_lab.frames.curve import threshold_curve
-from acg_lab.frames.stability import profiles, scores
-from acg_lab.frames.steps import steps
-from acg_lab.frames.windows import blocks, variants, windows
+from acg_lab.frames.findings import findings
+from acg_lab.frames.profiles import profiles, scores
+from acg_lab.frames.steps import calls, steps
+from acg_lab.frames.windows import blocks, cells, variants, windows
 
 __all__ = [
     "blocks",
-    "breaks",
     "calls",
     "cells",
+    "findings",
     "profiles",
     "scores",
     "steps",

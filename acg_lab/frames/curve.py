@@ -3,7 +3,7 @@
 import pandas as pd
 
 from acg_lab.core.keys import parse_learning_key
-from acg_lab.frames.names import CURVE, make_frame
+from acg_lab.frames.schema import CURVE, make_frame
 from acg_lab.snapshot.snapshot import Snapshot, check_keys
 from acg_lab.snapshot.threshold_curve import find_treads
 

@@ -1,4 +1,7 @@
-"""What stands in the windows: requests, their blocks, and the distinct contents of each."""
+"""What stands in the windows: requests, their blocks, and the distinct contents of each.
+
+What one window looks like, block by block.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,14 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from acg_lab.core.canonical import hash_text
-from acg_lab.frames.names import BLOCKS, VARIANTS, WINDOWS, category, compact, make_frame
-from acg_lab.snapshot.snapshot import Snapshot, columns_of
+from acg_lab.frames.schema import BLOCKS, CELLS, VARIANTS, WINDOWS, category, compact, make_frame
+from acg_lab.snapshot.snapshot import Snapshot, check_keys, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, list_variants
+from acg_lab.snapshot.window_cells import CellContent, find_cells
 
 if TYPE_CHECKING:
     from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["blocks", "variants", "windows"]
+__all__ = ["blocks", "cells", "variants", "windows"]
 
 _HASH = slice(len("sha256:"), len("sha256:") + 16)
 
@@ -149,3 +153,44 @@ def _contents(source: "ObservationColumns", rows: NDArray[np.int64], *, text: bo
         "tokens": block_tokens(source)[rows],
     }
     return {**values, "text": category(contents, source.content_pool)} if text else values
+
+
+def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
+    """Return a row a block of each request of one window, and whether it agrees with the others; oldest request first.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed.
+    learning_key : str
+        Of the profile.
+
+    Returns
+    -------
+    DataFrame
+        learning_key, agent_id, span_id (categorical); request (position in the window, 0 = oldest); created_at (UTC);
+        position (in the prompt, 0 = first); content (categorical: ``dominant``, the commonest of the span, of several
+        the one seen first; ``repeated``, another that occurs more than once; ``once``); first_difference (whether it is
+        the first block of its request that is not the commonest one, span and content, at its position; where all
+        requests have different ones, none is).
+
+    Raises
+    ------
+    UsageError
+        If the snapshot has no window under that key.
+    """
+    check_keys(snap, [learning_key])
+    source, found = snap.columns.observations, find_cells(snap, learning_key)
+    observations = source.observations_of(source.number[learning_key])
+    whose = np.zeros(len(found.rows), np.int64)
+    values = {
+        "learning_key": category(whose, [learning_key]),
+        "agent_id": category(whose, [snap.owners[learning_key].agent_id]),
+        "request": found.requests,
+        "created_at": source.created.nanoseconds[observations.start : observations.stop][found.requests],
+        "position": found.positions,
+        "span_id": category(source.spans[found.rows], source.span_pool),
+        "content": category(found.kinds, [kind.name for kind in CellContent], "content"),
+        "first_difference": found.differs,
+    }
+    return make_frame(CELLS, values)

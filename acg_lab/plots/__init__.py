@@ -8,13 +8,13 @@ drawn, and the user's own settings of it never change.
 'light'
 """
 
-from acg_lab.plots.alternative import alt_text, save
-from acg_lab.plots.curve import threshold_curve
-from acg_lab.plots.heatmap import window_heatmap
-from acg_lab.plots.over_time import prefix_over_time
-from acg_lab.plots.overview import profiles_overview
-from acg_lab.plots.prefix import prefix_stability
+from acg_lab.plots.alt_text import alt_text, save
+from acg_lab.plots.prefix_over_time import prefix_over_time
+from acg_lab.plots.prefix_stability import prefix_stability
+from acg_lab.plots.profiles_overview import profiles_overview
 from acg_lab.plots.theme import set_theme, theme
+from acg_lab.plots.threshold_curve import threshold_curve
+from acg_lab.plots.window_heatmap import window_heatmap
 
 __all__ = [
     "alt_text",

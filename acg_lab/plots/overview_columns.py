@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from acg_lab._format import counted, cut_all, percent
-from acg_lab.plots.fitting import spread
-from acg_lab.plots.fonts import Size, drawable, text_width
-from acg_lab.plots.layout import HEADING, MARGIN, Page, Swatch, open_page
+from acg_lab.plots.canvas import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.profile_names import cause
+from acg_lab.plots.text import Size, drawable, spread, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from acg_lab.plots.extremes import Title
-    from acg_lab.plots.layout import Place
+    from acg_lab.plots.canvas import Place
+    from acg_lab.plots.empty import Title
 
 __all__ = ["draw_columns"]
 

@@ -11,19 +11,19 @@ import pandas as pd
 
 from acg_lab._format import counted, score
 
-__all__ = ["Evidence", "Reason", "breaking", "reason", "reason_of"]
+__all__ = ["BreakEvidence", "Reason", "breaking", "reason", "reason_of"]
 
 _NEARLY_ALL_DISTINCT = 0.8
 
 
-class Evidence(NamedTuple):
+class BreakEvidence(NamedTuple):
     """What a window holds of one block.
 
     Attributes
     ----------
     requests, present : int
         In the window; those that have the block.
-    usual, contents : int
+    dominant, contents : int
         Requests with its commonest content; distinct contents.
     changes, last_change : int, optional
         How often its content changed from one request that has it to the next; requests since the last change.
@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
 
     requests: int
     present: int
-    usual: int
+    dominant: int
     contents: int
     changes: int | None = None
     last_change: int | None = None
@@ -59,12 +59,12 @@ class Reason(NamedTuple):
     clause: str
 
 
-def reason(evidence: Evidence, *, own_score: float | None = None, stable_threshold: float | None = None) -> Reason:
+def reason(evidence: BreakEvidence, *, own_score: float | None = None, stable_threshold: float | None = None) -> Reason:
     """Return the first reason that holds.
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : BreakEvidence
         Of the breaking block.
     own_score, stable_threshold : float, optional
         Where the score of the block is itself stable and an exact prefix counts, that is what is said.
@@ -100,72 +100,72 @@ def reason_of(row: Any, stable_threshold: float) -> Reason | None:
         value = getattr(row, name)
         return None if pd.isna(value) else int(value)
 
-    contents, usual = known("contents"), known("usual")
-    if contents is None or usual is None:
+    contents, dominant = known("contents"), known("n_dominant")
+    if contents is None or dominant is None:
         return None
     orders = known("tool_orders") if row.content_type == "tool_schema" else None
     return reason(
-        Evidence(
+        BreakEvidence(
             requests=row.requests,
             present=row.present,
-            usual=usual,
+            dominant=dominant,
             contents=contents,
             changes=known("changes"),
             last_change=known("last_change"),
             tools=known("tools"),
             orders=orders if orders != 1 else None,
-            sharing=known("sharing"),
+            sharing=known("n_sharing_prefix"),
         ),
         own_score=row.score,
         stable_threshold=stable_threshold,
     )
 
 
-def _shared_by_few(e: Evidence, own_score: float, stable_threshold: float) -> Reason:
+def _shared_by_few(e: BreakEvidence, own_score: float, stable_threshold: float) -> Reason:
     few = f"only {e.sharing:,} of {counted(e.requests, 'request')} share the whole prefix up to it"
     return Reason(f"stable by itself ({score(own_score, stable_threshold)}), but {few}", "is stable by itself")
 
 
-def _one_request(_: Evidence) -> Reason:
+def _one_request(_: BreakEvidence) -> Reason:
     return Reason("one request so far", "has been seen once")
 
 
-def _reordered(e: Evidence) -> Reason:
+def _reordered(e: BreakEvidence) -> Reason:
     return Reason(f"The same {e.tools:,} tools come in {counted(e.orders or 0, 'order')}", "is a tool out of order")
 
 
-def _missing(e: Evidence) -> Reason:
+def _missing(e: BreakEvidence) -> Reason:
     missing = f"missing from {e.requests - e.present:,} of {counted(e.requests, 'request')}"
     return Reason(f"{missing}; same content wherever it is present", f"is {missing}")
 
 
-def _changed_once(e: Evidence) -> Reason:
+def _changed_once(e: BreakEvidence) -> Reason:
     changed = f"changed once, {counted(e.last_change or 0, 'request')} ago"
     return Reason(changed, f"{changed},")
 
 
-def _always_new(e: Evidence) -> Reason:
+def _always_new(e: BreakEvidence) -> Reason:
     within = "" if e.present == e.requests else f"{e.present:,} of "
     sentence = f"{counted(e.contents, 'different content')} in {within}{counted(e.requests, 'request')}"
     return Reason(sentence, "changes with every request")
 
 
-def _same(e: Evidence) -> Reason:
+def _same(e: BreakEvidence) -> Reason:
     same = f"same content in all {counted(e.requests, 'request')}"
     return Reason(f"{same}, and still below the threshold", "never changes")
 
 
-def _differs(e: Evidence) -> Reason:
-    others = f"in {max(e.requests - e.usual, 0):,} of {counted(e.requests, 'request')}"
-    return Reason(f"content differs from the usual one {others}", f"differs {others}")
+def _differs(e: BreakEvidence) -> Reason:
+    others = f"in {max(e.requests - e.dominant, 0):,} of {counted(e.requests, 'request')}"
+    return Reason(f"content differs from the dominant one {others}", f"differs {others}")
 
 
-def _both(e: Evidence) -> Reason:
+def _both(e: BreakEvidence) -> Reason:
     present = f"present in {e.present:,} of {counted(e.requests, 'request')}"
-    return Reason(f"{present}, and only {e.usual:,} of those share one content", f"is only {present}")
+    return Reason(f"{present}, and only {e.dominant:,} of those share one content", f"is only {present}")
 
 
-_REASONS: Final[tuple[tuple[Callable[[Evidence], bool], Callable[[Evidence], Reason]], ...]] = (
+_REASONS: Final[tuple[tuple[Callable[[BreakEvidence], bool], Callable[[BreakEvidence], Reason]], ...]] = (
     (lambda e: e.requests == 1, _one_request),
     (lambda e: bool(e.orders), _reordered),
     (lambda e: e.contents == 1 and e.present < e.requests, _missing),

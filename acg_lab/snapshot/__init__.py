@@ -9,14 +9,14 @@ from acg_lab.snapshot.analysis import Results, analyze
 from acg_lab.snapshot.learn import learn
 from acg_lab.snapshot.load import load
 from acg_lab.snapshot.load_log import LoadWarning, from_requests
-from acg_lab.snapshot.rules_detection import Generation
+from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Seed, Snapshot
 from acg_lab.snapshot.summary import ProfileSummary, Totals, summarize, total
 from acg_lab.snapshot.verdicts import Status, Verdict, Verification
 from acg_lab.snapshot.verify import verify
 
 __all__ = [
-    "Generation",
+    "DetectedRules",
     "LoadWarning",
     "ProfileSummary",
     "Results",

@@ -255,4 +255,4 @@ def _cut(snapshot: Snapshot, start: int | None, limit: int | None) -> Snapshot:
         observations=observations.take(np.array(rows, np.int64), observations.keys),
         runs=runs.take(kept),
     )
-    return replace(snapshot, columns=columns, is_cut=True)
+    return replace(snapshot, columns=columns, is_filtered=True)

@@ -18,14 +18,14 @@ from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.rules import RULES
 from acg_lab.storage.columns import Call, Columns, Runs
 
-__all__ = ["Generation", "RequestHeads", "decide_generation", "read_runs"]
+__all__ = ["DetectedRules", "RequestHeads", "detect_rules", "read_runs"]
 
 _FLOW, _RELAY_6, _RELAY_8 = RULES
 _CUT = 16
 _SCAFFOLD = ("system", "developer")
 
 
-class Generation(NamedTuple):
+class DetectedRules(NamedTuple):
     """A generation, and how it is known; not ``decided`` where others are possible too."""
 
     rules: str
@@ -36,9 +36,9 @@ class Generation(NamedTuple):
         return f"{self.rules}{'' if self.decided else ' (a guess)'}: {self.evidence}"
 
 
-def decide_generation(
+def detect_rules(
     columns: Columns, key: str, agent_id: str, keys_of_runs: Callable[[], Mapping[str, Collection[str]]]
-) -> Generation:
+) -> DetectedRules:
     """Decide which generation of the rules wrote a profile.
 
     Parameters
@@ -51,7 +51,7 @@ def decide_generation(
         Gives what `read_runs` found for the agent; called only if nothing else decides.
     """
     if key in columns.rules:
-        return Generation(*columns.rules[key])
+        return DetectedRules(*columns.rules[key])
     possible, known = set(RULES), []
     for rules, evidence in _evidence(columns, key, agent_id, keys_of_runs):
         left = possible & set(rules)
@@ -62,9 +62,9 @@ def decide_generation(
             break
     newest = [name for name in RULES if name in possible][-1]
     if len(possible) == 1:
-        return Generation(newest, "; ".join(known), decided=True)
+        return DetectedRules(newest, "; ".join(known), decided=True)
     open_ = f"nothing stored tells {' from '.join(name for name in RULES if name in possible)}"
-    return Generation(newest, "; ".join([*known, f"{open_}, so the newest is taken"]), decided=False)
+    return DetectedRules(newest, "; ".join([*known, f"{open_}, so the newest is taken"]), decided=False)
 
 
 def read_runs(runs: Runs, agent_id: str) -> Mapping[str, Collection[str]]:
@@ -119,12 +119,12 @@ class RequestHeads:
         return tuple(scaffold), first, call.tools, call.request and call.request.model, rest
 
 
-Evidence: TypeAlias = Iterator[tuple[Collection[str], str]]
+_KeyEvidence: TypeAlias = Iterator[tuple[Collection[str], str]]
 
 
 def _evidence(
     columns: Columns, key: str, agent_id: str, keys_of_runs: Callable[[], Mapping[str, Collection[str]]]
-) -> Evidence:
+) -> _KeyEvidence:
     parsed = parse_learning_key(key, agent_id=agent_id)
     if parsed is not None:
         yield from _of_key(parsed)
@@ -141,7 +141,7 @@ def _evidence(
         yield found, "the recorded requests give this learning key"
 
 
-def _of_key(key: LearningKey) -> Evidence:
+def _of_key(key: LearningKey) -> _KeyEvidence:
     if key.seed == "stable-scaffold" or key.response_format is not None:
         yield (_RELAY_8,), "its learning key names a stable scaffold"
     elif key.system != "no-system" or key.tools.startswith("sha256:"):
@@ -155,7 +155,7 @@ def _request_hashes(columns: Columns, key: str) -> list[str | None]:
     return [source.request_hashes[row] for row in source.observations_of(source.number[key])]
 
 
-def _of_system(columns: Columns, key: str, parsed: LearningKey) -> Evidence:
+def _of_system(columns: Columns, key: str, parsed: LearningKey) -> _KeyEvidence:
     """Yield what the system fingerprint says: the generations hash the same texts in different ways."""
     blocks = list(_system_blocks(columns, key))
     if any(span.endswith(("-developer", "-instructions")) for span, _ in blocks):

@@ -18,7 +18,7 @@ from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
-from acg_lab.snapshot.rules_detection import Generation, decide_generation, read_runs
+from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.columns import Columns, Lazy, ObservationColumns, Runs
@@ -68,7 +68,7 @@ class Snapshot:
     columns: Columns
     owners: Mapping[str, Owner]
     rules_setting: str = "auto"
-    is_cut: bool = False
+    is_filtered: bool = False
     learned_here: bool = False
     caveats: tuple[str, ...] = ()
     sample_rate: float = 1.0
@@ -112,16 +112,16 @@ class Snapshot:
         )
 
     @cached_property
-    def rules(self) -> Mapping[str, Generation]:
+    def rules(self) -> Mapping[str, DetectedRules]:
         """By which generation of the rules each profile is analysed, and on what evidence."""
         if self.rules_setting != "auto":
-            given = Generation(get_rules(self.rules_setting).name, "as asked for", decided=True)
+            given = DetectedRules(get_rules(self.rules_setting).name, "as asked for", decided=True)
             return Lazy(tuple(self.windows), lambda _: given)
         of_agent = Lazy(self.agent_ids, lambda agent_id: read_runs(self.runs, agent_id))
 
-        def decide(key: str) -> Generation:
+        def decide(key: str) -> DetectedRules:
             agent_id = self.owners[key].agent_id
-            return decide_generation(self.columns, key, agent_id, lambda: of_agent[agent_id])
+            return detect_rules(self.columns, key, agent_id, lambda: of_agent[agent_id])
 
         return Lazy(tuple(self.windows), decide)
 

@@ -45,7 +45,7 @@ class SpanCounts(NamedTuple):
         Row of each block's span.
     first : (n_pairs,)
         The first block of each span in each observation that has it, by observation, then by span.
-    indexes, present, contents, usual : (n_spans,)
+    indexes, present, contents, dominant : (n_spans,)
         Smallest sequence index; observations that have the span; distinct contents; how often the commonest occurs.
     """
 
@@ -56,7 +56,7 @@ class SpanCounts(NamedTuple):
     indexes: NDArray[np.uint32]
     present: Numbers
     contents: Numbers
-    usual: Numbers
+    dominant: Numbers
 
 
 def count_spans(source: ObservationColumns) -> SpanCounts:
@@ -72,8 +72,8 @@ def count_spans(source: ObservationColumns) -> SpanCounts:
     indexes = np.full(n, np.iinfo(np.uint32).max, np.uint32)
     np.minimum.at(indexes, of_block, source.indexes)
     per_content, _, counts = np.unique(of_block * n_texts + source.contents, return_index=True, return_counts=True)
-    usual = np.zeros(n, np.int64)
-    np.maximum.at(usual, per_content // n_texts, counts)
+    dominant = np.zeros(n, np.int64)
+    np.maximum.at(dominant, per_content // n_texts, counts)
     pairs = np.repeat(np.arange(len(lengths)), lengths) * max(n, 1) + of_block
     pairs, first = np.unique(pairs, return_index=True)
     return SpanCounts(
@@ -84,7 +84,7 @@ def count_spans(source: ObservationColumns) -> SpanCounts:
         indexes=indexes,
         present=np.bincount(pairs % max(n, 1), minlength=n),
         contents=np.bincount(per_content // n_texts, minlength=n),
-        usual=usual,
+        dominant=dominant,
     )
 
 
@@ -97,7 +97,7 @@ def count_columns(
     """
     counts = counts or count_spans(source)
     names = [source.span_pool[span] for span in counts.spans.tolist()]
-    columns = (column.tolist() for column in (counts.indexes, counts.present, counts.usual))
+    columns = (column.tolist() for column in (counts.indexes, counts.present, counts.dominant))
     spans = list(map(SpanCount._make, zip(names, *columns, strict=True)))
     ends = np.searchsorted(counts.windows, np.arange(len(source.keys) + 1)).tolist()
     return [spans[ends[window] : ends[window + 1]] for window in map(source.number.__getitem__, keys)]

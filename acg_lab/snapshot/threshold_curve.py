@@ -20,10 +20,10 @@ from acg_lab.snapshot.analysis import shared_prefixes, window_codes
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
 
-__all__ = ["Tread", "find_treads"]
+__all__ = ["ThresholdStep", "find_treads"]
 
 
-class Tread(NamedTuple):
+class ThresholdStep(NamedTuple):
     """One level of the step function: what holds for all thresholds above ``above``, up to and with ``upto``.
 
     Attributes
@@ -49,7 +49,7 @@ class Tread(NamedTuple):
     breaks: BlockStability | None
 
 
-def find_treads(snapshot: Snapshot, key: str) -> tuple[Tread, ...]:
+def find_treads(snapshot: Snapshot, key: str) -> tuple[ThresholdStep, ...]:
     """Return the treads of the profile of a key, by ascending threshold.
 
     At each threshold ``prefix_blocks`` is `acg_lab.analyze`'s (spec sections 4 and 8).
@@ -64,7 +64,7 @@ def find_treads(snapshot: Snapshot, key: str) -> tuple[Tread, ...]:
         length = sum(reach >= upto for reach in reaches)
         scores = judge_spans(snapshot.counts[key], n, StabilityThresholds(stable_threshold=min(upto, _ABOVE_ALL)))
         treads.append(
-            Tread(
+            ThresholdStep(
                 above=above,
                 upto=upto,
                 prefix_blocks=length,

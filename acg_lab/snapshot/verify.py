@@ -172,7 +172,7 @@ def verify(
     UsageError
         If the snapshot was cut by ``since`` or ``limit``.
     """
-    if snapshot.is_cut:
+    if snapshot.is_filtered:
         msg = "The snapshot holds only a part of the windows (since, limit); load the whole source to verify it."
         raise UsageError(msg)
     found = _find_settings(snapshot, thresholds)

@@ -1,4 +1,4 @@
-"""What each block of a window is among its like: the usual content, another one, or one seen once.
+"""What each block of a window is among its like: the dominant content, another one, or one seen once.
 
 Belongs here: which blocks of a request agree with the others, as arrays over columns of codes; no text is looked at.
 """
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from acg_lab.snapshot.snapshot import Snapshot
 
-__all__ = ["Cells", "Kind", "find_cells"]
+__all__ = ["CellContent", "Cells", "find_cells"]
 
 Numbers = NDArray[np.int64]
 
 
-class Kind(IntEnum):
+class CellContent(IntEnum):
     """What the content of a block is among the contents of its span in the window."""
 
-    usual = 0
+    dominant = 0
     repeated = 1
     once = 2
 
@@ -34,8 +34,8 @@ class Cells(NamedTuple):
     requests, positions : int
         Which request of the window, 0 = oldest; place in its prompt, 0 = first.
     kinds : int
-        Of `Kind`: the commonest content of its span (the one seen first, of several), another that occurs more than
-        once, or one that occurs once.
+        Of `CellContent`: the commonest content of its span (the one seen first, of several), another that occurs more
+        than once, or one that occurs once.
     differs : bool
         Whether it is the first block of its request that is not the commonest one, span and content, at its place:
         there a cached prefix stops matching. Where all requests have different ones, none is the commonest.
@@ -57,7 +57,7 @@ def find_cells(snapshot: Snapshot, key: str) -> Cells:
     requests = np.repeat(np.arange(len(observations)), np.diff(starts))
     positions = np.arange(len(requests)) - starts[requests]
     spans, contents = source.spans[rows].astype(np.int64), source.contents[rows].astype(np.int64)
-    usual, counts = _commonest(spans, contents)
+    dominant, counts = _commonest(spans, contents)
     both = np.unique(spans * max(len(source.content_pool), 1) + contents, return_inverse=True)[1]
     leads, alike = _commonest(positions, both)
     agrees = leads & ((alike > 1) | (np.bincount(positions)[positions] == 1))
@@ -68,7 +68,7 @@ def find_cells(snapshot: Snapshot, key: str) -> Cells:
         rows=np.arange(rows.start, rows.stop),
         requests=requests,
         positions=positions,
-        kinds=np.where(counts == 1, Kind.once, np.where(usual, Kind.usual, Kind.repeated)),
+        kinds=np.where(counts == 1, CellContent.once, np.where(dominant, CellContent.dominant, CellContent.repeated)),
         differs=differs,
     )
 

@@ -11,7 +11,7 @@ __all__ = [
     "AsyncBackend",
     "Backend",
     "Entry",
-    "Kind",
+    "EntryKind",
     "OnProblem",
     "Progress",
     "Selection",
@@ -19,7 +19,7 @@ __all__ = [
     "silent",
 ]
 
-Kind: TypeAlias = Literal["observations", "stability", "run"]
+EntryKind: TypeAlias = Literal["observations", "stability", "run"]
 Window: TypeAlias = tuple[PromptIR, ...]
 
 
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     whole key in a source that has production's layout, for messages.
     """
 
-    kind: Kind
+    kind: EntryKind
     key: str
     raw: bytes | RecordError
     agent_id: str = ""

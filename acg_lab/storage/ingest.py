@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from acg_lab.core.codec import decode, encode, encode_window, parse_strict, raise_record_error
+from acg_lab.core.codec import DECODE_ERRORS, decode, encode, encode_window, parse_strict, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -111,8 +111,8 @@ def _pieces(raw: bytes) -> dict[str, bytes]:
 def _split(raw: bytes) -> dict[str, bytes]:
     try:
         return {key: bytes(value) for key, value in _parse_object(raw).items()}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise_record_error(error)
+    except DECODE_ERRORS as error:
+        raise_record_error(error, raw=raw)
 
 
 def _length(pieces: dict[str, bytes]) -> int:
@@ -127,8 +127,8 @@ def _join(pieces: dict[str, bytes]) -> bytes:
 def _items(raw: bytes, path: str) -> list[bytes]:
     try:
         return list(map(bytes, _parse_list(raw)))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise_record_error(error, path)
+    except DECODE_ERRORS as error:
+        raise_record_error(error, path, raw=raw)
 
 
 def _take_list(pieces: dict[str, bytes], name: str) -> list[bytes]:
@@ -162,7 +162,7 @@ def _split_window(raw: bytes) -> list[tuple[dict[str, bytes], list[bytes]]] | No
     """
     try:
         shapes = _parse_shapes(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return None
     parts = []
     length = max(len(shapes), 1) + 1

@@ -4,20 +4,24 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from acg_lab.core.errors import SourceError, UsageError
-from acg_lab.storage.base import Kind, Selection
+from acg_lab.storage.base import EntryKind, Selection
 
-__all__ = ["INDEX", "KINDS", "Place", "choose_prefix", "find_prefix", "place_of"]
+__all__ = ["INDEX", "KINDS", "StoredKey", "choose_prefix", "find_prefix", "parse_stored_key"]
 
-KINDS: Final[dict[str, Kind]] = {"acg_observations:": "observations", "acg_stability:": "stability", "runs:": "run"}
+KINDS: Final[dict[str, EntryKind]] = {
+    "acg_observations:": "observations",
+    "acg_stability:": "stability",
+    "runs:": "run",
+}
 INDEX: Final = "runs_index:"
 # "runs:" alone tells nothing: other applications may well use it.
 _TELLING: Final = ("acg_observations:", "acg_stability:", INDEX)
 
 
-class Place(NamedTuple):
+class StoredKey(NamedTuple):
     """What stands under a stored key: ``key`` without prefix and kind, and of a run its agent and id."""
 
-    kind: Kind
+    kind: EntryKind
     key: str
     agent_id: str = ""
 
@@ -55,7 +59,7 @@ def choose_prefix(found: Iterable[str], label: str) -> str:
     raise SourceError(msg)
 
 
-def place_of(stored: str, prefix: str) -> Place | None:
+def parse_stored_key(stored: str, prefix: str) -> StoredKey | None:
     """Tell what stands under a stored key; None for what is not ours, or not under this prefix."""
     if not stored.startswith(prefix):
         return None
@@ -63,5 +67,5 @@ def place_of(stored: str, prefix: str) -> Place | None:
     for name, kind in KINDS.items():
         if rest.startswith(name):
             key = rest[len(name) :]
-            return Place(kind, key, key.rpartition(":")[0] if kind == "run" else "")
+            return StoredKey(kind, key, key.rpartition(":")[0] if kind == "run" else "")
     return None

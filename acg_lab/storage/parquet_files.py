@@ -33,17 +33,20 @@ class Files:
     @cached_property
     def _opened(self) -> "tuple[pafs.FileSystem, str]":
         from pyarrow import fs
-        from pyarrow.lib import ArrowInvalid
+        from pyarrow.lib import ArrowException
 
         if not _has_scheme(self.path):
             return fs.LocalFileSystem(), os.path.abspath(self.path)  # noqa: PTH100  # a path by name, not by links
         with self.errors("address"):
             try:
                 system, path = fs.FileSystem.from_uri(self.path)
-            except (ArrowInvalid, NotImplementedError):
+            except (ArrowException, ValueError, NotImplementedError):
                 import fsspec
 
-                if (scheme := self.path.partition("://")[0]) not in fsspec.available_protocols():
+                scheme = self.path.partition("://")[0]
+                try:
+                    fsspec.get_filesystem_class(scheme)
+                except ValueError:
                     msg = (
                         f"{self.label}: neither pyarrow nor fsspec knows {scheme}://; a Redis begins with redis://, "
                         "rediss:// or unix://."
@@ -151,7 +154,10 @@ class Files:
         except ImportError as error:
             msg = f"{self.label}: {what}: a package for this kind of address is missing ({error.name or error})."
             raise SourceError(msg) from None
-        except (ArrowException, OSError, ValueError) as error:
+        except Exception as error:
+            # Remote file systems raise what their own clients do, which share no base; of local ones the rest is a bug.
+            if not (isinstance(error, ArrowException | OSError | ValueError) or _has_scheme(self.path)):
+                raise
             reason = mask_credentials(str(error).splitlines()[0] if str(error) else type(error).__name__)
             if number := getattr(error, "errno", None):
                 reason = os.strerror(number)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError, SourceError
 from acg_lab.storage.base import Entry, Progress, Selection
-from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, place_of
+from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
 from acg_lab.storage.parquet_files import Files
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def documents_of(files: Files, dataset: Any, prefix: str, selection: Selection, 
     for stored, raw in _rows(files, dataset, prefix, progress):
         if stored.startswith(prefix + INDEX):
             index[stored[len(prefix + INDEX) :]] = {run: i for i, run in enumerate(_run_ids(raw))}
-        elif (place := place_of(stored, prefix)) is not None and place.wanted(selection):
+        elif (place := parse_stored_key(stored, prefix)) is not None and place.wanted(selection):
             entry = Entry(place.kind, place.key, raw, place.agent_id, stored)
             if place.kind == "run":
                 runs.append(entry)
@@ -113,5 +114,5 @@ def _run_ids(raw: bytes | RecordError) -> list[str]:
     """Return a run index, if the copying kept it as a JSON list; runs then keep the order of the table."""
     try:
         return msgspec.json.decode(raw if isinstance(raw, bytes) else b"[]", type=list[str])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         return []

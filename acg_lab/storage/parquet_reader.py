@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
 from acg_lab.core.rules import RulesName
@@ -93,7 +94,7 @@ def _told(rows: "pa.Table", name: bytes, kind: Any) -> Any:
     """Return what the metadata say under a name, None if nothing."""
     raw = (rows.schema.metadata or {}).get(name)
     told, met = None, raw is None
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    with suppress(*DECODE_ERRORS):
         told, met = raw and (raw.decode() if kind is str else msgspec.json.decode(raw, type=kind)), True
     _expect("observations", f"known values in the metadata {name.decode()!r}", met=met)
     return told

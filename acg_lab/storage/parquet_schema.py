@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 import msgspec
 import numpy as np
 
-from acg_lab.core.codec import decode, raise_record_error
+from acg_lab.core.codec import DECODE_ERRORS, decode, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import BlockStability, CallRecord, PromptBlock, TokenMetadata, ToolSchemaHash
 from acg_lab.storage.columns import Form, Header
@@ -255,7 +255,7 @@ def _wrong_values(name: str, table: "pa.Table") -> Iterator[tuple[int, str, Reco
         for row, text in _distinct(table, column):
             try:
                 check(text)
-            except (msgspec.MsgspecError, RecordError, UnicodeError, RecursionError) as error:
+            except (*DECODE_ERRORS, RecordError) as error:
                 yield row, column, _told(error)
 
 

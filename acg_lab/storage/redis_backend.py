@@ -17,7 +17,7 @@ from acg_lab.storage.ingest import bounded, documents, index_ids
 from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_client import Failure, delays, describe, open_pool, settle
 from acg_lab.storage.redis_scan import Send, Step, groups
-from acg_lab.storage.redis_steps import Steps
+from acg_lab.storage.redis_steps import RedisSteps
 
 __all__ = ["AsyncRedisBackend", "RedisBackend"]
 
@@ -41,7 +41,7 @@ class _Base(ABC):
         client, connections = self._library()
         pool, label = open_pool(connections, url, writable=writable, connect_timeout=connect_timeout, timeout=timeout)
         self._client: Any = client(connection_pool=pool)
-        self._steps = Steps(key_prefix, label=label, writable=writable)
+        self._steps = RedisSteps(key_prefix, label=label, writable=writable)
         self._retries = retries
 
     def __repr__(self) -> str:

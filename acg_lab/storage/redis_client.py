@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from acg_lab.core.errors import SourceError, UsageError
-from acg_lab.storage.redis_scan import Refusal, Send
+from acg_lab.storage.redis_scan import RedisRefusal, Send
 
 __all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "delays", "describe", "open_pool", "settle"]
 
@@ -249,8 +249,8 @@ def _settle(reply: Any, send: Send) -> Any:
         return reply
     text = str(reply)
     if text.startswith("WRONGTYPE") and not send.atomic:
-        return Refusal.WRONG_TYPE
+        return RedisRefusal.WRONG_TYPE
     # A user may have the command, but not for this key.
     if send.per_key and type(reply).__name__ == "NoPermissionError" and re.search(r"\bkeys?\b", text):
-        return Refusal.NO_PERMISSION
+        return RedisRefusal.NO_PERMISSION
     return reply

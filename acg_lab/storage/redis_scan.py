@@ -15,13 +15,13 @@ from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from acg_lab.core.errors import SourceError, UsageError
-from acg_lab.storage.base import Kind, Selection
-from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, place_of
+from acg_lab.storage.base import EntryKind, Selection
+from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
 
 __all__ = [
     "Command",
     "Found",
-    "Refusal",
+    "RedisRefusal",
     "Send",
     "Step",
     "ask",
@@ -58,7 +58,7 @@ class Send(NamedTuple):
     per_key: bool = False
 
 
-class Refusal(Enum):
+class RedisRefusal(Enum):
     """A reply that tells of one key, not of the whole source."""
 
     WRONG_TYPE = "a key of another type"
@@ -134,7 +134,7 @@ class Found(NamedTuple):
     be there: nothing, unless an index promised it.
     """
 
-    kind: Kind
+    kind: EntryKind
     key: str
     stored: bytes
     agent_id: str = ""
@@ -160,7 +160,7 @@ def survey(prefix: str, selection: Selection) -> Step[list[Found]]:
 
 def _place(prefix: str, stored: bytes, selection: Selection) -> Found | None:
     text = text_of(stored)
-    place = place_of(text, prefix)
+    place = parse_stored_key(text, prefix)
     if place is None or not place.wanted(selection):
         return None
     problem = "" if text.encode() == stored else _NOT_UTF8
@@ -171,7 +171,7 @@ def find_runs(prefix: str, agent_ids: Iterable[str]) -> Step[list[Found]]:
     """List the runs that the indexes of the agents promise: each once, where its id first stands."""
     found: list[Found] = []
     for agent_id, ids in (yield from read_indexes(prefix, agent_ids)).items():
-        if isinstance(ids, Refusal):
+        if isinstance(ids, RedisRefusal):
             index, problem = f"{prefix}{INDEX}{agent_id}".encode(), f"expected a list of run ids, got {ids.value}"
             found.append(Found("run", agent_id, index, agent_id, problem=problem))
             continue
@@ -183,33 +183,33 @@ def find_runs(prefix: str, agent_ids: Iterable[str]) -> Step[list[Found]]:
     return found
 
 
-def read_indexes(prefix: str, agent_ids: Iterable[str]) -> Step[dict[str, list[bytes] | Refusal]]:
+def read_indexes(prefix: str, agent_ids: Iterable[str]) -> Step[dict[str, list[bytes] | RedisRefusal]]:
     """Return the run ids of agents, oldest first, or why an index can't be read."""
     keys = {agent_id: f"{prefix}{INDEX}{agent_id}" for agent_id in agent_ids}
     lengths = yield from ask([("LLEN", key) for key in keys.values()], _COMMANDS)
-    sizes: dict[str, int | Refusal] = dict(zip(keys, lengths, strict=True))
+    sizes: dict[str, int | RedisRefusal] = dict(zip(keys, lengths, strict=True))
     slices = [
         (agent_id, i) for agent_id, size in sizes.items() if isinstance(size, int) for i in range(0, size, _SLICE)
     ]
     parts = yield from ask([("LRANGE", keys[agent_id], i, i + _SLICE - 1) for agent_id, i in slices], _SLICES)
     ids: dict[str, list[bytes]] = {agent_id: [] for agent_id in keys}
     for (agent_id, _), part in zip(slices, parts, strict=True):
-        ids[agent_id] += [] if isinstance(part, Refusal) else part
-    return {agent_id: size if isinstance(size, Refusal) else ids[agent_id] for agent_id, size in sizes.items()}
+        ids[agent_id] += [] if isinstance(part, RedisRefusal) else part
+    return {agent_id: size if isinstance(size, RedisRefusal) else ids[agent_id] for agent_id, size in sizes.items()}
 
 
 def measure(found: Sequence[Found]) -> Step[list[Found]]:
     """Fill in the sizes, and what keeps a document from being read."""
     stored = [item.stored for item in found]
     sizes = yield from ask([("STRLEN", key) for key in stored], _COMMANDS)
-    wrong = [key for key, size in zip(stored, sizes, strict=True) if size is Refusal.WRONG_TYPE]
+    wrong = [key for key, size in zip(stored, sizes, strict=True) if size is RedisRefusal.WRONG_TYPE]
     types = yield from ask([("TYPE", key) for key in wrong], _COMMANDS)
     names = {key: f"a {name.decode()}" for key, name in zip(wrong, types, strict=True) if isinstance(name, bytes)}
     return [_measured(item, size, names) for item, size in zip(found, sizes, strict=True)]
 
 
-def _measured(item: Found, size: int | Refusal, names: dict[bytes, str]) -> Found:
-    if not isinstance(size, Refusal):
+def _measured(item: Found, size: int | RedisRefusal, names: dict[bytes, str]) -> Found:
+    if not isinstance(size, RedisRefusal):
         return item._replace(size=size)
     return item._replace(problem=item.problem or f"expected a string, got {names.get(item.stored, size.value)}")
 

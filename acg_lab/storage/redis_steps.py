@@ -14,7 +14,7 @@ from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_scan import (
     Command,
     Found,
-    Refusal,
+    RedisRefusal,
     Send,
     Step,
     ask,
@@ -28,13 +28,13 @@ from acg_lab.storage.redis_scan import (
     text_of,
 )
 
-__all__ = ["Steps"]
+__all__ = ["RedisSteps"]
 
 _KEYS_AT_ONCE = 1000
 R = TypeVar("R", bound=Record)
 
 
-class Steps:
+class RedisSteps:
     """The steps on one source.
 
     Parameters
@@ -97,8 +97,8 @@ class Steps:
         key, index = f"{prefix}runs:{run.agent_id}:{run.id}", f"{prefix}{INDEX}{run.agent_id}"
         exists, length = yield Send([("EXISTS", key), ("LLEN", index)])
         ids = (yield from read_indexes(prefix, [run.agent_id]))[run.agent_id] if exists else ()
-        if isinstance(length, Refusal) or isinstance(ids, Refusal):
-            raise self._error(index, f"expected a list of run ids, got {Refusal.WRONG_TYPE.value}")
+        if isinstance(length, RedisRefusal) or isinstance(ids, RedisRefusal):
+            raise self._error(index, f"expected a list of run ids, got {RedisRefusal.WRONG_TYPE.value}")
         commands: list[Command] = [("SET", key, encode(run))]
         if run.id.encode() not in ids:
             commands.append(("RPUSH", index, run.id))
@@ -150,7 +150,7 @@ class Steps:
     def _load(self, name: str, key: str) -> Step[tuple[str, bytes | None]]:
         stored = f"{yield from self._prefix()}{name}:{key}"
         (raw,) = yield Send([("GET", stored)])
-        if raw is Refusal.WRONG_TYPE:
+        if raw is RedisRefusal.WRONG_TYPE:
             raise self._error(stored, f"expected a string, got {raw.value}")
         return stored, raw
 

@@ -2,9 +2,14 @@
 
 Belongs here: what a drag needs of all profiles at once, prepared once as arrays. Equal to `acg_lab.analyze` and
 `acg_lab.summarize` at every setting.
+
+
+The numbers that decide: what one setting gives, and how it differs from another.
+
+Belongs here: numbers and their names, no words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,11 +18,21 @@ from numpy.typing import NDArray
 
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans
+from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import shared_prefixes
 from acg_lab.snapshot.snapshot import Snapshot, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, count_spans
 
-__all__ = ["Lengths", "Prefixes"]
+__all__ = [
+    "AgentChange",
+    "Lengths",
+    "Matched",
+    "Prefixes",
+    "ProfileMetrics",
+    "changes",
+    "count_matched",
+    "measure_profile",
+]
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -50,7 +65,7 @@ class Prefixes:
         order = np.lexsort((counts.indexes, counts.windows))
         self._of, self._indexes = counts.windows[order], counts.indexes[order].astype(np.int64)
         # Production's order of floating-point operations, as in the core.
-        scores = (counts.present / np.maximum(self._requests[counts.windows], 1)) * (counts.usual / counts.present)
+        scores = (counts.present / np.maximum(self._requests[counts.windows], 1)) * (counts.dominant / counts.present)
         self._reach = _running_minimum(self._of, self._indexes, scores[order])
         sums = np.bincount(counts.of_block, weights=block_tokens(source), minlength=len(order))
         self._tokens: Floats = sums[order] / np.maximum(self._requests[self._of], 1)
@@ -126,3 +141,75 @@ def _running_minimum(of: Numbers, indexes: Numbers, scores: Floats) -> Floats:
     for begin, end in zip(begins, [*begins[1:], len(least)], strict=True):
         np.minimum.accumulate(least[begin:end], out=least[begin:end])
     return np.repeat(least, np.diff([*first, len(of)]))
+
+
+_NEEDED = 2  # with fewer requests production plans nothing
+
+
+class ProfileMetrics(NamedTuple):
+    """What production holds of some profiles under one setting.
+
+    Attributes
+    ----------
+    profiles, with_prefix : int
+        How many; those with a stable prefix that two requests or more have made.
+    median_tokens : float
+        Of their stable prefixes, 0 where there is none.
+    share : float
+        Of the tokens of all their requests that stable prefixes cover, 0 to 1.
+    """
+
+    profiles: int
+    with_prefix: int
+    median_tokens: float
+    share: float
+
+
+class Matched(NamedTuple):
+    """Of so many recorded requests those that began with the whole stable prefix that production knew by then."""
+
+    requests: int
+    matched: int
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return self.matched / self.requests if self.requests else 0.0
+
+
+class AgentChange(NamedTuple):
+    """A profile whose prefix another setting changes, in blocks."""
+
+    learning_key: str
+    before: int
+    after: int
+
+
+def measure_profile(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.bool_]) -> ProfileMetrics:
+    """Sum up the chosen profiles."""
+    used = (prefixes.requests >= _NEEDED) & (lengths.blocks > 0)
+    tokens = np.where(used, lengths.tokens, 0.0)[chosen]
+    requests = prefixes.requests[chosen]
+    prompt = float((prefixes.prompt_tokens[chosen] * requests).sum())
+    return ProfileMetrics(
+        profiles=int(chosen.sum()),
+        with_prefix=int(used[chosen].sum()),
+        median_tokens=float(np.median(tokens)) if len(tokens) else 0.0,
+        share=float((tokens * requests).sum()) / prompt if prompt else 0.0,
+    )
+
+
+def changes(keys: Sequence[str], before: Lengths, after: Lengths, chosen: NDArray[np.bool_]) -> list[AgentChange]:
+    """List the chosen profiles whose prefixes differ, the largest loss of tokens first."""
+    differ = np.flatnonzero(chosen & (before.blocks != after.blocks))
+    order = differ[np.argsort((after.tokens - before.tokens)[differ], kind="stable")]
+    return [AgentChange(keys[i], int(before.blocks[i]), int(after.blocks[i])) for i in order.tolist()]
+
+
+def count_matched(trace: Trace, thresholds: StabilityThresholds, observation_window: int) -> Matched:
+    """Count the requests of a trace that matched what was known."""
+    stable = thresholds.stable_threshold
+    lengths = trace.prefix_lengths(stable, window=observation_window)[:, 0]
+    promised = trace.prefix_tokens(stable, window=observation_window)[:, 0]
+    whole = trace.matched_tokens(stable, window=observation_window)[:, 0] == promised
+    return Matched(len(trace), int((whole & (lengths > 0) & (lengths <= trace.n_blocks)).sum()))

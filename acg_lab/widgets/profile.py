@@ -52,7 +52,7 @@ def one_profile(
     columns = Columns(observations=observations, results={}, runs=Runs(), key_prefix=snap.columns.key_prefix)
     owners = {key: Owner(snap.owners[key].agent_id, is_seed=False)}
     rules = snap.rules[key].rules
-    return Snapshot(source=snap.source, columns=columns, owners=owners, rules_setting=rules, is_cut=True)
+    return Snapshot(source=snap.source, columns=columns, owners=owners, rules_setting=rules, is_filtered=True)
 
 
 class ProfileScores:
@@ -102,7 +102,7 @@ class ProfileScores:
             "confidence": np.array([score.confidence for score in result.scores], float),
             "in_prefix": position < end,
             "breaks": position == end,
-            "sharing": self._sharing(result),
+            "n_sharing_prefix": self._sharing(result),
         }
         return frame.reset_index(drop=True).assign(**values)
 

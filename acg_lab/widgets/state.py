@@ -18,14 +18,21 @@ from acg_lab.config import AcgSettings
 from acg_lab.config.settings import check_writable
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
-from acg_lab.replay import Trace
+from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Lazy
-from acg_lab.widgets.history import History
-from acg_lab.widgets.prefixes import Lengths
+from acg_lab.widgets.background import WindowHistory
+from acg_lab.widgets.prefixes import (
+    AgentChange,
+    Lengths,
+    Matched,
+    ProfileMetrics,
+    changes,
+    count_matched,
+    measure_profile,
+)
 from acg_lab.widgets.profile import ProfileScores, one_profile
-from acg_lab.widgets.standing import Change, Matched, Standing, changes, count_matched, standing_of
 from acg_lab.widgets.windows import Window, check_trace, source_of
 
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ class TunerState(HasTraits):
     snap : Snapshot
         Read, never changed.
     trace : Trace, optional
-        Of `acg_lab.replay`. What it does not hold is walked in the background, see `follow`.
+        Of `acg_lab.history`. What it does not hold is walked in the background, see `follow`.
     current : AcgSettings, optional
         What to compare with, and begin with; production's defaults when left out.
     agent_id : str, optional
@@ -92,7 +99,7 @@ class TunerState(HasTraits):
         check_trace(snap, trace)
         self.lock = RLock()
         self.snap = snap
-        self._history = History(snap, trace, self._on_progress, self._on_end)
+        self._history = WindowHistory(snap, trace, self._on_progress, self._on_end)
         self._history.prepare(current.observation_window)
         self._profiles: OrderedDict[tuple[str, int], ProfileScores] = OrderedDict()
         self._lengths: OrderedDict[tuple[int, StabilityThresholds], Lengths] = OrderedDict()
@@ -219,11 +226,11 @@ class TunerState(HasTraits):
 
     # --- all profiles ---
 
-    def standing(self, settings: AcgSettings, agent_id: str | None = None) -> Standing | None:
+    def standing(self, settings: AcgSettings, agent_id: str | None = None) -> ProfileMetrics | None:
         """Return what an agent's profiles hold; None while the window is not known yet."""
         if (window := self.window(settings.observation_window)) is None:
             return None
-        return standing_of(window.prefixes, self._lengths_of(window, settings), self.of_agent(agent_id))
+        return measure_profile(window.prefixes, self._lengths_of(window, settings), self.of_agent(agent_id))
 
     def _lengths_of(self, window: Window, settings: AcgSettings) -> Lengths:
         """Return all prefixes under a setting; those of the last few settings are kept."""
@@ -252,7 +259,7 @@ class TunerState(HasTraits):
             self._matched.move_to_end(key)
         return self._matched[key]
 
-    def changes(self) -> list[Change] | None:
+    def changes(self) -> list[AgentChange] | None:
         """List the profiles that are looked at whose prefix differs from that of now, the largest loss first."""
         before, after = self.window(self.current.observation_window), self.window(self.settings.observation_window)
         if before is None or after is None:

@@ -9,25 +9,33 @@ import pandas as pd
 from traitlets import Instance, link, validate
 
 from acg_lab._format import counted
-from acg_lab.config import AcgSettings, load_config, why_idle
+from acg_lab.config import AcgSettings, inactive_reasons, load_config
 from acg_lab.config.settings import check_writable
-from acg_lab.replay import Trace
+from acg_lab.history import Trace
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.widgets.building import classed, close_all, line, refused, stylesheet
-from acg_lab.widgets.choosing import Chooser, profile_names
-from acg_lab.widgets.controls import RANGES, Control
-from acg_lab.widgets.exporting import Exporter
-from acg_lab.widgets.newest import Newest
-from acg_lab.widgets.pictures import VIEWS, Picture, Pictures
-from acg_lab.widgets.problem import find_problem, refusals
+from acg_lab.widgets.advice import find_problem, refusals
+from acg_lab.widgets.controls import (
+    RANGES,
+    Chooser,
+    Control,
+    classed,
+    close_all,
+    line,
+    profile_names,
+    refused,
+    stylesheet,
+)
+from acg_lab.widgets.debounce import Debouncer
+from acg_lab.widgets.export_panel import Exporter
+from acg_lab.widgets.numbers import changes_line, numbers, of_agents
 from acg_lab.widgets.state import TunerState
-from acg_lab.widgets.summary import changes_line, numbers, of_agents
+from acg_lab.widgets.views import VIEWS, Picture, Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from acg_lab.core.records import StabilityAnalysisResult
-    from acg_lab.widgets.standing import Matched
+    from acg_lab.widgets.prefixes import Matched
 
 __all__ = ["ThresholdTuner"]
 
@@ -45,7 +53,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     snap : Snapshot
         What production observed. Read, never changed.
     trace : Trace, optional
-        Of `acg_lab.replay`; windows that it does not hold are replayed in the background. All of them, when left out.
+        Of `acg_lab.history`; windows that it does not hold are replayed in the background. All of them, when left out.
     config : path, mapping or AcgSettings, optional
         What production has: a ``plugins.toml``, or its settings. Production's defaults when left out. It is what
         everything is compared with; a path is also offered for the export.
@@ -93,12 +101,12 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._matched: tuple[Matched, Matched] | None = None
         self._names: dict[str, str] = {}
         path = os.fspath(config) if isinstance(config, str | os.PathLike) else ""
-        self._not_learning = () if config is None or isinstance(config, AcgSettings) else why_idle(config)
+        self._not_learning = () if config is None or isinstance(config, AcgSettings) else inactive_reasons(config)
         self._make(path)
         self._name_role("default" if config is None else "current")
         super().__init__(children=self._laid_out(), settings=self.state.settings)
         self.add_class("acg-tuner")
-        self._newest = Newest(self._draw_soon, self._draw_history, self._draw_advice, self._draw_sharp)
+        self._newest = Debouncer(self._draw_soon, self._draw_history, self._draw_advice, self._draw_sharp)
         self._links = link((self.state, "settings"), (self, "settings"))
         self.state.observe(self._on_current, "current")
         self.state.observe(self._on_state, ["settings", "current", "agent_id", "learning_key", "problem", "n_walked"])

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from acg_lab.core.errors import UsageError
-from acg_lab.replay import Trace, replay
+from acg_lab.history import Trace, replay
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import ObservationColumns
 from acg_lab.storage.times import Times
@@ -42,7 +42,7 @@ def check_trace(snap: Snapshot, given: object) -> None:
     if given is None:
         return
     if not isinstance(given, Trace):
-        msg = f"A trace is what acg_lab.replay returns; got {type(given).__name__}."
+        msg = f"A trace is what acg_lab.history returns; got {type(given).__name__}."
         raise UsageError(msg)
     if strangers := {profile.agent_id for profile in given.profiles} - set(snap.agent_ids):
         msg = f"The trace has an agent that the snapshot has not: {min(strangers)!r}; expected acg_lab.replay(snap)."
@@ -70,7 +70,7 @@ def newest(snap: Snapshot, size: int, trace: Trace | None = None) -> Snapshot:
         by_source.setdefault(id(source), (source, []))[1].append(key)
     taken = [_newest(source, keys, size) for source, keys in by_source.values()]
     columns = replace(snap.columns, observations=reduce(_joined, taken))
-    return replace(snap, columns=columns, is_cut=True)
+    return replace(snap, columns=columns, is_filtered=True)
 
 
 def _newest(source: ObservationColumns, keys: Sequence[str], size: int) -> ObservationColumns:

@@ -5,7 +5,7 @@ import time
 from benchmarks.measuring import tell
 
 import acg_lab as acg
-from acg_lab.explain import Kind, find_causes
+from acg_lab.diagnosis import Kind, find_causes
 
 ROUNDS = 5
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from benchmarks.test_claims import ROOT, lines, tell
 from conformance.runtime import Runtime, RuntimeUnavailable
-from replay.histories import at, run_id
+from history.histories import at, run_id
 
 import acg_lab as acg
 from acg_lab.core import RunRecord

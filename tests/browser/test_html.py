@@ -7,7 +7,7 @@ from kinds import NAMES, TRUE
 from strategies import make_ir
 
 import acg_lab as acg
-from acg_lab.explain import Kind
+from acg_lab.diagnosis import Kind
 
 TAGS = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from acg_lab.config.edit import Document
+from acg_lab.config.toml_edit import Document
 
 
 def edited(text, path, value="3"):

@@ -13,7 +13,7 @@ from conformance.runtime import VERSIONS, Runtime, RuntimeUnavailable, interpret
 
 import acg_lab as acg
 from acg_lab.config import AcgSettings
-from acg_lab.config.parse import parse_toml
+from acg_lab.config.document import parse_toml
 
 FILE_READER = "0.10.4"  # the first of these versions that reads files for Python too
 RELAY = Path(__file__).with_name("relay.py")
@@ -86,7 +86,7 @@ def test_validates_the_file(relay, tmp_path):
 
 
 def make_body(i):
-    """Make a request whose second block is the usual one in 9 of 10."""
+    """Make a request whose second block is the dominant one in 9 of 10."""
     messages = [
         {"role": "system", "content": "You are support."},
         {"role": "user", "content": "today" if i % 10 else f"day {i}"},

@@ -3,7 +3,7 @@
 import pytest
 
 import acg_lab as acg
-from acg_lab.config import AcgSettings, render_config, why_idle
+from acg_lab.config import AcgSettings, inactive_reasons, render_config
 
 T = acg.StabilityThresholds
 STATE = {"backend": {"kind": "in_memory"}}
@@ -138,11 +138,11 @@ def test_wrong_sources():
 
 def test_why_idle():
     """What keeps production from learning is said, and nothing if it learns."""
-    assert why_idle({}) == ("There is no component of kind 'adaptive'.",)
-    assert why_idle(acg.export_config({}, AcgSettings())) == ()
+    assert inactive_reasons({}) == ("There is no component of kind 'adaptive'.",)
+    assert inactive_reasons(acg.export_config({}, AcgSettings())) == ()
     idle = document(None, telemetry={"learners": ["latency"]})
     idle["components"][0]["enabled"] = False
-    reasons = why_idle(idle)
+    reasons = inactive_reasons(idle)
     assert [reason.split("'")[1] if "'" in reason else reason for reason in reasons] == [
         "The component is disabled.",
         "state",

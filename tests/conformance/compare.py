@@ -3,6 +3,7 @@
 Pure: records and bytes in, a `Difference` out. Identity and time of observations are the only fields left out.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
@@ -32,7 +33,8 @@ def records_whole(version: str) -> bool:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
+    """Return the numbers of a version; a pre-release counts as what it comes before."""
+    return tuple(map(int, re.findall(r"\d+", re.split("[a-z]", version)[0])))
 
 
 @dataclass(frozen=True)

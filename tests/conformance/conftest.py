@@ -71,7 +71,7 @@ def runtime(version):
     """Return a process with that version of the runtime; skip where there is none to be had."""
     with contextlib.ExitStack() as stack:
         try:
-            started = stack.enter_context(Runtime(version))
+            started = stack.enter_context(Runtime(version, debug=True))
         except RuntimeUnavailable as error:
             pytest.skip(f"no runtime {version} here: {error.reason}")
         yield started

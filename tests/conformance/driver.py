@@ -239,6 +239,8 @@ class Driver:
         outcome: Json = {"received": None, "error": None}
         codec = call["codec"]
         answer = RESPONSES[codec] | response
+        if os.environ.get("NEMO_RELAY_ACG_DEBUG"):
+            os.write(2, b"driver: call\n")  # so that what the runtime prints can be told apart by call
 
         async def provide(request: Any) -> Json:
             outcome["received"] = request.content

@@ -15,6 +15,7 @@ from conformance.compare import Difference, records_whole, rules_of
 from conformance.dialects import Anthropic, OpenAI, Responses
 from conformance.generate import AGENTS, Case, Conversation, Habits, Run
 from conformance.live import Laboratory
+from conformance.printed_plans import PrintedPlan, first_difference, read_plan
 from conformance.runtime import Call, Outcome, Thresholds
 from conformance.twin import Twin
 from conformance.values import Values
@@ -39,6 +40,7 @@ from acg_lab.core.rules import get_rules
 MODELS = ("claude-sonnet-4-20250514", "claude-haiku-4.5", "claude-3-opus-x", "claude-haiku-4-5", "gpt-4o")
 WORDS = (0, 0, 1, 3, 300, 900, 1100, 4000)
 MARK = {"type": "ephemeral"}
+_SURFACES = {"openai": "chat", "anthropic": "anthropic", "responses": "responses"}
 # Made without a codec, so that nobody but the planner tries to read it.
 UNREADABLE = Call({"model": MODELS[0], "system": "s", "messages": "none"}, "none")
 
@@ -141,29 +143,38 @@ class PlanLaboratory(Laboratory):
     ----------
     reasons : dict of str to int
         How often each reason was ours.
+    n_plans, n_breakpoints : int
+        How many of the plans that the runtime printed were compared.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.reasons: dict[str, int] = {}
+        self.n_plans = self.n_breakpoints = 0
 
     def _judge_calls(
         self, twin: Twin, run: Run, case: Case, outcomes: Sequence[Outcome], raw: bytes
     ) -> Difference | None:
-        sent = [
-            (call, outcome.received) for call, outcome in zip(run.calls, outcomes, strict=True) if not outcome.error
-        ]
+        printed = self._runtime.debug_lines()[-len(run.calls) :]
+        told = zip(run.calls, outcomes, printed, strict=True)
+        sent = [(call, outcome.received, events) for call, outcome, events in told if not outcome.error]
         judged = list(zip(sent, decode(RunRecord, raw).calls, strict=True))
         if not records_whole(self._runtime.version):  # of a request that is cut nobody knows what the planner saw
             judged = judged[:1]
-        for number, ((call, received), recorded) in enumerate(judged):
-            found = self._judge_call(twin, case, call, received, recorded.annotated_request)
+        for number, ((call, received, events), recorded) in enumerate(judged):
+            found = self._judge_call(twin, case, call, received, recorded.annotated_request, read_plan(events))
             if found is not None:
                 return Difference(f"call {number}", "", found[0], *found[1:])
         return None
 
     def _judge_call(
-        self, twin: Twin, case: Case, call: Call, received: Any, request: AnnotatedLlmRequest
+        self,
+        twin: Twin,
+        case: Case,
+        call: Call,
+        received: Any,
+        request: AnnotatedLlmRequest,
+        plan_printed: PrintedPlan,
     ) -> tuple[str, Any, Any] | None:
         rules = rules_of(self._runtime.version)
         rewrites = get_rules(rules).rewrites_body
@@ -184,6 +195,10 @@ class PlanLaboratory(Laboratory):
         told = plan.reason.message, plan.ends, plan.expected_savings, plan.paths
         if ours != theirs:
             return "sent body", (*told, ours), theirs
+        if (found := first_difference(plan, plan_printed, read_alike=is_read_alike(call))) is not None:
+            return found
+        self.n_plans += bool(plan.segments)
+        self.n_breakpoints += len(plan.segments)
         return self._without_shortcuts(twin, plan, request, rules)
 
     def _without_shortcuts(
@@ -207,6 +222,11 @@ class PlanLaboratory(Laboratory):
         # Without the body the marks are told all the same.
         paths = mark_paths([segment.target for segment in segments], body_of(request, rules=rules))
         return None if paths == plan.paths else ("paths", plan.paths, paths)
+
+
+def is_read_alike(call: Call) -> bool:
+    """Return whether the planner, which looks at the body alone, reads it by the rules of the API that it is for."""
+    return surface_of(call.request) == _SURFACES.get(call.codec)
 
 
 def expected_body(body: Mapping[str, Any], plan: BreakpointPlan) -> dict[str, Any]:

@@ -28,7 +28,10 @@ Body = dict[str, Any]
 Provider = Literal["passthrough", "anthropic", "openai"]
 Codec = Literal["openai", "anthropic", "responses", "annotated", "none", "tool"]
 
-VERSIONS = ("0.3.0", "0.7.3", "0.10.4")
+VERSIONS = ("0.3.0", "0.7.3", "0.10.4", "0.11.0rc3")
+DEBUG = "NEMO_RELAY_ACG_DEBUG"  # with it the runtime prints its plans, one JSON object a line
+DEBUG_MARK = "acg-debug "  # what stands before the object
+CALL_MARK = "driver: call"  # printed by driver.py before each call of a run
 DRIVER = Path(__file__).with_name("driver.py")
 INSTALL_SECONDS = 300.0
 
@@ -228,6 +231,8 @@ class Runtime:
         Of ``nemo-relay``; see ``VERSIONS``.
     timeout : float, default 60.0
         Seconds to wait for each answer.
+    debug : bool, default False
+        Whether the runtime prints its own plans; see ``debug_lines``.
 
     Raises
     ------
@@ -240,9 +245,11 @@ class Runtime:
     ``RuntimeFailedError`` when it refuses, ends or gives no answer in time; in the last two cases the process is gone.
     """
 
-    def __init__(self, version: str, *, timeout: float = 60.0) -> None:
+    def __init__(self, version: str, *, timeout: float = 60.0, debug: bool = False) -> None:
         self.version = version
         self.timeout = timeout
+        self._debug = debug
+        self._n_read = 0  # bytes of stderr
         self._answers: queue.Queue[str] = queue.Queue()
         self._complaint = ""
         python = interpreter(version)
@@ -334,6 +341,20 @@ class Runtime:
         answer = self._ask({"op": "run", "agent_id": agent_id, "calls": asked, "response": response})
         return tuple(Outcome(**outcome) for outcome in answer["calls"])
 
+    def debug_lines(self) -> list[list[Json]]:
+        """Return what the runtime printed of each call since the last time, one list of objects for each call."""
+        descriptor = self._stderr.fileno()
+        raw = os.pread(descriptor, os.fstat(descriptor).st_size - self._n_read, self._n_read)
+        self._n_read += len(raw)
+        calls: list[list[Json]] = []
+        for line in raw.decode().splitlines():
+            _, found, printed = line.partition(DEBUG_MARK)
+            if line == CALL_MARK:
+                calls.append([])
+            elif found:
+                calls[-1].append(json.loads(printed))
+        return calls
+
     def drive(
         self,
         runs: Sequence[Sequence[Body]],
@@ -395,7 +416,9 @@ class Runtime:
 
     def _start(self, python: Path) -> subprocess.Popen[str]:
         # The runtime merges the user's own config files into what it is told; here it must find none.
-        environment = os.environ | {"XDG_CONFIG_HOME": str(python.parent / "no-config")}
+        environment = os.environ | {"XDG_CONFIG_HOME": str(python.parent / "no-config"), DEBUG: "1"}
+        if not self._debug:
+            del environment[DEBUG]
         try:
             process = subprocess.Popen(
                 [str(python), "-I", str(DRIVER)],

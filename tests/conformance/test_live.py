@@ -50,11 +50,13 @@ def test_generated_requests(laboratory, version, seed, n_requests):
 
 
 def test_planned_requests(plan_laboratory, version, seed, n_requests, tallies):
-    """What the provider is sent is what our plan says: marks and canonical tools; and it is learned as it came."""
+    """The body sent, and the plan that the runtime prints, are what our plan says; it is learned as it came."""
     for case in planned_cases(seed, n_requests, modern=is_modern(version)):
         difference = plan_laboratory.report(case)
         assert difference is None, difference
     told = ", ".join(f"{n} {reason}" for reason, n in sorted(plan_laboratory.reasons.items()))
+    printed = f"{plan_laboratory.n_plans} printed plans, {plan_laboratory.n_breakpoints} breakpoints equal"
+    tallies.append(f"{version}: {printed}")
     tallies.append(f"{version}: plans of seed {seed}: {told}")
 
 

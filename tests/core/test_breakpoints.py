@@ -25,7 +25,14 @@ from acg_lab.core import (
     canonical_json,
     plan_breakpoints,
 )
-from acg_lab.core.breakpoints import Candidate, choose_ends, estimate_tokens, find_candidates, minimum_tokens, worth
+from acg_lab.core.breakpoints import (
+    Candidate,
+    choose_ends,
+    estimate_tokens,
+    expected_savings,
+    find_candidates,
+    minimum_tokens,
+)
 
 # --- the worked examples of the specification ---
 
@@ -64,11 +71,11 @@ def test_first_example_before_generation_8(rules):
 def test_second_example():
     """Where reads fall turn by turn, up to four ends stand where they fall."""
     shares = [19, 18, 17, 16, 15, 13]
-    usual = [text_of(200, f"{i} ") for i in range(6)]
+    dominant = [text_of(200, f"{i} ") for i in range(6)]
     roles = ["user", "assistant"] * 3
 
     def request(n):
-        texts = [text if n < share else f"{text}{n}" for text, share in zip(usual, shares, strict=True)]
+        texts = [text if n < share else f"{text}{n}" for text, share in zip(dominant, shares, strict=True)]
         turns = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
         return ask(*turns, rules=RELAY_6)
 
@@ -313,7 +320,7 @@ def test_worth_within_a_billionth_is_equal(drop, ends):
 def test_any_worth_is_worth_a_breakpoint():
     """A segment that saves less than one token, but more than 1e-9 of one, is planned."""
     candidates = [Candidate(1, 1024, 9.0, "user"), Candidate(2, 1025, 0.5, "user")]
-    assert worth(1, 0.5) == pytest.approx(0.2)
+    assert expected_savings(1, 0.5) == pytest.approx(0.2)
     assert [chosen.end for chosen in choose_ends(candidates)] == [1, 2]
 
 
@@ -332,12 +339,12 @@ def test_worse_end_loses():
 @pytest.mark.parametrize(("reads", "sign"), [(0.277, -1), (0.278, 1)])
 def test_worth(reads, sign):
     """A write at 1.25 pays from 0.2778 reads at 0.1 on."""
-    assert worth(1000, reads) * sign > 0
+    assert expected_savings(1000, reads) * sign > 0
 
 
 def test_worth_keeps_productions_order_of_operations():
     """The last bit is production's: 0.9 is 1.0 - 0.1, and the sum is made before the product."""
-    assert worth(1537, 0.3).hex() == (1537 * (((1.0 - 0.1) * 0.3) - (1.25 - 1.0))).hex()
+    assert expected_savings(1537, 0.3).hex() == (1537 * (((1.0 - 0.1) * 0.3) - (1.25 - 1.0))).hex()
 
 
 def test_at_most_four():
@@ -361,7 +368,7 @@ def falling(draw, max_size=7):
 def total_worth(chosen):
     """Add up the worth of segments; None if one of them is worth nothing."""
     tokens = [0, *(candidate.tokens for candidate in chosen)]
-    values = [worth(b - a, c.reads) for a, b, c in zip(tokens, tokens[1:], chosen, strict=False)]
+    values = [expected_savings(b - a, c.reads) for a, b, c in zip(tokens, tokens[1:], chosen, strict=False)]
     return sum(values) if all(value > 0 for value in values) else None
 
 

@@ -26,7 +26,7 @@ from strategies import (
 
 from acg_lab.core import AnnotatedLlmRequest, BlockStability, PromptBlock, PromptIR, RecordError, RunRecord
 from acg_lab.core import StabilityAnalysisResult as Result
-from acg_lab.core.codec import decode, decode_window, encode, encode_window, parse_strict
+from acg_lab.core.codec import decode, decode_window, encode, encode_window, parse_strict, raise_record_error
 
 PRIVATE = "the user's own words"
 NO_ID = "expected a UUID, got another text"
@@ -374,6 +374,55 @@ def test_limits_that_production_accepts(snapshot, spell):
     """Up to the limits everything is read: a run's own three levels and 124 more, integers of 64 bits."""
     read = decode(RunRecord, spell(run_with(snapshot))).calls[0].metadata_snapshot
     assert repr(read) == repr(json.loads(snapshot))
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "reason"),
+    [
+        ("Expected `int`, got `str` - at `$.a[0].b`", "$.a[0].b", "expected int, got str"),
+        ("Expected `int` <= 5 - at `$[...]`", "$[...]", "expected int <= 5"),
+        ("Object missing required field `id`", "$", "object missing required field id"),
+        (f"Invalid enum value '{PRIVATE}' - at `$.a`", "$.a", NO_NAME),
+        (f"Invalid enum value 'x - at `$.{PRIVATE}`' - at `$.a`", "$.a", NO_NAME),
+        (f"Invalid value {PRIVATE} - at `$.a`", "$.a", "expected a value of another type or range"),
+        (f"{PRIVATE} at $.a", "$", "expected a value of another type or range"),
+        (f"Expected `int`, got `{PRIVATE}`", "$", "expected a value of another type or range"),
+        ("", "$", "expected a value of another type or range"),
+    ],
+)
+def test_wording_of_the_decoder(message, path, reason):
+    """A decoder's message that we know keeps place and reason; any other costs detail, and no text gets through."""
+    with pytest.raises(RecordError) as caught:
+        raise_record_error(msgspec.ValidationError(message))
+    assert (caught.value.path, caught.value.reason) == (path, reason)
+    with pytest.raises(RecordError) as caught:
+        raise_record_error(msgspec.ValidationError(message), "$.calls")
+    assert caught.value.path == "$.calls" + path.removeprefix("$")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("JSON is malformed: invalid character (byte 3)", "not JSON: invalid character (byte 3)"),
+        ("JSON is malformed: expected ',' or ']' (byte 12)", "not JSON: expected ',' or ']' (byte 12)"),
+        ("Input data was truncated", "not JSON: it ends too early"),
+        (f"Unexpected {PRIVATE} in line 3", "not JSON"),
+        ("", "not JSON"),
+    ],
+)
+def test_wording_of_syntax_errors(message, reason):
+    """So it is with what a decoder says of a text that is not JSON."""
+    with pytest.raises(RecordError) as caught:
+        raise_record_error(msgspec.DecodeError(message))
+    assert (caught.value.path, caught.value.reason) == ("$", reason)
+
+
+@pytest.mark.parametrize("error", [msgspec.DecodeError("Any words"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "so")])
+def test_bytes_that_are_not_utf8(error):
+    """Bytes that are not UTF-8 are found by us, whichever error the decoder raised for them."""
+    with pytest.raises(RecordError) as caught:
+        raise_record_error(error, raw=b'"\xff"')
+    assert caught.value.reason == "expected UTF-8, got bytes that are not"
 
 
 def test_errors_hold_no_text():

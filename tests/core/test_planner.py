@@ -93,7 +93,7 @@ def test_order_of_reasons():
     nothing_stable = {"stable_threshold": 1.5}
     assert reasons(odd, [odd], RELAY_6, provider="passthrough").reason is PlanReason.ONE_OBSERVATION
     assert reasons(odd, rules=RELAY_6, surface=None).reason is PlanReason.SURFACE
-    assert reasons(odd, rules=RELAY_6, settings=nothing_stable).reason is PlanReason.NO_FAMILY
+    assert reasons(odd, rules=RELAY_6, settings=nothing_stable).reason is PlanReason.UNKNOWN_MODEL_FAMILY
     no_prefix = reasons(odd, rules=RELAY_6, settings=nothing_stable, provider="openai")
     assert no_prefix.reason is PlanReason.NO_PREFIX
 

@@ -16,7 +16,7 @@ from strategies import make_block, make_call, make_ir, make_request, make_run, m
 import acg_lab as acg
 from acg_lab import frames
 from acg_lab.core import RULES, PromptIR, StabilityAnalysisResult, StabilityThresholds
-from acg_lab.frames import names
+from acg_lab.frames import schema
 from acg_lab.storage.memory import MemoryBackend
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -187,7 +187,7 @@ class TestScores:
             every = [block for _, blocks in having for block in blocks]
             contents = Counter(block.content for block in every)
             changed = [i for (_, old), (i, new) in pairwise(having) if old[0].content != new[0].content]
-            assert (row.contents, row.usual) == (len(contents), max(contents.values()))
+            assert (row.contents, row.n_dominant) == (len(contents), max(contents.values()))
             assert (row.role, row.content_type) == (every[-1].role, every[-1].content_type)
             assert row.tokens == sum(map(tokens_of, every)) / len(having)
             assert row.changes == len(changed)
@@ -228,7 +228,7 @@ class TestScores:
         frame = frames.scores(snap)
         assert frame["classification"].tolist() == ["stable", "stable"]
         assert frame["breaks"].tolist() == [False, True]
-        assert frame["sharing"].tolist() == [pd.NA, 18]
+        assert frame["n_sharing_prefix"].tolist() == [pd.NA, 18]
 
     def test_one_result(self):
         """One result alone has no learning key, agent or model; one with its key has."""
@@ -263,7 +263,7 @@ class TestBreaks:
     def test_rows_are_findings(self, sample):
         """A row a finding, in the order and with the numbers of `acg.explain`; findings and snapshot give the same."""
         findings = acg.explain(sample)
-        frame = frames.breaks(sample)
+        frame = frames.findings(sample)
         pd.testing.assert_frame_equal(frame, findings.to_frame())
         assert list(frame["kind"]) == [finding.kind.value for finding in findings]
         assert list(frame["total_lost"]) == [finding.total_lost for finding in findings]
@@ -273,13 +273,13 @@ class TestBreaks:
 
     def test_without_a_repair(self, sample):
         """Where no block does it, or no repair fits, the cells are missing."""
-        row = frames.breaks(sample).set_index("agent_id").loc["code-review"]
+        row = frames.findings(sample).set_index("agent_id").loc["code-review"]
         assert row[["span_id", "profiles_after", "prefix_tokens_after"]].isna().all()
         assert row["repair"] == ""
 
     def test_thresholds(self, sample):
         """A snapshot is explained under the thresholds given; times are UTC, with nanoseconds."""
-        frame = frames.breaks(sample, StabilityThresholds(stable_threshold=0.9))
+        frame = frames.findings(sample, StabilityThresholds(stable_threshold=0.9))
         assert "claims-triage" not in set(frame["agent_id"])
         assert frame["last_change"].dtype == "datetime64[ns, UTC]"
 
@@ -339,7 +339,7 @@ class TestCalls:
 
 
 ALL = {
-    "breaks": frames.breaks,
+    "breaks": frames.findings,
     "blocks": frames.blocks,
     "windows": frames.windows,
     "profiles": frames.profiles,
@@ -372,7 +372,7 @@ class TestTypes:
         """A source without a single profile gives frames too."""
         snap = acg.load(MemoryBackend())
         for name in ("blocks", "windows", "profiles", "scores", "calls"):
-            assert list(ALL[name](snap).columns) == list(getattr(names, name.upper()))
+            assert list(ALL[name](snap).columns) == list(getattr(schema, name.upper()))
 
     def test_classes_and_roles(self, sample):
         """Classes are ordered from faint to strong; roles and types are those that production knows, used or not."""

@@ -6,7 +6,7 @@ from matplotlib.text import Text
 
 from acg_lab import frames
 from acg_lab.core import StabilityThresholds
-from acg_lab.plots.spans import read_profile
+from acg_lab.plots.prefix_profile import read_profile
 
 
 def key_of(snap, agent_id):

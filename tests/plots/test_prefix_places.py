@@ -15,10 +15,10 @@ from strategies import thresholds as any_thresholds
 from strategies import windows
 
 from acg_lab import frames, plots
-from acg_lab.plots.folding import Fold, fold_blocks
-from acg_lab.plots.palette import PALETTES
-from acg_lab.plots.spans import Block
-from acg_lab.plots.strip import pieces_of
+from acg_lab.plots.prefix_profile import Block
+from acg_lab.plots.prefix_rows import Fold, fold_blocks
+from acg_lab.plots.prefix_strip import pieces_of
+from acg_lab.plots.theme import PALETTES
 
 CASES = cases()
 WIDTHS = ("blocks", "tokens")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from acg_lab.plots.reasons import Evidence, reason
+from acg_lab.plots.reasons import BreakEvidence, reason
 
-E = Evidence
+E = BreakEvidence
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ E = Evidence
         (E(60, 50, 1, 50, 49, 1), "50 different contents in 50 of 60 requests", "changes with every request"),
         (
             E(60, 60, 53, 4, 9, 1),
-            "content differs from the usual one in 7 of 60 requests",
+            "content differs from the dominant one in 7 of 60 requests",
             "differs in 7 of 60 requests",
         ),
         (

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import acg_lab as acg
 from acg_lab import plots
-from acg_lab.plots.palette import PALETTES
+from acg_lab.plots.theme import PALETTES
 
 ODD = {
     "text.usetex": True,

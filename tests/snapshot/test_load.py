@@ -162,8 +162,8 @@ def test_filters_leave_stored_results_alone():
     """Results are those that were stored, of whole windows, however windows are cut."""
     snap = acg.load(learned(), limit=1)
     assert dict(snap.stability) == dict(acg.load(learned()).stability)
-    assert snap.is_cut
-    assert not acg.load(learned()).is_cut
+    assert snap.is_filtered
+    assert not acg.load(learned()).is_filtered
 
 
 class Foreign:

@@ -9,7 +9,7 @@ from strategies import ID, TIME, make_block, make_request, make_run
 import acg_lab as acg
 from acg_lab.core import PromptIR, StabilityAnalysisResult, learning_key
 from acg_lab.core.canonical import canonical_json, hash_text
-from acg_lab.snapshot import Generation
+from acg_lab.snapshot import DetectedRules
 from acg_lab.storage.memory import MemoryBackend
 
 FLOW, RELAY_6, RELAY_8 = "nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"
@@ -96,7 +96,7 @@ EVIDENCE = [
 )
 def test_evidence(source, rules, evidence):
     """What decides is told, in the order in which it was found."""
-    assert decided(**source) == Generation(rules, evidence, decided=True)
+    assert decided(**source) == DetectedRules(rules, evidence, decided=True)
 
 
 GUESSES = [

@@ -7,7 +7,7 @@ from strategies import make_ir, windows
 
 import acg_lab as acg
 from acg_lab import frames
-from acg_lab.snapshot.window_cells import Kind, find_cells
+from acg_lab.snapshot.window_cells import CellContent, find_cells
 from acg_lab.storage.memory import MemoryBackend
 
 KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
@@ -29,9 +29,9 @@ def told(window):
     for request, ir in enumerate(window):
         agrees = True
         for position, block in enumerate(ir.blocks):
-            usual = contents[block.span_id].most_common(1)[0][0] == block.content
-            kind = Kind.usual if usual else Kind.repeated
-            kind = Kind.once if contents[block.span_id][block.content] == 1 else kind
+            dominant = contents[block.span_id].most_common(1)[0][0] == block.content
+            kind = CellContent.dominant if dominant else CellContent.repeated
+            kind = CellContent.once if contents[block.span_id][block.content] == 1 else kind
             (commonest, count), *_ = places[position].most_common(1)
             shared = count > 1 or places[position].total() == 1
             leads = shared and commonest == (block.span_id, block.content)
@@ -65,7 +65,7 @@ def test_frame(window):
     snap = snapshot_of(window)
     frame, found = frames.cells(snap, KEY), find_cells(snap, KEY)
     assert frame["span_id"].tolist() == [block.span_id for ir in window for block in ir.blocks]
-    assert frame["content"].tolist() == [Kind(kind).name for kind in found.kinds]
+    assert frame["content"].tolist() == [CellContent(kind).name for kind in found.kinds]
     assert frame["first_difference"].tolist() == found.differs.tolist()
     empty = frames.cells(snapshot_of([]), KEY)
     assert frame.dtypes.map(str).to_dict() == empty.dtypes.map(str).to_dict()

@@ -81,7 +81,7 @@ CHANGED = {
         ('"sequence_index":0', f'"sequence_index":{2**32}', "$[1].blocks[0].sequence_index", "expected int <= 42"),
         ('"sequence_index":0', f'"sequence_index":{2**64}', "$[1].blocks[0]", TOO_BIG),
         ('"sequence_index":0', '"sequence_index":1.5', "$[1].blocks[0].sequence_index", "expected int, got float"),
-        ('"sequence_index":0', '"sequence_index":NaN', "$", "not JSON: invalid character"),
+        ('"sequence_index":0', '"sequence_index":NaN', "$", "not JSON"),
         ('"token_count":3', '"token_count":"3"', "$[1].blocks[0].token_metadata.token_count", "expected int, got str"),
         ('count":3', f'count":{2**32}', "$[1].blocks[0].token_metadata.token_count", "expected int <= 42"),
         ('"role":', '"sensitivity":"secret","role":', "$[1].blocks[0].sensitivity", NO_NAME),
@@ -93,14 +93,14 @@ CHANGED = {
         ('"ir_id":', '"ir_id":"j","ir_id":', "$[1]", f"{TWICE} 'ir_id' twice"),
         ('"ir_id":', '"ir\\u005fid":"j","ir_id":', "$[1]", f"{TWICE} 'ir_id' twice"),
         ('"ir_id":', '"x":{"y":1,"y":1},"ir_id":', "$[1].x", "expected each key once, got 'y' twice"),
-        ("words", LONE, "$", "not JSON: unexpected end of hex escape"),
+        ("words", LONE, "$", "not JSON"),
         ("words", NO_TEXT, "$[1].blocks[0]", NO_UTF8),
         ('"ir_id":', f'"x":{DEEP},"ir_id":', "$", TOO_DEEP),
         ('"role":', f'"x": {DEEP_OBJECT},"role":', "$", TOO_DEEP),
     ],
     "stability": [
         ('"scores":', '"marks":', "$", "object missing required field scores"),
-        ('"score":1.0', '"score":NaN', "$", "not JSON: invalid character"),
+        ('"score":1.0', '"score":NaN', "$", "not JSON"),
         ('"score":1.0', '"score":null', "$.scores[0].score", "expected float, got null"),
         ('"score":1.0', '"score":1e999', "$[...][0][...]", "number out of range"),
         ('"stable"', '"steady"', "$.scores[0].classification", NO_NAME),
@@ -131,7 +131,7 @@ CHANGED = {
         ('"started_at":', '"started_at":"soon","x":', "$.started_at", NO_TIME_AT),
         (f'"ended_at":"{TIME}"', '"ended_at":""', "$.ended_at", NO_TIME_AT),
         ('"name":', '"ended_at":"never","name":', "$.calls[0].ended_at", NO_TIME_AT),
-        ("words", LONE, "$", "not JSON: unexpected end of hex escape"),
+        ("words", LONE, "$", "not JSON"),
         ("words", NO_TEXT, "$.calls[0].annotated_response", NO_UTF8),
         ('"model":"m"', f'"seed":{DEEP}', "$", TOO_DEEP),
         ('"model":"m"', f'"seed":{"[" * 200}{"]" * 200}', REQ + ".seed[0][0]", ""),
@@ -162,7 +162,7 @@ WHOLE = {
 ANYWHERE = [
     ("", "$", "not JSON: it ends too early"),
     (" \n", "$", "not JSON: it ends too early"),
-    ("\udcff\udcfe", "$", "not JSON: invalid character (byte 0)"),
+    ("\udcff\udcfe", "$", NO_UTF8),
     *((text, "$", "") for text in ("{", "[", "nul", "NaN", "{'a':1}", '"', "[1,]")),
 ]
 
@@ -175,7 +175,7 @@ def bad_documents():
             assert found
             yield kind, before + new + after, path, reason
         cuts = [(good[:end], "$", "") for end in (1, len(good) // 2, len(good) - 1)]
-        behind = [(good + "]", "$", "not JSON: trailing characters")]
+        behind = [(good + "]", "$", "not JSON")]
         for text, path, reason in [*WHOLE[kind], *ANYWHERE, *cuts, *behind]:
             yield kind, text, path, reason
 

@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from learned import learned
@@ -245,6 +246,26 @@ def test_places_that_fsspec_and_pyarrow_open(tmp_path):
         assert [Path(name).name for name in system.ls(place.rpartition("/")[0], detail=False)] == ["export"]
     with pytest.raises(acg.SourceError, match=r"nosuch://\*\*\*@host"):
         acg.load("nosuch://user:secret@host/x")
+
+
+class ClientError(Exception):
+    pass
+
+
+class OutOfReach(MemoryFileSystem):
+    """A remote file system whose client raises errors of its own, as those of gcsfs and aiohttp are."""
+
+    protocol = "out-of-reach"
+
+    def info(self, path, **_):
+        raise ClientError(path)
+
+
+def test_errors_of_remote_clients():
+    """Whatever a remote file system's client raises is told as an error of the source."""
+    fsspec.register_implementation("out-of-reach", OutOfReach, clobber=True)
+    with pytest.raises(acg.SourceError, match=r"out-of-reach://bucket/export: .*export"):
+        acg.load("out-of-reach://bucket/export")
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])

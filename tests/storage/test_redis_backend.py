@@ -16,7 +16,7 @@ from acg_lab.storage import redis_scan
 from acg_lab.storage.base import Selection
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 from acg_lab.storage.redis_client import READ_COMMANDS, WRITE_COMMANDS
-from acg_lab.storage.redis_scan import SEARCH_STEPS, Found, Refusal, groups, search_prefix
+from acg_lab.storage.redis_scan import SEARCH_STEPS, Found, RedisRefusal, groups, search_prefix
 
 RESULT = StabilityAnalysisResult(scores=(), stable_prefix_length=0, total_observations=1)
 WINDOW = (make_ir(("user-0", "hello")),)
@@ -426,7 +426,7 @@ class TestBadEntries:
         step.send(None)
         step.send([1])
         with pytest.raises(StopIteration) as stopped:
-            step.send([Refusal.WRONG_TYPE])
+            step.send([RedisRefusal.WRONG_TYPE])
         assert stopped.value.value == {"a": []}
 
 

@@ -124,7 +124,7 @@ class TestProblemLine:
     def test_a_threshold_that_mends(self, tuner):
         """It names what breaks the prefix, why, what is out of reach, and the threshold that takes it in."""
         said = shown(tuner._problem.value)
-        assert said.startswith("user-10 breaks the prefix: content differs from the usual one in 8 of 100 requests.")
+        assert said.startswith("user-10 breaks the prefix: content differs from the dominant one in 8 of 100 requests.")
         assert "294 stable tokens behind it are out of reach. At 0.92 or less it joins the prefix." in said
         assert "acg-can" in tuner._problem.value
 

@@ -1,0 +1,242 @@
+"""What all commands share: the application, the options, output, and the exit status.
+
+Tables go to standard output, progress and complaints to standard error. Exit status: 0; 1 for a problem in the data or
+the source; 2 for wrong use.
+"""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from acg_lab._format import counted, printable
+from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
+from acg_lab.snapshot import LoadWarning, Snapshot, load
+from acg_lab.storage.sources import mask_credentials
+
+__all__ = [
+    "DEFAULTS",
+    "FAILED",
+    "Agent",
+    "AsJson",
+    "KeyPrefix",
+    "MinObservations",
+    "Newest",
+    "RulesOption",
+    "SemiStableThreshold",
+    "Since",
+    "Source",
+    "StableThreshold",
+    "Strict",
+    "cli",
+    "complain",
+    "complaints",
+    "cut",
+    "main",
+    "out",
+    "print_json",
+    "print_text",
+    "read",
+    "say",
+    "say_if_window_is_larger",
+]
+
+
+class _Commands(TyperGroup):
+    """The commands; what is complained of is repeated with credentials masked."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _masking():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _masking():
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt:  # else typer ends without a word
+                complain("acg-lab: interrupted")
+                raise typer.Exit(_INTERRUPTED) from None
+
+
+@contextmanager
+def _masking() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = mask_credentials(message)  # type: ignore[attr-defined]
+        raise
+
+
+cli = typer.Typer(
+    cls=_Commands,
+    help="Explore and tune the prompt-cache learner (ACG) of NeMo Flow / NeMo Relay on your own history.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+if sys.stdout is None:  # closed by the caller: nobody is to see it
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
+# Into a pipe or file a table is as wide as it needs, up to this; a terminal and COLUMNS say for themselves.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
+out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
+out.width = max(out.width, 40)  # COLUMNS may say 0, and the longest setting has 36
+FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
+_NAMED = 20  # agents, at most
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="redis://, rediss:// or unix:// address, or a Parquet export (file or folder, path or URI).",
+        metavar="SOURCE",
+    ),
+]
+Agent = Annotated[str | None, typer.Option("--agent", help="Only this agent.", metavar="ID")]
+StableThreshold = Annotated[float, typer.Option(help="Score from which a block is stable.")]
+SemiStableThreshold = Annotated[float, typer.Option(help="Score from which a block is semi-stable.")]
+MinObservations = Annotated[int, typer.Option(help="Observations for full confidence.")]
+Newest = Annotated[
+    int | None, typer.Option("--window", help="Only the newest so many observations of each profile.", min=1)
+]
+Since = Annotated[str | None, typer.Option(help="Drop what began before this date or RFC 3339 time.")]
+KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' finds it.")]
+RulesOption = Annotated[
+    str, typer.Option(help=f"Generation of the rules; 'auto' finds each profile's. Else {', '.join(RULES)}.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail at the first entry that can't be read.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+DEFAULTS = StabilityThresholds()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; ends the process with its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        try:
+            cli(args=None if arguments is None else list(arguments), prog_name="acg-lab")
+        finally:
+            sys.stdout.flush()
+    except AcgLabError as error:
+        complain(f"acg-lab: {error}", "red")
+        sys.exit(_MISUSED if isinstance(error, UsageError) else FAILED)
+    except BrokenPipeError:  # as typer and rich do; what nobody heard, such as a difference, is no success
+        _drop_output()
+        sys.exit(FAILED)
+    except OSError as error:
+        _drop_output()
+        complain(f"acg-lab: the output can't be written: {error.strerror or error}", "red")
+        sys.exit(FAILED)
+
+
+def _drop_output() -> None:
+    """Let what is left to be written go nowhere, or the end of the process would try it again."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(text: str, style: str = "") -> None:
+    """Print a line on standard error, credentials masked, and nothing that a terminal obeys."""
+    _err.print(Text(_safe(text), style=style), soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print lines on standard output, credentials masked, and nothing that a terminal obeys."""
+    out.print(Text(_safe(text)), soft_wrap=True)
+
+
+def _safe(text: str) -> str:
+    return "\n".join(map(printable, mask_credentials(text).split("\n")))
+
+
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001  as typer calls it
+    if wanted:
+        from importlib.metadata import version as installed  # noqa: PLC0415
+
+        say(f"acg-lab {installed('acg-lab')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    _version: Annotated[  # noqa: FBT002
+        bool, typer.Option("--version", help="Print the version and end.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def complaints() -> Iterator[None]:
+    """Print warnings about the source as one line each on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LoadWarning)
+        yield
+    for warning in caught:
+        complain(f"acg-lab: warning: {warning.message}", "yellow")
+
+
+def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **options: Any) -> Snapshot:
+    """Read a source as `acg_lab.load` does, complaining of what can't be read.
+
+    Raises
+    ------
+    UsageError
+        If there is no such agent; the message names those that there are.
+    """
+    with complaints():
+        snapshot = load(source, agent_id=agent, key_prefix=key_prefix, **options)
+    if agent is None or agent in snapshot.agent_ids:
+        return snapshot
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LoadWarning)  # of other agents
+        known = load(source, key_prefix=key_prefix).agent_ids
+    if agent not in known:  # else all it has is older than what was asked for
+        near = get_close_matches(agent, known, _NAMED, 0)
+        names = ", ".join(map(repr, near)) + (f" and {len(known) - len(near):,} more" if len(known) > len(near) else "")
+        msg = f"{snapshot.source} holds no agent {agent!r} (--agent); it holds {names or 'no agents'}."
+        raise UsageError(msg)
+    return snapshot
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")  # UTF-8 everywhere
+
+
+def print_text(text: str) -> None:
+    """Print text as it is, line ends included, but with credentials masked."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(mask_credentials(text).encode())
+
+
+def cut(name: str, width: int) -> str:
+    """Cut a name in the middle: its tail tells more than that."""
+    name = printable(name)
+    if cell_len(name) <= width:
+        return name
+    tail = (width - 1) // 2
+    return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
+
+
+def say_if_window_is_larger(snapshot: Snapshot, window: int | None) -> None:
+    """Say that a window that was asked for is larger than all that are stored, if it is."""
+    source = snapshot.columns.observations
+    most = max((len(source.observations_of(source.number[key])) for key in snapshot.windows), default=0)
+    if window is not None and window > most:
+        say(
+            f"No window holds more than {counted(most, 'observation')}: --window {window:,} leaves all as it is stored."
+        )

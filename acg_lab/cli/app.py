@@ -1,0 +1,57 @@
+"""``acg-lab app``: the tuner as a page, served by Voilà."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acg_lab.cli._app import Source, cli
+from acg_lab.cli._servers import Host, NoBrowser, Port, PrivatePage, absolute, environment, private_page, require
+from acg_lab.config import load_config
+from acg_lab.snapshot import load
+
+_TEMPLATE = Path(__file__).with_suffix(".ipynb")
+
+
+@cli.command("app")
+def _app(
+    source: Source,
+    host: Host = "127.0.0.1",
+    port: Port = 8866,
+    no_browser: NoBrowser = False,  # noqa: FBT002
+    config: Annotated[
+        str | None, typer.Option(help="A plugins.toml: the settings to compare with, and the file to export to.")
+    ] = None,
+) -> None:
+    """Serve the tuner for SOURCE as a page on this machine."""
+    require("voila", "Voilà", "app")
+    load(source, limit=1)  # what can't be read is told here, not on the page
+    variables = {"ACG_LAB_SOURCE": absolute(source), "ACG_LAB_FOLDER": str(Path.cwd())}
+    if config is not None:
+        load_config(config)
+        variables["ACG_LAB_CONFIG"] = absolute(config)
+    with private_page(host, open_browser=not no_browser) as page, environment(**variables):
+        _serve(page, port)
+
+
+def _serve(page: PrivatePage, port: int) -> None:
+    """Run Voilà until it is interrupted."""
+    from tornado.ioloop import IOLoop  # noqa: PLC0415  # comes with Voilà
+    from voila.app import Voila  # noqa: PLC0415  # an extra
+
+    served = page.folder / "served"  # Voilà offers what lies beside the notebook
+    served.mkdir()
+    settings = {
+        "Voila.ip": page.host,
+        "Voila.port": port,
+        "Voila.token": page.token,
+        "Voila.open_browser": False,
+        "Voila.log_level": "ERROR",
+        "VoilaConfiguration.show_tracebacks": True,  # they are the user's own
+    }
+    server = Voila()
+    notebook = shutil.copy(_TEMPLATE, served / _TEMPLATE.name)
+    server.initialize([str(notebook), *(f"--{name}={value}" for name, value in settings.items())])
+    IOLoop.current().add_callback(lambda: page.announce(server.port))
+    server.start()

@@ -1,0 +1,144 @@
+"""All that explaining a snapshot looks things up in.
+
+Belongs here: results, tokens and codes of one snapshot under one setting, computed once; and how many tokens are out of
+reach. No kinds and no words.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.core.breakpoints import expected_savings
+from acg_lab.core.records import PromptIR, StabilityAnalysisResult
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.diagnosis.block_history import BlockHistory, in_time
+from acg_lab.diagnosis.text_diff import shared_length
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.span_stats import block_tokens
+from acg_lab.snapshot.summary import summarize
+from acg_lab.storage.columns import ObservationColumns
+
+__all__ = ["AnalysisContext", "is_scaffold", "requests_needed"]
+
+_BYTES_PER_TOKEN = 4
+_HALF = 0.5
+
+
+def is_scaffold(change: BlockHistory) -> bool:
+    """Whether the block is of the system prompt, a tool or a response format, and not of the conversation."""
+    return change.form.role == "system" or change.form.content_type in ("tool_schema", "structured_output")
+
+
+def requests_needed(thresholds: StabilityThresholds) -> int:
+    """Return the smallest number of requests from which production plans for a block that never changes."""
+    full = thresholds.min_observations_for_full_confidence
+    n = 2
+    while expected_savings(1, (n - 1) * (min(n / full, 1.0) if full else 1.0)) <= 0:
+        n += 1
+    return n
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisContext:
+    """A snapshot, the setting, and the results under it by learning key."""
+
+    snapshot: Snapshot
+    thresholds: StabilityThresholds
+    results: Mapping[str, StabilityAnalysisResult]
+
+    @property
+    def source(self) -> ObservationColumns:
+        """The columns of the snapshot."""
+        return self.snapshot.columns.observations
+
+    @cached_property
+    def tokens(self) -> NDArray[np.int64]:
+        """Tokens of every block row, known or estimated."""
+        return block_tokens(self.source)
+
+    @cached_property
+    def span_codes(self) -> Mapping[str, int]:
+        """Code of each span id."""
+        return {span_id: code for code, span_id in enumerate(self.source.span_pool)}
+
+    @cached_property
+    def _prefixes(self) -> Mapping[str, float]:
+        return {profile.learning_key: profile.prefix_tokens for profile in summarize(self.snapshot, self.results)}
+
+    def prefix_tokens(self, key: str) -> float:
+        """Return the mean tokens of a profile's stable prefix."""
+        return self._prefixes[key]
+
+    def tokens_from(self, key: str, rank: int) -> float:
+        """Return the mean tokens per request of a profile's stable prefix from one of its blocks on."""
+        source = self.source
+        window = source.number[key]
+        scores = self.results[key].scores[rank : self.results[key].stable_prefix_length]
+        codes = [self.span_codes[score.span_id] for score in scores]
+        blocks = source.blocks_of(window)
+        held = np.isin(source.spans[blocks], codes)
+        return float(self.tokens[blocks][held].sum()) / len(source.observations_of(window))
+
+    def newest(self, key: str) -> PromptIR:
+        """Return the newest observation of a profile."""
+        source = self.source
+        return source.observation(source.observations_of(source.number[key])[-1])
+
+    def breaking_span(self, key: str) -> str:
+        """Return the span id of the block behind a profile's prefix.
+
+        Of several at that place one of the scaffold comes first, then the one most often there. (Production lists the
+        least stable of them first, which mostly is what takes the place of the others.)
+        """
+        result = self.results[key]
+        behind = result.scores[result.stable_prefix_length :]
+        indexes = {count.span_id: count.sequence_index for count in self.snapshot.counts[key]}
+        tied = [score for score in behind if indexes[score.span_id] == indexes[behind[0].span_id]]
+        return max(tied, key=lambda s: (s.span_id.startswith("system-"), s.observation_count)).span_id
+
+    def change(self, keys: Sequence[str], span_id: str, threshold: float) -> BlockHistory:
+        """Return the history of a block in the requests of one profile or several."""
+        rows = in_time(self.source, [self.source.number[key] for key in keys])
+        return BlockHistory(self.source, rows, self.span_codes[span_id], threshold)
+
+    def steady_tokens(self, change: BlockHistory, beside: Collection[int]) -> float:
+        """Return the tokens per request of contents that enough requests have, wherever they stand.
+
+        Blocks of the spans ``beside``, by code, are left out.
+        """
+        held = [
+            {content for span, content in zip(r.spans, r.contents, strict=True) if span not in beside}
+            for r in change.requests
+        ]
+        in_requests = Counter(content for contents in held for content in contents)
+        needed = max(self.thresholds.stable_threshold, _HALF) * len(held)
+        steady = {content for content, count in in_requests.items() if count >= needed}
+        total = 0
+        for row, request in zip(change.rows, change.requests, strict=True):
+            first = int(self.source.block_offsets[row])
+            pairs = enumerate(zip(request.spans, request.contents, strict=True), first)
+            total += sum(int(self.tokens[i]) for i, (span, code) in pairs if code in steady and span not in beside)
+        return total / len(held)
+
+    def template_tokens(self, change: BlockHistory) -> float:
+        """Return the tokens per request that the block's two commonest contents share, if it is a template.
+
+        A template is a text of which at least half stays the same, in pieces that are no accident.
+        """
+        if change.pair is None or not change.readable:
+            return 0.0
+        dominant = change.pair[0]
+        same = shared_length(dominant, change.differences)
+        share = change.present / len(change.rows)
+        return share * same / _BYTES_PER_TOKEN if same >= _HALF * len(dominant.encode()) else 0.0
+
+    def usual_tokens(self, change: BlockHistory) -> float:
+        """Return the tokens per request of the block's commonest content."""
+        dominant = change.by_count[0]
+        at = change.codes.index(dominant)
+        row = int(self.source.block_offsets[change.rows[at]]) + (change.places[at] or 0)
+        return int(self.tokens[row]) * change.share

@@ -1,0 +1,211 @@
+"""Stable to the learner, different to the provider.
+
+Belongs here: recorded requests whose blocks agree although what was sent does not. The learner compares texts with
+white space normalised, tools in canonical form, and no images; a provider compares bytes, from the first one on. Marks
+of the cache itself (``cache_control``) are no difference.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from acg_lab.core.errors import RecordError
+from acg_lab.core.keys import learning_key
+from acg_lab.core.messages import message_rule
+from acg_lab.core.prompt_ir import normalize_whitespace
+from acg_lab.core.records import AnnotatedLlmRequest
+from acg_lab.core.rule_types import Draft
+from acg_lab.core.rules import Rules, get_rules
+from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.storage.columns import Call, Runs
+
+__all__ = ["Unequal", "find_unequal"]
+
+_MARK = "cache_control"
+_SCAFFOLD = "::seed=stable-scaffold::"  # such a key depends on no message of the conversation
+_IMAGES = ("image_url", "image")
+
+
+class Unequal(NamedTuple):
+    """A block of a profile's stable prefix that the provider gets in several forms.
+
+    ``counts`` are the requests of each form, the commonest first; ``differ`` says in what the two commonest differ.
+    """
+
+    key: str
+    span_id: str
+    rank: int
+    counts: tuple[int, ...]
+    differ: str
+
+    @property
+    def share(self) -> float:
+        """Share of the requests that are not sent in the commonest form."""
+        return 1 - self.counts[0] / sum(self.counts)
+
+
+class _Sent(NamedTuple):
+    """What was sent as one block or more: rank and name of the first, what the learner sees of it, and the JSON."""
+
+    rank: int
+    span_id: str
+    seen: object
+    form: str
+
+
+def find_unequal(case: AnalysisContext) -> Iterator[Unequal]:
+    """Yield for each profile the first block of its stable prefix that is sent in several forms, where runs show it."""
+    lengths = {key: result.stable_prefix_length for key, result in case.results.items() if result.stable_prefix_length}
+    readers: dict[tuple[str, str], dict[str, int]] = {}
+    for key, length in lengths.items():
+        readers.setdefault((case.snapshot.owners[key].agent_id, case.snapshot.rules[key].rules), {})[key] = length
+    for (agent_id, rules), of_agent in readers.items():
+        yield from _unequal(_Reader(case.snapshot.runs, agent_id, get_rules(rules)), of_agent)
+
+
+def _unequal(reader: "_Reader", lengths: Mapping[str, int]) -> Iterator[Unequal]:
+    forms: dict[str, dict[tuple[int, str, object], Counter[str]]] = {}
+    for key, call in reader.calls(lengths):
+        of_key = forms.setdefault(key, {})
+        for sent in reader.sent(call, lengths[key]):
+            of_key.setdefault((sent.rank, sent.span_id, sent.seen), Counter())[sent.form] += 1
+    for key, of_key in forms.items():
+        several = [(rank, span_id, counts) for (rank, span_id, _), counts in of_key.items() if len(counts) > 1]
+        if several:
+            rank, span_id, counts = min(several, key=lambda item: (item[0], -item[2].total()))
+            (dominant, _), (other, _) = counts.most_common(2)
+            yield Unequal(key, span_id, rank, tuple(n for _, n in counts.most_common()), _difference(dominant, other))
+
+
+class _Reader:
+    """Reads an agent's recorded requests under one generation of the rules; each distinct message once."""
+
+    def __init__(self, runs: Runs, agent_id: str, rules: Rules) -> None:
+        self._runs, self._agent_id, self._rules = runs, agent_id, rules
+        self._messages: dict[int, tuple[bool, tuple[Draft, ...], str]] = {}
+        self._tools: dict[int, str] = {}
+        self._keys: dict[tuple[Any, ...], str] = {}
+
+    def calls(self, wanted: Mapping[str, int]) -> Iterator[tuple[str, Call]]:
+        """Yield the requests of the wanted profiles."""
+        for record, calls in zip(self._runs.records, self._runs.calls, strict=True):
+            if record.agent_id != self._agent_id:
+                continue
+            for call in calls:
+                with suppress(RecordError):  # production skips it too
+                    if call.request is not None and (key := self._key(call)) in wanted:
+                        yield key, call
+
+    def _key(self, call: Call) -> str:
+        """Return the learning key; it is computed once for all requests that agree in what it depends on.
+
+        That is every system message, wherever it stands, and the first other one.
+        """
+        codes = call.messages.tolist()
+        system = [code for code in codes if self._message(code)[0]]
+        first = next((code for code in codes if not self._message(code)[0]), None)
+        request = _without_messages(call)
+        rest = json.dumps([request.unknown.get("instructions"), request.unknown.get("response_format")])
+        scaffold = (request.model, rest, call.tools, *system)
+        begin = (*scaffold, "then", first)
+        key = self._keys.get(scaffold) or self._keys.get(begin)
+        if key is None:
+            key = learning_key(self._agent_id, self._runs.request(call), rules=self._rules.name)
+            self._keys[scaffold if _SCAFFOLD in key else begin] = key
+        return key
+
+    def _message(self, code: int) -> tuple[bool, tuple[Draft, ...], str]:
+        """Return whether a message is of the scaffold, its blocks, and its JSON."""
+        if code not in self._messages:
+            message = self._runs.messages.value(code)
+            rule = message_rule(self._rules, message)
+            drafts = tuple(
+                draft._replace(content=normalize_whitespace(draft.content))
+                for draft in rule.drafts(self._rules, message)
+            )
+            self._messages[code] = rule.scaffold, drafts, _form(message)
+        return self._messages[code]
+
+    def sent(self, call: Call, length: int) -> Iterator[_Sent]:
+        """Yield what a request sends as its first blocks, so many of them."""
+        request, rank = _without_messages(call), 0
+        for draft in self._rules.opening(self._rules, request):
+            yield _Sent(
+                rank, f"{draft.role}-{rank}{draft.suffix}", draft.content, _form(request.unknown["instructions"])
+            )
+            rank += 1
+        tools = False
+        for code in call.messages.tolist():
+            scaffold, drafts, form = self._message(code)
+            if not scaffold and not tools:
+                tools = True
+                yield from self._sent_tools(call, rank)
+                n_tools = 0 if call.tools < 0 else len(self._runs.values.value(call.tools))
+                rank += n_tools + len(list(self._rules.closing(self._rules, request)))
+            if rank >= length:
+                return
+            if drafts:
+                yield _Sent(rank, f"{drafts[0].role}-{rank}{drafts[0].suffix}", drafts, form)
+            rank += len(drafts)
+
+    def _sent_tools(self, call: Call, rank: int) -> Iterator[_Sent]:
+        if call.tools < 0:
+            return
+        tools = self._runs.values.value(call.tools)
+        if call.tools not in self._tools:
+            self._tools[call.tools] = _form(tools)
+        if tools:
+            yield _Sent(rank, f"system-{rank}-{self._rules.tool_name(tools[0])}", "tools", self._tools[call.tools])
+
+
+def _without_messages(call: Call) -> AnnotatedLlmRequest:
+    return call.request or AnnotatedLlmRequest(messages=())
+
+
+def _form(value: Any) -> str:
+    """Print what is sent, in its own order, without marks of the cache."""
+    return json.dumps(_unmarked(value), ensure_ascii=False)
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _unmarked(item) for name, item in value.items() if name != _MARK}
+    return [_unmarked(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+# --- in what two forms differ ---
+
+
+def _difference(dominant: str, other: str) -> str:
+    """Say in what two JSON values differ, in a few words."""
+    ours, theirs = json.loads(dominant), json.loads(other)
+    if ours == theirs:
+        return "the order of keys, or the format of numbers"
+    mine, its = _content(ours), _content(theirs)
+    if isinstance(mine, str) != isinstance(its, str):
+        return "a text here, a list of parts there"
+    if _without_images(mine) == _without_images(its) and mine != its:
+        return "an image"
+    if _spaceless(ours) == _spaceless(theirs):
+        return "white space"
+    return "what no block holds"
+
+
+def _content(value: Any) -> Any:
+    return value.get("content") if isinstance(value, dict) else value
+
+
+def _without_images(content: Any) -> Any:
+    if not isinstance(content, list):
+        return content
+    return [part for part in content if not isinstance(part, dict) or part.get("type") not in _IMAGES]
+
+
+def _spaceless(value: Any) -> Any:
+    if isinstance(value, str):
+        return "".join(value.split())
+    if isinstance(value, dict):
+        return {name: _spaceless(item) for name, item in value.items()}
+    return [_spaceless(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,252 @@
+"""Names and types of all columns, spelled once, and making a frame of columns.
+
+Belongs here: what a column is called and of which dtype it is, so that an empty frame has the same as a full one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from acg_lab.core.records import PromptBlock, StabilityClass
+from acg_lab.core.stability import CLASS_ORDER
+from acg_lab.diagnosis import Kind, Timing
+from acg_lab.snapshot.window_cells import CellContent
+
+__all__ = [
+    "BLOCKS",
+    "CALLS",
+    "CELLS",
+    "CURVE",
+    "FINDINGS",
+    "PROFILES",
+    "SCORES",
+    "STEPS",
+    "VARIANTS",
+    "WINDOWS",
+    "category",
+    "compact",
+    "counts_of",
+    "make_frame",
+    "times_of",
+]
+
+_TIME: Final = "datetime64[ns, UTC]"
+_NAMES: Final = "names"  # a categorical of whatever names there are
+_hints = PromptBlock.__annotations__
+_FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
+    "role": pd.CategoricalDtype([*get_args(_hints["role"])]),
+    "content_type": pd.CategoricalDtype([*get_args(_hints["content_type"])]),
+    "provenance": pd.CategoricalDtype([*get_args(_hints["provenance"])]),
+    "content": pd.CategoricalDtype([kind.name for kind in CellContent]),
+    "entry": pd.CategoricalDtype(["profile", "agent"]),
+    "change": pd.CategoricalDtype([kind.value for kind in Kind]),
+    "timing": pd.CategoricalDtype([timing.value for timing in Timing]),
+    "class": pd.CategoricalDtype(sorted(get_args(StabilityClass), key=CLASS_ORDER.__getitem__), ordered=True),
+}
+
+WINDOWS: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "request": "int64",
+    "created_at": _TIME,
+    "blocks": "int64",
+    "tokens": "int64",
+    "request_hash": "str",
+}
+BLOCKS: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "request": "int64",
+    "position": "int64",
+    "span_id": _NAMES,
+    "sequence_index": "int64",
+    "role": "role",
+    "content_type": "content_type",
+    "provenance": "provenance",
+    "hash": "str",
+    "tokens": "int64",
+    "created_at": _TIME,
+}
+VARIANTS: Final = {
+    "span_id": _NAMES,
+    "position": "int64",
+    "hash": "str",
+    "count": "int64",
+    "first_seen": _TIME,
+    "last_seen": _TIME,
+    "tokens": "int64",
+}
+PROFILES: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "model": "str",
+    "rules": "str",
+    "requests": "int64",
+    "blocks": "int64",
+    "prefix_blocks": "int64",
+    "prompt_tokens": "float64",
+    "prefix_tokens": "float64",
+    "share": "float64",
+    "lost_tokens": "float64",
+    "confidence": "float64",
+    "breaking_span": "str",
+    "breaking_class": "class",
+    "breaking_score": "float64",
+    "first_seen": _TIME,
+    "last_seen": _TIME,
+}
+SCORES: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "model": "str",
+    "position": "int64",
+    "span_id": _NAMES,
+    "score": "float64",
+    "classification": "class",
+    "confidence": "float64",
+    "present": "int64",
+    "requests": "int64",
+    "in_prefix": "bool",
+    "breaks": "bool",
+    "role": "role",
+    "content_type": "content_type",
+    "tokens": "Float64",
+    "contents": "Int64",
+    "n_dominant": "Int64",
+    "changes": "Int64",
+    "last_change": "Int64",
+    "first_position": "Int64",
+    "n_sharing_prefix": "Int64",
+    "tools": "Int64",
+    "tool_orders": "Int64",
+}
+FINDINGS: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "span_id": "str",
+    "kind": "change",
+    "timing": "timing",
+    "tokens_lost": "float64",
+    "requests": "int64",
+    "total_lost": "float64",
+    "profiles": "int64",
+    "present": "int64",
+    "contents": "int64",
+    "changes": "int64",
+    "last_change": _TIME,
+    "stable_tokens_after": "float64",
+    "unchanging": "float64",
+    "threshold": "float64",
+    "repair": "str",
+    "profiles_after": "Int64",
+    "prefix_blocks": "Float64",
+    "prefix_blocks_after": "Float64",
+    "prefix_tokens": "Float64",
+    "prefix_tokens_after": "Float64",
+    "sentence": "str",
+}
+CELLS: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "request": "int64",
+    "created_at": _TIME,
+    "position": "int64",
+    "span_id": _NAMES,
+    "content": "content",
+    "first_difference": "bool",
+}
+CURVE: Final = {
+    "learning_key": _NAMES,
+    "agent_id": _NAMES,
+    "model": "str",
+    "above": "float64",
+    "upto": "float64",
+    "prefix_blocks": "int64",
+    "prefix_tokens": "float64",
+    "matching": "int64",
+    "requests": "int64",
+    "read_tokens": "float64",
+    "breaking_span": "str",
+    "breaking_score": "float64",
+}
+CALLS: Final = {
+    "agent_id": _NAMES,
+    "run_id": "str",
+    "call": "int64",
+    "started_at": _TIME,
+    "ended_at": _TIME,
+    "model": "str",
+    "learning_key": _NAMES,
+    "prompt_tokens": "Int64",
+    "output_tokens": "Int64",
+    "cache_read_tokens": "Int64",
+    "cache_write_tokens": "Int64",
+}
+STEPS: Final = {
+    "step": "int64",
+    "agent_id": _NAMES,
+    "learning_key": _NAMES,
+    "run_id": "str",
+    "call": "int64",
+    "started_at": _TIME,
+    "window": "int64",
+    "stable_threshold": "float64",
+    "known_runs": "int64",
+    "entry": "entry",
+    "requests": "int64",
+    "blocks": "int64",
+    "tokens": "int64",
+    "prefix_blocks": "int64",
+    "prefix_tokens": "int64",
+    "matched_tokens": "int64",
+    "usage_tokens": "Int64",
+}
+
+
+def make_frame(columns: Mapping[str, str], values: Mapping[str, Any]) -> pd.DataFrame:
+    """Make a frame of all the columns named, in their order and of their types, with a plain index."""
+    return pd.DataFrame({name: _typed(values[name], kind) for name, kind in columns.items()})
+
+
+def _typed(values: Any, kind: str) -> Any:
+    if isinstance(values, pd.api.extensions.ExtensionArray):
+        return values
+    if kind == _NAMES:
+        names = dict.fromkeys(name for name in values if name is not None)
+        return pd.Categorical(values, categories=pd.Index(list(names), dtype="str"))
+    if kind in _FIXED:
+        return pd.Categorical(values, dtype=_FIXED[kind])
+    if kind == _TIME:
+        return values if isinstance(values, pd.DatetimeIndex) else times_of(values)
+    return pd.array(values, dtype=kind)
+
+
+def category(codes: NDArray[Any], pool: Sequence[str], kind: str = _NAMES) -> pd.Categorical:
+    """Make a categorical of codes of a pool of texts: its categories are the texts in use, or those of a fixed kind."""
+    used, inverse = compact(codes, len(pool))
+    names = [pool[code] for code in used.tolist()]
+    if kind == _NAMES:
+        return pd.Categorical.from_codes(inverse, categories=pd.Index(names, dtype="str"))
+    fixed = _FIXED[kind]
+    return pd.Categorical.from_codes(fixed.categories.get_indexer(pd.Index(names, dtype="str"))[inverse], dtype=fixed)
+
+
+def compact(codes: NDArray[Any], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which codes below n are in use, ascending, and the position of each code among them."""
+    used = np.flatnonzero(np.bincount(codes, minlength=n))
+    places = np.zeros(n, np.int64)
+    places[used] = np.arange(len(used))
+    return used, places[codes]
+
+
+def counts_of(values: NDArray[Any], missing: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
+    """Make a column of whole numbers, some of them missing."""
+    return pd.arrays.IntegerArray(values.astype(np.int64), missing)
+
+
+def times_of(nanoseconds: Any) -> pd.DatetimeIndex:
+    """Make a column of times of nanoseconds since 1970; the smallest number is none."""
+    return pd.DatetimeIndex(np.asarray(nanoseconds, np.int64).view("datetime64[ns]")).tz_localize("UTC")

@@ -1,0 +1,217 @@
+"""Few profiles: a table with a bar in each row.
+
+All profiles: is the traffic fragmented, and what breaks them.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from acg_lab import frames
+from acg_lab._format import counted, cut_all, percent
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.plots.canvas import HEADING, MARGIN, Page, open_page
+from acg_lab.plots.empty import Title, draw_nothing
+from acg_lab.plots.inputs import check_columns, check_source, rows
+from acg_lab.plots.overview_columns import draw_columns
+from acg_lab.plots.profile_names import cause, differing, shared_words
+from acg_lab.plots.text import Size, drawable, text_width
+from acg_lab.plots.theme import drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from acg_lab.plots.canvas import Place
+    from acg_lab.snapshot.snapshot import Snapshot
+
+__all__ = ["draw_table", "profiles_overview"]
+
+_ROW: Final = 0.235
+_ABOVE, _BELOW = 0.30, 0.62
+_KEY, _NAME = 32, 26
+_BAR: Final = 0.62  # of the row
+
+
+def draw_table(
+    frame: pd.DataFrame, title: "Title", words: tuple[str, ...], enough: int, place: "Place", *, heading: bool
+) -> "Axes":
+    """Draw the profiles of a frame, the one with most requests first."""
+    base = (HEADING if heading else MARGIN) + _ABOVE
+    page = open_page(place, base + _ROW * len(frame) + _BELOW, gid="profiles-overview")
+    page.heading(title.text, *words, name=title.name, show=heading)
+    each = max(page.height - base - _BELOW, 0.1) / len(frame)
+    keys = [drawable(name, mono=True) for name in differing(frame)]
+    shown = cut_all(keys, _KEY)
+    names = cut_all((drawable(str(name), mono=True) for name in frame["breaking_span"].dropna()), _NAME)
+    requests = MARGIN + max(_widest(shown.values()), 0.7) + 0.62
+    broken = page.right - max(_widest(names.values()), 0.95)
+    left, right = requests + 0.16, broken - 0.62
+    axes = _panel(page, frame, (left, base, right - left, each * len(frame)))
+    _draw_heads(page, base - 0.13, requests, (left, right), broken)
+    scale = (right - left) / axes.get_xlim()[1]
+    for number, row in enumerate(rows(frame)):
+        y = base + each * (number + 0.5)
+        page.text(MARGIN, y, shown[keys[number]], gid=f"profile-{number}", size=Size.NAME, mono=True)
+        _draw_row(page, number, row, y, (requests, broken), enough)
+        _draw_bar(page, number, row, (left, y, scale, each * _BAR), enough)
+        _name_breaking(page, number, row, (broken, y), names)
+    page.note(_note(frame, enough))
+    return axes
+
+
+def _widest(names: Iterable[str]) -> float:
+    return max((text_width(name, Size.NAME, mono=True) for name in names), default=0.0)
+
+
+def _draw_heads(page: Page, y: float, requests: float, bars: tuple[float, float], broken: float) -> None:
+    of_bars = ("stable prefix, in tokens per request", "stable prefix, in tokens", "tokens")
+    fitting = next((text for text in of_bars if text_width(text, Size.HEADING) <= bars[1] - bars[0] + 0.1), "")
+    for gid, x, text in (("profile", MARGIN, "profile"), ("bars", bars[0], fitting), ("broken", broken, "broken by")):
+        page.label(x, y, text, gid=f"head-{gid}")
+    page.label(requests, y, "requests", gid="head-requests", ha="right")
+    page.label(broken - 0.16, y, "prefix", gid="head-share", ha="right")
+
+
+def _panel(page: Page, frame: pd.DataFrame, place: tuple[float, float, float, float]) -> "Axes":
+    axes = page.panel(*place, gid="profiles")
+    axes.set(xlim=(0, max(float(frame["prompt_tokens"].max()), 1)), ylim=(len(frame) - 0.5, -0.5), yticks=[])
+    page.ticks(axes.xaxis, 4)
+    return axes
+
+
+def _draw_row(page: Page, number: int, row: Any, y: float, at: tuple[float, float], enough: int) -> None:
+    colour = page.colours.ink if row.requests >= enough else page.colours.text2
+    page.text(at[0], y, f"{row.requests:,}", gid=f"requests-{number}", ha="right", colour=colour)
+    page.text(at[1] - 0.16, y, percent(row.share), gid=f"share-{number}", ha="right", colour=colour)
+
+
+def _draw_bar(page: Page, number: int, row: Any, at: tuple[float, float, float, float], enough: int) -> None:
+    x, y, scale, height = at
+    fill = page.colours.stable if row.requests >= enough else page.colours.low_confidence
+    fill = page.colours.variable if row.requests == 1 else fill
+    page.rectangle(x, y - height / 2, row.prompt_tokens * scale, height, page.colours.grid, gid=f"prompt-{number}")
+    page.rectangle(x, y - height / 2, row.prefix_tokens * scale, height, fill, gid=f"prefix-{number}")
+
+
+def _name_breaking(page: Page, number: int, row: Any, at: tuple[float, float], names: dict[str, str]) -> None:
+    """Name the block that breaks the prefix; orange where there is none."""
+    if row.requests == 1 or pd.isna(row.breaking_span):
+        text = "1 request: unused" if row.requests == 1 else "nothing"
+        page.label(*at, text, gid=f"broken-by-{number}")
+        return
+    style: Any = {"bold": True, "colour": page.colours.breaking} if row.prefix_tokens == 0 else {}
+    name = names[drawable(row.breaking_span, mono=True)]
+    page.text(*at, name, gid=f"broken-by-{number}", size=Size.NAME, mono=True, **style)
+
+
+def _note(frame: pd.DataFrame, enough: int) -> str:
+    """Explain the fills that are drawn."""
+    requests = frame["requests"]
+    full, fewer = requests >= enough, (requests > 1) & (requests < enough)
+    said = [
+        f"Strong blue: full confidence ({enough:,} requests or more)." if full.any() else "",
+        "Pale blue: fewer." if full.any() and fewer.any() else "",
+        f"Blue: the stable prefix, under {enough:,} requests." if fewer.any() and not full.any() else "",
+        "Grey: one request, or the rest of the prompt." if (requests == 1).any() else "Grey: rest of the prompt.",
+    ]
+    return "  ".join(filter(None, said))
+
+
+_MOST_ROWS: Final = 25
+_HALF, _MOST = 0.5, 0.8
+_FEW: Final = 4  # at most one profile in so many are few
+_COLUMNS: Final = ("learning_key", "agent_id", "requests", "prompt_tokens", "prefix_tokens", "share", "breaking_span")
+
+
+def profiles_overview(
+    data: "Snapshot | pd.DataFrame",
+    *,
+    thresholds: StabilityThresholds | None = None,
+    heading: bool = True,
+    ax: "Place" = None,
+) -> "Axes":
+    """Draw all profiles: up to 25 as a table with bars, more as columns as wide as they have requests.
+
+    Parameters
+    ----------
+    data : Snapshot or DataFrame
+        What to draw; or the rows of `acg_lab.frames.profiles`, which is the table behind the figure.
+    thresholds : StabilityThresholds, optional
+        That the profiles are judged by; production's defaults when left out.
+    heading : bool
+        Whether to draw title and subtitle; `acg_lab.plots.alt_text` has them in any case.
+    ax : Axes or Figure, optional
+        Where to draw. An axes gives its place; a figure keeps its width. A new figure when left out.
+
+    Returns
+    -------
+    Axes
+        Of the bars: x in tokens, y in profiles; or of the columns: x in requests, y in tokens.
+
+    Raises
+    ------
+    UsageError
+        If a frame is none of the kind expected.
+    """
+    thresholds = thresholds or StabilityThresholds()
+    check_source(data, "frames.profiles")
+    frame = data if isinstance(data, pd.DataFrame) else frames.profiles(data, thresholds)
+    frame = check_columns(frame, _COLUMNS, "frames.profiles")
+    frame = frame[frame["requests"] > 0].sort_values("requests", ascending=False, kind="stable", ignore_index=True)
+    enough = max(thresholds.min_observations_for_full_confidence, 1)
+    with drawing():
+        if frame.empty:
+            todo = "There is no profile: load a source with windows, or let an agent run once"
+            return draw_nothing(ax, gid="profiles-overview", show=heading, todo=todo)
+        table = len(frame) <= _MOST_ROWS
+        agent, *shared = shared_words(frame)
+        total = counted(int(frame["requests"].sum()), "request")
+        words = (agent, total, *([] if table else _median_and_cause(frame)), *shared)
+        draw = draw_table if table else draw_columns
+        return draw(frame, _title(frame, enough), words, enough, ax, heading=heading)
+
+
+def _title(frame: pd.DataFrame, enough: int) -> Title:
+    """Return the first finding that holds."""
+    if len(frame) == 1:
+        return _title_of_one(frame)
+    n, requests = len(frame), frame["requests"].to_numpy()
+    full = float(requests[requests >= enough].sum() / requests.sum())
+    if full < _HALF:
+        reach = f"only {percent(full)} of requests reach" if full else "no request reaches"
+        return Title(f"Fragmented: {n:,} profiles, and {reach} full confidence")
+    few = int(np.searchsorted(np.cumsum(requests) / requests.sum(), _MOST)) + 1
+    if few * _FEW <= n:
+        return Title(f"{few:,} of {n:,} profiles {'carries' if few == 1 else 'carry'} 80% of the requests")
+    without = frame["prefix_tokens"] == 0
+    if not without.any():
+        least, most = percent(float(frame["share"].min())), percent(float(frame["share"].max()))
+        of_prompt = least if least == most else f"{least} to {most}"
+        whole = "Both" if n == 2 else f"All {n:,}"  # noqa: PLR2004
+        return Title(f"{whole} profiles have a stable prefix, {of_prompt} of the prompt")
+    lacking = int(without.sum())
+    share = percent(float(requests[without].sum() / requests.sum()))
+    return Title(
+        f"{lacking:,} of {n:,} profiles {'has' if lacking == 1 else 'have'} no stable prefix ({share} of requests)"
+    )
+
+
+def _title_of_one(frame: pd.DataFrame) -> Title:
+    share, breaks = float(frame["share"].iloc[0]), frame["breaking_span"].iloc[0]
+    if pd.isna(breaks):
+        return Title("The whole prompt is a stable prefix")
+    if share == 0:
+        return Title("No stable prefix: {name} breaks it at the first block", str(breaks))
+    return Title(f"{percent(share)} of the prompt is a stable prefix; {{name}} breaks it", str(breaks))
+
+
+def _median_and_cause(frame: pd.DataFrame) -> tuple[str, ...]:
+    median = frame["requests"].median()
+    each = f"median {counted(round(median, 1) if median % 1 else int(median), 'request')} each"
+    requests = frame.groupby(frame["breaking_span"].dropna().map(cause))["requests"].sum()
+    if requests.empty:
+        return (each,)
+    share = percent(float(requests.max() / frame["requests"].sum()))
+    return each, f"{requests.idxmax()} breaks {share}"

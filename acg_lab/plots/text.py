@@ -1,0 +1,236 @@
+"""Type: sizes, families, how wide a text is, and which characters can be drawn.
+
+Belongs here: all that hangs on the fonts. They are those that matplotlib ships, so that a figure is the same on every
+machine.
+
+
+Text as outlines: several times faster to draw than matplotlib's own, and as wide as measured at every resolution.
+
+Belongs here: the outline of a line of text, kept by character, and the artist that draws it. matplotlib renders every
+character anew, three times a text, which takes most of the time of a figure full of names and numbers.
+
+
+Room for words: a name in a title, the parts of a subtitle, labels in a line.
+
+Belongs here: cutting and moving texts, by their widths in inches, until they have room. No drawing.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+
+from acg_lab._format import cut, joined
+
+if TYPE_CHECKING:
+    from matplotlib.path import Path
+    from matplotlib.text import Text
+
+__all__ = [
+    "MONO",
+    "SANS",
+    "Face",
+    "Size",
+    "advance",
+    "drawable",
+    "fit_name",
+    "fit_parts",
+    "font_of",
+    "outlined_text",
+    "spread",
+    "text_width",
+]
+
+SANS: Final = "DejaVu Sans"
+MONO: Final = "DejaVu Sans Mono"
+
+
+class Size:
+    """Sizes in points, by element."""
+
+    TITLE: Final = 11.5
+    SUBTITLE: Final = 9.0
+    AXIS: Final = 8.5
+    HEADING: Final = 8.0
+    ROW: Final = 8.0
+    LABEL: Final = 8.0
+    NAME: Final = 7.5
+    NOTE: Final = 7.5
+    SMALLEST: Final = 7.0
+
+
+@lru_cache(maxsize=8192)
+def text_width(text: str, size: float, *, mono: bool = False, bold: bool = False) -> float:
+    """Return the width of a text in inches, at any resolution; kerning is left out, by `outlined_text` too."""
+    return sum(advance(character, mono, bold) for character in text) * size / 72
+
+
+def drawable(text: str, *, mono: bool = False) -> str:
+    r"""Return the text with characters that the font lacks, that only control, or that need others, as ``\uXXXX``.
+
+    Outlines are put side by side from left to right, so marks that combine and scripts from right to left are among
+    them. A name stays one line that can be read, searched and told from others, and no renderer warns.
+    """
+    return text if text.isascii() and text.isprintable() else "".join(_visible(c, mono) for c in text)
+
+
+@lru_cache(maxsize=4096)
+def _visible(character: str, mono: bool) -> str:  # noqa: FBT001
+    code = ord(character)
+    in_fonts = all(code in _charmap(mono, bold) for bold in (False, True))
+    alone = unicodedata.category(character)[0] not in "CZM" and unicodedata.bidirectional(character) not in ("R", "AL")
+    if character == " " or (in_fonts and alone):
+        return character
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
+
+
+@lru_cache(maxsize=8192)
+def advance(character: str, mono: bool, bold: bool, italic: bool = False) -> float:  # noqa: FBT001, FBT002
+    """Return how far a character moves on, in em."""
+    from matplotlib.ft2font import LoadFlags
+
+    font = font_of(mono, bold, italic)
+    glyph = font.load_char(ord(character), flags=LoadFlags.NO_SCALE | LoadFlags.NO_HINTING)
+    return float(glyph.horiAdvance / font.units_per_EM)
+
+
+@lru_cache(maxsize=4)
+def _charmap(mono: bool, bold: bool) -> frozenset[int]:  # noqa: FBT001
+    return frozenset(font_of(mono, bold).get_charmap())
+
+
+@lru_cache(maxsize=8)
+def font_of(mono: bool, bold: bool, italic: bool = False) -> Any:  # noqa: FBT001, FBT002
+    """Return one of the fonts that matplotlib ships."""
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font
+
+    style: Any = {"weight": "bold" if bold else "normal", "style": "italic" if italic else "normal"}
+    return FT2Font(findfont(FontProperties(family=MONO if mono else SANS, **style)))
+
+
+Face: TypeAlias = tuple[bool, bool, bool]  # mono, bold, italic
+
+_ASCENT, _DESCENT = 0.76, 0.236  # of letters without accents, in em: lines stand alike whatever is in them
+_BASELINE: Final = {
+    "top": -_ASCENT,
+    "center": (_DESCENT - _ASCENT) / 2,
+    "center_baseline": -_ASCENT / 2,
+    "baseline": 0.0,
+    "bottom": _DESCENT,
+}
+_START: Final = {"left": 0.0, "center": 0.5, "right": 1.0}
+
+
+@lru_cache(maxsize=1)
+def outlined_text() -> "type[Text]":
+    """Return a class of texts of one line in one of the fonts of `acg_lab.plots.text`.
+
+    It is made when the first figure is drawn, since importing plots must not import matplotlib.
+    """
+    from matplotlib.colors import to_rgba
+    from matplotlib.text import Text
+    from matplotlib.transforms import Affine2D, Bbox
+
+    class OutlinedText(Text):
+        """A text that is drawn as the outlines of its characters; its anchor is where rotation turns it."""
+
+        def __init__(self, *args: Any, face: Face, **kw: Any) -> None:
+            super().__init__(*args, rotation_mode="anchor", parse_math=False, **kw)
+            self._face = face
+
+        def _place(self, pixels_per_point: float) -> Any:
+            """Return the transformation from em, the baseline's start being the origin, to pixels."""
+            em = float(self.get_fontsize()) * pixels_per_point
+            x, y = self.get_transform().transform(self.get_unitless_position())
+            width = _width(self.get_text(), self._face)
+            start = Affine2D().translate(
+                -_START[self.get_horizontalalignment()] * width, _BASELINE[self.get_verticalalignment()]
+            )
+            return start.scale(em).rotate_deg(self.get_rotation()).translate(x, y)
+
+        def draw(self, renderer: Any) -> None:
+            if not self.get_visible() or not self.get_text():
+                return
+            renderer.open_group("text", self.get_gid())
+            gc = renderer.new_gc()
+            gc.set_linewidth(0)
+            colour = to_rgba(self.get_color(), self.get_alpha())
+            place = self._place(renderer.points_to_pixels(1.0))
+            renderer.draw_path(gc, _outline(self.get_text(), self._face), place, colour)
+            gc.restore()
+            renderer.close_group("text")
+            self.stale = False
+
+        def get_window_extent(self, renderer: Any = None, dpi: float | None = None) -> Bbox:  # noqa: ARG002
+            figure = self.get_figure(root=True)
+            resolution = dpi or (figure.dpi if figure else 72.0)
+            box = Bbox([[0, -_DESCENT], [_width(self.get_text(), self._face), _ASCENT]])
+            return box.transformed(self._place(resolution / 72))
+
+    return OutlinedText
+
+
+@lru_cache(maxsize=2048)
+def _width(text: str, face: Face) -> float:
+    return sum(advance(character, *face) for character in text)
+
+
+@lru_cache(maxsize=2048)
+def _outline(text: str, face: Face) -> "Path":
+    """Return the outline of a text, in em."""
+    from matplotlib.path import Path
+
+    vertices, codes, x = [np.empty((0, 2))], [np.empty(0, np.uint8)], 0.0
+    for character in text:
+        outline, kinds = _glyph(character, face)
+        vertices.append(outline + np.array([x, 0.0]))
+        codes.append(kinds)
+        x += advance(character, *face)
+    return Path(np.concatenate(vertices), np.concatenate(codes))
+
+
+@lru_cache(maxsize=2048)
+def _glyph(character: str, face: Face) -> tuple[Any, Any]:
+    from matplotlib.ft2font import LoadFlags
+
+    font = font_of(*face)
+    font.load_char(ord(character), flags=LoadFlags.NO_SCALE | LoadFlags.NO_HINTING)
+    vertices, codes = font.get_path()
+    return vertices * (64 / font.units_per_EM), codes
+
+
+_SHORTEST_NAME: Final = 10
+
+
+def fit_name(title: str, name: str, room: float) -> str:
+    """Return the name that stands for ``{name}`` in a title, cut to what room is left, but not below 10 characters."""
+    room -= text_width(title.replace("{name}", ""), Size.TITLE, bold=True)
+    widths = range(len(name), _SHORTEST_NAME, -1)
+    fits = (cut(name, n) for n in widths if text_width(cut(name, n), Size.TITLE, bold=True) <= room)
+    return next(fits, cut(name, _SHORTEST_NAME))
+
+
+def fit_parts(parts: list[str], room: float) -> list[str]:
+    """Cut long names while the line is too long, then leave parts out from the end."""
+    while len(parts) > 1 and text_width(joined(*parts), Size.SUBTITLE) > room:
+        longest = max(range(len(parts)), key=lambda i: 0 if " " in parts[i] else len(parts[i]))
+        if len(parts[longest]) > 2 * _SHORTEST_NAME and " " not in parts[longest]:
+            parts[longest] = cut(parts[longest], len(parts[longest]) - 1)
+        else:
+            parts = parts[:-1]
+    return parts
+
+
+def spread(middles: Sequence[float], sizes: Sequence[float], gap: float, least: float, most: float) -> list[float]:
+    """Move labels in a line apart, as little as need be, so that none overlap; in order, from ``least`` to ``most``."""
+    placed: list[float] = []
+    for middle, size in zip(middles, sizes, strict=True):
+        before = placed[-1] + sizes[len(placed) - 1] / 2 + gap if placed else least
+        placed.append(max(middle, before + size / 2))
+    for i in reversed(range(len(placed))):
+        after = placed[i + 1] - sizes[i + 1] / 2 - gap if i + 1 < len(placed) else most
+        placed[i] = min(placed[i], after - sizes[i] / 2)
+    return placed

@@ -1,0 +1,21 @@
+"""Changes to prompts as values, and the snapshots production would have stored with them.
+
+Pure functions of a snapshot and repairs; nothing here looks for what is wrong.
+"""
+
+from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
+
+__all__ = [
+    "Drop",
+    "MergeProfiles",
+    "MoveToEnd",
+    "MoveToSystemPrompt",
+    "Pin",
+    "RemovePattern",
+    "SortTools",
+]
+
+
+def __dir__() -> list[str]:
+    """Offer the public names to completion, and no module behind them."""
+    return [name for name in globals() if name.startswith("__")] + __all__

@@ -1,0 +1,222 @@
+"""Windows on their way through repairs: which profiles a repair is for, and which windows come of it.
+
+Belongs here: choosing, merging and cutting windows. What happens to blocks, headers and keys stands in the
+modules named for it.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from acg_lab.core.errors import UsageError
+from acg_lab.core.keys import parse_learning_key
+from acg_lab.repairs.block_table import Rows, Table
+from acg_lab.repairs.edits import EDITS
+from acg_lab.repairs.headers import new_headers
+from acg_lab.repairs.rekey import Keys, RekeyedProfile, new_keys
+from acg_lab.repairs.repairs import MergeProfiles, Repair
+from acg_lab.snapshot.rules_detection import DetectedRules
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.storage.columns import Lazy, ObservationColumns, offsets
+from acg_lab.storage.times import Times
+
+__all__ = ["Windows", "apply_repair", "check_keys", "windows_of"]
+
+_SHOWN = 5
+
+
+class Windows(NamedTuple):
+    """Windows of profiles, without seed entries.
+
+    Attributes
+    ----------
+    observations : ObservationColumns
+    agents : mapping of str to str
+        Whose each learning key is.
+    rules : mapping of str to DetectedRules
+        By which rules each profile is analysed.
+    members : mapping of str to tuple of str
+        The learning keys that the observations of a profile had before all repairs, sorted.
+    stand_ins : frozenset of str
+        The learning keys that stand in for one that can't be known.
+    """
+
+    observations: ObservationColumns
+    agents: Mapping[str, str]
+    rules: Mapping[str, DetectedRules]
+    members: Mapping[str, tuple[str, ...]]
+    stand_ins: frozenset[str] = frozenset()
+
+
+def windows_of(snap: Snapshot, keys: Collection[str] | None = None) -> Windows:
+    """Return the windows of a snapshot, all profiles or those of some keys.
+
+    Raises
+    ------
+    UsageError
+        If there is no profile of a key.
+    """
+    source = snap.columns.observations
+    wanted = tuple(snap.windows) if keys is None else tuple(sorted(check_keys(keys, snap.windows)))
+    if wanted != source.keys:
+        spans = [source.observations_of(source.number[key]) for key in wanted]
+        rows = np.array([row for span in spans for row in span], np.int64)
+        source = source.take(rows, wanted)
+    agents = {key: snap.owners[key].agent_id for key in wanted}
+    return Windows(source, agents, snap.rules, {key: (key,) for key in wanted})
+
+
+def check_keys(keys: Collection[str], known: Collection[str]) -> list[str]:
+    """Return learning keys, each once.
+
+    Raises
+    ------
+    UsageError
+        If there is no profile of one of them.
+    """
+    for key in keys:
+        if not isinstance(key, str):
+            msg = f"A learning key must be a str, one of the snapshot's 'windows'; got {key!r}."
+            raise UsageError(msg)
+        if key not in known:
+            shown = ", ".join(map(repr, list(known)[:_SHOWN])) or "none"
+            more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+            msg = f"There is no profile of the learning key {key!r}; there are {shown}{more}."
+            raise UsageError(msg)
+    return list(dict.fromkeys(keys))
+
+
+def apply_repair(windows: Windows, repair: Repair, limit: int) -> Windows:
+    """Return the windows that would be there if requests had been sent mended.
+
+    Parameters
+    ----------
+    windows : Windows
+        Read, never changed.
+    repair : Repair
+    limit : int
+        How many observations a merged window keeps, at least one.
+
+    Raises
+    ------
+    UsageError
+        If the repair does not fit the windows, or the limit is no integer from 0 on.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        msg = f"The 'observation_window' option must be an integer from 0 on; got {limit!r}."
+        raise UsageError(msg)
+    source = windows.observations
+    sizes = np.diff(source.window_offsets)
+    chosen = _chosen(windows, repair.learning_keys)
+    of_window = np.repeat(np.arange(len(source.keys)), sizes)
+    keys = [source.keys[window] for window in of_window.tolist()]
+    before = Table.of(source)
+    numbers = {agent: i for i, agent in enumerate(dict.fromkeys(windows.agents.values()))}
+    agents = np.array([numbers[windows.agents[key]] for key in source.keys], np.int32)[of_window]
+    is_chosen = np.array([key in chosen for key in source.keys], np.bool_)[of_window]
+    after = EDITS[type(repair)](before, is_chosen[before.owner], repair, agents)
+    if isinstance(repair, MergeProfiles):
+        new = _merged_keys(windows, chosen if repair.learning_keys else (), repair.agent_id, keys)
+    else:
+        new = new_keys(before, after, keys, lambda key: RekeyedProfile(windows.agents[key], windows.rules[key].rules))
+    return _assembled(windows, (before, after), keys, new, limit)
+
+
+def _chosen(windows: Windows, keys: Collection[str]) -> Collection[str]:
+    """Return the keys of the profiles that a repair is for; a key may be named as it was before all repairs."""
+    known = dict.fromkeys(windows.observations.keys)
+    if not keys:
+        return known
+    former: dict[str, list[str]] = {}
+    for key, members in windows.members.items():
+        for member in members:
+            former.setdefault(member, []).append(key)
+    listed = check_keys(keys, {**known, **former})
+    return {key for name in listed for key in ([name] if name in known else former[name])}
+
+
+def _merged_keys(windows: Windows, chosen: Collection[str], agent_id: str | None, keys: Sequence[str]) -> Keys:
+    """Return the key of the largest of the profiles that become one: the chosen ones, or those of an agent or all."""
+    if agent_id is not None and agent_id not in (known := sorted(set(windows.agents.values()))):
+        shown = ", ".join(map(repr, known[:_SHOWN])) or "none"
+        more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+        msg = f"There is no agent {agent_id!r}; there are {shown}{more}."
+        raise UsageError(msg)
+    if len(agents := {windows.agents[key] for key in chosen}) > 1:
+        msg = f"Profiles of one agent can be merged; got those of {', '.join(map(repr, sorted(agents)))}."
+        raise UsageError(msg)
+    groups: dict[object, list[str]] = {}
+    for key in chosen or windows.observations.keys:
+        parsed = parse_learning_key(key, agent_id=windows.agents[key])
+        apart = parsed is None or agent_id not in (None, windows.agents[key])
+        group = "chosen" if chosen else key if parsed is None or apart else parsed._replace(seed="")
+        groups.setdefault(group, []).append(key)
+    sizes = Counter(keys)
+    new = {key: max(sorted(group), key=sizes.__getitem__) for group in groups.values() for key in group}
+    merged = frozenset(new[group[0]] for group in groups.values() if len(group) > 1)
+    return Keys([new.get(key, key) for key in keys], merged)
+
+
+def _assembled(windows: Windows, tables: tuple[Table, Table], keys: Sequence[str], new: Keys, limit: int) -> Windows:
+    """Put observations under their new keys."""
+    shares = Counter(zip(new.of_observation, keys, strict=True))
+    origins: dict[str, list[str]] = {}
+    for new_key, key in sorted(shares, key=lambda share: (-shares[share], share)):
+        origins.setdefault(new_key, []).append(key)
+    empty = set(windows.observations.keys) - set(keys)
+    origins = {key: [*origins.get(key, ()), *({key} & empty)] for key in sorted({*origins, *empty})}
+    rows, counts = _placed(windows.observations, new.of_observation, origins, limit)
+    return Windows(
+        _columns(*tables, rows, counts, tuple(origins)),
+        {key: windows.agents[old[0]] for key, old in origins.items()},
+        Lazy(origins, lambda key: windows.rules[origins[key][0]]),
+        {key: tuple(sorted({m for name in old for m in windows.members[name]})) for key, old in origins.items()},
+        new.stand_ins | {key for key, old in origins.items() if not windows.stand_ins.isdisjoint(old)},
+    )
+
+
+def _placed(
+    source: ObservationColumns, keys: Sequence[str], origins: Mapping[str, Sequence[str]], limit: int
+) -> tuple[Rows, Rows]:
+    """Return the observations by window, and how many each window has; merged windows by time, the newest kept."""
+    number = {key: i for i, key in enumerate(origins)}
+    window = np.array([number[key] for key in keys], np.int64)
+    merged = np.array([len(old) > 1 for old in origins.values()], np.bool_)
+    times = np.where(merged[window], source.created.nanoseconds, 0) if len(window) else window
+    order = np.lexsort((times, window))
+    counts = np.bincount(window, minlength=len(origins))
+    from_end = np.repeat(np.cumsum(counts), counts) - np.arange(len(order))
+    kept = order[~merged[window[order]] | (from_end <= max(limit, 1))]
+    return kept, np.bincount(window[kept], minlength=len(origins))
+
+
+def _columns(before: Table, after: Table, rows: Rows, counts: Rows, keys: tuple[str, ...]) -> ObservationColumns:
+    """Make columns of the observations of some rows, in windows of so many."""
+    source = after.source
+    ends = np.searchsorted(after.owner, np.arange(len(source.ir_ids) + 1))
+    lengths = np.diff(ends)[rows]
+    blocks = np.repeat(ends[:-1][rows] - offsets(lengths)[:-1], lengths) + np.arange(lengths.sum())
+    headers, header_pool = new_headers(before, after)
+    spelled = source.created.spelled
+    listed = rows.tolist()
+    return ObservationColumns(
+        keys=keys,
+        window_offsets=offsets(counts),
+        block_offsets=offsets(lengths),
+        ir_ids=[source.ir_ids[row] for row in listed],
+        request_hashes=[source.request_hashes[row] for row in listed],
+        created=Times(
+            source.created.nanoseconds[rows], {i: spelled[row] for i, row in enumerate(listed) if row in spelled}
+        ),
+        headers=headers[rows],
+        spans=after.spans[blocks],
+        contents=after.contents[blocks],
+        forms=after.forms[blocks],
+        indexes=after.indexes[blocks],
+        span_pool=after.span_pool,
+        content_pool=after.content_pool,
+        form_pool=after.form_pool,
+        header_pool=header_pool,
+    )

@@ -1,0 +1,129 @@
+"""The way back to production: what would change in the file, and writing it.
+
+Belongs here: showing and calling; what a file is made of is `acg_lab.config`'s business.
+"""
+
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+from msgspec.structs import replace
+
+from acg_lab._format import counted, percent, setting
+from acg_lab.config import export_config, inactive_reasons, load_config
+from acg_lab.core.errors import AcgLabError
+from acg_lab.widgets.controls import RANGES, line, refused
+from acg_lab.widgets.state import TunerState
+
+__all__ = ["Exporter", "changed_lines"]
+
+_PLACE = "plugins.toml"
+
+
+def changed_lines(state: TunerState) -> list[str]:
+    """Return the settings that differ from the current ones, as lines of TOML with what they were."""
+    was, now = state.current.values(), state.settings.values()
+    changed = {name: now[name] for name in now if name in RANGES and now[name] != was[name]}
+    names = max(map(len, changed), default=0)
+    values = max((len(setting(value)) for value in changed.values()), default=0)
+    return [
+        f"{name:{names}} = {setting(value):{values}}  # was {setting(was[name])}" for name, value in changed.items()
+    ]
+
+
+class Exporter:
+    """The section at the foot; ``box`` is the widget.
+
+    Parameters
+    ----------
+    state : TunerState
+        Whose settings are written; what was written becomes its ``current``.
+    path : str, optional
+        Of the file that is offered.
+    """
+
+    def __init__(self, state: TunerState, path: str = "") -> None:
+        self._state = state
+        self._toml = w.HTML()
+        self._toml.add_class("acg-toml")
+        self._count = w.HTML()
+        self.path: Any = w.Text(
+            value=path,
+            placeholder=f"path of {_PLACE}",
+            description="file",
+            tooltip="The file to write",
+            continuous_update=True,
+        )
+        self.path.style.description_width = "auto"
+        self.button: Any = w.Button(button_style="primary", disabled=True)
+        self.outcome = w.HTML()
+        write = w.VBox([self._count, self.path, self.button])
+        write.add_class("acg-write")
+        row = w.HBox([self._toml, write])
+        row.add_class("acg-export")
+        self.box = w.VBox([row, self.outcome])
+        self.button.on_click(self._on_click)
+        self.path.observe(self._on_path, "value")
+
+    def _on_path(self, _change: Any) -> None:
+        self.show()
+
+    def show(self) -> None:
+        """Show what would change; the button is off while nothing does, or there is no file to write."""
+        lines, n = changed_lines(self._state), len(RANGES)
+        path = self.path.value.strip()
+        same = f"# no change: the settings equal {path or 'the default ones'}"
+        self._toml.value = f"<pre>{escape(chr(10).join(lines) or same)}</pre>"
+        changes = f"{len(lines)} of {counted(n, 'setting')} {'changes' if len(lines) == 1 else 'change'}"
+        to_do = "; name a file to export to" if lines and not path else ""
+        self._count.value = f'<div class="acg-count">{changes}{to_do}</div>'
+        self.button.description = f"Export to {Path(path).name or _PLACE}"
+        self.button.disabled = not (lines and path)
+
+    def _on_click(self, _button: Any) -> None:
+        path = self.path.value.strip()
+        # Provider and priority are not tuned: another file keeps its own.
+        settings = replace(self._state.settings, provider=None, priority=None)
+        if self._is_compared_anew(path):
+            said = "has other settings than were shown as current. Look at the lines that change, and export again."
+            self.outcome.value = refused(f"{path} {said}")
+            return
+        self.button.disabled = True
+        try:
+            export_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
+            self._state.current = self._state.settings = load_config(path)
+        except AcgLabError as error:
+            self.outcome.value = refused(str(error))
+            self.button.disabled = False
+            return
+        self.outcome.value = (
+            f'<div class="acg-line" role="status"><b>{escape(path)}</b> is written. The processes that read it use it '
+            "once they are restarted; stored windows stay, and are analysed anew at the next run of each profile.</div>"
+        ) + "".join(line(f"Production learns nothing with this file: {reason}") for reason in inactive_reasons(path))
+
+    def _is_compared_anew(self, path: str) -> bool:
+        """Compare with what the file has by now; tell whether that is something else, which nobody has seen yet."""
+        try:
+            found = load_config(path)
+        except AcgLabError:
+            return False  # there is none yet, or the export says what is wrong with it
+        has, shown = found.values(), self._state.current.values()
+        if all(has[name] == shown[name] for name in RANGES):
+            return False
+        self._state.current = found
+        return True
+
+    def _note(self) -> str:
+        """Return what is to stand above the changed keys: when, on what, and what is expected of it."""
+        state, day = self._state, datetime.now(UTC).date()
+        lines = [f"tuned {day} on {state.snap.source}"]
+        after, before = state.standing(state.settings), state.standing(state.current)
+        if after is not None and before is not None:
+            lines.append(
+                f"expected: stable prefixes in {after.with_prefix:,} of {counted(after.profiles, 'profile')}, "
+                f"{percent(after.share)} of the prompts' tokens, median {after.median_tokens:,.0f} "
+                f"(before: {before.with_prefix:,}, {percent(before.share)}, {before.median_tokens:,.0f})"
+            )
+        return "\n".join(lines)

@@ -1,0 +1,151 @@
+"""What the tabs show: the frame behind each picture, and the picture.
+
+Belongs here: one row a tab. The blocks follow the drag and are drawn quickly; the others are drawn once it rests.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from acg_lab import frames, plots
+from acg_lab.plots.theme import palette
+from acg_lab.widgets.raster import encode_png
+from acg_lab.widgets.raster_canvas import RasterCanvas
+
+if TYPE_CHECKING:
+    from acg_lab.plots.canvas import Pad
+    from acg_lab.widgets.state import TunerState
+
+__all__ = ["VIEWS", "Picture", "Pictures"]
+
+_WIDTH: Final = 7.0  # inches: what is left beside the controls, at 96 dpi
+_MOVING, _RESTING = 96, 192  # dpi
+
+
+class View(NamedTuple):
+    """One tab: ``frame`` of a state, None while it is not known, and ``draw`` of state, frame and place."""
+
+    frame: "Callable[[TunerState], pd.DataFrame | None]"
+    draw: "Callable[[TunerState, pd.DataFrame, Pad | Figure], Any]"
+    follows: bool = False
+
+
+class Picture(NamedTuple):
+    """PNG bytes, and what they say in words."""
+
+    png: bytes
+    words: str
+
+
+class Pictures:
+    """Draws, and keeps each tab as high as it ever was, so that nothing below it jumps."""
+
+    def __init__(self) -> None:
+        self._pad = RasterCanvas(_WIDTH)
+        self._heights: dict[tuple[str, str], float] = {}
+
+    def draw(self, state: "TunerState", name: str, *, sharp: bool) -> Picture | None:
+        """Draw a tab; None while there is nothing to draw yet."""
+        view = VIEWS[name]
+        if (frame := view.frame(state)) is None:
+            return None
+        dpi = _RESTING if sharp else _MOVING
+        if view.follows:
+            view.draw(state, frame, self._pad)
+            if (page := self._pad.page) is not None:
+                height = self._reserve(state, name, page.height)
+                return Picture(encode_png(page.pixels(dpi, height), page.words), page.words)
+        figure = Figure(figsize=(_WIDTH, 1), facecolor=palette().paper)
+        axes = view.draw(state, frame, figure)
+        return self._of_figure(figure, plots.alt_text(axes), dpi, self._reserve(state, name, figure.get_figheight()))
+
+    def _reserve(self, state: "TunerState", name: str, height: float) -> float:
+        key = (name, state.learning_key)
+        self._heights[key] = max(height, self._heights.get(key, 0.0))
+        return self._heights[key]
+
+    @staticmethod
+    def _of_figure(figure: Figure, words: str, dpi: int, height: float) -> Picture:
+        canvas: Any = FigureCanvasAgg(figure)
+        figure.set_dpi(dpi)
+        canvas.draw()
+        drawn = np.asarray(canvas.buffer_rgba())[:, :, :3]
+        pixels = np.empty((max(int(height * dpi), drawn.shape[0]), *drawn.shape[1:]), np.uint8)
+        pixels[:] = np.frombuffer(bytes.fromhex(palette().paper[1:]), np.uint8)
+        pixels[: drawn.shape[0]] = drawn
+        return Picture(encode_png(pixels, words), words)
+
+
+# --- tabs ---
+
+
+def _scores(state: "TunerState") -> pd.DataFrame | None:
+    return state.profile(state.settings).scores(state.settings.thresholds) if state.learning_key else None
+
+
+def _draw_blocks(state: "TunerState", frame: pd.DataFrame, place: Any) -> Any:
+    return plots.prefix_stability(frame, thresholds=state.settings.thresholds, heading=False, ax=place)
+
+
+def _cells(state: "TunerState") -> pd.DataFrame | None:
+    return frames.cells(state.profile(state.settings).snap, state.learning_key) if state.learning_key else None
+
+
+def _draw_cells(state: "TunerState", frame: pd.DataFrame, place: Any) -> Any:
+    thresholds = state.settings.thresholds
+    scores = state.profile(state.settings).scores(thresholds)
+    return plots.window_heatmap(frame, scores=scores, thresholds=thresholds, heading=False, ax=place)
+
+
+def _profiles(state: "TunerState") -> pd.DataFrame | None:
+    if (window := state.window(state.settings.observation_window)) is None:
+        return None
+    frame = frames.profiles(window.snap, state.settings.thresholds)
+    return frame if state.agent_id is None else frame[frame["agent_id"] == state.agent_id].reset_index(drop=True)
+
+
+def _draw_profiles(state: "TunerState", frame: pd.DataFrame, place: Any) -> Any:
+    return plots.profiles_overview(frame, thresholds=state.settings.thresholds, heading=False, ax=place)
+
+
+def _steps(state: "TunerState") -> pd.DataFrame | None:
+    parts = []
+    for settings in dict.fromkeys((state.current, state.settings)):
+        size, stable = settings.observation_window, settings.thresholds.stable_threshold
+        window = state.window(size)
+        if window is None or window.trace is None:
+            return None
+        if state.learning_key not in {profile.learning_key for profile in window.trace.profiles}:
+            return None
+        steps = window.trace.select(learning_key=state.learning_key).to_frame(stable, window=size)
+        parts.append(steps.assign(stable_threshold=stable, window=size))
+    return pd.concat(parts, ignore_index=True).drop_duplicates(["step", "stable_threshold", "window"])
+
+
+def _draw_steps(state: "TunerState", frame: pd.DataFrame, place: Any) -> Any:
+    current = state.current.thresholds.stable_threshold
+    return plots.prefix_over_time(frame, current=current, heading=False, ax=place)
+
+
+def _curve(state: "TunerState") -> pd.DataFrame | None:
+    snap = state.profile(state.settings).snap if state.learning_key else None
+    return None if snap is None else frames.threshold_curve(snap, state.learning_key)
+
+
+def _draw_curve(state: "TunerState", frame: pd.DataFrame, place: Any) -> Any:
+    thresholds = state.settings.thresholds
+    role: Literal["current", "tuned"] = "current" if thresholds == state.current.thresholds else "tuned"
+    return plots.threshold_curve(frame, thresholds=thresholds, role=role, heading=False, ax=place)
+
+
+VIEWS: Final[Mapping[str, View]] = {
+    "Blocks": View(_scores, _draw_blocks, follows=True),
+    "Requests": View(_cells, _draw_cells),
+    "All profiles": View(_profiles, _draw_profiles),
+    "Over time": View(_steps, _draw_steps),
+    "Threshold": View(_curve, _draw_curve),
+}

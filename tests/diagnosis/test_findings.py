@@ -1,0 +1,157 @@
+"""How findings look, and that they keep prompts to themselves."""
+
+import copy
+import pickle
+import re
+
+import msgspec
+import pytest
+from explained import STEADY, asking, learned_of, stored, timed
+from kinds import NAMES, TRUE, N
+from strategies import make_ir, make_tool
+
+import acg_lab as acg
+from acg_lab.diagnosis import Findings, Kind
+from acg_lab.diagnosis.finding import Evidence
+from acg_lab.repairs.effects import Effect, Extent
+from acg_lab.repairs.repairs import Pin
+
+CANARY = "the prompt text that nobody may see"
+TAGS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def secret(value):
+    """Return an observation whose every content holds the canary, the second one a value that changes."""
+    text = f"{CANARY}. {'Known. ' * 30} {value} {'Known. ' * 30} {CANARY}"
+    return make_ir(
+        ("system-0", CANARY * 20), ("user-1", text), ("user-2", CANARY + STEADY), ("user-3", f"{CANARY} {value}")
+    )
+
+
+def secret_requests():
+    """Requests with the canary in system prompt, tools, messages, parts, arguments, and unknown fields."""
+    for i in range(3 * N):
+        tools = [make_tool("f", description=f"{CANARY} {i // N}", parameters={CANARY: i // N})]
+        more = {"role": "user", "content": [{"type": "text", "text": CANARY * 20 + " " * (1 + i % 3) + "end"}]}
+        yield asking(f"{CANARY * 20} 10:{i % 2 + 10}", f"{CANARY} {i}", more, tools=tools, params={CANARY: i})
+
+
+def looks(findings):
+    """Return everything that findings show of themselves."""
+    shown = [repr(findings), findings._repr_html_(), str(findings), *map(repr, findings)]
+    return "\n".join([*shown, *(finding.sentence for finding in findings), msgspec.json.encode(findings).decode()])
+
+
+def sources():
+    yield from (stored(timed(map(secret, values))) for values in (rows[0] for rows in TRUE.values()))
+    yield from (learned_of(secret_requests(), rules) for rules in ("nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"))
+
+
+def test_no_prompt_text():
+    """A canary in every content is in no repr, HTML, sentence or JSON, whatever kind of change is found."""
+    kinds = set()
+    for snap in sources():
+        findings = acg.explain(snap)
+        kinds |= {finding.kind for finding in findings}
+        shown = looks(findings)
+        assert CANARY not in shown
+        assert CANARY[4:20] not in shown
+    assert len(kinds) > 12
+
+
+def test_text_when_asked_for():
+    """With text=True the differing excerpts are shown, and nothing else of the texts."""
+    window = timed(map(secret, NAMES))
+    findings = acg.explain(stored(window), text=True)
+    assert NAMES[-1] in repr(findings)
+    assert NAMES[-1] in findings._repr_html_()
+    assert CANARY not in looks(findings)
+    assert NAMES[-1] not in looks(acg.explain(stored(window)))
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_tags_are_escaped(text):
+    """Script and image tags in names and texts show as text in HTML."""
+    key = f"{TAGS}::model={TAGS}::seed=no-seed::system=no-system::tools=no-tools"
+    window = [
+        msgspec.structs.replace(
+            ir, blocks=tuple(msgspec.structs.replace(b, span_id=b.span_id + TAGS) for b in ir.blocks)
+        )
+        for ir in timed(secret(f"{TAGS}{name}<b>") for name in NAMES)
+    ]
+    findings = acg.explain(stored(window, key=key), text=text)
+    html = findings._repr_html_()
+    assert findings[0].kind is Kind.UNKNOWN
+    assert "&lt;script&gt;" in html
+    assert set(re.findall(r"<(\w+)", html)) <= {
+        "div",
+        "style",
+        "b",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "br",
+        "code",
+        "ul",
+        "li",
+        "p",
+    }
+
+
+def test_control_characters_are_escaped():
+    """A terminal is never told what a name holds beyond what prints."""
+    key = "\x1b[31ma::model=m::seed=no-seed::system=no-system::tools=no-tools"
+    shown = repr(acg.explain(stored(timed(map(secret, NAMES)), key=key)))
+    assert "\x1b" not in shown
+    assert "\\x1b[31ma: unknown" in shown
+
+
+def test_one_finding_is_one_line():
+    """A finding shows whose it is, its kind and its sentence, and nothing that a terminal would obey."""
+    (finding,) = acg.explain(stored(timed(map(secret, NAMES))))
+    assert repr(finding) == f"<Finding of 'a', unknown: {finding.sentence}>"
+    assert repr(msgspec.structs.replace(finding, sentence="\x1b[31m")) == "<Finding of 'a', unknown: \\x1b[31m>"
+
+
+def test_evidence_and_effects_are_short():
+    """Of thousands of profiles evidence and effects show the number, not the keys."""
+    evidence = Evidence(requests=2, threshold=0.5, profiles=("key of a profile",) * 2000)
+    assert repr(evidence).startswith("<Evidence: requests=2, ")
+    assert repr(evidence).endswith("; 2,000 profiles>")
+    assert "key of a profile" not in repr(evidence)
+    extent = Extent(profiles=2000, observations=4000, prefix_blocks=3.0, prompt_tokens=100.0, prefix_tokens=50.0)
+    merged = msgspec.structs.replace(extent, profiles=1)
+    pins = (Pin("user-1", learning_keys=evidence.profiles), Pin("user-2"), Pin("\x1b[31m"))
+    shown = [repr(Effect(repairs=pins[:n], before=extent, after=merged)) for n in (0, 1, 3)]
+    wins = "2,000 profiles → 1, prefix 50 → 50 tokens>"
+    assert shown == [
+        f"<Effect if nothing is done: {wins}",
+        f"<Effect if 'user-1' is pinned to its dominant content in 2,000 profiles: {wins}",
+        f"<Effect if 'user-1' is pinned to its dominant content in 2,000 profiles, and 2 more repairs: {wins}",
+    ]
+
+
+def test_a_terminal_of_100_columns():
+    """Plain findings fit 100 columns, of whatever names, and say how many there are."""
+    snap = learned_of(secret_requests())
+    findings = acg.explain(snap)
+    assert max(map(len, repr(findings).splitlines())) <= 100
+    assert repr(findings).startswith(f"{len(findings)} finding")
+    many = Findings([*findings] * 30, healthy=["x"])
+    assert f"... and {len(many) - 12} more findings; .to_frame() has all" in repr(many)
+    assert "1 profile in good health" in many._repr_html_()
+    assert repr(Findings()) == "Nothing to complain of"
+    assert "<table>" not in Findings()._repr_html_()
+
+
+def test_findings_are_a_tuple():
+    """Findings slice, compare, copy and pickle as tuples do, and keep what is healthy."""
+    findings = acg.explain(learned_of(secret_requests()))
+    assert isinstance(findings[:1], Findings)
+    assert findings[:1] == (findings[0],)
+    healthy = Findings(findings, healthy=("k",))
+    for copied in (copy.copy(healthy), pickle.loads(pickle.dumps(healthy)), healthy[:]):
+        assert (copied, copied.healthy) == (healthy, ("k",))

@@ -1,0 +1,87 @@
+"""What production itself makes of a stable prefix, told where nothing else is to be said."""
+
+import pytest
+from explained import asking, learned_of
+from kinds import NAMES, N
+
+import acg_lab as acg
+from acg_lab.core import StabilityThresholds
+from acg_lab.diagnosis import Kind
+
+PROMPT = "You answer questions of customers, and are polite. " * 100  # 1,275 tokens
+
+
+def found(requests, rules="nemo-relay-0.8", **thresholds):
+    return [
+        (f.kind, round(f.tokens_lost)) for f in acg.explain(learned_of(requests, rules), thresholds=limits(thresholds))
+    ]
+
+
+def limits(thresholds):
+    return StabilityThresholds(**thresholds) if thresholds else None
+
+
+def asked(prompt, model, n=N, *more):
+    return [asking(prompt, f"{NAMES[i]}?", *more, model=model) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "kind"),
+    [
+        ("claude-sonnet-4-20250514", PROMPT, None),
+        ("claude-sonnet-4-20250514", PROMPT[:2000], Kind.BELOW_MINIMUM),
+        ("claude-opus-4.5", PROMPT, Kind.BELOW_MINIMUM),
+        ("claude-haiku-4-5-20251001", PROMPT, Kind.UNKNOWN_MODEL_FAMILY),
+        ("us.anthropic.claude-sonnet-4", PROMPT, Kind.UNKNOWN_MODEL_FAMILY),
+        ("gpt-5.1", PROMPT[:2000], None),
+        ("some-other-model", PROMPT, None),
+    ],
+)
+def test_models(model, prompt, kind):
+    """Of Claude models is told what production knows; of others nothing, as nobody knows the provider in use."""
+    tokens = len(prompt.strip()) // 4
+    assert found(asked(prompt, model)) == ([(kind, tokens)] if kind else [])
+
+
+@pytest.mark.parametrize("model", ["claude-{x}", "claude-{", "claude-{}", "claude-{profiles}", "claude-%s"])
+def test_a_model_is_told_as_it_is(model):
+    """Names of models are data, whatever stands in them, as where a template was never filled in."""
+    (finding,) = acg.explain(learned_of(asked(PROMPT, model)))
+    assert repr(model) in finding.sentence
+
+
+def test_few_requests():
+    """With fewer than 3 requests nothing is planned; with 3 it is, unless full confidence needs many more."""
+    for n, full, expected in [(1, 20, True), (2, 20, True), (3, 20, False), (2, 2, False), (3, 40, True)]:
+        kinds = [kind for kind, _ in found(asked(PROMPT, "gpt-5.1", n), min_observations_for_full_confidence=full)]
+        assert kinds == ([Kind.TOO_FEW_REQUESTS] if expected else [])
+
+
+def test_few_requests_of_many_profiles_are_one_finding():
+    """Profiles that have seen too little are told of together."""
+    requests = [asking(name * 300, "?") for name in ("x", "y")]
+    snap = learned_of(requests)
+    (finding,) = acg.explain(snap)
+    assert (finding.kind, len(finding.evidence.profiles), finding.evidence.requests) == (Kind.TOO_FEW_REQUESTS, 2, 2)
+    told = "Production plans nothing for requests of 2 profiles, as it wants 3 requests of a profile first;"
+    assert finding.sentence.startswith(told)
+
+
+def test_a_prefix_beyond_the_scaffold():
+    """In 0.8 a shared first turn makes the prefix one that no other request can match; before, it does not."""
+    turn = [{"role": "user", "content": "hello " * 20}, {"role": "assistant", "content": "Good day. " * 20}]
+    requests = asked(PROMPT, "gpt-5.1", N, *turn)
+    ((kind, lost),) = found(requests)
+    assert kind is Kind.BOUND_TO_REQUESTS
+    assert lost == pytest.approx((len(PROMPT) + 320) / 4 * 11 / 12, abs=5)
+    assert found(requests, "nemo-relay-0.6") == []
+
+
+def test_one_request_over_and_over():
+    """A prefix that is bound to whole requests is no fault where the requests are all the same."""
+    assert found([asking(PROMPT, "the same?", model="gpt-5.1")] * N) == []
+
+
+def test_settings_count():
+    """Without a need for confidence two requests are enough."""
+    assert found(asked(PROMPT, "gpt-5.1", 2), min_observations_for_full_confidence=0) == []

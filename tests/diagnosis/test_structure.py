@@ -1,0 +1,170 @@
+"""What changes without a text that changes: blocks missing, blocks shifted, and lists of tools."""
+
+import json
+
+import msgspec
+import pytest
+from explained import STEADY, kind_of, stored, timed
+from kinds import NAMES, WORDS, N
+from strategies import make_ir, make_tool
+
+import acg_lab as acg
+from acg_lab.diagnosis import Kind
+
+GUIDE, RULES, EXTRA = ("user", STEADY), ("user", "The rules of the house, all of them. " * 20), ("user", "e" * 300)
+SYSTEM = ("system", "s" * 400)
+EVENS, FEW, LATE = range(0, N, 2), (3, 8), range(7, N)
+
+
+def numbered(*blocks):
+    """Return an observation of (role, content) or (role, content, content type), numbered as production does it."""
+    made = []
+    for i, (role, content, *kind) in enumerate(blocks):
+        name = f"-{json.loads(content)['function']['name']}" if kind == ["tool_schema"] else ""
+        made.append((f"{role}-{i}{name}", content))
+    ir = make_ir(*made)
+    fields = [{"role": role, "content_type": kind[0] if kind else "text"} for role, _, *kind in blocks]
+    return msgspec.structs.replace(
+        ir, blocks=tuple(msgspec.structs.replace(b, **f) for b, f in zip(ir.blocks, fields, strict=True))
+    )
+
+
+def requests(make):
+    return [numbered(*make(i), ("user", f"{NAMES[i]} asks")) for i in range(N)]
+
+
+def sometimes(block, when, i):
+    return [block] if i in when else []
+
+
+def unless(block, when, i):
+    return [] if i in when else [block]
+
+
+def tool(name, **function):
+    return "system", json.dumps(make_tool(name, **function), sort_keys=True, separators=(",", ":")), "tool_schema"
+
+
+TOOLS = [tool(name, description=f"Does what {name} does. " * 8, parameters={"type": "object"}) for name in WORDS[:6]]
+
+
+def edited(name, **function):
+    """Return the six tools with one defined otherwise."""
+    known = {"description": f"Does what {name} does. " * 8, "parameters": {"type": "object"}}
+    return [tool(name, **{**known, **function}) if json.loads(t[1])["function"]["name"] == name else t for t in TOOLS]
+
+
+MISSING = {
+    **{
+        f"{name}, {len(when)} without": requests(
+            lambda i, when=when, more=more: [SYSTEM, *unless(GUIDE, when, i), *more]
+        )
+        for name, more in (("before rules", [RULES]), ("before two", [RULES, ("user", EXTRA[1])]))
+        for when in (FEW, (0,), (11, 4, 5))
+    },
+    **{
+        f"of another role, {len(when)} without": requests(
+            lambda i, when=when: [SYSTEM, *unless(("system", "x" * 200), when, i), GUIDE, RULES]
+        )
+        for when in (FEW, (2,), (1, 5, 9), (4, 5, 6, 7))
+    },
+    "in few": requests(lambda i: [SYSTEM, *sometimes(("system", "x" * 200), FEW, i), GUIDE, RULES]),
+    "in the first ones": requests(lambda i: [SYSTEM, *unless(GUIDE, LATE, i), RULES]),
+}
+SHIFTED = {
+    **{
+        f"{name}, {len(when)} with": requests(
+            lambda i, when=when, text=text: [SYSTEM, *sometimes(text(i), when, i), GUIDE, RULES]
+        )
+        for name, text in (
+            ("the same", lambda _: EXTRA),
+            ("another each", lambda i: ("user", f"{NAMES[i]} likes {WORDS[i]}")),
+        )
+        for when in (FEW, (0,), (11, 4, 5), LATE)
+    },
+    "two at once": requests(
+        lambda i: [SYSTEM, *sometimes(EXTRA, FEW, i), *sometimes(("user", "m" * 90), FEW, i), GUIDE, RULES]
+    ),
+    "swapped": requests(lambda i: [SYSTEM, *([RULES, GUIDE] if i in FEW else [GUIDE, RULES])]),
+}
+REORDERED = {
+    f"order {k}": requests(lambda i, k=k: [SYSTEM, *(TOOLS[k:] + TOOLS[:k] if i % 3 == 0 else TOOLS)])
+    for k in range(1, 6)
+} | {
+    f"swapped {k}": requests(lambda i, k=k: [SYSTEM, *TOOLS[:k], *(TOOLS[k:][::-1] if i > 4 else TOOLS[k:])])
+    for k in range(5)
+}
+ADDED = {
+    f"{k} more at {i}": requests(lambda n, k=k, i=i: [SYSTEM, *TOOLS[:2], *(TOOLS[2 : 2 + k] if n >= i else [])])
+    for k in (1, 2, 4)
+    for i in (1, 6, 9, 11)
+}
+REMOVED = {
+    f"{k} less at {i}": requests(lambda n, k=k, i=i: [SYSTEM, *(TOOLS[k:] if n >= i else TOOLS)])
+    for k in (1, 2, 4)
+    for i in (1, 6, 9, 11)
+}
+EDITED = {
+    f"{field} of {name}": requests(
+        lambda i, name=name, change={field: value}: [SYSTEM, *(edited(name, **change) if i > 5 else TOOLS)]
+    )
+    for name in WORDS[:4]
+    for field, value in (("description", "Otherwise. " * 9), ("parameters", {"type": "array"}), ("strict", True))
+}
+ALL = {
+    Kind.BLOCK_MISSING: MISSING,
+    Kind.SHIFTED: SHIFTED,
+    Kind.TOOLS_REORDERED: REORDERED,
+    Kind.TOOLS_ADDED: ADDED,
+    Kind.TOOLS_REMOVED: REMOVED,
+    Kind.TOOLS_EDITED: EDITED,
+}
+
+
+@pytest.mark.parametrize("rules", ["nemo-flow-0.2", "nemo-relay-0.8"])
+@pytest.mark.parametrize(
+    ("kind", "window"), [pytest.param(k, w, id=f"{k}: {name}") for k, of in ALL.items() for name, w in of.items()]
+)
+def test_structures_of_a_kind(kind, window, rules):
+    """What comes, goes or moves is named by its kind, and so it is by no other of the table."""
+    assert kind_of(window, rules) is kind
+
+
+def test_there_are_enough():
+    """Each kind has at least ten windows; those of the other five are its near misses."""
+    assert all(len(windows) >= 10 for windows in ALL.values())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda i: [SYSTEM, *[("user", "a"), ("assistant", "b" * 400)][: i % 3]],
+        lambda i: [SYSTEM, ("user", "opening"), *[("assistant", f"answer {n}" * 60) for n in range(i)]],
+        lambda i: [SYSTEM, ("user", NAMES[i]), ("assistant", WORDS[i] * 60), ("tool", NAMES[i] * 50)],
+        lambda i: [SYSTEM, ("user", f"{WORDS[i]} " * 80)],
+        lambda i: [SYSTEM, *[(("user", "assistant")[n % 2], f"{n}" * 300) for n in range(1 + i)]],
+    ],
+)
+def test_conversations_are_no_fault(make):
+    """A conversation that goes on, or begins otherwise, ends the prefix, and there is nothing to complain of."""
+    assert kind_of(requests(make)) is None
+
+
+def test_a_definition_that_is_no_json():
+    """Of a tool whose definition can't be read it is told that it changes, not in which field."""
+    (finding,) = acg.explain(stored(timed(renamed(requests(lambda i: [SYSTEM, tool("amber", x=i // 6), *TOOLS[1:]])))))
+    assert (finding.kind, finding.evidence.details) == (Kind.TOOLS_EDITED, ("amber: definition",))
+
+
+def renamed(window):
+    """Make the definitions of the first tool texts that are no JSON."""
+    return [
+        msgspec.structs.replace(
+            ir,
+            blocks=tuple(
+                msgspec.structs.replace(b, content=f"<{b.content}>") if b.span_id == "system-1-amber" else b
+                for b in ir.blocks
+            ),
+        )
+        for ir in window
+    ]
