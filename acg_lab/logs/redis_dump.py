@@ -12,7 +12,7 @@ import msgspec
 from acg_lab.core.records import JsonObject
 from acg_lab.logs.entries import Document, LogProblem
 from acg_lab.storage.base import EVERYTHING, Entry, Selection
-from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, place_of
+from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
 
 __all__ = ["DUMP_REFUSAL", "is_redis_dump", "read_redis_dump"]
 
@@ -96,7 +96,7 @@ def _entries(
     runs: dict[tuple[str, str], Entry] = {}
     order: dict[str, list[str]] = {}
     for key, (document, value) in stored.items():
-        place = place_of(key, prefix)
+        place = parse_stored_key(key, prefix)
         if key.startswith(prefix + INDEX):
             try:
                 order[key[len(prefix) + len(INDEX) :]] = _read_ids(_unpacked(value))
