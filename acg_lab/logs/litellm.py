@@ -183,7 +183,7 @@ def _usage(payload: JsonObject) -> Usage | None:
     raw = metadata.get("usage_object") if isinstance(metadata, dict) else None
     if not isinstance(raw, dict):
         raw = response.get("usage") if isinstance(response, dict) else None
-    if not isinstance(raw, dict):
+    if not isinstance(raw, dict) or not raw:
         return None
     details = raw.get("prompt_tokens_details", raw.get("input_tokens_details"))
     details = details if isinstance(details, dict) else {}
