@@ -36,7 +36,7 @@ from acg_lab.history.visibility import known_runs
 from acg_lab.snapshot.request_reader import BlockPool, RequestReader
 from acg_lab.storage.base import Progress
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
-from acg_lab.storage.times import Times, parse_time
+from acg_lab.storage.times import NO_TIME, Times, read_time
 
 __all__ = ["find_turns", "history_of_runs", "history_of_windows", "requests_of"]
 
@@ -219,11 +219,11 @@ def _agent_of(runs: Runs) -> Callable[[int], str]:
 def _end(runs: Runs, position: int) -> int:
     """Return when a run ended; one without end at the latest time that it holds."""
     record = runs.records[position]
-    if record.ended_at is not None:
-        return parse_time(record.ended_at)
+    if record.ended_at:
+        return read_time(record.ended_at)
     calls = [call.record for call in runs.calls[position]]
     times = [record.started_at, *(call.started_at for call in calls), *(call.ended_at for call in calls)]
-    return max(parse_time(time) for time in times if time is not None)
+    return max(map(read_time, times))
 
 
 class _Usage(msgspec.Struct):
@@ -239,7 +239,9 @@ _read_response = msgspec.json.Decoder(_Response).decode
 
 def _usage(runs: Runs, call: Call) -> int:
     """Return the prompt's tokens as the provider counted them."""
-    tokens = call.record.prompt_tokens
+    exchange = call.record.exchange
+    logged = None if exchange is None or exchange.usage is None else exchange.usage.prompt_tokens
+    tokens = call.record.prompt_tokens if logged is None else logged
     if tokens is None and call.response >= 0:
         with suppress(*DECODE_ERRORS):
             usage = _read_response(runs.values.texts[call.response]).usage
@@ -282,11 +284,14 @@ def _times(runs: Runs, order: Sequence[int]) -> tuple[Numbers, Numbers, int]:
 
 def _requests(runs: Runs, rows: _Rows, first_run: Numbers, ends: Numbers, rules: Sequence[RulesName]) -> Requests:
     """Return the facts of the requests, in the order of the rows."""
-    started = np.array([parse_time(call.record.started_at) for call in rows.calls], np.int64)
+    started = np.array([read_time(call.record.started_at) for call in rows.calls], np.int64)
     run, known = np.array(rows.run, np.int64), np.empty(len(rows.run), np.int64)
     for first, last in pairwise([*np.unique(first_run).tolist(), len(first_run)]):
         mine = slice(*np.searchsorted(run, (first, last)))
-        known[mine] = first + known_runs(ends[first:last], started[mine], run[mine] - first)
+        own = run[mine] - first
+        # Without times a request knows all runs before its own.
+        has_times = (ends[first:last] != NO_TIME).all() and (started[mine] != NO_TIME).all()
+        known[mine] = first + (known_runs(ends[first:last], started[mine], own) if has_times else own)
     usage = np.array([_usage(runs, call) for call in rows.calls], np.int64)
     by_rules = [(number, get_rules(rules[number]), call) for number, call in zip(rows.run, rows.calls, strict=True)]
     cut = np.fromiter(find_turns(runs, by_rules), bool, len(by_rules))

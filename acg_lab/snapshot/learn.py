@@ -8,6 +8,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ import numpy as np
 
 from acg_lab._format import counted
 from acg_lab.config.settings import AcgSettings
-from acg_lab.core.codec import decode, encode, encode_window, parse_time
+from acg_lab.core.codec import decode, encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.prompt_ir import build_prompt_ir
@@ -28,7 +29,7 @@ from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Entry
 from acg_lab.storage.columns import Call, Runs
 from acg_lab.storage.ingest import ingest
-from acg_lab.storage.times import NO_TIME, Times
+from acg_lab.storage.times import NO_TIME, Times, read_time
 
 __all__ = ["learn", "learn_runs"]
 
@@ -186,20 +187,27 @@ def _turns(calls: Sequence[Call], recorded: Sequence[bool], roles: Roles) -> Ite
 
 
 def _in_order(runs: Runs, recorded: Sequence[Sequence[bool]]) -> tuple[Runs, Sequence[Sequence[bool]], list[int]]:
-    """Return the runs by agent in the order in which they ended, as production's index has them, and their ends."""
-    ends = [_end(runs, position) for position in range(len(runs))]
+    """Return the runs by agent in the order in which they ended, as production's index has them, and their ends.
+
+    A run without times follows the one before it.
+    """
+    ends = list(accumulate((_end(runs, position) for position in range(len(runs))), _known_or_last))
     order = sorted(range(len(runs)), key=lambda position: (runs.records[position].agent_id, ends[position]))
     return runs.take(order), [recorded[position] for position in order], [ends[position] for position in order]
+
+
+def _known_or_last(last: int, end: int) -> int:
+    return last if end == NO_TIME else end
 
 
 def _end(runs: Runs, position: int) -> int:
     """Return when a run ended, the latest of its times; `NO_TIME` if it has none."""
     record = runs.records[position]
     if record.ended_at:
-        return parse_time(record.ended_at)
+        return read_time(record.ended_at)
     calls = [call.record for call in runs.calls[position]]
     times = [record.started_at, *(time for call in calls for time in (call.started_at, call.ended_at))]
-    return max((parse_time(time) for time in times if time), default=NO_TIME)
+    return max(map(read_time, times))
 
 
 def _collect(

@@ -23,7 +23,7 @@ from acg_lab.storage.ingest import ingest
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
-from acg_lab.storage.times import parse_time
+from acg_lab.storage.times import parse_time, read_time
 
 __all__ = ["LoadWarning", "load", "nanoseconds"]
 
@@ -248,7 +248,7 @@ def _cut(snapshot: Snapshot, start: int | None, limit: int | None) -> Snapshot:
     kept: list[int] = []
     for agent_id in dict.fromkeys(run.agent_id for run in runs.records):
         of_agent = [i for i, run in enumerate(runs.records) if run.agent_id == agent_id]
-        of_agent = [i for i in of_agent if start is None or parse_time(runs.records[i].started_at) >= start]
+        of_agent = [i for i in of_agent if start is None or read_time(runs.records[i].started_at) >= start]
         kept.extend(of_agent[-limit:] if limit else of_agent)
     columns = replace(
         snapshot.columns,

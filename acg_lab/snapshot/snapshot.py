@@ -223,8 +223,9 @@ class Snapshot:
             runs = [run for run in self.runs.records if run.agent_id == agent_id]
             facts = [counted(len(keys), "profile"), counted(sum(map(self.n_observations, keys)), "observation")]
             if runs:
-                first, last = (day[:10] for day in (min(r.started_at for r in runs), max(r.started_at for r in runs)))
-                facts.append(f"{counted(len(runs), 'run')} from {first} to {last}")
+                days = sorted(run.started_at[:10] for run in runs if run.started_at)
+                when = f" from {days[0]} to {days[-1]}" if days else ", times not recorded"
+                facts.append(f"{counted(len(runs), 'run')}{when}")
             yield agent_id, ", ".join(facts)
         if len(self.agent_ids) > _MAX_LINES:
             yield "...", f"{len(self.agent_ids) - _MAX_LINES:,} more agents"
