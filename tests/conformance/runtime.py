@@ -283,6 +283,7 @@ class Runtime:
         provider: Provider = "passthrough",
         learners: bool = True,
         full_payloads: bool = False,
+        events: Path | None = None,
     ) -> None:
         """Start the adaptive component anew; a second time is a restart on the same store.
 
@@ -304,6 +305,8 @@ class Runtime:
             False: runs are recorded but nothing is learned.
         full_payloads : bool
             Whether later calls of a run are recorded whole. Version 0.3 always does.
+        events : Path, optional
+            Folder of the event file, events.jsonl, which is appended to; it is complete after the next ``configure``.
         """
         self._ask(
             {
@@ -317,6 +320,7 @@ class Runtime:
                 "provider": provider,
                 "learners": learners,
                 "full_payloads": full_payloads,
+                "events": None if events is None else str(events),
             }
         )
 

@@ -130,7 +130,7 @@ def test_genai_details_event_alone():
 
 
 def test_relay_full():
-    """The runtime's own dialect holds raw bodies; its runs are the runtime's."""
+    """The runtime's own dialect holds raw bodies; its runs are the agent scopes of its event file."""
     found = Read(read_traces, lines(f"{RELAY}full.jsonl"))
     events = [json.loads(one) for one in (FIXTURES / "relay-0.11.0rc3-full/events.jsonl").read_text().splitlines()]
     agents = {e["uuid"] for e in events if e["category"] == "agent"}
