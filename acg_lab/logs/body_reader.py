@@ -127,7 +127,7 @@ class BodyReader:
         name = self._codec.items
         raw = pieces.get(name)
         holes = {"tools", "system", name}
-        if raw is not None and raw[:1] == b'"':
+        if name == "input" and raw is not None and raw[:1] == b'"':
             # A plain text is a message of the user, and stays in its place in the body as sent.
             items, holes = [b'{"role":"user","content":%b}' % raw], holes - {name}
         elif raw is not None and raw[:1] == b"[":
