@@ -14,6 +14,7 @@ from acg_lab.config.settings import AcgSettings
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
+from acg_lab.logs.redis_dump import open_dump
 from acg_lab.snapshot.load_log import LoadWarning, LogOptions, is_log, load_log, within
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
@@ -54,7 +55,8 @@ def load(
     source : str, path, backend or Snapshot
         ``redis://``, ``rediss://`` or ``unix://`` address as redis-py takes it; a Parquet export, or a plain Parquet
         table of ``key`` and ``value``, by path or URI; a request log (file, folder, glob, ``"-"`` for standard input,
-        or URI), which is learned here; any storage backend; a snapshot, which is handed back.
+        or URI), which is learned here; a Redis dump (JSON lines of ``key`` and ``value``); any storage backend; a
+        snapshot, which is handed back.
     agent_id : str, optional
         Read this agent only.
     keys : collection of str, optional
@@ -107,7 +109,9 @@ def load(
         get_rules(rules)
     start, end, limit = nanoseconds(since, "since"), nanoseconds(until, "until"), _checked(limit)
     selection = _selection(agent_id, keys)
-    if format != "auto" or is_log(source):
+    is_named = format != "auto" or is_log(source)
+    dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
+    if is_named and dump is None:
         options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {})
         snapshot = load_log(
             os.fsdecode(source),  # type: ignore[arg-type]  # what is not a path is refused there
@@ -119,7 +123,7 @@ def load(
         )
         return _narrow(snapshot, agent_id, selection, limit)
     _refuse_log_options(until, api, settings, full_payloads, sample_rate, fields)
-    backend = open_source(source, key_prefix=key_prefix)
+    backend = open_source(source, key_prefix=key_prefix) if dump is None else dump
     problems: list[RecordError] = []
 
     def on_problem(error: RecordError) -> None:

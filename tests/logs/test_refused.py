@@ -1,22 +1,18 @@
 """Logs that are recognised and refused, and Redis dumps, which are stored data rather than logs."""
 
-import gzip
 import json
 import os
 from pathlib import Path
 
 import pytest
-from logs.reading import Read, documents
 
-from acg_lab.core.errors import SourceError, UsageError
-from acg_lab.logs.entries import LogProblem
+import acg_lab as acg
+from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.logs.formats import FORMATS, detect_format
 from acg_lab.logs.redactions import find_redaction
-from acg_lab.logs.redis_dump import read_redis_dump
-from acg_lab.storage.base import Entry, Selection
-from acg_lab.storage.ingest import ingest
 
 SHARED = Path(os.environ.get("ACG_LAB_SHARED", Path(__file__).parents[2].parent / "shared"))
+A, B = (f"{agent}::model=m::seed=no-seed::system=no-system::tools=no-tools" for agent in "ab")
 RESULT = {"scores": [], "stable_prefix_length": 0, "total_observations": 0}
 
 # Row of LiteLLM_SpendLogs as its schema.prisma of 1.110 defines it.
@@ -101,80 +97,78 @@ def test_redactions(content, is_redacted):
 # --- Redis dumps ---
 
 
-def dump(**values):
-    return documents([{"key": f"nemo_relay:{key}", "value": value} for key, value in values.items()])
+def write(path, *entries):
+    """Write a dump; texts are lines as they are."""
+    path.write_text("".join((one if isinstance(one, str) else json.dumps(one)) + "\n" for one in entries))
+    return path
+
+
+def entry(key, value, prefix="nemo_relay:"):
+    return {"key": prefix + key, "value": value}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "dump.jsonl"
 
 
 def test_detection_of_dumps():
     """A dump is recognised by production's keys; other pairs of key and value are not one."""
-    assert detect_format([{"key": "nemo_relay:acg_stability:a", "value": RESULT}]).name == "redis-dump"
+    assert detect_format([entry(f"acg_stability:{A}", RESULT)]).name == "redis-dump"
     assert getattr(detect_format([{"key": "other", "value": {}}]), "name", "") != "redis-dump"
 
 
-def test_values():
-    """A value may be JSON, or the text that Redis holds."""
-    given = dump(**{"acg_stability:a": RESULT, "acg_stability:b": json.dumps(RESULT)})
-    entries = list(read_redis_dump(given))
-    assert [entry.key for entry in entries] == ["a", "b"]
-    assert [json.loads(entry.raw) for entry in entries] == [RESULT, RESULT]
+def test_values(path):
+    """A value may be JSON, or the text that Redis holds; nothing is learned of it."""
+    snap = acg.load(write(path, entry(f"acg_stability:{A}", RESULT), entry(f"acg_stability:{B}", json.dumps(RESULT))))
+    assert set(snap.stability) == {A, B}
+    assert not snap.learned_here
+    assert snap.source == str(path)
 
 
-def test_order_of_runs():
+def test_order_of_runs(path):
     """Runs come in the order of their index, wherever it stands; those that are not in it come last."""
-    run = {"id": "", "agent_id": "a", "calls": [], "started_at": "2026-11-30T00:00:00Z"}
-    runs = {f"runs:a:{i}": run | {"id": i} for i in "xyz"}
-    entries = list(read_redis_dump(dump(**runs, **{"runs_index:a": ["z", "gone", "x"]})))
-    assert [entry.key for entry in entries] == ["a:z", "a:x", "a:y"]
-    assert [found.id for found in ingest(entries, pytest.fail).runs] == ["z", "x", "y"]
+    run = {"agent_id": "a", "calls": [], "started_at": "2026-11-30T00:00:00Z"}
+    runs = [entry(f"runs:a:{name}", run | {"id": name}) for name in "xyz"]
+    snap = acg.load(write(path, *runs, entry("runs_index:a", ["z", "gone", "x"])))
+    assert [found.id for found in snap.runs] == ["z", "x", "y"]
 
 
-def test_selection():
-    """Only what is wanted is read."""
-    given = {"acg_stability:a": RESULT, "acg_stability:b": RESULT}
-    assert [e.key for e in read_redis_dump(dump(**given), selection=Selection(agent_id="b"))] == ["b"]
+def test_selection(path):
+    """Only the wanted agent is read."""
+    write(path, entry(f"acg_stability:{A}", RESULT), entry(f"acg_stability:{B}", RESULT))
+    assert set(acg.load(path, agent_id="b").stability) == {B}
 
 
-def test_bad_entries():
-    """Bad lines and values are problems; the others are read; of a key that comes twice the later one counts."""
-    good = {"key": "p:acg_stability:a", "value": RESULT}
-    bad = {"key": "p:acg_stability:b", "value": '"'}
-    given = documents(
-        ["{", {"key": 3}, good, {"key": "p:runs_index:a", "value": 3}, good, {"key": "other", "value": 1}]
-    )
-    found = list(read_redis_dump(given))
-    assert [one.line for one in found if isinstance(one, LogProblem)] == [1, 2, 5, 4]
-    assert [one.key for one in found if isinstance(one, Entry)] == ["a"]
-    problems = []
-    ingest((one for one in read_redis_dump(documents([good, bad])) if isinstance(one, Entry)), problems.append)
-    assert [problem.key for problem in problems] == ["p:acg_stability:b"]
+def test_bad_entries(path):
+    """Bad lines and values are problems with their line; the others are read; of a key twice the later one counts."""
+    good = entry(f"acg_stability:{A}", RESULT)
+    lines = [good, "{", {"key": 3}, entry("runs_index:a", 3), good, {"key": "other", "value": 1}]
+    with pytest.warns(acg.LoadWarning, match="5 entries"):
+        snap = acg.load(write(path, *lines, entry(f"acg_stability:{B}", "{")))
+    assert set(snap.stability) == {A}
+    assert sorted(getattr(problem, "line", 0) for problem in snap.problems) == [0, 2, 3, 4, 5]
+    assert "secret" not in str(snap.problems)
+    with pytest.raises(RecordError):
+        acg.load(path, strict=True)
 
 
-def test_prefixes():
+def test_prefixes(path):
     """Several prefixes need a choice; none is no dump."""
-    two = documents([{"key": f"{prefix}acg_stability:a", "value": RESULT} for prefix in ("p:", "q:")])
+    write(path, *(entry(f"acg_stability:{A}", RESULT, prefix) for prefix in ("p:", "q:")))
     with pytest.raises(UsageError, match="'p:' and 'q:'"):
-        list(read_redis_dump(two))
-    assert len(list(read_redis_dump(two, key_prefix="q:"))) == 1
+        acg.load(path)
+    assert acg.load(path, key_prefix="q:").columns.key_prefix == "q:"
     with pytest.raises(SourceError):
-        list(read_redis_dump(documents([{"key": "other", "value": 1}])))
+        acg.load(write(path, {"key": "other", "value": 1}), format="redis-dump")
 
 
 @pytest.mark.parametrize(("name", "n_keys"), [("redis-0.3.0", 194), ("redis-0.10.4", 2)])
 def test_recorded_dumps(name, n_keys):
-    """Dumps of real runs load whole."""
+    """Dumps of real runs load whole, packed as they are."""
     path = SHARED / "data/tau_airline" / f"{name}.jsonl.gz"
     if not path.exists():
         pytest.skip("the recorded conversations are not here")
-    with gzip.open(path, "rt") as file:
-        entries = list(read_redis_dump(documents(file)))
-    columns = ingest(entries, pytest.fail)
-    assert len(columns.observations.keys) == len(columns.results) == n_keys
-
-
-def test_refusals_hold_no_prompt_text():
-    """No problem quotes what was asked."""
-    found = Read(
-        lambda given, _: read_redis_dump(given),
-        [*documents(['{"key": "secret question"']), *dump(**{"acg_stability:a": RESULT})],
-    )
-    assert "secret" not in str(found.problems[0])
+    snap = acg.load(path, progress=False)
+    assert len(snap.columns.observations.keys) == len(snap.columns.results) == n_keys
+    assert not snap.problems
