@@ -5,7 +5,7 @@ requests that are left in it at the end, since a window never depends on what it
 """
 
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from acg_lab._format import counted
 from acg_lab.config.settings import AcgSettings
 from acg_lab.core.codec import decode, encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
@@ -145,7 +144,7 @@ def learn_runs(
     runs, recorded, ends = _in_order(runs, recorded)
     if table.records_turns and not full_payloads:
         runs = _cut(runs, recorded)
-    windows, touched, unread = _collect(runs, ends, rules, settings.observation_window, tell)
+    windows, touched = _collect(runs, ends, rules, settings.observation_window, tell)
     learned = _Learned(runs, rules, settings)
     columns = ingest(learned.entries(windows, touched), _raise)
     created = [request.learned for key in columns.observations.keys for request in learned.requests[key]]
@@ -154,7 +153,7 @@ def learn_runs(
         observations=replace(columns.observations, created=Times(np.array(created, np.int64), {})),
         results=learned.results,
         runs=runs,
-        problems=problems + tuple(_unread(unread, rules, source)),
+        problems=problems,
         key_prefix=table.key_prefix,
     )
     agents = {record.agent_id for record in runs.records}
@@ -166,11 +165,6 @@ def learn_runs(
 
 def _raise(error: RecordError) -> None:
     raise error
-
-
-def _unread(unread: Counter[str], rules: str, source: str) -> Iterator[RecordError]:
-    for reason, n in unread.most_common():
-        yield RecordError(f"{counted(n, 'request')} can't be read under {rules}: {reason}", source=source)
 
 
 def _cut(runs: Runs, recorded: Sequence[Sequence[bool]]) -> Runs:
@@ -212,12 +206,11 @@ def _end(runs: Runs, position: int) -> int:
 
 def _collect(
     runs: Runs, ends: Sequence[int], rules: str, observation_window: int, tell: Callable[[int], None]
-) -> tuple[dict[str, deque[_Request]], dict[str, list[str]], Counter[str]]:
-    """Return the requests that each window holds at last, the keys that each agent's last run touched, and refusals."""
+) -> tuple[dict[str, deque[_Request]], dict[str, list[str]]]:
+    """Return the requests that each window holds at last, and the keys that each agent's last run touched."""
     learnable = LearnableRequests(runs, rules)
     windows: dict[str, deque[_Request]] = {}
     touched: dict[str, list[str]] = {}
-    unread: Counter[str] = Counter()
     for record, calls, end in zip(runs.records, runs.calls, ends, strict=True):
         keys = dict[str, None]()
         for place, call in enumerate(calls):
@@ -225,9 +218,8 @@ def _collect(
                 continue
             try:
                 key = learnable.key(record.agent_id, call)
-            except RecordError as error:
-                unread[error.reason] += 1
-                continue
+            except RecordError:
+                continue  # production skips it too; `Snapshot.unread` counts it
             if key not in windows:
                 windows[key] = deque(maxlen=max(observation_window, 1))
             windows[key].append(_Request(call, record.id, place, end))
@@ -235,7 +227,7 @@ def _collect(
         if keys:
             touched[record.agent_id] = list(keys)
         tell(1)
-    return windows, touched, unread
+    return windows, touched
 
 
 class _Learned:

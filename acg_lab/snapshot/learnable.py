@@ -4,12 +4,13 @@ A request is learned if its blocks and its learning key can be made. Each distin
 are made once for all requests that agree in what they depend on, so that a long log costs a look-up per message.
 """
 
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from acg_lab._format import printable
+from acg_lab._format import counted, printable
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import learning_key
 from acg_lab.core.messages import message_rule
@@ -18,7 +19,7 @@ from acg_lab.core.records import AnnotatedLlmRequest
 from acg_lab.core.rules import get_rules
 from acg_lab.storage.columns import Call, Runs
 
-__all__ = ["LearnableRequests", "cut_to_turn"]
+__all__ = ["LearnableRequests", "Roles", "count_unread", "cut_to_turn"]
 
 _decode = msgspec.json.decode
 _USER, _SYSTEM = "user", "system"
@@ -74,6 +75,14 @@ class LearnableRequests:
         if (error := self._top(top, call)) is not None:
             raise error
         return self._key(agent_id, call, (agent_id, *top, *scaffold), seed)
+
+    def refusal(self, agent_id: str, call: Call) -> str | None:
+        """Return why a request can't be read, None if it can."""
+        try:
+            self.key(agent_id, call)
+        except RecordError as error:
+            return error.reason
+        return None
 
     def _look(self, code: int) -> bool | RecordError:
         message = _decode(self._runs.messages.texts[code])
@@ -150,3 +159,26 @@ def cut_to_turn(call: Call, roles: Roles) -> Call:
     start = max((i for i, code in enumerate(codes) if roles[code] == _USER), default=len(codes) - 1)
     kept = [i for i, code in enumerate(codes) if i >= start or roles[code] == _SYSTEM]
     return call if len(kept) == len(codes) else call._replace(messages=call.messages[kept])
+
+
+def count_unread(runs: Runs, rules: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Yield a sentence for each reason why recorded requests can't be read, the commonest first.
+
+    Parameters
+    ----------
+    runs : Runs
+    rules : mapping of str to collection of str
+        By agent the rules versions by which it learned; a request that one of them reads is read.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    requests = {name: LearnableRequests(runs, name) for name in {name for names in rules.values() for name in names}}
+    for record, calls in zip(runs.records, runs.calls, strict=True):
+        names = rules.get(record.agent_id, ())
+        for call in calls:
+            if call.record.kind == "llm" and call.request is not None and names:
+                reasons = [(name, requests[name].refusal(record.agent_id, call)) for name in names]
+                if all(reason is not None for _, reason in reasons):
+                    name, reason = reasons[0]
+                    found[name, str(reason)] += 1
+    for (name, reason), n in found.most_common():
+        yield f"{counted(n, 'request')} can't be read under {name}: {reason}"

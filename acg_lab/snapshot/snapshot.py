@@ -15,9 +15,10 @@ from acg_lab._format import counted, html_table, html_text
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
-from acg_lab.core.rules import get_rules
+from acg_lab.core.rules import NEWEST, RULES, get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
+from acg_lab.snapshot.learnable import count_unread
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
@@ -73,10 +74,26 @@ class Snapshot:
     caveats: tuple[str, ...] = ()
     sample_rate: float = 1.0
 
-    @property
+    @cached_property
     def problems(self) -> tuple[RecordError, ...]:
-        """The entries that can't be read, each with source, key and path."""
-        return self.columns.problems
+        """What can't be read: entries, each with source, key and path; then recorded requests, counted by reason."""
+        return *self.columns.problems, *(RecordError(text, source=self.source) for text in self.unread)
+
+    @cached_property
+    def unread(self) -> tuple[str, ...]:
+        """Recorded requests that teach nothing, since the rules can't read them; a sentence for each reason."""
+        return tuple(count_unread(self.runs, self._rules_of_agents()))
+
+    def _rules_of_agents(self) -> Mapping[str, Collection[str]]:
+        """Return the rules versions by which each agent's requests were learned, the newest first."""
+        if self.rules_setting != "auto":
+            return dict.fromkeys(self.agent_ids, (self.rules_setting,))
+        found: dict[str, set[str]] = {agent_id: set() for agent_id in self.agent_ids}
+        if len(self.runs):
+            for key in self.windows:
+                found[self.owners[key].agent_id].add(self.rules[key].rules)
+        newest_first = list(RULES)[::-1]
+        return {agent: sorted(names or {NEWEST}, key=newest_first.index) for agent, names in found.items()}
 
     @property
     def runs(self) -> Runs:
