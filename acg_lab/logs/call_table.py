@@ -127,7 +127,7 @@ class CallTable:
         api: str = logged.api or ""
         body, call = None, Call(_NO_RECORD)
         if logged.request is not None:
-            pieces = split_object(logged.request)
+            pieces = split_object(logged.request) if logged.pieces is None else logged.pieces
             known = logged.api or self._detect(pieces)
             readers = self._readers if logged.annotated is None else self._as_sent
             api, (body, call) = known, readers[known].read(pieces)

@@ -114,6 +114,8 @@ class LoggedCall(NamedTuple):
         Ids and labels of the log's own: workspace, account, application, headers that matter for a cache.
     notes : tuple of Note
         What the log is known to lack of this call.
+    pieces : mapping of str to bytes, optional
+        The texts of the fields of ``request``, where the reader has split it already.
     is_learned : bool
         False where the runtime recorded the call without an annotated request, so that it learned nothing from it.
     """
@@ -135,6 +137,7 @@ class LoggedCall(NamedTuple):
     agent_id: str | None = None
     metadata: Mapping[str, Any] = {}
     notes: tuple[Note, ...] = ()
+    pieces: Mapping[str, bytes] | None = None
     is_learned: bool = True
 
     def problem(self, reason: str, path: str = "$") -> LogProblem:

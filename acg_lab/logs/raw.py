@@ -95,7 +95,7 @@ def _keys(pieces: Mapping[str, bytes]) -> str:
 
 def _read_bare(document: Document, pieces: Mapping[str, bytes], options: ReadOptions) -> Iterator[Yielded]:
     call_id = found[1] if (found := _request_file(document.file)) else None
-    call = LoggedCall(document.file, document.line, document.raw, options.api, call_id=call_id)
+    call = LoggedCall(document.file, document.line, document.raw, options.api, call_id=call_id, pieces=pieces)
     if options.fields:
         fields = LineFields(pieces, options.fields)
         problems: list[LogProblem] = []

@@ -5,7 +5,7 @@ requests that are left in it at the end, since a window never depends on what it
 """
 
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -23,7 +23,7 @@ from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.core.rules import NEWEST, get_rules
 from acg_lab.core.stability import judge_window
 from acg_lab.core.window import CountedWindow
-from acg_lab.snapshot.learnable import LearnableRequests, Roles, cut_to_turn
+from acg_lab.snapshot.learnable import LearnableRequests, Roles, cut_to_turn, tell_unread
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Entry
 from acg_lab.storage.columns import Call, Runs
@@ -144,7 +144,7 @@ def learn_runs(
     runs, recorded, ends = _in_order(runs, recorded)
     if table.records_turns and not full_payloads:
         runs = _cut(runs, recorded)
-    windows, touched = _collect(runs, ends, rules, settings.observation_window, tell)
+    windows, touched, unread = _collect(runs, ends, rules, settings.observation_window, tell)
     learned = _Learned(runs, rules, settings)
     columns = ingest(learned.entries(windows, touched), _raise)
     created = [request.learned for key in columns.observations.keys for request in learned.requests[key]]
@@ -154,6 +154,7 @@ def learn_runs(
         results=learned.results,
         runs=runs,
         problems=problems,
+        unread=tuple(tell_unread(unread)),
         key_prefix=table.key_prefix,
     )
     agents = {record.agent_id for record in runs.records}
@@ -206,8 +207,9 @@ def _end(runs: Runs, position: int) -> int:
 
 def _collect(
     runs: Runs, ends: Sequence[int], rules: str, observation_window: int, tell: Callable[[int], None]
-) -> tuple[dict[str, deque[_Request]], dict[str, list[str]]]:
-    """Return the requests that each window holds at last, and the keys that each agent's last run touched."""
+) -> tuple[dict[str, deque[_Request]], dict[str, list[str]], Counter[tuple[str, str]]]:
+    """Return the requests that each window holds at last, the keys that each agent's last run touched, and refusals."""
+    unread: Counter[tuple[str, str]] = Counter()
     learnable = LearnableRequests(runs, rules)
     windows: dict[str, deque[_Request]] = {}
     touched: dict[str, list[str]] = {}
@@ -218,8 +220,9 @@ def _collect(
                 continue
             try:
                 key = learnable.key(record.agent_id, call)
-            except RecordError:
-                continue  # production skips it too; `Snapshot.unread` counts it
+            except RecordError as error:
+                unread[rules, error.reason] += 1
+                continue
             if key not in windows:
                 windows[key] = deque(maxlen=max(observation_window, 1))
             windows[key].append(_Request(call, record.id, place, end))
@@ -227,7 +230,7 @@ def _collect(
         if keys:
             touched[record.agent_id] = list(keys)
         tell(1)
-    return windows, touched
+    return windows, touched, unread
 
 
 class _Learned:

@@ -19,7 +19,7 @@ from acg_lab.core.records import AnnotatedLlmRequest
 from acg_lab.core.rules import get_rules
 from acg_lab.storage.columns import Call, Runs
 
-__all__ = ["LearnableRequests", "Roles", "count_unread", "cut_to_turn"]
+__all__ = ["LearnableRequests", "Roles", "count_unread", "cut_to_turn", "tell_unread"]
 
 _decode = msgspec.json.decode
 _USER, _SYSTEM = "user", "system"
@@ -180,5 +180,10 @@ def count_unread(runs: Runs, rules: Mapping[str, Collection[str]]) -> Iterator[s
                 if all(reason is not None for _, reason in reasons):
                     name, reason = reasons[0]
                     found[name, str(reason)] += 1
-    for (name, reason), n in found.most_common():
+    yield from tell_unread(found)
+
+
+def tell_unread(counts: Counter[tuple[str, str]]) -> Iterator[str]:
+    """Yield a sentence for each rules version and reason, the commonest first."""
+    for (name, reason), n in counts.most_common():
         yield f"{counted(n, 'request')} can't be read under {name}: {reason}"

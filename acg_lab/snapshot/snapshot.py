@@ -82,6 +82,8 @@ class Snapshot:
     @cached_property
     def unread(self) -> tuple[str, ...]:
         """Recorded requests that teach nothing, since the rules can't read them; a sentence for each reason."""
+        if self.columns.unread is not None:
+            return self.columns.unread
         return tuple(count_unread(self.runs, self._rules_of_agents()))
 
     def _rules_of_agents(self) -> Mapping[str, Collection[str]]:
@@ -92,7 +94,7 @@ class Snapshot:
         if len(self.runs):
             for key in self.windows:
                 found[self.owners[key].agent_id].add(self.rules[key].rules)
-        newest_first = list(RULES)[::-1]
+        newest_first: tuple[str, ...] = tuple(RULES)[::-1]
         return {agent: sorted(names or {NEWEST}, key=newest_first.index) for agent, names in found.items()}
 
     @property

@@ -391,7 +391,7 @@ class Columns:
 
     ``problems`` are the entries that can't be read; ``key_prefix`` is production's, None where it is not known.
     ``rules`` are of windows that no longer tell their generation, as repaired ones: its name, evidence, and whether
-    that decides.
+    that decides. ``unread`` are sentences on recorded requests that teach nothing; None where they were not looked for.
     """
 
     observations: ObservationColumns
@@ -400,6 +400,7 @@ class Columns:
     problems: tuple[RecordError, ...] = ()
     key_prefix: str | None = None
     rules: Mapping[str, tuple[str, str, bool]] = field(default_factory=dict)
+    unread: tuple[str, ...] | None = None
 
 
 def is_redacted(text: str) -> bool:
