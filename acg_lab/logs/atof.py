@@ -19,9 +19,7 @@ from acg_lab.logs.turns import is_last_turn, lacks_its_tool_call
 
 __all__ = ["is_atif", "is_atof", "read_atif", "read_atof"]
 
-CUT = Note(
-    "only the last turn was recorded (turn on enable_full_payloads in the runtime); what the provider saw is lost"
-)
+CUT = Note("only the last turn was recorded, not what the provider saw; turn on enable_full_payloads in the runtime")
 PERHAPS_CUT = Note("may hold only its last turn: the log does not show whether enable_full_payloads was on")
 UNLEARNED = Note("made without a codec: the runtime learned nothing from it, and so nothing is learned from it here")
 NO_CODECS = Note("no call has a codec, so the runtime learned nothing; here it is learned from the raw bodies")

@@ -131,7 +131,7 @@ def read_payload(document: Document, payload: JsonObject, options: ReadOptions) 
 
 def _body(payload: JsonObject, api: Api) -> dict[str, Any]:
     """Put the body together again."""
-    messages = payload["messages"]
+    messages = payload.get("messages")
     if isinstance(messages, str) and messages == "redacted-by-litellm":
         msg = "the messages were redacted by LiteLLM; turn off turn_off_message_logging"
         raise ValueError(msg)
@@ -163,7 +163,7 @@ def _notes(payload: JsonObject, body: JsonObject, api: Api) -> Iterator[Note]:
     if api == "anthropic" and "system" not in body:
         yield PERHAPS_NO_SYSTEM
     provider = payload.get("custom_llm_provider")
-    if api == "openai-chat" and provider not in {None, "", "openai", "azure"}:
+    if api == "openai-chat" and provider not in (None, "", "openai", "azure"):
         yield TRANSLATED
 
 
@@ -221,7 +221,7 @@ def _error(payload: JsonObject) -> str | None:
 def _session(payload: JsonObject) -> str | None:
     """Return the session; else the trace, where the application named it: LiteLLM's own are one per call."""
     trace = _text(payload.get("trace_id"))
-    own = {payload.get("litellm_call_id"), payload.get("id")}
+    own = (payload.get("litellm_call_id"), payload.get("id"))
     return _text(payload.get("session_id")) or (trace if trace not in own and not _is_uuid(trace) else None)
 
 

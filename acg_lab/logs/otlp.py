@@ -16,6 +16,7 @@ __all__ = ["Event", "Span", "is_otlp", "read_document"]
 
 _ROOTS = ("resourceSpans", "resource_spans", "resourceLogs", "resource_logs", "batches")
 _DEEPEST = 64
+_LONGEST_INTEGER = 20
 
 
 class Event(NamedTuple):
@@ -146,6 +147,12 @@ def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else None
 
 
+def _signed(value: Any) -> int | None:
+    if isinstance(value, str) and len(value) <= _LONGEST_INTEGER and value.removeprefix("-").isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _attributes(raw: JsonObject) -> dict[str, Any]:
     pairs = raw.get("attributes")
     if isinstance(pairs, Mapping):  # some exporters write a plain object
@@ -158,18 +165,15 @@ def _attributes(raw: JsonObject) -> dict[str, Any]:
 
 
 def _value(raw: Any, depth: int) -> Any:
-    """Unpack one ``AnyValue``."""
+    """Unpack one ``AnyValue``; None for what is none, or nested too deeply."""
     if not isinstance(raw, dict):
         return raw
-    if depth > _DEEPEST:
-        msg = "nested too deeply"
-        raise ValueError(msg)
-    kind, value = next(iter(raw.items()), ("", ""))
-    if not raw:
+    if depth > _DEEPEST or not raw:
         return None
+    kind, value = next(iter(raw.items()))
     kind = kind.replace("_v", "V")
     if kind == "intValue":
-        return int(value)
+        return _signed(value)
     if kind == "arrayValue":
         return [_value(item, depth + 1) for item in _list(value, "values")]
     if kind == "kvlistValue":

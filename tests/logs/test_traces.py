@@ -418,8 +418,8 @@ def test_bad_documents():
     bad = export(span({}), 3, span({}) | {"attributes": [{"key": "a", "value": {"intValue": "many"}}]})
     given = documents(["{", "[]", {"a": 1}, {"resourceSpans": [3]}, bad, good])
     found = Read(read_traces, given)
-    assert [problem.line for problem in found.problems] == [1, 2, 3, 4, 5, 5]
-    assert found.problems[-1].path == "$.resourceSpans[0].scopeSpans[0].spans[2]"
+    assert [problem.line for problem in found.problems] == [1, 2, 3, 4, 5]
+    assert found.problems[-1].path == "$.resourceSpans[0].scopeSpans[0].spans[1]"
     assert len(found.calls) == 1
 
 
