@@ -39,6 +39,7 @@ _BODIES = (
     (_LANGFUSE, "langfuse.observation.output"),
     ("request_data", "response_data"),
 )
+_OTHER_INPUT = "the input of this call is neither a body, nor a list of messages with roles"
 _LISTS = (_LANGFUSE, "mlflow.spanInputs", "ai.prompt.messages")
 _NO_ANSWER = {"nemo_relay.start.data.content", "nemo_relay.start.input.content"}
 _MESSAGE_EVENT = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
@@ -107,6 +108,8 @@ def find_prompt(span: Span, events: Sequence[Event]) -> SpanPrompt | None:
         if prompt is not None:
             api: Api = "anthropic" if provider == "anthropic" else "openai-chat"
             return SpanPrompt(rebuild_body(api, prompt), False, api, None, _notes(prompt))
+    if any(span.attributes.get(name) not in (None, "", "null") for name, _ in _BODIES):
+        raise ValueError(_OTHER_INPUT)
     return None
 
 
@@ -228,8 +231,7 @@ def _from_list(span: Span, _events: Sequence[Event]) -> Prompt | None:
     if not isinstance(messages, list) or not messages:
         return None
     if not all(isinstance(message, Mapping) and isinstance(message.get("role"), str) for message in messages):
-        msg = "the input of this call is not a body, nor a list of messages with roles"
-        raise ValueError(msg)
+        raise ValueError(_OTHER_INPUT)
     return Prompt(_model(span), [], [_message_of(message) for message in messages], None, {})
 
 

@@ -131,12 +131,14 @@ def _first_text(attributes: JsonObject, names: Iterable[str]) -> str | None:
 
 
 def _candidate(span: Span, records: list[Event]) -> _Candidate:
+    if "__REDACTED__" in span.attributes.values():
+        return _Candidate(span, None, _REDACTED)
     try:
         prompt = find_prompt(span, [*span.events, *sorted(records, key=lambda event: event.time or 0)])
     except ValueError as error:
         return _Candidate(span, None, str(error))
     if prompt is None:
-        return _Candidate(span, None, _REDACTED if "__REDACTED__" in span.attributes.values() else _NO_PROMPT)
+        return _Candidate(span, None, _NO_PROMPT)
     redaction = find_redaction(prompt.body)
     return _Candidate(span, None, redaction) if redaction else _Candidate(span, prompt, None)
 

@@ -279,9 +279,11 @@ def _print(row: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Return what stands for a value that JSON does not have: of numpy the numbers, of a mapping its items."""
+    """Return what stands for a value that JSON does not have: a number of numpy, a time, a mapping of another kind."""
     if hasattr(value, "tolist"):
         return value.tolist()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError

@@ -1,5 +1,10 @@
 """Every format from file to snapshot: recognised, learned, its problems and caveats said, and exported whole."""
 
+import io
+import json
+
+import numpy as np
+import pandas as pd
 import pytest
 from logs.reading import FIXTURES
 from msgspec.structs import replace
@@ -103,3 +108,39 @@ def test_round_trip(name, tmp_path):
 def as_recorded(run):
     """Return a run without what passed between application and provider, which is exported apart."""
     return replace(run, calls=tuple(replace(call, exchange=None) for call in run.calls))
+
+
+def as_frame(name):
+    """Return a fixture as the DataFrame that its tool hands out: numpy arrays, timestamps, NaN for what is missing."""
+    frame = pd.DataFrame(json.loads(line) for line in (FIXTURES / name).read_text().splitlines())
+    for column in frame:
+        if str(column).endswith("_time"):
+            frame[column] = pd.to_datetime(frame[column])
+        elif frame[column].map(lambda value: isinstance(value, list)).any():
+            frame[column] = frame[column].map(np.array)
+    return frame
+
+
+@pytest.mark.parametrize(("name", "n"), [("phoenix", 3), ("mlflow", 2), ("langfuse", 2)])
+def test_frames(name, n):
+    """Rows of a DataFrame are read as the lines of a file are."""
+    snap = acg.from_requests(as_frame(f"{name}.jsonl"))
+    assert f"({name})" in snap.source
+    assert not snap.problems
+    assert n_learned(snap) == n
+
+
+def test_phoenix_frame_without_bodies():
+    """Lists of messages may be numpy arrays of objects."""
+    frame = as_frame("phoenix.jsonl")
+    assert n_learned(acg.from_requests(frame.drop(columns=[c for c in frame if c.endswith(".value")]))) == 3
+
+
+def test_csv():
+    """Cells of a CSV export hold JSON as text."""
+    frame = as_frame("langfuse.jsonl")
+    for column in ("input", "output", "modelParameters", "usageDetails"):
+        frame[column] = frame[column].map(lambda value: json.dumps(value, default=np.ndarray.tolist))
+    snap = acg.from_requests(pd.read_csv(io.StringIO(frame.to_csv(index=False))))
+    assert not snap.problems
+    assert n_learned(snap) == 2
