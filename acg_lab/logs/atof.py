@@ -15,6 +15,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.records import JsonObject, Usage
 from acg_lab.logs.entries import Api, Document, LoggedCall, LoggedRun, LogProblem, Note, ReadOptions, Yielded
 from acg_lab.logs.log_times import read_time
+from acg_lab.logs.redactions import find_redaction
 from acg_lab.logs.turns import is_last_turn, lacks_its_tool_call
 
 __all__ = ["is_atif", "is_atof", "read_atif", "read_atof"]
@@ -23,6 +24,7 @@ CUT = Note("only the last turn was recorded, not what the provider saw; turn on 
 PERHAPS_CUT = Note("may hold only its last turn: the log does not show whether enable_full_payloads was on")
 UNLEARNED = Note("made without a codec: the runtime learned nothing from it, and so nothing is learned from it here")
 NO_CODECS = Note("no call has a codec, so the runtime learned nothing; here it is learned from the raw bodies")
+OWN_CODEC = Note("made with a codec of the application's own: in which form the provider's body is, is not known")
 SORTED_KEYS = Note("the event file sorts the keys of the body; the order in which they were sent is not recorded")
 NO_SCOPE = Note("no agent scope around the call is in the log: if there was none, the runtime recorded no run of it")
 
@@ -254,6 +256,8 @@ class _Scopes:
         annotated = _read_annotated(raw)
         api = _APIS.get(str((annotated.api_specific or {}).get("api")), call.api)
         call = call._replace(annotated=bytes(raw), api=api)
+        if api is None:
+            call = call._replace(request=None, notes=(*call.notes, OWN_CODEC))
         return self._judged(call, agent, annotated.messages)
 
     def _judged(self, call: LoggedCall, agent: _Agent | None, messages: list[dict[str, Any]]) -> LoggedCall:
@@ -303,6 +307,8 @@ class _Scopes:
         call = opened.call._replace(first_token_at=opened.first_token_at)
         if call.request is None and call.annotated is None:
             yield LogProblem("the start of the call holds no request", file=call.file, line=call.line, path="$.data")
+        elif (redaction := find_redaction(call.request or call.annotated or b"")) is not None:
+            yield LogProblem(redaction, file=call.file, line=call.line, path="$.data.content")
         elif opened.has_codec:
             yield from self._released(has_codecs=True)
             yield call

@@ -165,6 +165,28 @@ def test_bad_payloads():
         assert len(read.problems) == 1, change
 
 
+def test_own_codec():
+    """A call with a codec of the application's own is learned from; its body is in no known form, and not kept."""
+    several = events()
+    del several[1]["category_profile"]["annotated_request"]["api_specific"]
+    read = Read(read_atof, documents(several))
+    assert len(read.calls) == 8
+    (own,) = [call for call in read.calls if atof.OWN_CODEC in call.notes]
+    assert own.request is None
+    assert own.annotated
+    assert own.is_learned
+
+
+def test_redacted_payloads():
+    """A prompt that was redacted before it was written is refused; the rest is read."""
+    several = events()
+    several[1]["data"]["content"]["messages"][0]["content"] = "[REDACTED]"
+    read = Read(read_atof, documents(several))
+    assert len(read.calls) == 7
+    assert "redacted" in read.problems[0].reason
+    assert read.problems[0].path == "$.data.content"
+
+
 def test_circular_scopes():
     """Scopes that are each other's parents end the search for a run."""
     a = events()[0] | {"category": "function", "uuid": "a", "parent_uuid": "b"}
