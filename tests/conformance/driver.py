@@ -15,7 +15,8 @@ command                   meaning, and what its answer holds
                           on). Answers nothing more.
 ``{"op": "run"}``         one agent run: ``calls`` is a list of {"codec", "request", "response"?}; ``codec`` is
                           "openai", "anthropic", "responses", "annotated" (a body that is the runtime's own form of a
-                          request already), "none" (the runtime is not told how to read it) or "tool" (no LLM call, but
+                          request already), "none" (the runtime is not told how to read it), "agent" (an agent inside,
+                          which makes the ``calls`` of the body) or "tool" (no LLM call, but
                           a tool's, the body its arguments); ``response`` (of the call, else of the run) is laid over a
                           small default answer. Answers, once the run is learned and stored, ``calls``: a list
                           of {"received": body or null, "error": text or null}.
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CODECS = {"openai": "OpenAIChatCodec", "anthropic": "AnthropicMessagesCodec", "responses": "OpenAIResponsesCodec"}
-ANNOTATED, NO_CODEC, TOOL = "annotated", "none", "tool"
+ANNOTATED, NO_CODEC, TOOL, AGENT = "annotated", "none", "tool", "agent"
 
 RESPONSES: dict[str, Json] = {
     "openai": {
@@ -75,7 +76,7 @@ RESPONSES: dict[str, Json] = {
 }
 
 
-RESPONSES |= dict.fromkeys((ANNOTATED, NO_CODEC, TOOL), RESPONSES["openai"])
+RESPONSES |= dict.fromkeys((ANNOTATED, NO_CODEC, TOOL, AGENT), RESPONSES["openai"])
 
 
 class AnnotatedCodec:
@@ -252,7 +253,11 @@ class Driver:
             return answer
 
         try:
-            if codec == TOOL:
+            if codec == AGENT:
+                with self._relay.scope.scope("inner", self._relay.ScopeType.Agent):
+                    for inner in call["request"]["calls"]:
+                        await self._call(inner, response)
+            elif codec == TOOL:
                 await self._relay.tools.execute("tool", call["request"], self._provide_nothing)
             else:
                 await self._execute(codec, self._relay.LLMRequest({}, call["request"]), provide)

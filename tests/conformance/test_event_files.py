@@ -8,13 +8,13 @@ import contextlib
 import itertools
 import json
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import redis
 from conformance.compare import RESULT, WINDOW, compare_results, compare_windows, rank
-from conformance.generate import cases
-from conformance.runtime import Runtime, RuntimeUnavailable
+from conformance.generate import DEFAULTS, Case, Run, cases
+from conformance.runtime import Call, Runtime, RuntimeUnavailable
 
 import acg_lab as acg
 from acg_lab.config.settings import AcgSettings
@@ -123,6 +123,18 @@ def test_runs(runtime, redis_url, seed, tmp_path):
         assert [call.started_at for call in run.calls] == [call["started_at"] for call in calls]
         requests = [None if call.annotated_request is None else plain(call.annotated_request) for call in run.calls]
         assert requests == [call.get("annotated_request") for call in calls]
+
+
+def test_nested_agents(runtime, redis_url, tmp_path):
+    """An agent inside another has a run of its own, there as in Redis, and ends before the outer one."""
+    calls = [Call({"model": "m", "messages": [{"role": "user", "content": f"u{i}"}]}) for i in range(4)]
+    inner = {"calls": [asdict(call) for call in calls[1:3]]}
+    run = Run((calls[0], Call(inner, "agent"), calls[3]))
+    case = Case("inner", 2, DEFAULTS, full_payloads=True, runs=(run, run))
+    stored, _ = record(runtime, redis_url, case, tmp_path / "events")
+    snapshot = load(tmp_path / "events/events.jsonl", case)
+    assert [len(run.calls) for run in snapshot.runs] == [2, 2, 2, 2]
+    assert difference(snapshot, stored, case) is None
 
 
 def begin(run):
