@@ -22,6 +22,7 @@ _INSTRUCTIONS: Final = ("system", "developer")
 _MARKS: Final = ("cache_control", "prompt_cache_breakpoint")
 _MARK_TEXTS: Final = tuple(f'"{name}"'.encode() for name in _MARKS)
 _HOLE: Final = b"null"
+_MAX_KNOWN: Final = 50_000  # messages that a reader finds again by their text in the log
 _NO_RECORD: Final = CallRecord(kind="llm", name="", started_at="")
 
 
@@ -30,7 +31,9 @@ class TextPools:
 
     Attributes
     ----------
-    messages, values : dict of bytes to int
+    messages : dict of bytes to int
+    values : list of bytes
+        By code.
     instructions : set of int
         Messages that count as system.
     identities : dict of int to int
@@ -39,7 +42,8 @@ class TextPools:
 
     def __init__(self) -> None:
         self.messages: dict[bytes, int] = {}
-        self.values: dict[bytes, int] = {}
+        self.values: list[bytes] = []
+        self._value_codes: dict[bytes, int] = {}
         self.instructions: set[int] = set()
         self.identities: dict[int, int] = {}
         self._unmarked: dict[bytes, int] = {}
@@ -50,7 +54,15 @@ class TextPools:
 
     def value(self, text: bytes) -> int:
         """Return the code of another value."""
-        return self.values.setdefault(text, len(self.values))
+        code = self._value_codes.get(text)
+        if code is None:
+            code = self._value_codes[text] = self.add_value(text)
+        return code
+
+    def add_value(self, text: bytes) -> int:
+        """Return a code for a value that is not expected again, such as an answer."""
+        self.values.append(text)
+        return len(self.values) - 1
 
     def identify(self, message: JsonObject, text: bytes, code: int) -> None:
         """Note what an annotated message is, for telling which requests continue one another."""
@@ -108,6 +120,7 @@ class BodyReader:
         self._codec, self._texts = codec, texts
         # By the text in the log: code as sent, and code as annotated.
         self._messages: dict[bytes, int | tuple[int, int] | RecordError] = {}
+        self._former: dict[bytes, int | tuple[int, int] | RecordError] = {}
         self._tools: dict[bytes, tuple[int, int] | RecordError] = {}
         self._heads: dict[tuple[str | bytes, ...], _Head | RecordError] = {}
 
@@ -143,12 +156,20 @@ class BodyReader:
         body = Body(head.body, name, sent if name in holes else _NO_CODES, tools[0], head.system)
         return body, Call(_NO_RECORD, head.request, annotated, tools[1])
 
+    def forget(self) -> None:
+        """Drop what was read; the codes stay good."""
+        self._messages, self._former, self._tools, self._heads = {}, {}, {}, {}
+
     def _read_messages(self, items: list[bytes], name: str) -> "tuple[np.ndarray, np.ndarray]":
+        if len(self._messages) > _MAX_KNOWN:
+            # What was not met for long is read anew if it comes again, to the same codes.
+            self._former, self._messages = self._messages, {}
         known, codes, both = self._messages, [], None
         for i, item in enumerate(items):
             found = known.get(item)
             if found is None:
-                found = known[item] = self._read_message(item)
+                found = self._former.get(item)
+                known[item] = found = self._read_message(item) if found is None else found
             if isinstance(found, int):
                 codes.append(found)
                 continue

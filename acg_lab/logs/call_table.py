@@ -4,7 +4,7 @@ A request costs a look-up per message, however long its conversation is. What ca
 line, with the path inside the body; the other calls do not notice.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from acg_lab.storage.columns import Call, JsonPool
 __all__ = ["CallTable", "Row"]
 
 _LOOKED_AT: Final = 8  # messages that can tell the API, where nothing else does
+_NOTHING: Final[Mapping[str, Json]] = {}
 _NULL: Final = b"null"
 _NO_RECORD: Final = CallRecord(kind="llm", name="", started_at="")
 
@@ -63,7 +64,7 @@ class CallTable:
         self._first_tools: dict[bytes, list[Json]] = {}
         self._by_id: dict[str, int] = {}
         self._waiting: dict[str, LoggedAnswer] = {}
-        self._exchanges: dict[str, Exchange] = {}
+        self._exchanges: dict[Hashable, Exchange] = {}
 
     def add(self, logged: LoggedCall) -> Iterator[RecordError]:
         """Take in a call; yield what is doubtful about it.
@@ -117,9 +118,14 @@ class CallTable:
         for answer in self._waiting.values():
             yield answer.problem("expected the request of this answer in the log too, got none with its id")
 
-    def pools(self) -> tuple[JsonPool, JsonPool]:
-        """Return the pools that the codes of the calls refer to: messages, and other values."""
-        return JsonPool(self.texts.messages), JsonPool(self.texts.values)
+    def finish(self) -> tuple[JsonPool, JsonPool]:
+        """Return the pools that the codes of the calls refer to: messages, and other values; no call comes after it."""
+        pools = JsonPool(self.texts.messages), JsonPool(self.texts.values)
+        self.texts.messages, self.texts.values = {}, []
+        for reader in (*self._readers.values(), *self._as_sent.values(), self._recorded):
+            reader.forget()
+        self._exchanges, self._first_tools, self._by_id = {}, {}, {}
+        return pools
 
     # --- requests ---
 
@@ -150,20 +156,20 @@ class CallTable:
 
     def _exchange(self, logged: LoggedCall, api: str, call: Call) -> tuple[Call, list[str]]:
         answer, code = self._answer(logged.response)
-        usage, error = logged.usage or answer.usage, logged.error or answer.error
-        details = usage, error, logged.first_token_at, logged.call_id, logged.metadata
-        if any(details):
-            exchange = Exchange(
-                api=api,
-                request={},
-                usage=usage,
-                error=error,
-                first_token_at=logged.first_token_at,
-                request_id=logged.call_id,
-                metadata=logged.metadata,
-            )
-        else:
-            exchange = self._exchanges.setdefault(api, Exchange(api=api, request={}))
+        # The raw usage stands in the response, which is kept.
+        usage = logged.usage or (answer.usage and replace(answer.usage, raw=_NOTHING))
+        exchange = Exchange(
+            api=api,
+            request=_NOTHING,
+            usage=usage,
+            error=logged.error or answer.error,
+            first_token_at=logged.first_token_at,
+            request_id=logged.call_id,
+            metadata=logged.metadata or _NOTHING,
+            unknown=_NOTHING,
+        )
+        if not (logged.usage or exchange.first_token_at or exchange.request_id or exchange.metadata):
+            exchange = self._shared(exchange)
         model = call.request.model if call.request else None
         record = CallRecord(
             kind="llm",
@@ -172,9 +178,19 @@ class CallTable:
             ended_at=logged.ended_at,
             model_name=model,
             exchange=exchange if call.body else None,
+            unknown=_NOTHING,  # one for all
         )
         body = None if call.body is None else call.body._replace(response=code)
         return call._replace(record=record, body=body), [answer.doubt] if answer.doubt else []
+
+    def _shared(self, exchange: Exchange) -> Exchange:
+        """Return one object for all exchanges that say the same."""
+        usage = exchange.usage
+        counts = None
+        if usage is not None:
+            cached = usage.cache_read_tokens, usage.cache_write_tokens, *sorted(usage.cache_writes_by_ttl.items())
+            counts = usage.prompt_tokens, usage.output_tokens, cached
+        return self._exchanges.setdefault((exchange.api, exchange.error, counts), exchange)
 
     def _answer(self, raw: bytes | None) -> tuple[Answer, int]:
         if raw is None or raw == _NULL:
@@ -183,7 +199,7 @@ class CallTable:
         answer = read_answer(value)
         if answer.response is None:
             return answer, -1
-        return answer, self.texts.value(printed if answer.response is value else print_json(answer.response))
+        return answer, self.texts.add_value(printed if answer.response is value else print_json(answer.response))
 
 
 def _is_same(one: Call, other: Call) -> bool:

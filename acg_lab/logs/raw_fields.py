@@ -5,6 +5,7 @@ dotted path (``agent_from="metadata.app"``).
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -60,8 +61,8 @@ class LineFields:
             found = follow(self._pieces, self._paths[name])
             return None if found == b"null" else found
         for pieces in (self._pieces, self._metadata):
-            for alias in FIELD_NAMES[name]:
-                text = pieces.get(alias, b"null")
+            for alias in _present(tuple(pieces))[name] if pieces else ():
+                text = pieces[alias]
                 if text != b"null":
                     return text
         return None
@@ -93,6 +94,13 @@ class LineFields:
         """Return the labels of the line that are texts or numbers."""
         values = {name: parse_piece(raw)[0] for name, raw in self._metadata.items()}
         return {name: value for name, value in values.items() if isinstance(value, str | int | float)}
+
+
+@lru_cache(maxsize=256)
+def _present(keys: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Return which of the names of each field are among the keys of a line; lines of a log mostly have the same."""
+    there = set(keys)
+    return {name: [alias for alias in aliases if alias in there] for name, aliases in FIELD_NAMES.items()}
 
 
 def follow(pieces: Mapping[str, bytes], path: str) -> bytes | None:

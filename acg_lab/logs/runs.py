@@ -7,7 +7,7 @@ Whatever was inferred is counted, for ``snapshot.caveats``.
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from acg_lab._format import counted
 from acg_lab.core.codec import parse_time
@@ -20,7 +20,9 @@ from acg_lab.storage.columns import Call, Runs
 __all__ = ["LoggedRuns", "group_runs"]
 
 _NAMESPACE = uuid.UUID("6f1d4b0e-6c0f-4e5c-9a53-0b6d2a1f7c11")
+_NOTHING: Mapping[str, Any] = {}
 _RETRY_NANOSECONDS = 10**9
+_MAX_RECENT = 10_000
 
 
 class LoggedRuns(NamedTuple):
@@ -62,14 +64,16 @@ def group_runs(table: CallTable, said: Mapping[str, LoggedRun], default_agent: s
     default_agent : str
         For calls without one.
     """
+    messages, values = table.finish()
     found, inferred = _assign(table, said, default_agent)
     found.sort(key=lambda run: run.agent_id)
-    messages, values = table.pools()
     records = [_record(run, said.get(run.id)) for run in found]
     runs = Runs(
-        records=records, calls=[[row.call for row in run.rows] for run in found], messages=messages, values=values
+        records=records, calls=[tuple(row.call for row in run.rows) for run in found], messages=messages, values=values
     )
-    recorded = [[row.is_recorded for row in run.rows] for run in found]
+    shared: dict[tuple[bool, ...], tuple[bool, ...]] = {}
+    flags = (tuple(row.is_recorded for row in run.rows) for run in found)
+    recorded = [shared.setdefault(of_run, of_run) for of_run in flags]
     return LoggedRuns(runs, recorded, tuple(_caveats(table, inferred, default_agent)))
 
 
@@ -130,7 +134,7 @@ def _record(run: _Run, said: LoggedRun | None) -> RunRecord:
     if ended is None:
         ends = [record.ended_at or record.started_at for record in records]
         ended = max((end for end in ends if end), key=parse_time, default=None)
-    return RunRecord(id=run.id, agent_id=run.agent_id, calls=(), started_at=started, ended_at=ended)
+    return RunRecord(id=run.id, agent_id=run.agent_id, calls=(), started_at=started, ended_at=ended, unknown=_NOTHING)
 
 
 def _caveats(table: CallTable, inferred: Counter[str], default_agent: str) -> Iterator[str]:
@@ -183,4 +187,6 @@ def _count_retries(rows: Sequence[Row]) -> int:
         started = parse_time(record.started_at)
         n += abs(started - last.get(key, started - 2 * _RETRY_NANOSECONDS)) <= _RETRY_NANOSECONDS
         last[key] = started
+        if len(last) > _MAX_RECENT:
+            last = {key: time for key, time in last.items() if abs(started - time) <= _RETRY_NANOSECONDS}
     return n

@@ -170,7 +170,7 @@ def _raise(error: RecordError) -> None:
 
 def _cut(runs: Runs, recorded: Sequence[Sequence[bool]]) -> Runs:
     roles = Roles(runs)
-    calls = [list(_turns(*of_run, roles)) for of_run in zip(runs.calls, recorded, strict=True)]
+    calls = [tuple(_turns(*of_run, roles)) for of_run in zip(runs.calls, recorded, strict=True)]
     return replace(runs, calls=calls)
 
 

@@ -15,7 +15,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import learning_key
 from acg_lab.core.messages import message_rule
 from acg_lab.core.prompt_ir import tool_drafts
-from acg_lab.core.records import AnnotatedLlmRequest
+from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.core.rules import get_rules
 from acg_lab.storage.columns import Call, Runs
 
@@ -23,6 +23,7 @@ __all__ = ["LearnableRequests", "Roles", "count_unread", "cut_to_turn", "tell_un
 
 _decode = msgspec.json.decode
 _USER, _SYSTEM = "user", "system"
+_REFUSED, _OTHER, _SCAFFOLD = 1, 2, 3
 
 
 class _Message(msgspec.Struct):
@@ -45,8 +46,9 @@ class LearnableRequests:
 
     def __init__(self, runs: Runs, rules: str) -> None:
         self._runs, self.rules = runs, get_rules(rules)
-        # By code of the message: whether it counts as system; an error where it can't be read.
-        self._is_scaffold: dict[int, bool | RecordError] = {}
+        # Of each message by code: not looked at, refused, read, or read and counting as system.
+        self._kinds = bytearray(len(runs.messages))
+        self._refusals: dict[int, RecordError] = {}
         self._tops: dict[Hashable, RecordError | None] = {}
         self._keys: dict[Hashable, str | RecordError] = {}
 
@@ -61,12 +63,10 @@ class LearnableRequests:
         request = call.request or AnnotatedLlmRequest(messages=())
         scaffold, seed = [], None
         for i, code in enumerate(call.messages.tolist()):
-            is_scaffold = self._is_scaffold.get(code)
-            if is_scaffold is None:
-                is_scaffold = self._is_scaffold[code] = self._look(code)
-            if isinstance(is_scaffold, RecordError):
-                raise is_scaffold.at(path=f"$.messages[{i}]")
-            if is_scaffold:
+            kind = self._kinds[code] or self._look(code)
+            if kind == _REFUSED:
+                raise self._refusals[code].at(path=f"$.messages[{i}]")
+            if kind == _SCAFFOLD:
                 scaffold.append(code)
             elif seed is None:
                 seed = code
@@ -84,17 +84,24 @@ class LearnableRequests:
             return error.reason
         return None
 
-    def _look(self, code: int) -> bool | RecordError:
-        message = _decode(self._runs.messages.texts[code])
+    def _look(self, code: int) -> int:
+        try:
+            kind = _SCAFFOLD if self._read(_decode(self._runs.messages.texts[code])) else _OTHER
+        except RecordError as error:
+            self._refusals[code] = error
+            kind = _REFUSED
+        self._kinds[code] = kind
+        return kind
+
+    def _read(self, message: JsonObject) -> bool:
+        """Read a message as production does; return whether it counts as system."""
         role = message.get("role")
         if isinstance(role, str) and role not in self.rules.messages:
-            return RecordError(f"role {printable(role[:40])!r}")
-        try:
-            rule = message_rule(self.rules, message)
-            for _ in rule.drafts(self.rules, message):
-                pass
-        except RecordError as error:
-            return error
+            msg = f"role {printable(role[:40])!r}"
+            raise RecordError(msg)
+        rule = message_rule(self.rules, message)
+        for _ in rule.drafts(self.rules, message):
+            pass
         return rule.scaffold
 
     def _top(self, top: Hashable, call: Call) -> RecordError | None:

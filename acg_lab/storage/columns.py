@@ -304,7 +304,7 @@ class Body(NamedTuple):
 class Call(NamedTuple):
     """A call without its texts: those are codes of `Runs.messages` and `Runs.values`, -1 where there is none.
 
-    ``record.exchange`` is there if ``body`` is, but without request and response.
+    ``record.exchange`` is there if ``body`` is, but without request, response, and the raw usage that stands in it.
     """
 
     record: CallRecord
@@ -366,7 +366,10 @@ class Runs(Sequence[RunRecord]):
             if code >= 0:
                 request[name] = self.values.value(code)
         response = None if body.response < 0 else self.values.value(body.response)
-        return replace(light, request=request, response=response)
+        usage = light.usage
+        if usage is not None and not usage.raw and response is not None:
+            usage = replace(usage, raw=response.get("usage") or {})
+        return replace(light, request=request, response=response, usage=usage)
 
     def request(self, call: Call) -> AnnotatedLlmRequest:
         """Make the request of a call that has one."""
