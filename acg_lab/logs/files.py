@@ -24,7 +24,6 @@ __all__ = ["LogFile", "find_log_files", "is_log_name", "source_name"]
 _KINDS: Final = (".jsonl", ".ndjson", ".json", ".log", ".txt")
 _PACKED: Final = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 _scheme = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://").match
-_has_magic = re.compile(r"[*?\[]").search
 
 
 class LogFile(NamedTuple):
@@ -55,7 +54,7 @@ def source_name(source: str) -> str:
     if source == "-":
         return "stdin"
     path = PurePosixPath(source.rstrip("/"))
-    while _has_magic(path.name) and path.name != str(path):
+    while glob.has_magic(path.name) and path.name != str(path):
         path = path.parent
     name = path.name
     for ending in (*_PACKED, *_KINDS):
@@ -76,7 +75,7 @@ def find_log_files(source: str) -> list[LogFile]:
         return [LogFile("standard input", 0, lambda: nullcontext(sys.stdin.buffer))]
     if _scheme(source):
         return list(_remote(source))
-    if _has_magic(source) and not os.path.lexists(source):
+    if glob.has_magic(source) and not os.path.lexists(source):
         paths = sorted(Path(path) for path in glob.glob(source, recursive=True) if os.path.isfile(path))  # noqa: PTH113, PTH207
     elif os.path.isdir(source):  # noqa: PTH112  a path by name, as the user gave it
         paths = [path for path in sorted(Path(source).rglob("*")) if path.is_file() and _is_wanted(path, source)]
@@ -138,7 +137,7 @@ def _remote(source: str) -> Iterator[LogFile]:
 
 
 def _names(system: Any, path: str) -> Collection[str]:
-    if _has_magic(path):
+    if glob.has_magic(path):
         return sorted(name for name in system.glob(path) if system.isfile(name))
     if system.isdir(path):
         return sorted(name for name in system.find(path) if is_log_name(name))

@@ -7,6 +7,7 @@ longer than `MAX_TEXT` is passed over. What is wrong does not end the reading, u
 import bz2
 import codecs
 import gzip
+import io
 import lzma
 import re
 import zlib
@@ -80,11 +81,15 @@ def _without_faults(chunks: Iterable[bytes | Fault], faults: list[Fault]) -> Ite
 # --- bytes ---
 
 
-class _Peeked:
-    """A file whose first bytes were read already."""
+class _Peeked(io.RawIOBase):
+    """A file whose first bytes were read already; closing it leaves the file open."""
 
     def __init__(self, head: bytes, file: IO[bytes]) -> None:
+        super().__init__()
         self._head, self._file = head, file
+
+    def readable(self) -> bool:
+        return True
 
     def read(self, size: int = -1) -> bytes:
         if not self._head:

@@ -4,6 +4,7 @@ Whatever was inferred, and what the log does not hold, stands in ``snapshot.cave
 ``snapshot.problems``.
 """
 
+import glob
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.rules import NEWEST
 from acg_lab.logs.entries import APIS, Document, LoggedCall, ReadOptions
 from acg_lab.logs.files import is_log_name
+from acg_lab.logs.formats import get_format
 from acg_lab.logs.raw_fields import FIELD_NAMES
 from acg_lab.logs.read_log import Log, read_documents, read_log
 from acg_lab.snapshot.learn import learn_runs
@@ -55,6 +57,8 @@ class LogOptions(NamedTuple):
         UsageError
             If an option makes no sense.
         """
+        if self.format != "auto":
+            get_format(self.format)
         if self.api not in ("auto", *APIS):
             msg = f"The 'api' option must be 'auto' or one of {', '.join(map(repr, APIS))}; got {self.api!r}."
             raise UsageError(msg)
@@ -73,12 +77,17 @@ class LogOptions(NamedTuple):
 
 
 def is_log(source: Any) -> bool:
-    """Whether a source is a request log by its looks: a name, the files of a folder, or the first bytes of a file."""
+    """Whether a source is a request log by its looks: its name, or those of the files in a local folder or glob.
+
+    A folder elsewhere is taken for an export, unless a format is named.
+    """
     if not isinstance(source, str | os.PathLike):
         return False
-    path = os.fsdecode(source)
+    path = os.fsdecode(source).removeprefix("file://")
     if path == "-" or (is_log_name(path) and not is_redis(path)):
         return True
+    if glob.has_magic(path) and not os.path.lexists(path):
+        return is_log_name(path.rstrip("*")) or any(map(is_log_name, glob.glob(path, recursive=True)))  # noqa: PTH207
     if os.path.isdir(path):  # noqa: PTH112  a path by name
         names = [name for _, _, files in os.walk(path) for name in files]
         return not any(name.endswith(_PARQUET) for name in names) and any(map(is_log_name, names))
