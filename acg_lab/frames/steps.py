@@ -11,7 +11,7 @@ import pandas as pd
 
 from acg_lab.frames.schema import CALLS, STEPS, category, counts_of, make_frame
 from acg_lab.history import Trace
-from acg_lab.history.trace import Thresholds, as_numbers
+from acg_lab.history.trace import Thresholds, parse_thresholds
 from acg_lab.snapshot.recorded_calls import CallFacts, list_calls
 from acg_lab.snapshot.snapshot import Snapshot
 
@@ -58,7 +58,8 @@ def steps(
     Returns
     -------
     DataFrame
-        step (position in the trace, 0 = first); agent_id, learning_key (categorical); run_id; call (position in its
+        step (position in the trace, 0 = first); agent_id, learning_key, profile (its display
+        name; categorical); run_id; call (position in its
         run, 0 = first, tool calls counted); started_at (UTC); window, stable_threshold: the setting; known_runs (of the
         agent, learned before); entry (categorical, whose result was met: profile, or agent for its
         seed entry; missing where nothing was known);
@@ -72,7 +73,7 @@ def steps(
         If a threshold is no finite number, or the window was not replayed.
     """
     windows = trace.windows if window is None else (window,)
-    given = as_numbers(thresholds)
+    given = parse_thresholds(thresholds)
     n, repeats = len(trace), len(windows) * len(given)
 
     def every(values: Any) -> Any:
@@ -86,6 +87,7 @@ def steps(
         "step": every(np.arange(n)),
         "agent_id": _names(profile, [described.agent_id for described in trace.profiles]),
         "learning_key": _names(profile, [described.learning_key for described in trace.profiles]),
+        "profile": _names(profile, [trace.profile_names[described.learning_key] for described in trace.profiles]),
         "run_id": every(np.array(trace.run_ids, object)),
         "call": every(trace.calls),
         "started_at": every(trace.started_ns),

@@ -10,13 +10,13 @@ import pandas as pd
 
 from acg_lab._format import counted, joined, percent, score, setting, tokens
 from acg_lab.core.errors import UsageError
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.reasons import breaking, reason_of
 
 __all__ = ["Block", "PlottedProfile", "SpanKind", "read_profile"]
 
 SpanKind: TypeAlias = Literal["prefix", "breaks", "reach", "semi_stable", "variable", "unknown"]
-_NEEDED = 2  # with fewer requests production plans nothing (spec section 7)
 
 
 class Block(NamedTuple):
@@ -76,7 +76,7 @@ class PlottedProfile:
         )
 
     def _kinds(self, spans: pd.DataFrame) -> list[SpanKind]:
-        if self.n_requests < _NEEDED:
+        if self.n_requests < MIN_OBSERVATIONS:
             return ["unknown"] * len(spans)
         kinds: list[SpanKind] = []
         for position, classification in enumerate(spans["classification"].tolist()):
@@ -89,7 +89,7 @@ class PlottedProfile:
     @property
     def alone(self) -> bool:
         """Whether there is one request only, so that nothing is known yet."""
-        return self.n_requests < _NEEDED
+        return self.n_requests < MIN_OBSERVATIONS
 
     @property
     def has_tokens(self) -> bool:
@@ -158,8 +158,8 @@ class PlottedProfile:
             return cacheable, counted(self.n_requests, "request"), confidence
         size = f"{tokens(self.prompt)} tokens" if self.has_tokens else counted(len(self.blocks), "block")
         full = self.thresholds.min_observations_for_full_confidence
-        needs = f"needs {_NEEDED} requests to be used"
-        return (joined(size, f"{needs} and {full:,} for full confidence" if full > _NEEDED else needs),)
+        needs = f"needs {MIN_OBSERVATIONS} requests to be used"
+        return (joined(size, f"{needs} and {full:,} for full confidence" if full > MIN_OBSERVATIONS else needs),)
 
     @property
     def remarks(self) -> tuple[str, ...]:

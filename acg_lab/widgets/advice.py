@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from acg_lab._format import between, cut, tokens
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.planner_refusals import find_refusals
@@ -19,7 +20,6 @@ from acg_lab.widgets.profile import ProfileScores
 __all__ = ["Problem", "find_problem", "refusals"]
 
 _NAME = 60
-_NEEDED = 2
 
 
 class Problem(NamedTuple):
@@ -62,7 +62,7 @@ def find_problem(profile: ProfileScores, thresholds: StabilityThresholds, *, tho
     result = profile.result(thresholds)
     if not result.total_observations:
         return Problem("", ("No requests observed yet: let the agent run once.",))
-    if result.total_observations < _NEEDED:
+    if result.total_observations < MIN_OBSERVATIONS:
         return Problem("", ("One request so far: production plans nothing yet, and every block looks stable.",))
     if result.stable_prefix_length >= len(result.scores):
         return Problem("", (f"All {len(result.scores):,} blocks are stable: nothing breaks the prefix.",))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans
 from acg_lab.history import Trace
@@ -143,9 +144,6 @@ def _running_minimum(of: Numbers, indexes: Numbers, scores: Floats) -> Floats:
     return np.repeat(least, np.diff([*first, len(of)]))
 
 
-_NEEDED = 2  # with fewer requests production plans nothing
-
-
 class ProfileMetrics(NamedTuple):
     """What production holds of some profiles under one setting.
 
@@ -187,7 +185,7 @@ class AgentChange(NamedTuple):
 
 def measure_profile(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.bool_]) -> ProfileMetrics:
     """Sum up the chosen profiles."""
-    used = (prefixes.requests >= _NEEDED) & (lengths.blocks > 0)
+    used = (prefixes.requests >= MIN_OBSERVATIONS) & (lengths.blocks > 0)
     tokens = np.where(used, lengths.tokens, 0.0)[chosen]
     requests = prefixes.requests[chosen]
     prompt = float((prefixes.prompt_tokens[chosen] * requests).sum())
