@@ -115,8 +115,7 @@ def _of_openai(body: JsonObject, *, has_images: bool) -> Parameters:  # noqa: AR
     named = {
         "format": body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None),
         "verbosity": body.get("verbosity") or (text.get("verbosity") if isinstance(text, Mapping) else None),
-        "effort": body.get("reasoning_effort")
-        or (reasoning.get("effort") if isinstance(reasoning, Mapping) else None),
+        "effort": body.get("reasoning_effort") or (reasoning.get("effort") if isinstance(reasoning, Mapping) else None),
         "tier": body.get("service_tier") if body.get("service_tier") not in ("auto", "default") else None,
     }
     options = body.get("prompt_cache_options")

@@ -1,8 +1,9 @@
 """Which breakpoints the requests of a simulation carry: those that were sent, or those of another policy."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,7 @@ def _ask(requests: RecordedRequests, policy: Policy, ends: Ints | None) -> Break
     ttls: list[int] = []
     bounds = requests.piece_offsets.tolist()
     sizes = np.zeros(len(requests.nodes), np.int64) if ends is None else ends
-    for i, (begin, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for i, (begin, end) in enumerate(itertools.pairwise(bounds)):
         of = slice(begin, end)
         view = PromptView(
             requests.agent_ids[requests.agents[i]],
@@ -158,6 +159,8 @@ def _ask(requests: RecordedRequests, policy: Policy, ends: Ints | None) -> Break
 
 
 def _piece_and_ttl(one: object, n_pieces: int) -> tuple[int, int]:
+    piece: Any
+    ttl: Any
     piece, ttl = one if isinstance(one, tuple) and len(one) == 2 else (one, UNSTATED)  # noqa: PLR2004
     if not all(isinstance(value, int | np.integer) for value in (piece, ttl)) or not 0 <= int(piece) < n_pieces:
         msg = (

@@ -87,7 +87,9 @@ class Calibration:
         if not total.n_requests:
             return "Unknown: no request has recorded usage, so nothing can be checked."
         if not total.n_with_reads:
-            missing = "no request read anything" if total.any_read == 1.0 else "reads were simulated that did not happen"
+            missing = (
+                "no request read anything" if total.any_read == 1.0 else "reads were simulated that did not happen"
+            )
             return f"Barely tested: {missing} in {total.n_requests:,} requests."
         share, off = total.within_1_percent_with_reads, abs(total.simulated_read - total.recorded_read)
         error = off / max(total.recorded_read, 1)

@@ -1,7 +1,7 @@
-"""A history simulated: tokens and costs as they were, under a change, and at the limit; parts and verdicts on demand."""
+"""A history simulated: tokens and costs as they were, under a change, at the limit; parts and verdicts on demand."""
 
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,13 @@ from acg_lab.simulation.costs import (
 from acg_lab.simulation.history import GovernorSettings, PreparedHistory
 from acg_lab.simulation.limit import find_limit
 from acg_lab.simulation.parts import SharedPrefixes, TokenParts, divide_prompts, find_shared
-from acg_lab.simulation.plans import Plans
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
 from acg_lab.simulation.tables import CacheRun
 from acg_lab.simulation.verdicts import Verdicts, judge_requests
+
+if TYPE_CHECKING:
+    from acg_lab.simulation.plans import Plans
 
 __all__ = ["SimulatedHistory"]
 
@@ -137,9 +139,7 @@ class SimulatedHistory:
     def rates(self) -> tuple[TokenRates, TokenRates]:
         """Rates in money and relative to an uncached token."""
         history = self.history
-        return rates_of(
-            self.requests, self.prompt, history.provider_of, history.providers, self.ttls, self.price_list
-        )
+        return rates_of(self.requests, self.prompt, history.provider_of, history.providers, self.ttls, self.price_list)
 
     def cost(self, tokens: "CachedTokens | None", *, money: bool) -> Floats:
         """Return the cost of each request's prompt; without a cache if no tokens are given."""
@@ -173,9 +173,14 @@ class SimulatedHistory:
             by_provider.append(ttl if isinstance(ttl, int) else 0)
         found = np.array([*by_provider, 300], np.int64)[self.history.provider_of]
         # A longer TTL that the request asks for itself.
-        marked = np.maximum.reduceat(
-            np.append(self.requests.own_marks, -1), np.minimum(self.requests.piece_offsets[:-1], len(self.requests.own_marks))
-        ) if len(self.requests) else found
+        marked = (
+            np.maximum.reduceat(
+                np.append(self.requests.own_marks, -1),
+                np.minimum(self.requests.piece_offsets[:-1], len(self.requests.own_marks)),
+            )
+            if len(self.requests)
+            else found
+        )
         asked = np.where(np.diff(self.requests.piece_offsets) > 0, marked, -1)
         return np.maximum(found, np.maximum(asked, np.maximum(self.requests.automatic_ttls, 0)))
 
@@ -194,7 +199,7 @@ class SimulatedHistory:
         found = np.zeros(len(self.requests), np.int64)
         for run in self.before:
             if run.table.branches is not None:
-                found[run.rows] = _shared_inside(run, self.shared, self.requests)
+                found[run.rows] = _shared_inside(run, self.shared)
         return found
 
     @cached_property
@@ -229,7 +234,7 @@ class SimulatedHistory:
         return np.where(references >= 0, waited, np.nan)
 
 
-def _shared_inside(run: CacheRun, shared: SharedPrefixes, requests: RecordedRequests) -> Ints:
+def _shared_inside(run: CacheRun, shared: SharedPrefixes) -> Ints:
     """Return how many tokens of its first piece that is not shared each request shares with an earlier sibling."""
     table, branches = run.table, run.table.branches
     n, lengths = len(run.rows), shared.lengths[run.rows]

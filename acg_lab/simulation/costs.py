@@ -6,7 +6,6 @@ that makes impossible is clipped, and counted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,8 @@ class CachedTokens:
     @property
     def total_written(self) -> Ints:
         """Written tokens of each request, whatever their TTL."""
-        return self.written.sum(axis=1)
+        total: Ints = self.written.sum(axis=1)
+        return total
 
 
 @dataclass(frozen=True, eq=False)

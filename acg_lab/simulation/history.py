@@ -70,7 +70,9 @@ def read_settings(value: Any, window: int, name: str) -> GovernorSettings:
 class PreparedHistory:
     """The requests of a trace, and all that simulations of them share."""
 
-    def __init__(self, parts: tuple[Part, ...], requests: RecordedRequests, cache_provider: "CacheProvider | str") -> None:
+    def __init__(
+        self, parts: tuple[Part, ...], requests: RecordedRequests, cache_provider: "CacheProvider | str"
+    ) -> None:
         self.parts, self.requests = parts, requests
         self.providers, self.provider_of = _providers(requests, cache_provider)
         self.tables: tuple[TableParts, ...] = tuple(split_requests(requests, self.provider_of, self.providers))
@@ -83,9 +85,7 @@ class PreparedHistory:
         """Return what the governor planned at some settings."""
         key = GovernorSettings(settings.thresholds, settings.window)
         if key not in self._plans:
-            planned = [
-                plan for part in self.parts for plan in plan_history(part, key.thresholds, key.window)
-            ]
+            planned = [plan for part in self.parts for plan in plan_history(part, key.thresholds, key.window)]
             self._plans[key] = place_plans(self.requests, planned)
         return self._plans[key]
 
@@ -115,9 +115,20 @@ class PreparedHistory:
             written = last_breakpoints(self.requests, marks)
             options: dict[str, Any] = {"count_tokens": count_tokens, "learn_from": learn_from}
             rough = measure_prefixes(self.requests, written, **options)
-            hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
-            self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
+            self._sizes[key] = rough
+            if not self._states_all_reads(rough):
+                hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
+                self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
         return self._sizes[key]
+
+    def _states_all_reads(self, sizes: Sizes) -> bool:
+        """Whether every billed read ends where a bill states a size: then reads have no more to teach."""
+        requests = self.requests
+        owner = requests.request_of_piece
+        ends_here = (sizes.ends == requests.read[owner]) & (sizes.margins == 0)
+        is_stated = np.zeros(len(requests), bool)
+        is_stated[owner[ends_here]] = True
+        return bool(np.all(is_stated | (requests.read <= 0)))
 
     def _hits(self, runs: list[CacheRun]) -> Ints:
         """Return where reads ended, where the rules and the bill agree on it well enough to learn the size there."""
@@ -162,7 +173,9 @@ class PreparedHistory:
             kinder = run.provider.with_settings(missing_time="start")
             other = run_cache(run.table, kinder).read_tokens
             known = read >= 0
-            wrong = [np.count_nonzero(known & ((read > 0) != (found > 0))) for found in (run.outcome.read_tokens, other)]
+            wrong = [
+                np.count_nonzero(known & ((read > 0) != (found > 0))) for found in (run.outcome.read_tokens, other)
+            ]
             if wrong[1] < wrong[0]:
                 self.early_entries = True
                 self.tables = (*self.tables[:at], replace(self.tables[at], provider=kinder), *self.tables[at + 1 :])

@@ -67,8 +67,11 @@ def split_mark(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
     for name in named:
         ttl = _KEYS[name](value[name])
         found = max(found, ttl)
-    removed = [name for name in named if name in ("cache_control", "cacheControl", "prompt_cache_breakpoint")
-               or _KEYS[name](value[name]) != NO_MARK]
+    removed = [
+        name
+        for name in named
+        if name in ("cache_control", "cacheControl", "prompt_cache_breakpoint") or _KEYS[name](value[name]) != NO_MARK
+    ]
     if not removed:
         return value, NO_MARK
     return {name: item for name, item in value.items() if name not in removed}, found

@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.pieces import FRAMING, GAP
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
@@ -184,9 +183,7 @@ def _hidden(requests: RecordedRequests, sizes: Sizes, begin: Ints) -> Ints:
     return hidden + np.maximum(beyond, 0)
 
 
-def _changed(
-    requests: RecordedRequests, sizes: Sizes, shared: SharedPrefixes, begin: Ints
-) -> tuple[Ints, Ints, Ints]:
+def _changed(requests: RecordedRequests, sizes: Sizes, shared: SharedPrefixes, begin: Ints) -> tuple[Ints, Ints, Ints]:
     """Return changed tokens behind a position, the first piece that differs, and the reference's piece at its place."""
     n, bounds = len(requests), requests.piece_offsets
     changed, first, counterpart = (np.full(n, fill, np.int64) for fill in (0, -1, -1))
@@ -348,5 +345,3 @@ def common_bytes(a: bytes, b: bytes) -> int:
         else:
             high = middle - 1
     return low
-
-

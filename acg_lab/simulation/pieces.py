@@ -183,9 +183,7 @@ class PieceReader:
         elif content is not None or not calls:
             text = content if "content" in message else ""
             pieces.append(self._piece(lead + b',"content":', text, kind, NO_MARK))
-        pieces += [
-            self._piece(lead if not pieces else b"", call, PieceKind.TOOL_USE, NO_MARK) for call in calls
-        ]
+        pieces += [self._piece(lead if not pieces else b"", call, PieceKind.TOOL_USE, NO_MARK) for call in calls]
         if own != NO_MARK and pieces:
             pieces[-1] = pieces[-1]._replace(mark=max(own, pieces[-1].mark))
         has_image = any(isinstance(part, Mapping) and _is_image(part) for part in _list(content))
@@ -232,4 +230,3 @@ def _is_image(part: Mapping[str, Any]) -> bool:
 
 def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
-

@@ -115,7 +115,9 @@ class RecordedRequests:
         return np.repeat(np.arange(len(self)), np.diff(self.piece_offsets))
 
     def __repr__(self) -> str:
-        return f"<RecordedRequests: {len(self):,} requests, {len(self.contents):,} pieces, {len(self.texts):,} contents>"
+        return (
+            f"<RecordedRequests: {len(self):,} requests, {len(self.contents):,} pieces, {len(self.texts):,} contents>"
+        )
 
 
 class _Names(dict[Any, int]):
@@ -174,8 +176,12 @@ def read_requests(
         known |= set(history.positions)
         reader = _CallReader(columns, history.runs, history.positions, scope_of)
         for number, position in enumerate(history.positions):
-            reader.read(position, {at: row for at in reader.calls(position) if (row := rows.get((number, at))) is not None},
-                        first_row, history.requests.cut)
+            reader.read(
+                position,
+                {at: row for at in reader.calls(position) if (row := rows.get((number, at))) is not None},
+                first_row,
+                history.requests.cut,
+            )
         first_row += len(history.requests.started)
     if others is not None:
         rest = [position for position in range(len(others)) if position not in known]
@@ -324,17 +330,38 @@ def _add_prompt(
 
 _FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), markable=False)
 _GAP: Final = Piece(GAP, int(PieceKind.FRAMING), markable=False)
-_FACTS: Final = (
-    "agents runs calls models scopes apis parameters steps started first_token ended "
-    "prompt read write write_long output recorded cut failed flags automatic_ttls"
-).split()
+_FACTS: Final = [
+    "agents",
+    "runs",
+    "calls",
+    "models",
+    "scopes",
+    "apis",
+    "parameters",
+    "steps",
+    "started",
+    "first_token",
+    "ended",
+    "prompt",
+    "read",
+    "write",
+    "write_long",
+    "output",
+    "recorded",
+    "cut",
+    "failed",
+    "flags",
+    "automatic_ttls",
+]
 _TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "cut": bool, "failed": bool, "flags": np.uint8}
 
 
 def _finish(columns: _Columns) -> RecordedRequests:
     """Bring the rows into the order of start, and number the prefixes."""
     table = zip(*columns.facts, strict=True) if columns.facts else ([] for _ in _FACTS)
-    facts = {name: np.array(list(values), _TYPES.get(name, np.int64)) for name, values in zip(_FACTS, table, strict=True)}
+    facts = {
+        name: np.array(list(values), _TYPES.get(name, np.int64)) for name, values in zip(_FACTS, table, strict=True)
+    }
     order = np.lexsort((facts["calls"], facts["runs"], facts["agents"], facts["started"]))
     piece_offsets, pieces = gather(offsets(np.array(columns.lengths, np.int64)), order)
     per_piece = {
@@ -394,7 +421,7 @@ def _salt(
 
 
 def number_prefixes(roots: Ints, codes: Ints, piece_offsets: Ints) -> Ints:
-    """Number the distinct prefixes from 0: equal numbers for equal roots and equal codes up to a piece.
+    """Return the number of each prefix, from 0: equal for equal roots and equal codes up to a piece.
 
     Examples
     --------

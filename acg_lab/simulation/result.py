@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from html import escape
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,15 @@ from acg_lab.core.errors import UsageError
 from acg_lab.providers.outcomes import Doubt
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.columns import SimulatedHistory
-from acg_lab.simulation.costs import CachedTokens
 from acg_lab.simulation.parts import common_bytes
 from acg_lab.simulation.plans import REASONS
 from acg_lab.simulation.sizes import SizeSource
 from acg_lab.simulation.verdicts import VERDICTS, Verdict
 from acg_lab.snapshot.loading import nanoseconds
 from acg_lab.snapshot.model import counted
+
+if TYPE_CHECKING:
+    from acg_lab.simulation.costs import CachedTokens
 
 __all__ = ["CacheSimulation", "CostTotals", "DecidingPlace", "PromptParts"]
 
@@ -232,9 +234,7 @@ class CacheSimulation:
     def parts(self) -> PromptParts:
         """Where each prompt token went; the parts add up to `tokens`."""
         parts = self.history.parts
-        return PromptParts(
-            *(getattr(parts, name)[self.rows] for name in PromptParts._fields)
-        )
+        return PromptParts(*(getattr(parts, name)[self.rows] for name in PromptParts._fields))
 
     # --- costs ---
 
@@ -293,16 +293,20 @@ class CacheSimulation:
         """
         simulated = self._cost(self.history.tokens, money=money)
         known = ~np.isnan(simulated)
-        sums = [
-            float(cost[known].sum())
-            for cost in (
-                self._cost(None, money=money),
-                self._cost(self.history.as_was, money=money),
-                simulated,
-                self._cost(self.history.at_limit, money=money),
-            )
-        ]
-        return CostTotals(*sums, sums[1] - sums[3], float(self._avoidable(money=money)[known].sum()))
+
+        def total(cost: Floats) -> float:
+            return float(cost[known].sum())
+
+        as_was = total(self._cost(self.history.as_was, money=money))
+        limit = total(self._cost(self.history.at_limit, money=money))
+        return CostTotals(
+            without_cache=total(self._cost(None, money=money)),
+            as_was=as_was,
+            simulated=total(simulated),
+            limit=limit,
+            lost=as_was - limit,
+            avoidable=total(self._avoidable(money=money)),
+        )
 
     @property
     def read_share(self) -> float:
@@ -404,9 +408,13 @@ class CacheSimulation:
         if n_failed:
             notes.append(f"{counted(n_failed, 'request')} failed: not billed, counted apart")
         if n_silent:
-            notes.append(f"{counted(n_silent, 'request')} without recorded usage: simulated, sizes as token_sources says")
+            notes.append(
+                f"{counted(n_silent, 'request')} without recorded usage: simulated, sizes as token_sources says"
+            )
         if n_clipped := int(self.clipped.sum()):
-            notes.append(f"{counted(n_clipped, 'request')} could not take the whole difference of the simulations: clipped")
+            notes.append(
+                f"{counted(n_clipped, 'request')} could not take the whole difference of the simulations: clipped"
+            )
         notes += [
             f"{counted(n, 'request')} of models whose cache has no known rules: as billed"
             for n in (self.cache_providers.count(""),)
@@ -506,5 +514,3 @@ class CacheSimulation:
         within = np.minimum(amount, written)
         saved = within * (average - rates.read) + (amount - within) * (rates.uncached - rates.read)
         return np.where(history.counted, saved, 0.0)[self.rows]
-
-

@@ -1,22 +1,24 @@
 """From a history to a simulation: what a provider's cache did with each request, and would do under a change."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from acg_lab.core.errors import UsageError
 from acg_lab.providers.prices import PriceList, TokenPrices
-from acg_lab.providers.rules import CacheProvider, Multipliers
 from acg_lab.replay.replaying import replay
 from acg_lab.replay.trace import Trace
-from acg_lab.simulation.breakpoints import Policy
 from acg_lab.simulation.columns import SimulatedHistory
 from acg_lab.simulation.history import PreparedHistory, prepare_history, read_settings
-from acg_lab.simulation.requests import Scope
 from acg_lab.simulation.result import CacheSimulation
 from acg_lab.snapshot.model import Snapshot
 from acg_lab.storage.columns import Runs
+
+if TYPE_CHECKING:
+    from acg_lab.providers.rules import CacheProvider, Multipliers
+    from acg_lab.simulation.breakpoints import Policy
+    from acg_lab.simulation.requests import Scope
 
 __all__ = ["simulate"]
 
@@ -93,7 +95,13 @@ def simulate(
     after = None if is_limit else history.run(asked, breakpoints, ran, sizes)
     policy = breakpoints if isinstance(breakpoints, str) else getattr(breakpoints, "__name__", "own policy")
     simulated = SimulatedHistory(
-        history, sizes, before, after, asked, ran, _prices(history, prices),
+        history,
+        sizes,
+        before,
+        after,
+        asked,
+        ran,
+        _prices(history, prices),
         refused=0 if is_limit else history.breakpoints(asked, breakpoints, ran, sizes.ends).refused,
         acts=acts,
     )

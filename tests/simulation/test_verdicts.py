@@ -29,11 +29,11 @@ HITS = {
         (2012, 2003, 9),
     ),
     "at 299 seconds": two(ask(Q), ask(R), WROTE, READ, gap=299.0),
-    "an hour's entry after 20 minutes": two(
-        ask(Q, mark=HOUR), ask(R, mark=HOUR), WROTE, READ, gap=1200.0
-    ),
+    "an hour's entry after 20 minutes": two(ask(Q, mark=HOUR), ask(R, mark=HOUR), WROTE, READ, gap=1200.0),
     "renewed by a read": (
-        sent(ask(Q), 0, WROTE), sent(ask(Q), 200, READ), sent(ask(R), 400, READ),
+        sent(ask(Q), 0, WROTE),
+        sent(ask(Q), 200, READ),
+        sent(ask(R), 400, READ),
     ),
     "a breakpoint that moves": two(
         body(user(block("a" * 8000, MARK))),
@@ -126,18 +126,26 @@ HISTORY = {
         (6000, 0, 6000),
     ),
     "a tool's result pruned": two(
-        body(user(A), assistant({"type": "tool_use", "id": "1", "name": "f", "input": {}}),
-             user({"type": "tool_result", "tool_use_id": "1", "content": B}, block(C, MARK))),
-        body(user(A), assistant({"type": "tool_use", "id": "1", "name": "f", "input": {}}),
-             user({"type": "tool_result", "tool_use_id": "1", "content": "pruned"}, block(C, MARK))),
+        body(
+            user(A),
+            assistant({"type": "tool_use", "id": "1", "name": "f", "input": {}}),
+            user({"type": "tool_result", "tool_use_id": "1", "content": B}, block(C, MARK)),
+        ),
+        body(
+            user(A),
+            assistant({"type": "tool_use", "id": "1", "name": "f", "input": {}}),
+            user({"type": "tool_result", "tool_use_id": "1", "content": "pruned"}, block(C, MARK)),
+        ),
         (3650, 0, 3650),
         (2450, 0, 2450),
     ),
 }
 
 BELOW = {
-    name: (sent(ask(Q, system=text(tokens, "p"), model=model), 0, (tokens + 9, 0, 0)),
-           sent(ask(R, system=text(tokens, "p"), model=model), 9, (tokens + 9, 0, 0), run="r2"))
+    name: (
+        sent(ask(Q, system=text(tokens, "p"), model=model), 0, (tokens + 9, 0, 0)),
+        sent(ask(R, system=text(tokens, "p"), model=model), 9, (tokens + 9, 0, 0), run="r2"),
+    )
     for name, tokens, model in (
         ("Sonnet 4.5 at 900", 900, "claude-sonnet-4-5"),
         ("Opus 4.5 at 3,900", 3900, "claude-opus-4-5"),
@@ -150,9 +158,15 @@ BELOW = {
 PLAIN = body(Q, system=POLICY)
 NO_BREAKPOINT = {
     "one system prompt, many users": (
-        sent(PLAIN, 0, NOTHING), sent(body(R, system=POLICY), 9, NOTHING, run="r2"),
+        sent(PLAIN, 0, NOTHING),
+        sent(body(R, system=POLICY), 9, NOTHING, run="r2"),
     ),
-    "a conversation": two(body(user(A), assistant(B), user(C)), body(user(A), assistant(B), user(C), assistant(D), user(E)), (3600, 0, 0), (6000, 0, 0)),
+    "a conversation": two(
+        body(user(A), assistant(B), user(C)),
+        body(user(A), assistant(B), user(C), assistant(D), user(E)),
+        (3600, 0, 0),
+        (6000, 0, 0),
+    ),
     "tools": two(body(Q, tools=TOOLS, system="s"), body(R, tools=TOOLS, system="s"), (1900, 0, 0), (1900, 0, 0)),
     "first request marked, second not": two(ask(Q), body(Q, system=[block(POLICY)]), WROTE, NOTHING),
     "a date in the system prompt as well": two(
@@ -209,9 +223,7 @@ NOT_WRITTEN = {
         sent(body(user("x" + A), system=POLICY, cache_control=MARK), 0, (3200, 0, 3200)),
         sent(body(user("y" + B), system=POLICY, cache_control=MARK), 9, (3200, 0, 3200), run="r2"),
     ),
-    "marked for the first time": two(
-        body(Q, system=[block(POLICY)]), ask(R), NOTHING, (2010, 0, 2000)
-    ),
+    "marked for the first time": two(body(Q, system=[block(POLICY)]), ask(R), NOTHING, (2010, 0, 2000)),
     "the first was below the minimum there": (
         sent(body(user(block("x" + A, MARK)), system=[block(POLICY)]), 0, (3200, 0, 3200)),
         sent(body(user("y"), system=[block(POLICY, MARK)]), 9, (2002, 0, 2000), run="r2"),
@@ -222,10 +234,12 @@ NOT_WRITTEN = {
 def deep(n, mark_at, more=()):
     """A chat of n short messages behind a long one, marked at some of them."""
     contents = ["a" * 8000, *(f"message {i}" for i in range(1, n))]
-    return body(*(
-        (user if i % 2 == 0 else assistant)(block(content, MARK if i in (*mark_at, *more) else None))
-        for i, content in enumerate(contents)
-    ))
+    return body(
+        *(
+            (user if i % 2 == 0 else assistant)(block(content, MARK if i in (*mark_at, *more) else None))
+            for i, content in enumerate(contents)
+        )
+    )
 
 
 LOOKBACK = {
@@ -234,7 +248,8 @@ LOOKBACK = {
 }
 IN_FLIGHT = {
     f"{gap} s after, first token after {first} s": (
-        sent(ask(Q), 0, WROTE, first=first, took=first + 3), sent(ask(R), gap, (2010, 0, 2000), run="r2", first=first),
+        sent(ask(Q), 0, WROTE, first=first, took=first + 3),
+        sent(ask(R), gap, (2010, 0, 2000), run="r2", first=first),
     )
     for gap, first in ((0.1, 1.0), (0.5, 1.0), (2.0, 3.0), (5.0, 9.0), (0.9, 1.0))
 }
@@ -245,17 +260,18 @@ EXPIRED = {
 UNEXPLAINED = {
     "nothing read": two(ask(Q), ask(R), WROTE, NOTHING),
     "written again": two(ask(Q), ask(R), WROTE, (2010, 0, 2000)),
-    "15% of equal bytes": two(
-        talk(A, B, C), talk(A, B, C, D, E), (3600, 0, 3600), (6000, 540, 5460)
-    ),
+    "15% of equal bytes": two(talk(A, B, C), talk(A, B, C, D, E), (3600, 0, 3600), (6000, 540, 5460)),
     "after an hour of two": two(ask(Q, mark=HOUR), ask(R, mark=HOUR), WROTE, (2010, 0, 2000), gap=1800.0),
     "a third": (sent(ask(Q), 0, WROTE), sent(ask(Q), 9, READ), sent(ask(R), 20, (2010, 0, 2000))),
 }
 SCOPE = {
     name: (sent(ask(Q), 0, WROTE, metadata={field: "one"}), sent(ask(R), 9, (2010, 0, 2000), metadata={field: "two"}))
     for name, field in (
-        ("two accounts", "account_id"), ("two workspaces", "workspace"), ("two keys", "api_key_id"),
-        ("two organisations", "organization"), ("two projects", "project"),
+        ("two accounts", "account_id"),
+        ("two workspaces", "workspace"),
+        ("two keys", "api_key_id"),
+        ("two organisations", "organization"),
+        ("two projects", "project"),
     )
 }
 MORE = {
@@ -292,7 +308,11 @@ EXPECTED = {
 
 @pytest.mark.parametrize(
     ("expected", "calls"),
-    [pytest.param(verdict, calls, id=f"{verdict}: {name}") for verdict, of in EXPECTED.items() for name, calls in of.items()],
+    [
+        pytest.param(verdict, calls, id=f"{verdict}: {name}")
+        for verdict, of in EXPECTED.items()
+        for name, calls in of.items()
+    ],
 )
 def test_the_last_request_has_the_verdict(expected, calls):
     """A history of its own gives each verdict, and its parts add up."""
@@ -318,25 +338,33 @@ PARALLEL = two(
     (3003, 2003, 1000),
 )
 NEAR = {
-    "expired": [
-        ("hit", next_user(gap=gap)) for gap in (60.0, 240.0, 290.0, 299.0, 300.0)
-    ],
+    "expired": [("hit", next_user(gap=gap)) for gap in (60.0, 240.0, 290.0, 299.0, 300.0)],
     "in_flight": [
-        ("hit", next_user(gap=gap, first=first)) for gap, first in ((1.0, 0.5), (0.6, 0.5), (3.0, 2.9), (9.0, 8.0), (30.0, 4.0))
+        ("hit", next_user(gap=gap, first=first))
+        for gap, first in ((1.0, 0.5), (0.6, 0.5), (3.0, 2.9), (9.0, 8.0), (30.0, 4.0))
     ],
     "lookback_exceeded": [
-        *(("hit", two(deep(1, [0]), deep(n + 1, [n]), (2003, 0, 2003), (2003 + 4 * n, 2003, 4 * n))) for n in (1, 5, 18, 19)),
+        *(
+            ("hit", two(deep(1, [0]), deep(n + 1, [n]), (2003, 0, 2003), (2003 + 4 * n, 2003, 4 * n)))
+            for n in (1, 5, 18, 19)
+        ),
         ("hit", PARALLEL),
         ("hit", two(deep(1, [0]), deep(31, [30], [15]), (2003, 0, 2003), (2123, 2003, 120))),
     ],
     "below_minimum": [
-        ("hit", (
-            sent(ask(Q, system=text(tokens, "p"), model=model), 0, (tokens + 9, 0, tokens)),
-            sent(ask(R, system=text(tokens, "p"), model=model), 9, (tokens + 9, tokens, 0), run="r2"),
-        ))
+        (
+            "hit",
+            (
+                sent(ask(Q, system=text(tokens, "p"), model=model), 0, (tokens + 9, 0, tokens)),
+                sent(ask(R, system=text(tokens, "p"), model=model), 9, (tokens + 9, tokens, 0), run="r2"),
+            ),
+        )
         for tokens, model in (
-            (1100, "claude-sonnet-4-5"), (4200, "claude-opus-4-5"), (600, "claude-opus-5"),
-            (2100, "claude-3-5-haiku-20241022"), (4200, "claude-haiku-4-5"),
+            (1100, "claude-sonnet-4-5"),
+            (4200, "claude-opus-4-5"),
+            (600, "claude-opus-5"),
+            (2100, "claude-3-5-haiku-20241022"),
+            (4200, "claude-haiku-4-5"),
         )
     ],
     "history_changed": [
@@ -350,27 +378,46 @@ NEAR = {
         ("hit", two(ask(Q, tools=TOOLS), ask(R, tools=TOOLS), (3300, 0, 3290), (3300, 3290, 0))),
         ("hit", two(ask(Q, tools=TOOLS), ask(R, tools=[dict(one) for one in TOOLS]), (3300, 0, 3290), (3300, 3290, 0))),
         ("expired", two(ask(Q, tools=TOOLS), ask(R, tools=TOOLS[::-1]), (3300, 0, 3290), (3300, 0, 3290), gap=900.0)),
-        ("no_breakpoint", two(
-            body(Q, tools=TOOLS, system=POLICY), body(R, tools=TOOLS[::-1], system=POLICY), (3300, 0, 0), (3300, 0, 0)
-        )),
-        ("below_minimum", two(
-            body(Q, tools=TOOLS[:2], system=[block("s", MARK)]), body(R, tools=TOOLS[1::-1], system=[block("s", MARK)]),
-            (690, 0, 0), (690, 0, 0),
-        )),
+        (
+            "no_breakpoint",
+            two(
+                body(Q, tools=TOOLS, system=POLICY),
+                body(R, tools=TOOLS[::-1], system=POLICY),
+                (3300, 0, 0),
+                (3300, 0, 0),
+            ),
+        ),
+        (
+            "below_minimum",
+            two(
+                body(Q, tools=TOOLS[:2], system=[block("s", MARK)]),
+                body(R, tools=TOOLS[1::-1], system=[block("s", MARK)]),
+                (690, 0, 0),
+                (690, 0, 0),
+            ),
+        ),
     ],
     "system_changed": [
         ("hit", next_user()),
-        ("no_breakpoint", two(
-            body(Q, system="Monday " + POLICY), body(Q, system="Friday " + POLICY), NOTHING, NOTHING
-        )),
-        ("expired", two(
-            ask(Q, system="Monday " + POLICY), ask(Q, system="Friday " + POLICY), WROTE, (2010, 0, 2000), gap=400.0
-        )),
+        (
+            "no_breakpoint",
+            two(body(Q, system="Monday " + POLICY), body(Q, system="Friday " + POLICY), NOTHING, NOTHING),
+        ),
+        (
+            "expired",
+            two(
+                ask(Q, system="Monday " + POLICY), ask(Q, system="Friday " + POLICY), WROTE, (2010, 0, 2000), gap=400.0
+            ),
+        ),
         ("first_seen", (sent(ask(Q), 0, WROTE), sent(ask(Q, system=text(2000, "quite another")), 9, (2010, 0, 2000)))),
-        ("hit", (
-            sent(ask(Q), 0, WROTE), sent(ask(Q, system="Friday " + POLICY), 5, (2010, 0, 2000)),
-            sent(ask(R), 9, READ, run="r2"),
-        )),
+        (
+            "hit",
+            (
+                sent(ask(Q), 0, WROTE),
+                sent(ask(Q, system="Friday " + POLICY), 5, (2010, 0, 2000)),
+                sent(ask(R), 9, READ, run="r2"),
+            ),
+        ),
     ],
     "parameters_changed": [
         ("hit", two(body(LONG, **before), body(LONG, **after), (2003, 0, 2003), (2003, 2003, 0)))
