@@ -71,7 +71,12 @@ def governor_acts(requests: RecordedRequests) -> bool:
 
 
 def choose_breakpoints(
-    requests: RecordedRequests, policy: "str | Policy", plans: Plans | None, ends: Ints | None = None
+    requests: RecordedRequests,
+    policy: "str | Policy",
+    plans: Plans | None,
+    ends: Ints | None = None,
+    *,
+    recorded_plans: Plans | None = None,
 ) -> Breakpoints:
     """Return the breakpoints of every request under a policy.
 
@@ -84,6 +89,9 @@ def choose_breakpoints(
         What the governor planned; None where it does not act.
     ends : per piece, optional
         Sizes, for a callable.
+    recorded_plans : Plans, optional
+        What the governor planned as it ran. A runtime that binds a scope records requests with its breakpoints in them:
+        those that stand where it planned them are not the application's.
 
     Raises
     ------
@@ -98,6 +106,9 @@ def choose_breakpoints(
         raise UsageError(msg)
     nothing = np.zeros(0, np.int64)
     own = np.flatnonzero(requests.own_marks >= 0) if policy == "sent" else nothing
+    if recorded_plans is not None and len(own):
+        is_raw = requests.raw[requests.request_of_piece[own]]
+        own = own[is_raw | ~np.isin(own, recorded_plans.pieces) | (requests.own_marks[own] != UNSTATED)]
     planned = plans.pieces if plans is not None and policy in ("sent", "planned") else nothing
     automatic = requests.automatic_ttls
     if policy == "automatic":

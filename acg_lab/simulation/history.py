@@ -147,7 +147,13 @@ class PreparedHistory:
     ) -> Breakpoints:
         """Return the breakpoints of every request under a policy."""
         acts = policy == "planned" or (policy == "sent" and self.acts(config))
-        return choose_breakpoints(self.requests, policy, self.plans(settings) if acts else None, ends)
+        return choose_breakpoints(
+            self.requests,
+            policy,
+            self.plans(settings) if acts else None,
+            ends,
+            recorded_plans=self.plans(config) if acts else None,
+        )
 
     def run(
         self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes

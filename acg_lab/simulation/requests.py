@@ -51,8 +51,9 @@ class RecordedRequests:
         Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown.
     prompt, read, write, write_long, output : per request, int64
         Tokens as billed, -1 where not recorded; ``write_long`` is the part of ``write`` with the longer TTL.
-    recorded, cut, failed : per request, bool
-        Whether the request was recorded, whether only its last turn was, and whether it was answered by an error.
+    recorded, raw, cut, failed : per request, bool
+        Whether the request was recorded, whether as sent, whether only its last turn was, and whether it was answered
+        by an error.
     flags, automatic_ttls : per request
         As in `acg_lab.providers.PromptTable`.
     piece_offsets : (n_requests + 1,)
@@ -87,6 +88,7 @@ class RecordedRequests:
     write_long: Ints
     output: Ints
     recorded: NDArray[np.bool_]
+    raw: NDArray[np.bool_]
     cut: NDArray[np.bool_]
     failed: NDArray[np.bool_]
     flags: NDArray[np.uint8]
@@ -254,6 +256,7 @@ class _CallReader:
         model, parameters, is_cut = self._read_prompt(api, call, is_cut=is_cut)
         columns.lengths.append(len(columns.contents) - before)
         metadata = exchange.metadata if exchange is not None else {}
+        is_raw = exchange is not None and bool(exchange.request)
         failed = exchange is not None and exchange.error is not None and exchange.usage is None
         flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
         flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
@@ -273,7 +276,8 @@ class _CallReader:
                 _time(exchange.first_token_at if exchange is not None else None),
                 _time(record.ended_at),
                 *billed,
-                call.request is not None or bool(exchange is not None and exchange.request),
+                call.request is not None or is_raw,
+                is_raw,
                 is_cut,
                 failed,
                 int(flags),
@@ -348,12 +352,13 @@ _FACTS: Final = [
     "write_long",
     "output",
     "recorded",
+    "raw",
     "cut",
     "failed",
     "flags",
     "automatic_ttls",
 ]
-_TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "cut": bool, "failed": bool, "flags": np.uint8}
+_TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "raw": bool, "cut": bool, "failed": bool, "flags": np.uint8}
 
 
 def _finish(columns: _Columns) -> RecordedRequests:

@@ -59,6 +59,7 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         write_long=np.zeros(n, np.int64),
         output=none,
         recorded=np.ones(n, bool),
+        raw=np.ones(n, bool),
         cut=np.zeros(n, bool),
         failed=np.zeros(n, bool),
         flags=np.zeros(n, np.uint8),
