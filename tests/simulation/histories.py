@@ -71,7 +71,9 @@ def record(call):
         started_at=stamp(at),
         ended_at=None if took is None else stamp(at + took),
         model_name=request.get("model"),
-        annotated_request=AnnotatedLlmRequest(messages=(), model=request.get("model"), unknown={"instructions": "x"}),
+        annotated_request=AnnotatedLlmRequest(messages=(), model=request.get("model"), unknown={"instructions": "x"})
+        if request
+        else None,
         exchange=exchange,
     )
 

@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from simulation.histories import HOUR, MARK, assistant, block, body, sent, snapshot_of, text, tool, user
 
 from acg_lab.simulation import simulate
-from simulation.histories import HOUR, MARK, assistant, block, body, sent, snapshot_of, text, tool, user
 
 SYSTEMS = [text(tokens, lead) for tokens, lead in ((1100, "a"), (2200, "a"), (600, "b"), (1500, "b"))]
 TOOLS = [tool(name, tokens) for name, tokens in (("one", 300), ("two", 900), ("three", 60))]
