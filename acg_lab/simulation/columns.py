@@ -1,4 +1,4 @@
-"""A history simulated: tokens and costs as they were, under a change, and at the limit; parts and verdicts on demand."""
+"""A history simulated: tokens and costs as they were, under a change, at the limit; parts and verdicts on demand."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -199,7 +199,7 @@ class SimulatedHistory:
         found = np.zeros(len(self.requests), np.int64)
         for run in self.before:
             if run.table.branches is not None:
-                found[run.rows] = _shared_inside(run, self.shared, self.requests)
+                found[run.rows] = _shared_inside(run, self.shared)
         return found
 
     @cached_property
@@ -234,7 +234,7 @@ class SimulatedHistory:
         return np.where(references >= 0, waited, np.nan)
 
 
-def _shared_inside(run: CacheRun, shared: SharedPrefixes, requests: RecordedRequests) -> Ints:
+def _shared_inside(run: CacheRun, shared: SharedPrefixes) -> Ints:
     """Return how many tokens of its first piece that is not shared each request shares with an earlier sibling."""
     table, branches = run.table, run.table.branches
     n, lengths = len(run.rows), shared.lengths[run.rows]

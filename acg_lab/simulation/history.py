@@ -115,9 +115,20 @@ class PreparedHistory:
             written = last_breakpoints(self.requests, marks)
             options: dict[str, Any] = {"count_tokens": count_tokens, "learn_from": learn_from}
             rough = measure_prefixes(self.requests, written, **options)
-            hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
-            self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
+            self._sizes[key] = rough
+            if not self._states_all_reads(rough):
+                hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
+                self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
         return self._sizes[key]
+
+    def _states_all_reads(self, sizes: Sizes) -> bool:
+        """Whether every billed read ends where a bill states a size: then reads have no more to teach."""
+        requests = self.requests
+        owner = requests.request_of_piece
+        ends_here = (sizes.ends == requests.read[owner]) & (sizes.margins == 0)
+        is_stated = np.zeros(len(requests), bool)
+        is_stated[owner[ends_here]] = True
+        return bool(np.all(is_stated | (requests.read <= 0)))
 
     def _hits(self, runs: list[CacheRun]) -> Ints:
         """Return where reads ended, where the rules and the bill agree on it well enough to learn the size there."""
@@ -136,7 +147,13 @@ class PreparedHistory:
     ) -> Breakpoints:
         """Return the breakpoints of every request under a policy."""
         acts = policy == "planned" or (policy == "sent" and self.acts(config))
-        return choose_breakpoints(self.requests, policy, self.plans(settings) if acts else None, ends)
+        return choose_breakpoints(
+            self.requests,
+            policy,
+            self.plans(settings) if acts else None,
+            ends,
+            recorded_plans=self.plans(config) if acts else None,
+        )
 
     def run(
         self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes

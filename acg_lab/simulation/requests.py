@@ -51,8 +51,9 @@ class RecordedRequests:
         Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown.
     prompt, read, write, write_long, output : per request, int64
         Tokens as billed, -1 where not recorded; ``write_long`` is the part of ``write`` with the longer TTL.
-    recorded, cut, failed : per request, bool
-        Whether the request was recorded, whether only its last turn was, and whether it was answered by an error.
+    recorded, raw, cut, failed : per request, bool
+        Whether the request was recorded, whether as sent, whether only its last turn was, and whether it was answered
+        by an error.
     flags, automatic_ttls : per request
         As in `acg_lab.providers.PromptTable`.
     piece_offsets : (n_requests + 1,)
@@ -87,6 +88,7 @@ class RecordedRequests:
     write_long: Ints
     output: Ints
     recorded: NDArray[np.bool_]
+    raw: NDArray[np.bool_]
     cut: NDArray[np.bool_]
     failed: NDArray[np.bool_]
     flags: NDArray[np.uint8]
@@ -180,7 +182,7 @@ def read_requests(
                 position,
                 {at: row for at in reader.calls(position) if (row := rows.get((number, at))) is not None},
                 first_row,
-                history.requests.cut,
+                history.requests.is_truncated,
             )
         first_row += len(history.requests.started)
     if others is not None:
@@ -247,13 +249,14 @@ class _CallReader:
                 self._read_call(run, at, call, -1 if row is None else first_row + row, is_cut=is_cut)
 
     def _read_call(self, run: RunRecord, at: int, call: Call, step: int, *, is_cut: bool) -> None:
-        columns, record, exchange = self._columns, call.record, call.record.exchange
+        columns, record, exchange = self._columns, call.record, self._runs.exchange(call)
         api = api_of(record, call.request)
         billed = usage_of(record, _response(self._runs, call), is_rest=(run.agent_id, api) in self._is_rest)
         before = len(columns.contents)
         model, parameters, is_cut = self._read_prompt(api, call, is_cut=is_cut)
         columns.lengths.append(len(columns.contents) - before)
         metadata = exchange.metadata if exchange is not None else {}
+        is_raw = exchange is not None and bool(exchange.request)
         failed = exchange is not None and exchange.error is not None and exchange.usage is None
         flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
         flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
@@ -273,7 +276,8 @@ class _CallReader:
                 _time(exchange.first_token_at if exchange is not None else None),
                 _time(record.ended_at),
                 *billed,
-                call.request is not None or bool(exchange is not None and exchange.request),
+                call.request is not None or is_raw,
+                is_raw,
                 is_cut,
                 failed,
                 int(flags),
@@ -283,7 +287,7 @@ class _CallReader:
 
     def _read_prompt(self, api: Api, call: Call, *, is_cut: bool) -> tuple[str, Parameters, bool]:
         """Append the pieces of a call's request; return its model, parameters, and whether it was cut."""
-        exchange, reader = call.record.exchange, self._reader
+        exchange, reader = self._runs.exchange(call), self._reader
         model = (call.request and call.request.model) or call.record.model_name or ""
         if exchange is not None and exchange.request:
             body = exchange.request
@@ -330,11 +334,31 @@ def _add_prompt(
 
 _FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), markable=False)
 _GAP: Final = Piece(GAP, int(PieceKind.FRAMING), markable=False)
-_FACTS: Final = (
-    "agents runs calls models scopes apis parameters steps started first_token ended "
-    "prompt read write write_long output recorded cut failed flags automatic_ttls"
-).split()
-_TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "cut": bool, "failed": bool, "flags": np.uint8}
+_FACTS: Final = [
+    "agents",
+    "runs",
+    "calls",
+    "models",
+    "scopes",
+    "apis",
+    "parameters",
+    "steps",
+    "started",
+    "first_token",
+    "ended",
+    "prompt",
+    "read",
+    "write",
+    "write_long",
+    "output",
+    "recorded",
+    "raw",
+    "cut",
+    "failed",
+    "flags",
+    "automatic_ttls",
+]
+_TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "raw": bool, "cut": bool, "failed": bool, "flags": np.uint8}
 
 
 def _finish(columns: _Columns) -> RecordedRequests:
@@ -402,7 +426,7 @@ def _salt(
 
 
 def number_prefixes(roots: Ints, codes: Ints, piece_offsets: Ints) -> Ints:
-    """Number the distinct prefixes from 0: equal numbers for equal roots and equal codes up to a piece.
+    """Return the number of each prefix, from 0: equal for equal roots and equal codes up to a piece.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
+from acg_lab.providers.matching import run_variants
 from acg_lab.providers.outcomes import Doubt
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.columns import SimulatedHistory
@@ -19,6 +20,9 @@ from acg_lab.simulation.plans import REASONS
 from acg_lab.simulation.sizes import SizeSource
 from acg_lab.simulation.verdicts import VERDICTS, Verdict
 from acg_lab.snapshot.load import nanoseconds
+
+if TYPE_CHECKING:
+    from acg_lab.simulation.costs import CachedTokens
 
 if TYPE_CHECKING:
     from acg_lab.simulation.costs import CachedTokens
@@ -230,6 +234,18 @@ class CacheSimulation:
             found[run.rows] = run.outcome.doubts
         return found[self.rows]
 
+    def read_bounds(self) -> tuple[Ints, Ints]:
+        """Return the least and the most that the rules would have read of each request.
+
+        Rules that are inferred, unknown or in conflict are taken each way, one at a time.
+        """
+        low, high = self.history.simulated.read.copy(), self.history.simulated.read.copy()
+        for run in self.history.after:
+            for _, _, outcome in run_variants(run.table, run.provider):
+                read = np.rint(outcome.read_tokens * outcome.chance).astype(np.int64)
+                low[run.rows], high[run.rows] = np.minimum(low[run.rows], read), np.maximum(high[run.rows], read)
+        return low[self.rows], high[self.rows]
+
     @property
     def parts(self) -> PromptParts:
         """Where each prompt token went; the parts add up to `tokens`."""
@@ -293,16 +309,20 @@ class CacheSimulation:
         """
         simulated = self._cost(self.history.tokens, money=money)
         known = ~np.isnan(simulated)
-        sums = [
-            float(cost[known].sum())
-            for cost in (
-                self._cost(None, money=money),
-                self._cost(self.history.as_was, money=money),
-                simulated,
-                self._cost(self.history.at_limit, money=money),
-            )
-        ]
-        return CostTotals(*sums, sums[1] - sums[3], float(self._avoidable(money=money)[known].sum()))
+
+        def total(cost: Floats) -> float:
+            return float(cost[known].sum())
+
+        as_was = total(self._cost(self.history.as_was, money=money))
+        limit = total(self._cost(self.history.at_limit, money=money))
+        return CostTotals(
+            without_cache=total(self._cost(None, money=money)),
+            as_was=as_was,
+            simulated=total(simulated),
+            limit=limit,
+            lost=as_was - limit,
+            avoidable=total(self._avoidable(money=money)),
+        )
 
     @property
     def read_share(self) -> float:

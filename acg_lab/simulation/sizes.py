@@ -28,6 +28,7 @@ CountTokens = Callable[[bytes], int]
 _PRIOR: Final = np.array([1.0, 0.0, 0.0])
 _PRIOR_WEIGHT: Final = np.array([500.0**2, 0.01, 1.0])
 _USUAL: Final = 500.0  # tokens of a usual interval, which the weights are relative to
+_DIFFERENT: Final = 1e-9
 _ERROR: Final = 0.25  # of an estimate that nothing anchors
 _SCALED_ERROR: Final = 0.05
 _SANE: Final = (0.2, 5.0)  # a stated size outside this range of its estimate is not one of this prefix
@@ -103,7 +104,7 @@ def measure_prefixes(
     estimates = (features * rates[owner]).sum(1)
     ends = np.cumsum(np.maximum(estimates, 0.0))
     ends -= np.repeat(np.concatenate(([0.0], ends))[bounds[:-1]], np.diff(bounds))
-    has_rates = (np.abs(rates - _PRIOR).sum(1) > 1e-9)[owner] if len(owner) else np.zeros(0, bool)
+    has_rates = (np.abs(rates - _PRIOR).sum(1) > _DIFFERENT)[owner] if len(owner) else np.zeros(0, bool)
     return _fit(requests, ends, stated, has_rates)
 
 
@@ -247,7 +248,7 @@ def _open_ends(features: Floats, stated: Floats, bounds: Ints, prompt: Ints) -> 
     base = np.where(deepest >= 0, np.append(stated, 0.0)[deepest], 0.0)
     cumulative = np.concatenate((np.zeros((1, features.shape[1])), np.cumsum(features, axis=0)))
     begin = np.where(deepest >= 0, deepest + 1, bounds[:-1])
-    return cumulative[bounds[1:]] - cumulative[begin], prompt - base
+    return cumulative[bounds[1:]] - cumulative[begin], prompt.astype(float) - base
 
 
 def _fit(requests: RecordedRequests, estimates: Floats, stated: Floats, has_rates: NDArray[np.bool_]) -> Sizes:
