@@ -198,7 +198,13 @@ def _rewritten(table: Table, rows: Rows, change: Callable[[str], str]) -> Table:
     return table
 
 
-def _nothing(table: Table, _chosen: Bools, _repair: r.MergeProfiles, _agents: Codes) -> Table:
+def _nothing(table: Table, _chosen: Bools, _repair: r.Repair, _agents: Codes) -> Table:
+    return table
+
+
+def _add_breakpoint(table: Table, chosen: Bools, repair: r.AddBreakpoint, _agents: Codes) -> Table:
+    if repair.at not in r.AddBreakpoint.PLACES:
+        _span_rows(table, chosen, repair.at)
     return table
 
 
@@ -212,4 +218,8 @@ EDITS: Mapping[type[r.Repair], Edit] = {
     r.SortTools: _sort_tools,
     r.RemovePattern: _strip,
     r.MergeProfiles: _nothing,
+    r.AddBreakpoint: _add_breakpoint,
+    r.SetTtl: _nothing,
+    r.UseAutomaticCaching: _nothing,
+    r.StaggerParallelRequests: _nothing,
 }

@@ -13,7 +13,7 @@ renames those behind it. Requests that have the span are mended, the others left
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, TypeAlias, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
 from msgspec import Struct
 
@@ -21,6 +21,7 @@ from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
 
 __all__ = [
+    "AddBreakpoint",
     "Drop",
     "MergeProfiles",
     "MoveToEnd",
@@ -28,7 +29,10 @@ __all__ = [
     "Pin",
     "RemovePattern",
     "Repair",
+    "SetTtl",
     "SortTools",
+    "StaggerParallelRequests",
+    "UseAutomaticCaching",
     "as_repairs",
     "compiled",
 ]
@@ -224,7 +228,77 @@ class MergeProfiles(_Repair, frozen=True):
         return f"{counted(len(self.learning_keys), 'profile')} are one"
 
 
-Repair: TypeAlias = Pin | Drop | MoveToEnd | MoveToSystemPrompt | SortTools | RemovePattern | MergeProfiles
+class AddBreakpoint(_Repair, frozen=True):
+    """Send requests with one more breakpoint.
+
+    The application marks a place of its own (``cache_control``). The governor marks the end of what it learned to be
+    stable, in the order of its blocks; a provider renders tools before the system prompt, so a breakpoint at the last
+    tool leaves the system prompt uncached. Contents do not change, nor does what the learner sees.
+
+    Attributes
+    ----------
+    at : str
+        ``"system"``, the end of the system prompt; ``"tools"``, the end of the tools; ``"last_message"``, the end of
+        the prompt; or a span id.
+    """
+
+    PLACES: ClassVar[tuple[str, ...]] = ("system", "tools", "last_message")
+
+    at: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("at", isinstance(self.at, str), "'system', 'tools', 'last_message' or a span id")
+
+    def _deed(self) -> str:
+        ends = {"system": "the end of the system prompt", "tools": "the end of the tools"}
+        ends["last_message"] = "the end of the last message"
+        return f"a breakpoint is added at {ends.get(self.at, repr(self.at))}"
+
+
+class SetTtl(_Repair, frozen=True):
+    """Ask for another TTL at every breakpoint of a request, the governor's and automatic ones too.
+
+    A longer TTL makes writes dearer: it pays where requests pause for longer than the shorter one lasts.
+
+    Attributes
+    ----------
+    ttl : {"5m", "1h"}
+    """
+
+    ttl: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("ttl", self.ttl in ("5m", "1h"), "'5m' or '1h'")
+
+    def _deed(self) -> str:
+        return f"the TTL is {self.ttl}"
+
+
+class UseAutomaticCaching(_Repair, frozen=True):
+    """Ask the provider to cache up to the last block of each request (``cache_control`` of a Messages body)."""
+
+    def _deed(self) -> str:
+        return "caching is automatic"
+
+
+class StaggerParallelRequests(_Repair, frozen=True):
+    """Let parallel first requests wait until the first of them has its first token.
+
+    An entry can be read once the answer of the request that writes it has begun; requests sent before that write the
+    same prefix again. First requests are those of a profile that was idle for five minutes. Of an answer without a
+    recorded first token its end counts; a request that waits delays what follows in its run.
+    """
+
+    def _deed(self) -> str:
+        return "parallel first requests wait for the first token of one of them"
+
+
+Repair: TypeAlias = (
+    Pin | Drop | MoveToEnd | MoveToSystemPrompt | SortTools | RemovePattern | MergeProfiles
+    | AddBreakpoint | SetTtl | UseAutomaticCaching | StaggerParallelRequests
+)
 
 
 def _is_texts(value: Any) -> bool:

@@ -5,11 +5,14 @@ Belongs here: which profiles a repair is for, the windows that come of it, and t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from acg_lab._format import counted
 from acg_lab.core.keys import Owner
+from acg_lab.history.replay import choose_rules
 from acg_lab.repairs.apply import apply_repair, windows_of
 from acg_lab.repairs.repairs import Repair, as_repairs
+from acg_lab.repairs.requests import repair_requests
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Columns, Runs
@@ -40,6 +43,36 @@ class RepairedSnapshot(Snapshot):
     rules_of: Mapping[str, DetectedRules]
 
     @property
+    def runs(self) -> Runs:
+        """The recorded runs with repaired requests; recorded usage is what the requests as sent were billed."""
+        return self._repaired[0]
+
+    @property
+    def recorded(self) -> Snapshot:
+        """The snapshot that was repaired."""
+        return self.base
+
+    @property
+    def sent_as_recorded(self) -> tuple[str, ...]:
+        """Which recorded requests a repair could not be applied to, in sentences with counts."""
+        return self._repaired[1]
+
+    @cached_property
+    def _repaired(self) -> tuple[Runs, tuple[str, ...]]:
+        recorded = runs = self.base.runs
+        if not len(recorded):
+            return recorded, ()
+        rules = {agent_id: choose_rules(self.base, agent_id, "auto").rules for agent_id in self.base.agent_ids}
+        caveats = []
+        for repair in self.repairs:
+            found = repair_requests(runs, repair, rules, recorded)
+            runs = found.runs
+            if found.n_left:
+                n = counted(found.n_left, "recorded request")
+                caveats.append(f"{n} can't be changed so that {repair.describe}: simulated and replayed as sent")
+        return runs, tuple(caveats)
+
+    @property
     def rules(self) -> Mapping[str, DetectedRules]:
         """By which generation of the rules each profile is analysed: that of its largest member."""
         return self.rules_of
@@ -47,7 +80,9 @@ class RepairedSnapshot(Snapshot):
     @property
     def facts(self) -> str:
         """What is inside, in one line."""
-        facts = f"{super().facts}; {counted(len(self.base.windows), 'profile')} before"
+        facts = "; ".join(
+            (f"{super().facts}; {counted(len(self.base.windows), 'profile')} before", *self.sent_as_recorded)
+        )
         return f"{facts}; {counted(len(self.stand_ins), 'stand-in')} for unknown keys" if self.stand_ins else facts
 
 
@@ -111,6 +146,7 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
         ),
         owners={key: Owner(agent_id, False) for key, agent_id in windows.agents.items()},
         rules_setting=base.rules_setting,
+        caveats=base.caveats,
         base=base,
         repairs=told,
         members=windows.members,

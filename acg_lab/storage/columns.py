@@ -43,6 +43,7 @@ __all__ = [
     "Lazy",
     "ObservationColumns",
     "Runs",
+    "Sending",
     "is_redacted",
     "offsets",
 ]
@@ -128,6 +129,12 @@ class JsonPool:
         if code not in self._values:
             self._values[code] = parse_strict(self.texts[code])
         return self._values[code]
+
+    def extended(self) -> "JsonPool":
+        """Return a pool that may grow, with the same values under the same codes; what was parsed is shared."""
+        pool = JsonPool(self.texts)
+        pool._values = dict(self._values)
+        return pool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -307,6 +314,25 @@ class Body(NamedTuple):
     response: int = -1
 
 
+class Sending(NamedTuple):
+    """What a repair changes in the way a request is sent; production and request logs never hold it.
+
+    Attributes
+    ----------
+    breakpoints : tuple of (str, int)
+        Places that take one: ``"system"``, ``"tools"`` and ``"last_message"`` (their end), ``"instructions"``, or
+        ``"tool"`` and ``"message"`` with a position.
+    ttl : int
+        Seconds that every breakpoint of the request asks for, 0 for what it asks for itself.
+    automatic : bool
+        Whether the provider is asked to cache up to the last message.
+    """
+
+    breakpoints: tuple[tuple[str, int], ...] = ()
+    ttl: int = 0
+    automatic: bool = False
+
+
 class Call(NamedTuple):
     """A call without its texts: those are codes of `Runs.messages` and `Runs.values`, -1 where there is none.
 
@@ -319,6 +345,7 @@ class Call(NamedTuple):
     tools: int = -1
     response: int = -1
     body: Body | None = None
+    sending: Sending | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

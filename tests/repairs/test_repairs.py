@@ -14,6 +14,7 @@ import acg_lab as acg
 from acg_lab.core import build_prompt_ir, learning_key
 from acg_lab.repairs.effects import effect
 from acg_lab.repairs.repairs import (
+    AddBreakpoint,
     Drop,
     MergeProfiles,
     MoveToEnd,
@@ -21,7 +22,10 @@ from acg_lab.repairs.repairs import (
     Pin,
     RemovePattern,
     Repair,
+    SetTtl,
     SortTools,
+    StaggerParallelRequests,
+    UseAutomaticCaching,
 )
 from acg_lab.repairs.what_if import RepairedSnapshot
 from acg_lab.storage.memory import MemoryBackend
@@ -39,6 +43,11 @@ REPAIRS = [
     (MergeProfiles(), "profiles that differ in the first message are one"),
     (MergeProfiles(learning_keys=("k", "l")), "2 profiles are one"),
     (MergeProfiles(agent_id="a"), "profiles of 'a' that differ in the first message are one"),
+    (AddBreakpoint("system"), "a breakpoint is added at the end of the system prompt"),
+    (AddBreakpoint("user-6", learning_keys=("k",)), "a breakpoint is added at 'user-6' in 1 profile"),
+    (SetTtl("1h"), "the TTL is 1h"),
+    (UseAutomaticCaching(), "caching is automatic"),
+    (StaggerParallelRequests(), "parallel first requests wait for the first token of one of them"),
 ]
 
 
@@ -373,11 +382,11 @@ def sha(text):
 
 class TestSnapshot:
     def test_what_is_dropped(self):
-        """Stored results, seed entries and runs are production's of what was sent; rules are kept."""
+        """Stored results and seed entries are production's of what was sent; runs and rules are kept."""
         snap = acg.load(learned(rules="nemo-flow-0.2"))
         repaired = acg.what_if(snap, RemovePattern("question"))
         assert isinstance(repaired, RepairedSnapshot)
-        assert (dict(repaired.stability), dict(repaired.seeds), len(repaired.runs)) == ({}, {}, 0)
+        assert (dict(repaired.stability), dict(repaired.seeds), len(repaired.runs)) == ({}, {}, 4)
         assert {str(rule) for rule in repaired.rules.values()} == {str(rule) for rule in snap.rules.values()}
         assert set(repaired.agent_ids) == {"a"}
 
@@ -386,7 +395,7 @@ class TestSnapshot:
         snap = acg.what_if(acg.load(learned()), RemovePattern("<b>q"))
         assert repr(snap).startswith(
             "<Snapshot of memory, what if matches of '<b>q' are stripped: 1 agent, 1 profile, 8 observations, "
-            "6 distinct texts, 0 runs; 1 profile before>"
+            "6 distinct texts, 4 runs; 1 profile before>"
         )
         assert "matches of &#x27;&lt;b&gt;q&#x27; are stripped" in snap._repr_html_()
         pinned = acg.what_if(snap, Pin("user-1"))
