@@ -6,8 +6,8 @@ node exactly where they share all pieces up to it, in one scope, of one model, u
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,10 @@ from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, NO_TIME, PieceKind, 
 from acg_lab.simulation.bodies import Api, Parameters, api_of, parameters_of_body
 from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piece, PieceReader, Unit
 from acg_lab.simulation.usage import is_uncached_rest, usage_of
-from acg_lab.storage.columns import Call, Runs, offsets
+from acg_lab.storage.columns import Call, Runs, Sending, offsets
 from acg_lab.storage.times import parse_time
 
-__all__ = ["RecordedRequests", "Scope", "read_requests"]
+__all__ = ["RecordedRequests", "Scope", "SentOtherwise", "read_requests"]
 
 Ints = NDArray[np.int64]
 Scope = Callable[[str, Mapping[str, Any]], str]
@@ -64,6 +64,8 @@ class RecordedRequests:
         Contents by code. Private: prompts.
     vendor_diagnoses : per request, tuple of str
         What the provider's answer says of a miss; empty where it says nothing.
+    sendings : mapping of int to SentOtherwise
+        What repairs change in the way requests are sent, by request.
     """
 
     agent_ids: tuple[str, ...]
@@ -102,6 +104,7 @@ class RecordedRequests:
     nodes: Ints
     texts: Sequence[bytes]
     vendor_diagnoses: tuple[str, ...]
+    sendings: Mapping[int, "SentOtherwise"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.started)
@@ -122,6 +125,13 @@ class RecordedRequests:
         )
 
 
+class SentOtherwise(NamedTuple):
+    """What a repair changes in the way a request is sent, and how many messages the request was recorded with."""
+
+    sending: Sending
+    n_messages: int
+
+
 class _Names(dict[Any, int]):
     """Codes of values in order of appearance."""
 
@@ -136,6 +146,7 @@ class _Columns:
     def __init__(self) -> None:
         self.facts: list[tuple[Any, ...]] = []
         self.diagnoses: list[str] = []
+        self.sendings: list[SentOtherwise | None] = []
         self.lengths, self.contents, self.messages, self.marks = (array("i") for _ in range(4))
         self.kinds, self.markable = array("B"), array("B")
         self.pool = Contents()
@@ -261,6 +272,7 @@ class _CallReader:
         flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
         flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
         automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
+        columns.sendings.append(None if call.sending is None else SentOtherwise(call.sending, len(call.messages)))
         columns.diagnoses.append(_diagnosis(exchange.response if exchange is not None else None))
         columns.facts.append(
             (
@@ -392,6 +404,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
         nodes=number_prefixes(roots, salted, piece_offsets),
         texts=columns.pool.texts,
         vendor_diagnoses=tuple(columns.diagnoses[row] for row in order.tolist()),
+        sendings={i: found for i, row in enumerate(order.tolist()) if (found := columns.sendings[row]) is not None},
         **facts,
         **per_piece,
     )

@@ -103,6 +103,11 @@ class Snapshot:
         """The recorded runs by agent, of each in the order of its index."""
         return self.columns.runs
 
+    @property
+    def recorded(self) -> "Snapshot":
+        """The snapshot as it was recorded: itself, unless repairs were applied to it."""
+        return self
+
     @cached_property
     def agent_ids(self) -> tuple[str, ...]:
         """All agents with a profile, a seed entry or a run, sorted."""

@@ -167,7 +167,7 @@ class TestErrors:
             ),
             ("Drop", "or a sequence of them; got 'Drop'."),
             ([Drop("user-0"), "Drop"], "or a sequence of them; got 'Drop'."),
-            (Drop, "acg.repairs.MergeProfiles, with its fields, or a sequence of them; got <class "),
+            (Drop, "acg.repairs.StaggerParallelRequests, with its fields, or a sequence of them; got <class "),
             ([Drop("user-0"), None], "or a sequence of them; got None."),
             (5, "got 5."),
         ],
