@@ -21,6 +21,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
     CallRecord,
+    Exchange,
     JsonObject,
     PromptBlock,
     PromptIR,
@@ -32,6 +33,7 @@ from acg_lab.core.records import (
 from acg_lab.storage.times import Times
 
 __all__ = [
+    "Body",
     "Call",
     "Columns",
     "Form",
@@ -276,14 +278,41 @@ def offsets(counts: NDArray[np.int64] | Sequence[int]) -> Offsets:
     return np.concatenate(([0], np.cumsum(counts, dtype=np.int64))).astype(np.int64)
 
 
+class Body(NamedTuple):
+    """A request body as sent, and its answer, without their texts: those are codes, -1 where there is none.
+
+    Attributes
+    ----------
+    head : int
+        Code of `Runs.values`: the body with null in the place of what the other fields hold, its keys in order.
+    name : str
+        The key of the messages, ``"messages"`` or ``"input"``.
+    items : codes of `Runs.messages`
+        The messages as sent.
+    tools, system, response : int
+        Codes of `Runs.values`.
+    """
+
+    head: int
+    name: str
+    items: Codes
+    tools: int = -1
+    system: int = -1
+    response: int = -1
+
+
 class Call(NamedTuple):
-    """A call without its texts: those are codes of `Runs.messages` and `Runs.values`, -1 where there is none."""
+    """A call without its texts: those are codes of `Runs.messages` and `Runs.values`, -1 where there is none.
+
+    ``record.exchange`` is there if ``body`` is, but without request and response.
+    """
 
     record: CallRecord
     request: AnnotatedLlmRequest | None = None
     messages: Codes = np.empty(0, np.int32)
     tools: int = -1
     response: int = -1
+    body: Body | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -322,7 +351,22 @@ class Runs(Sequence[RunRecord]):
     def _call(self, call: Call) -> CallRecord:
         response: JsonObject | None = None if call.response < 0 else self.values.value(call.response)
         request = None if call.request is None else self.request(call)
-        return replace(call.record, annotated_request=request, annotated_response=response)
+        exchange = self.exchange(call)
+        return replace(call.record, annotated_request=request, annotated_response=response, exchange=exchange)
+
+    def exchange(self, call: Call) -> Exchange | None:
+        """Make what passed between application and provider in a call, None where that is not recorded."""
+        light, body = call.record.exchange, call.body
+        if light is None or body is None:
+            return light
+        request = dict(self.values.value(body.head))
+        if body.items.size or request.get(body.name, ...) is None:
+            request[body.name] = list(map(self.messages.value, body.items.tolist()))
+        for name, code in (("tools", body.tools), ("system", body.system)):
+            if code >= 0:
+                request[name] = self.values.value(code)
+        response = None if body.response < 0 else self.values.value(body.response)
+        return replace(light, request=request, response=response)
 
     def request(self, call: Call) -> AnnotatedLlmRequest:
         """Make the request of a call that has one."""
