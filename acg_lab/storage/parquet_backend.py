@@ -22,7 +22,16 @@ from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_keyvalue import documents_of, open_plain, prefix_of
 from acg_lab.storage.parquet_reader import from_tables
-from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES, VERSION, schemas
+from acg_lab.storage.parquet_schema import (
+    CODED,
+    EXCHANGE_COLUMNS,
+    EXPORT_ID,
+    READABLE,
+    ROWS_PER_GROUP,
+    TABLES,
+    VERSION,
+    schemas,
+)
 from acg_lab.storage.parquet_writer import to_tables
 
 if TYPE_CHECKING:
@@ -146,6 +155,7 @@ class ParquetExport:
 
     def _table(self, name: str, selection: Selection, progress: Progress) -> "tuple[pa.Table, bytes | None]":
         """Return what is selected of a table, and the id of the export that wrote it; none if something else did."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         schema = schemas()[name]
@@ -155,23 +165,30 @@ class ParquetExport:
             parquet = pq.ParquetFile(
                 file,
                 metadata=metadata,
-                read_dictionary=list(CODED[name]),
+                read_dictionary=[column for column in CODED[name] if column in metadata.schema.names],
                 pre_buffer=True,
                 page_checksum_verification=True,
             )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(parquet.metadata.row_group(i), selection)]
-            table = parquet.read_row_groups(groups, columns=schema.names)
+            table = parquet.read_row_groups(
+                groups, columns=[n for n in schema.names if n in parquet.schema_arrow.names]
+            )
+            for field in schema:
+                if field.name not in table.column_names:  # of a later version
+                    table = table.append_column(field, pa.nulls(len(table), field.type))
         progress(table.nbytes, 0)
         return _filtered(table, selection), (metadata.metadata or {}).get(EXPORT_ID)
 
     def _check(self, name: str, metadata: Any, schema: "pa.Schema") -> None:
         version = (metadata.metadata or {}).get(b"acg_lab.version", b"").decode(errors="replace")
-        if version != VERSION:
+        if version not in READABLE:
             got = f"version {version!r}" if version else "no version"
-            msg = f"{self.label}, table {name!r}: expected an export of version {VERSION!r}, got {got}."
+            msg = f"{self.label}, table {name!r}: expected an export of version {' or '.join(READABLE)}, got {got}."
             raise SourceError(msg)
         found = metadata.schema.to_arrow_schema()
         for field in schema:
+            if version != VERSION and field.name in EXCHANGE_COLUMNS:
+                continue
             kinds = [found.field(i).type for i in found.get_all_field_indices(field.name)]
             if kinds != [field.type] and [getattr(kind, "value_type", None) for kind in kinds] != [field.type]:
                 got = " and ".join(map(str, kinds)) or "no such column"
