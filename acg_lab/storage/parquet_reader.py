@@ -32,6 +32,7 @@ from acg_lab.storage.columns import (
     JsonPool,
     Lazy,
     ObservationColumns,
+    Origin,
     Runs,
     offsets,
 )
@@ -39,6 +40,7 @@ from acg_lab.storage.parquet_schema import (
     COUNTS,
     EMPTY_WINDOWS,
     KEY_PREFIX,
+    ORIGIN,
     TOLD_RULES,
     check_values,
     read_codes,
@@ -71,12 +73,24 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
         runs=runs,
         key_prefix=_told(tables["observations"], KEY_PREFIX, str),
         rules=_told(tables["observations"], TOLD_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
+        origin=_read_origin(tables["observations"]),
     )
+
+
+def _read_origin(rows: "pa.Table") -> Origin:
+    """Return what the metadata say of where the contents come from."""
+    known: dict[str, Any] = {"learned_here": bool, "caveats": tuple[str, ...], "sample_rate": float}
+    stored = _told(rows, ORIGIN, dict[str, Any]) or {}
+    try:
+        return Origin(**{name: msgspec.convert(stored[name], kind) for name, kind in known.items() if name in stored})
+    except msgspec.ValidationError:
+        _expect("observations", f"known values in the metadata {ORIGIN.decode()!r}", met=False)
+        raise
 
 
 def _expect(table: str, reason: str, *, met: bool) -> None:
     if not met:
-        msg = f"expected {reason}; export the source again"
+        msg = f"expected {reason}; export the source again, or keep whole windows and whole runs"
         raise RecordError(msg, path=table)
 
 

@@ -49,6 +49,7 @@ __all__ = [
     "EXPORT_ID",
     "KEY_PREFIX",
     "OPTIONAL",
+    "ORIGIN",
     "READABLE",
     "ROWS_PER_GROUP",
     "TABLES",
@@ -106,6 +107,7 @@ OPTIONAL: Final = {
 }
 
 KEY_PREFIX: Final = b"acg_lab.key_prefix"
+ORIGIN: Final = b"acg_lab.origin"
 TOLD_RULES: Final = b"acg_lab.rules"
 EXPORT_ID: Final = b"acg_lab.export_id"
 EMPTY_WINDOWS: Final = b"acg_lab.empty_windows"

@@ -11,8 +11,17 @@ import numpy as np
 from acg_lab.core.codec import encode
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import Exchange, Record, StabilityAnalysisResult
-from acg_lab.storage.columns import Body, Call, Codes, Columns, Form, Header, JsonPool, ObservationColumns, Runs
-from acg_lab.storage.parquet_schema import CODED, COUNTS, EMPTY_WINDOWS, KEY_PREFIX, ROWS_PER_GROUP, TOLD_RULES, schemas
+from acg_lab.storage.columns import Body, Call, Codes, Columns, Form, Header, JsonPool, ObservationColumns, Origin, Runs
+from acg_lab.storage.parquet_schema import (
+    CODED,
+    COUNTS,
+    EMPTY_WINDOWS,
+    KEY_PREFIX,
+    ORIGIN,
+    ROWS_PER_GROUP,
+    TOLD_RULES,
+    schemas,
+)
 from acg_lab.storage.times import NO_TIME, Times
 
 if TYPE_CHECKING:
@@ -54,6 +63,8 @@ def _with_metadata(table: "pa.Table", columns: Columns) -> "pa.Table":
     metadata = {**(table.schema.metadata or {}), EMPTY_WINDOWS: msgspec.json.encode(empty)}
     if columns.key_prefix is not None:
         metadata[KEY_PREFIX] = columns.key_prefix.encode()
+    if columns.origin != Origin():
+        metadata[ORIGIN] = msgspec.json.encode(columns.origin._asdict())
     if told := {key: columns.rules[key] for key in source.keys if key in columns.rules}:
         metadata[TOLD_RULES] = msgspec.json.encode(told)
     return table.replace_schema_metadata(metadata)
