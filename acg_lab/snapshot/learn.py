@@ -26,7 +26,7 @@ from acg_lab.core.window import CountedWindow
 from acg_lab.snapshot.learnable import LearnableRequests, Roles, cut_to_turn, tell_unread
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Entry
-from acg_lab.storage.columns import Call, Runs
+from acg_lab.storage.columns import Call, Origin, Runs
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.times import NO_TIME, Times, read_time
 
@@ -156,12 +156,12 @@ def learn_runs(
         problems=problems,
         unread=tuple(tell_unread(unread)),
         key_prefix=table.key_prefix,
+        rules=dict.fromkeys(columns.observations.keys, (rules, "learned here", True)),
+        origin=Origin(learned_here=True, caveats=caveats),
     )
     agents = {record.agent_id for record in runs.records}
     owners = assign_agents({*columns.observations.keys}, agents)
-    return Snapshot(
-        source=source, columns=columns, owners=owners, rules_setting=rules, learned_here=True, caveats=caveats
-    )
+    return Snapshot(source=source, columns=columns, owners=owners, rules_setting=rules)
 
 
 def _raise(error: RecordError) -> None:

@@ -143,7 +143,8 @@ def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, 
         found = snapshot.problems
         msg = f"{label}: {counted(len(found), 'problem')}; see .problems. First: {found[0]}"
         warnings.warn(msg, LoadWarning, stacklevel=4)
-    return replace(snapshot, sample_rate=float(options.sample_rate))
+    origin = snapshot.columns.origin._replace(sample_rate=float(options.sample_rate))
+    return replace(snapshot, columns=replace(snapshot.columns, origin=origin))
 
 
 def _sampled(rate: float) -> Iterator[str]:

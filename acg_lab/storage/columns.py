@@ -42,6 +42,7 @@ __all__ = [
     "JsonPool",
     "Lazy",
     "ObservationColumns",
+    "Origin",
     "Runs",
     "is_redacted",
     "offsets",
@@ -394,6 +395,27 @@ class Runs(Sequence[RunRecord]):
         )
 
 
+class Origin(NamedTuple):
+    """Where the contents of a source come from.
+
+    Attributes
+    ----------
+    learned_here : bool
+        Whether windows and results were learned here from runs, and not stored by production.
+    caveats : tuple of str
+        What had to be inferred, what was left out, and what the source does not hold.
+    sample_rate : float
+        Which share of the traffic the source holds, in (0, 1], as the caller said.
+    """
+
+    learned_here: bool = False
+    caveats: tuple[str, ...] = ()
+    sample_rate: float = 1.0
+
+
+_UNKNOWN_ORIGIN = Origin()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Columns:
     """All that one read of a source found.
@@ -410,6 +432,7 @@ class Columns:
     key_prefix: str | None = None
     rules: Mapping[str, tuple[str, str, bool]] = field(default_factory=dict)
     unread: tuple[str, ...] | None = None
+    origin: Origin = _UNKNOWN_ORIGIN
 
 
 def is_redacted(text: str) -> bool:
