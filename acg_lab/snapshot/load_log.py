@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,11 +28,10 @@ from acg_lab.snapshot.learn import learn_runs
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.parquet_files import is_parquet_file
 from acg_lab.storage.sources import is_redis
 
 __all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
-
-_PARQUET = (".parquet", ".parq", ".pq")
 
 
 class LoadWarning(UserWarning):
@@ -89,8 +89,8 @@ def is_log(source: Any) -> bool:
     if glob.has_magic(path) and not os.path.lexists(path):
         return is_log_name(path.rstrip("*")) or any(map(is_log_name, glob.glob(path, recursive=True)))  # noqa: PTH207
     if os.path.isdir(path):  # noqa: PTH112  a path by name
-        names = [name for _, _, files in os.walk(path) for name in files]
-        return not any(name.endswith(_PARQUET) for name in names) and any(map(is_log_name, names))
+        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+        return not any(map(is_parquet_file, files)) and any(is_log_name(file.name) for file in files)
     return False
 
 

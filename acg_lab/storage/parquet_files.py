@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acg_lab.core.errors import AcgLabError, SourceError
@@ -18,9 +19,10 @@ from acg_lab.storage.masking import mask_credentials
 if TYPE_CHECKING:
     from pyarrow import fs as pafs
 
-__all__ = ["Files"]
+__all__ = ["Files", "is_parquet_file"]
 
 _MAGIC = b"PAR1"
+_SUFFIXES = ("parquet", "parq", "pq")
 _is_delta = re.compile(r"(.*/)?_delta_log(/.*)?", re.DOTALL).fullmatch
 _is_iceberg = re.compile(r"(.*/)?metadata/[^/]*\.metadata\.json", re.DOTALL).fullmatch
 _is_hudi = re.compile(r"(.*/)?\.hoodie(/.*)?", re.DOTALL).fullmatch
@@ -124,7 +126,7 @@ class Files:
     def _is_parquet(self, info: "pafs.FileInfo") -> bool:
         """Whether a file says so by its name or, without a suffix, by its first bytes."""
         if info.extension:
-            return info.extension.lower() in ("parquet", "parq", "pq")
+            return info.extension.lower() in _SUFFIXES
         with self.system.open_input_stream(info.path) as file:
             return bytes(file.read(len(_MAGIC))) == _MAGIC
 
@@ -200,6 +202,15 @@ class Files:
             reason = reason.rpartition("Is this a 'parquet' file?: ")[2]
             msg = f"{self.label}: {what}: {reason.replace(self.path, self.label)}"
             raise SourceError(msg) from None
+
+
+def is_parquet_file(path: Path) -> bool:
+    """Return whether a local file is Parquet: by its suffix or, without one, by its first bytes."""
+    if path.suffix:
+        return path.suffix[1:].lower() in _SUFFIXES
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+    return False
 
 
 def _is_hidden(name: str) -> bool:
