@@ -26,6 +26,7 @@ from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
 from acg_lab.simulation.tables import CacheRun
 from acg_lab.simulation.verdicts import Verdicts, judge_requests
+from acg_lab.storage.collector import paused_collector
 
 if TYPE_CHECKING:
     from acg_lab.simulation.plans import Plans
@@ -224,7 +225,8 @@ class SimulatedHistory:
     @cached_property
     def verdicts(self) -> Verdicts:
         """One verdict per request."""
-        return judge_requests(self)
+        with paused_collector():
+            return judge_requests(self)
 
     @cached_property
     def waits(self) -> Floats:

@@ -26,6 +26,7 @@ from acg_lab.simulation.plans import Plans, place_plans, plan_history
 from acg_lab.simulation.requests import RecordedRequests, Scope, read_requests
 from acg_lab.simulation.sizes import Sizes, measure_prefixes
 from acg_lab.simulation.tables import CacheRun, TableParts, run_caches, split_requests
+from acg_lab.storage.collector import paused_collector
 from acg_lab.storage.columns import Runs
 
 __all__ = ["GovernorSettings", "PreparedHistory", "prepare_history", "read_settings"]
@@ -117,7 +118,8 @@ class PreparedHistory:
             rough = measure_prefixes(self.requests, written, **options)
             self._sizes[key] = rough
             if not self._states_all_reads(rough):
-                hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
+                with paused_collector():
+                    hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
                 self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
         return self._sizes[key]
 
@@ -193,7 +195,8 @@ class PreparedHistory:
         key = (settings, policy, config, id(sizes))
         if key not in self._runs:
             marks = self.breakpoints(settings, policy, config, sizes.ends)
-            self._runs[key] = run_caches(self.requests, self.tables, sizes, marks)
+            with paused_collector():
+                self._runs[key] = run_caches(self.requests, self.tables, sizes, marks)
         return self._runs[key]
 
 
@@ -216,8 +219,9 @@ def prepare_history(
     provider = cache_provider if isinstance(cache_provider, str) else id(cache_provider)
     key = (tuple(map(id, parts)), provider, scope, None if others is None else id(others))
     if key not in kept:
-        requests = read_requests((part.history for part in parts), scope=scope, others=others)
-        kept[key] = PreparedHistory(parts, requests, cache_provider)
+        with paused_collector():
+            requests = read_requests((part.history for part in parts), scope=scope, others=others)
+            kept[key] = PreparedHistory(parts, requests, cache_provider)
     return kept[key]
 
 
