@@ -5,8 +5,8 @@ node exactly where they share all pieces up to it, in one scope, of one model, u
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -115,6 +115,26 @@ class RecordedRequests:
     def request_of_piece(self) -> Ints:
         """The request of each piece."""
         return np.repeat(np.arange(len(self)), np.diff(self.piece_offsets))
+
+    def select(self, rows: Ints) -> "RecordedRequests":
+        """Return some of the requests, ascending; codes and nodes stay what they are."""
+        piece_offsets, pieces = gather(self.piece_offsets, rows)
+        columns = {name: getattr(self, name)[rows] for name in _FACTS}
+        columns |= {name: getattr(self, name)[pieces] for name in _PER_PIECE}
+        said = tuple(self.vendor_diagnoses[row] for row in rows.tolist())
+        return replace(self, piece_offsets=piece_offsets, vendor_diagnoses=said, **columns)
+
+    def by_scope(self, rows: Ints, most: int) -> Iterator[Ints]:
+        """Yield requests in groups of whole scopes, of about ``most`` each: caches of scopes are independent."""
+        if len(rows) <= most:
+            yield rows
+            return
+        scopes, counts = np.unique(self.scopes[rows], return_counts=True)
+        group = np.zeros(len(self.scope_names), np.int64)
+        group[scopes] = np.cumsum(counts) // most
+        of_row = group[self.scopes[rows]]
+        for one in np.unique(of_row).tolist():
+            yield rows[of_row == one]
 
     def __repr__(self) -> str:
         return (
@@ -358,6 +378,7 @@ _FACTS: Final = [
     "flags",
     "automatic_ttls",
 ]
+_PER_PIECE: Final = ("contents", "kinds", "messages", "markable", "own_marks", "nodes")
 _TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "raw": bool, "cut": bool, "failed": bool, "flags": np.uint8}
 
 
