@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ __all__ = ["GovernorSettings", "PreparedHistory", "prepare_history", "read_setti
 Ints = NDArray[np.int64]
 _DAY: Final = 86_400 * 10**9
 _AGREE: Final = 0.1
+_MOST_RUNS: Final = 4  # of policies other than what was sent
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,20 @@ class PreparedHistory:
     def __init__(
         self, parts: tuple[Part, ...], requests: RecordedRequests, cache_provider: "CacheProvider | str"
     ) -> None:
-        self.parts, self.requests = parts, requests
+        # Weak, since this is kept with a part: simulations hold the parts themselves.
+        self._parts = tuple(map(ref, parts))
+        self.requests = requests
         self.providers, self.provider_of = _providers(requests, cache_provider)
         self.tables: tuple[TableParts, ...] = tuple(split_requests(requests, self.provider_of, self.providers))
         self._plans: dict[GovernorSettings, Plans] = {}
         self._sizes: dict[object, Sizes] = {}
-        self._runs: dict[object, list[CacheRun]] = {}
+        self._runs: dict[tuple[object, ...], list[CacheRun]] = {}
         self._is_settled = self.early_entries = False
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The replayed histories, as long as something holds them."""
+        return tuple(part for held in self._parts if (part := held()) is not None)
 
     def plans(self, settings: GovernorSettings) -> Plans:
         """Return what the governor planned at some settings."""
@@ -194,6 +202,8 @@ class PreparedHistory:
     ) -> list[CacheRun]:
         key = (settings, policy, config, id(sizes))
         if key not in self._runs:
+            for old in [old for old in self._runs if old[1] != "sent"][: -_MOST_RUNS or None]:
+                del self._runs[old]
             marks = self.breakpoints(settings, policy, config, sizes.ends)
             with paused_collector():
                 self._runs[key] = run_caches(self.requests, self.tables, sizes, marks)
