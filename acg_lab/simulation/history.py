@@ -23,7 +23,8 @@ from acg_lab.replay.part import Part
 from acg_lab.replay.trace import Trace
 from acg_lab.simulation.breakpoints import Breakpoints, Policy, choose_breakpoints, governor_acts, last_breakpoints
 from acg_lab.simulation.plans import Plans, place_plans, plan_history
-from acg_lab.simulation.requests import RecordedRequests, Scope, read_requests
+from acg_lab.simulation.readers import Scope, read_requests
+from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes, measure_prefixes
 from acg_lab.simulation.tables import CacheRun, TableParts, run_caches, split_requests
 from acg_lab.storage.collector import paused_collector

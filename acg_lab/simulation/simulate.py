@@ -18,7 +18,7 @@ from acg_lab.storage.columns import Runs
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider, Multipliers
     from acg_lab.simulation.breakpoints import Policy
-    from acg_lab.simulation.requests import Scope
+    from acg_lab.simulation.readers import Scope
 
 __all__ = ["simulate"]
 
