@@ -291,11 +291,13 @@ class _Judge:
     def _cache_key(self, i: int) -> str:
         return str(self._sim.requests.parameter_values[self.parameters[i]].cache_key)
 
-    def _mechanical(self, i: int, slack: float) -> Verdict:
+    def _mechanical(self, i: int, slack: float) -> Verdict:  # noqa: PLR0911 - one for each kind of reason
         """Return why a prefix that was shared, or would have been but for a change, was not read."""
         target = max(self.reach[i], self.reach[i] + self.changed[i] if not self.reach[i] - self.read[i] > slack else 0)
         if target < self.minimum[i]:
             return Verdict.BELOW_MINIMUM
+        if not self.matching[i]:
+            return Verdict.UNEXPLAINED  # no rules are known
         promised = self.billed[i] and self.simulated[i] > self.read[i] + slack
         if self.matching[i] in ("block", "unit"):
             return self._without_breakpoints(i, promised=promised)

@@ -414,3 +414,80 @@ NEAR = {
         )
     ],
 }
+
+POINT = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+
+
+def part(content, mark=None):
+    """A text part of a Chat message, marked or not."""
+    return {"type": "text", "text": content, **(mark or {})}
+
+
+def chat(*messages, model="gpt-5.6", **more):
+    return {"model": model, "messages": list(messages), **more}
+
+
+def ask_openai(content, model="gpt-4o", system=POLICY, **more):
+    return chat({"role": "system", "content": system}, {"role": "user", "content": content}, model=model, **more)
+
+
+def users(first, second, usage_1, usage_2, gap=9.0):
+    """Two users of one OpenAI model."""
+    return (
+        sent(first, 0, usage_1, api="openai-chat"),
+        sent(second, gap, usage_2, api="openai-chat", run="r2"),
+    )
+
+
+BOUNDARY = {
+    f"a breakpoint at {tokens} tokens that is gone": users(
+        chat({"role": "user", "content": [part(text(tokens, "p"), POINT), part("x " + text(900, "x"))]}, model=model),
+        chat({"role": "user", "content": [part(text(tokens, "p")), part("y " + text(900, "y"))]}, model=model),
+        (tokens + 900, 0, tokens + 900),
+        (tokens + 900, 0, tokens + 900),
+    )
+    for tokens, model in (
+        (1100, "gpt-5.6"),
+        (2000, "gpt-5.6"),
+        (3000, "gpt-5.6-sol"),
+        (5000, "gpt-6"),
+        (9000, "gpt-6.1"),
+    )
+}
+OPENAI = [
+    ("hit", users(ask_openai("x"), ask_openai("y"), (2010, 0, None), (2010, 1920, None))),
+    ("unexplained", users(ask_openai("x"), ask_openai("y"), (2010, 0, None), (2010, 0, None))),
+    ("expired", users(ask_openai("x"), ask_openai("y"), (2010, 0, None), (2010, 0, None), gap=90_000.0)),
+    ("below_minimum", users(*(ask_openai(q, system=POLICY[:2000]) for q in "xy"), (510, 0, None), (510, 0, None))),
+    (
+        "system_changed",
+        users(
+            *(ask_openai("x", system=f"{POLICY} {day} {text(1200)}") for day in ("Mon", "Fri")),
+            (3210, 0, None),
+            (3210, 1920, None),
+        ),
+    ),
+    ("model_changed", users(ask_openai("x"), ask_openai("y", model="gpt-4.1"), (2010, 0, None), (2010, 0, None))),
+    (
+        "not_written",
+        users(*(ask_openai(f"{q} {text(900, q)}", model="gpt-5.6") for q in "xy"), (2910, 0, 2910), (2910, 0, 2910)),
+    ),
+    (
+        "scope_changed",
+        users(
+            *(
+                chat(
+                    {"role": "user", "content": [part(POLICY, POINT)]},
+                    {"role": "user", "content": q},
+                    prompt_cache_key=q,
+                )
+                for q in "xy"
+            ),
+            (2010, 0, 2010),
+            (2010, 0, 2010),
+        ),
+    ),
+    ("unexplained", users(*(ask_openai(q, model="llama-9") for q in "xy"), (2010, 0, None), (2010, 0, None))),
+]
+EXPECTED["boundary_absent"] = BOUNDARY
+NEAR["boundary_absent"] = OPENAI
