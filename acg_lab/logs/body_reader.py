@@ -196,7 +196,7 @@ class BodyReader:
             return error
         sent = annotated = self._texts.message(text)
         if message != value:
-            text = print_json(message)
+            _, text = parse_piece(print_json(message))  # what is nested deeper now may be refused
             annotated = self._texts.message(text)
         self._texts.identify(message, text, annotated)
         return sent if sent == annotated else (sent, annotated)
