@@ -13,7 +13,7 @@ from acg_lab._format import between, cut, tokens
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.planner_refusals import find_refusals
-from acg_lab.plots.reasons import breaking, reason_of
+from acg_lab.plots.inputs import breaking_row, reason_of
 from acg_lab.widgets.profile import ProfileScores
 
 __all__ = ["Problem", "find_problem", "refusals"]
@@ -67,8 +67,8 @@ def find_problem(profile: ProfileScores, thresholds: StabilityThresholds, *, tho
     if result.stable_prefix_length >= len(result.scores):
         return Problem("", (f"All {len(result.scores):,} blocks are stable: nothing breaks the prefix.",))
     scores = profile.scores(thresholds)
-    block = breaking(scores)
-    reason = reason_of(block, stable_threshold=thresholds.stable_threshold)
+    block = breaking_row(scores)
+    reason = reason_of(block, thresholds.stable_threshold)
     behind, name = profile.tokens_out_of_reach(thresholds), str(block.span_id)
     threshold = _threshold(profile, thresholds, name)
     ends = "breaks" if behind else "ends"

@@ -15,7 +15,7 @@ import pandas as pd
 
 from acg_lab._format import counted, cut_all, joined, setting
 from acg_lab.core.keys import parse_learning_key
-from acg_lab.plots.profile_names import differing
+from acg_lab.plots.profile_names import distinct_names
 from acg_lab.widgets.state import TunerState
 
 __all__ = [
@@ -160,7 +160,7 @@ def profile_names(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:
     owners = [state.snap.owners[key].agent_id for key in keys]
     if not keys:
         return {}
-    names = differing(pd.DataFrame({"learning_key": list(keys), "agent_id": owners}))
+    names = distinct_names(pd.DataFrame({"learning_key": list(keys), "agent_id": owners}))
     found, agents = {}, cut_all(owners, _AGENT)
     for key, agent_id, name in zip(keys, owners, names, strict=True):
         parsed = parse_learning_key(key, agent_id=agent_id)

@@ -17,7 +17,7 @@ from acg_lab.widgets.raster import encode_png
 from acg_lab.widgets.raster_canvas import RasterCanvas
 
 if TYPE_CHECKING:
-    from acg_lab.plots.canvas import Pad
+    from acg_lab.plots.canvas import Canvas
     from acg_lab.widgets.state import TunerState
 
 __all__ = ["VIEWS", "Picture", "Pictures"]
@@ -30,7 +30,7 @@ class View(NamedTuple):
     """One tab: ``frame`` of a state, None while it is not known, and ``draw`` of state, frame and place."""
 
     frame: "Callable[[TunerState], pd.DataFrame | None]"
-    draw: "Callable[[TunerState, pd.DataFrame, Pad | Figure], Any]"
+    draw: "Callable[[TunerState, pd.DataFrame, Canvas | Figure], Any]"
     follows: bool = False
 
 
@@ -45,7 +45,7 @@ class Pictures:
     """Draws, and keeps each tab as high as it ever was, so that nothing below it jumps."""
 
     def __init__(self) -> None:
-        self._pad = RasterCanvas(_WIDTH)
+        self._canvas = RasterCanvas(_WIDTH)
         self._heights: dict[tuple[str, str], float] = {}
 
     def draw(self, state: "TunerState", name: str, *, sharp: bool) -> Picture | None:
@@ -55,10 +55,9 @@ class Pictures:
             return None
         dpi = _RESTING if sharp else _MOVING
         if view.follows:
-            view.draw(state, frame, self._pad)
-            if (page := self._pad.page) is not None:
-                height = self._reserve(state, name, page.height)
-                return Picture(encode_png(page.pixels(dpi, height), page.words), page.words)
+            view.draw(state, frame, canvas := self._canvas)
+            height = self._reserve(state, name, canvas.height)
+            return Picture(encode_png(canvas.pixels(dpi, height), canvas.words), canvas.words)
         figure = Figure(figsize=(_WIDTH, 1), facecolor=palette().paper)
         axes = view.draw(state, frame, figure)
         return self._of_figure(figure, plots.alt_text(axes), dpi, self._reserve(state, name, figure.get_figheight()))
