@@ -196,14 +196,15 @@ class Canvas(Surface, Protocol):
         show : bool
             Whether to draw them. The alternative text is set in any case.
         """
+        self.describe(joined(title.replace("{name}", name), *subtitle))
+        if not show:
+            return
         room = self.width - 2 * MARGIN
         text = title.replace("{name}", fit_name(title, drawable(name), room)) if name else title
         size = min(Size.TITLE, max(_SMALLEST_TITLE, Size.TITLE * room / text_width(text, Size.TITLE, bold=True)))
         below = joined(*fit_parts([drawable(part) for part in subtitle if part], room))
-        self.describe(joined(title.replace("{name}", name), *subtitle))
-        if show:
-            self.text(MARGIN, _TITLE, text, gid="title", size=size, bold=True, va="top")
-            self.text(MARGIN, _SUBTITLE, below, gid="subtitle", size=Size.SUBTITLE, colour=self.colours.text2, va="top")
+        self.text(MARGIN, _TITLE, text, gid="title", size=size, bold=True, va="top")
+        self.text(MARGIN, _SUBTITLE, below, gid="subtitle", size=Size.SUBTITLE, colour=self.colours.text2, va="top")
 
     def legend(self, swatches: Sequence[Swatch], y: float) -> None:
         """Draw swatches in one line, right-aligned, without a box."""

@@ -164,16 +164,14 @@ class MplCanvas(MplPanel, Canvas):
         from matplotlib.axes import Axes
         from matplotlib.figure import Figure
 
-        self._place = place
-        if place is None:
-            self.width = WIDTH
-        elif isinstance(place, Figure):
+        if place is not None and not isinstance(place, Axes | Figure):
+            msg = f"'ax' must be a matplotlib Axes, Figure or None; got {type(place).__name__}."
+            raise UsageError(msg)
+        self._place, self.width = place, WIDTH
+        if isinstance(place, Figure):
             self.width = float(place.get_figwidth())
         elif isinstance(place, Axes):
             self.width = float(place.get_window_extent().width / place.figure.dpi)
-        else:
-            msg = f"'ax' must be a matplotlib Axes, Figure or None; got {type(place).__name__}."
-            raise UsageError(msg)
 
     def begin(self, height: float, *, gid: str) -> None:
         """Start the page; in axes it has their height."""

@@ -8,7 +8,7 @@ from learned import learned
 import acg_lab as acg
 from acg_lab.core import UsageError
 from acg_lab.widgets import TunerState
-from acg_lab.widgets.background import BackgroundWalk
+from acg_lab.widgets.background import BackgroundTask
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_a_snapshot_and_its_trace(sample, triage):
     snap, trace = triage
     with pytest.raises(UsageError, match="Expected a Snapshot"):
         TunerState("data/sample")
-    with pytest.raises(UsageError, match=r"what acg_lab.history returns; got StabilityThresholds"):
+    with pytest.raises(UsageError, match=r"a Trace, as acg_lab.replay returns; got StabilityThresholds"):
         TunerState(snap, acg.StabilityThresholds())
     other = acg.load(sample.source, agent_id="coder", progress=False)
     with pytest.raises(UsageError, match="an agent that the snapshot has not: 'claims-triage'"):
@@ -161,7 +161,7 @@ def test_a_failing_walk_is_told(sample, monkeypatch):
         msg = "the disk is full"
         raise OSError(msg)
 
-    monkeypatch.setattr("acg_lab.widgets.background.walk_window", fail)
+    monkeypatch.setattr("acg_lab.widgets.background.replay_window", fail)
     state = TunerState(sample)
     state.follow()
     state.join()
@@ -180,7 +180,7 @@ def test_a_walk_that_is_not_wanted_any_more_stops():
             tell(1, 1000)
             time.sleep(0.001)
 
-    walk = BackgroundWalk(work, told.append, told.append)
+    walk = BackgroundTask(work, told.append, told.append)
     walk.start()
     time.sleep(0.1)
     walk.cancel()
