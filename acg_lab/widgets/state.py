@@ -70,7 +70,7 @@ class TunerState(HasTraits):
         Why the last proposal was refused; empty if it was accepted. Read-only.
     progress : str
         Which observation window is being replayed, and how far; empty if none is. Read-only.
-    n_walked : int
+    n_replays : int
         How many replays have ended. Read-only.
 
     Raises
@@ -96,7 +96,7 @@ class TunerState(HasTraits):
     learning_key: Any = Unicode("")
     problem: Any = Unicode("", read_only=True)
     progress: Any = Unicode("", read_only=True)
-    n_walked: Any = Int(0, read_only=True)
+    n_replays: Any = Int(0, read_only=True)
 
     def __init__(
         self,
@@ -318,5 +318,5 @@ class TunerState(HasTraits):
             self._lengths.clear()
             self._matched.clear()
             self._agent_traces.clear()
-            self.set_trait("n_walked", self.n_walked + 1)
+            self.set_trait("n_replays", self.n_replays + 1)
             self.follow()

@@ -114,7 +114,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._debouncer = Debouncer(self._draw_soon, self._draw_history, self._draw_advice, self._draw_sharp)
         self._link = dlink((self.state, "settings"), (self, "settings"))
         self.state.observe(self._on_current, "current")
-        self.state.observe(self._on_state, ["settings", "current", "agent_id", "learning_key", "problem", "n_walked"])
+        self.state.observe(self._on_state, ["settings", "current", "agent_id", "learning_key", "problem", "n_replays"])
         self.state.observe(self._on_progress, "progress")
         self._tabs.observe(self._on_state, "value")
         self._show_soon()

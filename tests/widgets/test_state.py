@@ -35,7 +35,7 @@ def test_a_snapshot_and_its_trace(sample, triage):
     with pytest.raises(UsageError, match=r"a Trace, as acg_lab.replay returns; got StabilityThresholds"):
         TunerState(snap, acg.StabilityThresholds())
     other = acg.load(sample.source, agent_id="coder", progress=False)
-    with pytest.raises(UsageError, match="an agent that the snapshot has not: 'claims-triage'"):
+    with pytest.raises(UsageError, match="an agent that the snapshot lacks: 'claims-triage'"):
         TunerState(other, trace)
     TunerState(sample, trace)
 
@@ -143,12 +143,12 @@ def test_nothing_is_walked_after_closing(triage):
     """Closing while a walk is just ending begins no other, though another window is missing."""
     state = TunerState(triage[0])
     state.propose(observation_window=40)
-    state.observe(lambda _change: state.close(), "n_walked")  # told by the walk that has ended
+    state.observe(lambda _change: state.close(), "n_replays")  # told by the walk that has ended
     state.follow()
     state.join()
     state.follow()
     state.join()
-    assert state.n_walked == 1
+    assert state.n_replays == 1
     assert state.progress == ""
 
 
