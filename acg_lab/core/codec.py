@@ -222,8 +222,9 @@ def encode_window(window: Sequence[PromptIR]) -> bytes:
 def _lower(value: Any) -> Any:
     """Put the fields that a record does not know among the others; free JSON stays as it is."""
     if isinstance(value, Record):
-        fields = msgspec.structs.asdict(value)
-        unknown = fields.pop("unknown")
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        fields = {name: getattr(value, field) for name, field in names}
+        unknown = fields.pop(UNKNOWN)
         return {name: _lower(item) for name, item in fields.items() if item is not None} | unknown
     if isinstance(value, tuple):
         return [_lower(item) for item in value]

@@ -110,6 +110,8 @@ def _assemble(
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,
         caveats=tuple(_list_run_caveats(skipped, waiting)),
+        runs=runs,
+        positions=order,
     )
 
 
