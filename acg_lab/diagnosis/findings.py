@@ -15,13 +15,13 @@ from acg_lab._format import counted, html_table, html_text, printable
 from acg_lab.diagnosis.finding import Finding
 from acg_lab.diagnosis.phrases import lost
 from acg_lab.diagnosis.text_diff import TextDifference
-from acg_lab.repairs.effects import Effect, regained
+from acg_lab.repairs.effects import Effect, recovered_tokens
 from acg_lab.repairs.repairs import MergeProfiles, MoveToSystemPrompt, Repair
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Findings", "tell_effect"]
+__all__ = ["Findings", "describe_effect"]
 
 _WIDTH, _SHOWN, _REPAIRS, _EXCERPT = 100, 12, 2, 48
 
@@ -113,19 +113,19 @@ def _remedies(finding: Finding) -> Iterator[str]:
         yield f"stable_threshold = {finding.evidence.threshold:g} takes the block into the prefix"
     safe = len(finding.repairs) - finding.bound_repairs
     for i, effect in enumerate(finding.repairs[:_REPAIRS]):
-        yield printable(tell_effect(effect, finding)) + (
+        yield printable(describe_effect(effect, finding)) + (
             "" if i < safe else "; but bound to whole requests by generation 0.8"
         )
 
 
-def tell_effect(effect: Effect, finding: Finding) -> str:
+def describe_effect(effect: Effect, finding: Finding) -> str:
     """Say what repairs of a finding do and win.
 
     Prefixes of profiles kept apart are no measure of what one profile wins: each was long, and read by few requests.
     """
     before, after = effect.before, effect.after
     if after.profiles < before.profiles:
-        back = lost(regained(effect, finding.tokens_lost, finding.evidence.stable_tokens_after))
+        back = lost(recovered_tokens(effect, finding.tokens_lost, finding.evidence.stable_tokens_after))
         every = ", which every request shares" if after.profiles == 1 else ""
         wins = f"{every}: {back} come back" if after.profiles == finding.evidence.n_profiles_if_fixed else ""
         return (
@@ -146,7 +146,9 @@ def _deeds(repairs: Sequence[Repair]) -> str:
     if len(repairs) > 1 and all(isinstance(repair, MoveToSystemPrompt) for repair in repairs):
         return f"the {len(repairs)} stable blocks from there on move into the system prompt"
     deeds = (
-        "the profiles are merged" if isinstance(repair, MergeProfiles) else replace(repair, learning_keys=()).describe
+        "the profiles are merged"
+        if isinstance(repair, MergeProfiles)
+        else replace(repair, learning_keys=()).description
         for repair in repairs
     )
     return ", ".join(dict.fromkeys(deeds))

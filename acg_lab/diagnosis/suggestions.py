@@ -17,8 +17,8 @@ from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import scaffold_blocks
 from acg_lab.diagnosis.profile_splits import Cause, Group, mean_of
 from acg_lab.diagnosis.structure import intruders
-from acg_lab.repairs.apply import Windows, apply_repair, windows_of
-from acg_lab.repairs.effects import Effect, extent, regained
+from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
+from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, Repair, SortTools
 
 __all__ = ["try_for_break", "try_for_groups"]
@@ -64,7 +64,7 @@ def try_for_groups(case: AnalysisContext, groups: Sequence[Group]) -> tuple[Effe
     n_apart = sum(group.n_apart for group in groups)
     lost, shared = mean_of(groups, "lost"), mean_of(groups, "shared")
     for _, effect in _tried(case, keys, _merging(case, groups)):
-        if effect.after.profiles < n_apart and regained(effect, lost, shared) >= 1:
+        if effect.after.profiles < n_apart and recovered_tokens(effect, lost, shared) >= 1:
             effects.append(effect)
         if effect.after.profiles == len(groups):
             break
@@ -73,18 +73,18 @@ def try_for_groups(case: AnalysisContext, groups: Sequence[Group]) -> tuple[Effe
 
 def _tried(case: AnalysisContext, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[tuple[bool, Effect]]:
     """Yield, of each plan that can be carried out, whether a prefix is then bound to whole requests, and the effect."""
-    windows = windows_of(case.snapshot, keys)
-    before = extent(windows, case.thresholds)
+    windows = select_windows(case.snapshot, keys)
+    before = measure_extent(windows, case.thresholds)
     for plan in filter(None, plans):
         with suppress(UsageError):  # a block that can't be moved
             after = windows
             for repair in plan:
                 after = apply_repair(after, repair, _WINDOW)
-            effect = Effect(repairs=plan, before=before, after=extent(after, case.thresholds))
+            effect = Effect(repairs=plan, before=before, after=measure_extent(after, case.thresholds))
             yield _is_bound(after, effect.after.prefix_blocks), effect
 
 
-def _is_bound(windows: Windows, prefix_blocks: float) -> bool:
+def _is_bound(windows: ProfileWindows, prefix_blocks: float) -> bool:
     """Whether prefixes of so many blocks, in the mean, leave the scaffold, by rules that then want whole requests."""
     source = windows.observations
     if not all(get_rules(windows.rules[key].rules).exact_prefix for key in source.keys):
