@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
-from explained import KEY, STEADY, kind_of, stored, timed
-from kinds import LEAD, NAMES, NEAR, SHUFFLED, TAIL, TRUE, N
+from changing_windows import LEAD, NAMES, NEAR, SHUFFLED, TAIL, TRUE, N
+from small_snapshots import KEY, STEADY, a_minute_apart, find_kind, snapshot_of_window
 from strategies import make_ir
 
 import acg_lab as acg
@@ -39,14 +39,14 @@ def rows(table):
 def test_texts_of_a_kind(kind, values):
     """What changes in a text is named by its kind, and by no other."""
     assert len(values) == N
-    assert kind_of(of_texts(values)) is kind
+    assert find_kind(of_texts(values)) is kind
 
 
 @pytest.mark.parametrize(("kind", "values"), rows(NEAR))
 def test_near_misses(kind, values):
     """What only looks like a kind is not named so."""
     assert len(set(values)) > 1
-    assert kind_of(of_texts(values)) not in (kind, None)
+    assert find_kind(of_texts(values)) not in (kind, None)
 
 
 @pytest.mark.parametrize("table", [TRUE, NEAR])
@@ -77,7 +77,7 @@ def test_there_are_enough(table):
 )
 def test_several_kinds_at_once(make, kind, details):
     """Of several kinds that explain a change together the first in the text names it; with a rest, nothing does."""
-    (finding,) = acg.explain(stored(timed(of_texts([make(i) for i in range(N)]))))
+    (finding,) = acg.explain(snapshot_of_window(a_minute_apart(of_texts([make(i) for i in range(N)]))))
     assert (finding.kind, finding.evidence.details) == (kind, details)
     assert all(detail in finding.sentence for detail in details)
 
@@ -102,13 +102,13 @@ def test_provenance_tells_of_retrieval():
         )
         for ir in of_texts(NAMES)
     ]
-    assert kind_of(window) is Kind.RETRIEVED_TEXT
+    assert find_kind(window) is Kind.RETRIEVED_TEXT
 
 
 @pytest.mark.parametrize(("kept", "read", "vanishes"), [(len, 60, True), (str, 5, False)])
 def test_texts_are_read_until_the_answer_is_sure(kept, read, vanishes):
     """Of sixty texts that stay apart a few are simplified, no more: texts may be megabytes, and tests are many."""
-    snap = stored(timed(of_texts(f"{i:02}" for i in range(60))))
+    snap = snapshot_of_window(a_minute_apart(of_texts(f"{i:02}" for i in range(60))))
     change = AnalysisContext(snap, acg.StabilityThresholds(), {}).change([KEY], "user-1", 0.95)
     seen = []
     assert change.vanishes(lambda text: seen.append(text) or str(kept(text))) is vanishes

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from explained import STEADY, stored, timed
+from changing_windows import N, each
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds import N, each
-from learned import learned
+from learned_backend import learned_backend
+from small_snapshots import STEADY, a_minute_apart, snapshot_of_window
 from strategies import make_ir, thresholds, windows
 
 import acg_lab as acg
@@ -192,18 +192,18 @@ def template(value):
 
 def test_where_it_differs():
     """Places are offsets and lengths in the two contents, the texts themselves only when asked for."""
-    window = timed(map(template, each(lambda i: f"2026-11-{i + 10}")))
-    (finding,) = acg.explain(stored(window))
+    window = a_minute_apart(map(template, each(lambda i: f"2026-11-{i + 10}")))
+    (finding,) = acg.explain(snapshot_of_window(window))
     (place,) = finding.evidence.places
     assert (place.offset, place.length, place.text) == (210 + 8, 2, None)
-    (finding,) = acg.explain(stored(window), text=True)
+    (finding,) = acg.explain(snapshot_of_window(window), text=True)
     assert {finding.evidence.places[0].text, finding.evidence.places[0].other_text} <= {str(i + 10) for i in range(N)}
 
 
 def test_evidence_counts():
     """Evidence tells requests, contents, changes, the time of the last one, and what is out of reach."""
-    window = timed(map(template, ["2026-01-01"] * 8 + ["2026-01-02"] * 4))
-    (finding,) = acg.explain(stored(window))
+    window = a_minute_apart(map(template, ["2026-01-01"] * 8 + ["2026-01-02"] * 4))
+    (finding,) = acg.explain(snapshot_of_window(window))
     evidence = finding.evidence
     assert (evidence.requests, evidence.present, evidence.distinct, evidence.changes) == (12, 12, 2, 1)
     assert (finding.timing, evidence.last_change) == (Timing.ONCE, "2026-11-20T10:08:00Z")
@@ -218,7 +218,7 @@ def test_the_same_fault_in_several_profiles():
     backend = MemoryBackend()
     keys = [f"a::model=m::seed=no-seed::system=sha256:{i}::tools=sha256:{i}" for i in range(3)]
     for key, n in zip(keys, (6, 12, 3), strict=True):
-        backend.store_observations(key, timed(map(template, each(lambda i: f"2026-11-{i + 10}")[:n])))
+        backend.store_observations(key, a_minute_apart(map(template, each(lambda i: f"2026-11-{i + 10}")[:n])))
     (finding,) = acg.explain(acg.load(backend, rules="nemo-flow-0.2"))
     assert (finding.kind, finding.learning_key, finding.requests) == (Kind.DATETIME, keys[1], 21)
     assert (finding.evidence.requests, finding.evidence.profiles) == (12, (keys[1], keys[0], keys[2]))
@@ -234,20 +234,20 @@ def test_a_redacted_export_is_explained_by_structure():
         msgspec.structs.replace(ir, blocks=tuple(msgspec.structs.replace(b, token_metadata=TOKENS) for b in ir.blocks))
         for ir in window
     ]
-    (finding,) = acg.explain(stored(timed(heavy)))
+    (finding,) = acg.explain(snapshot_of_window(a_minute_apart(heavy)))
     assert (finding.kind, finding.evidence.places) == (Kind.UNKNOWN, ())
 
 
 def test_a_normal_conversation_is_no_fault():
     """What a learner has of ordinary runs gives no reason to complain; an empty source gives none either."""
-    assert acg.explain(acg.load(learned())) == ()
+    assert acg.explain(acg.load(learned_backend())) == ()
     assert acg.explain(acg.load(MemoryBackend())) == ()
-    assert acg.explain(stored([])) == ()
+    assert acg.explain(snapshot_of_window([])) == ()
 
 
 @given(st.lists(windows(), max_size=3), thresholds(), st.sampled_from([*RULES, "auto"]))
 def test_anything_is_explained(of_keys, limits, rules):
-    """Whatever foreign writers stored, each profile is explained or in good health, if any can be; no number is odd."""
+    """Whatever other programs stored, each profile has a finding or is healthy, and numbers are finite."""
     backend = MemoryBackend()
     for i, window in enumerate(of_keys):
         backend.store_observations(f"a::model=claude-{i % 2}::seed=no-seed::system=sha256:{i}::tools=no-tools", window)

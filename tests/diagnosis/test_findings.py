@@ -6,8 +6,8 @@ import re
 
 import msgspec
 import pytest
-from explained import STEADY, asking, learned_of, stored, timed
-from kinds import NAMES, TRUE, N
+from changing_windows import NAMES, TRUE, N
+from small_snapshots import STEADY, a_minute_apart, make_chat_request, snapshot_of_requests, snapshot_of_window
 from strategies import make_ir, make_tool
 
 import acg_lab as acg
@@ -33,7 +33,9 @@ def secret_requests():
     for i in range(3 * N):
         tools = [make_tool("f", description=f"{CANARY} {i // N}", parameters={CANARY: i // N})]
         more = {"role": "user", "content": [{"type": "text", "text": CANARY * 20 + " " * (1 + i % 3) + "end"}]}
-        yield asking(f"{CANARY * 20} 10:{i % 2 + 10}", f"{CANARY} {i}", more, tools=tools, params={CANARY: i})
+        yield make_chat_request(
+            f"{CANARY * 20} 10:{i % 2 + 10}", f"{CANARY} {i}", more, tools=tools, params={CANARY: i}
+        )
 
 
 def looks(findings):
@@ -43,8 +45,13 @@ def looks(findings):
 
 
 def sources():
-    yield from (stored(timed(map(secret, values))) for values in (rows[0] for rows in TRUE.values()))
-    yield from (learned_of(secret_requests(), rules) for rules in ("nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"))
+    yield from (
+        snapshot_of_window(a_minute_apart(map(secret, values))) for values in (rows[0] for rows in TRUE.values())
+    )
+    yield from (
+        snapshot_of_requests(secret_requests(), rules)
+        for rules in ("nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8")
+    )
 
 
 def test_no_prompt_text():
@@ -61,12 +68,12 @@ def test_no_prompt_text():
 
 def test_text_when_asked_for():
     """With text=True the differing excerpts are shown, and nothing else of the texts."""
-    window = timed(map(secret, NAMES))
-    findings = acg.explain(stored(window), text=True)
+    window = a_minute_apart(map(secret, NAMES))
+    findings = acg.explain(snapshot_of_window(window), text=True)
     assert NAMES[-1] in repr(findings)
     assert NAMES[-1] in findings._repr_html_()
     assert CANARY not in looks(findings)
-    assert NAMES[-1] not in looks(acg.explain(stored(window)))
+    assert NAMES[-1] not in looks(acg.explain(snapshot_of_window(window)))
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -77,9 +84,9 @@ def test_tags_are_escaped(text):
         msgspec.structs.replace(
             ir, blocks=tuple(msgspec.structs.replace(b, span_id=b.span_id + TAGS) for b in ir.blocks)
         )
-        for ir in timed(secret(f"{TAGS}{name}<b>") for name in NAMES)
+        for ir in a_minute_apart(secret(f"{TAGS}{name}<b>") for name in NAMES)
     ]
-    findings = acg.explain(stored(window, key=key), text=text)
+    findings = acg.explain(snapshot_of_window(window, key=key), text=text)
     html = findings._repr_html_()
     assert findings[0].kind is Kind.UNKNOWN
     assert "&lt;script&gt;" in html
@@ -104,14 +111,14 @@ def test_tags_are_escaped(text):
 def test_control_characters_are_escaped():
     """A terminal is never told what a name holds beyond what prints."""
     key = "\x1b[31ma::model=m::seed=no-seed::system=no-system::tools=no-tools"
-    shown = repr(acg.explain(stored(timed(map(secret, NAMES)), key=key)))
+    shown = repr(acg.explain(snapshot_of_window(a_minute_apart(map(secret, NAMES)), key=key)))
     assert "\x1b" not in shown
     assert "\\x1b[31ma: unknown" in shown
 
 
 def test_one_finding_is_one_line():
     """A finding shows whose it is, its kind and its sentence, and nothing that a terminal would obey."""
-    (finding,) = acg.explain(stored(timed(map(secret, NAMES))))
+    (finding,) = acg.explain(snapshot_of_window(a_minute_apart(map(secret, NAMES))))
     assert repr(finding) == f"<Finding of 'a', unknown: {finding.sentence}>"
     assert repr(msgspec.structs.replace(finding, sentence="\x1b[31m")) == "<Finding of 'a', unknown: \\x1b[31m>"
 
@@ -136,7 +143,7 @@ def test_evidence_and_effects_are_short():
 
 def test_a_terminal_of_100_columns():
     """Plain findings fit 100 columns, of whatever names, and say how many there are."""
-    snap = learned_of(secret_requests())
+    snap = snapshot_of_requests(secret_requests())
     findings = acg.explain(snap)
     assert max(map(len, repr(findings).splitlines())) <= 100
     assert repr(findings).startswith(f"{len(findings)} finding")
@@ -149,7 +156,7 @@ def test_a_terminal_of_100_columns():
 
 def test_findings_are_a_tuple():
     """Findings slice, compare, copy and pickle as tuples do, and keep what is healthy."""
-    findings = acg.explain(learned_of(secret_requests()))
+    findings = acg.explain(snapshot_of_requests(secret_requests()))
     assert isinstance(findings[:1], Findings)
     assert findings[:1] == (findings[0],)
     healthy = Findings(findings, healthy=("k",))

@@ -1,8 +1,8 @@
 """What production itself makes of a stable prefix, told where nothing else is to be said."""
 
 import pytest
-from explained import asking, learned_of
-from kinds import NAMES, N
+from changing_windows import NAMES, N
+from small_snapshots import make_chat_request, snapshot_of_requests
 
 import acg_lab as acg
 from acg_lab.core import StabilityThresholds
@@ -13,7 +13,8 @@ PROMPT = "You answer questions of customers, and are polite. " * 100  # 1,275 to
 
 def found(requests, rules="nemo-relay-0.8", **thresholds):
     return [
-        (f.kind, round(f.tokens_lost)) for f in acg.explain(learned_of(requests, rules), thresholds=limits(thresholds))
+        (f.kind, round(f.tokens_lost))
+        for f in acg.explain(snapshot_of_requests(requests, rules), thresholds=limits(thresholds))
     ]
 
 
@@ -22,7 +23,7 @@ def limits(thresholds):
 
 
 def asked(prompt, model, n=N, *more):
-    return [asking(prompt, f"{NAMES[i]}?", *more, model=model) for i in range(n)]
+    return [make_chat_request(prompt, f"{NAMES[i]}?", *more, model=model) for i in range(n)]
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,8 @@ def test_models(model, prompt, kind):
 
 @pytest.mark.parametrize("model", ["claude-{x}", "claude-{", "claude-{}", "claude-{profiles}", "claude-%s"])
 def test_a_model_is_told_as_it_is(model):
-    """Names of models are data, whatever stands in them, as where a template was never filled in."""
-    (finding,) = acg.explain(learned_of(asked(PROMPT, model)))
+    """SpanNames of models are data, whatever stands in them, as where a template was never filled in."""
+    (finding,) = acg.explain(snapshot_of_requests(asked(PROMPT, model)))
     assert repr(model) in finding.sentence
 
 
@@ -59,8 +60,8 @@ def test_few_requests():
 
 def test_few_requests_of_many_profiles_are_one_finding():
     """Profiles that have seen too little are told of together."""
-    requests = [asking(name * 300, "?") for name in ("x", "y")]
-    snap = learned_of(requests)
+    requests = [make_chat_request(name * 300, "?") for name in ("x", "y")]
+    snap = snapshot_of_requests(requests)
     (finding,) = acg.explain(snap)
     assert (finding.kind, len(finding.evidence.profiles), finding.evidence.requests) == (Kind.TOO_FEW_REQUESTS, 2, 2)
     told = "Production plans nothing for requests of 2 profiles, as it wants 3 requests of a profile first;"
@@ -79,7 +80,7 @@ def test_a_prefix_beyond_the_scaffold():
 
 def test_one_request_over_and_over():
     """A prefix that is bound to whole requests is no fault where the requests are all the same."""
-    assert found([asking(PROMPT, "the same?", model="gpt-5.1")] * N) == []
+    assert found([make_chat_request(PROMPT, "the same?", model="gpt-5.1")] * N) == []
 
 
 def test_settings_count():

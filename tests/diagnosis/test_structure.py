@@ -4,8 +4,8 @@ import json
 
 import msgspec
 import pytest
-from explained import STEADY, kind_of, stored, timed
-from kinds import NAMES, WORDS, N
+from changing_windows import NAMES, WORDS, N
+from small_snapshots import STEADY, a_minute_apart, find_kind, snapshot_of_window
 from strategies import make_ir, make_tool
 
 import acg_lab as acg
@@ -127,7 +127,7 @@ ALL = {
 )
 def test_structures_of_a_kind(kind, window, rules):
     """What comes, goes or moves is named by its kind, and so it is by no other of the table."""
-    assert kind_of(window, rules) is kind
+    assert find_kind(window, rules) is kind
 
 
 def test_there_are_enough():
@@ -147,12 +147,14 @@ def test_there_are_enough():
 )
 def test_conversations_are_no_fault(make):
     """A conversation that goes on, or begins otherwise, ends the prefix, and there is nothing to complain of."""
-    assert kind_of(requests(make)) is None
+    assert find_kind(requests(make)) is None
 
 
 def test_a_definition_that_is_no_json():
     """Of a tool whose definition can't be read it is told that it changes, not in which field."""
-    (finding,) = acg.explain(stored(timed(renamed(requests(lambda i: [SYSTEM, tool("amber", x=i // 6), *TOOLS[1:]])))))
+    (finding,) = acg.explain(
+        snapshot_of_window(a_minute_apart(renamed(requests(lambda i: [SYSTEM, tool("amber", x=i // 6), *TOOLS[1:]]))))
+    )
     assert (finding.kind, finding.evidence.details) == (Kind.TOOLS_EDITED, ("amber: definition",))
 
 

@@ -1,11 +1,11 @@
 """Pages, in inches: where they are, and that all texts have room."""
 
 import pytest
-from drawn import figure_of, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from plot_snapshots import figure_of, text_of
 
 import acg_lab as acg
 from acg_lab.plots.canvas import open_page

@@ -35,7 +35,7 @@ def run_of(agent_id, number, texts, model="m"):
     return msgspec.convert(record, RunRecord)
 
 
-def learned(agent_id="a", n_runs=4, rules="nemo-relay-0.8", model="m", backend=None):
+def learned_backend(agent_id="a", n_runs=4, rules="nemo-relay-0.8", model="m", backend=None):
     """Return a backend with what a learner left of some runs, each stamped with its run's day."""
     backend = backend or MemoryBackend()
     learner, hot_cache, number_of = AcgLearner(agent_id, rules=rules), HotCache(), count(1)
