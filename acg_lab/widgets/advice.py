@@ -114,5 +114,5 @@ def refusals(profile: ProfileScores, thresholds: StabilityThresholds) -> Iterato
     """Yield why production plans nothing for the profile's requests, though there is a stable prefix."""
     case = AnalysisContext(profile.snap, thresholds, {profile.key: profile.result(thresholds)})
     for refusal in find_refusals(case, [profile.key]):
-        words = refusal.words
+        words = refusal.wording
         yield f"Production does nothing with it: {words}."

@@ -160,7 +160,7 @@ RECORD_REPAIRS = {
 @pytest.mark.parametrize("kind", RECORD_REPAIRS)
 @given(data=st.data(), window=foreign_windows(), given_thresholds=thresholds())
 def test_records_changed_by_hand(kind, data, window, given_thresholds):
-    """Whatever a window holds, a repair changes each observation as an edit of its record would, and so its analysis."""
+    """Whatever a window holds, a repair changes each observation as an edit of its record would."""
     spans = Counter(block.span_id for ir in window for block in ir.blocks if kind is not MoveToEnd or may_move(block))
     fixed = {block.span_id for ir in window for block in ir.blocks if not may_move(block)} if kind is MoveToEnd else ()
     span = data.draw(st.sampled_from(sorted(set(spans) - set(fixed)) or [""]))
