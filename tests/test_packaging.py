@@ -60,7 +60,7 @@ def test_wheel_holds_notebooks_and_sample(wheel, tmp_path):
         files = [path for path in (ROOT / folder).glob("*") if path.is_file()]
         assert {f"{place}/{path.name}" for path in files} <= names
     wheel.extractall(tmp_path)
-    code = "from acg_lab.cli.notebook import find_part; print(find_part('data/sample', 'sample'))"
+    code = "from acg_lab.snapshot.samples import SAMPLES, find_shipped; print(find_shipped(*SAMPLES['sample']))"
     command = [sys.executable, "-c", code]
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     found = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True, timeout=60).strip()
