@@ -6,13 +6,13 @@ log. On the command line it is a group of options of its own.
 
 import inspect
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from functools import wraps
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
+from acg_lab._format import suggest
 from acg_lab.cli._app import cli
 from acg_lab.core import RULES, UsageError
 from acg_lab.logs.entries import APIS
@@ -86,8 +86,7 @@ def _parse_fields(given: Sequence[str], paths: dict[str, str]) -> dict[str, str]
             msg = f"--field {text}: expected NAME=PATH, such as started=meta.time."
             raise UsageError(msg)
         if name not in FIELD_NAMES:
-            near = "".join(f" Did you mean {one!r}?" for one in get_close_matches(name, FIELD_NAMES, 1))
-            msg = f"--field {text}: the names are {', '.join(FIELD_NAMES)}; got {name!r}.{near}"
+            msg = f"--field {text}: the names are {', '.join(FIELD_NAMES)}; got {name!r}.{suggest(name, FIELD_NAMES)}"
             raise UsageError(msg)
         if name in paths:
             msg = f"--field {text}: the path of {name!r} is given twice."
