@@ -222,7 +222,7 @@ def _sort_tools(_context: _Context, _repair: r.SortTools) -> Change:
 
 
 def _remove_pattern(_context: _Context, repair: r.RemovePattern) -> Change:
-    search = r.compiled(repair.pattern)
+    search = r.compile_pattern(repair.pattern)
     texts = _Rewriter(lambda: lambda text: search.sub("", text))
 
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
@@ -237,7 +237,7 @@ def _pin(context: _Context, repair: r.Pin) -> Change:
     dominant = dict(_dominant_blocks(context, repair.span_id))
     if repair.pattern is None:
         return lambda finder, one, forms: _copy(finder, one, forms, repair.span_id, dominant)
-    search = r.compiled(repair.pattern)
+    search = r.compile_pattern(repair.pattern)
     rewriters = {
         agent_id: _Rewriter(_in_turn(search, [match.group() for match in search.finditer(found.content)]))
         for agent_id, (found, _) in dominant.items()

@@ -197,4 +197,6 @@ def last_breakpoints(requests: RecordedRequests, breakpoints: Breakpoints) -> In
     may = requests.markable & (requests.kinds != PieceKind.FRAMING)
     np.maximum.at(markable, owner[may], np.flatnonzero(may))
     last = np.where(is_automatic, np.maximum(last, markable), last)
-    return np.where((requests.write >= 0) & ~(is_automatic & requests.cut), last, -1)
+    # OpenAI places one itself unless the body rules it out, at the end of a message that it chooses.
+    is_implicit = (breakpoints.automatic_ttls < 0) & (requests.apis != requests.api_names.index("anthropic"))
+    return np.where((requests.write >= 0) & ~(is_automatic & requests.cut) & ~is_implicit, last, -1)

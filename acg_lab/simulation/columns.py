@@ -1,4 +1,4 @@
-"""A history simulated: tokens and costs as they were, under a change, at the limit; parts and verdicts on demand."""
+"""A history simulated: tokens and costs as they were, under a change, at the limit; parts on demand."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -25,7 +25,6 @@ from acg_lab.simulation.parts import SharedPrefixes, TokenParts, divide_prompts,
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
 from acg_lab.simulation.tables import CacheRun
-from acg_lab.simulation.verdicts import Verdicts, judge_requests
 
 if TYPE_CHECKING:
     from acg_lab.simulation.plans import Plans
@@ -53,7 +52,7 @@ class SimulatedHistory:
         refused: int = 0,
         acts: bool = False,
     ) -> None:
-        self.history, self.sizes = history, sizes
+        self.history, self.sizes, self.parts_of_trace = history, sizes, history.parts
         self.before, self.after = before, before if after is None else after
         self.is_limit, self.settings, self.config = after is None, settings, config
         self.price_list, self.refused, self.acts = prices, refused, acts
@@ -220,11 +219,6 @@ class SimulatedHistory:
     def plans(self) -> "Plans | None":
         """What the governor planned, where it acts."""
         return self.history.plans(self.settings) if self.acts else None
-
-    @cached_property
-    def verdicts(self) -> Verdicts:
-        """One verdict per request."""
-        return judge_requests(self)
 
     @cached_property
     def waits(self) -> Floats:

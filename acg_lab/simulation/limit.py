@@ -45,7 +45,7 @@ def find_limit(table: PromptTable, provider: CacheProvider) -> LimitTokens:
     of = owner[pieces]
     is_first = np.concatenate(([True], of[1:] != of[:-1]))
     before = np.where(is_first, 0, table.ends[pieces - 1])
-    order = np.lexsort((of, table.nodes[pieces]))
+    order = np.argsort(table.nodes[pieces], kind="stable")
     pieces, of, tokens = pieces[order], of[order], (table.ends[pieces] - before)[order].astype(float)
     read = np.zeros(n)
     written: dict[int, Floats] = {}

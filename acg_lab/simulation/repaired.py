@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.simulation.columns import SimulatedHistory
 from acg_lab.simulation.costs import CachedTokens, all_ttls, tokens_of_runs
 from acg_lab.simulation.history import GovernorSettings, PreparedHistory
 from acg_lab.simulation.pieces import FRAMING, GAP
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
+from acg_lab.simulation.verdicts import JudgedHistory
 
 if TYPE_CHECKING:
     from acg_lab.simulation.tables import CacheRun
@@ -29,12 +29,12 @@ Floats = NDArray[np.float64]
 _TOKENS_PER_BYTE: Final = 0.25  # where a request shows no better
 
 
-class RepairedHistory(SimulatedHistory):
+class RepairedHistory(JudgedHistory):
     """Columns of a repaired history; the bill, and the simulation that stands for it, are those of the recorded one.
 
     Parameters
     ----------
-    recorded : SimulatedHistory
+    recorded : JudgedHistory
         The requests as they were recorded.
     row_of : array of int64
         The recorded request of each repaired one.
@@ -46,7 +46,7 @@ class RepairedHistory(SimulatedHistory):
 
     def __init__(
         self,
-        recorded: SimulatedHistory,
+        recorded: JudgedHistory,
         row_of: Ints,
         history: PreparedHistory,
         sizes: Sizes,
@@ -78,12 +78,12 @@ class RepairedHistory(SimulatedHistory):
         return np.where(self.counted, self.rates[0 if money else 1].cost(prompt, tokens), 0.0)
 
 
-def simulate_repair(recorded: SimulatedHistory, history: PreparedHistory) -> RepairedHistory:
+def simulate_repair(recorded: JudgedHistory, history: PreparedHistory) -> RepairedHistory:
     """Simulate a repaired history as a change of the recorded one.
 
     Parameters
     ----------
-    recorded : SimulatedHistory
+    recorded : JudgedHistory
         The simulation of the requests as they were recorded.
     history : PreparedHistory
         The same requests, repaired; they are paired by agent, run and call. It may lack some of them.

@@ -9,17 +9,17 @@ from acg_lab.core.errors import UsageError
 from acg_lab.history.replay import replay
 from acg_lab.history.trace import Trace
 from acg_lab.providers.prices import PriceList, TokenPrices
-from acg_lab.simulation.columns import SimulatedHistory
 from acg_lab.simulation.history import PreparedHistory, prepare_history, read_settings
 from acg_lab.simulation.repaired import simulate_repair
 from acg_lab.simulation.result import CacheSimulation
+from acg_lab.simulation.verdicts import JudgedHistory
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Runs
 
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider, Multipliers
     from acg_lab.simulation.breakpoints import Policy
-    from acg_lab.simulation.requests import Scope
+    from acg_lab.simulation.readers import Scope
 
 __all__ = ["simulate", "simulate_change"]
 
@@ -73,6 +73,43 @@ def simulate(
     ------
     UsageError
         If an option makes no sense, or nothing with requests was recorded.
+
+    Examples
+    --------
+    >>> from acg_lab.core import CallRecord, RunRecord
+    >>> from acg_lab.core.records import Exchange, Usage
+    >>> from acg_lab.storage.memory import MemoryBackend
+    >>> from acg_lab import load
+    >>> body = {
+    ...     "model": "claude-sonnet-4-5",
+    ...     "system": [{"type": "text", "text": "policy " * 1000, "cache_control": {"type": "ephemeral"}}],
+    ...     "messages": [{"role": "user", "content": "hello"}],
+    ... }
+    >>> calls = [
+    ...     CallRecord(
+    ...         kind="llm",
+    ...         name="anthropic",
+    ...         started_at=f"2026-11-06T10:00:{second}Z",
+    ...         ended_at=f"2026-11-06T10:00:{second + 1}Z",
+    ...         exchange=Exchange(
+    ...             api="anthropic",
+    ...             request=body,
+    ...             usage=Usage(prompt_tokens=1758, cache_read_tokens=read, cache_write_tokens=1750 - read),
+    ...         ),
+    ...     )
+    ...     for second, read in ((10, 0), (20, 1750))
+    ... ]
+    >>> backend = MemoryBackend()
+    >>> run = RunRecord(
+    ...     id="00000000-0000-4000-8000-000000000001",
+    ...     agent_id="shop",
+    ...     calls=tuple(calls),
+    ...     started_at="2026-11-06T10:00:00Z",
+    ... )
+    >>> backend.store_run(run)
+    >>> sim = simulate(load(backend))
+    >>> [str(verdict) for verdict in sim.verdicts], sim.read.tolist()
+    (['first_seen', 'hit'], [0, 1750])
     """
     if isinstance(source, Snapshot) and source.recorded is not source:
         if settings is not None or breakpoints != "sent":
@@ -86,8 +123,7 @@ def simulate(
             prices=prices,
             count_tokens=count_tokens,
         )
-        trace, others = _trace_of(source)
-        return simulate_change(recorded, trace, others, cache_provider=cache_provider, scope=scope)
+        return simulate_change(recorded, *_trace_of(source), cache_provider=cache_provider, scope=scope)
     trace, others = _trace_of(source)
     windows = (_WINDOW,) if trace is None else trace.windows
     window = windows[0]
@@ -109,7 +145,7 @@ def simulate(
     is_limit = isinstance(breakpoints, str) and breakpoints == "limit"
     after = None if is_limit else history.run(asked, breakpoints, ran, sizes)
     policy = breakpoints if isinstance(breakpoints, str) else getattr(breakpoints, "__name__", "own policy")
-    simulated = SimulatedHistory(
+    simulated = JudgedHistory(
         history,
         sizes,
         before,
@@ -187,7 +223,7 @@ def _rows(history: PreparedHistory, trace: Trace | None) -> "np.ndarray[Any, np.
 
 
 def _remarks(
-    history: PreparedHistory, simulated: SimulatedHistory, trace: Trace | None, scope: "str | Scope"
+    history: PreparedHistory, simulated: JudgedHistory, trace: Trace | None, scope: "str | Scope"
 ) -> list[str]:
     notes = [] if trace is None else list(trace.caveats)
     who = f"each {scope}" if isinstance(scope, str) else "each scope of yours"

@@ -9,11 +9,12 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from acg_lab._format import counted
+from acg_lab._format import counted, suggest
 from acg_lab.config.settings import AcgSettings
 from acg_lab.core.codec import parse_time
 from acg_lab.core.errors import RecordError, UsageError
@@ -27,11 +28,10 @@ from acg_lab.snapshot.learn import learn_runs
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.parquet_files import is_parquet_file
 from acg_lab.storage.sources import is_redis
 
 __all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
-
-_PARQUET = (".parquet", ".parq", ".pq")
 
 
 class LoadWarning(UserWarning):
@@ -61,6 +61,7 @@ class LogOptions(NamedTuple):
             get_format(self.format)
         if self.api not in ("auto", *APIS):
             msg = f"The 'api' option must be 'auto' or one of {', '.join(map(repr, APIS))}; got {self.api!r}."
+            msg += suggest(self.api, APIS)
             raise UsageError(msg)
         rate = self.sample_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
@@ -69,9 +70,10 @@ class LogOptions(NamedTuple):
         for name, path in self.fields.items():
             if name not in FIELD_NAMES:
                 msg = f"The fields of a line are {', '.join(map(repr, FIELD_NAMES))}; got {name!r}."
+                msg += suggest(name, FIELD_NAMES)
                 raise UsageError(msg)
             if not isinstance(path, str) or not all(path.split(".")):
-                msg = f"The '{name}_from' option must be a dotted path, such as 'metadata.app'; got {path!r}."
+                msg = f"The path of the field {name!r} must be dotted, such as 'metadata.app'; got {path!r}."
                 raise UsageError(msg)
         return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
 
@@ -89,8 +91,8 @@ def is_log(source: Any) -> bool:
     if glob.has_magic(path) and not os.path.lexists(path):
         return is_log_name(path.rstrip("*")) or any(map(is_log_name, glob.glob(path, recursive=True)))  # noqa: PTH207
     if os.path.isdir(path):  # noqa: PTH112  a path by name
-        names = [name for _, _, files in os.walk(path) for name in files]
-        return not any(name.endswith(_PARQUET) for name in names) and any(map(is_log_name, names))
+        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+        return not any(map(is_parquet_file, files)) and any(is_log_name(file.name) for file in files)
     return False
 
 
@@ -143,7 +145,8 @@ def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, 
         found = snapshot.problems
         msg = f"{label}: {counted(len(found), 'problem')}; see .problems. First: {found[0]}"
         warnings.warn(msg, LoadWarning, stacklevel=4)
-    return replace(snapshot, sample_rate=float(options.sample_rate))
+    origin = snapshot.columns.origin._replace(sample_rate=float(options.sample_rate))
+    return replace(snapshot, columns=replace(snapshot.columns, origin=origin))
 
 
 def _sampled(rate: float) -> Iterator[str]:

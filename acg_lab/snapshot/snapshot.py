@@ -58,12 +58,6 @@ class Snapshot:
         Whose each stored key is.
     rules_setting : str
         The generation that all profiles are to be analysed by, or ``"auto"``: each by its own, see `rules`.
-    learned_here : bool
-        Whether windows and results were learned here from runs, and not stored by production.
-    caveats : tuple of str
-        What had to be inferred, and what the source does not hold.
-    sample_rate : float
-        Which share of the traffic the source holds, from 0 to 1, as the caller said.
     """
 
     source: str
@@ -71,9 +65,21 @@ class Snapshot:
     owners: Mapping[str, Owner]
     rules_setting: str = "auto"
     is_filtered: bool = False
-    learned_here: bool = False
-    caveats: tuple[str, ...] = ()
-    sample_rate: float = 1.0
+
+    @property
+    def learned_here(self) -> bool:
+        """Whether windows and results were learned here from runs, and not stored by production."""
+        return self.columns.origin.learned_here
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What had to be inferred, what was left out, and what the source does not hold."""
+        return self.columns.origin.caveats
+
+    @property
+    def sample_rate(self) -> float:
+        """Which share of the traffic the source holds, in (0, 1], as the caller said."""
+        return self.columns.origin.sample_rate
 
     @cached_property
     def problems(self) -> tuple[RecordError, ...]:

@@ -42,6 +42,7 @@ __all__ = [
     "JsonPool",
     "Lazy",
     "ObservationColumns",
+    "Origin",
     "Runs",
     "Sending",
     "is_redacted",
@@ -392,17 +393,21 @@ class Runs(Sequence[RunRecord]):
         light, body = call.record.exchange, call.body
         if light is None or body is None:
             return light
+        response = None if body.response < 0 else self.values.value(body.response)
+        usage = light.usage
+        if usage is not None and not usage.raw and response is not None:
+            usage = replace(usage, raw=response.get("usage") or {})
+        return replace(light, request=self.body(body), response=response, usage=usage)
+
+    def body(self, body: Body) -> JsonObject:
+        """Make a request body as it was sent, in the order of its keys."""
         request = dict(self.values.value(body.head))
         if body.items.size or request.get(body.name, ...) is None:
             request[body.name] = list(map(self.messages.value, body.items.tolist()))
         for name, code in (("tools", body.tools), ("system", body.system)):
             if code >= 0:
                 request[name] = self.values.value(code)
-        response = None if body.response < 0 else self.values.value(body.response)
-        usage = light.usage
-        if usage is not None and not usage.raw and response is not None:
-            usage = replace(usage, raw=response.get("usage") or {})
-        return replace(light, request=request, response=response, usage=usage)
+        return request
 
     def request(self, call: Call) -> AnnotatedLlmRequest:
         """Make the request of a call that has one."""
@@ -421,6 +426,27 @@ class Runs(Sequence[RunRecord]):
         )
 
 
+class Origin(NamedTuple):
+    """Where the contents of a source come from.
+
+    Attributes
+    ----------
+    learned_here : bool
+        Whether windows and results were learned here from runs, and not stored by production.
+    caveats : tuple of str
+        What had to be inferred, what was left out, and what the source does not hold.
+    sample_rate : float
+        Which share of the traffic the source holds, in (0, 1], as the caller said.
+    """
+
+    learned_here: bool = False
+    caveats: tuple[str, ...] = ()
+    sample_rate: float = 1.0
+
+
+_UNKNOWN_ORIGIN = Origin()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Columns:
     """All that one read of a source found.
@@ -437,6 +463,7 @@ class Columns:
     key_prefix: str | None = None
     rules: Mapping[str, tuple[str, str, bool]] = field(default_factory=dict)
     unread: tuple[str, ...] | None = None
+    origin: Origin = _UNKNOWN_ORIGIN
 
 
 def is_redacted(text: str) -> bool:

@@ -23,9 +23,14 @@ def test_keys_of_the_sample(rules):
         for call in calls:
             if call.request is None:
                 continue
-            expected = learning_key(run.agent_id, runs.request(call), rules=rules)
+            try:
+                expected = learning_key(run.agent_id, runs.request(call), rules=rules)
+            except RecordError:  # nemo-flow-0.2 does not read every content part
+                with pytest.raises(RecordError):
+                    keys.key(run.agent_id, call, rules)
+                continue
             assert keys.key(run.agent_id, call, rules) == expected
-            with suppress(RecordError):  # nemo-flow-0.2 does not read every content part
+            with suppress(RecordError):  # a key needs less of a request than its blocks do
                 assert reader.read(run.agent_id, call)[0] == expected
 
 
