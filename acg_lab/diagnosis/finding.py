@@ -46,6 +46,10 @@ class Kind(StrEnum):
     UNKNOWN_MODEL_FAMILY = "unknown_model_family"
     BOUND_TO_REQUESTS = "bound_to_requests"
     TOO_FEW_REQUESTS = "too_few_requests"
+    BREAKPOINT_SHORT = "breakpoint_short"
+    NO_BREAKPOINT = "no_breakpoint"
+    TTL_TOO_SHORT = "ttl_too_short"
+    PARALLEL_REQUESTS = "parallel_requests"
     UNKNOWN = "unknown"
 
 
@@ -152,6 +156,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     bound_repairs : int
         How many of these, the last ones, extend the prefix beyond system prompt and tools. The rules of 0.8 bind such a
         prefix to whole requests, so it helps only with a provider that caches on its own.
+    money_lost, agent_cost, days : float or None
+        US dollars that the fault costs over the recorded history, by simulation; what all prompts of the agent cost;
+        and how long the history is. None where usage or prices are not known.
 
     Examples
     --------
@@ -176,6 +183,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     evidence: Evidence
     repairs: tuple[Effect, ...] = ()
     bound_repairs: int = 0
+    money_lost: float | None = None
+    agent_cost: float | None = None
+    days: float | None = None
 
     @property
     def total_lost(self) -> float:

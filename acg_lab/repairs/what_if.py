@@ -168,7 +168,6 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
         ),
         owners={key: Owner(agent_id, False) for key, agent_id in windows.agents.items()},
         rules_setting=base.rules_setting,
-        caveats=base.caveats,
         base=base,
         repairs=applied,
         members=windows.members,

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mending import AGENTS, MENDS, histories, places
+from repaired_requests import REPAIR_FUNCTIONS, histories, places
 
 from acg_lab import load, repairs
 from acg_lab.core import AnnotatedLlmRequest, CallRecord, RunRecord, build_prompt_ir
@@ -57,7 +57,7 @@ class TestAsByHand:
         """Whatever is repaired, the learner sees what it would see of requests that an application had changed."""
         history = data.draw(histories())
         repair = repair_of(data.draw, history)
-        mend = MENDS[type(repair)](history.rules, history.sent, repair)
+        mend = REPAIR_FUNCTIONS[type(repair)](history.rules, history.sent, repair)
         expected = [mend(one) for one in history.sent]
         found, _, n_left = repaired(
             [one.request for one in history.sent],
