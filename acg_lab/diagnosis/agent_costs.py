@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from acg_lab.core.errors import UsageError
+from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.replay import choose_rules, replay
 from acg_lab.history.trace import Trace
 from acg_lab.repairs.repairs import Drop, Repair
@@ -21,6 +22,7 @@ from acg_lab.simulation.result import CacheSimulation, CostTotals
 from acg_lab.simulation.simulate import simulate, simulate_change
 from acg_lab.simulation.verdicts import Verdict
 from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.storage.columns import Columns
 
 __all__ = ["AgentCosts", "CauseCost", "has_usage", "read_costs"]
 
@@ -88,6 +90,11 @@ class AgentCosts:
             self._saved[key] = self._simulate(snap, key)
         return self._saved[key]
 
+    def saved_by_threshold(self, thresholds: StabilityThresholds) -> float:
+        """Return what the governor's thresholds would have saved in US dollars."""
+        totals = simulate(self._trace, thresholds).totals()
+        return totals.as_was - totals.simulated
+
     def is_tried(self, repairs: Sequence[Repair]) -> bool:
         """Whether repairs were simulated before."""
         return tuple(repairs) in self._saved
@@ -113,7 +120,8 @@ def _is_shared(snap: Snapshot, agent_id: str, repair: Drop) -> bool:
     return repair_requests(runs, repair, rules, runs).n_changed > _HALF * n_requests
 
 
-_known: "WeakKeyDictionary[Snapshot, dict[str, AgentCosts | None]]" = WeakKeyDictionary()
+# By what a snapshot holds: equal snapshots are not one snapshot.
+_known: "WeakKeyDictionary[Columns, dict[str, AgentCosts | None]]" = WeakKeyDictionary()
 
 
 def has_usage(snap: Snapshot) -> bool:
@@ -132,7 +140,7 @@ def has_usage(snap: Snapshot) -> bool:
 
 def read_costs(snap: Snapshot, agent_id: str) -> AgentCosts | None:
     """Return the costs of an agent, None where usage or prices of its requests are not known."""
-    known = _known.setdefault(snap, {})
+    known = _known.setdefault(snap.columns, {})
     if agent_id not in known:
         known[agent_id] = _read(snap, agent_id)
     return known[agent_id]

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from acg_lab._format import counted
+from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.agent_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
@@ -31,8 +32,16 @@ __all__ = ["PricedFindings", "price_findings"]
 Plan = tuple[Repair, ...]
 _MAX_TRIED: Final = 10  # repairs that one explanation simulates
 _MIN_SHARE: Final = 0.01  # of an agent's cost; a smaller loss is not reported
+_MIN_SENDING: Final = 0.03  # the same, of how requests are sent: there a little is always lost
 _MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
+_ROUND: Final = 0.05
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
+_UNPLANNED: Final = (
+    Kind.FRAGMENTED_BY_FIRST_MESSAGE,
+    Kind.UNKNOWN_MODEL_FAMILY,
+    Kind.BOUND_TO_REQUESTS,
+    Kind.TOO_FEW_REQUESTS,
+)
 _REFUSALS: Final = (Kind.BELOW_MINIMUM, Kind.UNKNOWN_MODEL_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS)
 
 
@@ -99,6 +108,18 @@ _CHANGES: Final[Mapping[Kind, Verdict]] = {
 }
 
 
+def _verdicts_of(finding: Finding) -> tuple[Verdict, ...]:
+    """Return the verdicts of the requests that a fault concerns."""
+    if finding.kind in _CHANGES:
+        return (_CHANGES[finding.kind],)
+    if finding.kind is Kind.BELOW_MINIMUM:
+        return (Verdict.BELOW_MINIMUM,)
+    if finding.kind in _UNPLANNED:
+        return (Verdict.NO_BREAKPOINT,)
+    is_system = finding.span_id is not None and finding.span_id.startswith("system-")
+    return (Verdict.SYSTEM_CHANGED,) if is_system else (Verdict.HISTORY_CHANGED,)
+
+
 class PricedFindings(NamedTuple):
     """Findings with their costs, dearest first; those without a cost follow, by tokens. And the healthy profiles."""
 
@@ -135,7 +156,7 @@ def price_findings(
     drafts = [draft for agent_id, one in costs.items() for draft in _drafts(context, one, by_agent[agent_id], findings)]
     drafts.sort(key=lambda draft: -draft.estimate)
     _try(context, drafts)
-    priced = [finding for draft in drafts if (finding := draft.finish()) is not None]
+    priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
     priced.sort(key=lambda finding: (-(finding.money_lost or 0.0), -finding.total_lost, finding.learning_key))
     rest = [finding for finding in findings if finding.agent_id not in costs]
     found_keys = {key for finding in (*priced, *rest) for key in finding.evidence.profiles}
@@ -160,9 +181,10 @@ class _Draft:
         self.finding, self.costs, self.estimate, self.plans = finding, costs, estimate, plans
         self.saved: dict[Plan, float] = {}
 
-    def finish(self) -> Finding | None:
+    def finish(self, thresholds: StabilityThresholds) -> Finding | None:
         """Return the finding with its cost and repairs; None if it costs next to nothing."""
-        best = max(self.saved.values(), default=0.0)
+        evidence = self._with_threshold(thresholds)
+        best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
         lost = best if best > 0 else self.estimate if not self.plans else 0.0
         cost = self.costs.totals.as_was
         is_event = self.finding.kind in _CHANGES
@@ -179,6 +201,7 @@ class _Draft:
         )
         return replace(
             self.finding,
+            evidence=evidence,
             repairs=tuple(offered),
             bound_repairs=0,
             money_lost=lost,
@@ -187,15 +210,35 @@ class _Draft:
         )
 
 
+    def _with_threshold(self, thresholds: StabilityThresholds) -> Evidence:
+        """Return the evidence with the threshold that saves most: the one that just includes the block, or a round one.
+
+        A threshold that saves nothing is not recommended.
+        """
+        evidence = self.finding.evidence
+        if evidence.threshold is None:
+            return evidence
+        rounded = int(evidence.threshold / _ROUND + 1e-9) * _ROUND
+        saved = {
+            one: self.costs.saved_by_threshold(replace(thresholds, stable_threshold=one))
+            for one in {evidence.threshold, round(rounded, 2)}
+        }
+        best = max(saved, key=saved.__getitem__)
+        if saved[best] < _MIN_SAVED:
+            return replace(evidence, threshold=None)
+        return replace(evidence, threshold=best, threshold_saved=saved[best])
+
+
 def _drafts(
     context: AnalysisContext, costs: AgentCosts, keys: Sequence[str], findings: Sequence[Finding]
 ) -> list[_Draft]:
     """Return the findings of one agent, and those of how its requests are sent."""
     mine = [finding for finding in findings if finding.agent_id == costs.agent_id]
     drafts = [_draft_of(context, finding, costs) for finding in mine if _agrees(finding, costs)]
-    threshold = max(_MIN_SHARE * costs.totals.as_was, _MIN_SAVED)
+    threshold = max(_MIN_SENDING * costs.totals.as_was, _MIN_SAVED)
+    stated = {verdict for draft in drafts for verdict in _verdicts_of(draft.finding) if not draft.plans}
     for mechanism in _MECHANISMS:
-        found = [costs.causes[verdict] for verdict in mechanism.verdicts if verdict in costs.causes]
+        found = [costs.causes[one] for one in mechanism.verdicts if one in costs.causes and one not in stated]
         cost = CauseCost(sum(one.requests for one in found), sum(one.avoidable for one in found))
         is_unread = mechanism.kind is Kind.BELOW_MINIMUM and cost.requests > len(costs.simulation) / 2
         if cost.avoidable >= threshold or (is_unread and not any(draft.finding.repairs for draft in drafts)):
@@ -218,12 +261,11 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
         for effect in finding.repairs
     ]
     repairs = [effect for effect in repairs if effect.repairs]
-    change = _CHANGES.get(finding.kind)
-    if change is not None:
-        estimate = costs.causes[change].avoidable if change in costs.causes else 0.0
+    if finding.kind in _CHANGES or not repairs:
+        estimate = sum(costs.causes[one].avoidable for one in _verdicts_of(finding) if one in costs.causes)
     else:
         estimate = max(costs.totals.lost, costs.totals.avoidable)
-    if change is None and costs.simulation.history.acts:
+    if finding.kind not in _CHANGES and costs.simulation.history.acts:
         more = AddBreakpoint(at="system", learning_keys=keys)
         repairs = [
             other

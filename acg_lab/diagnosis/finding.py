@@ -97,6 +97,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
         Tokens per request of the block itself that its two commonest contents share.
     threshold : float or None
         Largest ``stable_threshold`` that includes the block in the prefix; None if no useful one does.
+    threshold_saved : float or None
+        What that threshold saves in US dollars over the recorded history, by simulation; None where it is not known.
     profiles : tuple of str
         Learning keys that the finding is about, the largest first.
     n_profiles_if_fixed : int
@@ -121,6 +123,7 @@ n_profiles_if_fixed=0; 1 profile>
     stable_tokens_after: float = 0.0
     unchanging: float = 0.0
     threshold: float | None = None
+    threshold_saved: float | None = None
     profiles: tuple[str, ...] = ()
     n_profiles_if_fixed: int = 0
     details: tuple[str, ...] = ()
