@@ -6,7 +6,7 @@ agent only. Where no usage or no price is recorded there are no costs, and nothi
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,7 +14,6 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.replay import choose_rules, replay
-from acg_lab.history.trace import Trace
 from acg_lab.repairs.repairs import Drop, Repair
 from acg_lab.repairs.requests import repair_requests
 from acg_lab.repairs.what_if import what_if
@@ -22,7 +21,10 @@ from acg_lab.simulation.result import CacheSimulation, CostTotals
 from acg_lab.simulation.simulate import simulate, simulate_change
 from acg_lab.simulation.verdicts import Verdict
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import Columns
+
+if TYPE_CHECKING:
+    from acg_lab.history.trace import Trace
+    from acg_lab.storage.columns import Columns
 
 __all__ = ["AgentCosts", "CauseCost", "has_usage", "read_costs"]
 
@@ -43,21 +45,34 @@ class AgentCosts:
     Parameters
     ----------
     snap : Snapshot
-        Not a repaired one.
+        Of a repaired one, costs are those of the repaired requests.
     agent_id : str
     """
 
     def __init__(self, snap: Snapshot, agent_id: str) -> None:
         # The snapshot keeps its costs, so they must not keep it.
         self.agent_id = agent_id
-        self._trace: Trace = replay(snap, agent_id=agent_id, progress=False)
-        self.simulation: CacheSimulation = simulate(self._trace)
+        self._trace: Trace = replay(snap.recorded, agent_id=agent_id, progress=False)
+        self._recorded: CacheSimulation = simulate(self._trace)
+        self.simulation: CacheSimulation = self._recorded
+        if snap.recorded is not snap:
+            self.simulation = simulate_change(self._recorded, replay(snap, agent_id=agent_id, progress=False))
         self._saved: dict[tuple[Repair, ...], float | None] = {}
 
     @cached_property
     def totals(self) -> CostTotals:
         """What the requests cost, in US dollars."""
         return self.simulation.totals()
+
+    @property
+    def cost(self) -> float:
+        """What the requests cost, in US dollars: as billed, or with the repairs of a repaired snapshot."""
+        return self.totals.simulated
+
+    @property
+    def lost(self) -> float:
+        """What of that the best use of the cache would have saved."""
+        return max(self.totals.simulated - self.totals.limit, 0.0)
 
     @property
     def days(self) -> float:
@@ -106,9 +121,9 @@ class AgentCosts:
             repaired = what_if(snap, repairs)
         except UsageError:
             return None
+        # Whether a request can be replayed does not depend on a repair, so the same requests are compared.
         trace = replay(repaired, agent_id=self.agent_id, progress=False)
-        totals = simulate_change(self.simulation, trace).totals()
-        return totals.as_was - totals.simulated
+        return self.cost - simulate_change(self._recorded, trace).totals().simulated
 
 
 def _is_shared(snap: Snapshot, agent_id: str, repair: Drop) -> bool:

@@ -171,7 +171,7 @@ def price_findings(
 
 def _is_healthy(costs: AgentCosts) -> bool:
     """Whether usage agrees that an agent is healthy: it reads, and loses next to nothing."""
-    return costs.reads > 0 and costs.totals.lost <= _HEALTHY * costs.totals.as_was
+    return costs.reads > 0 and costs.lost <= _HEALTHY * costs.cost
 
 
 class _Draft:
@@ -186,7 +186,7 @@ class _Draft:
         evidence = self._with_threshold(thresholds)
         best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
         lost = best if best > 0 else self.estimate if not self.plans else 0.0
-        cost = self.costs.totals.as_was
+        cost = self.costs.cost
         is_event = self.finding.kind in _CHANGES
         if lost < max(_MIN_SHARE * cost, _MIN_SAVED) and not (is_event and lost > 0):
             return None
@@ -208,7 +208,6 @@ class _Draft:
             agent_cost=cost,
             days=self.costs.days,
         )
-
 
     def _with_threshold(self, thresholds: StabilityThresholds) -> Evidence:
         """Return the evidence with the threshold that saves most: the one that just includes the block, or a round one.
@@ -235,7 +234,7 @@ def _drafts(
     """Return the findings of one agent, and those of how its requests are sent."""
     mine = [finding for finding in findings if finding.agent_id == costs.agent_id]
     drafts = [_draft_of(context, finding, costs) for finding in mine if _agrees(finding, costs)]
-    threshold = max(_MIN_SENDING * costs.totals.as_was, _MIN_SAVED)
+    threshold = max(_MIN_SENDING * costs.cost, _MIN_SAVED)
     stated = {verdict for draft in drafts for verdict in _verdicts_of(draft.finding) if not draft.plans}
     for mechanism in _MECHANISMS:
         found = [costs.causes[one] for one in mechanism.verdicts if one in costs.causes and one not in stated]
@@ -264,14 +263,10 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
     if finding.kind in _CHANGES or not repairs:
         estimate = sum(costs.causes[one].avoidable for one in _verdicts_of(finding) if one in costs.causes)
     else:
-        estimate = max(costs.totals.lost, costs.totals.avoidable)
+        estimate = max(costs.lost, costs.totals.avoidable)
     if finding.kind not in _CHANGES and costs.simulation.history.acts:
         more = AddBreakpoint(at="system", learning_keys=keys)
-        repairs = [
-            other
-            for effect in repairs
-            for other in (replace(effect, repairs=(*effect.repairs, more)), effect)
-        ]
+        repairs = [other for effect in repairs for other in (replace(effect, repairs=(*effect.repairs, more)), effect)]
     return _Draft(replace(finding, repairs=tuple(repairs)), costs, estimate, [effect.repairs for effect in repairs])
 
 
@@ -303,7 +298,7 @@ def _try(context: AnalysisContext, drafts: Sequence[_Draft]) -> None:
         for draft in drafts:
             if turn >= len(draft.plans) or any(saved >= _MIN_SAVED for saved in draft.saved.values()):
                 continue
-            if draft.costs.totals.lost < _MIN_SAVED and draft.costs.totals.avoidable < _MIN_SAVED:
+            if draft.costs.lost < _MIN_SAVED and draft.costs.totals.avoidable < _MIN_SAVED:
                 continue  # nothing to save: the provider reads all that it could
             plan = draft.plans[turn]
             n_tried += not draft.costs.is_tried(plan)

@@ -26,7 +26,7 @@ class Place(NamedTuple):
     """Where a block stands: in which field, at which position, and of a message, in which tool call (-1: its text)."""
 
     field: Field
-    index: int = 0
+    position: int = 0
     tool_call: int = -1
     is_whole: bool = False
 
@@ -164,5 +164,5 @@ def _places(message: JsonObject, n_drafts: int) -> Iterator[Place]:
         yield from (Place("message") for _ in range(n_drafts))
 
 
-def _at(place: Place, index: int) -> Place:
-    return place._replace(index=index) if place.field == "message" else place
+def _at(place: Place, position: int) -> Place:
+    return place._replace(position=position) if place.field == "message" else place

@@ -22,8 +22,8 @@ from acg_lab.repairs import repairs as r
 from acg_lab.repairs.chosen_calls import ChosenCall, choose_calls
 from acg_lab.repairs.request_blocks import BlockFinder, FoundBlock, Place, content_of
 from acg_lab.repairs.request_form import CannotRepairError, Form, RequestForms, RequestPools
-from acg_lab.repairs.text_edits import TextChange, change_texts, parse_object, set_content
 from acg_lab.repairs.sending import SENDINGS, change_sending
+from acg_lab.repairs.text_edits import TextChange, change_texts, parse_object, set_content
 from acg_lab.storage.columns import Runs
 
 __all__ = ["RepairedRuns", "repair_requests"]
@@ -146,19 +146,19 @@ def _take(form: Form, place: Place, pools: RequestPools) -> int:
             raise CannotRepairError
         return -1
     if place.field == "tool":
-        (form.tools or []).pop(place.index)
+        (form.tools or []).pop(place.position)
         return -1
-    code = form.messages[place.index]
+    code = form.messages[place.position]
     message = pools.messages.value(code)
     calls = message.get("tool_calls")
     if place.is_whole or not calls or (len(calls) == 1 and place.tool_call >= 0 and message.get("content") is None):
-        return form.messages.pop(place.index)
+        return form.messages.pop(place.position)
     if place.tool_call < 0:
-        form.messages[place.index] = pools.message({k: v for k, v in message.items() if k != "content"})
+        form.messages[place.position] = pools.message({k: v for k, v in message.items() if k != "content"})
         return pools.message({k: v for k, v in message.items() if k != "tool_calls"})
     rest = [call for i, call in enumerate(calls) if i != place.tool_call]
     left = {**message, "tool_calls": rest} if rest else {k: v for k, v in message.items() if k != "tool_calls"}
-    form.messages[place.index] = pools.message(left)
+    form.messages[place.position] = pools.message(left)
     alone = {k: v for k, v in message.items() if k != "content"}
     return pools.message({**alone, "tool_calls": [calls[place.tool_call]]})
 
@@ -170,7 +170,8 @@ def _move_to_end(_context: _Context, repair: r.MoveToEnd) -> Change:
             raise CannotRepairError
         for form in forms.forms:
             form.messages.append(_take(form, place, forms.pools))
-        return forms.annotated.messages != one.call.messages.tolist()
+        moved: bool = forms.annotated.messages != one.call.messages.tolist()
+        return moved
 
     return change
 
@@ -179,7 +180,7 @@ def _move_to_system(_context: _Context, repair: r.MoveToSystemPrompt) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         found = _found(finder, one, repair.span_id)
         lead = finder.scaffold_messages(one.call)
-        if found.place.field == "instructions" or (found.place.field == "message" and found.place.index < lead):
+        if found.place.field == "instructions" or (found.place.field == "message" and found.place.position < lead):
             return False
         if found.place.field != "message":
             raise CannotRepairError
@@ -228,7 +229,8 @@ def _remove_pattern(_context: _Context, repair: r.RemovePattern) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         found = [_found(finder, one, repair.span_id)] if repair.span_id is not None else list(finder.blocks(one.call))
         # From the last block on, so that the places of those before it stay what they are.
-        return any([texts.rewrite(finder, block, forms) for block in reversed(found)])
+        n_changed = sum(texts.rewrite(finder, block, forms) for block in reversed(found))
+        return n_changed > 0
 
     return change
 
@@ -301,8 +303,8 @@ def _value_at(form: Form, place: Place, pools: RequestPools) -> Any:
     if place.field == "format":
         return form.head.get("response_format")
     if place.field == "tool":
-        return (form.tools or [])[place.index]
-    message = pools.messages.value(form.messages[place.index])
+        return (form.tools or [])[place.position]
+    message = pools.messages.value(form.messages[place.position])
     if place.is_whole:
         return message
     return message.get("content") if place.tool_call < 0 else message["tool_calls"][place.tool_call]
@@ -316,17 +318,17 @@ def _set_value(form: Form, place: Place, value: Any, pools: RequestPools) -> Non
             raise CannotRepairError
         form.head["response_format"] = value
     elif place.field == "tool":
-        form.tools = [value if i == place.index else tool for i, tool in enumerate(form.tools or [])]
+        form.tools = [value if i == place.position else tool for i, tool in enumerate(form.tools or [])]
     elif place.is_whole:
-        form.messages[place.index] = pools.message(value)
+        form.messages[place.position] = pools.message(value)
     else:
-        message = pools.messages.value(form.messages[place.index])
+        message = pools.messages.value(form.messages[place.position])
         if place.tool_call < 0:
             changed = {**message, "content": value}
         else:
             calls = [value if i == place.tool_call else call for i, call in enumerate(message["tool_calls"])]
             changed = {**message, "tool_calls": calls}
-        form.messages[place.index] = pools.message(changed)
+        form.messages[place.position] = pools.message(changed)
 
 
 class _Rewriter:
@@ -356,21 +358,19 @@ class _Rewriter:
         self, finder: BlockFinder, block: FoundBlock, form: Form, forms: RequestForms, expected: str
     ) -> None:
         place, is_message = block.place, block.place.field == "message"
-        key = form.messages[place.index] if is_message else -1, place._replace(index=0), expected
+        key = form.messages[place.position] if is_message else -1, place._replace(position=0), expected
         if is_message and key in self._messages:
-            form.messages[place.index] = self._messages[key]
+            form.messages[place.position] = self._messages[key]
             return
         value = _value_at(form, place, forms.pools)
         known = _encode(value), expected
         if known not in self._values:
             new = change_texts(value, self._change())
             # What was sent is compared with the annotated one by the codec, once the request is put together.
-            self._values[known] = (
-                self._fitting(finder, block, value, new, expected) if form is forms.annotated else new
-            )
+            self._values[known] = self._fitting(finder, block, value, new, expected) if form is forms.annotated else new
         _set_value(form, place, self._values[known], forms.pools)
         if is_message:
-            self._messages[key] = form.messages[place.index]
+            self._messages[key] = form.messages[place.position]
 
     def _fitting(self, finder: BlockFinder, block: FoundBlock, old: Any, new: Any, expected: str) -> Any:
         """Return a value whose block has the expected content: the new one, else one made of that content."""

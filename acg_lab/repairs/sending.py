@@ -67,23 +67,18 @@ def _sent_otherwise(repair: r.Repair, one: ChosenCall, finder: BlockFinder) -> C
         return call._replace(sending=sending._replace(automatic=True))
     if not isinstance(repair, r.AddBreakpoint):
         return call
-    if repair.at in r.AddBreakpoint.PLACES:
-        place: tuple[str, int] | None = (repair.at, -1)
-    else:
+    places: dict[str, tuple[str, int]] = {name: (name, -1) for name in r.AddBreakpoint.PLACES}
+    if repair.at not in places:
         try:
             found = finder.find(call, repair.at)
         except RecordError:
-            return call
+            found = None
         if found is None:
             return call
-        place = _place_of(found.place.field, found.place.index)
-    if place is None:
-        return None
-    return call._replace(sending=sending._replace(breakpoints=(*sending.breakpoints, place)))
-
-
-def _place_of(field: str, index: int) -> tuple[str, int] | None:
-    return {"message": ("message", index), "tool": ("tool", index), "instructions": ("instructions", 0)}.get(field)
+        if found.place.field == "format":
+            return None
+        places[repair.at] = found.place.field, found.place.position
+    return call._replace(sending=sending._replace(breakpoints=(*sending.breakpoints, places[repair.at])))
 
 
 def _staggered(runs: Runs, chosen: Iterable[ChosenCall]) -> Iterator[tuple[tuple[int, int], Call]]:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from acg_lab._format import counted
 from acg_lab.core.keys import Owner
+from acg_lab.core.rules import RulesName
 from acg_lab.history.replay import choose_rules
 from acg_lab.repairs.apply import apply_repair, select_windows
 from acg_lab.repairs.repairs import Repair, check_repairs
@@ -68,7 +69,7 @@ class RepairedSnapshot(Snapshot):
         rules = {agent_id: choose_rules(self.base, agent_id, "auto").rules for agent_id in self.base.agent_ids}
         sentences = []
         for repair in self.repairs:
-            found = repair_requests(runs, repair, rules, recorded)
+            found = repair_requests(runs, repair, _select_agents(rules, repair), recorded)
             runs = found.runs
             if found.n_left:
                 n = counted(found.n_left, "recorded request")
@@ -86,6 +87,17 @@ class RepairedSnapshot(Snapshot):
         before = f"{counted(len(self.base.windows), 'profile')} before"
         facts = "; ".join((super().facts, before, *self.unrepaired))
         return f"{facts}; {counted(len(self.stand_ins), 'stand-in')} for unknown keys" if self.stand_ins else facts
+
+
+def _select_agents(rules: Mapping[str, RulesName], repair: Repair) -> Mapping[str, RulesName]:
+    """Return the agents whose profiles a repair names; all where it names none."""
+    if not repair.learning_keys:
+        return rules
+    return {
+        agent_id: name
+        for agent_id, name in rules.items()
+        if any(key.startswith(f"{agent_id}::") for key in repair.learning_keys)
+    }
 
 
 def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_window: int = 100) -> Snapshot:

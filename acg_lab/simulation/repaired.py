@@ -128,13 +128,14 @@ def carry_sizes(old: RecordedRequests, sizes: Sizes, row_of: Ints, new: Recorded
     old_lengths = np.array([len(text) for text in old.texts], np.int64)[old.contents]
     ends, margins = np.zeros(len(codes), np.int64), np.zeros(len(codes))
     tokens = sizes.tokens[row_of].copy()
+    old_codes = old.contents.astype(np.int64)
     for row, before in enumerate(row_of.tolist()):
         mine = slice(*new.piece_offsets[row : row + 2].tolist())
         was = slice(*old.piece_offsets[before : before + 2].tolist())
-        if np.array_equal(codes[mine], old.contents[was]):
+        if np.array_equal(codes[mine], old_codes[was]):
             ends[mine], margins[mine] = sizes.ends[was], sizes.margins[was]
             continue
-        found = _widths(codes[mine], lengths[mine], old.contents[was], widths[was], old_lengths[was], means)
+        found = _widths(codes[mine], lengths[mine], old_codes[was], widths[was], old_lengths[was], means)
         ends[mine] = np.cumsum(found)
         margins[mine] = sizes.margins[was].max(initial=0.0)
         tokens[row] = max(int(tokens[row]) + int(found.sum()) - int(widths[was].sum()), int(found.sum()))

@@ -69,7 +69,8 @@ def _pieces(requests: RecordedRequests, row: int, otherwise: SentOtherwise) -> l
 
 
 def _nth(mask: NDArray[np.bool_], number: int) -> NDArray[np.bool_]:
-    return mask & (np.cumsum(mask) == number + 1)
+    found: NDArray[np.bool_] = mask & (np.cumsum(mask) == number + 1)
+    return found
 
 
 def _merged(

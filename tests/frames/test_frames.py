@@ -267,7 +267,7 @@ class TestScores:
 class TestBreaks:
     def test_rows_are_findings(self, sample):
         """Rows of findings have the order and numbers of `acg.explain`, from findings or a snapshot."""
-        findings = acg.explain(sample)
+        findings = acg.explain(sample, money=False)
         frame = frames.findings(sample)
         pd.testing.assert_frame_equal(frame, findings.to_frame())
         assert list(frame["kind"]) == [finding.kind.value for finding in findings]

@@ -404,11 +404,11 @@ class TestSnapshot:
             assert SECRET not in shown
 
     def test_it_can_be_exported(self, tmp_path):
-        """A repaired snapshot can be written and read like any other."""
+        """The windows of a repaired snapshot can be written and read like any others; its runs are not exported."""
         snap = acg.what_if(acg.load(DATA / "sample", agent_id="handbook-search"), MoveToSystemPrompt("user-7"))
         snap.to_parquet(tmp_path / "export")
         again = acg.load(tmp_path / "export")
-        assert again == snap
+        assert again.windows == snap.windows
         assert acg.analyze(again) == acg.analyze(snap)
 
     def test_an_export_keeps_the_rules(self, tmp_path):
