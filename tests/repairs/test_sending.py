@@ -49,7 +49,7 @@ def snapshot(*bodies, gap=60, times=None):
         backend.store_run(
             RunRecord(id=run_id, agent_id="a", calls=(call,), started_at=call.started_at, ended_at=call.ended_at)
         )
-    return acg.learn(acg.load(backend))
+    return acg.learn(acg.load(backend).runs, full_payloads=True)
 
 
 QUESTIONS = [f"question {i}" for i in range(4)]
