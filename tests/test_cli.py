@@ -55,7 +55,7 @@ def test_analyze_prints_a_table_of_100_columns():
     rows = out.splitlines()[: out.splitlines().index("")]
     assert rows[1].split() == [
         "coder",
-        "claude…250929",
+        "claude-so…929",
         "100",
         "13/88",
         "2,655",

@@ -25,8 +25,6 @@ from acg_lab.storage.times import Times
 
 __all__ = ["Windows", "apply_repair", "windows_of"]
 
-_SHOWN = 5
-
 
 class Windows(NamedTuple):
     """Windows of profiles, without seed entries.
@@ -122,11 +120,8 @@ def _chosen(windows: Windows, keys: Collection[str]) -> Collection[str]:
 
 def _merged_keys(windows: Windows, chosen: Collection[str], agent_id: str | None, keys: Sequence[str]) -> Keys:
     """Return the key of the largest of the profiles that become one: the chosen ones, or those of an agent or all."""
-    if agent_id is not None and agent_id not in (known := sorted(set(windows.agents.values()))):
-        shown = ", ".join(map(repr, known[:_SHOWN])) or "none"
-        more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
-        msg = f"There is no agent {agent_id!r}; there are {shown}{more}."
-        raise UsageError(msg)
+    if agent_id is not None:
+        ProfileNames(windows.agents).of_agent(agent_id)
     if len(agents := {windows.agents[key] for key in chosen}) > 1:
         msg = f"Profiles of one agent can be merged; got those of {', '.join(map(repr, sorted(agents)))}."
         raise UsageError(msg)

@@ -139,7 +139,7 @@ class TestErrors:
             ),
             (Pin("nope"), "'user-10', 'user-11' and 20 more."),
             (RemovePattern("x", "nope"), "There is no span 'nope'"),
-            (SortTools(learning_keys=("k",)), f"no profile of the learning key 'k'; there are '{KEYS[0]}'"),
+            (SortTools(learning_keys=("k",)), "There is no profile 'k'; the nearest of 3: "),
             (MoveToEnd("user-0", contents=("0f",)), "'user-0' has no content of hash '0f'; it has 2d711642b726b044."),
             (MoveToEnd("system-1-f"), "'system-1-f' is a tool or response format: production puts it where it is."),
             (MoveToSystemPrompt("system-1-f"), "'system-1-f' is a tool or response format"),
@@ -151,7 +151,7 @@ class TestErrors:
                 MergeProfiles(learning_keys=(KEYS[0], "b::model=m::seed=no-seed::system=no-system::tools=no-tools")),
                 "got those of 'a', 'b'.",
             ),
-            (MergeProfiles(agent_id="c"), "There is no agent 'c'; there are 'a', 'b'."),
+            (MergeProfiles(agent_id="c"), "There is no profile of agent 'c'; the nearest of 2: 'b', 'a'."),
             (
                 "user-0",
                 "A repair must be one of acg.repairs.Pin, acg.repairs.Drop, acg.repairs.MoveToEnd, acg.",
@@ -177,7 +177,7 @@ class TestErrors:
 
     def test_effects_of_unknown_profiles(self):
         """Profiles that there are not have no effects."""
-        with pytest.raises(acg.UsageError, match="no profile of the learning key 'k'; there are 'a::"):
+        with pytest.raises(acg.UsageError, match="There is no profile 'k'; the nearest of 3: 'b', 'a seed"):
             effect(self.SNAP, "k", SortTools())
 
     def test_nothing_to_mend(self):
