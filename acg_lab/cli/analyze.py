@@ -1,7 +1,4 @@
-"""The table of profiles: by agent, worst loss first.
-
-``acg-lab analyze``: how long each profile's stable prefix is, and what breaks it.
-"""
+"""``acg-lab analyze``: a table of profiles, with the length of each stable prefix and what breaks it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -31,7 +28,7 @@ from acg_lab.cli._app import (
     print_json,
     read,
     say,
-    say_if_window_is_larger,
+    warn_about_large_window,
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.core.planner import MIN_OBSERVATIONS
@@ -42,7 +39,7 @@ __all__ = ["print_profiles"]
 
 _TITLES = ("agent and profile", "model", "obs.", "prefix", "tokens", "share", "broken by")
 _GAP, _NAME_WIDTH = 2, 17
-_NARROWEST = 66  # numbers cut short would be other numbers: a narrower terminal has to break the lines
+_NARROWEST = 66  # a truncated number is a wrong number, so a narrower terminal wraps the lines
 
 
 def print_profiles(
@@ -52,28 +49,28 @@ def print_profiles(
     shown: int,
     thresholds: StabilityThresholds,
 ) -> None:
-    """Print the profiles by agent, worst loss first, the first few of each."""
+    """Print the ``shown`` worst profiles of each agent, the agent with the largest loss first."""
     out.width = max(out.width, _NARROWEST)
     first, *columns = zip(_TITLES, *_rows(profiles, names, causes, shown, thresholds), strict=True)
-    if _room(columns) < _NAME_WIDTH:
+    if _free_width(columns) < _NAME_WIDTH:
         del columns[_TITLES.index("model") - 1]
-    room = _room(columns)
+    free = _free_width(columns)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first[0], no_wrap=True, max_width=max(room, _NAME_WIDTH))
+    table.add_column(first[0], no_wrap=True, max_width=max(free, _NAME_WIDTH))
     for column in columns[:-1]:
         table.add_column(column[0], justify="left" if column[0] == "model" else "right", no_wrap=True)
-    # Where there is no room for all, the last words go first.
-    widest = max(map(cell_len, columns[-1])) + min(room - _NAME_WIDTH, 0)
+    # Where the terminal is too narrow, the last words are cut first.
+    widest = max(map(cell_len, columns[-1])) + min(free - _NAME_WIDTH, 0)
     table.add_column(columns[-1][0], no_wrap=True, max_width=max(widest, _NAME_WIDTH))
     for name, *cells in zip(first[1:], *(column[1:] for column in columns), strict=True):
         # Sums are indented and may lose their end; names of profiles differ at the end.
-        fitting = name if name.startswith(" ") else cut(name, max(room, _NAME_WIDTH), cell_len)
+        fitting = name if name.startswith(" ") else cut(name, max(free, _NAME_WIDTH), cell_len)
         table.add_row(*map(escape, (fitting, *cells)))
     out.print(table)
 
 
-def _room(columns: Sequence[Sequence[str]]) -> int:
-    """Return how many cells the other columns leave for the first one."""
+def _free_width(columns: Sequence[Sequence[str]]) -> int:
+    """Return the terminal cells that the other columns leave for the first one."""
     return out.width - sum(max(map(cell_len, column)) + _GAP for column in columns)
 
 
@@ -137,16 +134,14 @@ def _analyze(
     window: Newest = None,
     since: Since = None,
     key_prefix: KeyPrefix = "auto",
-    rows: Annotated[
-        int, typer.Option(help="Profiles to list of each agent, worst first; 0 lists all.", min=0)
-    ] = _SHOWN,
+    rows: Annotated[int, typer.Option(help="Profiles to list per agent, worst first; 0 lists all.", min=0)] = _SHOWN,
     rules: RulesOption = "auto",
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Show each profile's stable prefix, and what breaks it.
 
-    The agent that loses most tokens comes first, and so does its worst profile.
+    Agents and their profiles are sorted by lost tokens, largest first.
     """
     thresholds = StabilityThresholds(
         stable_threshold=stable_threshold,
@@ -164,7 +159,7 @@ def _analyze(
         return
     print_profiles(profiles, snapshot.profile_names, causes, rows, thresholds)
     _print_totals(snapshot, total(profiles), thresholds)
-    say_if_window_is_larger(snapshot, window)
+    warn_about_large_window(snapshot, window)
 
 
 def _as_json(
@@ -190,6 +185,6 @@ def _print_totals(snapshot: Snapshot, totals: Totals, thresholds: StabilityThres
         f"The stable prefix covers {totals.share:.0%} of {totals.prompt_tokens:,.0f} prompt tokens (estimated)."
     )
     if totals.single:
-        say(f"{counted(totals.single, 'profile')} of one observation: nothing is planned for them.")
+        say(f"{counted(totals.single, 'profile')} with one observation: production plans nothing for them.")
     if snapshot.problems:
         say(f"{counted(len(snapshot.problems), 'entry')} can't be read; --json lists them.")

@@ -1,4 +1,4 @@
-"""``acg-lab verify``: whether what was stored is what must have been stored."""
+"""``acg-lab verify``: recompute what production stored and report every difference."""
 
 from collections import Counter
 from textwrap import wrap
@@ -38,10 +38,10 @@ def _verify(
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Recompute what production stored, and say what differs.
+    """Recompute what production stored and report every difference.
 
-    Results are recomputed from windows, windows from runs where there are any. Settings that are not given are found.
-    The exit status is 0 only if all could be compared and nothing differs.
+    Results are recomputed from windows, and windows from runs where there are any. Settings that are not given are
+    inferred. The exit status is 0 only if everything could be compared and nothing differs.
     """
     given = {
         "stable_threshold": stable_threshold,
@@ -70,12 +70,16 @@ def _as_json(snapshot: Snapshot, verification: Verification) -> dict[str, Any]:
 
 
 def _print(snapshot: Snapshot, verification: Verification) -> None:
-    """Print a line an agent, and one for each entry that is not simply equal."""
+    """Print one line per agent, and one for each entry that is not equal."""
     for agent_id in snapshot.agent_ids:
         verdicts = [verdict for verdict in verification.verdicts if verdict.agent_id == agent_id]
         counts = Counter(verdict.status for verdict in verdicts)
         from_runs = sum(verdict.checked_runs for verdict in verdicts)
-        runs = f", {counted(from_runs, 'window')} from the runs too" if from_runs else ", no runs to check windows with"
+        runs = (
+            f", {counted(from_runs, 'window')} also reproduced from runs"
+            if from_runs
+            else ", no runs to check windows with"
+        )
         say(f"{printable(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
         for line in wrap(f"stored with {verification.settings[agent_id]}", out.width - 2):
             say(f"  {line}")

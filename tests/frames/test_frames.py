@@ -50,11 +50,6 @@ def none_if_na(value):
 several = st.lists(windows(), max_size=3)
 
 
-@pytest.fixture(scope="module")
-def sample():
-    return acg.load(SAMPLE)
-
-
 class TestWindows:
     @given(several)
     def test_blocks(self, of_keys):
