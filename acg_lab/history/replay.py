@@ -54,7 +54,7 @@ def choose_rules(snapshot: Snapshot, agent_id: str, rules: str) -> Chosen:
     if len(names) > 1:
         caveat = f"agent {agent_id!r} has profiles of {' and '.join(names)}, and is replayed by the newest of them"
     elif not certain:
-        caveat = f"agent {agent_id!r} is replayed by {names[0]}, a guess: nothing stored tells its rules"
+        caveat = f"agent {agent_id!r} is replayed by {names[0]}, a guess: nothing stored shows its rules version"
     else:
         return Chosen(names[0])
     return Chosen(names[-1], f"{caveat}; the option rules= sets another")

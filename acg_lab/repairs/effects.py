@@ -11,9 +11,9 @@ import numpy as np
 from msgspec import Struct
 
 from acg_lab._format import counted, printable
-from acg_lab.core.exact_prefix import majority_prefix
+from acg_lab.core.exact_prefix import find_majority_depth
 from acg_lab.core.rules import get_rules
-from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable
+from acg_lab.core.stability import StabilityThresholds, judge_spans, count_leading_stable
 from acg_lab.core.window import SpanCount
 from acg_lab.repairs.apply import Windows, apply_repair, windows_of
 from acg_lab.repairs.block_table import Rows
@@ -137,7 +137,7 @@ def extent(windows: Windows, thresholds: StabilityThresholds) -> Extent:
         n = len(source.observations_of(window))
         scores = judge_spans(spans[a:b], n, thresholds)
         exact = get_rules(windows.rules[key].rules).exact_prefix
-        depth = _exact_depth(source, window, thresholds) if exact else leading_stable(scores)
+        depth = _exact_depth(source, window, thresholds) if exact else count_leading_stable(scores)
         of_span = {span.span_id: total / n for span, total in zip(spans[a:b], tokens[a:b], strict=True)}
         # In the order in which `acg_lab.summarize` adds them up: it decides the last bit.
         blocks += n * depth
@@ -164,7 +164,7 @@ def _exact_depth(source: ObservationColumns, window: int, thresholds: StabilityT
     ends = source.block_offsets[observations.start : observations.stop + 1] - rows.start
     agreed = _agreed(codes, ends)
     blocks = [codes[a + agreed : b].tolist() for a, b in pairwise(ends.tolist())]
-    return agreed + majority_prefix(blocks, thresholds.stable_threshold, int)
+    return agreed + find_majority_depth(blocks, thresholds.stable_threshold, int)
 
 
 def _agreed(codes: Rows, ends: Rows) -> int:

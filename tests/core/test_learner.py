@@ -29,10 +29,13 @@ from acg_lab.core import (
     RULES,
     AcgLearner,
     HotCache,
+    RunRecord,
     StabilityThresholds,
     UsageError,
     analyze_stability,
     build_prompt_ir,
+    decode,
+    encode,
     learning_key,
     system_stamp,
 )
@@ -488,3 +491,11 @@ def test_default_stamp(process):
     process(AcgLearner("a"), make_run(make_request("u"), make_request("u")), backend, HotCache())
     first, second = backend.load_observations(U)
     assert first.ir_id != second.ir_id
+
+
+def test_run_that_is_not_a_record(process):
+    """A run as a dict is refused with the way to make a record of it; a decoded run is learned."""
+    with pytest.raises(UsageError, match=r"must be a RunRecord; got dict\..*acg_lab\.core\.decode\(RunRecord, raw\)"):
+        process(AcgLearner("a"), {"id": "r"}, MemoryBackend(), HotCache())
+    run = decode(RunRecord, encode(make_run(make_request("u"))))
+    assert list(process(AcgLearner("a"), run, MemoryBackend(), HotCache()).results) == [key_of("u")]

@@ -184,7 +184,7 @@ def test_other_caveats():
     backend = acg.MemoryBackend()
     backend.store_run(make_run(make_request({"role": "narrator", "content": "x"}), make_request("x")))
     caveats = " | ".join(acg.replay(acg.load(backend, since="1970-01-01", progress=False), progress=False).caveats)
-    for told in ("cut (since, limit)", "1 recorded request left out", "guess: nothing stored tells"):
+    for told in ("cut (since, limit)", "1 recorded request left out", "guess: nothing stored shows"):
         assert told in caveats
 
 

@@ -84,7 +84,7 @@ def test_defaults():
     [
         (
             lambda _: acg.explain("redis://:secret@host"),
-            "Expected a Snapshot, as acg_lab.load makes it of a source; got str",
+            "Expected a Snapshot, as acg_lab.load returns it; got str",
         ),
         (lambda _: acg.analyze("x"), "got str"),
         (lambda _: acg.replay("x"), "got str"),

@@ -85,7 +85,7 @@ SENSELESS = [
     ("since", "yesterday", "must be a date, an RFC 3339 time or a datetime; got 'yesterday'"),
     ("since", "", "got ''"),
     ("since", 5, "got 5"),
-    ("limit", 0, "must be an integer from 1 on; got 0"),
+    ("limit", 0, "must be a positive integer; got 0"),
     ("limit", -3, "got -3"),
     ("limit", True, "got True"),
     ("limit", 2.0, "got 2.0"),

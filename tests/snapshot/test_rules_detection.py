@@ -19,7 +19,7 @@ WHOLE = "sha256:" + "0" * 64
 SEED_AND_SYSTEM = "its learning key has a seed beside system messages or tools"
 SCAFFOLD = "its learning key names a stable scaffold"
 ITEM = "its learning key begins with an item that older rules do not read"
-EITHER_OLD = f"{FLOW} from {RELAY_6}"
+EITHER_OLD = f"{FLOW} and {RELAY_6}"
 
 
 def key(seed="user:sha256:0bfe", system="no-system", tools="no-tools", tail=""):
@@ -100,18 +100,18 @@ def test_evidence(source, rules, evidence):
 
 
 GUESSES = [
-    ("nothing", {"profile": key()}, RELAY_8, f"nothing stored tells {FLOW} from {RELAY_6} from {RELAY_8}"),
-    ("item", {"profile": key("function:sha256:0")}, RELAY_8, f"nothing stored tells {RELAY_6} from {RELAY_8}"),
-    ("tools", {"profile": key(tools="sha256:12")}, RELAY_6, f"nothing stored tells {EITHER_OLD}"),
+    ("nothing", {"profile": key()}, RELAY_8, f"nothing stored distinguishes {FLOW} and {RELAY_6} and {RELAY_8}"),
+    ("item", {"profile": key("function:sha256:0")}, RELAY_8, f"nothing stored distinguishes {RELAY_6} and {RELAY_8}"),
+    ("tools", {"profile": key(tools="sha256:12")}, RELAY_6, f"nothing stored distinguishes {EITHER_OLD}"),
     ("no fingerprint", {"profile": key(), "observations": window("x"), "stored": result(1)}, RELAY_6, EITHER_OLD),
     ("no prefix", {"profile": key(), "observations": window("x"), "stored": result(0)}, RELAY_8, RELAY_8),
     (
         "no request hash",
         {"profile": key(), "observations": window("x", request_hash=None), "stored": result(1)},
         RELAY_8,
-        f"nothing stored tells {FLOW} from {RELAY_6} from {RELAY_8}",
+        f"nothing stored distinguishes {FLOW} and {RELAY_6} and {RELAY_8}",
     ),
-    ("other prefix", {"profile": key(), "prefix": "nemo_relay:"}, RELAY_8, "nothing stored tells"),
+    ("other prefix", {"profile": key(), "prefix": "nemo_relay:"}, RELAY_8, "nothing stored distinguishes"),
 ]
 
 
@@ -121,7 +121,7 @@ def test_guesses(source, rules, evidence):
     found = decided(**source)
     assert (found.rules, found.decided) == (rules, False)
     assert evidence in found.evidence
-    assert found.evidence.endswith(", so the newest is taken")
+    assert found.evidence.endswith(", so the newest is assumed")
     assert str(found).startswith(f"{rules} (a guess): ")
 
 
@@ -172,4 +172,4 @@ def test_what_a_learner_left_is_told(rules, agent_id):
 def test_generation_asked_for():
     """What the caller says goes first, and is the evidence."""
     snap = acg.load(learned(rules=FLOW), rules=RELAY_8)
-    assert set(snap.rules.values()) == {(RELAY_8, "as asked for", True)}
+    assert set(snap.rules.values()) == {(RELAY_8, "as requested", True)}
