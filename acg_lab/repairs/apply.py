@@ -20,7 +20,7 @@ from acg_lab.repairs.repairs import MergeProfiles, Repair
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import Lazy, ObservationColumns, offsets
+from acg_lab.storage.columns import LazyMapping, ObservationColumns, offsets
 from acg_lab.storage.times import Times
 
 __all__ = ["Windows", "apply_repair", "windows_of"]
@@ -149,7 +149,7 @@ def _assembled(windows: Windows, tables: tuple[Table, Table], keys: Sequence[str
     return Windows(
         _columns(*tables, rows, counts, tuple(origins)),
         {key: windows.agents[old[0]] for key, old in origins.items()},
-        Lazy(origins, lambda key: windows.rules[origins[key][0]]),
+        LazyMapping(origins, lambda key: windows.rules[origins[key][0]]),
         {key: tuple(sorted({m for name in old for m in windows.members[name]})) for key, old in origins.items()},
         new.stand_ins | {key for key, old in origins.items() if not windows.stand_ins.isdisjoint(old)},
     )

@@ -13,7 +13,7 @@ from msgspec import Struct
 from acg_lab._format import counted, printable
 from acg_lab.core.exact_prefix import find_majority_depth
 from acg_lab.core.rules import get_rules
-from acg_lab.core.stability import StabilityThresholds, judge_spans, count_leading_stable
+from acg_lab.core.stability import StabilityThresholds, count_leading_stable, judge_spans
 from acg_lab.core.window import SpanCount
 from acg_lab.repairs.apply import Windows, apply_repair, windows_of
 from acg_lab.repairs.block_table import Rows

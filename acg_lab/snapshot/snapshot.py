@@ -22,7 +22,7 @@ from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
-from acg_lab.storage.columns import Columns, Lazy, ObservationColumns, Runs
+from acg_lab.storage.columns import Columns, LazyMapping, ObservationColumns, Runs
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
@@ -89,7 +89,7 @@ class Snapshot:
         """The observations of each profile by learning key, oldest first, without seed entries."""
         observations = self.columns.observations
         keys = [key for key in observations.keys if not self.owners[key].is_seed]
-        return Lazy(keys, lambda key: observations.window(observations.number[key]))
+        return LazyMapping(keys, lambda key: observations.window(observations.number[key]))
 
     @cached_property
     def profile_names(self) -> ProfileNames:
@@ -100,14 +100,14 @@ class Snapshot:
     def stability(self) -> Mapping[str, StabilityAnalysisResult]:
         """The results that production stored, by learning key."""
         results = self.columns.results
-        return Lazy(sorted(key for key in results if not self.owners[key].is_seed), results.__getitem__)
+        return LazyMapping(sorted(key for key in results if not self.owners[key].is_seed), results.__getitem__)
 
     @cached_property
     def seeds(self) -> Mapping[str, Seed]:
         """Seed entries by agent id."""
         windows, results = self.columns.observations, self.columns.results
         keys = sorted(key for key, owner in self.owners.items() if owner.is_seed)
-        return Lazy(
+        return LazyMapping(
             keys,
             lambda key: Seed(windows.window(windows.number[key]) if key in windows.number else (), results.get(key)),
         )
@@ -117,14 +117,14 @@ class Snapshot:
         """The rules version by which each profile is analysed, and the evidence for it."""
         if self.rules_setting != "auto":
             given = DetectedRules(get_rules(self.rules_setting).name, "as requested", decided=True)
-            return Lazy(tuple(self.windows), lambda _: given)
-        of_agent = Lazy(self.agent_ids, lambda agent_id: read_runs(self.runs, agent_id))
+            return LazyMapping(tuple(self.windows), lambda _: given)
+        of_agent = LazyMapping(self.agent_ids, lambda agent_id: read_runs(self.runs, agent_id))
 
         def decide(key: str) -> DetectedRules:
             agent_id = self.owners[key].agent_id
             return detect_rules(self.columns, key, agent_id, lambda: of_agent[agent_id])
 
-        return Lazy(tuple(self.windows), decide)
+        return LazyMapping(tuple(self.windows), decide)
 
     @cached_property
     def counts(self) -> Mapping[str, list[SpanCount]]:

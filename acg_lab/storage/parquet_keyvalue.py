@@ -1,7 +1,4 @@
-"""A plain Parquet table of the columns ``key`` and ``value``, as it is made of a Redis by copying.
-
-Belongs here: telling such a table from others, and reading production's layout from it.
-"""
+"""A plain Parquet table with the columns ``key`` and ``value``, such as a copy of a Redis in production's layout."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,19 +14,21 @@ from acg_lab.storage.parquet_files import Files
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["documents_of", "open_plain", "prefix_of"]
+__all__ = ["find_table_prefix", "open_keyvalue_table", "read_documents"]
 
 _VALUES_AT_ONCE = 16
 
 
-def documents_of(files: Files, dataset: Any, prefix: str, selection: Selection, progress: Progress) -> Iterator[Entry]:
-    """Yield the documents of a plain table, the runs of an agent in the order of its index."""
+def read_documents(
+    files: Files, dataset: Any, prefix: str, selection: Selection, progress: Progress
+) -> Iterator[Entry]:
+    """Yield the documents of a plain table; the runs of an agent come in the order of its index."""
     index: dict[str, dict[str, int]] = {}
     runs: list[Entry] = []
     for stored, raw in _rows(files, dataset, prefix, progress):
         if stored.startswith(prefix + INDEX):
             index[stored[len(prefix + INDEX) :]] = {run: i for i, run in enumerate(_run_ids(raw))}
-        elif (place := parse_stored_key(stored, prefix)) is not None and place.wanted(selection):
+        elif (place := parse_stored_key(stored, prefix)) is not None and place.is_wanted(selection):
             entry = Entry(place.kind, place.key, raw, place.agent_id, stored)
             if place.kind == "run":
                 runs.append(entry)
@@ -38,11 +37,11 @@ def documents_of(files: Files, dataset: Any, prefix: str, selection: Selection, 
     for agent_id, ids in index.items():
         if selection.wants_agent(agent_id):
             missing = ids.keys() - {run.key[len(agent_id) + 1 :] for run in runs if run.agent_id == agent_id}
-            runs.extend(_lost(prefix, agent_id, run_id) for run_id in sorted(missing))
+            runs.extend(_missing_run(prefix, agent_id, run_id) for run_id in sorted(missing))
     yield from sorted(runs, key=lambda e: index.get(e.agent_id, {}).get(e.key[len(e.agent_id) + 1 :], len(runs)))
 
 
-def open_plain(files: Files) -> Any:
+def open_keyvalue_table(files: Files) -> Any:
     """Return a plain table as a dataset.
 
     Raises
@@ -68,8 +67,8 @@ def open_plain(files: Files) -> Any:
     return dataset
 
 
-def prefix_of(files: Files, dataset: Any) -> str:
-    """Return the key prefix in use; raises as `choose_prefix`."""
+def find_table_prefix(files: Files, dataset: Any) -> str:
+    """Return the key prefix in use; raise the errors of `choose_prefix`."""
     with files.errors("column 'key'"):
         keys = (_text(key) for batch in dataset.to_batches(columns=["key"]) for key in batch["key"].to_pylist())
         return choose_prefix((p for key in keys if (p := find_prefix(key)) is not None), files.label)
@@ -105,13 +104,13 @@ def _bytes(value: Any) -> bytes | RecordError:
     return RecordError(f"expected a text, got {'null' if value is None else type(value).__name__}")
 
 
-def _lost(prefix: str, agent_id: str, run_id: str) -> Entry:
+def _missing_run(prefix: str, agent_id: str, run_id: str) -> Entry:
     error = RecordError("expected the run of an id in the index, got none")
     return Entry("run", f"{agent_id}:{run_id}", error, agent_id, f"{prefix}runs:{agent_id}:{run_id}")
 
 
 def _run_ids(raw: bytes | RecordError) -> list[str]:
-    """Return a run index, if the copying kept it as a JSON list; runs then keep the order of the table."""
+    """Return the run ids of an index that was copied as a JSON list; else none, and runs keep the table's order."""
     try:
         return msgspec.json.decode(raw if isinstance(raw, bytes) else b"[]", type=list[str])
     except DECODE_ERRORS:

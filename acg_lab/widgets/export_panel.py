@@ -12,7 +12,7 @@ import ipywidgets as w
 from msgspec.structs import replace
 
 from acg_lab._format import counted, percent, setting
-from acg_lab.config import export_config, inactive_reasons, load_config
+from acg_lab.config import inactive_reasons, load_config, propose_config
 from acg_lab.core.errors import AcgLabError
 from acg_lab.widgets.controls import RANGES, line, refused
 from acg_lab.widgets.state import TunerState
@@ -92,7 +92,8 @@ class Exporter:
             return
         self.button.disabled = True
         try:
-            export_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
+            proposal = propose_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
+            proposal.write()
             self._state.current = self._state.settings = load_config(path)
         except AcgLabError as error:
             self.outcome.value = refused(str(error))
@@ -101,7 +102,15 @@ class Exporter:
         self.outcome.value = (
             f'<div class="acg-line" role="status"><b>{escape(path)}</b> is written. The processes that read it use it '
             "once they are restarted; stored windows stay, and are analysed anew at the next run of each profile.</div>"
-        ) + "".join(line(f"Production learns nothing with this file: {reason}") for reason in inactive_reasons(path))
+        ) + "".join(
+            map(
+                line,
+                [
+                    *proposal.caveats,
+                    *(f"Production learns nothing with this file: {reason}" for reason in inactive_reasons(path)),
+                ],
+            )
+        )
 
     def _is_compared_anew(self, path: str) -> bool:
         """Compare with what the file has by now; tell whether that is something else, which nobody has seen yet."""

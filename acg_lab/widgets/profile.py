@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from acg_lab import frames
-from acg_lab.core.exact_prefix import count_stable_depths, largest_threshold, count_sharing_by_depth
+from acg_lab.core.exact_prefix import count_sharing_by_depth, count_stable_depths, largest_threshold
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
-from acg_lab.core.stability import CLASS_ORDER, StabilityThresholds, judge_spans, count_leading_stable, make_result
+from acg_lab.core.stability import CLASS_ORDER, StabilityThresholds, count_leading_stable, judge_spans, make_result
 from acg_lab.snapshot.analysis import window_codes
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Columns, ObservationColumns, Runs

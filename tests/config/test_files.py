@@ -172,7 +172,7 @@ def test_bad_places(tmp_path):
     """No file, no folder, a folder in place of a file, and a link to itself are told."""
     with pytest.raises(acg.SourceError, match=r"nothing\.toml: there is no such file"):
         acg.load_config(tmp_path / "nothing.toml")
-    with pytest.raises(acg.SourceError, match=r"there is no folder .*no; make it first"):
+    with pytest.raises(acg.SourceError, match=r"there is no folder .*no; create it first"):
         acg.export_config(tmp_path / "no" / "plugins.toml", TUNED)
     with pytest.raises(acg.SourceError, match="expected a file, got a folder"):
         acg.export_config(tmp_path, TUNED)
@@ -206,7 +206,7 @@ def test_made_in_between(tmp_path):
     """Who made the file since there was none does not lose it."""
     proposal = propose_config(tmp_path / "plugins.toml", TUNED)
     proposal.path.write_text("# mine\n", encoding="utf-8")
-    with pytest.raises(acg.SourceError, match="somebody else changed it in between"):
+    with pytest.raises(acg.SourceError, match="it was modified by another process"):
         proposal.write()
     assert proposal.path.read_text(encoding="utf-8") == "# mine\n"
 
@@ -327,7 +327,7 @@ def test_two_at_once(file):
     os.close(folder)
     said = sorted(process.communicate(timeout=60)[0] for process in both)
     assert said[0] == ""
-    assert "somebody else changed it in between" in said[1]
+    assert "it was modified by another process" in said[1]
     found = acg.load_config(file).thresholds
     assert (found.stable_threshold, found.semi_stable_threshold) in {(0.9, 0.5), (0.95, 0.4)}
     assert listed(file.parent) == ["plugins.toml"]
@@ -356,3 +356,14 @@ def test_killed_at_every_step(tmp_path, exists):
     assert seen["old"] > 20
     assert seen["new"] > 1
     assert seen["old"] + seen["new"] == seen["steps"]
+
+
+def test_smaller_windows_are_a_caveat(tmp_path):
+    """A proposal that lowers observation_window says that stored windows keep their size; no other one does."""
+    path = tmp_path / "plugins.toml"
+    (caveat,) = propose_config(path, AcgSettings(observation_window=30)).caveats
+    assert "never shrink" in caveat
+    assert propose_config(path, AcgSettings()).caveats == ()
+    acg.export_config(path, AcgSettings(observation_window=30))
+    assert propose_config(path, AcgSettings(observation_window=40)).caveats == ()
+    assert propose_config(path, AcgSettings(observation_window=20)).caveats == (caveat,)

@@ -63,7 +63,7 @@ def test_replace():
         (thresholds(stable_threshold=float("inf")), "acg.stability_thresholds.stable_threshold", "got inf"),
         (thresholds(stable_threshold=True), "acg.stability_thresholds.stable_threshold", "got True"),
         (thresholds(stable_threshold=None), "acg.stability_thresholds.stable_threshold", "got null"),
-        (thresholds(semi_stable_threshold=...), "acg.stability_thresholds", "got none of name 'semi_stable_threshold'"),
+        (thresholds(semi_stable_threshold=...), "acg.stability_thresholds", "got no 'semi_stable_threshold'"),
         ({"stability_thresholds": None}, "acg.stability_thresholds", "expected a table, got null"),
         ([], "acg", "expected a table, got an array"),
     ],

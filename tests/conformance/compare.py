@@ -98,7 +98,9 @@ def compare_results(
     one, other = ours, stored
     if not is_exact and len(set(indexes.values())) < len(indexes):
         if stored.stable_prefix_length != count_leading_stable(stored):
-            return Difference(key, "", "stable_prefix_length", count_leading_stable(stored), stored.stable_prefix_length)
+            return Difference(
+                key, "", "stable_prefix_length", count_leading_stable(stored), stored.stable_prefix_length
+            )
         one, other = _untied(ours, indexes), _untied(stored, indexes)
     names = [[score.span_id for score in result.scores] for result in (one, other)]
     if names[0] != names[1]:

@@ -26,7 +26,7 @@ from acg_lab.core import (
     parse_learning_key,
 )
 from acg_lab.core.codec import decode, decode_window, encode
-from acg_lab.core.exact_prefix import identity, find_majority_depth
+from acg_lab.core.exact_prefix import find_majority_depth, identity
 from acg_lab.core.keys import Owner, assign_agents
 from acg_lab.storage.memory import MemoryBackend
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_lab.core.exact_prefix import largest_threshold, find_majority_depth
+from acg_lab.core.exact_prefix import find_majority_depth, largest_threshold
 from acg_lab.history import lookup
 from acg_lab.history.lookup import prefix_lengths
 from acg_lab.history.walk_types import Shapes

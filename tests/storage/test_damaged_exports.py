@@ -99,7 +99,7 @@ def test_tables_of_two_exports_are_not_mixed(tmp_path, table):
         snap.to_parquet(tmp_path / name)
     assert acg.load(tmp_path / "one") == snap
     (tmp_path / "two" / f"{table}.parquet").replace(tmp_path / "one" / f"{table}.parquet")
-    with pytest.raises(acg.SourceError, match=rf"one: the tables '{table}' are of another export than 'observations'"):
+    with pytest.raises(acg.SourceError, match=rf"one: tables '{table}' are from another export than 'observations'"):
         acg.load(tmp_path / "one")
 
 

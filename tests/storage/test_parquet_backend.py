@@ -457,7 +457,7 @@ class TestReplacing:
     def test_other_files(self, export):
         """An export beside which other files lie is not replaced: they would be lost."""
         (export / "notes.txt").write_text("mine")
-        with pytest.raises(acg.UsageError, match=r"holds more than an export \('notes.txt'\)"):
+        with pytest.raises(acg.UsageError, match=r"holds other files than an export \('notes.txt'\)"):
             acg.load(learned()).to_parquet(export, overwrite=True)
         assert (export / "notes.txt").read_text() == "mine"
         assert acg.load(export) == acg.load(learned(n_runs=2))

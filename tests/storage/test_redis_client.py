@@ -15,7 +15,7 @@ from acg_lab.core.errors import AcgLabError, SourceError, UsageError
 from acg_lab.storage.base import Selection
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
-from acg_lab.storage.redis_client import describe
+from acg_lab.storage.redis_client import explain_error
 
 SECRET = "p4ss:w@rd/#?%"
 QUOTED = "p4ss%3Aw%40rd%2F%23%3F%25"
@@ -74,7 +74,7 @@ class TestReaching:
 
     def test_unknown_host(self, load):
         """A host name that is not known is told as that."""
-        assert "its host name is not known" in refusal(load, f"redis://u:{QUOTED}@no-such-host.invalid/0", retries=0)
+        assert "its host name is unknown" in refusal(load, f"redis://u:{QUOTED}@no-such-host.invalid/0", retries=0)
 
     def test_no_socket(self, load, tmp_path):
         """A socket that is not there is told as that."""
@@ -94,7 +94,7 @@ class TestReaching:
         assert "if it speaks no TLS, the URL must begin with redis://" in message
         with serving(b"-ERR unknown command\r\n") as port:
             message = refusal(load, f"rediss://u:{QUOTED}@127.0.0.1:{port}/0")
-        assert "does not speak TLS as asked" in message
+        assert "does not speak TLS" in message
 
     def test_no_redis(self, load):
         """A port where something else answers is told as that."""
@@ -360,7 +360,7 @@ class TestUrls:
 )
 def test_words(error, words, transient):
     """What a server refuses is told in words, without the text of its answer."""
-    failure = describe(error, "label")
+    failure = explain_error(error, "label")
     assert str(failure.error).startswith(f"label {words}")
     assert failure.transient is transient
     assert "p4ss" not in everything(failure.error)
