@@ -20,6 +20,7 @@ from acg_lab.core.records import (
     AnnotatedLlmRequest,
     BlockStability,
     CallRecord,
+    Exchange,
     PromptBlock,
     PromptIR,
     Record,
@@ -28,6 +29,7 @@ from acg_lab.core.records import (
     StabilityAnalysisResult,
     TokenMetadata,
     ToolSchemaHash,
+    Usage,
 )
 
 __all__ = [
@@ -112,6 +114,8 @@ _NESTED: dict[tuple[type[Record], str], type[Record]] = {
     (StabilityAnalysisResult, "scores"): BlockStability,
     (RunRecord, "calls"): CallRecord,
     (CallRecord, "annotated_request"): AnnotatedLlmRequest,
+    (CallRecord, "acg_lab_exchange"): Exchange,
+    (Exchange, "usage"): Usage,
 }
 # The fields that may be absent but not null, with their values.
 _NEVER_NULL: dict[tuple[type[Record], str], tuple[str, ...]] = {(PromptBlock, "sensitivity"): get_args(Sensitivity)}
@@ -237,8 +241,9 @@ def encode_window(window: Sequence[PromptIR]) -> bytes:
 def _inline_unknown(value: Any) -> Any:
     """Return records as JSON objects, with their unknown fields among the others; other values unchanged."""
     if isinstance(value, Record):
-        fields = msgspec.structs.asdict(value)
-        unknown = fields.pop("unknown")
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        fields = {name: getattr(value, field) for name, field in names}
+        unknown = fields.pop(UNKNOWN)
         return {name: _inline_unknown(item) for name, item in fields.items() if item is not None} | unknown
     if isinstance(value, tuple):
         return [_inline_unknown(item) for item in value]

@@ -73,7 +73,8 @@ def explain(
     case, keys = _case(snap, learning_key, agent_id, thresholds)
     if case.thresholds.stable_threshold > 1:
         limit = case.thresholds.stable_threshold
-        return Findings(impossible=f"No block can be stable: scores end at 1, and stable_threshold is {limit!r}")
+        impossible = f"No block can be stable: scores end at 1, and stable_threshold is {limit!r}"
+        return Findings(impossible=impossible, unread=snap.unread)
     groups = [group for group in find_groups(case) if _is_said(group) and not keys.isdisjoint(group.keys)]
     faults = {key: fault for key in case.results if key in keys and (fault := find_break(case, key).fault)}
     explained = {*faults, *(key for group in groups for key in group.keys)}
@@ -86,7 +87,8 @@ def explain(
     findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= WORTH_SAYING]
     findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
     told = {key for finding in findings for key in finding.evidence.profiles}
-    return Findings(findings, healthy=tuple(key for key in case.results if key in keys - told))
+    healthy = tuple(key for key in case.results if key in keys - told)
+    return Findings(findings, healthy=healthy, unread=snap.unread)
 
 
 def _case(

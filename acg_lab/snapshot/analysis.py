@@ -29,7 +29,15 @@ _HTML = 78
 
 
 class Results(dict[str, StabilityAnalysisResult]):
-    """Results of `acg_lab.analyze` by learning key: a dict with a table as its repr."""
+    """Results of `acg_lab.analyze` by learning key: a dict with a table as its repr.
+
+    Attributes
+    ----------
+    unread : tuple of str
+        Recorded requests that production cannot read, one sentence per reason.
+    """
+
+    unread: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         rests: list[str] = []
@@ -39,12 +47,14 @@ class Results(dict[str, StabilityAnalysisResult]):
         names = self._names(_WIDTH - 2 - max(map(len, rests), default=0))
         width = max(map(len, names), default=0)
         lines = [f"<{self._title()}>", *(f"  {n:<{width}}{rest}" for n, rest in zip(names, rests, strict=True))]
-        return "\n".join([*lines, *([f"  ... and {self._more()}"] if len(self) > _SHOWN else [])])
+        more = [f"  ... and {self._more()}"] if len(self) > _SHOWN else []
+        return "\n".join([*lines, *more, *(f"  {printable(text)}" for text in self.unread)])
 
     def _repr_html_(self) -> str:
         named = zip(self._names(_HTML), self._rows(), strict=True)
         rows = ([html_text(cell) for cell in (name, *row)] for name, row in named)
         more = f"<p>... and {self._more()}</p>" if len(self) > _SHOWN else ""
+        more += "".join(f"<p>{html_text(text)}</p>" for text in self.unread)
         return f"<b>{self._title()}</b>{html_table(_TITLES, rows, numbers=_NUMBERS)}{more}"
 
     def _title(self) -> str:
@@ -99,10 +109,12 @@ def analyze(snapshot: Snapshot, thresholds: StabilityThresholds | None = None, *
     """
     check_snapshot(snapshot)
     thresholds = check_thresholds(thresholds)
-    return Results(
+    results = Results(
         (key, analyze_profile(snapshot, key, thresholds, rules or snapshot.rules[key].rules))
         for key in snapshot.windows
     )
+    results.unread = snapshot.unread
+    return results
 
 
 def analyze_profile(

@@ -1,19 +1,22 @@
 """Load a source into a snapshot, filtered by agent, profile, time and number."""
 
 import logging
+import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from acg_lab._format import counted
+from acg_lab.config.settings import AcgSettings
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
+from acg_lab.logs.redis_dump import open_dump
+from acg_lab.snapshot.load_log import LoadWarning, LogOptions, is_log, load_log, within
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.base import Backend, Selection
@@ -22,19 +25,12 @@ from acg_lab.storage.ingest import ingest
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
-from acg_lab.storage.times import parse_time
-
-if TYPE_CHECKING:
-    import os
+from acg_lab.storage.times import parse_time, read_time
 
 __all__ = ["LoadWarning", "load", "parse_option_time"]
 
 
 logger = logging.getLogger(__name__)
-
-
-class LoadWarning(UserWarning):
-    """Some entries of a source could not be read, and were left out."""
 
 
 def load(
@@ -43,11 +39,18 @@ def load(
     agent_id: str | None = None,
     keys: Collection[str] | None = None,
     since: str | date | None = None,
+    until: str | date | None = None,
     limit: int | None = None,
     key_prefix: str = "auto",
     rules: str = "auto",
     strict: bool = False,
     progress: bool = True,
+    format: str = "auto",  # noqa: A002  the name that users know from pandas and others
+    api: str = "auto",
+    settings: AcgSettings | None = None,
+    full_payloads: bool = False,
+    sample_rate: float = 1.0,
+    fields: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """Read a source into a snapshot.
 
@@ -55,7 +58,9 @@ def load(
     ----------
     source : str, path, backend or Snapshot
         A Redis URL (``redis://``, ``rediss://`` or ``unix://``); the path or URI of a Parquet export, or of a plain
-        Parquet table with columns ``key`` and ``value``; a storage backend; a snapshot, which is returned unchanged.
+        Parquet table with columns ``key`` and ``value``; a request log (file, folder, glob, URI, or ``"-"`` for
+        standard input), which is learned here; a Redis dump (JSON lines of ``key`` and ``value``); a storage backend; a
+        snapshot, which is returned unchanged.
     agent_id : str, optional
         Read only this agent.
     keys : collection of str, optional
@@ -63,16 +68,31 @@ def load(
     since : str, date or datetime, optional
         Drop older observations, and runs that started earlier: an RFC 3339 time, a date or a datetime (UTC if it has
         no time zone).
+    until : str, date or datetime, optional
+        For a log: drop requests that started at this time or later.
     limit : int, optional
         Keep only the newest N observations of each profile and the newest N runs of each agent.
     key_prefix : str
         Prefix of production's keys; ``"auto"`` detects it.
     rules : str
-        Rules version to analyse by; ``"auto"`` detects it for each profile, see `Snapshot.rules`.
+        Rules version to analyse by; ``"auto"`` detects it for each profile, see `Snapshot.rules`. For a log: the rules
+        version to learn by; ``"auto"`` takes the newest.
     strict : bool
         Raise at the first entry that cannot be read, instead of warning once with their number.
     progress : bool
         Show a progress bar on standard error if reading takes long.
+    format : str
+        For a log: the name of its format (`acg_lab.logs.formats`); ``"auto"`` looks at the first lines of each file.
+    api : {"auto", "anthropic", "openai-chat", "openai-responses"}
+        For a log of raw bodies: the API they belong to; ``"auto"`` recognises each one.
+    settings : AcgSettings, optional
+        For a log: the settings to learn by; production's defaults if omitted.
+    full_payloads : bool
+        For a log: whether later requests of a run are learned whole; see `acg_lab.learn`.
+    sample_rate : float
+        For a log: its share of the traffic, above 0 and at most 1.
+    fields : mapping of str to str, optional
+        For a log: dotted paths of values that have other names, such as ``{"agent": "metadata.app"}``.
 
     Returns
     -------
@@ -98,9 +118,24 @@ def load(
         return source
     if rules != "auto":
         get_rules(rules)
-    start, limit = parse_option_time(since, "since"), _check_limit(limit)
+    start, end = parse_option_time(since, "since"), parse_option_time(until, "until")
+    limit = _check_limit(limit)
     selection = _selection(agent_id, keys)
-    backend = open_source(source, key_prefix=key_prefix)
+    is_named = format != "auto" or is_log(source)
+    dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
+    if is_named and dump is None:
+        options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {})
+        snapshot = load_log(
+            os.fsdecode(source),  # type: ignore[arg-type]  # what is not a path is refused there
+            options,
+            agent_id=agent_id,
+            wants=within(start, end),
+            strict=strict,
+            progress=progress,
+        )
+        return _narrow(snapshot, agent_id, selection, limit)
+    _refuse_log_options(until, api, settings, full_payloads, sample_rate, fields)
+    backend = open_source(source, key_prefix=key_prefix) if dump is None else dump
     problems: list[RecordError] = []
 
     def on_problem(error: RecordError) -> None:
@@ -128,6 +163,39 @@ def load(
         msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
         warnings.warn(msg, LoadWarning, stacklevel=2)
     return snapshot if start is None and limit is None else _filter(snapshot, start, limit)
+
+
+def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limit: int | None) -> Snapshot:
+    """Keep of a learned snapshot what was asked for."""
+    if agent_id is not None:
+        runs = snapshot.runs.take(i for i, run in enumerate(snapshot.runs.records) if run.agent_id == agent_id)
+        snapshot = _of_agent(replace(snapshot, columns=replace(snapshot.columns, runs=runs)), agent_id)
+    if selection.keys is not None:
+        observations = snapshot.columns.observations
+        kept = [key for key in observations.keys if key in selection.keys]
+        rows = [row for key in kept for row in observations.observations_of(observations.number[key])]
+        columns = replace(
+            snapshot.columns,
+            observations=observations.take(np.array(rows, np.int64), kept),
+            results={key: result for key, result in snapshot.columns.results.items() if key in selection.keys},
+        )
+        snapshot = replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in kept})
+    return snapshot if limit is None else _filter(snapshot, None, limit)
+
+
+def _refuse_log_options(until: object, api: str, settings: object, full: object, rate: float, fields: object) -> None:
+    """Refuse options that say how to read and learn a log where the source is not one."""
+    given = {
+        "until": until is not None,
+        "api": api != "auto",
+        "settings": settings is not None,
+        "full_payloads": bool(full),
+        "sample_rate": rate != 1,
+        "fields": bool(fields),
+    }
+    if names := [name for name, is_given in given.items() if is_given]:
+        msg = f"The {names[0]!r} option is for request logs; if the source is one, name its format: format='raw'."
+        raise UsageError(msg)
 
 
 def _snapshot(source: str, columns: Columns, rules: str) -> Snapshot:
@@ -203,7 +271,7 @@ def _filter(snapshot: Snapshot, start: int | None, limit: int | None) -> Snapsho
     kept: list[int] = []
     for agent_id in dict.fromkeys(run.agent_id for run in runs.records):
         of_agent = [i for i, run in enumerate(runs.records) if run.agent_id == agent_id]
-        of_agent = [i for i in of_agent if start is None or parse_time(runs.records[i].started_at) >= start]
+        of_agent = [i for i in of_agent if start is None or read_time(runs.records[i].started_at) >= start]
         kept.extend(of_agent[-limit:] if limit else of_agent)
     columns = replace(
         snapshot.columns,

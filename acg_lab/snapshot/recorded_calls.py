@@ -8,7 +8,7 @@ from acg_lab.core.records import CallRecord
 from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Call
-from acg_lab.storage.times import NO_TIME, parse_time
+from acg_lab.storage.times import read_time
 
 __all__ = ["CallFacts", "list_calls"]
 
@@ -58,8 +58,8 @@ def list_calls(snapshot: Snapshot) -> Iterator[CallFacts]:
                 run.agent_id,
                 run.id,
                 position,
-                parse_time(record.started_at),
-                NO_TIME if record.ended_at is None else parse_time(record.ended_at),
+                read_time(record.started_at),
+                read_time(record.ended_at),
                 (call.request and call.request.model) or record.model_name,
                 profiles.find(run.agent_id, call),
                 *_tokens(record, {} if call.response < 0 else runs.values.value(call.response)),
@@ -68,6 +68,8 @@ def list_calls(snapshot: Snapshot) -> Iterator[CallFacts]:
 
 def _tokens(record: CallRecord, response: Mapping[str, Any]) -> tuple[int | None, ...]:
     """Return the tokens of prompt, output, cache reads and cache writes."""
+    if record.exchange is not None and (logged := record.exchange.usage) is not None:
+        return logged.prompt_tokens, logged.output_tokens, logged.cache_read_tokens, logged.cache_write_tokens
     usage = response.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     names = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")

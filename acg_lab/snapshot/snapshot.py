@@ -15,9 +15,10 @@ from acg_lab._format import counted, html_table, html_text
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
-from acg_lab.core.rules import get_rules
+from acg_lab.core.rules import NEWEST, RULES, get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
+from acg_lab.snapshot.learnable import count_unread
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
@@ -70,9 +71,42 @@ class Snapshot:
     is_filtered: bool = False
 
     @property
+    def learned_here(self) -> bool:
+        """Whether windows and results were learned here from runs, and not stored by production."""
+        return self.columns.origin.learned_here
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What had to be inferred, what was left out, and what the source does not hold."""
+        return self.columns.origin.caveats
+
+    @property
+    def sample_rate(self) -> float:
+        """Which share of the traffic the source holds, in (0, 1], as the caller said."""
+        return self.columns.origin.sample_rate
+
+    @cached_property
     def problems(self) -> tuple[RecordError, ...]:
-        """The entries that could not be read, each with source, key and path."""
-        return self.columns.problems
+        """What could not be read: entries, with source, key and path; then recorded requests, counted by reason."""
+        return *self.columns.problems, *(RecordError(text, source=self.source) for text in self.unread)
+
+    @cached_property
+    def unread(self) -> tuple[str, ...]:
+        """Recorded requests that the rules cannot read, and so not learned; one sentence per reason."""
+        if self.columns.unread is not None:
+            return self.columns.unread
+        return tuple(count_unread(self.runs, self._rules_of_agents()))
+
+    def _rules_of_agents(self) -> Mapping[str, Collection[str]]:
+        """Return the rules versions by which each agent's requests were learned, the newest first."""
+        if self.rules_setting != "auto":
+            return dict.fromkeys(self.agent_ids, (self.rules_setting,))
+        found: dict[str, set[str]] = {agent_id: set() for agent_id in self.agent_ids}
+        if len(self.runs):
+            for key in self.windows:
+                found[self.owners[key].agent_id].add(self.rules[key].rules)
+        newest_first: tuple[str, ...] = tuple(RULES)[::-1]
+        return {agent: sorted(names or {NEWEST}, key=newest_first.index) for agent, names in found.items()}
 
     @property
     def runs(self) -> Runs:
@@ -226,8 +260,9 @@ class Snapshot:
             runs = [run for run in self.runs.records if run.agent_id == agent_id]
             facts = [counted(len(keys), "profile"), counted(sum(map(self.n_observations, keys)), "observation")]
             if runs:
-                first, last = (day[:10] for day in (min(r.started_at for r in runs), max(r.started_at for r in runs)))
-                facts.append(f"{counted(len(runs), 'run')} from {first} to {last}")
+                days = sorted(run.started_at[:10] for run in runs if run.started_at)
+                when = f" from {days[0]} to {days[-1]}" if days else ", times not recorded"
+                facts.append(f"{counted(len(runs), 'run')}{when}")
             yield agent_id, ", ".join(facts)
         if len(self.agent_ids) > _MAX_LINES:
             yield "...", f"{len(self.agent_ids) - _MAX_LINES:,} more agents"

@@ -189,7 +189,9 @@ def verify(
     verdicts = [_profile(snapshot, key, found, recomputed) for key in _profile_keys(snapshot)]
     verdicts += [_seed(snapshot, agent_id, verdicts) for agent_id in snapshot.seeds]
     texts = {agent_id: str(settings) for agent_id, (settings, _) in found.items()}
-    verification = Verification(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), texts)
+    learned = ("learned here from runs, not stored by production",) if snapshot.learned_here else ()
+    notes = *learned, *snapshot.unread
+    verification = Verification(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), texts, notes)
     logger.info("verified %s: %s", snapshot.source, verification.conclusion)
     return verification
 

@@ -1,5 +1,6 @@
 """Learning keys of recorded requests are those that the core computes."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,29 +14,24 @@ from acg_lab.storage.memory import MemoryBackend
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
-def key_or_none(make):
-    """Return the learning key, or None if the request cannot be read."""
-    try:
-        return make()
-    except RecordError:
-        return None
-
-
 @pytest.mark.parametrize("rules", list(RULES))
 def test_keys_of_the_sample(rules):
     """Every readable request of the sample has the key that `learning_key` computes."""
     runs = acg.load(SAMPLE).runs
     keys, reader = LearningKeys(runs), RequestReader(runs, rules, BlockPool())
-    found = []
     for run, calls in zip(runs.records, runs.calls, strict=True):
         for call in calls:
-            if call.request is not None:
-                expected = key_or_none(lambda: learning_key(run.agent_id, runs.request(call), rules=rules))  # noqa: B023
-                assert key_or_none(lambda: keys.key(run.agent_id, call, rules)) == expected  # noqa: B023
-                # `nemo-flow-0.2` does not read every content part of later messages.
-                found.append(key_or_none(lambda: reader.read(run.agent_id, call)[0]) or expected)  # noqa: B023
-                assert found[-1] == expected
-    assert sum(key is not None for key in found) > len(found) // 2
+            if call.request is None:
+                continue
+            try:
+                expected = learning_key(run.agent_id, runs.request(call), rules=rules)
+            except RecordError:  # nemo-flow-0.2 does not read every content part
+                with pytest.raises(RecordError):
+                    keys.key(run.agent_id, call, rules)
+                continue
+            assert keys.key(run.agent_id, call, rules) == expected
+            with suppress(RecordError):  # a key needs less of a request than its blocks do
+                assert reader.read(run.agent_id, call)[0] == expected
 
 
 def test_agents_and_models_that_look_like_a_scaffold():
