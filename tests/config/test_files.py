@@ -1,4 +1,4 @@
-"""Files: what is written, what stays, and what is told when it can't be done."""
+"""Files: what is written, what stays, and what is reported when it can't be done."""
 
 import errno
 import json
@@ -115,7 +115,7 @@ def test_proposal(file):
 
 
 def test_diff_of_a_new_file(tmp_path):
-    """A new file's difference is to nothing; a missing end of line is told as diff tells it."""
+    """A new file's difference is to nothing; a missing end of line is reported as diff tells it."""
     proposal = propose_config(tmp_path / "plugins.toml", TUNED)
     assert proposal.diff().startswith(f"--- {os.devnull}\n+++ {tmp_path}/plugins.toml\n@@ -0,0 +1,")
     path = tmp_path / "bare.toml"
@@ -159,7 +159,7 @@ def test_json_takes_no_note(tmp_path):
 
 
 def test_bad_content(file):
-    """What is not UTF-8 or not TOML is told with its place."""
+    """What is not UTF-8 or not TOML is reported with its place."""
     file.write_bytes(b"version = 1 # caf\xe9\n")
     with pytest.raises(acg.RecordError, match=r"plugins\.toml, at .*: expected UTF-8, got byte 0xe9 at position 17"):
         acg.load_config(file)
@@ -169,7 +169,7 @@ def test_bad_content(file):
 
 
 def test_bad_places(tmp_path):
-    """No file, no folder, a folder in place of a file, and a link to itself are told."""
+    """No file, no folder, a folder in place of a file, and a link to itself are reported."""
     with pytest.raises(acg.SourceError, match=r"nothing\.toml: there is no such file"):
         acg.load_config(tmp_path / "nothing.toml")
     with pytest.raises(acg.SourceError, match=r"there is no folder .*no; create it first"):
@@ -245,7 +245,7 @@ def export_in(preparation, path):
     ("folder_mode", "mode", "reason"), [(0o555, 0o666, "Permission denied"), (0o777, 0o444, "read-only")]
 )
 def test_read_only(folder_mode, mode, reason):
-    """In a read-only folder, or where the file itself is read-only, nothing happens, and that is told."""
+    """In a read-only folder, or if the file is read-only, nothing is written, and the reason is reported."""
     folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())  # where others may look in
     try:
         file = folder / "plugins.toml"
@@ -263,7 +263,7 @@ def test_read_only(folder_mode, mode, reason):
 
 
 def test_no_room(file):
-    """Where the system takes no more bytes, the file is as it was, nothing is left beside it, and that is told."""
+    """Where the system takes no more bytes, the file is as it was, nothing is left beside it, and that is reported."""
     assert os.strerror(errno.EFBIG) in export_in(LIMITED, file)
     assert listed(file.parent) == ["plugins.toml"]
     assert file.read_text(encoding="utf-8") == EXAMPLE

@@ -129,7 +129,7 @@ def test_null_is_absence():
 
 
 def test_wrong_sources():
-    """A document without the component is told, and so is what is no document."""
+    """A document without the component is reported, and so is what is no document."""
     with pytest.raises(acg.RecordError, match="expected a component of kind 'adaptive', got none"):
         acg.load_config({"version": 1})
     with pytest.raises(acg.UsageError, match="A config is a path or a mapping; got int"):

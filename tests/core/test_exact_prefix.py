@@ -1,4 +1,4 @@
-"""The exact stable prefix of a window, and its fingerprint (spec section 8)."""
+"""The exact stable prefix of a window, and its fingerprint (`acg_lab/docs/rules/learner.md`, 8)."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The bounded window and its counts (spec sections 4 and 5, step 2)."""
+"""The bounded window and its counts (`acg_lab/docs/rules/learner.md`, 4 and 5)."""
 
 import copy
 

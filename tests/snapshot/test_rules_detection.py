@@ -1,4 +1,4 @@
-"""Which generation wrote a profile: each piece of evidence, and what is said where there is none."""
+"""Which rules version wrote a profile: each piece of evidence, and what is said where there is none."""
 
 from dataclasses import replace
 
@@ -95,7 +95,7 @@ EVIDENCE = [
     ("source", "rules", "evidence"), [row[1:] for row in EVIDENCE], ids=[row[0] for row in EVIDENCE]
 )
 def test_evidence(source, rules, evidence):
-    """What decides is told, in the order in which it was found."""
+    """What decides is reported, in the order in which it was found."""
     assert decided(**source) == DetectedRules(rules, evidence, decided=True)
 
 
@@ -126,7 +126,7 @@ def test_guesses(source, rules, evidence):
 
 
 def test_recorded_requests_decide():
-    """If the agent's requests give the key under one generation only, it is that one."""
+    """If the agent's requests give the key under one rules version only, it is that one."""
     request = make_request({"role": "system", "content": [{"type": "text", "text": ""}]}, "hello", model="m")
     keys = {rules: learning_key("a", request, rules=rules) for rules in (FLOW, RELAY_6, RELAY_8)}
     assert len(set(keys.values())) == 3
@@ -140,7 +140,7 @@ def test_recorded_requests_decide():
 
 @pytest.mark.parametrize("rules", [FLOW, RELAY_6, RELAY_8])
 def test_system_messages_anywhere(rules):
-    """A system message behind the first other one is part of the learning key, by which requests are told apart."""
+    """A system message after the first other one is part of the learning key, by which requests are reported apart."""
     asked = [{"role": "system", "content": "S"}, {"role": "user", "content": "?"}]
     requests = [make_request(*asked, {"role": "system", "content": text}) for text in "AB"]
     keys = [learning_key("a", request, rules=rules) for request in requests]
@@ -162,7 +162,7 @@ def test_requests_that_no_generation_reads_decide_nothing():
 @pytest.mark.parametrize("rules", [FLOW, RELAY_6, RELAY_8])
 @pytest.mark.parametrize("agent_id", ["a", "a::model=x", "a:b::c"])
 def test_what_a_learner_left_is_told(rules, agent_id):
-    """Each generation is recognised by what its learner stored, whatever the agent is called."""
+    """Each rules version is recognised by what its learner stored, whatever the agent is called."""
     snap = acg.load(learned(agent_id, rules=rules))
     for generation in snap.rules.values():
         assert (generation.rules, generation.decided) == (rules, True)

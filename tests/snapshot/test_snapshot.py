@@ -190,14 +190,14 @@ class TestToRedis:
 
     @pytest.mark.parametrize("url", ["http://u:hunter2@host/0", "", "redis://u:hunter2@127.0.0.1:1/0"])
     def test_places_that_are_none(self, url):
-        """An address that is none, or where nothing listens, is told without its password."""
+        """An address that is none, or where nothing listens, is reported without its password."""
         with pytest.raises((acg.UsageError, acg.SourceError)) as caught:
             acg.load(learned()).to_redis(url, key_prefix="p:")
         assert "hunter2" not in f"{caught.value} {caught.value!r}"
 
 
 def test_owners_tell_seed_entries():
-    """Whose each stored key is stands in the snapshot."""
+    """Whose each stored key is is in the snapshot."""
     snap = acg.load(learned())
     assert {key: tuple(owner) for key, owner in snap.owners.items()} == {
         "a": ("a", True),

@@ -47,7 +47,7 @@ def test_lengths(window, rules, thresholds):
 
 @given(windows(), st.sampled_from([*RULES]))
 def test_tokens_and_breaks(window, rules):
-    """Tokens and the breaking block of a level are those that the summary tells at its upper end."""
+    """Tokens and breaking block of a step are those of the summary at its upper end."""
     snap = snapshot_of(window, rules)
     for tread in find_threshold_steps(snap, KEY):
         limits = StabilityThresholds(stable_threshold=min(tread.upto, 1e9))

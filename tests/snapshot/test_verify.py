@@ -31,7 +31,7 @@ def test_what_a_learner_left_is_equal(rules):
 
 
 def test_a_changed_score_is_named():
-    """Span and field of the first difference are told, and only that profile and its seed's copy differ."""
+    """Span and field of the first difference are reported, and only that profile and its seed's copy differ."""
     backend = learned(n_runs=3)
     key = profile_key(backend)
     result = backend.load_stability(key)
@@ -45,7 +45,7 @@ def test_a_changed_score_is_named():
 
 
 def test_a_changed_window_entry_is_named():
-    """A block that the runs do not give is told by observation, span and field, without its text."""
+    """A block that the runs do not give is reported by observation, span and field, without its text."""
     backend = learned(n_runs=3)
     key = profile_key(backend)
     window = list(backend.load_observations(key))
@@ -78,7 +78,7 @@ def test_confidences_that_no_settings_give(confidence):
 
 
 def test_a_changed_window_entry_is_named_beside_the_result():
-    """Where a changed entry makes the result differ, both are told."""
+    """Where a changed entry makes the result differ, both are reported."""
     backend = learned(n_runs=3)
     key = profile_key(backend)
     window = list(backend.load_observations(key))
@@ -142,13 +142,13 @@ def test_order_of_tied_spans_before_0_8():
     ],
 )
 def test_what_of_a_result_differs(changes, difference):
-    """In 0.8 the order counts, too; the first thing that differs is told."""
+    """In 0.8 the order counts, too; the first thing that differs is reported."""
     verdict = judged("nemo-relay-0.8", **changes)
     assert (verdict.status, verdict.difference) == (Status.DIFFERENT, difference)
 
 
 def test_half_of_an_entry_is_no_difference():
-    """A window without its result, or the other way round, can't be compared: it is told, and not called different."""
+    """A window without its result, or a result without its window, is not comparable, and not called different."""
     backend = learned(n_runs=3)
     key = profile_key(backend)
     for missing in ("result", "window"):
@@ -165,7 +165,7 @@ def test_half_of_an_entry_is_no_difference():
 
 
 def test_a_window_without_result_is_compared_with_the_runs():
-    """What differs of it is told, and that its result is missing."""
+    """What differs of it is reported, and that its result is missing."""
     backend = learned(n_runs=3)
     key = profile_key(backend)
     del backend._results[key]

@@ -80,7 +80,7 @@ ODD_KEYS = ["a", "a:b", "a::model=m", "a*[x]?\\", "é\U0001f600 \n", "runs_index
 
 class TestWindowsAndResults:
     def test_missing(self, backend):
-        """Loading what is not there gives None, and no runs."""
+        """Loading what is not there returns None, and no runs."""
         assert backend.load_observations("a") is None
         assert backend.load_stability("a") is None
         assert backend.list_runs("a") == ()
@@ -244,7 +244,7 @@ class TestScan:
         assert [entry.key for entry in scanned.scan(Selection(), ignore_progress)] == ["a:b", "a:c", "a:a"]
 
     def test_progress(self, scanned):
-        """The bytes that progress is told of are those of the documents."""
+        """Progress reports the bytes of the documents."""
         told = []
         for i in range(3):
             scanned.store_observations(str(i), [make_ir(("user-0", "x" * i))])

@@ -190,7 +190,7 @@ def test_metadata_that_are_none(tmp_path, name):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_no_damage_is_read_over(tmp_path, table):
-    """Pages have checksums: damage that decompresses, or was never compressed, is told too."""
+    """Pages have checksums: damage that decompresses, or was never compressed, is reported too."""
     acg.load(learned()).to_parquet(tmp_path / "export")
     path = tmp_path / "export" / f"{table}.parquet"
     column = pq.read_metadata(path).row_group(0).column(0)

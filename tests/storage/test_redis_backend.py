@@ -42,7 +42,7 @@ def list_entries(backend, selection=Selection()):  # noqa: B008  # immutable
 
 class TestLayout:
     def test_keys(self, writer, redis_client):
-        """Documents stand where production puts them, as it prints them, and runs in a list of ids."""
+        """Documents are where production puts them, as it prints them, and runs in a list of ids."""
         run = make_run(make_request("hello"), run_id="4d0f", agent_id="x:y")
         writer.store_observations("x:y::model=m", WINDOW)
         writer.store_stability("x:y", RESULT)
@@ -92,7 +92,7 @@ class TestLayout:
         assert writer.list_runs("a") == (make_run(),)
 
     def test_index_twice(self, writer, redis_client):
-        """An id that production pushed twice counts once, where it stands first."""
+        """An id that production pushed twice counts once, where it is first."""
         for name in "rs":
             writer.store_run(make_run(run_id=name))
         redis_client.rpush("nemo_flow:runs_index:a", "r")
@@ -425,7 +425,7 @@ class TestBadEntries:
             lab.load_stability("a")
 
     def test_races(self):
-        """A key that changes between two steps of a survey is told by the step that finds out."""
+        """A key that changes between two steps of a survey is reported by the step that finds out."""
         step = redis_scan.read_indexes("p:", ["a"])
         step.send(None)
         step.send([1])
