@@ -158,7 +158,7 @@ def cut_to_turn(call: Call, roles: Roles) -> Call:
     """Return a call as production records it behind the first of a run: system messages, and the current turn.
 
     That is the messages from the last one of the user on; without one, the last message
-    (`acg_lab/docs/rules/learner.md`, "What is recorded").
+    (`acg_lab/docs/rules/learner.md`, section 8.5).
     """
     codes = call.messages.tolist()
     if not codes:
