@@ -181,7 +181,7 @@ class TestExtremes:
         """A store filled by acg_lab's own learner can be tuned."""
         tuner = make_tuner(acg.load(learned(n_runs=3)))
         tuner.state.join()
-        assert cards(tuner)["prefix"]["now"]
+        assert cards(tuner)["prefix"]["tried"]
 
 
 class TestTheEnd:
