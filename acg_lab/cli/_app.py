@@ -7,7 +7,7 @@ the source; 2 for wrong use.
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -98,7 +98,8 @@ _NAMED = 20  # agents in an error message, at most
 Source = Annotated[
     str,
     typer.Argument(
-        help="redis://, rediss:// or unix:// address, or a Parquet export (file or folder, path or URI).",
+        help="redis://, rediss:// or unix:// address; a Parquet export or a request log (file, folder, glob, URI); '-' "
+        "reads a log from standard input; 'sample' and 'sample-log' come with acg-lab.",
         metavar="SOURCE",
     ),
 ]
@@ -193,17 +194,28 @@ def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **o
     """
     with complaints():
         snapshot = load(source, agent_id=agent, key_prefix=key_prefix, **options)
+    if snapshot.learned_here:
+        complain(f"acg-lab: {snapshot.source}: {snapshot.facts}")
+    for caveat in snapshot.caveats:
+        complain(f"acg-lab: note: {caveat}")
     if agent is None or agent in snapshot.agent_ids:
         return snapshot
+    if source == "-":
+        msg = f"Standard input holds no agent {agent!r} (--agent); without --agent all are read."
+        raise UsageError(msg)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LoadWarning)  # about other agents
-        known = load(source, key_prefix=key_prefix).agent_ids
+        known = load(source, key_prefix=key_prefix, **_without_filters(options)).agent_ids
     if agent not in known:  # else all of its data is older than asked for
         near = get_close_matches(agent, known, _NAMED, 0)
         names = ", ".join(map(repr, near)) + (f" and {len(known) - len(near):,} more" if len(known) > len(near) else "")
         msg = f"{snapshot.source} holds no agent {agent!r} (--agent); it holds {names or 'no agents'}."
         raise UsageError(msg)
     return snapshot
+
+
+def _without_filters(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in ("since", "until", "limit")}
 
 
 def print_json(value: Any) -> None:
