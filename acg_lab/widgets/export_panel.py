@@ -101,8 +101,7 @@ class ExportPanel:
             return
         self.outcome.value = (
             f'<div class="acg-line" role="status"><b>{escape(path)}</b> is written. The processes that read it use it '
-            "once they are restarted. Stored windows stay: each is analysed again at the next run of its profile. A "
-            "lower observation_window does not shrink them.</div>"
+            "once they are restarted. Stored windows stay: each is analysed again at the next run of its profile.</div>"
         ) + "".join(
             status_line(f"Production learns nothing with this file: {reason}") for reason in inactive_reasons(path)
         )

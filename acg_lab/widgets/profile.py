@@ -136,7 +136,7 @@ class ProfileScores:
         """Return the largest ``stable_threshold`` with a longer prefix than under a setting; 0 if there is none.
 
         Before nemo-relay-0.8 it is the least score of the blocks that come next, from then on the share of requests
-        that share them (acg_lab/docs/rules/learner.md).
+        that share them (acg_lab/docs/rules/learner.md, section 8).
         """
         length = self.result(thresholds).stable_prefix_length
         if self._is_exact:

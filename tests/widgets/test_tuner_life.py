@@ -181,7 +181,7 @@ class TestExtremes:
         """A store that a learner of ours has filled can be tuned."""
         tuner = make_tuner(acg.load(learned_backend(n_runs=3)))
         tuner.state.join()
-        assert cards(tuner)["prefix"]["now"]
+        assert cards(tuner)["prefix"]["tried"]
 
 
 class TestTheEnd:
