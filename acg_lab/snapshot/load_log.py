@@ -135,7 +135,7 @@ def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, 
             full_payloads=options.full_payloads,
             problems=tuple(problems.found),
             caveats=(*log.runs.caveats, *_sampled(options.sample_rate)),
-            tell=lambda n: bar(n, n_runs),
+            on_progress=lambda n: bar(n, n_runs),
         )
     if problems.strict and snapshot.problems:
         raise snapshot.problems[0]
