@@ -17,6 +17,7 @@ from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
 from acg_lab.logs.redis_dump import open_dump
 from acg_lab.snapshot.load_log import LoadWarning, LogOptions, is_log, load_log, within
+from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.base import Backend, Selection
@@ -60,7 +61,7 @@ def load(
         A Redis URL (``redis://``, ``rediss://`` or ``unix://``); the path or URI of a Parquet export, or of a plain
         Parquet table with columns ``key`` and ``value``; a request log (file, folder, glob, URI, or ``"-"`` for
         standard input), which is learned here; a Redis dump (JSON lines of ``key`` and ``value``); a storage backend; a
-        snapshot, which is returned unchanged.
+        snapshot, which is returned unchanged; ``"sample"`` or ``"sample-log"``, which come with acg_lab.
     agent_id : str, optional
         Read only this agent.
     keys : collection of str, optional
@@ -116,6 +117,7 @@ def load(
     """
     if isinstance(source, Snapshot):
         return source
+    source = find_sample(source)
     if rules != "auto":
         get_rules(rules)
     start, end = parse_option_time(since, "since"), parse_option_time(until, "until")

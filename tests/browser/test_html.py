@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
-from explained import stored, timed
-from kinds import NAMES, TRUE
+from changing_windows import NAMES, TRUE
+from small_snapshots import a_minute_apart, snapshot_of_window
 from strategies import make_ir
 
 import acg_lab as acg
@@ -22,7 +22,9 @@ def tagged(values):
     tools = [
         msgspec.structs.replace(b, role="system", content_type="tool_schema") for b in make_ir((TAGS, TAGS)).blocks
     ]
-    return stored(timed(msgspec.structs.replace(ir, blocks=(*tools, *ir.blocks)) for ir in window), key=key)
+    return snapshot_of_window(
+        a_minute_apart(msgspec.structs.replace(ir, blocks=(*tools, *ir.blocks)) for ir in window), key=key
+    )
 
 
 @pytest.mark.parametrize(

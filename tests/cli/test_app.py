@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 from rich.cells import cell_len
 from strategies import make_ir
 
@@ -264,7 +264,7 @@ def test_many_agents(run, tmp_path):
     """Of many agents the nearest are named, the others counted; of none it is said."""
     backend = acg.MemoryBackend()
     for i in range(30):
-        learned(f"agent-{i:02}", n_runs=1, backend=backend)
+        learned_backend(f"agent-{i:02}", n_runs=1, backend=backend)
     acg.load(backend).to_parquet(tmp_path / "many")
     assert "it holds 'agent-07', " in (err := run("verify", str(tmp_path / "many"), "--agent", "agnt-07")[2])
     assert "and 10 more." in err
@@ -316,9 +316,9 @@ def test_rows(run):
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     """Return an export of agents whose names are long, wide, empty, or obeyed by terminals."""
-    backend = learned("x" * 99 + "\x1b[31mred\n\r<b>[bold]", model="m" * 60)
-    learned("日本語" * 20, model="模型" * 20, backend=backend)
-    learned("", model="", backend=backend)
+    backend = learned_backend("x" * 99 + "\x1b[31mred\n\r<b>[bold]", model="m" * 60)
+    learned_backend("日本語" * 20, model="模型" * 20, backend=backend)
+    learned_backend("", model="", backend=backend)
     span = "tool\x1b]0;title\x07" + "日本語" * 9
     backend.store_observations(
         "s::model=m::seed=no-seed::system=no-system::tools=no-tools",

@@ -76,7 +76,7 @@ def test_a_window_larger_than_any():
 def test_one_profile():
     """With --key one profile is explained; one that there is not is refused, with status 2."""
     (key,) = [key for key in acg.load(SAMPLE).windows if key.startswith("support-mail::")]
-    assert acg_lab("explain", SAMPLE, "--key", key).stdout == "Nothing to complain of; 1 profile in good health\n"
+    assert acg_lab("explain", SAMPLE, "--key", key).stdout == "No findings; 1 healthy profile\n"
     done = acg_lab("explain", SAMPLE, "--key", "nobody", check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "There is no profile 'nobody'" in done.stderr

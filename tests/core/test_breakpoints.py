@@ -7,7 +7,21 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planned import FLOW, RELAY_6, RELAY_8, SONNET, SYSTEM, TOOL, ask, ends_of, ir_of, learn, plan, stable, text_of
+from planner_inputs import (
+    FLOW,
+    RELAY_6,
+    RELAY_8,
+    SONNET,
+    SYSTEM,
+    TOOL,
+    ask,
+    ends_of,
+    ir_of,
+    learn,
+    plan,
+    stable,
+    text_of,
+)
 from strategies import make_block, make_ir, make_tool, reordered, requests, simple_requests
 
 from acg_lab.core import (

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from planned import FLOW, RELAY_6, SYSTEM, TOOL, ask, ir_of, learn, plan, text_of
+from planner_inputs import FLOW, RELAY_6, SYSTEM, TOOL, ask, ir_of, learn, plan, text_of
 from strategies import make_request
 
 from acg_lab.core import Target, mark_paths, surface_of

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from planned import RELAY_6, RELAY_8, SONNET, ask, learn, plan, text_of
+from planner_inputs import RELAY_6, RELAY_8, SONNET, ask, learn, plan, text_of
 from strategies import make_request
 
 from acg_lab.core import RULES, HotCache, LearnerUpdate, PlanReason, UsageError

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 
 from acg_lab.core import AnnotatedLlmRequest, RecordError, build_prompt_ir, canonical_json, hash_text, learning_key
 
@@ -153,5 +153,5 @@ def test_what_no_codec_makes_is_refused(rules, message):
 def test_fingerprints_are_left_by_0_8_only():
     """A result of 0.8 has a fingerprint, one of the older rules none."""
     for rules in ("nemo-flow-0.2", *NEWER):
-        results = learned(rules=rules)._results.values()
+        results = learned_backend(rules=rules)._results.values()
         assert {result.stable_prefix_fingerprint is not None for result in results} == {rules == "nemo-relay-0.8"}

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from learned import SECRET, learned
+from learned_backend import SECRET, learned_backend
 from strategies import make_block, make_call, make_ir, make_request, make_run, make_tool, thresholds, windows
 
 import acg_lab as acg
@@ -419,6 +419,6 @@ def test_the_lazy_names():
 def test_defaults(sample):
     """Without thresholds production's defaults are used; stored results can be shown as they are."""
     pd.testing.assert_frame_equal(frames.profiles(sample), frames.profiles(sample, StabilityThresholds()))
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     pd.testing.assert_frame_equal(frames.scores(snap.stability, snap), frames.scores(snap))
     assert isinstance(next(iter(snap.windows.values()))[0], PromptIR)

@@ -1,11 +1,11 @@
 """The canvas of matplotlib figures: where its page is, and that all texts fit."""
 
 import pytest
-from drawn import figure_of, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from plot_snapshots import figure_of, text_of
 
 import acg_lab as acg
 from acg_lab.plots.canvas import wrap

@@ -3,7 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import (
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+from plot_snapshots import (
     CANARY,
     by_gid,
     figure_of,
@@ -18,9 +21,6 @@ from drawn import (
     texts,
     window,
 )
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
-from PIL import Image
 
 import acg_lab as acg
 from acg_lab import frames, plots

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import by_gid, gids, key_of, new, same, snapshot_of, text_of, window
 from matplotlib.colors import to_hex
+from plot_snapshots import by_gid, gids, key_of, new, same, snapshot_of, text_of, window
 
 import acg_lab as acg
 from acg_lab import frames, plots

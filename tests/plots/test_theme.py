@@ -3,9 +3,9 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from drawn import figure_of, new, of_one, same
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from plot_snapshots import figure_of, new, of_one, same
 
 import acg_lab as acg
 from acg_lab import plots

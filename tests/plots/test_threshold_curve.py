@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from drawn import by_gid, gids, new, of_one, same, snapshot_of, text_of, window
+from plot_snapshots import by_gid, gids, new, of_one, same, snapshot_of, text_of, window
 
 import acg_lab as acg
 from acg_lab import frames, plots

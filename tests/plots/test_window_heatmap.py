@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawn import by_gid, figure_of, gids, new, of_one, once_changed, same, snapshot_of, text_of, window
 from matplotlib.colors import to_rgb
 from msgspec.structs import replace
+from plot_snapshots import by_gid, figure_of, gids, new, of_one, once_changed, same, snapshot_of, text_of, window
 
 import acg_lab as acg
 from acg_lab import frames, plots

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 from strategies import ID, TIME, make_block, make_request, make_run
 
 import acg_lab as acg
@@ -163,7 +163,7 @@ def test_requests_that_no_generation_reads_decide_nothing():
 @pytest.mark.parametrize("agent_id", ["a", "a::model=x", "a:b::c"])
 def test_what_a_learner_left_is_told(rules, agent_id):
     """Each rules version is recognised by what its learner stored, whatever the agent is called."""
-    snap = acg.load(learned(agent_id, rules=rules))
+    snap = acg.load(learned_backend(agent_id, rules=rules))
     for generation in snap.rules.values():
         assert (generation.rules, generation.decided) == (rules, True)
         assert str(generation) == f"{rules}: {generation.evidence}"
@@ -171,5 +171,5 @@ def test_what_a_learner_left_is_told(rules, agent_id):
 
 def test_generation_asked_for():
     """What the caller says goes first, and is the evidence."""
-    snap = acg.load(learned(rules=FLOW), rules=RELAY_8)
+    snap = acg.load(learned_backend(rules=FLOW), rules=RELAY_8)
     assert set(snap.rules.values()) == {(RELAY_8, "as requested", True)}

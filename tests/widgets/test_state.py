@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 
 import acg_lab as acg
 from acg_lab.core import UsageError
@@ -13,7 +13,7 @@ from acg_lab.widgets.background import BackgroundTask
 
 @pytest.fixture(scope="module")
 def snap():
-    return acg.load(learned(n_runs=6), progress=False)
+    return acg.load(learned_backend(n_runs=6), progress=False)
 
 
 @pytest.fixture

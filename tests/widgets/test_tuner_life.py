@@ -8,7 +8,7 @@ from io import BytesIO
 
 import ipywidgets as w
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 from PIL import Image
 from strategies import make_ir
 from widgets.reading import cards, parts, shown
@@ -178,8 +178,8 @@ class TestExtremes:
             assert "no others recorded" not in tuner._idle.value
 
     def test_learned_by_a_learner(self, make_tuner):
-        """A store filled by acg_lab's own learner can be tuned."""
-        tuner = make_tuner(acg.load(learned(n_runs=3)))
+        """A store that a learner of ours has filled can be tuned."""
+        tuner = make_tuner(acg.load(learned_backend(n_runs=3)))
         tuner.state.join()
         assert cards(tuner)["prefix"]["now"]
 
