@@ -1,6 +1,6 @@
-"""Request logs to snapshots: read into runs, and learned here as the governor would have.
+"""Load request logs into snapshots: read them into runs, and learn from the runs as the governor would have.
 
-Whatever was inferred, and what the log does not hold, stands in ``snapshot.caveats``; what can't be read in
+What was inferred and what the log does not contain is in ``snapshot.caveats``, what could not be read in
 ``snapshot.problems``.
 """
 
