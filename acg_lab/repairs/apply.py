@@ -21,7 +21,8 @@ from acg_lab.repairs.repairs import MergeProfiles, Repair
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import LazyMapping, ObservationColumns, offsets
+from acg_lab.storage.columns import ObservationColumns, offsets
+from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.times import Times
 
 __all__ = ["ProfileWindows", "apply_repair", "select_windows"]

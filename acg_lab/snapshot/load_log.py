@@ -1,6 +1,6 @@
-"""Request logs to snapshots: read into runs, and learned here as the governor would have.
+"""Load request logs into snapshots: read them into runs, and learn from the runs as the governor would have.
 
-Whatever was inferred, and what the log does not hold, stands in ``snapshot.caveats``; what can't be read in
+What was inferred and what the log does not contain is in ``snapshot.caveats``, what could not be read in
 ``snapshot.problems``.
 """
 
@@ -35,11 +35,11 @@ __all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
 
 
 class LoadWarning(UserWarning):
-    """Some entries of a source can't be read; the others were."""
+    """Some entries of a source could not be read, and were left out."""
 
 
 class LogOptions(NamedTuple):
-    """How a log is read and learned; see `acg_lab.load`."""
+    """Options for reading a log and learning from it; see `acg_lab.load`."""
 
     format: str = "auto"
     api: str = "auto"
@@ -50,12 +50,12 @@ class LogOptions(NamedTuple):
     fields: Mapping[str, str] = {}
 
     def check(self) -> ReadOptions:
-        """Return what readers need of it.
+        """Return the options of the readers.
 
         Raises
         ------
         UsageError
-            If an option makes no sense.
+            If an option is invalid.
         """
         if self.format != "auto":
             get_format(self.format)
@@ -79,9 +79,9 @@ class LogOptions(NamedTuple):
 
 
 def is_log(source: Any) -> bool:
-    """Whether a source is a request log by its looks: its name, or those of the files in a local folder or glob.
+    """Return whether a source is a request log, judged by its name, or the names of files in a local folder or glob.
 
-    A folder elsewhere is taken for an export, unless a format is named.
+    A remote folder counts as an export, unless a format is named.
     """
     if not isinstance(source, str | os.PathLike):
         return False
@@ -137,7 +137,7 @@ def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, 
             full_payloads=options.full_payloads,
             problems=tuple(problems.found),
             caveats=(*log.runs.caveats, *_sampled(options.sample_rate)),
-            tell=lambda n: bar(n, n_runs),
+            on_progress=lambda n: bar(n, n_runs),
         )
     if problems.strict and snapshot.problems:
         raise snapshot.problems[0]
@@ -155,7 +155,7 @@ def _sampled(rate: float) -> Iterator[str]:
 
 
 class _Problems:
-    """Collects problems, or raises the first."""
+    """Collect problems, or raise the first."""
 
     def __init__(self, *, strict: bool) -> None:
         self.strict = strict
@@ -168,7 +168,7 @@ class _Problems:
 
 
 def within(since: int | None, until: int | None) -> Callable[[LoggedCall], bool]:
-    """Return what says whether a call began in a time; one without a time did not, if there is a limit."""
+    """Return a function that checks whether a call started in a period; with a limit, calls without a time did not."""
     if since is None and until is None:
         return lambda _call: True
 
@@ -194,43 +194,43 @@ def from_requests(
     fields: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> Snapshot:
-    """Learn from raw request bodies that are in memory.
+    """Learn from raw request bodies in memory.
 
     Parameters
     ----------
     rows : iterable of mapping, str or bytes, or a DataFrame
-        Bodies of an API, or objects that hold one beside its response, times and ids, in the order in which they were
-        sent; JSON texts are parsed. Of a DataFrame each row is one object.
+        Request bodies, or objects with a body, its response, times and ids, in the order in which they were sent. JSON
+        texts are parsed. Each row of a DataFrame is one object.
     api : {"auto", "anthropic", "openai-chat", "openai-responses"}
-        Whose bodies these are; recognised one by one when left out.
+        The API of the bodies; ``"auto"`` recognises each one.
     agent_id : str
-        Agent of the requests that name none.
+        The agent of requests that do not name one.
     format : str
         Name of a log format, for rows that are spans or events.
     settings : AcgSettings, optional
-        Production's defaults when left out.
+        Production's defaults if omitted.
     rules : str
         Name of the rules version to learn by; the newest by default.
     full_payloads : bool
         Whether later requests of a run are learned whole; see `acg_lab.learn`.
     sample_rate : float
-        Which share of the traffic these are.
+        The share of the traffic that the rows are.
     fields : mapping of str to str, optional
-        Where a row has what goes by another name, as dotted paths: ``{"agent": "metadata.app"}``.
+        Dotted paths of values that have other names, such as ``{"agent": "metadata.app"}``.
     strict : bool
-        Raise at the first row that can't be read, instead of warning of their number at the end.
+        Raise at the first row that cannot be read, instead of warning once with their number.
 
     Returns
     -------
     Snapshot
-        With the windows and results that the governor would have learned.
+        The windows and results that the governor would have learned.
 
     Raises
     ------
     UsageError
-        If an option makes no sense, or ``rows`` is not iterable.
+        If an option is invalid, or ``rows`` is not iterable.
     RecordError
-        With ``strict``, if a row can't be read.
+        With ``strict``, if a row cannot be read.
 
     Examples
     --------
@@ -281,7 +281,7 @@ def _each_row(rows: Any) -> Iterable[Any]:
 
 
 def _print(row: Any) -> bytes:
-    """Print a row as JSON; what a DataFrame has in the place of nothing is left out."""
+    """Return a row as JSON, without the missing values of a DataFrame."""
     if hasattr(row, "model_dump"):
         row = row.model_dump(mode="json", exclude_unset=True)
     if not isinstance(row, Mapping):
@@ -291,7 +291,7 @@ def _print(row: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Return what stands for a value that JSON does not have: a number of numpy, a time, a mapping of another kind."""
+    """Return a JSON value for a numpy number, a time, or another kind of mapping."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(value, "isoformat"):

@@ -1,10 +1,10 @@
-"""Stored JSON to columns, and columns to stored JSON, without a record for every block.
+"""Stored JSON to columns, without a record for every block.
 
 Windows repeat the same few blocks. Each distinct block, and each distinct message of a request, is recognised by its
 bytes, and decoded and checked once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from acg_lab.core.codec import DECODE_ERRORS, decode, encode, encode_window, parse_strict, raise_record_error
+from acg_lab.core.codec import DECODE_ERRORS, decode, encode, parse_strict, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -25,46 +25,11 @@ from acg_lab.core.records import (
     ToolSchemaHash,
 )
 from acg_lab.storage.base import Entry
-from acg_lab.storage.columns import Body, Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
+from acg_lab.storage.columns import Body, Call, Columns, Form, Header, ObservationColumns, Runs, offsets
+from acg_lab.storage.lazy import JsonPool
 from acg_lab.storage.times import Times
 
-__all__ = ["group_documents", "ingest", "list_documents", "list_run_ids"]
-
-_BYTES = 2 << 20
-
-
-def list_documents(columns: Columns) -> Iterator[tuple[str, bytes]]:
-    """Yield every window, result and run, with its key without prefix, as JSON in production's form."""
-    for key, window in columns.observations.number.items():
-        yield f"acg_observations:{key}", encode_window(columns.observations.window(window))
-    for key, result in columns.results.items():
-        yield f"acg_stability:{key}", encode(result)
-    for run in columns.runs:
-        calls = tuple(replace(call, exchange=None) for call in run.calls)
-        yield f"runs:{run.agent_id}:{run.id}", encode(replace(run, calls=calls))
-
-
-def list_run_ids(columns: Columns) -> Mapping[str, list[str]]:
-    """Return the ids of each agent's runs, in the order of its index."""
-    ids: dict[str, list[str]] = {}
-    for run in columns.runs.records:
-        ids.setdefault(run.agent_id, []).append(run.id)
-    return ids
-
-
-def group_documents(items: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    """Group documents into lists that stay below 2 MiB without their last document."""
-    group: list[tuple[str, bytes]] = []
-    size = 0
-    for item in items:
-        group.append(item)
-        size += len(item[1])
-        if size >= _BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
+__all__ = ["ingest"]
 
 _parse_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _parse_list = msgspec.json.Decoder(list[msgspec.Raw]).decode

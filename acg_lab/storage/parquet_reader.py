@@ -32,13 +32,12 @@ from acg_lab.storage.columns import (
     Columns,
     Form,
     Header,
-    JsonPool,
-    LazyMapping,
     ObservationColumns,
     Origin,
     Runs,
     offsets,
 )
+from acg_lab.storage.lazy import JsonPool, LazyMapping
 from acg_lab.storage.parquet_schema import (
     COUNTS,
     EMPTY_WINDOWS,

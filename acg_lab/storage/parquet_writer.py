@@ -11,7 +11,8 @@ import numpy as np
 from acg_lab.core.codec import encode
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import Exchange, Record, StabilityAnalysisResult
-from acg_lab.storage.columns import Body, Call, Codes, Columns, Form, Header, JsonPool, ObservationColumns, Origin, Runs
+from acg_lab.storage.columns import Body, Call, Codes, Columns, Form, Header, ObservationColumns, Origin, Runs
+from acg_lab.storage.lazy import JsonPool
 from acg_lab.storage.parquet_schema import (
     CODED,
     COUNTS,

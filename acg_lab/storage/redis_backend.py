@@ -14,11 +14,10 @@ from typing import Any, Self, TypeVar
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Progress, Selection, Window, ignore_progress
 from acg_lab.storage.columns import Columns
-from acg_lab.storage.ingest import group_documents, list_documents, list_run_ids
 from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_client import Failure, check_replies, explain_error, open_pool, retry_delays
 from acg_lab.storage.redis_scan import Send, Step, group_by_size
-from acg_lab.storage.redis_steps import RedisSteps
+from acg_lab.storage.redis_steps import RedisSteps, group_documents, list_documents, list_run_ids
 
 __all__ = ["AsyncRedisBackend", "RedisBackend"]
 

@@ -4,13 +4,16 @@ A step takes and returns records, and yields commands; the blocking and the asyn
 ``acg_lab/docs/rules/learner.md``, 6.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from acg_lab.core.codec import decode, decode_window, encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.records import PromptIR, Record, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Selection, Window
+from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_scan import (
     Command,
@@ -29,9 +32,10 @@ from acg_lab.storage.redis_scan import (
     survey,
 )
 
-__all__ = ["RedisSteps"]
+__all__ = ["RedisSteps", "group_documents", "list_documents", "list_run_ids"]
 
 _KEYS_AT_ONCE = 1000
+_BYTES = 2 << 20
 R = TypeVar("R", bound=Record)
 
 
@@ -178,3 +182,36 @@ class RedisSteps:
 
     def _error(self, stored: str, reason: str) -> RecordError:
         return RecordError(reason, source=self.label, key=stored)
+
+
+def list_documents(columns: Columns) -> Iterator[tuple[str, bytes]]:
+    """Yield every window, result and run, with its key without prefix, as JSON in production's form."""
+    for key, window in columns.observations.number.items():
+        yield f"acg_observations:{key}", encode_window(columns.observations.window(window))
+    for key, result in columns.results.items():
+        yield f"acg_stability:{key}", encode(result)
+    for run in columns.runs:
+        calls = tuple(replace(call, exchange=None) for call in run.calls)
+        yield f"runs:{run.agent_id}:{run.id}", encode(replace(run, calls=calls))
+
+
+def list_run_ids(columns: Columns) -> Mapping[str, list[str]]:
+    """Return the ids of each agent's runs, in the order of its index."""
+    ids: dict[str, list[str]] = {}
+    for run in columns.runs.records:
+        ids.setdefault(run.agent_id, []).append(run.id)
+    return ids
+
+
+def group_documents(items: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """Group documents into lists that stay below 2 MiB without their last document."""
+    group: list[tuple[str, bytes]] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += len(item[1])
+        if size >= _BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

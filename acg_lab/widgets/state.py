@@ -20,7 +20,7 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
-from acg_lab.storage.columns import LazyMapping
+from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
 from acg_lab.widgets.prefixes import (
     Lengths,

@@ -1,7 +1,7 @@
 """Several processes of the real runtime that write to one profile: some updates are lost, and ``verify`` counts them.
 
 The runtime loads a window, appends, and stores it back, without a lock: of two processes that do so at the same time
-one wins (acg_lab/docs/rules/learner.md, section 6).
+one wins (`acg_lab/docs/rules/learner.md`, 6).
 """
 
 import contextlib

@@ -23,7 +23,7 @@ def observed(letters, request_hash=None, role="user", **fields):
 
 
 def bound(observation, depth, scope):
-    """Make a fingerprint as acg_lab/docs/rules/learner.md says it."""
+    """Make a fingerprint by the written rule."""
     blocks = [[b.span_id, b.role, b.content_type, b.content] for b in observation.blocks[:depth]]
     printed = [json.dumps(block, separators=(",", ":"), ensure_ascii=False) for block in blocks]
     return hash_text("\n".join(("key", hash_text("\n".join(printed)), scope)))

@@ -68,7 +68,7 @@ NORMALISED = [
 
 
 def reference(text):
-    """Read the rules's sentence letter by letter."""
+    """Normalise white space by the written rule, letter by letter."""
     start, end = 0, len(text)
     while start < end and text[start] in WHITE_SPACE:
         start += 1
@@ -109,7 +109,7 @@ def test_near_white_space_stays(character):
 
 @given(texts(30) | odd_texts())
 def test_normalize_agrees_with_the_reference(text):
-    """The result is that of reading the rules's sentence character by character."""
+    """The result equals that of the written rule, applied character by character."""
     assert normalize_whitespace(text) == reference(text)
 
 

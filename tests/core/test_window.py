@@ -18,7 +18,7 @@ def counts(window):
 
 
 def count_afresh(observations):
-    """Count as acg_lab/docs/rules/learner.md says, span by span."""
+    """Count by the written rule, span by span."""
     found = []
     for span_id in {block.span_id for observation in observations for block in observation.blocks}:
         blocks = [block for observation in observations for block in observation.blocks if block.span_id == span_id]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import acg_lab as acg
 from acg_lab.core import UsageError
 from acg_lab.snapshot.profile_names import ProfileNames
+from acg_lab.widgets.state import TunerState
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
@@ -119,3 +120,17 @@ def test_every_entry_point_takes_a_name():
     assert set(trace.select(learning_key=name).learning_keys) == {key}
     one = acg.load(SAMPLE, agent_id="support-mail")
     assert acg.frames.cells(one, agent_id="support-mail").equals(acg.frames.cells(one))
+
+
+def test_tuner_and_plots_take_a_name():
+    """The tuner's state resolves a name to its learning key; a plot draws the profile of a name or agent."""
+    snap = acg.load(SAMPLE, agent_id="sales-analyst")
+    name = "sales-analyst tools…d206"
+    state = TunerState(snap)
+    state.learning_key = name
+    assert state.learning_key == snap.profile_names.resolve(name)
+    with pytest.raises(UsageError, match="There is no profile 'nobody'"):
+        state.learning_key = "nobody"
+    assert name in acg.plots.alt_text(acg.plots.threshold_curve(snap, name))
+    one = acg.load(SAMPLE, agent_id="support-mail")
+    assert "support-mail" in acg.plots.alt_text(acg.plots.window_heatmap(one, agent_id="support-mail"))
