@@ -26,6 +26,8 @@ from .repairs.what_if import what_if as what_if
 from .snapshot import LoadWarning as LoadWarning
 from .snapshot import Snapshot as Snapshot
 from .snapshot import analyze as analyze
+from .snapshot import from_requests as from_requests
+from .snapshot import learn as learn
 from .snapshot import load as load
 from .snapshot import summarize as summarize
 from .snapshot import verify as verify

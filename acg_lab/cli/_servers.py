@@ -1,7 +1,6 @@
-"""What `notebook` and `app` share: a server on this machine alone, behind a token, that ends with the command.
+"""Serve pages for `notebook` and `app`: on this machine alone, behind a token, until the command ends.
 
-Belongs here: options, the address and its token, the browser. The servers are JupyterLab's and Voilà's own; they run in
-this process, so that no token stands in a list of processes.
+The servers are JupyterLab's and Voilà's own. They run in this process, so no token shows in a list of processes.
 """
 
 import ipaddress
@@ -36,13 +35,13 @@ __all__ = [
     "require",
 ]
 
-Host = Annotated[str, typer.Option(help="Address to listen on; others than this machine can then reach it.")]
+Host = Annotated[str, typer.Option(help="Address to listen on; other than the default, other machines can reach it.")]
 Port = Annotated[int, typer.Option(help="Port; the next free one if it is in use.", min=1, max=65535)]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Print the address only.")]
 
 
 class PrivatePage(NamedTuple):
-    """Where a server listens, and what lets one in."""
+    """The address that a server listens on, and the token that admits a reader."""
 
     host: str
     token: str
@@ -53,22 +52,22 @@ class PrivatePage(NamedTuple):
         """Print the address, and open it in a browser."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         address = f"http://{host}:{port}/{path}?token={self.token}"
-        out.print(Text(address), soft_wrap=True)  # the one place that shows a token: it lets its reader in
-        out.print("Ctrl-C ends it.")
+        out.print(Text(address), soft_wrap=True)  # the one place that shows the token
+        out.print("Press Ctrl-C to stop.")
         if self.open_browser:
-            # By way of a file of the user's own: the arguments of a browser can be read by all on a machine.
+            # Through a private file, because every user of the machine can read a browser's arguments.
             link = self.folder / "open.html"
             link.write_text(f'<meta http-equiv="refresh" content="0; url={escape(address)}">', encoding="utf-8")
             threading.Thread(target=webbrowser.open, args=(link.as_uri(),), daemon=True).start()
 
 
 def require(package: str, name: str, command: str) -> None:
-    """Refuse a command whose package is not installed.
+    """Raise MissingExtraError unless a package is installed.
 
     Raises
     ------
     MissingExtraError
-        With what to install.
+        The message says what to install.
     """
     if find_spec(package) is None:
         msg = f"acg-lab {command} needs {name}; install it with: pip install 'acg-lab[lab]'"
@@ -77,24 +76,24 @@ def require(package: str, name: str, command: str) -> None:
 
 @contextmanager
 def private_page(host: str, *, open_browser: bool) -> Iterator[PrivatePage]:
-    """Give a page with a token and a folder of its own, which goes at the end; warn if others can reach it.
+    """Yield a page with a token and a temporary folder; warn if other machines can reach it.
 
     Raises
     ------
     SourceError
-        If the system does not let it be served there.
+        If the system refuses to serve it there.
     """
     if not _is_this_machine(host):
         complain(
-            f"acg-lab: warning: prompts are private, and everybody who reaches {host} and learns the token can read "
-            "them and run code here; the connection is not encrypted.",
+            f"acg-lab: warning: prompts are private: everyone who can reach {host} and has the token can read them and "
+            "run code here; the connection is not encrypted.",
             "yellow",
         )
     try:
         with TemporaryDirectory(prefix="acg-lab-") as folder:
             yield PrivatePage(host, secrets.token_urlsafe(24), Path(folder), open_browser)
     except OSError as error:
-        msg = f"{host}: the page can't be served: {error.strerror or error}."
+        msg = f"{host}: can't serve the page: {error.strerror or error}."
         raise SourceError(msg) from None
 
 
@@ -106,13 +105,13 @@ def _is_this_machine(host: str) -> bool:
 
 
 def absolute(source: str) -> str:
-    """Return a source that means the same from any folder."""
+    """Return a source that is valid from any folder."""
     return source if "://" in source else os.path.abspath(source)  # noqa: PTH100  # a path by name, not by links
 
 
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
-    """Hand something to the kernels that are started meanwhile: in variables, since a source may hold a password."""
+    """Set environment variables for kernels started meanwhile; a source may hold a password, so not in arguments."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -125,5 +124,5 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 def has_credentials(source: str) -> bool:
-    """Whether a source holds what must not be written down."""
+    """Return whether a source holds credentials."""
     return mask_credentials(source) != source

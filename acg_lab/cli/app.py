@@ -1,4 +1,4 @@
-"""``acg-lab app``: the tuner as a page, served by Voilà."""
+"""``acg-lab app``: serve the tuner as a page, with Voilà."""
 
 import shutil
 from pathlib import Path
@@ -21,12 +21,12 @@ def _app(
     port: Port = 8866,
     no_browser: NoBrowser = False,  # noqa: FBT002
     config: Annotated[
-        str | None, typer.Option(help="A plugins.toml: the settings to compare with, and the file to export to.")
+        str | None, typer.Option(help="A plugins.toml: its settings are the current ones, and exports go to it.")
     ] = None,
 ) -> None:
     """Serve the tuner for SOURCE as a page on this machine."""
     require("voila", "Voilà", "app")
-    load(source, limit=1)  # what can't be read is told here, not on the page
+    load(source, limit=1)  # report unreadable sources here, not on the page
     variables = {"ACG_LAB_SOURCE": absolute(source), "ACG_LAB_FOLDER": str(Path.cwd())}
     if config is not None:
         load_config(config)
@@ -40,7 +40,7 @@ def _serve(page: PrivatePage, port: int) -> None:
     from tornado.ioloop import IOLoop  # noqa: PLC0415  # comes with Voilà
     from voila.app import Voila  # noqa: PLC0415  # an extra
 
-    served = page.folder / "served"  # Voilà offers what lies beside the notebook
+    served = page.folder / "served"  # Voilà serves all files beside the notebook
     served.mkdir()
     settings = {
         "Voila.ip": page.host,
@@ -48,7 +48,7 @@ def _serve(page: PrivatePage, port: int) -> None:
         "Voila.token": page.token,
         "Voila.open_browser": False,
         "Voila.log_level": "ERROR",
-        "VoilaConfiguration.show_tracebacks": True,  # they are the user's own
+        "VoilaConfiguration.show_tracebacks": True,  # the page belongs to the user
     }
     server = Voila()
     notebook = shutil.copy(_TEMPLATE, served / _TEMPLATE.name)

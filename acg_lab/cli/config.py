@@ -1,4 +1,4 @@
-"""``acg-lab config``: the learner's settings in the file that production reads."""
+"""``acg-lab config``: show and change the learner's settings in the file that production reads."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -15,9 +15,9 @@ _DEFAULTS = AcgSettings(provider="passthrough", priority=50).values()
 File = Annotated[str, typer.Argument(help="A plugins.toml, or the same as JSON (by its suffix .json).", metavar="FILE")]
 Set = Annotated[
     list[str],
-    typer.Option("--set", help=f"A value to change, as often as needed: {', '.join(_DEFAULTS)}.", metavar="NAME=VALUE"),
+    typer.Option("--set", help=f"A value to change; repeat for more: {', '.join(_DEFAULTS)}.", metavar="NAME=VALUE"),
 ]
-Note = Annotated[str | None, typer.Option(help="What to remember of it, as comments above the values.")]
+Note = Annotated[str | None, typer.Option(help="A note, written as a comment above the changed values.")]
 
 _commands = typer.Typer(
     help="Show and change the learner's settings in a plugins.toml.", no_args_is_help=True, rich_markup_mode=None
@@ -27,7 +27,7 @@ cli.add_typer(_commands, name="config")
 
 @_commands.command("show")
 def _show(file: File, as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Show a file's settings, and what keeps production from using them."""
+    """Show a file's settings, and why production would ignore them."""
     values, idle = load_config(file).values(), inactive_reasons(file)
     if as_json:
         print_json({"file": file, "settings": _DEFAULTS | values, "idle": idle})
@@ -36,14 +36,14 @@ def _show(file: File, as_json: AsJson = False) -> None:  # noqa: FBT002
         value = values.get(name, default)
         say(f"{name:<36}  {value}{'' if value == default else f'  (default {default})'}")
     for reason in idle:
-        say(f"Production learns nothing with it: {reason}")
+        say(f"Production learns nothing with this file: {reason}")
 
 
 @_commands.command("diff")
 def _diff(file: File, changes: Set, note: Note = None) -> None:
     """Print what 'set' would change, as a unified diff.
 
-    Exit status as of diff: 0 if nothing would change, 1 if something would, 2 if it can't be done.
+    The exit status is that of diff: 0 for no change, 1 for a change, 2 for trouble.
     """
     try:
         difference = _propose(file, changes, note).diff()
@@ -59,7 +59,7 @@ def _diff(file: File, changes: Set, note: Note = None) -> None:
 def _set(file: File, changes: Set, note: Note = None) -> None:
     """Change values in a file, and nothing else in it.
 
-    A file that is not there is made, with production's defaults for the rest.
+    A missing file is created, with production's defaults for the other values.
     """
     proposal = _propose(file, changes, note)
     if not proposal.is_change:
@@ -67,10 +67,11 @@ def _set(file: File, changes: Set, note: Note = None) -> None:
         return
     proposal.write()
     values = proposal.settings.values()
-    say(f"{file}: written: {', '.join(f'{name} = {values[name]}' for name in _parse(changes))}.")
-    say("Production uses it once its process is started again with this file.")
+    changed = ", ".join(f"{name} = {values[name]}" for name in _parse(changes))
+    say(f"{file}: wrote {changed}.")
+    say("Restart the process that reads this file to use it.")
     for reason in inactive_reasons(file):
-        complain(f"acg-lab: warning: {file}: production learns nothing with it: {reason}", "yellow")
+        complain(f"acg-lab: warning: {file}: production learns nothing with this file: {reason}", "yellow")
 
 
 def _propose(file: str, changes: Sequence[str], note: str | None) -> Proposal:
@@ -78,7 +79,7 @@ def _propose(file: str, changes: Sequence[str], note: str | None) -> Proposal:
 
 
 def _parse(changes: Sequence[str]) -> dict[str, Any]:
-    """Return the values of ``NAME=VALUE`` texts, each in the type that its default has."""
+    """Parse ``NAME=VALUE`` texts; each value gets the type of its default."""
     values: dict[str, Any] = {}
     for change in changes:
         name, equals, text = (part.strip() for part in change.partition("="))

@@ -1,4 +1,4 @@
-"""``acg-lab explain``: what ends each stable prefix, why, and what mending it wins."""
+"""``acg-lab explain``: what ends each stable prefix, why, and how much fixing it saves."""
 
 from typing import Annotated, Any
 
@@ -24,21 +24,24 @@ from acg_lab.cli._app import (
     print_json,
     read,
     say,
-    say_if_window_is_larger,
+    warn_about_large_window,
 )
 from acg_lab.core import StabilityThresholds
 from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
 
-_WIDEST = 120  # columns; longer lines are hard to read
+_WIDEST = 120  # columns: longer lines are hard to read
 
 
 @cli.command("explain")
 def _explain(
     source: Source,
     agent: Agent = None,
-    key: Annotated[str | None, typer.Option("--key", help="Only the profile of this learning key.")] = None,
-    text: Annotated[bool, typer.Option("--text", help="Show excerpts of the texts that differ.")] = False,  # noqa: FBT002
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Only this profile, by learning key or name, such as 'sales-analyst tools…d206'."),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Show excerpts of the differing texts.")] = False,  # noqa: FBT002
     stable_threshold: StableThreshold = DEFAULTS.stable_threshold,
     semi_stable_threshold: SemiStableThreshold = DEFAULTS.semi_stable_threshold,
     min_observations: MinObservations = DEFAULTS.min_observations_for_full_confidence,
@@ -49,9 +52,9 @@ def _explain(
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Say what ends stable prefixes, why, and what mending it wins.
+    """Explain what ends each stable prefix, why, and how much fixing it saves.
 
-    The costliest finding comes first.
+    Findings are sorted by cost, highest first.
     """
     thresholds = StabilityThresholds(
         stable_threshold=stable_threshold,
@@ -64,7 +67,7 @@ def _explain(
         print_json(_as_json(snapshot, thresholds, findings))
     elif snapshot.windows:
         say(findings.to_text(width=min(out.width, _WIDEST)))
-        say_if_window_is_larger(snapshot, window)
+        warn_about_large_window(snapshot, window)
     else:
         say(f"{snapshot.source}: no profiles{f' of agent {agent!r}' if agent else ''}.")
     if snapshot.problems and not as_json:

@@ -1,4 +1,4 @@
-"""``acg-lab export``: a source to Parquet, or back to a Redis."""
+"""``acg-lab export``: copy a source to Parquet, or back to a Redis."""
 
 from typing import Annotated
 
@@ -17,10 +17,12 @@ def _export(
     ],
     agent: Agent = None,
     since: Since = None,
-    limit: Annotated[int | None, typer.Option(help="Only the newest so many observations and runs.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Only the newest N observations and runs.", metavar="N", min=1)
+    ] = None,
     key_prefix: KeyPrefix = "auto",
     dest_prefix: Annotated[
-        str | None, typer.Option(help="Key prefix at a Redis DEST; the source's, if it has one.")
+        str | None, typer.Option(help="Key prefix at a Redis DEST; by default that of the source.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export at DEST.")] = False,  # noqa: FBT002
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
@@ -28,7 +30,7 @@ def _export(
 ) -> None:
     """Copy any source to Parquet, or into a Redis.
 
-    In a Redis no existing key is ever overwritten.
+    An existing key of a Redis is never overwritten.
     """
     check_path(dest)
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict)

@@ -1,4 +1,4 @@
-"""``acg-lab notebook``: JupyterLab on copies of the notebooks, never on the installed originals."""
+"""``acg-lab notebook``: open JupyterLab on copies of the notebooks, never on the installed originals."""
 
 import json
 import re
@@ -31,10 +31,10 @@ _ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)
 def _notebook(
     source: Annotated[
         str,
-        typer.Argument(help="What the notebooks look at, as for 'analyze'; the sample if left out.", metavar="SOURCE"),
+        typer.Argument(help="What the notebooks load, as for 'analyze'; the sample by default.", metavar="SOURCE"),
     ] = "",
     into: Annotated[
-        str, typer.Option(help="Folder for the copies; a new one here if left out.", metavar="FOLDER")
+        str, typer.Option(help="Folder for the copies; a new one in the current folder by default.", metavar="FOLDER")
     ] = "",
     host: Host = "127.0.0.1",
     port: Port = 8888,
@@ -50,11 +50,11 @@ def _notebook(
 
 
 def find_part(in_checkout: str, in_wheel: str) -> Path:
-    """Return what comes with the package: from the wheel, or from the checkout that it is installed from."""
+    """Return a folder that ships with the package, in the wheel or in the checkout."""
     places = (_PACKAGE / in_wheel, _PACKAGE.parent / in_checkout)
     if found := next((place for place in places if place.is_dir() and any(place.iterdir())), None):
         return found
-    msg = f"{places[0]}: there is nothing; install acg-lab again."
+    msg = f"{places[0]} is missing; reinstall acg-lab."
     raise SourceError(msg)
 
 
@@ -67,14 +67,14 @@ def _new_folder(folder: Path) -> Path:
 
 
 def copy_notebooks(originals: Path, folder: Path, source: str) -> list[str]:
-    """Copy notebooks into a folder and set what they look at; a file that is there already is kept.
+    """Copy notebooks into a folder and set their source; existing files are kept.
 
     Parameters
     ----------
     originals, folder : Path
-        The second one is made.
+        The second is created.
     source : str
-        For the line ``SOURCE = ...``. One with a password is not written down but read from the environment.
+        The value of the line ``SOURCE = ...``. With a password it is read from the environment instead.
 
     Returns
     -------
@@ -91,20 +91,20 @@ def copy_notebooks(originals: Path, folder: Path, source: str) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             if (folder / name).exists():
-                complain(f"acg-lab: {folder / name} is there already and is kept.")
+                complain(f"acg-lab: {folder / name} exists and is kept.")
                 continue
             notebook = set_source(json.loads((originals / name).read_bytes()), source)
             text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        msg = f"{folder}: the notebooks can't be copied: {error.strerror or error}."
+        msg = f"{folder}: can't copy the notebooks: {error.strerror or error}."
         raise SourceError(msg) from None
     complain(f"acg-lab: the notebooks are in {folder}")
     return names
 
 
 def set_source(notebook: dict[str, Any], source: str) -> dict[str, Any]:
-    """Replace the line ``SOURCE = ...`` of a notebook's code cells, in place; return the notebook."""
+    """Replace the line ``SOURCE = ...`` in a notebook's code cells, in place; return the notebook."""
     line = f"SOURCE = {source!r}"
     if has_credentials(source):
         line = f'import os\n\nSOURCE = os.environ["ACG_LAB_SOURCE"]  # {mask_credentials(source)}'
@@ -124,12 +124,12 @@ def _serve(page: PrivatePage, port: int, folder: Path, first: str) -> None:
         "ServerApp.port": port,
         "ServerApp.root_dir": str(folder.resolve()),
         "ServerApp.open_browser": False,
-        "ServerApp.answer_yes": True,  # Ctrl-C is no question
+        "ServerApp.answer_yes": True,  # Ctrl-C asks no question
         "ServerApp.allow_root": True,
         "IdentityProvider.token": page.token,
         "Application.log_level": "ERROR",
     }
     server = LabApp.initialize_server(argv=[f"--{name}={value}" for name, value in settings.items()])
-    server.no_browser_open_file = True  # no option; else the token would be written into a file
+    server.no_browser_open_file = True  # not a setting; else the token would be written to a file
     server.io_loop.add_callback(page.announce, server.port, f"lab/tree/{first}")
     server.start()

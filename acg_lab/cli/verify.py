@@ -1,4 +1,4 @@
-"""``acg-lab verify``: whether what was stored is what must have been stored."""
+"""``acg-lab verify``: recompute what production stored and report every difference."""
 
 from collections import Counter
 from textwrap import wrap
@@ -38,10 +38,10 @@ def _verify(
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Recompute what production stored, and say what differs.
+    """Recompute what production stored and report every difference.
 
-    Results are recomputed from windows, windows from runs where there are any. Settings that are not given are found.
-    The exit status is 0 only if all could be compared and nothing differs.
+    Results are recomputed from windows, and windows from runs where there are any. Settings that are not given are
+    inferred. The exit status is 0 only if everything could be compared and nothing differs.
     """
     given = {
         "stable_threshold": stable_threshold,
@@ -56,7 +56,7 @@ def _verify(
         print_json(_as_json(snapshot, verification))
     else:
         _print(snapshot, verification)
-    if not verification.ok or snapshot.problems:
+    if not verification.ok or snapshot.columns.problems:
         raise typer.Exit(FAILED)
 
 
@@ -66,20 +66,27 @@ def _as_json(snapshot: Snapshot, verification: Verification) -> dict[str, Any]:
         for verdict in verification.verdicts
     ]
     problems = [str(problem) for problem in snapshot.problems]
-    return {"ok": verification.ok, "settings": verification.settings, "verdicts": verdicts, "problems": problems}
+    found = {"ok": verification.ok, "settings": verification.settings, "verdicts": verdicts, "problems": problems}
+    return found | {"notes": list(verification.notes)}
 
 
 def _print(snapshot: Snapshot, verification: Verification) -> None:
-    """Print a line an agent, and one for each entry that is not simply equal."""
+    """Print one line per agent, and one for each entry that is not equal."""
     for agent_id in snapshot.agent_ids:
         verdicts = [verdict for verdict in verification.verdicts if verdict.agent_id == agent_id]
         counts = Counter(verdict.status for verdict in verdicts)
         from_runs = sum(verdict.checked_runs for verdict in verdicts)
-        runs = f", {counted(from_runs, 'window')} from the runs too" if from_runs else ", no runs to check windows with"
+        runs = (
+            f", {counted(from_runs, 'window')} also reproduced from runs"
+            if from_runs
+            else ", no runs to check windows with"
+        )
         say(f"{printable(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
         for line in wrap(f"stored with {verification.settings[agent_id]}", out.width - 2):
             say(f"  {line}")
         for verdict in verdicts:
             if verdict.status not in (Status.EQUAL, Status.TIES):
                 say(f"  {printable(verdict.key)}\n    {verdict.status}: {printable(verdict.detail)}")
+    for note in verification.notes:
+        say(printable(note[:1].upper() + note[1:]) + ".")
     say(verification.conclusion)

@@ -25,6 +25,7 @@ from acg_lab.core.records import (
     AnnotatedLlmRequest,
     BlockStability,
     CallRecord,
+    Exchange,
     PromptBlock,
     PromptIR,
     Record,
@@ -33,6 +34,7 @@ from acg_lab.core.records import (
     StabilityAnalysisResult,
     TokenMetadata,
     ToolSchemaHash,
+    Usage,
 )
 
 __all__ = [
@@ -112,6 +114,8 @@ _NESTED: dict[tuple[type[Record], str], type[Record]] = {
     (StabilityAnalysisResult, "scores"): BlockStability,
     (RunRecord, "calls"): CallRecord,
     (CallRecord, "annotated_request"): AnnotatedLlmRequest,
+    (CallRecord, "acg_lab_exchange"): Exchange,
+    (Exchange, "usage"): Usage,
 }
 # Which may be absent but never null, and what stands in them.
 _NEVER_NULL: dict[tuple[type[Record], str], tuple[str, ...]] = {(PromptBlock, "sensitivity"): get_args(Sensitivity)}
@@ -218,8 +222,9 @@ def encode_window(window: Sequence[PromptIR]) -> bytes:
 def _lower(value: Any) -> Any:
     """Put the fields that a record does not know among the others; free JSON stays as it is."""
     if isinstance(value, Record):
-        fields = msgspec.structs.asdict(value)
-        unknown = fields.pop("unknown")
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        fields = {name: getattr(value, field) for name, field in names}
+        unknown = fields.pop(UNKNOWN)
         return {name: _lower(item) for name, item in fields.items() if item is not None} | unknown
     if isinstance(value, tuple):
         return [_lower(item) for item in value]

@@ -20,7 +20,6 @@ from acg_lab.diagnosis.phrases import KIND_LABELS
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
-from acg_lab.repairs.apply import check_keys
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 
@@ -38,6 +37,7 @@ def explain(
     learning_key: str | None = None,
     thresholds: StabilityThresholds | None = None,
     *,
+    agent_id: str | None = None,
     text: bool = False,
 ) -> Findings:
     """Explain what ends the stable prefixes of a snapshot, and how much fixing it saves.
@@ -47,9 +47,11 @@ def explain(
     snap : Snapshot
         Read, never changed.
     learning_key : str, optional
-        Explain this profile only, and what separates it from others of its agent.
+        Explain this profile only, by learning key or display name, and what separates it from others of its agent.
     thresholds : StabilityThresholds, optional
         Production's defaults when left out.
+    agent_id : str, optional
+        Explain this agent's profiles only.
     text : bool
         Whether the evidence holds excerpts of the texts that differ.
 
@@ -82,10 +84,11 @@ def explain(
     >>> [(finding.kind.value, finding.span_id, round(finding.tokens_lost)) for finding in findings]
     [('datetime', 'user-0', 139)]
     """
-    context, keys = _build_context(snap, learning_key, thresholds)
+    context, keys = _build_context(snap, learning_key, agent_id, thresholds)
     if context.thresholds.stable_threshold > 1:
         limit = context.thresholds.stable_threshold
-        return Findings(impossible=f"No block can be stable: no score exceeds 1, and stable_threshold is {limit!r}")
+        impossible = f"No block can be stable: no score exceeds 1, and stable_threshold is {limit!r}"
+        return Findings(impossible=impossible, unread=snap.unread)
     splits = [split for split in find_splits(context) if _is_worth_reporting(split) and not keys.isdisjoint(split.keys)]
     faults = {key: fault for key in context.results if key in keys and (fault := find_break(context, key).fault)}
     explained = {*faults, *(key for split in splits for key in split.keys)}
@@ -100,21 +103,23 @@ def explain(
     findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= MIN_TOKENS_LOST]
     findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
     with_finding = {key for finding in findings for key in finding.evidence.profiles}
-    return Findings(findings, healthy=tuple(key for key in context.results if key in keys - with_finding))
+    healthy = tuple(key for key in context.results if key in keys - with_finding)
+    return Findings(findings, healthy=healthy, unread=snap.unread)
 
 
 def _build_context(
-    snap: Snapshot, learning_key: str | None, limits: StabilityThresholds | None
+    snap: Snapshot, learning_key: str | None, agent_id: str | None, limits: StabilityThresholds | None
 ) -> tuple[AnalysisContext, set[str]]:
     """Return the context and the profiles to explain; for one profile, the context covers its whole agent."""
     check_snapshot(snap)
     thresholds = check_thresholds(limits)
-    wanted = list(snap.windows)
-    asked = set(wanted)
+    names = snap.profile_names
     if learning_key is not None:
-        asked = set(check_keys([learning_key], snap.windows))
-        agent_id = snap.owners[learning_key].agent_id
-        wanted = [key for key in wanted if snap.owners[key].agent_id == agent_id]
+        asked = {names.resolve(learning_key, agent_id=agent_id)}
+        wanted = names.of_agent(snap.owners[next(iter(asked))].agent_id)
+    else:
+        wanted = list(names) if agent_id is None else names.of_agent(agent_id)
+        asked = set(wanted)
     results = {key: analyze_profile(snap, key, thresholds, snap.rules[key].rules) for key in wanted}
     return AnalysisContext(snap, thresholds, results), asked
 
@@ -161,7 +166,7 @@ def find_causes(snap: Snapshot, thresholds: StabilityThresholds | None = None) -
     >>> find_causes(acg.load(acg.MemoryBackend())).breaks
     {}
     """
-    context, _ = _build_context(snap, None, thresholds)
+    context, _ = _build_context(snap, None, None, thresholds)
     breaks = {key: find_break(context, key).label for key in context.results}
     splits = sorted(filter(_is_worth_reporting, find_splits(context)), key=lambda split: split.lost)
     return Causes(breaks, {snap.owners[split.keys[0]].agent_id: KIND_LABELS[split.kind] for split in splits})

@@ -4,26 +4,29 @@ import pandas as pd
 
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.frames.schema import CURVE, make_frame
-from acg_lab.snapshot.snapshot import Snapshot, check_keys
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.threshold_curve import find_treads
 
 __all__ = ["threshold_curve"]
 
 
-def threshold_curve(snap: Snapshot, learning_key: str) -> pd.DataFrame:
+def threshold_curve(snap: Snapshot, learning_key: str | None = None, *, agent_id: str | None = None) -> pd.DataFrame:
     """Return a row a level of the prefix's length as ``stable_threshold`` grows, lowest thresholds first.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
-    learning_key : str
-        Of the profile.
+    learning_key : str, optional
+        The profile, by learning key or display name; the only one when left out.
+    agent_id : str, optional
+        Its agent; enough where the agent has one profile.
 
     Returns
     -------
     DataFrame
-        learning_key, agent_id (categorical); model; above, upto (the level holds for all thresholds above ``above``,
+        learning_key, profile (its display name), agent_id (categorical); model; above, upto (the level holds for all
+        thresholds above ``above``,
         -inf for the lowest, up to and with ``upto``, inf for the highest); prefix_blocks, prefix_tokens (length of the
         stable prefix; tokens are means over requests); matching (requests that have all of it, block by block; by the
         rules of 0.8 those with the fingerprint that most have); requests (in the window); read_tokens (what a request
@@ -33,15 +36,16 @@ def threshold_curve(snap: Snapshot, learning_key: str) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        If the snapshot has no window under that key.
+        If no profile fits, or more than one.
     """
-    check_keys(snap, [learning_key])
+    learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
     treads, n = find_treads(snap, learning_key), snap.n_observations(learning_key)
     agent_id = snap.owners[learning_key].agent_id
     parsed = parse_learning_key(learning_key, agent_id=agent_id)
     values = {
         **{name: [getattr(tread, name) for tread in treads] for name in CURVE if name in treads[0]._fields},
         "learning_key": [learning_key] * len(treads),
+        "profile": [snap.profile_names[learning_key]] * len(treads),
         "agent_id": [agent_id] * len(treads),
         "model": [parsed and parsed.model] * len(treads),
         "requests": [n] * len(treads),

@@ -53,7 +53,8 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
             "contents": [e.distinct for e in evidence],
             "last_change": _times([e.last_change for e in evidence]),
             "repair": [
-                describe_effect(effect, finding) if effect else "" for finding, effect in zip(findings, best, strict=True)
+                describe_effect(effect, finding) if effect else ""
+                for finding, effect in zip(findings, best, strict=True)
             ],
             "profiles_after": _of(best, lambda effect: effect.after.profiles),
             "prefix_blocks": _of(best, lambda effect: effect.before.prefix_blocks),

@@ -15,7 +15,8 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.schema import PROFILES, SCORES, category, counts_of, make_frame
 from acg_lab.snapshot.analysis import analyze, analyze_profile, count_sharing
-from acg_lab.snapshot.snapshot import Snapshot, check_keys, columns_of
+from acg_lab.snapshot.profile_names import ProfileNames
+from acg_lab.snapshot.snapshot import Snapshot, columns_of
 from acg_lab.snapshot.span_stats import SpanFacts, count_tool_orders, observe_spans
 from acg_lab.snapshot.summary import ProfileSummary, summarize
 
@@ -35,7 +36,7 @@ def find_facts(snap: Snapshot, results: Mapping[str, StabilityAnalysisResult]) -
     UsageError
         If a result is not of the snapshot's window.
     """
-    check_keys(snap, results)
+    results = {snap.profile_names.resolve(key): result for key, result in results.items()}
     one = len(results) == 1
     source = columns_of(snap, results) if one else snap.columns.observations
     found = observe_spans(source, None if one else snap.span_counts)
@@ -111,7 +112,8 @@ def profiles(snap: Snapshot, thresholds: StabilityThresholds | None = None) -> p
     Returns
     -------
     DataFrame
-        learning_key, agent_id (categorical); model; rules (name of the generation it is analysed by); requests; blocks
+        learning_key, profile (its display name), agent_id (categorical); model; rules (name of the rules version);
+        requests; blocks
         (spans), prefix_blocks (those of the stable prefix); prompt_tokens, prefix_tokens (means a request); share
         (of the prompt that the prefix covers, 0 to 1); lost_tokens (of all its requests, not covered by the prefix);
         confidence (the least in the prefix, or the first block's if there is none, 0 to 1); breaking_span,
@@ -131,6 +133,7 @@ def _profile(snap: Snapshot, summary: ProfileSummary, result: StabilityAnalysisR
     breaks = summary.breaks
     return {
         "learning_key": key,
+        "profile": snap.profile_names[key],
         "agent_id": summary.agent_id,
         "model": summary.model,
         "rules": snap.rules[key].rules,
@@ -156,6 +159,7 @@ def scores(
     *,
     thresholds: StabilityThresholds | None = None,
     learning_key: str | None = None,
+    agent_id: str | None = None,
 ) -> pd.DataFrame:
     """Return a row a span of each result, in prompt order, and why it is as stable as it is.
 
@@ -169,12 +173,15 @@ def scores(
     thresholds : StabilityThresholds, optional
         Of a snapshot's analysis; production's defaults when left out.
     learning_key : str, optional
-        This profile alone.
+        Only this profile, by learning key or display name.
+    agent_id : str, optional
+        Its agent; enough where the agent has one profile.
 
     Returns
     -------
     DataFrame
-        learning_key, agent_id, span_id, role, content_type (categorical); model; position (in the prompt, 0 = first);
+        learning_key, profile (its display name), agent_id, span_id, role, content_type (categorical); model;
+        position (in the prompt, 0 = first);
         score; classification (ordered: variable, semi_stable, stable); confidence (0 to 1); present (requests that
         have the span); requests (in the window); in_prefix, breaks (whether it is in the stable prefix, or the first
         behind it); tokens (mean where present); contents (distinct ones); dominant (how often the commonest occurs);
@@ -189,34 +196,38 @@ def scores(
     UsageError
         If the snapshot has no window of a result, or another one than was analysed.
     """
-    results = _results(data, thresholds, learning_key)
+    results = _results(data, thresholds, learning_key, agent_id)
     if isinstance(data, Snapshot):
         snap = data
-    of_spans = _of_spans(snap, results)
+    names = snap.profile_names if snap else ProfileNames(dict.fromkeys(data if isinstance(data, Mapping) else results))
+    of_spans = _of_spans(snap, results, names)
     facts = find_facts(snap, results) if snap is not None else dict.fromkeys(FACTS, [None] * len(of_spans["score"]))
     return make_frame(SCORES, {**of_spans, **facts})
 
 
 def _results(
-    data: StabilityAnalysisResult | Results | Snapshot, thresholds: StabilityThresholds | None, key: str | None
+    data: StabilityAnalysisResult | Results | Snapshot,
+    thresholds: StabilityThresholds | None,
+    key: str | None,
+    agent_id: str | None,
 ) -> Results:
     if isinstance(data, StabilityAnalysisResult):
         return {key or "": data}
     if isinstance(data, Snapshot):
-        if key is None:
+        if key is None and agent_id is None:
             return analyze(data, thresholds)
-        check_keys(data, [key])
+        key = data.profile_names.resolve(key, agent_id=agent_id)
         return {key: analyze_profile(data, key, thresholds or StabilityThresholds(), data.rules[key].rules)}
     if not isinstance(data, Mapping):
         msg = f"Expected results by learning key (of acg.analyze), one result or a Snapshot; got {type(data).__name__}."
         raise UsageError(msg)
-    if key is not None and key not in data:
-        msg = f"The results have none of the learning key {key!r}."
-        raise UsageError(msg)
-    return data if key is None else {key: data[key]}
+    if key is None and agent_id is None:
+        return data
+    found = ProfileNames(dict.fromkeys(data)).resolve(key, agent_id=agent_id)
+    return {found: data[found]}
 
 
-def _of_spans(snap: Snapshot | None, results: Results) -> dict[str, Any]:
+def _of_spans(snap: Snapshot | None, results: Results, names: Mapping[str, str]) -> dict[str, Any]:
     """Return what the results themselves say of each span, result by result in prompt order."""
     spans = [score for result in results.values() for score in result.scores]
     n_spans = [len(result.scores) for result in results.values()]
@@ -230,6 +241,7 @@ def _of_spans(snap: Snapshot | None, results: Results) -> dict[str, Any]:
     end = repeat((result.stable_prefix_length for result in results.values()), int)
     return {
         "learning_key": category(repeat(range(len(results)), int), tuple(results)),
+        "profile": repeat((names.get(key, key) for key in results), object),
         "agent_id": repeat((key and key.agent_id for key in parsed), object),
         "model": pd.array([key and key.model for key in parsed], dtype="str").repeat(n_spans),
         "position": position,

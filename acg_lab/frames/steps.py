@@ -58,7 +58,8 @@ def steps(
     Returns
     -------
     DataFrame
-        step (position in the trace, 0 = first); agent_id, learning_key (categorical); run_id; call (position in its
+        step (position in the trace, 0 = first); agent_id, learning_key, profile (its display
+        name; categorical); run_id; call (position in its
         run, 0 = first, tool calls counted); started_at (UTC); window, stable_threshold: the setting; known_runs (of the
         agent, learned before); entry (categorical, whose result was met: profile, or agent for its
         seed entry; missing where nothing was known);
@@ -86,6 +87,7 @@ def steps(
         "step": every(np.arange(n)),
         "agent_id": _names(profile, [described.agent_id for described in trace.profiles]),
         "learning_key": _names(profile, [described.learning_key for described in trace.profiles]),
+        "profile": _names(profile, [trace.profile_names[described.learning_key] for described in trace.profiles]),
         "run_id": every(np.array(trace.run_ids, object)),
         "call": every(trace.calls),
         "started_at": every(trace.started_ns),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.frames.schema import BLOCKS, CELLS, VARIANTS, WINDOWS, category, compact, make_frame
-from acg_lab.snapshot.snapshot import Snapshot, check_keys, columns_of
+from acg_lab.snapshot.snapshot import Snapshot, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, list_variants
 from acg_lab.snapshot.window_cells import CellContent, find_cells
 
@@ -91,15 +91,19 @@ def blocks(snap: Snapshot, *, text: bool = False) -> pd.DataFrame:
     return make_frame({**BLOCKS, "text": "names"} if text else BLOCKS, values)
 
 
-def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.DataFrame:
+def variants(
+    snap: Snapshot, learning_key: str | None = None, *, agent_id: str | None = None, text: bool = False
+) -> pd.DataFrame:
     """Return a row a distinct content of each span of one window, in prompt order, of a span the commonest first.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
-    learning_key : str
-        Of the profile.
+    learning_key : str, optional
+        The profile, by learning key or display name; the only one when left out.
+    agent_id : str, optional
+        Its agent; enough where the agent has one profile.
     text : bool
         Add the column ``text``: the content itself. Prompts are private, so it must be asked for.
 
@@ -112,9 +116,9 @@ def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.Dat
     Raises
     ------
     UsageError
-        If the snapshot has no window under that key.
+        If no profile fits, or more than one.
     """
-    source = columns_of(snap, [learning_key])
+    source = columns_of(snap, [snap.profile_names.resolve(learning_key, agent_id=agent_id)])
     found = list_variants(source)
     first, newest = (
         source.created.nanoseconds[np.searchsorted(source.block_offsets, rows, side="right") - 1]
@@ -155,15 +159,17 @@ def _contents(source: "ObservationColumns", rows: NDArray[np.int64], *, text: bo
     return {**values, "text": category(contents, source.content_pool)} if text else values
 
 
-def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
+def cells(snap: Snapshot, learning_key: str | None = None, *, agent_id: str | None = None) -> pd.DataFrame:
     """Return a row a block of each request of one window, and whether it agrees with the others; oldest request first.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
-    learning_key : str
-        Of the profile.
+    learning_key : str, optional
+        The profile, by learning key or display name; the only one when left out.
+    agent_id : str, optional
+        Its agent; enough where the agent has one profile.
 
     Returns
     -------
@@ -177,9 +183,9 @@ def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        If the snapshot has no window under that key.
+        If no profile fits, or more than one.
     """
-    check_keys(snap, [learning_key])
+    learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
     source, found = snap.columns.observations, find_cells(snap, learning_key)
     observations = source.observations_of(source.number[learning_key])
     whose = np.zeros(len(found.rows), np.int64)

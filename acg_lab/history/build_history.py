@@ -27,7 +27,7 @@ from acg_lab.history.visibility import count_known_runs
 from acg_lab.snapshot.request_reader import BlockPool, RequestReader
 from acg_lab.storage.base import Progress
 from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
-from acg_lab.storage.times import Times, parse_time
+from acg_lab.storage.times import NO_TIME, Times, read_time
 
 __all__ = ["build_from_runs", "build_from_windows", "find_truncated", "iter_requests"]
 
@@ -110,6 +110,8 @@ def _assemble(
         run_ids=[runs.records[position].id for position in order],
         first_run=first_run,
         caveats=tuple(_list_run_caveats(skipped, waiting)),
+        runs=runs,
+        positions=order,
     )
 
 
@@ -131,22 +133,25 @@ def _read_run_times(runs: Runs, order: Sequence[int]) -> tuple[Numbers, Numbers,
 def _end_of(runs: Runs, position: int) -> int:
     """Return when a run ended; a run without an end counts as ended at the latest time recorded in it."""
     record = runs.records[position]
-    if record.ended_at is not None:
-        return parse_time(record.ended_at)
+    if record.ended_at:
+        return read_time(record.ended_at)
     calls = [call.record for call in runs.calls[position]]
     times = [record.started_at, *(call.started_at for call in calls), *(call.ended_at for call in calls)]
-    return max(parse_time(time) for time in times if time is not None)
+    return max(map(read_time, times))
 
 
 def _build_requests(
     runs: Runs, rows: _RequestRows, first_run: Numbers, ends: Numbers, rules: Sequence[RulesName]
 ) -> Requests:
     """Return the facts of the requests, in the order in which they were read."""
-    started = np.array([parse_time(call.record.started_at) for call in rows.calls], np.int64)
+    started = np.array([read_time(call.record.started_at) for call in rows.calls], np.int64)
     run, known = np.array(rows.run, np.int64), np.empty(len(rows.run), np.int64)
     for first, last in pairwise([*np.unique(first_run).tolist(), len(first_run)]):
         own = slice(*np.searchsorted(run, (first, last)))
-        known[own] = first + count_known_runs(ends[first:last], started[own], run[own] - first)
+        number = run[own] - first
+        # Without times a request knows all runs before its own.
+        has_times = (ends[first:last] != NO_TIME).all() and (started[own] != NO_TIME).all()
+        known[own] = first + (count_known_runs(ends[first:last], started[own], number) if has_times else number)
     usage = np.array([_read_prompt_tokens(runs, call) for call in rows.calls], np.int64)
     by_run = [(number, get_rules(rules[number]), call) for number, call in zip(rows.run, rows.calls, strict=True)]
     truncated = np.fromiter(find_truncated(runs, by_run), bool, len(by_run))
@@ -166,7 +171,9 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 
 def _read_prompt_tokens(runs: Runs, call: Call) -> int:
     """Return the prompt tokens that the provider reported, -1 where it reported none."""
-    tokens = call.record.prompt_tokens
+    exchange = call.record.exchange
+    logged = None if exchange is None or exchange.usage is None else exchange.usage.prompt_tokens
+    tokens = call.record.prompt_tokens if logged is None else logged
     if tokens is None and call.response >= 0:
         with suppress(*DECODE_ERRORS):
             usage = _decode_response(runs.values.texts[call.response]).usage

@@ -4,14 +4,14 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.rules import RulesName
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.storage.columns import ObservationColumns, Runs
 
 __all__ = ["UNKNOWN", "History", "HistoryProfile", "Requests"]
 
@@ -70,6 +70,10 @@ class History:
         Number of the first run of the same agent.
     caveats : tuple of str
         What a reader of the numbers must know.
+    runs : Runs
+        The recorded runs that the history was made of; empty for one made of windows.
+    positions : sequence of int, length n_runs
+        The position of each run in ``runs``.
     """
 
     observations: ObservationColumns
@@ -78,6 +82,8 @@ class History:
     run_ids: Sequence[str]
     first_run: NDArray[np.int64]
     caveats: tuple[str, ...] = ()
+    runs: Runs = field(default_factory=Runs)
+    positions: Sequence[int] = ()
 
     def profile_of_row(self) -> NDArray[np.int64]:
         """Return the number of each row's profile."""

@@ -3,7 +3,7 @@
 Invariant: a trace is never changed, no answer needs another walk, and arrays have one row per step.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from html import escape
@@ -19,6 +19,7 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.history import HistoryProfile
 from acg_lab.history.lookup import ReplayedHistory
 from acg_lab.snapshot.load import nanoseconds
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.storage.columns import offsets
 from acg_lab.storage.times import render_time
 
@@ -94,6 +95,11 @@ class Trace:
     def profiles(self) -> tuple[HistoryProfile, ...]:
         """Agent, learning key and rules version of each profile."""
         return tuple(profile for part in self.parts for profile in part.history.profiles)
+
+    @property
+    def profile_names(self) -> ProfileNames:
+        """The display name of every profile, by learning key."""
+        return ProfileNames({profile.learning_key: profile.agent_id for profile in self.profiles})
 
     @property
     def profile(self) -> Numbers:
@@ -303,7 +309,9 @@ class Trace:
 
         Parameters
         ----------
-        agent_id, learning_key : str, optional
+        agent_id : str, optional
+        learning_key : str, optional
+            A learning key or display name.
         since, until : str, date or datetime, optional
             First time included and first time excluded: RFC 3339, a date, or a datetime (without a zone: UTC).
 
@@ -313,9 +321,11 @@ class Trace:
             If the trace has no such agent or profile, or a time cannot be read.
         """
         kept = np.ones(len(self), bool)
-        for name, value in (("agent_id", agent_id), ("learning_key", learning_key)):
-            if value is not None:
-                kept &= self._is_of(name, value)
+        names = self.profile_names
+        if learning_key is not None:
+            kept &= self._are_of({names.resolve(learning_key, agent_id=agent_id)})
+        elif agent_id is not None:
+            kept &= self._are_of(set(names.of_agent(agent_id)))
         begin, end, started = nanoseconds(since, "since"), nanoseconds(until, "until"), self.started_ns
         if begin is not None:
             kept &= started >= begin
@@ -323,12 +333,8 @@ class Trace:
             kept &= started < end
         return replace(self, part=self.part[kept], row=self.row[kept])
 
-    def _is_of(self, name: str, value: str) -> NDArray[np.bool_]:
-        wanted = np.array([getattr(profile, name) == value for profile in self.profiles], bool)
-        if not wanted.any():
-            msg = f"The {name!r} option must be one of the trace's (see .profiles); got {value!r}."
-            raise UsageError(msg)
-        return wanted[self.profile]
+    def _are_of(self, keys: Collection[str]) -> NDArray[np.bool_]:
+        return np.array([profile.learning_key in keys for profile in self.profiles], bool)[self.profile]
 
     def to_frame(self, thresholds: Thresholds, *, window: int | None = None) -> "DataFrame":
         """Return a DataFrame with one row per step and setting; see `acg_lab.frames.steps`."""

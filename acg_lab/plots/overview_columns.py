@@ -1,5 +1,6 @@
 """Many profiles: a column each, as wide as it has requests; beside them, what breaks them."""
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -7,7 +8,6 @@ import pandas as pd
 
 from acg_lab._format import counted, cut_all, percent
 from acg_lab.plots.canvas import HEADING, MARGIN, Page, Swatch, open_page
-from acg_lab.plots.profile_names import cause
 from acg_lab.plots.text import Size, drawable, spread, text_width
 
 if TYPE_CHECKING:
@@ -16,13 +16,26 @@ if TYPE_CHECKING:
     from acg_lab.plots.canvas import Place
     from acg_lab.plots.empty import Title
 
-__all__ = ["draw_columns"]
+__all__ = ["draw_columns", "drop_call_id"]
 
 _LEFT: Final = 0.55
 _SHARE: Final = 0.65  # of the width goes to the columns
 _ABOVE, _CHART, _BELOW = 0.76, 2.05, 0.68
 _MOST_CAUSES: Final = 7
 _SEPARATORS: Final = ((80, 0.5), (400, 0.15))  # up to so many profiles, of so many points
+
+
+_tool_call = re.compile(r"(tool-\d+)-.+", re.DOTALL).fullmatch
+
+
+def drop_call_id(span_id: str) -> str:
+    """Return a span id without the id of a tool call, so that equal causes add up.
+
+    >>> drop_call_id("tool-20-call_7MqMjJMaXLRTp"), drop_call_id("system-1-book")
+    ('tool-20', 'system-1-book')
+    """
+    found = _tool_call(span_id)
+    return found[1] if found else span_id
 
 
 def draw_columns(
@@ -133,7 +146,7 @@ def _draw_causes(page: Page, frame: pd.DataFrame, left: float, top: float, botto
 
 def _causes(frame: pd.DataFrame) -> pd.DataFrame:
     """Return name, requests, profiles, and whether it is a block, of the costliest causes and of all others."""
-    named = frame.assign(name=frame["breaking_span"].map(cause, na_action="ignore")).dropna(subset="name")
+    named = frame.assign(name=frame["breaking_span"].map(drop_call_id, na_action="ignore")).dropna(subset="name")
     causes = named.groupby("name", sort=False)["requests"].agg(requests="sum", profiles="size").reset_index()
     causes = causes.sort_values(["requests", "profiles"], ascending=False, kind="stable", ignore_index=True)
     causes["block"] = True

@@ -11,9 +11,8 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, open_page
 from acg_lab.plots.empty import draw_nothing
-from acg_lab.plots.inputs import check_columns, check_source
+from acg_lab.plots.inputs import check_columns, check_source, profile_words, shared_words
 from acg_lab.plots.over_time_series import Series, draw_changes, draw_periods, draw_series, name_series, same
-from acg_lab.plots.profile_names import profile_words, shared_words
 from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:

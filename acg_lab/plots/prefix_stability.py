@@ -12,13 +12,12 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.schema import SCORES
 from acg_lab.plots.canvas import HEADING, LINE, MARGIN, draw_note, open_page, place_width, wrap
 from acg_lab.plots.empty import draw_nothing
-from acg_lab.plots.inputs import check_columns, confidence_of, one_key, one_profile
+from acg_lab.plots.inputs import check_columns, confidence_of, one_key, one_profile, profile_words
 from acg_lab.plots.prefix_bars import Bars
 from acg_lab.plots.prefix_columns import draw_columns
 from acg_lab.plots.prefix_profile import PlottedProfile, read_profile
 from acg_lab.plots.prefix_rows import MOST_ROWS, Fold, Rows, place_rows
 from acg_lab.plots.prefix_strip import draw_strip
-from acg_lab.plots.profile_names import profile_words
 from acg_lab.plots.text import Size
 from acg_lab.plots.theme import drawing
 
@@ -43,6 +42,7 @@ _TINY: Final = 1e-6
 def prefix_stability(
     data: "Given",
     learning_key: str | None = None,
+    agent_id: str | None = None,
     *,
     width: Literal["blocks", "tokens"] = "blocks",
     fold: bool = True,
@@ -62,7 +62,9 @@ def prefix_stability(
         A snapshot, which is analysed; results as `acg_lab.analyze` gives them, which know no tokens; or rows of
         `acg_lab.frames.scores`, which is the table behind the figure.
     learning_key : str, optional
-        Which profile, where there are several.
+        The profile, by learning key or display name; may be left out where there is only one.
+    agent_id : str, optional
+        Its agent; enough where the agent has one profile.
     width : {"blocks", "tokens"}
         A row a block, or a column as wide as the block is long.
     fold : bool
@@ -89,7 +91,7 @@ def prefix_stability(
         msg = f"The 'width' option must be 'blocks' or 'tokens'; got {width!r}."
         raise UsageError(msg)
     thresholds = thresholds or StabilityThresholds()
-    spans = _spans_of(data, learning_key, thresholds)
+    spans = _spans_of(data, learning_key, agent_id, thresholds)
     with drawing():
         if spans.empty:
             key = learning_key or next(iter(getattr(data, "windows", ())), "")
@@ -103,16 +105,18 @@ def prefix_stability(
         return _draw_bars(profile, words, ax, fold=fold, heading=heading)
 
 
-def _spans_of(data: "Given", learning_key: str | None, thresholds: StabilityThresholds) -> pd.DataFrame:
+def _spans_of(
+    data: "Given", learning_key: str | None, agent_id: str | None, thresholds: StabilityThresholds
+) -> pd.DataFrame:
     """Return the rows of the profile to draw."""
     if isinstance(data, pd.DataFrame):
         frame = check_columns(data, tuple(SCORES), "frames.scores")
     elif isinstance(data, Mapping | StabilityAnalysisResult):
-        frame = frames.scores(data, learning_key=learning_key)
+        frame = frames.scores(data, learning_key=learning_key, agent_id=agent_id)
     else:
-        key = one_key(data, learning_key)  # the others need not be analysed
+        key = one_key(data, learning_key, agent_id)  # the others need not be analysed
         frame = frames.scores(data, thresholds=thresholds, learning_key=key)
-    return frame if frame.empty else one_profile(frame, learning_key)
+    return frame if frame.empty else one_profile(frame, learning_key, agent_id)
 
 
 def _draw_bars(

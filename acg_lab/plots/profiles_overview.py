@@ -14,9 +14,8 @@ from acg_lab._format import counted, cut_all, percent
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, Page, open_page
 from acg_lab.plots.empty import Title, draw_nothing
-from acg_lab.plots.inputs import check_columns, check_source, rows
-from acg_lab.plots.overview_columns import draw_columns
-from acg_lab.plots.profile_names import cause, differing, shared_words
+from acg_lab.plots.inputs import check_columns, check_source, name_profiles, rows, shared_words
+from acg_lab.plots.overview_columns import draw_columns, drop_call_id
 from acg_lab.plots.text import Size, drawable, text_width
 from acg_lab.plots.theme import drawing
 
@@ -42,7 +41,7 @@ def draw_table(
     page = open_page(place, base + _ROW * len(frame) + _BELOW, gid="profiles-overview")
     page.heading(title.text, *words, name=title.name, show=heading)
     each = max(page.height - base - _BELOW, 0.1) / len(frame)
-    keys = [drawable(name, mono=True) for name in differing(frame)]
+    keys = [drawable(name, mono=True) for name in _names(frame)]
     shown = cut_all(keys, _KEY)
     names = cut_all((drawable(str(name), mono=True) for name in frame["breaking_span"].dropna()), _NAME)
     requests = MARGIN + max(_widest(shown.values()), 0.7) + 0.62
@@ -207,10 +206,17 @@ def _title_of_one(frame: pd.DataFrame) -> Title:
     return Title(f"{percent(share)} of the prompt is a stable prefix; {{name}} breaks it", str(breaks))
 
 
+def _names(frame: pd.DataFrame) -> list[str]:
+    if "profile" in frame:
+        return list(frame["profile"].astype(str))
+    names = name_profiles(frame)
+    return [names[str(key)] for key in frame["learning_key"]]
+
+
 def _median_and_cause(frame: pd.DataFrame) -> tuple[str, ...]:
     median = frame["requests"].median()
     each = f"median {counted(round(median, 1) if median % 1 else int(median), 'request')} each"
-    requests = frame.groupby(frame["breaking_span"].dropna().map(cause))["requests"].sum()
+    requests = frame.groupby(frame["breaking_span"].dropna().map(drop_call_id))["requests"].sum()
     if requests.empty:
         return (each,)
     share = percent(float(requests.max() / frame["requests"].sum()))

@@ -18,8 +18,7 @@ from acg_lab._format import between, counted, cut_all, score, setting, tokens
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, Page, Swatch, open_page
 from acg_lab.plots.empty import draw_nothing
-from acg_lab.plots.inputs import check_columns, check_source, one_key, one_profile, rows
-from acg_lab.plots.profile_names import profile_words
+from acg_lab.plots.inputs import check_columns, check_source, one_key, one_profile, profile_words, rows
 from acg_lab.plots.text import Size, drawable, text_width
 from acg_lab.plots.theme import drawing
 
@@ -150,6 +149,7 @@ class _Choice(NamedTuple):
 def threshold_curve(
     data: "Snapshot | pd.DataFrame",
     learning_key: str | None = None,
+    agent_id: str | None = None,
     *,
     thresholds: StabilityThresholds | None = None,
     role: Literal["current", "tuned"] = "current",
@@ -167,7 +167,9 @@ def threshold_curve(
     data : Snapshot or DataFrame
         What to draw; or the rows of `acg_lab.frames.threshold_curve`, which is the table behind the figure.
     learning_key : str, optional
-        Which profile, where there are several.
+        The profile, by learning key or display name; may be left out where there is only one.
+    agent_id : str, optional
+        Its agent; enough where the agent has one profile.
     thresholds : StabilityThresholds, optional
         Those to mark; production's defaults when left out.
     role : {"current", "tuned"}
@@ -190,12 +192,12 @@ def threshold_curve(
     check_source(data, "frames.threshold_curve")
     if isinstance(data, pd.DataFrame):
         frame = data
-    elif (key := one_key(data, learning_key)) is not None:
+    elif (key := one_key(data, learning_key, agent_id)) is not None:
         frame = frames.threshold_curve(data, key)
     else:
         with drawing():
             return draw_nothing(ax, gid="threshold-curve", show=heading)
-    frame = one_profile(check_columns(frame, _COLUMNS, "frames.threshold_curve"), learning_key)
+    frame = one_profile(check_columns(frame, _COLUMNS, "frames.threshold_curve"), learning_key, agent_id)
     current = (thresholds or StabilityThresholds()).stable_threshold
     with drawing():
         if frame.empty or not frame["requests"].iloc[0]:

@@ -19,8 +19,7 @@ from acg_lab.plots.heatmap_columns import (
     draw_scores,
     names_height,
 )
-from acg_lab.plots.inputs import check_columns, check_source, confidence_of, one_key, one_profile
-from acg_lab.plots.profile_names import profile_words
+from acg_lab.plots.inputs import check_columns, check_source, confidence_of, one_key, one_profile, profile_words
 from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ _LINED: Final = 0.10  # rows at least so high have lines between them
 def window_heatmap(
     data: "Snapshot | pd.DataFrame",
     learning_key: str | None = None,
+    agent_id: str | None = None,
     *,
     scores: pd.DataFrame | None = None,
     thresholds: StabilityThresholds | None = None,
@@ -63,7 +63,9 @@ def window_heatmap(
     data : Snapshot or DataFrame
         What to draw; or the rows of `acg_lab.frames.cells`, which is the table behind the figure.
     learning_key : str, optional
-        Which profile, where there are several.
+        The profile, by learning key or display name; may be left out where there is only one.
+    agent_id : str, optional
+        Its agent; enough where the agent has one profile.
     scores : DataFrame, optional
         Rows of `acg_lab.frames.scores`: needed with a frame, and to draw a result that is there already.
     thresholds : StabilityThresholds, optional
@@ -86,10 +88,10 @@ def window_heatmap(
     thresholds = thresholds or StabilityThresholds()
     check_source(data, "frames.cells")
     if isinstance(data, pd.DataFrame):
-        cells = one_profile(check_columns(data, _CELLS, "frames.cells"), learning_key)
+        cells = one_profile(check_columns(data, _CELLS, "frames.cells"), learning_key, agent_id)
         key = learning_key if cells.empty else str(cells["learning_key"].iloc[0])
     else:
-        key = one_key(data, learning_key)
+        key = one_key(data, learning_key, agent_id)
         if key is None:
             with drawing():
                 return draw_nothing(ax, gid="window-heatmap", show=heading)

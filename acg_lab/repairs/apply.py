@@ -18,12 +18,13 @@ from acg_lab.repairs.edits import EDITS
 from acg_lab.repairs.headers import build_headers
 from acg_lab.repairs.rekey import NewKeys, RekeyedProfile, compute_keys
 from acg_lab.repairs.repairs import MergeProfiles, Repair
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Lazy, ObservationColumns, offsets
 from acg_lab.storage.times import Times
 
-__all__ = ["ProfileWindows", "apply_repair", "check_keys", "select_windows"]
+__all__ = ["ProfileWindows", "apply_repair", "select_windows"]
 
 _MAX_LISTED = 5
 
@@ -60,33 +61,13 @@ def select_windows(snap: Snapshot, keys: Collection[str] | None = None) -> Profi
         If a key has no profile.
     """
     source = snap.columns.observations
-    wanted = tuple(snap.windows) if keys is None else tuple(sorted(check_keys(keys, snap.windows)))
+    wanted = tuple(snap.windows) if keys is None else tuple(sorted({snap.profile_names.resolve(key) for key in keys}))
     if wanted != source.keys:
         spans = [source.observations_of(source.number[key]) for key in wanted]
         rows = np.array([row for span in spans for row in span], np.int64)
         source = source.take(rows, wanted)
     agents = {key: snap.owners[key].agent_id for key in wanted}
     return ProfileWindows(source, agents, snap.rules, {key: (key,) for key in wanted})
-
-
-def check_keys(keys: Collection[str], known: Collection[str]) -> list[str]:
-    """Return learning keys without duplicates.
-
-    Raises
-    ------
-    UsageError
-        If one of them has no profile.
-    """
-    for key in keys:
-        if not isinstance(key, str):
-            msg = f"A learning key must be a str, one of the snapshot's 'windows'; got {key!r}."
-            raise UsageError(msg)
-        if key not in known:
-            shown = ", ".join(map(repr, list(known)[:_MAX_LISTED])) or "none"
-            more = f" and {len(known) - _MAX_LISTED:,} more" if len(known) > _MAX_LISTED else ""
-            msg = f"There is no profile of the learning key {key!r}; there are {shown}{more}."
-            raise UsageError(msg)
-    return list(dict.fromkeys(keys))
 
 
 def apply_repair(windows: ProfileWindows, repair: Repair, limit: int) -> ProfileWindows:
@@ -136,7 +117,9 @@ def _choose(windows: ProfileWindows, keys: Collection[str]) -> Collection[str]:
     for key, members in windows.members.items():
         for member in members:
             former.setdefault(member, []).append(key)
-    listed = check_keys(keys, {**known, **former})
+    agents = dict(windows.agents) | {member: windows.agents[key] for key in known for member in windows.members[key]}
+    names = ProfileNames(agents)
+    listed = [names.resolve(key) for key in keys]
     return {key for name in listed for key in ([name] if name in known else former[name])}
 
 

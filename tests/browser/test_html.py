@@ -9,6 +9,8 @@ from strategies import make_ir
 import acg_lab as acg
 from acg_lab.diagnosis import Kind
 
+pytestmark = pytest.mark.slow
+
 TAGS = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
 
 

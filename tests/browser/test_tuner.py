@@ -8,6 +8,8 @@ from browser.servers import ROOT, Lab, Voila
 
 import acg_lab as acg
 
+pytestmark = pytest.mark.slow
+
 TUNER = """\
 import acg_lab as acg
 acg.plots.set_theme("{theme}")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from config.documents import EXAMPLE
 from config.test_render import settings
+from examples import scaled
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
@@ -37,7 +38,7 @@ def listed(folder):
 
 
 @given(settings())
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=scaled(25))
 def test_round_trip(tmp_path, tuned):
     """What is exported loads as it was, from TOML and from JSON."""
     for name in ("plugins.toml", "plugins.json"):

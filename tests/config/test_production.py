@@ -15,6 +15,8 @@ import acg_lab as acg
 from acg_lab.config import AcgSettings
 from acg_lab.config.document import parse_toml
 
+pytestmark = pytest.mark.slow
+
 FILE_READER = "0.10.4"  # the first of these versions that reads files for Python too
 RELAY = Path(__file__).with_name("relay.py")
 

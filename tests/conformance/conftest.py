@@ -1,7 +1,7 @@
 """Options of the conformance tests, the runtime by version, and what they did in the summary.
 
-``pytest tests/conformance`` knows the options; a plain ``pytest`` sees this file too late to offer them, and takes the
-defaults.
+``pytest --all tests/conformance`` knows the options; a plain ``pytest`` sees this file too late to offer them, and
+takes the defaults.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ from conformance.runtime import VERSIONS, Runtime, RuntimeUnavailable
 
 DEFAULT_REQUESTS = 300
 _seed = pytest.StashKey[int]()
-_tallies = pytest.StashKey[list]()
 
 
 def pytest_addoption(parser):
@@ -36,6 +35,8 @@ def _get_seed(config):
 
 
 def pytest_report_header(config):
+    if getattr(config.option, "numprocesses", None):
+        return "conformance: each process has a seed of its own, which the summary names"
     return f"conformance: --requests {_option(config, 'requests', DEFAULT_REQUESTS)} --seed {_get_seed(config)}"
 
 
@@ -43,11 +44,6 @@ def pytest_generate_tests(metafunc):
     if "version" in metafunc.fixturenames:
         versions = _option(metafunc.config, "versions", ",".join(VERSIONS)).split(",")
         metafunc.parametrize("version", versions, scope="module")
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    for tally in config.stash.get(_tallies, []):
-        terminalreporter.write_line(f"conformance {tally}")
 
 
 @pytest.fixture(scope="session")
@@ -60,10 +56,13 @@ def seed(request):
     return _get_seed(request.config)
 
 
-@pytest.fixture(scope="session")
-def tallies(request):
-    """Return a list of what is told in the summary."""
-    return request.config.stash.setdefault(_tallies, [])
+@pytest.fixture
+def tallies(record_property):
+    """Return a list of what is told in the summary, whichever process the test runs in."""
+    told = []
+    yield told
+    for tally in told:
+        record_property("conformance", str(tally))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from conformance.live import Laboratory, Tally
 from conformance.planned import PlanLaboratory, planned_cases
 from conformance.runtime import Call
 
+pytestmark = pytest.mark.slow
+
 
 def is_modern(version):
     """Tell whether the runtime reads what came with 0.6."""

@@ -25,6 +25,8 @@ from acg_lab.core import (
 from acg_lab.core.codec import decode, encode
 from acg_lab.storage.redis_backend import RedisBackend
 
+pytestmark = pytest.mark.slow
+
 CASE = Case("agent", 100, DEFAULTS, full_payloads=True, runs=())
 MESSAGES = [{"role": "user", "content": "u"}]
 KEY, OTHER_KEY = (f"agent::model={model}::seed=user:sha256:0bfe::system=no-system::tools=no-tools" for model in "mn")

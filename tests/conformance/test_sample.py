@@ -13,21 +13,17 @@ from conformance.generate import DEFAULTS, Case
 from conformance.live import Laboratory, Tally
 from conformance.runtime import VERSIONS, Call, Runtime, RuntimeUnavailable
 
-import acg_lab as acg
 from acg_lab.core import RULES
 from acg_lab.core.prompt_ir import request_to_json
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
-VERSION_OF = {rules_of(version): version for version in VERSIONS}
+VERSION_OF = {rules_of(version): version for version in reversed(VERSIONS)}  # the oldest of each rules
 AGENTS = (
     *("claims-triage", "claims-triage-next", "code-review", "coder", "handbook-search"),
     *("sales-analyst", "support-chat", "support-legacy", "support-mail"),
 )
-
-
-@pytest.fixture(scope="module")
-def sample():
-    return acg.load(SAMPLE, progress=False)
 
 
 def test_agents(sample):

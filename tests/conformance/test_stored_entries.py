@@ -19,6 +19,8 @@ from acg_lab.cli import main
 from acg_lab.core import RULES, AcgLearner, HotCache, learning_key
 from acg_lab.storage.redis_backend import RedisBackend
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RECORDED = Path(os.environ.get("ACG_LAB_SHARED") or ROOT.parent / "shared") / "data" / "tau_airline"
 PREFIXES = {"0.3.0": "nemo_flow:", "0.10.4": "nemo_relay:"}

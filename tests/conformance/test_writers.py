@@ -15,6 +15,8 @@ import acg_lab as acg
 from acg_lab.cli import main
 from acg_lab.snapshot import Status
 
+pytestmark = pytest.mark.slow
+
 N_PROCESSES, N_RUNS = 4, 100
 ALL = N_PROCESSES * N_RUNS
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
+from examples import scaled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import (
@@ -399,7 +400,7 @@ def test_many_profiles():
     assert len(hot_cache.acg_profiles) == 600
 
 
-@settings(max_examples=50)
+@settings(max_examples=scaled(50))
 @given(st.lists(runs(), max_size=3), st.integers(0, 3), st.sampled_from(sorted(RULES)))
 def test_both_shells_agree(stream, n, rules):
     """The blocking and the asyncio shell store the same, in the same order, and teach the hot cache the same."""

@@ -26,11 +26,6 @@ SHARED = Path(os.environ.get("ACG_LAB_SHARED") or ROOT.parent / "shared") / "dat
 
 
 @pytest.fixture(scope="module")
-def sample():
-    return acg.load(ROOT / "data" / "sample")
-
-
-@pytest.fixture(scope="module")
 def findings(sample):
     return acg.explain(sample)
 

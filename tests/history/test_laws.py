@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+from examples import scaled
 from history.histories import RULE_NAMES, expected_results, histories, snapshot_of, stable_thresholds, steps_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,7 +122,7 @@ def leading_dominant(request, window, exact):
     return depth
 
 
-@settings(max_examples=300)
+@settings(max_examples=scaled(300))
 @given(stored_windows(), windows, rules_names, stable_thresholds())
 def test_stored_observations_are_replayed_as_runs(backend, window, rules, numbers):
     """Whatever a window holds, each observation meets the analysis of those before it and matches their prefix."""

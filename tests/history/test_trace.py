@@ -63,7 +63,7 @@ REFUSED = {
     "infinity": (lambda snap: acg.replay(snap).prefix_lengths(float("inf")), "must be a finite number; got inf"),
     "another window": (lambda snap: acg.replay(snap).results_at(0, window=7), "one of the trace's, 100; got 7"),
     "no window of two": (lambda snap: acg.replay(snap, window=[1, 2]).prefix_lengths(1), "trace's, 1, 2; got None"),
-    "unknown key": (lambda snap: acg.replay(snap).select(learning_key="k"), "'learning_key' option.*got 'k'"),
+    "unknown key": (lambda snap: acg.replay(snap).select(learning_key="k"), "There is no profile 'k'; the nearest"),
     "no time": (lambda snap: acg.replay(snap).select(until="noon"), "'until' option must be a date.*'noon'"),
     "nothing to merge": (lambda _: merge([]), "at least one"),
     "an agent twice": (lambda snap: merge([acg.replay(snap), acg.replay(snap)]), "twice 'a', 'b'"),

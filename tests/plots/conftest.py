@@ -6,16 +6,10 @@ import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
 
-import acg_lab as acg
 from acg_lab import plots
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 mpl.use("Agg")
-
-
-@pytest.fixture(scope="session")
-def sample():
-    return acg.load(SAMPLE)
 
 
 @pytest.fixture(autouse=True)

@@ -422,11 +422,6 @@ class TestSnapshot:
 EXAMPLES = [MoveToSystemPrompt("user-8"), MoveToSystemPrompt("assistant-8")] * 3
 
 
-@pytest.fixture(scope="module")
-def sample():
-    return acg.load(DATA / "sample")
-
-
 def of_agent(snap, agent_id):
     return [key for key in snap.windows if snap.owners[key].agent_id == agent_id]
 

@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from examples import scaled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from learned_backend import learned_backend
@@ -199,7 +200,7 @@ def test_no_repair_is_the_identity():
     assert acg.what_if(snap, []) == snap
 
 
-@settings(max_examples=40)
+@settings(max_examples=scaled(40))
 @given(histories(), st.data())
 def test_the_snapshot_is_not_changed(history, data):
     """No repair changes the columns or pools of the snapshot that it is tried on."""
@@ -228,7 +229,7 @@ def test_a_sequence_is_one_after_the_other(history, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40)
+@settings(max_examples=scaled(40))
 @given(data=st.data(), limit=st.integers(1, 4), given_thresholds=thresholds())
 def test_effects_are_what_if_analysed(kind, data, limit, given_thresholds):
     """The measured effect equals the summary of the analysed repaired snapshot, to the last bit."""
@@ -246,7 +247,7 @@ def test_effects_are_what_if_analysed(kind, data, limit, given_thresholds):
     assert found.tokens_gained == found.after.prefix_tokens - found.before.prefix_tokens
 
 
-@settings(max_examples=40)
+@settings(max_examples=scaled(40))
 @given(histories(), st.data())
 def test_effects_look_at_profiles_alone(history, data):
     """The effect on one profile is the effect in a source that holds only this profile."""

@@ -11,11 +11,6 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
 @pytest.fixture(scope="session")
-def sample():
-    return acg.load(SAMPLE, progress=False)
-
-
-@pytest.fixture(scope="session")
 def trace(sample):
     return acg.replay(sample, window=[30, 100], progress=False)
 

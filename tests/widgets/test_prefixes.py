@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from examples import scaled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import make_ir, thresholds, windows
@@ -28,7 +29,7 @@ def prefixes_of(snap):
     return Prefixes(snap, {key: snap.rules[key].rules for key in snap.windows})
 
 
-@settings(max_examples=50)
+@settings(max_examples=scaled(50))
 @given(st.lists(windows(), min_size=1, max_size=3), thresholds(), RULE)
 def test_prefixes_are_those_of_the_analysis(of_keys, limits, rules):
     """Length, tokens and prompt of every profile are what analyze and summarize give."""
@@ -44,7 +45,7 @@ def test_prefixes_are_those_of_the_analysis(of_keys, limits, rules):
         assert prefixes.prompt_tokens[i] == pytest.approx(by_key[key].prompt_tokens)
 
 
-@settings(max_examples=50)
+@settings(max_examples=scaled(50))
 @given(windows(), thresholds(), thresholds(), RULE)
 def test_the_frame_is_that_of_frames(window, first, second, rules):
     """Changing the setting of one profile gives the frame of scores that its analysis gives."""
@@ -61,7 +62,7 @@ def test_the_frame_is_that_of_frames(window, first, second, rules):
         assert profile.prompt_tokens == pytest.approx(summary.prompt_tokens)
 
 
-@settings(max_examples=30)
+@settings(max_examples=scaled(30))
 @given(st.lists(windows(), min_size=1, max_size=3), st.integers(1, 4), thresholds())
 def test_a_smaller_window_holds_the_newest(of_keys, size, limits):
     """A smaller observation window is the newest requests of the stored one."""

@@ -8,6 +8,7 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 import pytest
+from examples import scaled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -43,7 +44,7 @@ def any_settings(draw):
 class TestNumbers:
     """Each figure is read from the widget that displays it."""
 
-    @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=scaled(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(any_settings(), st.sampled_from(AGENTS))
     def test_they_are_those_of_analyze_and_the_trace(self, one, sample, trace, tried, agent_id):
         """Prefix, share, profiles, median and matching requests equal what analyze and the trace give."""
@@ -144,7 +145,7 @@ class TestProblemLine:
         assert "Production does nothing with it" in shown(tuner._idle.value)
         assert "whole requests" in shown(tuner._idle.value)
 
-    @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=scaled(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(any_settings(), st.sampled_from(AGENTS))
     def test_the_threshold_takes_the_block_in(self, one, tried, agent_id):
         """Whatever threshold is named, the prefix under it has the block; and a little above it has not."""

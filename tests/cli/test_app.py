@@ -16,7 +16,7 @@ from strategies import make_ir
 import acg_lab as acg
 from acg_lab.cli import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SAMPLE = str(ROOT / "data" / "sample")
 PASSWORD = "hunter2"
 
@@ -96,7 +96,7 @@ def test_a_window_larger_than_what_is_stored(run):
     """It is said that a window larger than all that are stored changes nothing; of a smaller one nothing is said."""
     for window, lines in (("500", 1), ("100", 0), ("10", 0)):
         _, out, _ = run("analyze", SAMPLE, "--window", window)
-        assert out.count(f"No window holds more than 100 observations: --window {window} leaves all") == lines
+        assert out.count(f"No window holds more than 100 observations: --window {window} changes nothing") == lines
 
 
 def test_json_holds_what_the_table_shows(run):
@@ -313,8 +313,8 @@ def test_rows(run):
     assert lengths == {"0": 1 + 70 + 1 + 3, "2": 1 + 2 + 1 + 3, "5": 1 + 5 + 1 + 3}
 
 
-@pytest.fixture
-def odd(tmp_path):
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
     """Return an export of agents whose names are long, wide, empty, or obeyed by terminals."""
     backend = learned_backend("x" * 99 + "\x1b[31mred\n\r<b>[bold]", model="m" * 60)
     learned_backend("日本語" * 20, model="模型" * 20, backend=backend)
@@ -324,8 +324,9 @@ def odd(tmp_path):
         "s::model=m::seed=no-seed::system=no-system::tools=no-tools",
         [make_ir((span, str(i % 1000))) for i in range(3000)],
     )
-    acg.load(backend).to_parquet(tmp_path / "odd")
-    return str(tmp_path / "odd")
+    folder = tmp_path_factory.mktemp("exports") / "odd"
+    acg.load(backend).to_parquet(folder)
+    return str(folder)
 
 
 @pytest.mark.parametrize("columns", [80, 100])

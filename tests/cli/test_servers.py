@@ -19,7 +19,7 @@ from acg_lab.cli import main
 from acg_lab.cli._servers import private_page
 from acg_lab.cli.notebook import copy_notebooks, set_source
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data" / "sample"
 PASSWORD = "hunter2"
 
@@ -42,7 +42,7 @@ def checkout(tmp_path):
     """Make a folder that looks like a checkout of the project, with notebooks of our own."""
     folder = tmp_path / "checkout"
     (folder / "notebooks").mkdir(parents=True)
-    (folder / "acg_lab").symlink_to(Path(acg.__file__).parent, target_is_directory=True)
+    (folder / "acg_lab").symlink_to(Path(acg.__file__).parents[1], target_is_directory=True)
     (folder / "data").symlink_to(ROOT / "data", target_is_directory=True)
     for name in ("1_explore", "2_tune"):
         text = json.dumps(make_notebook("import acg_lab as acg", 'SOURCE = "../data/sample"\nsnap = acg.load(SOURCE)'))

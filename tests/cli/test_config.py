@@ -56,7 +56,7 @@ def test_show_json(run, file):
     assert shown["settings"] == acg.AcgSettings().values() | {"provider": "passthrough", "priority": 50}
     assert len(shown["idle"]) == 2
     _, out, _ = run("show", file)
-    assert "Production learns nothing with it: The component is disabled." in out
+    assert "Production learns nothing with this file: The component is disabled." in out
 
 
 def test_diff_is_a_patch(run, file):
@@ -86,12 +86,12 @@ def test_diff_hides_credentials(run, file):
 
 
 def test_set(run, file):
-    """Values are set, and it is said that production must be started again; a second time nothing is to change."""
+    """Values are set, with the advice to restart production; a second time there is nothing to change."""
     status, out, err = run("set", file, *SETS, "--note", "why")
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        f"{file}: written: stable_threshold = 0.9, observation_window = 30.",
-        "Production uses it once its process is started again with this file.",
+        f"{file}: wrote stable_threshold = 0.9, observation_window = 30.",
+        "Restart the process that reads this file to use it.",
     ]
     expected = EXAMPLE.replace("redis://", "redis://me:hunter2@").replace("0.95", "0.9")
     expected = expected.replace("observation_window = 100", "# acg-lab: why\nobservation_window = 30")
@@ -125,7 +125,7 @@ def test_set_warns_of_a_disabled_component(run, file):
     file.write_text(DOCUMENTS["disabled"], encoding="utf-8")
     status, _, err = run("set", file, *SETS)
     assert status == 0
-    assert "production learns nothing with it: The component is disabled." in err.replace("\n", " ")
+    assert "production learns nothing with this file: The component is disabled." in err.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

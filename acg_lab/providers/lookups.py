@@ -1,0 +1,201 @@
+"""Where each request looks for cache entries, and where it writes them.
+
+Both breakpoint models come down to one table of places: a place is a piece, how far back a search from it goes, and
+whether an entry is written there. What a request's own breakpoints and the provider's rules make of that is decided
+here, for all requests at once.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.providers.outcomes import NOTHING, Refusal
+from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, Ints, PieceKind, PromptTable, RequestFlag
+from acg_lab.providers.rules import SettingValue
+
+__all__ = ["Places", "find_boundaries", "find_breakpoints"]
+
+Settings: TypeAlias = dict[str, SettingValue]
+Bools: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """The places of every request: ``offsets`` (n_requests + 1), shortest prefix first.
+
+    A search from place p takes the last live entry among pieces ``lows[p]`` to ``pieces[p]``.
+    """
+
+    offsets: Ints
+    pieces: Ints
+    lows: Ints
+    ttls: Ints
+    marks: Ints  # the breakpoint of the table, or NOTHING
+    writes: Bools
+    refusals: NDArray[np.uint8]
+
+
+def find_breakpoints(table: PromptTable, settings: Settings) -> Places:
+    """Return the places of breakpoint caches: each breakpoint, searched backwards over a number of positions."""
+    default, limit = _number(settings, "default_ttl"), _number(settings, "max_breakpoints")
+    owner = np.repeat(np.arange(table.n_requests), np.diff(table.mark_offsets))
+    ttls = np.where(table.mark_ttls == 0, default, table.mark_ttls)
+    refusals = np.zeros(table.n_requests, np.uint8)
+    counted = np.diff(table.mark_offsets)
+    marks = _Marks(owner, table.mark_pieces, ttls, np.arange(len(owner)), np.ones(len(owner), bool))
+    if settings["automatic_mode"]:
+        marks, conflict = _add_automatic(table, marks, default)
+        refusals[conflict] = Refusal.AUTOMATIC_CONFLICT
+        counted = np.bincount(marks.owner, minlength=table.n_requests)
+    unmarkable = ~table.markable[table.mark_pieces]
+    refusals[owner[unmarkable]] = Refusal.NOT_MARKABLE
+    rising = (marks.owner[1:] == marks.owner[:-1]) & (marks.ttls[1:] > marks.ttls[:-1])
+    refusals[marks.owner[1:][rising]] = Refusal.TTL_ORDER
+    refusals[counted > limit] = Refusal.TOO_MANY_BREAKPOINTS
+    if settings["server_tool_breakpoints"]:
+        marks = _add_server_tools(table, marks, default)
+    refusals[(table.flags & RequestFlag.FAILED) != 0] = Refusal.FAILED
+    positions = _positions(table, bool(settings["tool_runs_are_one_position"]))
+    lows = np.searchsorted(positions, positions[marks.pieces] - (_number(settings, "lookback") - 1))
+    lows = np.maximum(lows, table.piece_offsets[marks.owner])
+    return Places(
+        _offsets(marks.owner, table.n_requests), marks.pieces, lows, marks.ttls, marks.marks, marks.writes, refusals
+    )
+
+
+def find_boundaries(table: PromptTable, settings: Settings) -> Places:
+    """Return the places of boundary caches: ends of eligible messages and explicit breakpoints, each searched alone."""
+    starts, n = table.piece_offsets, table.n_requests
+    owner = np.repeat(np.arange(n), np.diff(starts))
+    marked = np.full(len(table.nodes), NOTHING)
+    marked[table.mark_pieces] = np.arange(len(table.mark_pieces))
+    explicit = marked != NOTHING
+    implicit_mode = (table.automatic_ttls != 0)[owner]
+    eligible, developer_end = _eligible_ends(table, owner)
+    eligible &= implicit_mode
+    from_start, from_end = _ranks(explicit, owner, starts)
+    _, message_rank = _ranks(eligible, owner, starts)
+    looked_up = explicit & (
+        (from_start < _number(settings, "first_explicit")) | (from_end < _number(settings, "latest_explicit"))
+    )
+    looked_up |= eligible & (message_rank <= _number(settings, "earlier_messages"))
+    looked_up |= developer_end & implicit_mode
+    implicit = eligible & (message_rank == 0)
+    slots = _number(settings, "max_breakpoints") - implicit_mode
+    # An implicit breakpoint on a marked piece is that piece's one breakpoint, and leaves its slot to no other.
+    writes = implicit | (explicit & (from_end < slots))
+    pieces = np.flatnonzero(looked_up | writes)
+    ttls = np.full(len(pieces), _number(settings, "default_ttl"))
+    own = table.automatic_ttls[owner[pieces]]
+    ttls = np.where(own > 0, own, ttls)
+    stated = np.where(explicit[pieces], table.mark_ttls[marked[pieces]] if len(table.mark_ttls) else 0, 0)
+    ttls = np.where(stated > 0, stated, ttls)
+    refusals = np.where((table.flags & RequestFlag.FAILED) != 0, Refusal.FAILED, Refusal.NONE).astype(np.uint8)
+    refusals[owner[explicit & ~table.markable]] = Refusal.NOT_MARKABLE
+    return Places(_offsets(owner[pieces], n), pieces, pieces, ttls, marked[pieces], writes[pieces], refusals)
+
+
+@dataclass(frozen=True, eq=False)
+class _Marks:
+    """Breakpoints of all requests, by request and piece."""
+
+    owner: Ints
+    pieces: Ints
+    ttls: Ints
+    marks: Ints
+    writes: Bools
+
+    def add(self, owner: Ints, pieces: Ints, ttls: Ints) -> "_Marks":
+        """Return these and some of the provider's own, in order."""
+        pieces = np.concatenate((self.pieces, pieces))
+        order = np.argsort(pieces, kind="stable")
+        return _Marks(
+            np.concatenate((self.owner, owner))[order],
+            pieces[order],
+            np.concatenate((self.ttls, ttls))[order],
+            np.concatenate((self.marks, np.full(len(owner), NOTHING)))[order],
+            np.concatenate((self.writes, np.ones(len(owner), bool)))[order],
+        )
+
+
+def _add_automatic(table: PromptTable, marks: _Marks, default: int) -> tuple[_Marks, Ints]:
+    """Put a breakpoint on the last markable piece of each request that asks for it; return who clashes too."""
+    asked = table.automatic_ttls
+    requests = np.flatnonzero((asked != 0) & (asked != AUTOMATIC_BY_DEFAULT))
+    pieces = _last(table.markable, table)[requests]
+    requests, pieces = requests[pieces >= 0], pieces[pieces >= 0]
+    ttls = np.where(asked[requests] > 0, asked[requests], default)
+    held = np.searchsorted(marks.pieces, pieces)
+    there = np.zeros(len(pieces), bool)
+    if len(marks.pieces):
+        at = np.minimum(held, len(marks.pieces) - 1)
+        there = marks.pieces[at] == pieces
+        clash = there & (marks.ttls[at] != ttls)
+    else:
+        clash = there
+    new = ~there
+    return marks.add(requests[new], pieces[new], ttls[new]), requests[clash]
+
+
+def _add_server_tools(table: PromptTable, marks: _Marks, default: int) -> _Marks:
+    """Put a breakpoint on the last server tool result of each request that has a breakpoint at all."""
+    results = (table.kinds == PieceKind.SERVER_TOOL_RESULT) & table.markable
+    if not results.any():
+        return marks
+    requests = np.unique(marks.owner)
+    pieces = _last(results, table)[requests]
+    new = (pieces >= 0) & ~np.isin(pieces, marks.pieces)
+    return marks.add(requests[new], pieces[new], np.full(int(new.sum()), default))
+
+
+def _last(mask: Bools, table: PromptTable) -> Ints:
+    """Return the last piece of each request for which the mask holds, else NOTHING."""
+    before = np.concatenate(([NOTHING], np.maximum.accumulate(np.where(mask, np.arange(len(mask)), NOTHING))))
+    last = before[table.piece_offsets[1:]]
+    return np.where(last >= table.piece_offsets[:-1], last, NOTHING)
+
+
+def _positions(table: PromptTable, runs_are_one: bool) -> Ints:  # noqa: FBT001
+    """Return a position number for each piece, rising through the whole table."""
+    kinds = table.kinds
+    steps = (kinds != PieceKind.FRAMING).astype(np.int64)
+    if runs_are_one and len(kinds):
+        in_run = (kinds[1:] == kinds[:-1]) & ((kinds[1:] == PieceKind.TOOL_USE) | (kinds[1:] == PieceKind.TOOL_RESULT))
+        steps[1:][in_run] = 0
+        starts = table.piece_offsets[:-1]
+        steps[starts[starts < len(steps)]] = 1
+    return np.cumsum(steps)
+
+
+def _eligible_ends(table: PromptTable, owner: Ints) -> tuple[Bools, Bools]:
+    """Return which pieces end an eligible message, and which of them end the first run of developer messages."""
+    kinds, messages = table.kinds, table.messages
+    last = np.ones(len(kinds), bool)
+    last[:-1] = owner[1:] != owner[:-1]
+    next_kind = np.concatenate((kinds[1:], kinds[:1]))
+    next_message = np.concatenate((messages[1:], messages[:1]))
+    user = (kinds == PieceKind.USER) & (last | (next_message != messages))
+    tool = (kinds == PieceKind.TOOL_RESULT) & (last | (next_kind != PieceKind.TOOL_RESULT))
+    developer = (kinds == PieceKind.DEVELOPER) & (last | (next_kind != PieceKind.DEVELOPER))
+    from_start, _ = _ranks(developer, owner, table.piece_offsets)
+    developer &= from_start == 0
+    return user | tool | developer, developer
+
+
+def _ranks(mask: Bools, owner: Ints, starts: Ints) -> tuple[Ints, Ints]:
+    """Return, for each piece of the mask, how many of its request's come before and how many after."""
+    counts = np.concatenate(([0], np.cumsum(mask)))
+    before = counts[:-1] - counts[starts[owner]]
+    after = counts[starts[owner + 1]] - counts[1:]
+    return before, after
+
+
+def _offsets(owner: Ints, n: int) -> Ints:
+    return np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=n))))
+
+
+def _number(settings: Settings, name: str) -> int:
+    value = settings[name]
+    return int(value) if isinstance(value, int | float) else 0

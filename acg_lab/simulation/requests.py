@@ -1,0 +1,192 @@
+"""Recorded requests as columns: who sent them, when, what was billed, and of what pieces they are made.
+
+Every LLM call of a history is a row, in order of start, whether or not its request was recorded. Two requests share a
+node exactly where they share all pieces up to it, in one scope, of one model, under equal parameters.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.simulation.bodies import Api, Parameters
+from acg_lab.storage.columns import offsets
+
+__all__ = ["APIS", "FACTS", "PER_PIECE", "RecordedRequests", "gather", "number_prefixes"]
+
+Ints = NDArray[np.int64]
+APIS: Final[tuple[Api, ...]] = ("anthropic", "openai-chat", "openai-responses")
+FACTS: Final = [
+    "agents",
+    "runs",
+    "calls",
+    "models",
+    "scopes",
+    "apis",
+    "parameters",
+    "steps",
+    "started",
+    "first_token",
+    "ended",
+    "prompt",
+    "read",
+    "write",
+    "write_long",
+    "output",
+    "recorded",
+    "raw",
+    "cut",
+    "failed",
+    "flags",
+    "automatic_ttls",
+]
+PER_PIECE: Final = ("contents", "kinds", "messages", "markable", "own_marks", "nodes")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class RecordedRequests:
+    """All LLM calls of a history, in order of start, then of agent, run and call.
+
+    Attributes
+    ----------
+    agent_ids, run_ids, model_names, scope_names : tuple of str
+        What the codes in ``agents``, ``runs``, ``models`` and ``scopes`` stand for.
+    agents, runs, calls, models, scopes, apis, parameters : per request, int64
+        ``calls`` is the position in the run; ``apis`` and ``parameters`` are codes of `api_names` and of
+        ``parameter_values``.
+    steps : per request, int64
+        Row in the replayed history, -1 for a call that the learner never saw.
+    started, first_token, ended : per request, int64
+        Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown.
+    prompt, read, write, write_long, output : per request, int64
+        Tokens as billed, -1 where not recorded; ``write_long`` is the part of ``write`` with the longer TTL.
+    recorded, raw, cut, failed : per request, bool
+        Whether the request was recorded, whether as sent, whether only its last turn was, and whether it was answered
+        by an error.
+    flags, automatic_ttls : per request
+        As in `acg_lab.providers.PromptTable`.
+    piece_offsets : (n_requests + 1,)
+    contents, kinds, messages, markable, own_marks, nodes : per piece
+        ``contents`` are codes of ``texts``; ``own_marks`` the TTL of the application's breakpoint, -1 for none;
+        ``nodes`` the prefix that ends here.
+    texts : sequence of bytes
+        Contents by code. Private: prompts.
+    vendor_diagnoses : per request, tuple of str
+        What the provider's answer says of a miss; empty where it says nothing.
+    """
+
+    agent_ids: tuple[str, ...]
+    run_ids: tuple[str, ...]
+    model_names: tuple[str, ...]
+    scope_names: tuple[str, ...]
+    parameter_values: tuple[Parameters, ...]
+    agents: Ints
+    runs: Ints
+    calls: Ints
+    models: Ints
+    scopes: Ints
+    apis: Ints
+    parameters: Ints
+    steps: Ints
+    started: Ints
+    first_token: Ints
+    ended: Ints
+    prompt: Ints
+    read: Ints
+    write: Ints
+    write_long: Ints
+    output: Ints
+    recorded: NDArray[np.bool_]
+    raw: NDArray[np.bool_]
+    cut: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+    flags: NDArray[np.uint8]
+    automatic_ttls: Ints
+    piece_offsets: Ints
+    contents: NDArray[np.int32]
+    kinds: NDArray[np.uint8]
+    messages: NDArray[np.int32]
+    markable: NDArray[np.bool_]
+    own_marks: NDArray[np.int32]
+    nodes: Ints
+    texts: Sequence[bytes]
+    vendor_diagnoses: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.started)
+
+    @property
+    def api_names(self) -> tuple[Api, ...]:
+        """What the codes in ``apis`` stand for."""
+        return APIS
+
+    @property
+    def request_of_piece(self) -> Ints:
+        """The request of each piece."""
+        return np.repeat(np.arange(len(self)), np.diff(self.piece_offsets))
+
+    def select(self, rows: Ints) -> "RecordedRequests":
+        """Return some of the requests, ascending; codes and nodes stay what they are."""
+        piece_offsets, pieces = gather(self.piece_offsets, rows)
+        columns = {name: getattr(self, name)[rows] for name in FACTS}
+        columns |= {name: getattr(self, name)[pieces] for name in PER_PIECE}
+        said = tuple(self.vendor_diagnoses[row] for row in rows.tolist())
+        return replace(self, piece_offsets=piece_offsets, vendor_diagnoses=said, **columns)
+
+    def by_scope(self, rows: Ints, most: int) -> Iterator[Ints]:
+        """Yield requests in groups of whole scopes, of about ``most`` each: caches of scopes are independent."""
+        if len(rows) <= most:
+            yield rows
+            return
+        scopes, counts = np.unique(self.scopes[rows], return_counts=True)
+        group = np.zeros(len(self.scope_names), np.int64)
+        group[scopes] = np.cumsum(counts) // most
+        of_row = group[self.scopes[rows]]
+        for one in np.unique(of_row).tolist():
+            yield rows[of_row == one]
+
+    def __repr__(self) -> str:
+        return (
+            f"<RecordedRequests: {len(self):,} requests, {len(self.contents):,} pieces, {len(self.texts):,} contents>"
+        )
+
+
+def number_prefixes(roots: Ints, codes: Ints, piece_offsets: Ints) -> Ints:
+    """Return the number of each prefix, from 0: equal for equal roots and equal codes up to a piece.
+
+    Examples
+    --------
+    >>> number_prefixes(np.array([0, 0]), np.array([5, 6, 5, 7]), np.array([0, 2, 4]))
+    array([0, 1, 0, 2])
+    """
+    nodes = np.empty(len(codes), np.int64)
+    lengths, parents = np.diff(piece_offsets), roots
+    alive, n_nodes, width = np.flatnonzero(lengths > 0), 0, int(codes.max(initial=0)) + 1
+    parents = roots[alive]
+    level = 0
+    while len(alive):
+        at = piece_offsets[alive] + level
+        found, number = np.unique(parents * width + codes[at], return_inverse=True)
+        nodes[at] = number = number.reshape(-1) + n_nodes
+        n_nodes += len(found)
+        level += 1
+        goes_on = lengths[alive] > level
+        alive, parents = alive[goes_on], number[goes_on]
+    return _by_appearance(nodes)
+
+
+def _by_appearance(nodes: Ints) -> Ints:
+    """Renumber so that a prefix seen earlier has the smaller number; the order of columns then follows time."""
+    _, first, inverse = np.unique(nodes, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse.reshape(-1)]
+
+
+def gather(bounds: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    """Return the offsets of some rows' entries among themselves, and the indices of those entries."""
+    lengths = bounds[rows + 1] - bounds[rows]
+    new = offsets(lengths)
+    return new, np.arange(new[-1]) - np.repeat(new[:-1] - bounds[rows], lengths)

@@ -1,0 +1,153 @@
+"""Recorded requests as the tables that the matching models read: one for each provider's requests."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.providers.matching import run_cache
+from acg_lab.providers.outcomes import CacheOutcome
+from acg_lab.providers.prompts import NO_NODE, Branches, PieceKind, PromptTable, join_branches
+from acg_lab.providers.rules import CacheProvider
+from acg_lab.simulation.breakpoints import Breakpoints
+from acg_lab.simulation.requests import RecordedRequests, gather
+from acg_lab.simulation.sizes import Sizes
+
+__all__ = ["CacheRun", "run_caches"]
+
+Ints = NDArray[np.int64]
+_MOST_ROWS: Final = 50_000  # what keeps the memory of one pass small
+_ANSWERS = (PieceKind.ASSISTANT, PieceKind.THINKING, PieceKind.TOOL_USE)
+
+
+@dataclass(frozen=True, eq=False)
+class CacheRun:
+    """One provider's requests, and what its cache did with them.
+
+    ``rows`` are requests and ``pieces`` pieces of the whole history, in the order of the table.
+    """
+
+    provider: CacheProvider
+    rows: Ints
+    pieces: Ints
+    table: PromptTable
+    outcome: CacheOutcome
+
+
+@dataclass(frozen=True, eq=False)
+class TableParts:
+    """What all tables of one provider's requests have in common, whatever breakpoints they carry."""
+
+    provider: CacheProvider
+    rows: Ints
+    pieces: Ints
+    offsets: Ints
+    nodes: Ints
+    answers: Ints
+    branches: Branches | None
+
+
+def split_requests(
+    requests: RecordedRequests, providers: NDArray[np.int64], values: tuple[CacheProvider, ...]
+) -> Iterator[TableParts]:
+    """Yield the requests of each provider; those without a recorded request or a provider are left out."""
+    recorded = np.diff(requests.piece_offsets) > 0
+    for code, provider in enumerate(values):
+        of_provider = np.flatnonzero((providers == code) & recorded)
+        for rows in requests.by_scope(of_provider, _MOST_ROWS) if len(of_provider) else ():
+            offsets, pieces = gather(requests.piece_offsets, rows)
+            _, nodes = np.unique(requests.nodes[pieces], return_inverse=True)
+            nodes = nodes.reshape(-1)
+            shares_inside = provider.matching in ("block", "unit")
+            yield TableParts(
+                provider,
+                rows,
+                pieces,
+                offsets,
+                nodes,
+                _find_answers(requests, rows, offsets, nodes, pieces),
+                _find_branches(requests, nodes, pieces, offsets) if shares_inside else None,
+            )
+
+
+def run_caches(
+    requests: RecordedRequests, parts: tuple[TableParts, ...], sizes: Sizes, breakpoints: Breakpoints
+) -> list[CacheRun]:
+    """Run every provider's requests through its cache."""
+    runs: list[CacheRun] = []
+    for part in parts:
+        mark_offsets, marks = gather(breakpoints.offsets, part.rows)
+        of_mark = np.repeat(np.arange(len(part.rows)), np.diff(mark_offsets))
+        shift = part.offsets[:-1] - requests.piece_offsets[part.rows]
+        table = PromptTable(
+            piece_offsets=part.offsets,
+            nodes=part.nodes,
+            ends=sizes.ends[part.pieces],
+            margins=sizes.margins[part.pieces],
+            kinds=requests.kinds[part.pieces],
+            messages=requests.messages[part.pieces].astype(np.int64),
+            markable=requests.markable[part.pieces],
+            tokens=sizes.tokens[part.rows],
+            started=requests.started[part.rows],
+            first_token=requests.first_token[part.rows],
+            ended=requests.ended[part.rows],
+            models=requests.models[part.rows],
+            model_names=requests.model_names,
+            mark_offsets=mark_offsets,
+            mark_pieces=breakpoints.pieces[marks] + shift[of_mark],
+            mark_ttls=breakpoints.ttls[marks],
+            mark_origins=breakpoints.origins[marks],
+            automatic_ttls=breakpoints.automatic_ttls[part.rows],
+            flags=requests.flags[part.rows],
+            answers=part.answers,
+            branches=part.branches,
+        )
+        runs.append(CacheRun(part.provider, part.rows, part.pieces, table, run_cache(table, part.provider)))
+    return runs
+
+
+def _find_answers(requests: RecordedRequests, rows: Ints, offsets: Ints, nodes: Ints, pieces: Ints) -> Ints:
+    """Return the node of each prompt with its answer, where the next request of the run repeats both."""
+    answers = np.full(len(rows), NO_NODE, np.int64)
+    run = requests.runs[rows]
+    order = np.argsort(run, kind="stable")
+    same = run[order][:-1] == run[order][1:]
+    first, following = order[:-1][same], order[1:][same]
+    last = offsets[first + 1] - 1
+    begin = offsets[following] + (offsets[first + 1] - offsets[first])
+    fits = begin < offsets[following + 1]
+    first, following, last, begin = first[fits], following[fits], last[fits], begin[fits]
+    kinds, messages = requests.kinds[pieces], requests.messages[pieces]
+    goes_on = (nodes[begin - 1] == nodes[last]) & np.isin(kinds[begin], _ANSWERS)
+    first, following, begin = first[goes_on], following[goes_on], begin[goes_on]
+    end = begin.copy()
+    while True:
+        ahead = end + 1
+        inside = ahead < offsets[following + 1]
+        inside[inside] = messages[ahead[inside]] == messages[begin[inside]]
+        if not inside.any():
+            break
+        end[inside] += 1
+    answers[first] = nodes[end]
+    return answers
+
+
+def _find_branches(requests: RecordedRequests, nodes: Ints, pieces: Ints, offsets: Ints) -> Branches:
+    """Return where prompts part inside a piece."""
+    _, at = np.unique(nodes, return_index=True)
+    is_first = np.zeros(len(nodes), bool)
+    is_first[offsets[:-1]] = True
+    # Prompts of different scopes or models share nothing, however alike their first pieces are.
+    parents = np.where(is_first[at], len(at) + _roots(requests, pieces[at]), nodes[at - 1])
+    texts = [requests.texts[code] for code in requests.contents[pieces[at]].tolist()]
+    return join_branches(parents, texts)
+
+
+def _roots(requests: RecordedRequests, pieces: Ints) -> Ints:
+    """Return a number for what each piece's prompt starts from."""
+    owner = requests.request_of_piece[pieces]
+    key = np.stack((requests.scopes[owner], requests.models[owner], requests.parameters[owner]))
+    _, code = np.unique(key, axis=1, return_inverse=True)
+    return code.reshape(-1)

@@ -1,0 +1,99 @@
+"""What a provider billed for a call, in the same terms whatever recorded it.
+
+The one place that knows what recorded usage means. A request log's `Usage` is in common terms already. Production's
+annotated usage is the provider's own: `prompt_tokens` is the whole prompt for OpenAI, and for Anthropic the uncached
+rest where `uncached_input_tokens` stands beside it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from acg_lab.core.records import CallRecord, JsonObject, Usage
+
+__all__ = ["UNKNOWN", "BilledTokens", "is_uncached_rest", "usage_of"]
+
+UNKNOWN = -1
+_LONG = ("1h", "12h")
+
+
+class BilledTokens(NamedTuple):
+    """Tokens of one request as billed, -1 where the provider did not report them.
+
+    Attributes
+    ----------
+    prompt : int
+        The whole prompt: read, written and uncached.
+    read, write : int
+    write_long : int
+        The part of ``write`` that was written for longer than the provider's default.
+    output : int
+    """
+
+    prompt: int = UNKNOWN
+    read: int = UNKNOWN
+    write: int = UNKNOWN
+    write_long: int = 0
+    output: int = UNKNOWN
+
+
+def usage_of(record: CallRecord, response: JsonObject | None, *, is_rest: bool = False) -> BilledTokens:
+    """Return what was billed for a call.
+
+    Parameters
+    ----------
+    record : CallRecord
+        Its exchange's usage comes first, then the annotated response's, then its own counts.
+    response : JSON object or None
+        The annotated response.
+    is_rest : bool
+        Whether annotated `prompt_tokens` of this source count the uncached rest only; see `is_uncached_rest`.
+    """
+    exchange = record.exchange
+    if exchange is not None and exchange.usage is not None:
+        return _of_log(exchange.usage)
+    usage = _mapping((response or {}).get("usage"))
+    read, write = _count(usage.get("cache_read_tokens")), _count(usage.get("cache_write_tokens"))
+    prompt = _count(usage.get("prompt_tokens"))
+    if prompt == UNKNOWN:
+        prompt = _count(record.prompt_tokens)
+    rest = _count(usage.get("uncached_input_tokens"))
+    if rest != UNKNOWN:
+        prompt = rest + max(read, 0) + max(write, 0)
+    elif is_rest and prompt != UNKNOWN:
+        prompt += max(read, 0) + max(write, 0)
+    output = _count(usage.get("completion_tokens"))
+    if output == UNKNOWN:
+        output = _count(record.output_tokens)
+    return BilledTokens(prompt, read, write, 0, output)
+
+
+def is_uncached_rest(record: CallRecord, response: JsonObject | None) -> bool:
+    """Whether a call proves that its source counts the uncached rest as `prompt_tokens`.
+
+    It does where less is counted than was read and written. A source that never shows it is read as counting whole
+    prompts.
+    """
+    if record.exchange is not None and record.exchange.usage is not None:
+        return False
+    usage = _mapping((response or {}).get("usage"))
+    if _count(usage.get("uncached_input_tokens")) != UNKNOWN:
+        return False
+    prompt = _count(usage.get("prompt_tokens"))
+    cached = max(_count(usage.get("cache_read_tokens")), 0) + max(_count(usage.get("cache_write_tokens")), 0)
+    return UNKNOWN < prompt < cached
+
+
+def _of_log(usage: Usage) -> BilledTokens:
+    by_ttl = usage.cache_writes_by_ttl
+    counts = (usage.prompt_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens)
+    prompt, read, write, output = (UNKNOWN if count is None else count for count in counts)
+    return BilledTokens(prompt, read, write, max(by_ttl.get(name, 0) for name in _LONG), output)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(value: Any) -> int:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return value if is_count else UNKNOWN

@@ -1,0 +1,111 @@
+"""Each verdict on histories of its own and on near misses, usage typed by hand."""
+
+import pytest
+from simulation.histories import sent, simulated
+from simulation.verdict_histories import (
+    EXPECTED,
+    HITS,
+    NEAR,
+    POLICY,
+    READ,
+    SYSTEM_CASES,
+    UNEXPLAINED,
+    WROTE,
+    A,
+    B,
+    C,
+    D,
+    E,
+    Q,
+    R,
+    ask,
+    talk,
+    two,
+)
+
+
+@pytest.mark.parametrize(
+    ("expected", "calls"),
+    [
+        pytest.param(verdict, calls, id=f"{verdict}: {name}")
+        for verdict, of in EXPECTED.items()
+        for name, calls in of.items()
+    ],
+)
+def test_the_last_request_has_the_verdict(expected, calls):
+    """A history of its own gives each verdict, and its parts add up."""
+    found = simulated(*calls)
+    assert str(found.verdicts[-1]) == expected
+    assert sum(found.parts).tolist() == found.tokens.tolist()
+
+
+@pytest.mark.parametrize(
+    ("expected", "calls"),
+    [
+        pytest.param(expected, calls, id=f"not {verdict} {i}: {expected}")
+        for verdict, of in NEAR.items()
+        for i, (expected, calls) in enumerate(of)
+    ],
+)
+def test_a_near_miss_has_another_verdict(expected, calls):
+    """What only looks like a verdict's history has the verdict that it deserves."""
+    found = simulated(*calls)
+    assert str(found.verdicts[-1]) == expected
+    assert sum(found.parts).tolist() == found.tokens.tolist()
+
+
+def test_five_parallel_first_requests_are_in_flight():
+    """Of five equal requests at once one is first, four are in flight, and a sixth after the first token reads."""
+    calls = [sent(ask(Q), i / 100, WROTE, run=f"r{i}") for i in range(5)]
+    found = [str(v) for v in simulated(*calls, sent(ask(Q), 3, READ, run="r9")).verdicts]
+    assert found == ["first_seen", *["in_flight"] * 4, "hit"]
+
+
+def test_a_date_in_the_system_prompt_is_one_event_a_day():
+    """The first request of a day has a changed system prompt; the later ones of its run read it."""
+    monday, friday = "Monday. " + POLICY, "Friday. " + POLICY
+    found = simulated(
+        sent(ask(Q, system=monday), 0, WROTE),
+        sent(ask(Q, system=friday), 60, (2010, 0, 2000), run="r2"),
+        sent(ask(Q, R, system=friday), 70, (2015, 2000, 0), run="r2"),
+    )
+    assert list(map(str, found.verdicts)) == ["first_seen", "system_changed", "hit"]
+    place = found.place(1)
+    assert (place.block, place.path, place.length) == ("system", "$.system[0]", place.other_length)
+    assert found.content(place.content)[place.byte_offset :].startswith("Friday")
+
+
+def test_a_session_resumed_after_twenty_minutes_expired():
+    """What was idle for longer than it lives expired, however the history was edited; idle seconds are stated."""
+    calls = two(talk(A, B, C), talk("x" + A[1:], B, C, D, E), (3600, 0, 3600), (6000, 0, 6000), gap=1200.0)
+    found = simulated(*calls)
+    assert (str(found.verdicts[-1]), found.idle_seconds[-1]) == ("expired", 1200.0)
+
+
+def test_unexplained_reads_keep_their_bill():
+    """Usage that says less than the rules promise is not replaced, and its verdict says so."""
+    found = simulated(*UNEXPLAINED["15% of equal bytes"])
+    assert found.recorded_read.tolist() == found.read.tolist() == [0, 540]
+    assert found.simulated_read[1] == 3600
+
+
+def test_a_failed_request_costs_nothing_and_is_counted_apart():
+    """A request that was answered by an error has no cost, and a caveat counts it."""
+    found = simulated(sent(ask(Q), 0, WROTE), sent(ask(R), 9, None, error="overloaded"))
+    assert str(found.verdicts[1]) == "failed"
+    assert found.cost_as_was[1] == 0
+    assert any("1 request failed" in caveat for caveat in found.caveats)
+
+
+def test_the_providers_own_diagnosis_stands_beside_ours():
+    """A response that says why it missed is quoted."""
+    response = {"diagnostics": {"cache_miss_reason": {"type": "system_changed"}}}
+    first, second = SYSTEM_CASES["a user's name"]
+    found = simulated(first, (*second[:-1], {"response": response}))
+    assert found.vendor_diagnoses == ["", "system_changed"]
+
+
+def test_no_repr_shows_a_prompt():
+    """Neither repr nor HTML shows a prompt's text."""
+    found = simulated(*HITS["same system"])
+    assert "policy" not in repr(found) + found._repr_html_() + repr(found.place(1)) + repr(found.history.requests)
