@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 import acg_lab
 from acg_lab._format import counted, printable
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
+from acg_lab.logs.entries import APIS
 from acg_lab.snapshot import LoadWarning, Snapshot, load
 from acg_lab.storage.sources import mask_credentials
 
@@ -98,7 +99,7 @@ _NAMED = 20  # agents in an error message, at most
 Source = Annotated[
     str,
     typer.Argument(
-        help="redis://, rediss:// or unix:// address, or a Parquet export (file or folder, path or URI).",
+        help="redis://, rediss:// or unix:// address, a Parquet export, or a request log (path or URI; - reads stdin).",
         metavar="SOURCE",
     ),
 ]
@@ -114,7 +115,24 @@ KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' detect
 RulesOption = Annotated[str, typer.Option(help=f"Rules version: {', '.join(RULES)}; 'auto' detects each profile's.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail at the first entry that can't be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Until = Annotated[str | None, typer.Option(help="Of a request log, drop what began at this time or later.")]
+LogFormatOption = Annotated[str, typer.Option("--format", help="Format of a request log; 'auto' recognises it.")]
+ApiOption = Annotated[str, typer.Option("--api", help=f"API of raw bodies: 'auto', {', '.join(APIS)}.")]
+AgentFrom = Annotated[
+    str | None, typer.Option(help="Where a line of a log names the agent, as in metadata.app.", metavar="PATH")
+]
+SessionFrom = Annotated[str | None, typer.Option(help="Where a line of a log names the session.", metavar="PATH")]
+SampleRate = Annotated[float, typer.Option(help="Share of the traffic that a log holds, up to 1.")]
 DEFAULTS = StabilityThresholds()
+
+
+def log_options(
+    log_format: str, api: str, agent_from: str | None, session_from: str | None, sample_rate: float
+) -> dict[str, Any]:
+    """Return what `read` takes of the options on request logs."""
+    given = {"agent": agent_from, "session": session_from}
+    fields = {name: path for name, path in given.items() if path is not None}
+    return {"format": log_format, "api": api, "fields": fields, "sample_rate": sample_rate}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,17 +13,24 @@ from acg_lab._format import counted, cut, printable, score
 from acg_lab.cli._app import (
     DEFAULTS,
     Agent,
+    AgentFrom,
+    ApiOption,
     AsJson,
     KeyPrefix,
+    LogFormatOption,
     MinObservations,
     Newest,
     RulesOption,
+    SampleRate,
     SemiStableThreshold,
+    SessionFrom,
     Since,
     Source,
     StableThreshold,
     Strict,
+    Until,
     cli,
+    log_options,
     out,
     print_json,
     read,
@@ -136,6 +143,12 @@ def _analyze(
     key_prefix: KeyPrefix = "auto",
     rows: Annotated[int, typer.Option(help="Profiles to list per agent, worst first; 0 lists all.", min=0)] = _SHOWN,
     rules: RulesOption = "auto",
+    until: Until = None,
+    log_format: LogFormatOption = "auto",
+    api: ApiOption = "auto",
+    agent_from: AgentFrom = None,
+    session_from: SessionFrom = None,
+    sample_rate: SampleRate = 1.0,
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -148,7 +161,17 @@ def _analyze(
         semi_stable_threshold=semi_stable_threshold,
         min_observations_for_full_confidence=min_observations,
     )
-    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict)
+    snapshot = read(
+        source,
+        agent,
+        since=since,
+        until=until,
+        limit=window,
+        key_prefix=key_prefix,
+        rules=rules,
+        strict=strict,
+        **log_options(log_format, api, agent_from, session_from, sample_rate),
+    )
     profiles = summarize(snapshot, analyze(snapshot, thresholds))
     causes = find_causes(snapshot, thresholds)
     if as_json:

@@ -9,17 +9,24 @@ from acg_lab._format import counted
 from acg_lab.cli._app import (
     DEFAULTS,
     Agent,
+    AgentFrom,
+    ApiOption,
     AsJson,
     KeyPrefix,
+    LogFormatOption,
     MinObservations,
     Newest,
     RulesOption,
+    SampleRate,
     SemiStableThreshold,
+    SessionFrom,
     Since,
     Source,
     StableThreshold,
     Strict,
+    Until,
     cli,
+    log_options,
     out,
     print_json,
     read,
@@ -49,6 +56,12 @@ def _explain(
     since: Since = None,
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
+    until: Until = None,
+    log_format: LogFormatOption = "auto",
+    api: ApiOption = "auto",
+    agent_from: AgentFrom = None,
+    session_from: SessionFrom = None,
+    sample_rate: SampleRate = 1.0,
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -61,7 +74,17 @@ def _explain(
         semi_stable_threshold=semi_stable_threshold,
         min_observations_for_full_confidence=min_observations,
     )
-    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict)
+    snapshot = read(
+        source,
+        agent,
+        since=since,
+        until=until,
+        limit=window,
+        key_prefix=key_prefix,
+        rules=rules,
+        strict=strict,
+        **log_options(log_format, api, agent_from, session_from, sample_rate),
+    )
     findings = explain(snapshot, key, thresholds, text=text)
     if as_json:
         print_json(_as_json(snapshot, thresholds, findings))

@@ -1,4 +1,4 @@
-"""How long one profile's prefix is at every threshold."""
+"""The length of one profile's stable prefix at every threshold."""
 
 import pandas as pd
 
@@ -11,32 +11,45 @@ __all__ = ["threshold_curve"]
 
 
 def threshold_curve(snap: Snapshot, learning_key: str | None = None, *, agent_id: str | None = None) -> pd.DataFrame:
-    """Return a row a level of the prefix's length as ``stable_threshold`` grows, lowest thresholds first.
+    """Return one row per level of the prefix's length over ``stable_threshold``, lowest thresholds first.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
     learning_key : str, optional
-        The profile, by learning key or display name; the only one when left out.
+        The profile, by learning key or display name; may be left out if there is only one.
     agent_id : str, optional
-        Its agent; enough where the agent has one profile.
+        Its agent; enough if the agent has one profile.
 
     Returns
     -------
     DataFrame
-        learning_key, profile (its display name), agent_id (categorical); model; above, upto (the level holds for all
-        thresholds above ``above``,
-        -inf for the lowest, up to and with ``upto``, inf for the highest); prefix_blocks, prefix_tokens (length of the
-        stable prefix; tokens are means over requests); matching (requests that have all of it, block by block; by the
-        rules of 0.8 those with the fingerprint that most have); requests (in the window); read_tokens (what a request
-        would read on average: prefix_tokens times the share of requests that match); breaking_span, breaking_score
-        (of the first block behind the prefix, missing if there is none).
+        learning_key, profile (its display name), agent_id (categorical); model; above, upto (the level holds for
+        thresholds above ``above``, -inf for the lowest, up to and including ``upto``, inf for the highest);
+        prefix_blocks, prefix_tokens (length of the stable prefix; tokens are means over requests); matching (requests
+        that have all of it, block by block; under nemo-relay-0.8, those with the most common fingerprint); requests (in
+        the window); read_tokens (mean tokens that a request would read: prefix_tokens times the share of requests that
+        match); breaking_span, breaking_score (of the first block after the prefix, missing if there is none).
 
     Raises
     ------
     UsageError
         If no profile fits, or more than one.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from acg_lab.core import PromptBlock, PromptIR
+    >>> kind = {"role": "system", "content_type": "text", "provenance": "system"}
+    >>> block = PromptBlock(span_id="system-0", sequence_index=0, content="You book flights.", **kind)
+    >>> at = {"ir_id": "4d2f0c0e-8a50-4bb0-9a3c-5a52b7b52f3a", "created_at": "2026-11-02T08:00:00Z"}
+    >>> backend = acg.MemoryBackend()
+    >>> key = "agent::model=m::seed=no-seed::system=no-system::tools=no-tools"
+    >>> backend.store_observations(key, (PromptIR(blocks=(block,), **at), PromptIR(blocks=(block,), **at)))
+    >>> snap = acg.load(backend, progress=False)
+    >>> acg.frames.threshold_curve(snap)[["prefix_blocks", "prefix_tokens", "matching"]].values.tolist()
+    [[1.0, 4.0, 2.0]]
     """
     learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
     treads, n = find_treads(snap, learning_key), snap.n_observations(learning_key)

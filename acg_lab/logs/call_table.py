@@ -28,14 +28,9 @@ _NO_RECORD: Final = CallRecord(kind="llm", name="", started_at="")
 
 
 class Row(NamedTuple):
-    """One call of the table.
+    """One call of the table; ``is_recorded`` says that the runtime recorded its annotated request."""
 
-    ``number`` is its position in the log. ``is_recorded`` says that the runtime recorded its annotated request.
-    """
-
-    number: int
     file: str
-    line: int
     call: Call
     agent_id: str | None
     run_id: str | None
@@ -91,7 +86,7 @@ class CallTable:
             self._by_id[logged.call_id] = len(self.rows)
         recorded = logged.annotated is not None
         run_id = logged.run_id or logged.session_id
-        self.rows.append(Row(len(self.rows), logged.file, logged.line, call, logged.agent_id, run_id, recorded))
+        self.rows.append(Row(logged.file, call, logged.agent_id, run_id, recorded))
         yield from (logged.problem(doubt, "$.usage") for doubt in doubts)
 
     def answer(self, answer: LoggedAnswer) -> None:

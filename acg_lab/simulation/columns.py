@@ -1,4 +1,4 @@
-"""A history simulated: tokens and costs as they were, under a change, at the limit; parts and verdicts on demand."""
+"""A history simulated: tokens and costs as they were, under a change, at the limit; parts on demand."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -25,8 +25,6 @@ from acg_lab.simulation.parts import SharedPrefixes, TokenParts, divide_prompts,
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
 from acg_lab.simulation.tables import CacheRun
-from acg_lab.simulation.verdicts import Verdicts, judge_requests
-from acg_lab.storage._runtime import paused_collector
 
 if TYPE_CHECKING:
     from acg_lab.simulation.plans import Plans
@@ -221,12 +219,6 @@ class SimulatedHistory:
     def plans(self) -> "Plans | None":
         """What the governor planned, where it acts."""
         return self.history.plans(self.settings) if self.acts else None
-
-    @cached_property
-    def verdicts(self) -> Verdicts:
-        """One verdict per request."""
-        with paused_collector():
-            return judge_requests(self)
 
     @cached_property
     def waits(self) -> Floats:

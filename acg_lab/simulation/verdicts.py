@@ -7,7 +7,8 @@ how much time had passed. What usage contradicts is ``unexplained``, never dress
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,11 @@ from numpy.typing import NDArray
 from acg_lab.core.planner import PlanReason
 from acg_lab.providers.outcomes import NOTHING, LookupReason
 from acg_lab.providers.prompts import PieceKind
+from acg_lab.simulation.columns import SimulatedHistory
 from acg_lab.simulation.plans import REASONS
+from acg_lab.storage._runtime import paused_collector
 
-if TYPE_CHECKING:
-    from acg_lab.simulation.columns import SimulatedHistory
-
-__all__ = ["VERDICTS", "Verdict", "Verdicts", "judge_requests"]
+__all__ = ["VERDICTS", "JudgedHistory", "Verdict", "Verdicts"]
 
 Ints = NDArray[np.int64]
 NOT_ANY: Final = -1
@@ -128,7 +128,17 @@ class Verdicts:
     can_be_read: NDArray[np.bool_]
 
 
-def judge_requests(sim: "SimulatedHistory") -> Verdicts:
+class JudgedHistory(SimulatedHistory):
+    """A simulated history with one verdict per request."""
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """One verdict per request."""
+        with paused_collector():
+            return _judge_requests(self)
+
+
+def _judge_requests(sim: SimulatedHistory) -> Verdicts:
     """Return the verdict of each request of a simulated history."""
     return _Judge(sim).judge()
 
@@ -136,7 +146,7 @@ def judge_requests(sim: "SimulatedHistory") -> Verdicts:
 class _Judge:
     """Judges requests one by one; all that is looked up is a list."""
 
-    def __init__(self, sim: "SimulatedHistory") -> None:
+    def __init__(self, sim: SimulatedHistory) -> None:
         self._sim, requests, parts, shared = sim, sim.requests, sim.parts, sim.shared
         n = len(requests)
         self.n = n

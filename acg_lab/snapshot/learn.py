@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from acg_lab.config.settings import AcgSettings
 from acg_lab.core.codec import decode, encode, encode_window
@@ -181,14 +182,19 @@ def _turns(calls: Sequence[Call], recorded: Sequence[bool], roles: Roles) -> Ite
         is_first = is_first and call.record.kind != "llm"
 
 
-def _in_order(runs: Runs, recorded: Sequence[Sequence[bool]]) -> tuple[Runs, Sequence[Sequence[bool]], list[int]]:
+def _in_order(
+    runs: Runs, recorded: Sequence[Sequence[bool]]
+) -> tuple[Runs, Sequence[Sequence[bool]], NDArray[np.int64]]:
     """Return the runs by agent in the order in which they ended, as production's index has them, and their ends.
 
     A run without times follows the one before it.
     """
-    ends = list(accumulate((_end(runs, position) for position in range(len(runs))), _known_or_last))
-    order = sorted(range(len(runs)), key=lambda position: (runs.records[position].agent_id, ends[position]))
-    return runs.take(order), [recorded[position] for position in order], [ends[position] for position in order]
+    found = accumulate((_end(runs, position) for position in range(len(runs))), _known_or_last)
+    ends = np.fromiter(found, np.int64, len(runs))
+    numbers = {agent_id: i for i, agent_id in enumerate(sorted({record.agent_id for record in runs.records}))}
+    agents = np.fromiter((numbers[record.agent_id] for record in runs.records), np.int64, len(runs))
+    order = np.lexsort((ends, agents))
+    return runs.take(order.tolist()), [recorded[position] for position in order], ends[order]
 
 
 def _known_or_last(last: int, end: int) -> int:
@@ -206,7 +212,7 @@ def _end(runs: Runs, position: int) -> int:
 
 
 def _collect(
-    runs: Runs, ends: Sequence[int], rules: str, observation_window: int, tell: Callable[[int], None]
+    runs: Runs, ends: NDArray[np.int64], rules: str, observation_window: int, tell: Callable[[int], None]
 ) -> tuple[dict[str, deque[_Request]], dict[str, list[str]], Counter[tuple[str, str]]]:
     """Return the requests that each window holds at last, the keys that each agent's last run touched, and refusals."""
     unread: Counter[tuple[str, str]] = Counter()
@@ -225,7 +231,7 @@ def _collect(
                 continue
             if key not in windows:
                 windows[key] = deque(maxlen=max(observation_window, 1))
-            windows[key].append(_Request(call, record.id, place, end))
+            windows[key].append(_Request(call, record.id, place, int(end)))
             keys[key] = None
         if keys:
             touched[record.agent_id] = list(keys)

@@ -366,17 +366,21 @@ class Runs(Sequence[RunRecord]):
         light, body = call.record.exchange, call.body
         if light is None or body is None:
             return light
+        response = None if body.response < 0 else self.values.value(body.response)
+        usage = light.usage
+        if usage is not None and not usage.raw and response is not None:
+            usage = replace(usage, raw=response.get("usage") or {})
+        return replace(light, request=self.body(body), response=response, usage=usage)
+
+    def body(self, body: Body) -> JsonObject:
+        """Make a request body as it was sent, in the order of its keys."""
         request = dict(self.values.value(body.head))
         if body.items.size or request.get(body.name, ...) is None:
             request[body.name] = list(map(self.messages.value, body.items.tolist()))
         for name, code in (("tools", body.tools), ("system", body.system)):
             if code >= 0:
                 request[name] = self.values.value(code)
-        response = None if body.response < 0 else self.values.value(body.response)
-        usage = light.usage
-        if usage is not None and not usage.raw and response is not None:
-            usage = replace(usage, raw=response.get("usage") or {})
-        return replace(light, request=request, response=response, usage=usage)
+        return request
 
     def request(self, call: Call) -> AnnotatedLlmRequest:
         """Make the request of a call that has one."""

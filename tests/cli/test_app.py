@@ -292,7 +292,7 @@ def test_json_schema(run):
         *("profiles", "single", "observations", "prompt_tokens", "prefix_tokens", "share"),
     }
     verified = json.loads(run("verify", SAMPLE, "--agent", "coder", "--json")[1])
-    assert set(verified) == {"ok", "settings", "verdicts", "problems"}
+    assert set(verified) == {"ok", "settings", "verdicts", "problems", "notes"}
 
 
 def test_filters_and_rules(run):

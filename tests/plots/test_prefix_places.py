@@ -1,4 +1,4 @@
-"""prefix_stability: where things stand, folded, in columns and in places that are given, without a collision."""
+"""prefix_stability: folding, columns, given axes, and texts that do not collide."""
 
 from itertools import combinations
 
@@ -17,7 +17,7 @@ from strategies import windows
 from acg_lab import frames, plots
 from acg_lab.plots.prefix_profile import Block
 from acg_lab.plots.prefix_rows import Fold, fold_blocks
-from acg_lab.plots.prefix_strip import pieces_of
+from acg_lab.plots.prefix_strip import cut_into_pieces
 from acg_lab.plots.theme import PALETTES
 
 CASES = cases()
@@ -26,33 +26,33 @@ WIDTHS = ("blocks", "tokens")
 
 class TestFolding:
     def test_two_hundred(self):
-        """200 blocks are as readable as 20: what is around the break, the ends of runs, dots for the rest."""
+        """Of 200 blocks, those around the break and the ends of runs keep rows; the rest become dots."""
         axes = plots.prefix_stability(CASES["200 blocks"])
         assert texts(axes, "fold-") == ["⋯ 84 more blocks", "⋯ 46 more blocks", "⋯ 55 more blocks"]
         names = texts(axes, "name-")
         assert names[:2] == ["system-0", "system-1-crm__contacts__create_v0"]
         assert names[4] == "system-88-crm__contacts__create_v3"
         assert len(names) == 15
-        (dots,) = find(axes, "dots-94-reach")
+        (dots,) = find(axes, "dots-94-out_of_reach")
         assert list(dots.get_xdata()) == [1.0]
         assert "Dots: blocks folded into one row." in " ".join(texts(axes, "note"))
 
     def test_all_rows(self):
-        """Asked not to fold, it shows every block; columns are never folded."""
+        """With fold=False every block has a row; columns are never folded."""
         axes = plots.prefix_stability(CASES["200 blocks"], fold=False)
         assert len(texts(axes, "name-")) == 200
         assert not find(axes, "fold-")
         columns = plots.prefix_stability(CASES["200 blocks"], width="tokens")
-        areas = [area for kind in ("prefix", "breaks", "reach") for area in find(columns, f"scores-{kind}")]
+        areas = [area for kind in ("prefix", "breaking", "out_of_reach") for area in find(columns, f"scores-{kind}")]
         assert [len(area.get_paths()) for area in areas] == [88, 1, 52]
 
     @given(
-        st.lists(st.sampled_from(["prefix", "reach", "semi_stable", "variable"]), min_size=1, max_size=300),
+        st.lists(st.sampled_from(["prefix", "out_of_reach", "semi_stable", "variable"]), min_size=1, max_size=300),
         st.integers(0, 310),
         st.integers(12, 60),
     )
     def test_law(self, kinds, break_at, most):
-        """Rows hold all blocks in their order, none alone in a fold; few are not folded, many become few."""
+        """Rows hold all blocks in order; no fold has a single block; many blocks become few rows."""
         blocks = [Block(i, str(i), kind, 1.0, 1.0, 1.0) for i, kind in enumerate(kinds)]
         rows = fold_blocks(blocks, break_at, most=most)
         flat = [block for row in rows for block in (row.blocks if isinstance(row, Fold) else (row,))]
@@ -69,16 +69,16 @@ class TestFolding:
 class TestStrip:
     @given(windows(), any_thresholds())
     def test_widths_add_up(self, requests, limits):
-        """Pieces follow one another without a gap and make the whole prompt; the prefix is one of them."""
+        """Pieces make up the whole prompt without a gap; the prefix is one of them."""
         snap = snapshot(requests)
         if not frames.scores(snap).empty:
             profile = blocks_of(snap, limits)
-            pieces = pieces_of(profile)
+            pieces = cut_into_pieces(profile)
             assert [block for piece in pieces for block in piece.blocks] == list(profile.blocks)
-            if profile.prompt:
-                widths = [sum(block.width for block in piece.blocks) / profile.prompt for piece in pieces]
+            if profile.prompt_width:
+                widths = [sum(block.width for block in piece.blocks) / profile.prompt_width for piece in pieces]
                 assert sum(widths) == pytest.approx(1)
-                others = [(w, p) for w, p in zip(widths, pieces, strict=True) if p.kind != "breaks"]
+                others = [(w, p) for w, p in zip(widths, pieces, strict=True) if p.kind != "breaking"]
                 assert [piece.width for _, piece in others] == pytest.approx([width for width, _ in others])
             assert sum(piece.kind == "prefix" for piece in pieces) <= 1
 
@@ -97,13 +97,13 @@ class TestStrip:
 
 class TestColumns:
     def test_widths(self):
-        """A column is as wide as its block is long, as high as its score, and begins where the last one ends."""
+        """A column is as wide as its block's tokens, as high as its score, and begins where the last one ends."""
         snap = CASES["three blocks"]
         frame = frames.scores(snap)
         axes = plots.prefix_stability(snap, width="tokens")
         widths = (frame["tokens"] * frame["present"] / frame["requests"]).tolist()
         start = 0.0
-        for kind, width, score in zip(("prefix", "breaks", "variable"), widths, frame["score"], strict=True):
+        for kind, width, score in zip(("prefix", "breaking", "variable"), widths, frame["score"], strict=True):
             (area,) = find(axes, f"scores-{kind}")
             box = area.get_paths()[0].get_extents()
             assert (box.x0, box.x1, box.y0, box.y1) == pytest.approx((start, start + width, 0, score))
@@ -113,15 +113,15 @@ class TestColumns:
         assert texts(axes, "breaks") == ["user-1  0.75"]
 
     def test_the_breaking_block_is_seen(self):
-        """However short it is, the breaking block is at least 0.4% wide and named."""
+        """However short, the breaking block is at least 0.4% wide and named."""
         snap = snapshot(window(30, **{"system-0": always(50_000), "user-1": lambda r: f"{r:04}", "user-2": always(9)}))
         axes = plots.prefix_stability(snap, width="tokens")
-        (area,) = find(axes, "scores-breaks")
+        (area,) = find(axes, "scores-breaking")
         assert area.get_paths()[0].get_extents().width == pytest.approx(0.004 * 50_010)
         assert texts(axes, "breaks") == ["user-1  0.03"]
 
     def test_names_inside(self):
-        """Names stand in columns that are wide enough: level if they fit, else upright, else not at all."""
+        """Names are level in columns where they fit, else upright, else left out."""
         axes = plots.prefix_stability(CASES["all stable"], width="tokens")
         inside = {artist.get_text(): artist.get_rotation() for artist in find(axes, "name-")}
         assert inside["system-11"] in {0, 90}
@@ -135,7 +135,7 @@ class TestPlaces:
     @pytest.mark.parametrize("width", WIDTHS)
     @pytest.mark.parametrize("case", CASES)
     def test_nothing_overlaps(self, case, width):
-        """At every resolution all texts are inside the figure, and none covers another."""
+        """At every resolution all texts are inside the figure and do not overlap."""
         for theme in PALETTES:
             plots.set_theme(theme)
             axes = plots.prefix_stability(CASES[case], width=width)
@@ -169,7 +169,7 @@ class TestPlaces:
             assert across <= 1 or down <= 0.3 * min(a.height, b.height), (one.get_text(), other.get_text())
 
     def test_in_axes(self, sample):
-        """In axes it keeps to their place, folds more, and returns its own axes."""
+        """In given axes the plot stays in their place, folds more, and returns its own axes."""
         figure, (left, right) = plt.subplots(1, 2, figsize=(15, 4))
         axes = plots.prefix_stability(CASES["200 blocks"], ax=left)
         plots.prefix_stability(sample, key_of(sample, "handbook-search"), width="tokens", ax=right)
@@ -189,7 +189,7 @@ class TestPlaces:
         assert plots.alt_text(axes).startswith("1 stable block")
 
     def test_the_users_settings(self):
-        """The user's own settings of matplotlib are as before, and change nothing."""
+        """The user's own matplotlib settings stay as they were and change nothing."""
         with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
             before = dict(mpl.rcParams)
             axes = plots.prefix_stability(CASES["three blocks"])
@@ -198,7 +198,7 @@ class TestPlaces:
         assert {text.get_fontsize() for text in find(axes, "name-")} == {7.5}
 
     def test_every_artist_has_a_name(self):
-        """Tests and callers find every artist that is drawn by its gid."""
+        """Every artist has a gid."""
         for width in WIDTHS:
             axes = plots.prefix_stability(CASES["200 blocks"], width=width)
             page = axes.get_figure().axes[0]
@@ -208,7 +208,7 @@ class TestPlaces:
             assert all(artist.get_gid() for artist in drawn)
 
     def test_names_that_no_font_has(self):
-        """Names in any script stay one line that can be told from others; mathematics and markup are plain text."""
+        """Names in any script stay one line and different; mathematics and markup are plain text."""
         names = texts(plots.prefix_stability(CASES["names"]), "name-")
         assert "\\u7cfb\\u7edf\\u63d0\\u793a-0" in names
         assert "\u0441\u0438\u0441\u0442\u0435\u043c\u0430-1" in names
@@ -216,7 +216,7 @@ class TestPlaces:
         assert len(set(names)) == 6
 
     def test_names_that_are_alike(self):
-        """Names that differ only in the middle stay different, whatever their length, and leave room for bars."""
+        """Long names that differ only in the middle stay different and leave room for bars."""
         spans = {f"system-{'x' * 200}{i}{'y' * 200}": always(5) for i in range(3)}
         axes = plots.prefix_stability(snapshot(window(30, **spans)))
         assert len(set(texts(axes, "name-"))) == 3

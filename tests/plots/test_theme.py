@@ -1,4 +1,4 @@
-"""One setting for all figures, and none of the user's is touched."""
+"""One theme for all figures, and no setting of the user's is touched."""
 
 import matplotlib as mpl
 import numpy as np
@@ -38,7 +38,7 @@ def snap():
 
 
 def test_unknown_theme():
-    """A theme that there is none of is refused, with those there are."""
+    """An unknown theme is a UsageError that lists the themes."""
     with pytest.raises(acg.UsageError, match="'light', 'dark'; got 'blue'"):
         plots.set_theme("blue")
     assert plots.theme() == "light"
@@ -65,7 +65,7 @@ def test_settings_of_the_user(snap, name):
 
 
 def test_pyplot_is_left_alone(snap):
-    """Drawn into a figure or axes of the user's, a plot opens no figure and takes no other one's place."""
+    """Drawn into the user's figure or axes, a plot opens no figure and does not change the current one."""
     mine, axes = plt.subplots()
     other = plt.figure()
     plots.window_heatmap(snap, ax=axes)

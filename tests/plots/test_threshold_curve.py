@@ -37,7 +37,7 @@ def test_steps():
 
 
 def test_title():
-    """The title tells the threshold that would read most, and how much; the marks stand there."""
+    """The title gives the threshold that would read most, and how much; the marks stand there."""
     snap = of_one(60, *SPANS)
     axes = plots.threshold_curve(snap)
     (key,) = snap.windows
@@ -54,13 +54,13 @@ def test_title():
 
 
 def test_recommended_threshold_is_reached():
-    """The threshold told is never rounded above the score that must reach it."""
+    """The threshold in the title is never rounded above the score that must reach it."""
     snap = of_one(12, ("system-0", same), ("user-1", lambda i: "a" if i else "b"), ("user-2", same))
     assert text_of(plots.threshold_curve(snap), "title").startswith("At threshold 0.91 ")
 
 
 def test_nothing_to_gain():
-    """Where less than 5% is to be gained, that is the title, and nothing is recommended."""
+    """If less than 5% can be gained, the title says so and no threshold is marked as best."""
     limits = acg.StabilityThresholds(stable_threshold=0.9)
     axes = plots.threshold_curve(of_one(60, *SPANS), thresholds=limits)
     assert text_of(axes, "title") == "0.9 is within 5% of the best threshold for this window"
@@ -71,20 +71,20 @@ def test_nothing_to_gain():
 def test_names():
     """Levels name the block that ends them, with its score; the current one in orange, first."""
     axes = plots.threshold_curve(of_one(60, *SPANS))
-    assert text_of(axes, "tread-0") == "user-1-digest stops it here (0.90)"
-    assert by_gid(axes, "tread-0").get_color() == PALETTES["light"].breaking
-    assert "user-3 (0.02)" in [text_of(axes, gid) for gid in gids(axes, "tread-")]
+    assert text_of(axes, "level-0") == "user-1-digest stops it here (0.90)"
+    assert by_gid(axes, "level-0").get_color() == PALETTES["light"].breaking
+    assert "user-3 (0.02)" in [text_of(axes, gid) for gid in gids(axes, "level-")]
 
 
 def test_at_most_seven_names():
     """No more than 7 levels are named."""
     spans = [(f"user-{i}", lambda j, i=i: f"{j}" if j < i else "same") for i in range(40)]
     axes = plots.threshold_curve(of_one(50, *spans))
-    assert 1 <= len(gids(axes, "tread-")) <= 7
+    assert 1 <= len(gids(axes, "level-")) <= 7
 
 
 def test_exact_prefix():
-    """By the rules of 0.8 a prefix that reaches past the scaffold is read by no one, however long it is."""
+    """Under nemo-relay-0.8 a prefix beyond system prompt and tools is read by no other request."""
     snap = of_one(60, *SPANS, rules="nemo-relay-0.8")
     axes = plots.threshold_curve(snap)
     assert text_of(axes, "title") == "0.95 is within 5% of the best threshold for this window"
@@ -114,12 +114,12 @@ def test_odd_thresholds(current):
     ],
 )
 def test_extremes(snap, title):
-    """Where there is little to see, the title says it."""
+    """If there is little to see, the title says so."""
     assert text_of(plots.threshold_curve(snap), "title") == title
 
 
 def test_frame():
-    """Given the frame, it draws what it draws of the snapshot; several profiles must be told apart."""
+    """A frame gives the picture of its snapshot; with several profiles one must be named."""
     snap = snapshot_of(window(9, *SPANS), window(5, *SPANS))
     one, other = snap.windows
     axes = plots.threshold_curve(frames.threshold_curve(snap, one))
