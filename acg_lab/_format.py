@@ -12,6 +12,7 @@ breaks the prefix. No drawing.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from difflib import get_close_matches
 from html import escape
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "printable",
     "score",
     "setting",
+    "suggest",
     "tokens",
 ]
 
@@ -215,3 +217,14 @@ def cut_all(names: Iterable[str], width: int) -> dict[str, str]:
             return {same[0]: text for text, same in found.items()}
         for name in alike:
             widths[name] += 2
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """Return a question after the known name that is nearest to a mistyped one, after a space; nothing if none is near.
+
+    Examples
+    --------
+    >>> suggest("antropic", ["anthropic", "openai-chat"])
+    " Did you mean 'anthropic'?"
+    """
+    return "".join(f" Did you mean {near!r}?" for near in get_close_matches(str(name), list(known), 1))

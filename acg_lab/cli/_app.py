@@ -7,7 +7,7 @@ the source; 2 for wrong use.
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,7 +22,6 @@ from typer.core import TyperGroup
 import acg_lab
 from acg_lab._format import counted, printable
 from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
-from acg_lab.logs.entries import APIS
 from acg_lab.snapshot import LoadWarning, Snapshot, load
 from acg_lab.storage.sources import mask_credentials
 
@@ -99,7 +98,8 @@ _NAMED = 20  # agents in an error message, at most
 Source = Annotated[
     str,
     typer.Argument(
-        help="redis://, rediss:// or unix:// address, a Parquet export, or a request log (path or URI; - reads stdin).",
+        help="redis://, rediss:// or unix:// address; a Parquet export or a request log (file, folder, glob, URI); '-' "
+        "reads a log from standard input; 'sample' and 'sample-log' come with acg-lab.",
         metavar="SOURCE",
     ),
 ]
@@ -115,24 +115,7 @@ KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' detect
 RulesOption = Annotated[str, typer.Option(help=f"Rules version: {', '.join(RULES)}; 'auto' detects each profile's.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail at the first entry that can't be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Until = Annotated[str | None, typer.Option(help="Of a request log, drop what began at this time or later.")]
-LogFormatOption = Annotated[str, typer.Option("--format", help="Format of a request log; 'auto' recognises it.")]
-ApiOption = Annotated[str, typer.Option("--api", help=f"API of raw bodies: 'auto', {', '.join(APIS)}.")]
-AgentFrom = Annotated[
-    str | None, typer.Option(help="Where a line of a log names the agent, as in metadata.app.", metavar="PATH")
-]
-SessionFrom = Annotated[str | None, typer.Option(help="Where a line of a log names the session.", metavar="PATH")]
-SampleRate = Annotated[float, typer.Option(help="Share of the traffic that a log holds, up to 1.")]
 DEFAULTS = StabilityThresholds()
-
-
-def log_options(
-    log_format: str, api: str, agent_from: str | None, session_from: str | None, sample_rate: float
-) -> dict[str, Any]:
-    """Return what `read` takes of the options on request logs."""
-    given = {"agent": agent_from, "session": session_from}
-    fields = {name: path for name, path in given.items() if path is not None}
-    return {"format": log_format, "api": api, "fields": fields, "sample_rate": sample_rate}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -211,17 +194,28 @@ def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **o
     """
     with complaints():
         snapshot = load(source, agent_id=agent, key_prefix=key_prefix, **options)
+    if snapshot.learned_here:
+        complain(f"acg-lab: {snapshot.source}: {snapshot.facts}")
+    for caveat in snapshot.caveats:
+        complain(f"acg-lab: note: {caveat}")
     if agent is None or agent in snapshot.agent_ids:
         return snapshot
+    if source == "-":
+        msg = f"Standard input holds no agent {agent!r} (--agent); without --agent all are read."
+        raise UsageError(msg)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LoadWarning)  # about other agents
-        known = load(source, key_prefix=key_prefix).agent_ids
+        known = load(source, key_prefix=key_prefix, **_without_filters(options)).agent_ids
     if agent not in known:  # else all of its data is older than asked for
         near = get_close_matches(agent, known, _NAMED, 0)
         names = ", ".join(map(repr, near)) + (f" and {len(known) - len(near):,} more" if len(known) > len(near) else "")
         msg = f"{snapshot.source} holds no agent {agent!r} (--agent); it holds {names or 'no agents'}."
         raise UsageError(msg)
     return snapshot
+
+
+def _without_filters(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in ("since", "until", "limit")}
 
 
 def print_json(value: Any) -> None:

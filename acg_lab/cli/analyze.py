@@ -13,30 +13,23 @@ from acg_lab._format import counted, cut, printable, score
 from acg_lab.cli._app import (
     DEFAULTS,
     Agent,
-    AgentFrom,
-    ApiOption,
     AsJson,
     KeyPrefix,
-    LogFormatOption,
     MinObservations,
     Newest,
     RulesOption,
-    SampleRate,
     SemiStableThreshold,
-    SessionFrom,
     Since,
     Source,
     StableThreshold,
     Strict,
-    Until,
-    cli,
-    log_options,
     out,
     print_json,
     read,
     say,
     warn_about_large_window,
 )
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import StabilityThresholds
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.diagnosis import Causes, find_causes
@@ -131,9 +124,10 @@ def _breaking(profile: ProfileSummary, cause: str, thresholds: StabilityThreshol
 _SHOWN = 3
 
 
-@cli.command("analyze")
+@source_command("analyze")
 def _analyze(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     stable_threshold: StableThreshold = DEFAULTS.stable_threshold,
     semi_stable_threshold: SemiStableThreshold = DEFAULTS.semi_stable_threshold,
@@ -143,12 +137,6 @@ def _analyze(
     key_prefix: KeyPrefix = "auto",
     rows: Annotated[int, typer.Option(help="Profiles to list per agent, worst first; 0 lists all.", min=0)] = _SHOWN,
     rules: RulesOption = "auto",
-    until: Until = None,
-    log_format: LogFormatOption = "auto",
-    api: ApiOption = "auto",
-    agent_from: AgentFrom = None,
-    session_from: SessionFrom = None,
-    sample_rate: SampleRate = 1.0,
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -161,17 +149,7 @@ def _analyze(
         semi_stable_threshold=semi_stable_threshold,
         min_observations_for_full_confidence=min_observations,
     )
-    snapshot = read(
-        source,
-        agent,
-        since=since,
-        until=until,
-        limit=window,
-        key_prefix=key_prefix,
-        rules=rules,
-        strict=strict,
-        **log_options(log_format, api, agent_from, session_from, sample_rate),
-    )
+    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     profiles = summarize(snapshot, analyze(snapshot, thresholds))
     causes = find_causes(snapshot, thresholds)
     if as_json:
@@ -209,5 +187,7 @@ def _print_totals(snapshot: Snapshot, totals: Totals, thresholds: StabilityThres
     )
     if totals.single:
         say(f"{counted(totals.single, 'profile')} with one observation: production plans nothing for them.")
+    if snapshot.learned_here:
+        say("Learned here from a log, not stored by production.")
     if snapshot.problems:
         say(f"{counted(len(snapshot.problems), 'entry')} can't be read; --json lists them.")

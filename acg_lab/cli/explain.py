@@ -9,30 +9,23 @@ from acg_lab._format import counted
 from acg_lab.cli._app import (
     DEFAULTS,
     Agent,
-    AgentFrom,
-    ApiOption,
     AsJson,
     KeyPrefix,
-    LogFormatOption,
     MinObservations,
     Newest,
     RulesOption,
-    SampleRate,
     SemiStableThreshold,
-    SessionFrom,
     Since,
     Source,
     StableThreshold,
     Strict,
-    Until,
-    cli,
-    log_options,
     out,
     print_json,
     read,
     say,
     warn_about_large_window,
 )
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import StabilityThresholds
 from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
@@ -40,9 +33,10 @@ from acg_lab.snapshot import Snapshot
 _WIDEST = 120  # columns: longer lines are hard to read
 
 
-@cli.command("explain")
+@source_command("explain")
 def _explain(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     key: Annotated[
         str | None,
@@ -56,12 +50,6 @@ def _explain(
     since: Since = None,
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
-    until: Until = None,
-    log_format: LogFormatOption = "auto",
-    api: ApiOption = "auto",
-    agent_from: AgentFrom = None,
-    session_from: SessionFrom = None,
-    sample_rate: SampleRate = 1.0,
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -74,17 +62,7 @@ def _explain(
         semi_stable_threshold=semi_stable_threshold,
         min_observations_for_full_confidence=min_observations,
     )
-    snapshot = read(
-        source,
-        agent,
-        since=since,
-        until=until,
-        limit=window,
-        key_prefix=key_prefix,
-        rules=rules,
-        strict=strict,
-        **log_options(log_format, api, agent_from, session_from, sample_rate),
-    )
+    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     findings = explain(snapshot, key, thresholds, text=text)
     if as_json:
         print_json(_as_json(snapshot, thresholds, findings))

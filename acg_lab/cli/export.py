@@ -4,30 +4,16 @@ from typing import Annotated
 
 import typer
 
-from acg_lab.cli._app import (
-    Agent,
-    AgentFrom,
-    ApiOption,
-    KeyPrefix,
-    LogFormatOption,
-    SampleRate,
-    SessionFrom,
-    Since,
-    Source,
-    Strict,
-    Until,
-    cli,
-    complain,
-    log_options,
-    read,
-)
+from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, read
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import UsageError
 from acg_lab.storage.sources import check_path, is_redis, mask_credentials
 
 
-@cli.command("export")
+@source_command("export")
 def _export(
     source: Source,
+    log: LogOptions,
     dest: Annotated[
         str, typer.Argument(help="Folder (path or URI) for a Parquet export, or a redis:// address.", metavar="DEST")
     ],
@@ -42,12 +28,6 @@ def _export(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export at DEST.")] = False,  # noqa: FBT002
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
-    until: Until = None,
-    log_format: LogFormatOption = "auto",
-    api: ApiOption = "auto",
-    agent_from: AgentFrom = None,
-    session_from: SessionFrom = None,
-    sample_rate: SampleRate = 1.0,
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
     """Copy any source to Parquet, or into a Redis.
@@ -55,16 +35,7 @@ def _export(
     An existing key of a Redis is never overwritten.
     """
     check_path(dest)
-    snapshot = read(
-        source,
-        agent,
-        since=since,
-        until=until,
-        limit=limit,
-        key_prefix=key_prefix,
-        strict=strict,
-        **log_options(log_format, api, agent_from, session_from, sample_rate),
-    )
+    snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
         snapshot.to_parquet(dest, overwrite=overwrite)
     elif allow_write:

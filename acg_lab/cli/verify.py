@@ -10,30 +10,25 @@ from acg_lab._format import counted, printable
 from acg_lab.cli._app import (
     FAILED,
     Agent,
-    AgentFrom,
-    ApiOption,
     AsJson,
     KeyPrefix,
-    LogFormatOption,
     RulesOption,
-    SampleRate,
-    SessionFrom,
     Source,
     Strict,
-    cli,
-    log_options,
     out,
     print_json,
     read,
     say,
 )
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import StabilityThresholds
 from acg_lab.snapshot import Snapshot, Status, Verification, verify
 
 
-@cli.command("verify")
+@source_command("verify")
 def _verify(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     stable_threshold: Annotated[float | None, typer.Option(help="The setting in force, if known.")] = None,
     semi_stable_threshold: Annotated[float | None, typer.Option(help="The setting in force, if known.")] = None,
@@ -41,11 +36,6 @@ def _verify(
     window: Annotated[int | None, typer.Option(help="The observation window in force, if known.", min=1)] = None,
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
-    log_format: LogFormatOption = "auto",
-    api: ApiOption = "auto",
-    agent_from: AgentFrom = None,
-    session_from: SessionFrom = None,
-    sample_rate: SampleRate = 1.0,
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -60,14 +50,7 @@ def _verify(
         "min_observations_for_full_confidence": min_observations,
     }
     known = {name: value for name, value in given.items() if value is not None}
-    snapshot = read(
-        source,
-        agent,
-        key_prefix=key_prefix,
-        rules=rules,
-        strict=strict,
-        **log_options(log_format, api, agent_from, session_from, sample_rate),
-    )
+    snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     thresholds = StabilityThresholds(**known) if known else None  # type: ignore[arg-type]
     verification = verify(snapshot, thresholds, observation_window=window)
     if as_json:

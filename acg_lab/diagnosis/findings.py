@@ -35,7 +35,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
     impossible : str
         Why the setting allows no findings, as a clause; empty if it does.
     unread : tuple of str
-        Recorded requests that could not be examined, one sentence for each reason.
+        Recorded requests that could not be read, one sentence per reason.
 
     Examples
     --------

@@ -25,6 +25,7 @@ from acg_lab.logs.entries import (
 )
 from acg_lab.logs.files import LogFile, find_log_files, source_name
 from acg_lab.logs.formats import LogFormat, detect_format, get_format, list_formats
+from acg_lab.logs.named_paths import NamedPaths
 from acg_lab.logs.runs import LoggedRuns, group_runs
 from acg_lab.logs.text_stream import Fault, Text, read_texts
 
@@ -149,6 +150,8 @@ def read_log(
     ------
     SourceError
         If there is nothing, it can't be read, or its format is refused.
+    UsageError
+        If no line has a path that the options name.
     """
     stream = _Stream(find_log_files(source), format, on_problem, progress)
     runs = _read(stream, options, on_problem, wants, agent_id or source_name(source))
@@ -193,9 +196,11 @@ def _read(
     agent_id: str,
 ) -> LoggedRuns:
     table, said, notes = CallTable(), dict[str, LoggedRun](), Counter[str]()
+    paths = NamedPaths(options.fields)
     for log_format, pairs in groupby(stream, lambda pair: pair[0]):
         read = log_format.read or _nothing  # what is refused does not come here
-        for found in read((document for _, document in pairs), options):
+        documents = (document for _, document in pairs)
+        for found in read(paths.watch(documents, log_format.name, log_format.fields), options):
             if isinstance(found, LoggedRun):
                 said[found.id] = found
             elif isinstance(found, LoggedCall):
@@ -206,6 +211,7 @@ def _read(
                 table.answer(found)
             else:
                 on_problem(found)
+    paths.check()
     for problem in table.unanswered():
         on_problem(problem)
     runs = group_runs(table, said, agent_id)

@@ -16,6 +16,7 @@ from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
 from acg_lab.logs.redis_dump import open_dump
 from acg_lab.snapshot.load_log import LoadWarning, LogOptions, is_log, load_log, within
+from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.base import Backend, Selection
@@ -56,7 +57,7 @@ def load(
         ``redis://``, ``rediss://`` or ``unix://`` address as redis-py takes it; a Parquet export, or a plain Parquet
         table of ``key`` and ``value``, by path or URI; a request log (file, folder, glob, ``"-"`` for standard input,
         or URI), which is learned here; a Redis dump (JSON lines of ``key`` and ``value``); any storage backend; a
-        snapshot, which is handed back.
+        snapshot, which is handed back; ``"sample"`` or ``"sample-log"``, which come with acg_lab.
     agent_id : str, optional
         Read this agent only.
     keys : collection of str, optional
@@ -105,6 +106,7 @@ def load(
     """
     if isinstance(source, Snapshot):
         return source
+    source = find_sample(source)
     if rules != "auto":
         get_rules(rules)
     start, end, limit = nanoseconds(since, "since"), nanoseconds(until, "until"), _checked(limit)

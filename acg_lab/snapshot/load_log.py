@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from acg_lab._format import counted
+from acg_lab._format import counted, suggest
 from acg_lab.config.settings import AcgSettings
 from acg_lab.core.codec import parse_time
 from acg_lab.core.errors import RecordError, UsageError
@@ -61,6 +61,7 @@ class LogOptions(NamedTuple):
             get_format(self.format)
         if self.api not in ("auto", *APIS):
             msg = f"The 'api' option must be 'auto' or one of {', '.join(map(repr, APIS))}; got {self.api!r}."
+            msg += suggest(self.api, APIS)
             raise UsageError(msg)
         rate = self.sample_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
@@ -69,9 +70,10 @@ class LogOptions(NamedTuple):
         for name, path in self.fields.items():
             if name not in FIELD_NAMES:
                 msg = f"The fields of a line are {', '.join(map(repr, FIELD_NAMES))}; got {name!r}."
+                msg += suggest(name, FIELD_NAMES)
                 raise UsageError(msg)
             if not isinstance(path, str) or not all(path.split(".")):
-                msg = f"The '{name}_from' option must be a dotted path, such as 'metadata.app'; got {path!r}."
+                msg = f"The path of the field {name!r} must be dotted, such as 'metadata.app'; got {path!r}."
                 raise UsageError(msg)
         return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
 

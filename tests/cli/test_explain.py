@@ -79,7 +79,7 @@ def test_one_profile():
     assert acg_lab("explain", SAMPLE, "--key", key).stdout == "No findings; 1 healthy profile\n"
     done = acg_lab("explain", SAMPLE, "--key", "nobody", check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no profile of the learning key 'nobody'" in done.stderr
+    assert "There is no profile 'nobody'" in done.stderr
 
 
 def test_nobody():

@@ -99,7 +99,7 @@ def test_one_profile_is_explained_as_among_all(sample, findings):
     for finding in findings:
         assert acg.explain(sample, finding.learning_key)[0] == finding
     (key,) = [key for key in sample.windows if key.startswith("support-mail::")]
-    with pytest.raises(acg.UsageError, match="There is no profile 'nobody'"):
+    with pytest.raises(acg.UsageError, match="There is no profile 'nobody'; the nearest"):
         acg.explain(sample, "nobody")
     assert acg.explain(sample, key).healthy == (key,)
 

@@ -139,7 +139,7 @@ class TestErrors:
             ),
             (Pin("nope"), "'user-10', 'user-11' and 20 more."),
             (RemovePattern("x", "nope"), "There is no span 'nope'"),
-            (SortTools(learning_keys=("k",)), "There is no profile 'k'; the nearest of 3: "),
+            (SortTools(learning_keys=("k",)), "There is no profile 'k'; the nearest of 3"),
             (MoveToEnd("user-0", contents=("0f",)), "'user-0' has no content of hash '0f'; it has 2d711642b726b044."),
             (MoveToEnd("system-1-f"), "'system-1-f' is a tool or response format, whose position production chooses;"),
             (MoveToSystemPrompt("system-1-f"), "'system-1-f' is a tool or response format"),
@@ -177,7 +177,7 @@ class TestErrors:
 
     def test_effects_of_unknown_profiles(self):
         """Measuring the effect on an unknown profile raises UsageError."""
-        with pytest.raises(acg.UsageError, match="There is no profile 'k'; the nearest of 3: 'b', 'a seed"):
+        with pytest.raises(acg.UsageError, match="There is no profile 'k'; the nearest of 3: 'b', 'a "):
             measure_effect(self.SNAP, "k", SortTools())
 
     def test_empty_snapshots(self):

@@ -1,5 +1,6 @@
 """Analysis of columns: what the core says of each window, and of the sample what production stored."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -152,15 +153,17 @@ def test_the_sample_is_what_production_would_have_stored():
 
 
 def test_the_sample_is_made_again(tmp_path):
-    """The script makes the same sample each time, however Python hashes, and it is the one that lies there."""
+    """The script makes the same samples each time, however Python hashes, and they are the ones that lie there."""
     processes = [
         subprocess.Popen(
-            [sys.executable, str(DATA / "make_sample.py"), "--out", str(tmp_path / seed)],
+            [sys.executable, str(DATA / "make_sample.py"), "--out", str(tmp_path / seed / "sample")],
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
         for seed in ("1", "2")
     ]
     assert [process.wait(300) for process in processes] == [0, 0]
     sample = acg.load(DATA / "sample")
-    assert acg.load(tmp_path / "1") == sample
-    assert acg.load(tmp_path / "2") == sample
+    log = gzip.decompress((DATA / "requests.jsonl.gz").read_bytes())
+    for seed in ("1", "2"):
+        assert acg.load(tmp_path / seed / "sample") == sample
+        assert gzip.decompress((tmp_path / seed / "requests.jsonl.gz").read_bytes()) == log

@@ -151,8 +151,10 @@ class TestEquality:
 
     def test_order_of_storing(self):
         """The order in which agents were stored makes no difference."""
-        one = learned_backend("b", backend=learned_backend("a"))
-        other = learned_backend("a", backend=learned_backend("b"))
+        one, other = (
+            learned_backend("b", backend=learned_backend("a")),
+            learned_backend("a", backend=learned_backend("b")),
+        )
         assert acg.load(one) == acg.load(other)
         assert list(acg.load(one).runs) == list(acg.load(other).runs)
 
