@@ -14,7 +14,7 @@ from msgspec.json import encode
 
 from acg_lab.core.keys import learning_key, parse_learning_key
 from acg_lab.core.messages import message_rule
-from acg_lab.core.prompt_ir import in_order, make_block, tool_drafts
+from acg_lab.core.prompt_ir import make_block, order_blocks, tool_drafts
 from acg_lab.core.records import AnnotatedLlmRequest, PromptBlock
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import get_rules
@@ -165,7 +165,7 @@ class RequestReader:
         request = call.request or AnnotatedLlmRequest(messages=())
         blocks: array[int] = array("i")
         opening, tools = self._opening(request), self._tools(call, request)
-        for part in in_order(opening, tools, ((part.scaffold, part) for part in messages)):
+        for part in order_blocks(opening, tools, ((part.scaffold, part) for part in messages)):
             blocks.extend(part.blocks(len(blocks)))
         return self._keys.key(agent_id, call, self._rules.name), blocks
 

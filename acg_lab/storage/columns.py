@@ -1,7 +1,6 @@
 """A whole source as columns of codes; records are made when asked for.
 
-Belongs here: the shape of what a load holds in memory, and making records of it. Each distinct text, message and tool
-list is held once and named by its code, a position in a pool.
+Each distinct text, message and tool list is kept once, and named by its code: its position in a pool.
 """
 
 import re
@@ -40,7 +39,7 @@ __all__ = [
     "Form",
     "Header",
     "JsonPool",
-    "Lazy",
+    "LazyMapping",
     "ObservationColumns",
     "Origin",
     "Runs",
@@ -60,7 +59,7 @@ def _unknown(text: str | None) -> JsonObject:
 
 
 class Form(NamedTuple):
-    """All of a block but its span, index and content."""
+    """The fields of a block other than span id, index and content."""
 
     role: Any
     content_type: Any
@@ -76,15 +75,15 @@ class Form(NamedTuple):
 
 
 class Header(NamedTuple):
-    """All of an observation but its blocks, identity and time."""
+    """The fields of an observation other than its blocks, ids, hash and time."""
 
     tool_schema_hashes: str | None  # JSON
     structured_output_schema_id: str | None
     unknown: str | None  # JSON
 
 
-class Lazy(Mapping[str, V], Generic[V]):
-    """A read-only mapping whose values are made when asked for, once."""
+class LazyMapping(Mapping[str, V], Generic[V]):
+    """A read-only mapping that makes each value when it is first asked for."""
 
     def __init__(self, keys: Collection[str], make: Callable[[str], V]) -> None:
         self._made: dict[str, V] = {}
@@ -115,7 +114,7 @@ class Lazy(Mapping[str, V], Generic[V]):
 
 
 class JsonPool:
-    """Distinct JSON texts by code; values are parsed once, when asked for."""
+    """Distinct JSON texts by code. Each is parsed when its value is first asked for."""
 
     def __init__(self, texts: Iterable[bytes] = ()) -> None:
         self.texts = list(texts)
@@ -125,7 +124,7 @@ class JsonPool:
         return len(self.texts)
 
     def value(self, code: int) -> Any:
-        """Return the value of a code; it is shared, so never change it."""
+        """Return the value of a code. Values are shared: never change them."""
         if code not in self._values:
             self._values[code] = parse_strict(self.texts[code])
         return self._values[code]
@@ -133,7 +132,7 @@ class JsonPool:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ObservationColumns:
-    """Windows as columns.
+    """The windows of a source as columns.
 
     Attributes
     ----------
@@ -146,7 +145,7 @@ class ObservationColumns:
     ir_ids, request_hashes, headers, created : n_observations
         ``headers`` are codes of ``header_pool``.
     spans, contents, forms, indexes : (n_blocks,)
-        A row a block: codes of the pools, and the sequence index.
+        One row per block: codes of the pools, and the sequence index.
     """
 
     keys: tuple[str, ...]
@@ -167,7 +166,7 @@ class ObservationColumns:
 
     @cached_property
     def number(self) -> Mapping[str, int]:
-        """Position of each key."""
+        """The position of each key in `keys`."""
         return {key: i for i, key in enumerate(self.keys)}
 
     @cached_property
@@ -190,11 +189,11 @@ class ObservationColumns:
         )
 
     def window(self, window: int) -> tuple[PromptIR, ...]:
-        """Make the observations of a window, oldest first; equal blocks are one object."""
+        """Return the observations of a window, oldest first; equal blocks are one object."""
         return tuple(self.observation(row) for row in self.observations_of(window))
 
     def observation(self, row: int) -> PromptIR:
-        """Make the observation of a row."""
+        """Return the observation of a row."""
         hashes, schema_id, unknown = self.header_pool[self.headers[row]]
         blocks = slice(int(self.block_offsets[row]), int(self.block_offsets[row + 1]))
         columns = (self.spans, self.contents, self.forms, self.indexes)

@@ -12,7 +12,7 @@ import ipywidgets as w
 from msgspec.structs import replace
 
 from acg_lab._format import counted, percent, setting
-from acg_lab.config import export_config, inactive_reasons, load_config
+from acg_lab.config import inactive_reasons, load_config, propose_config
 from acg_lab.core.errors import AcgLabError
 from acg_lab.widgets.controls import RANGES, error_line, status_line
 from acg_lab.widgets.state import TunerState
@@ -92,7 +92,8 @@ class ExportPanel:
             return
         self.button.disabled = True
         try:
-            export_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
+            proposal = propose_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
+            proposal.write()
             self._state.current = self._state.settings = load_config(path)
         except AcgLabError as error:
             self.outcome.value = error_line(str(error))
