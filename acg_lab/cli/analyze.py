@@ -175,6 +175,7 @@ def _as_json(
         ],
         "splits": causes.splits,
         "totals": total(profiles),
+        "caveats": snapshot.caveats,
         "problems": [str(problem) for problem in snapshot.problems],
     }
 

@@ -13,7 +13,7 @@ import msgspec
 
 from acg_lab.core.records import JsonObject
 from acg_lab.logs.entries import Document, LogProblem
-from acg_lab.logs.files import find_log_files
+from acg_lab.logs.files import find_log_files, is_pipe
 from acg_lab.logs.text_stream import Fault, read_texts
 from acg_lab.storage.base import Entry, Progress, Selection, ignore_progress
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
@@ -67,11 +67,11 @@ class RedisDump:
 def open_dump(source: str, *, format: str, key_prefix: str) -> RedisDump | None:  # noqa: A002  the option's name
     """Return a source as a dump, None if it is not one: by the name of its format, or by its first lines.
 
-    Standard input can't be looked at beforehand, so a dump there needs the name.
+    A pipe such as standard input can't be looked at beforehand, so a dump there needs the name.
     """
     if format == "redis-dump":
         return RedisDump(source, key_prefix=key_prefix)
-    if format != "auto" or source == "-":
+    if format != "auto" or source == "-" or is_pipe(source):
         return None
     first = []
     for document in islice(_documents(source, ignore_progress, []), _LOOKED_AT):

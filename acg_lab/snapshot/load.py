@@ -16,7 +16,7 @@ from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
 from acg_lab.logs.redis_dump import open_dump
-from acg_lab.snapshot.load_log import LoadWarning, LogOptions, is_log, load_log, within
+from acg_lab.snapshot.load_log import LoadWarning, LogOptions, Within, is_log, load_log
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
@@ -131,7 +131,7 @@ def load(
             os.fsdecode(source),  # type: ignore[arg-type]  # what is not a path is refused there
             options,
             agent_id=agent_id,
-            wants=within(start, end),
+            wants=Within(start, end),
             strict=strict,
             progress=progress,
         )

@@ -7,7 +7,7 @@ What was inferred and what the log does not contain is in ``snapshot.caveats``, 
 import glob
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from acg_lab.core.codec import parse_time
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.rules import NEWEST
 from acg_lab.logs.entries import APIS, Document, LoggedCall, ReadOptions
-from acg_lab.logs.files import is_log_name
+from acg_lab.logs.files import is_log_name, is_pipe, looks_like_log
 from acg_lab.logs.formats import get_format
 from acg_lab.logs.raw_fields import FIELD_NAMES
 from acg_lab.logs.read_log import Log, read_documents, read_log
@@ -78,6 +78,28 @@ class LogOptions(NamedTuple):
         return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
 
 
+class Within:
+    """Whether a call began in a time. One without a time did not, if there is a limit; these are counted."""
+
+    def __init__(self, since: int | None, until: int | None) -> None:
+        self._since, self._until = since, until
+        self.n_untimed = 0
+
+    def __call__(self, call: LoggedCall) -> bool:
+        if self._since is None and self._until is None:
+            return True
+        if call.started_at is None:
+            self.n_untimed += 1
+            return False
+        started = parse_time(call.started_at)
+        return (self._since is None or started >= self._since) and (self._until is None or started < self._until)
+
+    def caveats(self) -> Iterator[str]:
+        """Yield what to say of the calls without a time."""
+        if self.n_untimed:
+            yield f"{counted(self.n_untimed, 'request')} without a time left out, since a time was asked for"
+
+
 def is_log(source: Any) -> bool:
     """Return whether a source is a request log, judged by its name, or the names of files in a local folder or glob.
 
@@ -93,7 +115,7 @@ def is_log(source: Any) -> bool:
     if os.path.isdir(path):  # noqa: PTH112  a path by name
         files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
         return not any(map(is_parquet_file, files)) and any(is_log_name(file.name) for file in files)
-    return False
+    return is_pipe(path) or (not is_parquet_file(Path(path)) and looks_like_log(path))
 
 
 def load_log(
@@ -101,7 +123,7 @@ def load_log(
     options: LogOptions,
     *,
     agent_id: str | None,
-    wants: Callable[[LoggedCall], bool],
+    wants: Within,
     strict: bool,
     progress: bool,
 ) -> Snapshot:
@@ -120,7 +142,8 @@ def load_log(
                 wants=wants,
                 agent_id=agent_id,
             )
-        return _learn(log, options, label, problems, progress=progress)
+        left_out = log.runs._replace(caveats=(*log.runs.caveats, *wants.caveats()))
+        return _learn(log._replace(runs=left_out), options, label, problems, progress=progress)
 
 
 def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, progress: bool) -> Snapshot:
@@ -165,20 +188,6 @@ class _Problems:
         if self.strict:
             raise error from None
         self.found.append(error)
-
-
-def within(since: int | None, until: int | None) -> Callable[[LoggedCall], bool]:
-    """Return a function that checks whether a call started in a period; with a limit, calls without a time did not."""
-    if since is None and until is None:
-        return lambda _call: True
-
-    def wants(call: LoggedCall) -> bool:
-        if call.started_at is None:
-            return False
-        started = parse_time(call.started_at)
-        return (since is None or started >= since) and (until is None or started < until)
-
-    return wants
 
 
 def from_requests(
@@ -249,7 +258,7 @@ def from_requests(
             format=format,
             options=options.check(),
             on_problem=problems.take,
-            wants=within(None, None),
+            wants=Within(None, None),
             agent_id=agent_id,
         )
         return _learn(log, options, "requests", problems, progress=False)

@@ -108,7 +108,7 @@ class Files:
             if info.type == fs.FileType.File and not _is_hidden(name) and self._is_parquet(info)
         ]
         if not names:
-            msg = f"{self.label}: expected an export or Parquet files, got a folder without either."
+            msg = f"{self.label}: expected an export, Parquet files or a request log; got a folder with none of these."
             raise SourceError(msg)
         return names
 

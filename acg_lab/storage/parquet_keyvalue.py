@@ -58,7 +58,7 @@ class PlainTable:
     def __init__(self, files: Files) -> None:
         self._files = files
         self.n_older = 0
-        with files.errors("neither an export nor a table of keys and values"):
+        with files.errors("neither an export nor a table of keys and values nor a request log"):
             partitions = itertools.groupby(files.source(), key=_partition_of)
             self._parts = [self._open(list(names)) for _, names in partitions]
 

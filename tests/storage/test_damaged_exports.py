@@ -77,7 +77,7 @@ def test_damaged_exports_are_refused(tmp_path, name, damage, message):
     [
         (lambda _: None, "no such file or folder"),
         (lambda path: path.write_text("not Parquet"), "neither an export nor a table"),
-        (lambda path: path.mkdir(), "a folder without either"),
+        (lambda path: path.mkdir(), "a folder with none of these"),
         (lambda path: pq.write_table(pa.table({"a": [1]}), path), "got columns 'a'"),
         (lambda path: pq.write_table(pa.table({"key": ["x"], "value": ["y"]}), path), "no entries of the governor"),
         (lambda path: pq.write_table(pa.table({"key": ["x"]}), path), "columns 'key' and 'value'; got columns 'key'"),
