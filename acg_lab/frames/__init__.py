@@ -20,12 +20,16 @@ frame               a row is                                                from
 ``calls``           an LLM call of a recorded run                           snapshot
 ``steps``           a request of a replay, under one setting                trace
 ``findings``          a finding: what ends prefixes, why, what mending wins   snapshot, findings
+``requests``        a recorded request: what the cache did with it, and why simulation
+``misses``          a group of requests that missed alike, dearest first    simulation
+``costs``           a policy and an agent: what input costs                 simulations
 =================== ======================================================= ================
 """
 
 from acg_lab.frames.curve import threshold_curve
 from acg_lab.frames.findings import findings
 from acg_lab.frames.profiles import profiles, scores
+from acg_lab.frames.simulated import costs, misses, requests
 from acg_lab.frames.steps import calls, steps
 from acg_lab.frames.windows import blocks, cells, variants, windows
 
@@ -33,8 +37,11 @@ __all__ = [
     "blocks",
     "calls",
     "cells",
+    "costs",
     "findings",
+    "misses",
     "profiles",
+    "requests",
     "scores",
     "steps",
     "threshold_curve",

@@ -21,6 +21,7 @@ from acg_lab.simulation.costs import (
 )
 from acg_lab.simulation.history import GovernorSettings, PreparedHistory
 from acg_lab.simulation.limit import find_limit
+from acg_lab.simulation.origins import Origins, find_origins
 from acg_lab.simulation.parts import SharedPrefixes, TokenParts, divide_prompts, find_shared
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
@@ -225,6 +226,11 @@ class SimulatedHistory:
     def verdicts(self) -> Verdicts:
         """One verdict per request."""
         return judge_requests(self)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where the cause of each verdict lies."""
+        return find_origins(self.verdicts, self.parts, self.history.profiles)
 
     @cached_property
     def waits(self) -> Floats:
