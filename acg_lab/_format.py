@@ -110,8 +110,8 @@ def percent(share: float) -> str:
 def money(dollars: float) -> str:
     """Return an amount in US dollars, never rounded to nothing.
 
-    >>> money(3.0753), money(0.004), money(0), money(-0.5), money(12345.6)
-    ('$3.08', '<$0.01', '$0.00', '−$0.50', '$12,346')
+    >>> money(3.0753), money(0.004), money(0), money(12345.6)
+    ('$3.08', '<$0.01', '$0.00', '$12,346')
     """
     if 0 < dollars < 0.01:  # noqa: PLR2004
         return "<$0.01"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import typer
 from rich.markup import escape
 from rich.table import Table
 
@@ -80,8 +79,8 @@ def _cost(
 ) -> None:
     """Show what each agent pays for input, what it loses to cache misses, and what it could pay.
 
-    Agents are sorted by loss, largest first. "could be" is the cost at the limit: with everything cached that an earlier
-    request held, as far as the provider's rules allow.
+    Agents are sorted by loss, largest first. "could be" is the cost at the limit: with every prefix cached that an
+    earlier request held, as far as the provider's rules allow.
     """
     snapshot, sim = read_simulation(
         source,

@@ -93,9 +93,8 @@ def _print_misses(sim: CacheSimulation, misses: Sequence[Miss], shown: Sequence[
     if rest := misses[len(shown) :]:
         say(f"... and {counted(len(rest), 'more row')} with {_lost_of(rest)}; --rows 0 lists all.")
     n = sum(len(miss.requests) for miss in misses)
-    say(
-        f"\n{n:,} of {counted(len(sim), 'request')} missed, {_lost_of(misses)}. Prices: {sim.history.price_list.source}."
-    )
+    source = sim.history.price_list.source
+    say(f"\n{n:,} of {counted(len(sim), 'request')} missed, {_lost_of(misses)}. Prices: {source}.")
 
 
 def _lost_of(misses: Sequence[Miss]) -> str:
@@ -134,12 +133,19 @@ def _pairs(sim: CacheSimulation, request: int) -> Iterator[tuple[str, str, str]]
     if place is None or place.other_content < 0 or place.content == place.other_content:
         return
     ours, theirs = (plain_text(sim.history.requests.texts[code]) for code in (place.content, place.other_content))
-    for found in differing(ours, theirs)[:1]:
+    if found := differing(ours, theirs):
         yield (
             place.path,
-            ours[found.offset : found.offset + found.length],
-            theirs[found.other_offset : found.other_offset + found.other_length],
+            _span(ours, [(one.offset, one.length) for one in found]),
+            _span(theirs, [(one.other_offset, one.other_length) for one in found]),
         )
+
+
+def _span(text: str, places: Sequence[tuple[int, int]]) -> str:
+    """Return the text from the first difference to the last, or the first alone if that is much."""
+    (begin, length), (last, last_length) = places[0], places[-1]
+    end = last + last_length
+    return text[begin : end if end - begin <= _EXCERPT else begin + length]
 
 
 def _shortened(text: str) -> str:
