@@ -1,4 +1,4 @@
-"""How long one profile's prefix is at every threshold."""
+"""The length of one profile's stable prefix at every threshold."""
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ __all__ = ["threshold_curve"]
 
 
 def threshold_curve(snap: Snapshot, learning_key: str) -> pd.DataFrame:
-    """Return a row a level of the prefix's length as ``stable_threshold`` grows, lowest thresholds first.
+    """Return one row per level of the prefix's length over ``stable_threshold``, lowest thresholds first.
 
     Parameters
     ----------
@@ -23,12 +23,12 @@ def threshold_curve(snap: Snapshot, learning_key: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        learning_key, agent_id (categorical); model; above, upto (the level holds for all thresholds above ``above``,
-        -inf for the lowest, up to and with ``upto``, inf for the highest); prefix_blocks, prefix_tokens (length of the
-        stable prefix; tokens are means over requests); matching (requests that have all of it, block by block; by the
-        rules of 0.8 those with the fingerprint that most have); requests (in the window); read_tokens (what a request
-        would read on average: prefix_tokens times the share of requests that match); breaking_span, breaking_score
-        (of the first block behind the prefix, missing if there is none).
+        learning_key, agent_id (categorical); model; above, upto (the level holds for thresholds above ``above``, -inf
+        for the lowest, up to and including ``upto``, inf for the highest); prefix_blocks, prefix_tokens (length of the
+        stable prefix; tokens are means over requests); matching (requests that have all of it, block by block; under
+        nemo-relay-0.8, those with the most common fingerprint); requests (in the window); read_tokens (mean tokens that
+        a request would read: prefix_tokens times the share of requests that match); breaking_span, breaking_score (of
+        the first block after the prefix, missing if there is none).
 
     Raises
     ------

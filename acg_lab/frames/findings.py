@@ -1,4 +1,4 @@
-"""What breaks stable prefixes, a row a finding."""
+"""What breaks stable prefixes, one row per finding."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis import Finding, explain
 from acg_lab.diagnosis.findings import tell_effect
 from acg_lab.frames.schema import FINDINGS, make_frame
+from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.repairs.effects import Effect
 from acg_lab.snapshot.snapshot import Snapshot
 
@@ -16,26 +17,39 @@ __all__ = ["findings"]
 
 
 def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds | None = None) -> pd.DataFrame:
-    """Return a row a finding of `acg_lab.diagnosis`, costliest first.
+    """Return one row per finding of `acg_lab.explain`, costliest first.
 
     Parameters
     ----------
     data : Findings or Snapshot
         Findings, or a snapshot, which is explained.
     thresholds : StabilityThresholds, optional
-        Of a snapshot; production's defaults when left out.
+        By which a snapshot is analysed; production's defaults when left out.
 
     Returns
     -------
     DataFrame
-        learning_key, agent_id, kind, timing (categorical); span_id (missing where no block does it); tokens_lost (per
-        request), requests, total_lost (their product); profiles (that it is about); present, contents, changes
+        learning_key, agent_id, kind, timing (categorical); span_id (missing if it is about no block); tokens_lost (per
+        request), requests, total_lost (their product); profiles (number concerned); present, contents, changes
         (requests that hold the block, its distinct contents, and how often it changed in time); last_change (UTC);
         stable_tokens_after, unchanging (tokens per request that are out of reach, in other blocks and in this one);
-        threshold (a ``stable_threshold`` that takes the block in; NaN if none does); repair (what the best one does,
-        empty if there is none), and of it profiles_after, prefix_blocks, prefix_blocks_after, prefix_tokens,
+        threshold (a ``stable_threshold`` whose prefix includes the block; NaN if none does); repair (what the best one
+        does, empty if there is none), with its profiles_after, prefix_blocks, prefix_blocks_after, prefix_tokens,
         prefix_tokens_after (missing if there is none); sentence.
+
+    Raises
+    ------
+    UsageError
+        If a threshold is written in per cent.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> snap = acg.load(acg.MemoryBackend())
+    >>> acg.frames.findings(snap).shape
+    (0, 23)
     """
+    thresholds = checked_thresholds(thresholds)
     findings = explain(data, thresholds=thresholds) if isinstance(data, Snapshot) else data
     evidence = [finding.evidence for finding in findings]
     best = [finding.repairs[0] if finding.repairs else None for finding in findings]
@@ -55,21 +69,21 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
             "repair": [
                 tell_effect(effect, finding) if effect else "" for finding, effect in zip(findings, best, strict=True)
             ],
-            "profiles_after": _of(best, lambda effect: effect.after.profiles),
-            "prefix_blocks": _of(best, lambda effect: effect.before.prefix_blocks),
-            "prefix_blocks_after": _of(best, lambda effect: effect.after.prefix_blocks),
-            "prefix_tokens": _of(best, lambda effect: effect.before.prefix_tokens),
-            "prefix_tokens_after": _of(best, lambda effect: effect.after.prefix_tokens),
+            "profiles_after": _column(best, lambda effect: effect.after.profiles),
+            "prefix_blocks": _column(best, lambda effect: effect.before.prefix_blocks),
+            "prefix_blocks_after": _column(best, lambda effect: effect.after.prefix_blocks),
+            "prefix_tokens": _column(best, lambda effect: effect.before.prefix_tokens),
+            "prefix_tokens_after": _column(best, lambda effect: effect.after.prefix_tokens),
             "sentence": [finding.sentence for finding in findings],
         },
     )
 
 
 def _times(texts: Sequence[str | None]) -> pd.DatetimeIndex:
-    """Make a column of RFC 3339 times, some of them missing."""
+    """Return a column of RFC 3339 times, some of them missing."""
     known = pd.array(texts, dtype="str")
     return pd.DatetimeIndex(pd.to_datetime(known, utc=True, format="ISO8601")).as_unit("ns")
 
 
-def _of(effects: Sequence[Effect | None], number: Callable[[Effect], Any]) -> list[Any]:
+def _column(effects: Sequence[Effect | None], number: Callable[[Effect], Any]) -> list[Any]:
     return [None if effect is None else number(effect) for effect in effects]

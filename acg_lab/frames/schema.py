@@ -1,6 +1,6 @@
-"""Names and types of all columns, spelled once, and making a frame of columns.
+"""The schema of every frame: names and dtypes of columns, and making a frame of columns.
 
-Belongs here: what a column is called and of which dtype it is, so that an empty frame has the same as a full one.
+Invariant: a frame has its columns in the order of its schema and with its dtypes, however many rows it has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _TIME: Final = "datetime64[ns, UTC]"
-_NAMES: Final = "names"  # a categorical of whatever names there are
+_NAMES: Final = "names"  # a categorical of the names that occur
 _hints = PromptBlock.__annotations__
 _FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
     "role": pd.CategoricalDtype([*get_args(_hints["role"])]),
@@ -287,7 +287,7 @@ COSTS: Final = {
 
 
 def make_frame(columns: Mapping[str, str], values: Mapping[str, Any]) -> pd.DataFrame:
-    """Make a frame of all the columns named, in their order and of their types, with a plain index."""
+    """Return a frame of all columns of a schema, in its order and with its dtypes, with a plain index."""
     return pd.DataFrame({name: _typed(values[name], kind) for name, kind in columns.items()})
 
 
@@ -305,7 +305,7 @@ def _typed(values: Any, kind: str) -> Any:
 
 
 def category(codes: NDArray[Any], pool: Sequence[str], kind: str = _NAMES) -> pd.Categorical:
-    """Make a categorical of codes of a pool of texts: its categories are the texts in use, or those of a fixed kind."""
+    """Return a categorical of codes into a pool of texts: of the texts in use, or of the categories of a fixed kind."""
     used, inverse = compact(codes, len(pool))
     names = [pool[code] for code in used.tolist()]
     if kind == _NAMES:
@@ -315,18 +315,18 @@ def category(codes: NDArray[Any], pool: Sequence[str], kind: str = _NAMES) -> pd
 
 
 def compact(codes: NDArray[Any], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which codes below n are in use, ascending, and the position of each code among them."""
+    """Return the codes below ``n`` that are in use, ascending, and the position of each code among them."""
     used = np.flatnonzero(np.bincount(codes, minlength=n))
-    places = np.zeros(n, np.int64)
-    places[used] = np.arange(len(used))
-    return used, places[codes]
+    position = np.zeros(n, np.int64)
+    position[used] = np.arange(len(used))
+    return used, position[codes]
 
 
 def counts_of(values: NDArray[Any], missing: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
-    """Make a column of whole numbers, some of them missing."""
+    """Return a column of whole numbers, some of them missing."""
     return pd.arrays.IntegerArray(values.astype(np.int64), missing)
 
 
 def times_of(nanoseconds: Any) -> pd.DatetimeIndex:
-    """Make a column of times of nanoseconds since 1970; the smallest number is none."""
+    """Return a column of times from nanoseconds since 1970; the smallest number stands for a missing time."""
     return pd.DatetimeIndex(np.asarray(nanoseconds, np.int64).view("datetime64[ns]")).tz_localize("UTC")

@@ -1,7 +1,4 @@
-"""What was really sent and used: the LLM calls of recorded runs.
-
-What production would have known before every request, a row a step and setting.
-"""
+"""Recorded LLM calls, one row per call, and replayed requests, one row per step and setting."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from acg_lab.frames.schema import CALLS, STEPS, category, counts_of, make_frame
+from acg_lab.frames.thresholds import check_share
 from acg_lab.history import Trace
 from acg_lab.history.trace import Thresholds, as_numbers
 from acg_lab.snapshot.recorded_calls import CallFacts, list_calls
@@ -19,19 +17,26 @@ __all__ = ["calls", "steps"]
 
 
 def calls(snap: Snapshot) -> pd.DataFrame:
-    """Return a row an LLM call of the recorded runs, in the order of runs and calls.
+    """Return one row per LLM call of the recorded runs, in the order of runs and calls.
 
     Parameters
     ----------
     snap : Snapshot
-        Read, never changed. One without runs gives an empty frame.
+        Read, never changed. Without runs the frame is empty.
 
     Returns
     -------
     DataFrame
         agent_id, learning_key (categorical); run_id, model; call (position in its run, 0 = first, tool calls counted);
-        started_at, ended_at (UTC); prompt_tokens, output_tokens, cache_read_tokens, cache_write_tokens: what the
-        provider counted, read from its cache and wrote to it, missing where it is not recorded.
+        started_at, ended_at (UTC); prompt_tokens, output_tokens, cache_read_tokens, cache_write_tokens (as the provider
+        counted them, missing if not recorded).
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> snap = acg.load(acg.MemoryBackend())
+    >>> acg.frames.calls(snap).shape
+    (0, 11)
     """
     found = list(list_calls(snap))
     rows = zip(*found, strict=True) if found else [()] * len(CallFacts._fields)
@@ -44,67 +49,83 @@ def steps(
     *,
     window: int | None = None,
 ) -> pd.DataFrame:
-    """Return a row a step of a replay and setting: by window, then threshold as given, then step.
+    """Return one row per step of a replay and setting: by window, then threshold as given, then step.
 
     Parameters
     ----------
     trace : Trace
         Read, never changed.
     thresholds : float, StabilityThresholds, or an iterable of either
-        Stable thresholds.
+        The stable thresholds.
     window : int, optional
-        Which observation window; all that were replayed when left out.
+        The observation window; all that were replayed when left out.
 
     Returns
     -------
     DataFrame
         step (position in the trace, 0 = first); agent_id, learning_key (categorical); run_id; call (position in its
-        run, 0 = first, tool calls counted); started_at (UTC); window, stable_threshold: the setting; known_runs (of the
-        agent, learned before); entry (categorical, whose result was met: profile, or agent for its
-        seed entry; missing where nothing was known);
-        requests (observations of that result); blocks, tokens (of the request as it was recorded); prefix_blocks,
-        prefix_tokens (of the stable prefix met); matched_tokens (of these what the request itself repeated);
-        usage_tokens (of the whole prompt as the provider counted them, missing where that is not recorded).
+        run, 0 = first, tool calls counted); started_at (UTC); window, stable_threshold (the setting); known_runs (runs
+        of the agent learned before); entry (categorical, which stored result applied: profile, or agent for its seed
+        entry; missing if nothing was known); requests (in that result's window); blocks, tokens (of the recorded
+        request); prefix_blocks, prefix_tokens (of the stable prefix known); matched_tokens (of these, the tokens that
+        the request itself repeated); usage_tokens (of the whole prompt as the provider counted them, missing if not
+        recorded).
 
     Raises
     ------
     UsageError
-        If a threshold is no finite number, or the window was not replayed.
+        If a threshold is not a finite number or is written in per cent, or if the window was not replayed.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from acg_lab.core import PromptBlock, PromptIR
+    >>> kind = {"role": "system", "content_type": "text", "provenance": "system"}
+    >>> block = PromptBlock(span_id="system-0", sequence_index=0, content="You book flights.", **kind)
+    >>> backend = acg.MemoryBackend()
+    >>> key = "agent::model=m::seed=no-seed::system=no-system::tools=no-tools"
+    >>> request = PromptIR(ir_id="1", blocks=(block,), created_at="2026-11-02T08:00:00Z")
+    >>> backend.store_observations(key, (request, request))
+    >>> trace = acg.replay(acg.load(backend, progress=False), progress=False)
+    >>> acg.frames.steps(trace, 0.9)[["step", "tokens", "prefix_tokens"]].values.tolist()
+    [[0, 4, 0], [1, 4, 4]]
     """
     windows = trace.windows if window is None else (window,)
     given = as_numbers(thresholds)
+    for value in given:
+        check_share("stable_threshold", float(value))
     n, repeats = len(trace), len(windows) * len(given)
 
-    def every(values: Any) -> Any:
+    def repeat(values: Any) -> Any:
         return np.tile(values, repeats)
 
-    def asked(answer: Any) -> Any:
-        return np.concatenate([answer(given, window=size).T.ravel() for size in windows])
+    def per_setting(method: Any) -> Any:
+        return np.concatenate([method(given, window=size).T.ravel() for size in windows])
 
-    usage, profile = every(trace.usage_tokens), every(trace.profile)
+    usage, profile = repeat(trace.usage_tokens), repeat(trace.profile)
     columns = {
-        "step": every(np.arange(n)),
+        "step": repeat(np.arange(n)),
         "agent_id": _names(profile, [described.agent_id for described in trace.profiles]),
         "learning_key": _names(profile, [described.learning_key for described in trace.profiles]),
-        "run_id": every(np.array(trace.run_ids, object)),
-        "call": every(trace.calls),
-        "started_at": every(trace.started_ns),
+        "run_id": repeat(np.array(trace.run_ids, object)),
+        "call": repeat(trace.calls),
+        "started_at": repeat(trace.started_ns),
         "window": np.repeat(np.array(windows, np.int64), len(given) * n),
         "stable_threshold": np.tile(np.repeat(given, n), len(windows)),
-        "known_runs": every(trace.n_runs),
-        "entry": [name or None for name in every(trace.entry).tolist()],
-        "requests": asked(trace.n_observations),
-        "blocks": every(trace.n_blocks),
-        "tokens": every(trace.tokens),
-        "prefix_blocks": asked(trace.prefix_lengths).astype(np.int64),
-        "prefix_tokens": asked(trace.prefix_tokens),
-        "matched_tokens": asked(trace.matched_tokens),
+        "known_runs": repeat(trace.n_runs),
+        "entry": [name or None for name in repeat(trace.entry).tolist()],
+        "requests": per_setting(trace.n_observations),
+        "blocks": repeat(trace.n_blocks),
+        "tokens": repeat(trace.tokens),
+        "prefix_blocks": per_setting(trace.prefix_lengths).astype(np.int64),
+        "prefix_tokens": per_setting(trace.prefix_tokens),
+        "matched_tokens": per_setting(trace.matched_tokens),
         "usage_tokens": counts_of(np.maximum(usage, 0), usage < 0),
     }
     return make_frame(STEPS, columns)
 
 
 def _names(codes: Any, pool: Sequence[str]) -> pd.Categorical:
-    """Make a categorical of codes of names, of which some may be the same."""
-    number = {name: i for i, name in enumerate(dict.fromkeys(pool))}
-    return category(np.array([number[name] for name in pool], np.int64)[codes], tuple(number))
+    """Return a categorical of codes into a pool of names, some of which may be equal."""
+    code_of = {name: i for i, name in enumerate(dict.fromkeys(pool))}
+    return category(np.array([code_of[name] for name in pool], np.int64)[codes], tuple(code_of))

@@ -1,9 +1,6 @@
-"""What stands in the windows: requests, their blocks, and the distinct contents of each.
+"""What windows hold: requests, their blocks, distinct contents, and how the blocks of one window compare."""
 
-What one window looks like, block by block.
-"""
-
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["blocks", "cells", "variants", "windows"]
 
-_HASH = slice(len("sha256:"), len("sha256:") + 16)
+_HASH: Final = slice(len("sha256:"), len("sha256:") + 16)  # the digits that are shown
 
 
 def windows(snap: Snapshot) -> pd.DataFrame:
-    """Return a row a request of each window, by learning key, oldest first.
+    """Return one row per request of each window, by learning key, oldest first.
 
     Parameters
     ----------
@@ -36,7 +33,7 @@ def windows(snap: Snapshot) -> pd.DataFrame:
     DataFrame
         learning_key, agent_id (categorical); request (position in its window, 0 = oldest); created_at (UTC); blocks
         (number); tokens (sum of its blocks: a block's own count, else UTF-8 bytes // 4); request_hash (of the whole
-        request as stored, missing where there is none).
+        request as stored, missing if there is none).
 
     Examples
     --------
@@ -49,7 +46,7 @@ def windows(snap: Snapshot) -> pd.DataFrame:
     of_block = np.repeat(np.arange(len(n_blocks)), n_blocks)
     tokens = np.bincount(of_block, weights=block_tokens(source), minlength=len(n_blocks))
     values = {
-        **_places(snap, source),
+        **_request_columns(snap, source),
         "created_at": source.created.nanoseconds,
         "blocks": n_blocks,
         "tokens": tokens.astype(np.int64),
@@ -59,14 +56,14 @@ def windows(snap: Snapshot) -> pd.DataFrame:
 
 
 def blocks(snap: Snapshot, *, text: bool = False) -> pd.DataFrame:
-    """Return a row a block of each request, by learning key, oldest request first, in prompt order.
+    """Return one row per block of each request, by learning key, oldest request first, in prompt order.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed. Seed entries are left out.
     text : bool
-        Add the column ``text``: what stands in the block (categorical: each distinct text is held once). Prompts are
+        Add the column ``text``, the content of the block (categorical: each distinct text is held once). Prompts are
         private, so it must be asked for.
 
     Returns
@@ -75,14 +72,21 @@ def blocks(snap: Snapshot, *, text: bool = False) -> pd.DataFrame:
         learning_key, agent_id, span_id, role, content_type, provenance (categorical); request (position in its
         window, 0 = oldest); position (in the prompt, 0 = first); sequence_index (as stored); hash (first 16 hex digits
         of the SHA-256 of the text); tokens (the block's own count, else UTF-8 bytes // 4); created_at (UTC).
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> snap = acg.load(acg.MemoryBackend())
+    >>> acg.frames.blocks(snap, text=True).columns[-1]
+    'text'
     """
     source = columns_of(snap)
     n_blocks = np.diff(source.block_offsets)
     of_block = np.repeat(np.arange(len(n_blocks)), n_blocks)
     values = {
-        **{name: column[of_block] for name, column in _places(snap, source).items()},
+        **{name: column[of_block] for name, column in _request_columns(snap, source).items()},
         "position": np.arange(len(of_block)) - source.block_offsets[of_block],
-        **_contents(source, np.arange(len(of_block)), text=text),
+        **_content_columns(source, np.arange(len(of_block)), text=text),
         "sequence_index": source.indexes,
         "created_at": source.created.nanoseconds[of_block],
     }
@@ -92,7 +96,7 @@ def blocks(snap: Snapshot, *, text: bool = False) -> pd.DataFrame:
 
 
 def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.DataFrame:
-    """Return a row a distinct content of each span of one window, in prompt order, of a span the commonest first.
+    """Return one row per distinct content of each block of one window, in prompt order, the commonest first.
 
     Parameters
     ----------
@@ -101,13 +105,13 @@ def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.Dat
     learning_key : str
         Of the profile.
     text : bool
-        Add the column ``text``: the content itself. Prompts are private, so it must be asked for.
+        Add the column ``text``, the content itself. Prompts are private, so it must be asked for.
 
     Returns
     -------
     DataFrame
-        span_id (categorical); position (the span's smallest sequence index); hash (first 16 hex digits of the SHA-256
-        of the text); count (how often it occurs); first_seen, last_seen (UTC); tokens (of its newest block).
+        span_id (categorical); position (the smallest sequence index of the block); hash (first 16 hex digits of the
+        SHA-256 of the text); count (how often it occurs); first_seen, last_seen (UTC); tokens (where it occurs last).
 
     Raises
     ------
@@ -121,7 +125,7 @@ def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.Dat
         for rows in (found.first, found.newest)
     )
     values = {
-        **_contents(source, found.newest, text=text),
+        **_content_columns(source, found.newest, text=text),
         "position": found.position,
         "count": found.counts,
         "first_seen": first,
@@ -130,8 +134,8 @@ def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.Dat
     return make_frame({**VARIANTS, "text": "names"} if text else VARIANTS, values)
 
 
-def _places(snap: Snapshot, source: "ObservationColumns") -> dict[str, Any]:
-    """Return whose each request is, and where in its window."""
+def _request_columns(snap: Snapshot, source: "ObservationColumns") -> dict[str, Any]:
+    """Return profile, agent and position in its window of each request."""
     window = np.repeat(np.arange(len(source.keys)), np.diff(source.window_offsets))
     agents = {agent_id: i for i, agent_id in enumerate(snap.agent_ids)}
     agent = np.array([agents[snap.owners[key].agent_id] for key in source.keys], np.int64)
@@ -142,8 +146,8 @@ def _places(snap: Snapshot, source: "ObservationColumns") -> dict[str, Any]:
     }
 
 
-def _contents(source: "ObservationColumns", rows: NDArray[np.int64], *, text: bool) -> dict[str, Any]:
-    """Return what the blocks of some rows are and hold."""
+def _content_columns(source: "ObservationColumns", rows: NDArray[np.int64], *, text: bool) -> dict[str, Any]:
+    """Return span id, hash, tokens and, if asked for, text of some block rows."""
     contents = source.contents[rows]
     used, codes = compact(contents, len(source.content_pool))
     hashes = [hash_text(source.content_pool[code])[_HASH] for code in used.tolist()]
@@ -156,7 +160,7 @@ def _contents(source: "ObservationColumns", rows: NDArray[np.int64], *, text: bo
 
 
 def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
-    """Return a row a block of each request of one window, and whether it agrees with the others; oldest request first.
+    """Return one row per block of each request of one window, compared with the others; oldest request first.
 
     Parameters
     ----------
@@ -169,10 +173,10 @@ def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
     -------
     DataFrame
         learning_key, agent_id, span_id (categorical); request (position in the window, 0 = oldest); created_at (UTC);
-        position (in the prompt, 0 = first); content (categorical: ``dominant``, the commonest of the span, of several
+        position (in the prompt, 0 = first); content (categorical: ``dominant``, the commonest of the block, of equals
         the one seen first; ``repeated``, another that occurs more than once; ``once``); first_difference (whether it is
-        the first block of its request that is not the commonest one, span and content, at its position; where all
-        requests have different ones, none is).
+        the first block of its request that is not the commonest one, span and content, at its position; if all requests
+        differ there, none is).
 
     Raises
     ------

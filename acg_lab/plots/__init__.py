@@ -1,7 +1,7 @@
-"""Plots: DataFrames to matplotlib, each figure the answer to one question.
+"""Plots: matplotlib figures of DataFrames, each the answer to one question, with the answer as its title.
 
-Belongs here: drawing what frames hold; nothing is computed that a frame could hold. matplotlib loads when a plot is
-drawn, and the user's own settings of it never change.
+Plots draw what frames hold and compute nothing that a frame could hold. matplotlib loads when a plot is drawn, and the
+user's own settings of it never change. How figures look: acg_lab/docs/look.md.
 
 >>> from acg_lab import plots
 >>> plots.theme()
@@ -30,5 +30,5 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """Offer the public names to completion, and no module behind them."""
+    """Offer only the public names to completion."""
     return [name for name in globals() if name.startswith("__")] + __all__

@@ -1,7 +1,4 @@
-"""Figures for those who can't see them: the alternative text, and files that carry it (LOOK.md section 8).
-
-Belongs here: finding the words of a figure, and writing them into its file.
-"""
+"""The alternative text of figures, and image files that carry it (acg_lab/docs/look.md, section 8)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +21,24 @@ def alt_text(drawn: "Axes | Figure") -> str:
     ----------
     drawn : Axes or Figure
         What a plot returned, or a figure with one or more plots.
+
+    Returns
+    -------
+    str
+        One line per plot; empty if the figure has none.
+
+    Raises
+    ------
+    UsageError
+        If the axes were removed from their figure.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from matplotlib.figure import Figure
+    >>> axes = acg.plots.profiles_overview(acg.load(acg.MemoryBackend()), ax=Figure())
+    >>> acg.plots.alt_text(axes).partition(" · ")[0]
+    'No requests observed yet'
     """
     pages = [page for page in _figure(drawn).axes if drawn in (page.figure, page, *page.child_axes)]
     return "\n".join(filter(None, (str(page.get_label()) for page in pages)))
@@ -37,9 +52,24 @@ def save(drawn: "Axes | Figure", path: "str | os.PathLike[str]", **kw: Any) -> N
     drawn : Axes or Figure
         What a plot returned, or its figure.
     path : str or path
-        Its suffix says the format: png and svg have the text as ``Description``, pdf as ``Subject``.
+        The suffix is the format: png and svg keep the text as ``Description``, pdf as ``Subject``.
     **kw
         Passed on to ``Figure.savefig``; ``dpi`` is 144 unless given.
+
+    Raises
+    ------
+    UsageError
+        If the axes were removed from their figure.
+
+    Examples
+    --------
+    >>> import io
+    >>> import acg_lab as acg
+    >>> from matplotlib.figure import Figure
+    >>> axes = acg.plots.profiles_overview(acg.load(acg.MemoryBackend()), ax=Figure())
+    >>> acg.plots.save(axes, file := io.BytesIO(), format="png")
+    >>> file.getvalue()[1:4]
+    b'PNG'
     """
     field = "Subject" if str(path).endswith(".pdf") else "Description"
     with drawing():
@@ -49,6 +79,6 @@ def save(drawn: "Axes | Figure", path: "str | os.PathLike[str]", **kw: Any) -> N
 def _figure(drawn: "Axes | Figure") -> "Figure":
     figure = drawn.get_figure(root=True)
     if figure is None:
-        msg = "The axes belong to no figure any more; draw the plot again."
+        msg = "The axes were removed from their figure; draw the plot again."
         raise UsageError(msg)
     return figure

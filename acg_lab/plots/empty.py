@@ -1,55 +1,71 @@
-"""What there is to say where there is little to see (LOOK.md section 7).
+"""Figures with little to see (acg_lab/docs/look.md, section 7).
 
-Belongs here: the figure without requests, and the titles that hold for every plot of a profile.
+The figure without requests, and the titles that hold for every plot of one profile.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pandas as pd
 
 from acg_lab._format import counted
-from acg_lab.plots.canvas import HEADING, MARGIN, open_page
-from acg_lab.plots.reasons import breaking, reason_of
+from acg_lab.plots.canvas import HEADING, MARGIN
+from acg_lab.plots.inputs import breaking_row, reason_of
+from acg_lab.plots.mpl_canvas import canvas_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from acg_lab.plots.canvas import Place
+    from acg_lab.plots.canvas import Canvas
+    from acg_lab.plots.mpl_canvas import Place
 
-__all__ = ["Title", "draw_nothing", "title_of"]
+__all__ = ["Title", "all_stable_title", "draw_empty", "title_of"]
 
-_FRAME = 0.22
-_TODO = "The window of this profile is empty: load a run file, or let the agent run once"
+_FRAME_HEIGHT: Final = 0.22
+_NEXT_STEP: Final = "The window of this profile is empty: load a run file, or let the agent run once"
 
 
 class Title(NamedTuple):
-    """A title, ``{name}`` standing for the block it names."""
+    """A title, in which ``{name}`` stands for the block it names."""
 
     text: str
     name: str = ""
 
 
 def title_of(scores: pd.DataFrame, stable_threshold: float) -> Title:
-    """Return the finding of a profile, from the rows of its scores."""
-    n_blocks, first = len(scores), breaking(scores)
+    """Return the title of a profile's figure, from the rows of its scores."""
+    first = breaking_row(scores)
     if scores["requests"].iloc[0] == 1:
         return Title("One request so far: every block looks stable, nothing is known yet")
     if first is None:
-        whole = "block is" if n_blocks == 1 else f"{n_blocks:,} blocks are"
-        return Title(f"All {whole} stable: the whole prompt can be cached".replace("All block", "The only block"))
+        return Title(all_stable_title(len(scores)))
     if first.position == 0:
         return Title("No stable prefix: {name} breaks it at the first block", first.span_id)
-    why = reason_of(first, stable_threshold)
-    if why is None:
+    reason = reason_of(first, stable_threshold)
+    if reason is None:
         return Title(f"{counted(first.position, 'stable block')}, then {{name}} breaks the prefix", first.span_id)
-    return Title(f"{{name}} {why.clause} and breaks the prefix", first.span_id)
+    return Title(f"{{name}} {reason.clause} and breaks the prefix", first.span_id)
 
 
-def draw_nothing(place: "Place", *words: str, gid: str, show: bool = True, todo: str = _TODO) -> "Axes":
+def all_stable_title(n_blocks: int) -> str:
+    """Return the title of a profile whose blocks are all stable.
+
+    >>> all_stable_title(12)
+    'All 12 blocks are stable: the whole prompt can be cached'
+    """
+    which = {1: "The only block is", 2: "Both blocks are"}.get(n_blocks, f"All {n_blocks:,} blocks are")
+    return f"{which} stable: the whole prompt can be cached"
+
+
+def draw_empty(
+    place: "Place | Canvas", *words: str, gid: str, show: bool = True, next_step: str = _NEXT_STEP
+) -> "Axes":
     """Draw the figure of a profile without requests: what to do next, and one empty frame."""
-    top = HEADING if show else MARGIN
-    page = open_page(place, top + 0.15 + _FRAME + 0.15, gid=gid)
-    page.heading("No requests observed yet", todo, *words, show=show)
-    outline: Any = {"edgecolor": page.colours.rule, "linewidth": 0.8, "linestyle": (0, (5, 3))}
-    page.rectangle(MARGIN, top + 0.1, page.width - 2 * MARGIN, _FRAME, page.colours.paper, gid="empty", **outline)
-    return page.axes
+    canvas, top = canvas_for(place), HEADING if show else MARGIN
+    canvas.begin(top + 0.15 + _FRAME_HEIGHT + 0.15, gid=gid)
+    canvas.heading("No requests observed yet", next_step, *words, show=show)
+    left, upper, right, lower = MARGIN, top + 0.1, canvas.right, top + 0.1 + _FRAME_HEIGHT
+    corners = [(left, upper), (right, upper), (right, lower), (left, lower), (left, upper)]
+    sides = [corners[i : i + 2] for i in range(4)]
+    canvas.lines(sides, canvas.colours.rule, gid="empty", linewidth=0.8, dash=(5, 3))
+    axes: Axes = canvas.axes
+    return axes

@@ -1,7 +1,4 @@
-"""Blocks side by side: their scores above, their names below.
-
-Belongs here: what stands over and under the cells of a heatmap, a column a block.
-"""
+"""What stands above and below the cells of a heatmap: the score of each block, its name, and the stable prefix."""
 
 from collections.abc import Mapping
 from itertools import groupby
@@ -11,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from acg_lab._format import counted, cut_all, setting
-from acg_lab.plots.inputs import rows
+from acg_lab.plots.canvas import BoxStyle
+from acg_lab.plots.inputs import rows_of
 from acg_lab.plots.text import Size, drawable, text_width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from acg_lab.core.stability import StabilityThresholds
-    from acg_lab.plots.canvas import Page
+    from acg_lab.plots.mpl_canvas import MplCanvas
+    from acg_lab.plots.theme import Palette
 
 __all__ = [
     "GROUPS_HEIGHT",
@@ -32,26 +31,26 @@ __all__ = [
 
 GROUPS_HEIGHT: Final = 0.44
 _NAME = 26
-_BAR: Final = 0.82  # of the column
+_BAR: Final = 0.82  # of the width of a column
 _LINE: Final = 0.13  # of text, in inches
 _BRACKET: Final = 3 / 72
 
 
 class HeatmapColumns(NamedTuple):
-    """Where the columns stand, in inches, and whose they are.
+    """The blocks that are drawn, and where their columns stand, in inches.
 
     Attributes
     ----------
-    spans : DataFrame
-        Their scores, in prompt order.
-    before : int
-        Blocks of the prompt that are left out before them.
+    scores : DataFrame
+        Of these blocks, in prompt order.
+    n_before : int
+        Leading blocks of the prompt that are not drawn.
     left, width, top, height : float
         Of all the cells.
     """
 
-    spans: pd.DataFrame
-    before: int
+    scores: pd.DataFrame
+    n_before: int
     left: float
     width: float
     top: float
@@ -60,85 +59,98 @@ class HeatmapColumns(NamedTuple):
     @property
     def each(self) -> float:
         """Width of a column."""
-        return self.width / len(self.spans)
+        return self.width / len(self.scores)
 
     def x(self, column: float) -> float:
         """Return where a column begins."""
         return self.left + column * self.each
 
-    def place_of(self, span_ids: "pd.Series[Any]") -> "NDArray[np.intp]":
-        """Return the columns of spans, -1 for those not drawn."""
-        columns = pd.Index(self.spans["span_id"].astype(object))
+    def find(self, span_ids: "pd.Series[Any]") -> "NDArray[np.intp]":
+        """Return the column of each span id, -1 for those not drawn."""
+        columns = pd.Index(self.scores["span_id"].astype(object))
         return np.asarray(columns.get_indexer(pd.Index(span_ids.astype(object))), np.intp)
 
 
-def column_names(spans: pd.DataFrame) -> Mapping[str, str]:
+def column_names(scores: pd.DataFrame) -> Mapping[str, str]:
     """Return the names of the columns, cut, by span id."""
-    shown = {span_id: drawable(span_id, mono=True) for span_id in spans["span_id"]}
+    shown = {span_id: drawable(span_id, mono=True) for span_id in scores["span_id"]}
     cut = cut_all(shown.values(), _NAME)
     return {span_id: cut[name] for span_id, name in shown.items()}
 
 
 def names_height(names: Mapping[str, str]) -> float:
-    """Return how high the names are when they stand upright."""
+    """Return the height of upright names."""
     return max(text_width(name, Size.NAME, mono=True) for name in names.values()) + 0.1
 
 
 def draw_scores(
-    page: "Page", columns: HeatmapColumns, top: float, height: float, thresholds: "StabilityThresholds", *, alone: bool
+    canvas: "MplCanvas",
+    columns: HeatmapColumns,
+    top: float,
+    height: float,
+    thresholds: "StabilityThresholds",
+    *,
+    is_single_request: bool,
 ) -> None:
     """Draw the score of each column, the stable line, and the prefix."""
-    colours, bottom = page.colours, top + height
-    for column, span in enumerate(rows(columns.spans)):
-        size = min(span.score, 1) * height
+    colours, bottom = canvas.colours, top + height
+    for column, block in enumerate(rows_of(columns.scores)):
+        size = min(block.score, 1) * height
         bar = (columns.x(column + (1 - _BAR) / 2), bottom - size, columns.each * _BAR, size)
-        gid = f"score-{columns.before + column}"
-        if alone:
-            page.rectangle(*bar, colours.paper, gid=gid, edgecolor=colours.stable, linewidth=0.8)
-        elif span.classification == "stable" and not span.in_prefix and not span.breaks:
-            page.out_of_reach(*bar, gid=gid)
-        else:
-            fill = colours.breaking if span.breaks else colours.of_class(str(span.classification))
-            page.rectangle(*bar, colours.stable if span.in_prefix else fill, gid=gid)
-        if span.score > 1:
-            page.text(columns.x(column + 0.5), top - 0.02, "▴", gid=f"{gid}-above-1", size=Size.SMALLEST, ha="center")
-    page.lines([[(columns.left, bottom), (page.right, bottom)]], colours.rule, gid="scores-axis", linewidth=0.8)
-    page.label(columns.left - 0.06, bottom, "0", gid="scores-0", ha="right")
+        gid = f"score-{columns.n_before + column}"
+        style = _style_of(block, colours, is_single_request=is_single_request)
+        canvas.rectangle(*bar, gid=gid, **style._asdict())
+        if block.score > 1:
+            canvas.text(columns.x(column + 0.5), top - 0.02, "▴", gid=f"{gid}-above-1", size=Size.SMALLEST, ha="center")
+    canvas.lines([[(columns.left, bottom), (canvas.right, bottom)]], colours.rule, gid="scores-axis", linewidth=0.8)
+    canvas.label(columns.left - 0.06, bottom, "0", gid="scores-0", ha="right")
     line = bottom - min(max(thresholds.stable_threshold, 0), 1) * height
-    page.lines([[(columns.left, line), (page.right, line)]], colours.ink, gid="stable-threshold")
-    page.label(
+    canvas.lines([[(columns.left, line), (canvas.right, line)]], colours.ink, gid="stable-threshold")
+    canvas.label(
         columns.left - 0.06, line, setting(thresholds.stable_threshold), gid="stable-threshold-value", ha="right"
     )
     if bottom - line > 2.4 * _LINE:
-        page.label(columns.left - 0.36, (line + bottom) / 2, "score", gid="scores-label", ha="right")
-    if not alone:
-        _draw_prefix(page, columns, top)
+        canvas.label(columns.left - 0.36, (line + bottom) / 2, "score", gid="scores-label", ha="right")
+    if not is_single_request:
+        _draw_prefix(canvas, columns, top)
 
 
-def _draw_prefix(page: "Page", columns: HeatmapColumns, top: float) -> None:
-    """Draw the bracket over the stable prefix, and its end as a vertical line through the cells."""
-    length = int(columns.spans["in_prefix"].sum())
+def _style_of(block: Any, colours: "Palette", *, is_single_request: bool) -> BoxStyle:
+    if is_single_request:
+        return BoxStyle(colours.paper, colours.stable, 0.8)
+    if block.in_prefix:
+        return BoxStyle(colours.stable)
+    if block.breaks:
+        return BoxStyle(colours.breaking)
+    if block.classification == "stable":
+        return BoxStyle(colours.paper, colours.stable, 0.8, hatched=True)
+    return BoxStyle(colours.of_class(str(block.classification)))
+
+
+def _draw_prefix(canvas: "MplCanvas", columns: HeatmapColumns, top: float) -> None:
+    """Draw the bracket over the stable prefix, and a vertical line through the cells at its end."""
+    length = int(columns.scores["in_prefix"].sum())
     if not length:
         return
-    colour, end = page.colours.stable, columns.x(length)
-    whole = columns.before + length
-    page.rectangle(columns.left, top - 0.12, end - columns.left, _BRACKET, colour, gid="prefix")
+    colour, end = canvas.colours.stable, columns.x(length)
+    whole = columns.n_before + length
+    canvas.rectangle(columns.left, top - 0.12, end - columns.left, _BRACKET, colour, gid="prefix")
     text = f"stable prefix, {counted(whole, 'block')}"
-    page.text(columns.left, top - 0.22, text, gid="prefix-label", colour=colour, bold=True)
-    if length < len(columns.spans):
+    canvas.text(columns.left, top - 0.22, text, gid="prefix-label", colour=colour, bold=True)
+    if length < len(columns.scores):
         through = [[(end, top), (end, columns.top + columns.height)]]
-        page.lines(through, colour, gid="prefix-end", linewidth=1.4, zorder=4)
+        canvas.lines(through, colour, gid="prefix-end", linewidth=1.4, zorder=4)
 
 
-def draw_names(page: "Page", columns: HeatmapColumns, names: Mapping[str, str]) -> None:
+def draw_names(canvas: "MplCanvas", columns: HeatmapColumns, names: Mapping[str, str]) -> None:
     """Write the name of each column upright below it."""
-    for column, span in enumerate(rows(columns.spans)):
-        style: Any = {"bold": True, "colour": page.colours.breaking} if span.breaks else {}
-        page.text(
+    for column, block in enumerate(rows_of(columns.scores)):
+        style: Any = {"bold": True, "colour": canvas.colours.breaking} if block.breaks else {}
+        canvas.text(
             columns.x(column + 0.5),
             columns.top + columns.height + 0.05,
-            names[span.span_id],
-            gid=f"name-{columns.before + column}",
+            names[block.span_id],
+            gid=f"name-{columns.n_before + column}",
             size=Size.NAME,
             mono=True,
             rotation=90,
@@ -148,33 +160,33 @@ def draw_names(page: "Page", columns: HeatmapColumns, names: Mapping[str, str]) 
         )
 
 
-def draw_groups(page: "Page", columns: HeatmapColumns, names: Mapping[str, str]) -> None:
-    """Name groups of columns that are too narrow to have names, and the breaking block."""
+def draw_groups(canvas: "MplCanvas", columns: HeatmapColumns, names: Mapping[str, str]) -> None:
+    """Name groups of columns that are too narrow for names of their own, and the breaking block."""
     y, begin = columns.top + columns.height + 0.06, 0
-    for number, (kind, group) in enumerate(groupby(rows(columns.spans), _kind_of)):
+    for number, (kind, group) in enumerate(groupby(rows_of(columns.scores), _kind_of)):
         n = len(list(group))
         left, right = columns.x(begin) + 0.015, columns.x(begin + n) - 0.015
         begin += n
-        page.lines([[(left, y), (right, y)]], page.colours.rule, gid=f"group-{number}", linewidth=1.4)
+        canvas.lines([[(left, y), (right, y)]], canvas.colours.rule, gid=f"group-{number}", linewidth=1.4)
         for text in (counted(n, f"{kind[0]} {kind[1]}"), counted(n, kind[0])):
             if text_width(text, Size.HEADING) <= right - left:
-                page.label((left + right) / 2, y + 0.11, text, gid=f"group-{number}-name", ha="center")
+                canvas.label((left + right) / 2, y + 0.11, text, gid=f"group-{number}-name", ha="center")
                 break
-    for column, span in enumerate(rows(columns.spans)):
-        if span.breaks:
-            _name_below(page, columns.x(column + 0.5), y + 0.28, names[span.span_id])
+    for column, block in enumerate(rows_of(columns.scores)):
+        if block.breaks:
+            _name_below(canvas, columns.x(column + 0.5), y + 0.28, names[block.span_id])
 
 
-def _kind_of(span: Any) -> tuple[str, str]:
-    if span.content_type == "tool_schema":
+def _kind_of(block: Any) -> tuple[str, str]:
+    if block.content_type == "tool_schema":
         return "tool", "schema"
-    return ("system", "block") if span.role == "system" else ("message", "block")
+    return ("system", "block") if block.role == "system" else ("message", "block")
 
 
-def _name_below(page: "Page", x: float, y: float, name: str) -> None:
-    """Point at the breaking block's column, and name it beside, on the side that has room."""
-    style: Any = {"size": Size.NAME, "bold": True, "colour": page.colours.breaking}
-    page.text(x, y, "▲", gid="breaking-mark", ha="center", **style)
-    fits = x + 0.1 + text_width(name, Size.NAME, mono=True) <= page.right
+def _name_below(canvas: "MplCanvas", x: float, y: float, name: str) -> None:
+    """Point at the column of the breaking block, with its name on the side that has room."""
+    style: Any = {"size": Size.NAME, "bold": True, "colour": canvas.colours.breaking}
+    canvas.text(x, y, "▲", gid="breaking-mark", ha="center", **style)
+    fits = x + 0.1 + text_width(name, Size.NAME, mono=True) <= canvas.right
     side: Any = {"ha": "left" if fits else "right", "mono": True}
-    page.text(x + (0.1 if fits else -0.1), y, name, gid="breaking-name", **side, **style)
+    canvas.text(x + (0.1 if fits else -0.1), y, name, gid="breaking-name", **side, **style)

@@ -1,25 +1,43 @@
-"""What a plot is given: a snapshot and a key, or frames.
+"""What a plot is given: a snapshot and a learning key, or frames.
 
-Belongs here: checking it, and picking the rows of one profile.
+Checks it, picks the rows of one profile, and reads from them what the words of a figure need.
 """
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from acg_lab.core.errors import UsageError
+from acg_lab.diagnosis.break_reason import BlockCounts, BreakReason, find_break_reason
 
 if TYPE_CHECKING:
     from acg_lab.snapshot.snapshot import Snapshot
 
-__all__ = ["check_columns", "check_source", "confidence_of", "one_key", "one_profile", "rows"]
+__all__ = [
+    "breaking_row",
+    "check_columns",
+    "check_source",
+    "confidence_words",
+    "reason_of",
+    "rows_of",
+    "select_key",
+    "select_profile",
+]
 
-_SHOWN = 3
+_SHOWN: Final = 3
+
+
+def check_source(data: Any, maker: str, *, expected: str = "Snapshot", attribute: str = "windows") -> None:
+    """Raise UsageError unless data is a frame, or has the attribute of what ``maker`` makes frames of."""
+    if not isinstance(data, pd.DataFrame) and not hasattr(data, attribute):
+        msg = f"Expected a {expected}, or a frame of {maker}; got {type(data).__name__}."
+        raise UsageError(msg)
 
 
 def check_columns(frame: Any, columns: Collection[str], maker: str) -> pd.DataFrame:
-    """Return the frame if it has the columns; ``maker`` names the function that makes such frames."""
+    """Return the frame; raise UsageError if it lacks a column. ``maker`` names the function that makes such frames."""
     if not isinstance(frame, pd.DataFrame):
         msg = f"Expected a Snapshot, or a frame of {maker}; got {type(frame).__name__}."
         raise UsageError(msg)
@@ -29,30 +47,23 @@ def check_columns(frame: Any, columns: Collection[str], maker: str) -> pd.DataFr
     return frame
 
 
-def check_source(data: Any, maker: str, *, kind: str = "Snapshot", has: str = "windows") -> None:
-    """Refuse what is neither a frame nor what ``maker`` makes one of."""
-    if not isinstance(data, pd.DataFrame) and not hasattr(data, has):
-        msg = f"Expected a {kind}, or a frame of {maker}; got {type(data).__name__}."
-        raise UsageError(msg)
-
-
-def one_key(snap: "Snapshot", learning_key: str | None) -> str | None:
-    """Return the key to draw: the one asked for, or the only one; None if there is none at all."""
+def select_key(snap: "Snapshot", learning_key: str | None) -> str | None:
+    """Return the learning key to draw: the one asked for, else the only one; None if the snapshot has none."""
     windows: Collection[str] = getattr(snap, "windows", ())
     if learning_key is not None or not windows:
         return learning_key
     if len(windows) > 1:
-        raise UsageError(_which(list(windows)))
+        raise UsageError(_ask_which(list(windows)))
     return next(iter(windows))
 
 
-def one_profile(frame: pd.DataFrame, learning_key: str | None) -> pd.DataFrame:
-    """Return the rows of one profile: the one asked for, or the only one."""
+def select_profile(frame: pd.DataFrame, learning_key: str | None) -> pd.DataFrame:
+    """Return the rows of one profile: the one asked for, else the only one."""
     keys = frame["learning_key"].astype(object)
     if learning_key is None:
         found = list(dict.fromkeys(keys.dropna()))
         if len(found) > 1:
-            raise UsageError(_which(found))
+            raise UsageError(_ask_which(found))
         return frame
     if not (keys == learning_key).any():
         msg = f"The frame has no rows of the learning key {learning_key!r}."
@@ -60,18 +71,51 @@ def one_profile(frame: pd.DataFrame, learning_key: str | None) -> pd.DataFrame:
     return frame[keys == learning_key].reset_index(drop=True)
 
 
-def _which(keys: list[str]) -> str:
+def _ask_which(keys: list[str]) -> str:
     shown = ", ".join(map(repr, keys[:_SHOWN]))
     return f"There are {len(keys):,} profiles; say which one to draw: learning_key=, one of {shown}, ..."
 
 
-def rows(frame: pd.DataFrame) -> Iterator[Any]:
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a frame as named tuples."""
     yield from frame.itertuples(index=False)
 
 
-def confidence_of(scores: pd.DataFrame) -> str | None:
-    """Return the words for a confidence that is not full: the least of the prefix, or the first block's."""
+def confidence_words(scores: pd.DataFrame) -> str | None:
+    """Return "confidence 0.70" if confidence is not full: the least in the prefix, else the first block's."""
     leading: Any = scores["confidence"][scores["in_prefix"]]
     least = leading.min() if len(leading) else scores["confidence"].iloc[0]
     return f"confidence {least:.2f}" if least < 1 else None
+
+
+def breaking_row(scores: pd.DataFrame) -> Any:
+    """Return the row of the block that breaks the prefix, a Series; None if none does."""
+    rows = np.flatnonzero(scores["breaks"])
+    return scores.iloc[rows[0]] if len(rows) else None
+
+
+def reason_of(row: Any, stable_threshold: float) -> BreakReason | None:
+    """Return why the block of a row of `acg_lab.frames.scores` breaks the prefix.
+
+    None if the frame was made of results alone: they do not hold how often contents occur.
+    """
+
+    def count(name: str) -> int | None:
+        value = getattr(row, name)
+        return None if pd.isna(value) else int(value)
+
+    contents, n_dominant = count("contents"), count("n_dominant")
+    if contents is None or n_dominant is None:
+        return None
+    counts = BlockCounts(
+        requests=row.requests,
+        present=row.present,
+        n_dominant=n_dominant,
+        contents=contents,
+        changes=count("changes"),
+        last_change=count("last_change"),
+        tools=count("tools"),
+        tool_orders=count("tool_orders") if row.content_type == "tool_schema" else None,
+        n_sharing_prefix=count("n_sharing_prefix"),
+    )
+    return find_break_reason(counts, own_score=row.score, stable_threshold=stable_threshold)

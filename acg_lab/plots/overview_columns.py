@@ -1,4 +1,4 @@
-"""Many profiles: a column each, as wide as it has requests; beside them, what breaks them."""
+"""Many profiles: one column per profile, as wide as it has requests; beside them, what breaks them."""
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -6,15 +6,17 @@ import numpy as np
 import pandas as pd
 
 from acg_lab._format import counted, cut_all, percent
-from acg_lab.plots.canvas import HEADING, MARGIN, Page, Swatch, open_page
-from acg_lab.plots.profile_names import cause
+from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
+from acg_lab.plots.profile_names import cause_of
 from acg_lab.plots.text import Size, drawable, spread, text_width
+from acg_lab.plots.theme import Palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from acg_lab.plots.canvas import Place
     from acg_lab.plots.empty import Title
+    from acg_lab.plots.mpl_canvas import Place
 
 __all__ = ["draw_columns"]
 
@@ -22,7 +24,7 @@ _LEFT: Final = 0.55
 _SHARE: Final = 0.65  # of the width goes to the columns
 _ABOVE, _CHART, _BELOW = 0.76, 2.05, 0.68
 _MOST_CAUSES: Final = 7
-_SEPARATORS: Final = ((80, 0.5), (400, 0.15))  # up to so many profiles, of so many points
+_SEPARATORS: Final = ((80, 0.5), (400, 0.15))  # most profiles, width in points
 
 
 def draw_columns(
@@ -30,25 +32,27 @@ def draw_columns(
 ) -> "Axes":
     """Draw the profiles of a frame, the one with most requests first."""
     base = HEADING if heading else MARGIN
-    page = open_page(place, base + _ABOVE + _CHART + _BELOW, gid="profiles-overview")
-    page.heading(title.text, *words, name=title.name, show=heading)
-    height = max(page.height - base - _ABOVE - _BELOW, 0.5)
-    right = page.width * _SHARE
-    axes = page.panel(_LEFT, base + _ABOVE, right - _LEFT, height, gid="profiles")
-    groups = _groups(frame, enough, page)
-    _draw_bars(page, axes, frame, groups)
-    _draw_brackets(page, frame, groups, (_LEFT, right, base + _ABOVE - 0.11))
-    swatches = [Swatch(group.legend, group.colour) for group in groups]
-    page.legend([*swatches, Swatch("rest of the prompt", page.colours.grid)], base + 0.12)
-    page.label(MARGIN, base + 0.36, "tokens per request, grouped by requests in the window", gid="profiles-heading")
-    page.label(right + 0.38, base + 0.36, "what breaks them, share of requests", gid="causes-heading")
-    _draw_causes(page, frame, right + 0.38, base + 0.62, base + _ABOVE + height)
-    page.note("One column is one profile: width = its requests in the window, height = tokens of its prefix.")
+    canvas = MplCanvas(place)
+    canvas.begin(base + _ABOVE + _CHART + _BELOW, gid="profiles-overview")
+    canvas.heading(title.text, *words, name=title.name, show=heading)
+    height = max(canvas.height - base - _ABOVE - _BELOW, 0.5)
+    right = canvas.width * _SHARE
+    panel = canvas.panel(_LEFT, base + _ABOVE, right - _LEFT, height, gid="profiles")
+    groups = _groups(frame, enough, canvas.colours)
+    _draw_bars(canvas, panel, frame, groups)
+    _draw_brackets(canvas, frame, groups, (_LEFT, right, base + _ABOVE - 0.11))
+    swatches = [Swatch(group.legend, BoxStyle(group.colour)) for group in groups]
+    canvas.legend([*swatches, Swatch("rest of the prompt", BoxStyle(canvas.colours.grid))], base + 0.12)
+    canvas.label(MARGIN, base + 0.36, "tokens per request, grouped by requests in the window", gid="profiles-heading")
+    canvas.label(right + 0.38, base + 0.36, "what breaks them, share of requests", gid="causes-heading")
+    _draw_causes(canvas, frame, right + 0.38, base + 0.62, base + _ABOVE + height)
+    canvas.note("One column is one profile: width = its requests in the window, height = tokens of its prefix.")
+    axes: Axes = panel.axes
     return axes
 
 
 class _Group(NamedTuple):
-    """Profiles of full confidence, of less, or of one request: which rows, how they are named and filled."""
+    """Profiles with full confidence, with less, or with one request: their rows, words and colour."""
 
     first: int
     end: int
@@ -57,61 +61,63 @@ class _Group(NamedTuple):
     colour: str
 
     @property
-    def profiles(self) -> int:
+    def n_profiles(self) -> int:
         return self.end - self.first
 
 
-def _groups(frame: pd.DataFrame, enough: int, page: Page) -> list[_Group]:
+def _groups(frame: pd.DataFrame, enough: int, colours: Palette) -> list[_Group]:
     full = int((frame["requests"] >= max(enough, 2)).sum())
     more = int((frame["requests"] > 1).sum())
     fewer = f"2\N{EN DASH}{enough - 1:,}" if enough > 3 else "2"  # noqa: PLR2004
     groups = (
-        _Group(0, full, f"{max(enough, 2):,} or more", "prefix, full confidence", page.colours.stable),
-        _Group(full, more, fewer, f"prefix, under {enough:,} requests", page.colours.low_confidence),
-        _Group(more, len(frame), "1, unused", "prefix, 1 request", page.colours.variable),
+        _Group(0, full, f"{max(enough, 2):,} or more", "prefix, full confidence", colours.stable),
+        _Group(full, more, fewer, f"prefix, under {enough:,} requests", colours.low_confidence),
+        _Group(more, len(frame), "1, unused", "prefix, 1 request", colours.variable),
     )
-    return [group for group in groups if group.profiles]
+    return [group for group in groups if group.n_profiles]
 
 
-def _draw_bars(page: Page, axes: "Axes", frame: pd.DataFrame, groups: list[_Group]) -> None:
+def _draw_bars(canvas: MplCanvas, panel: MplPanel, frame: pd.DataFrame, groups: list[_Group]) -> None:
     edges = np.insert(np.cumsum(frame["requests"].to_numpy()), 0, 0)
     prompt, prefix = frame["prompt_tokens"].to_numpy(), frame["prefix_tokens"].to_numpy()
-    page.steps(axes, prompt, edges, page.colours.grid, baseline=0, gid="prompts")
+    panel.steps(prompt, edges, canvas.colours.grid, baseline=0, gid="prompts")
     for number, (first, end, *_, colour) in enumerate(groups):
-        page.steps(axes, prefix[first:end], edges[first : end + 1], colour, baseline=0, gid=f"prefixes-{number}")
+        panel.steps(prefix[first:end], edges[first : end + 1], colour, baseline=0, gid=f"prefixes-{number}")
     for most, width in _SEPARATORS:
         if len(frame) <= most:
             lower, upper = np.zeros(len(frame) - 1), np.maximum(prompt[1:], prompt[:-1])
-            axes.vlines(edges[1:-1], lower, upper, colors=page.colours.paper, linewidth=width, gid="separators")
+            panel.axes.vlines(edges[1:-1], lower, upper, colors=canvas.colours.paper, linewidth=width, gid="separators")
             break
-    axes.set(xlim=(0, edges[-1]), ylim=(0, max(float(prompt.max()), 1) * 1.02))
-    page.ticks(axes.xaxis)
-    page.ticks(axes.yaxis)
-    x, y = (_LEFT + page.width * _SHARE) / 2, page.height - _BELOW + 0.31
-    page.label(x, y, "requests, profiles side by side, largest left", gid="x-label", ha="center", size=Size.AXIS)
+    panel.set_limits((0, edges[-1]), (0, max(float(prompt.max()), 1) * 1.02))
+    panel.use_round_ticks("x")
+    panel.use_round_ticks("y")
+    x, y = (_LEFT + canvas.width * _SHARE) / 2, canvas.height - _BELOW + 0.31
+    canvas.label(x, y, "requests, profiles side by side, largest left", gid="x-label", ha="center", size=Size.AXIS)
 
 
-def _draw_brackets(page: Page, frame: pd.DataFrame, groups: list[_Group], place: tuple[float, float, float]) -> None:
-    """Count the profiles of each group above it; labels are moved apart where the groups are narrow."""
+def _draw_brackets(
+    canvas: MplCanvas, frame: pd.DataFrame, groups: list[_Group], place: tuple[float, float, float]
+) -> None:
+    """Count the profiles of each group above it; labels of narrow groups are moved apart."""
     left, right, y = place
     edges = left + np.insert(np.cumsum(frame["requests"].to_numpy()), 0, 0) / frame["requests"].sum() * (right - left)
     ends = [(float(edges[group.first]), float(edges[group.end])) for group in groups]
     texts = []
     for group, (begin, end) in zip(groups, ends, strict=True):
-        whole = f"{group.words} · {counted(group.profiles, 'profile')}"
-        texts.append(whole if text_width(whole, Size.LABEL) < end - begin else f"{group.words} · {group.profiles:,}")
+        whole = f"{group.words} · {counted(group.n_profiles, 'profile')}"
+        texts.append(whole if text_width(whole, Size.LABEL) < end - begin else f"{group.words} · {group.n_profiles:,}")
     middles = spread([sum(pair) / 2 for pair in ends], [text_width(t, Size.LABEL) for t in texts], 0.14, left, right)
     for number, (begin, end) in enumerate(ends):
         bar = (begin + 0.01, y, max(end - begin - 0.02, 0.01), 3 / 72)
-        page.rectangle(*bar, groups[number].colour, gid=f"bracket-{number}")
+        canvas.rectangle(*bar, groups[number].colour, gid=f"bracket-{number}")
         gid = f"bracket-{number}-label"
-        page.text(middles[number], y - 0.10, texts[number], gid=gid, size=Size.LABEL, ha="center")
+        canvas.text(middles[number], y - 0.10, texts[number], gid=gid, size=Size.LABEL, ha="center")
 
 
-def _draw_causes(page: Page, frame: pd.DataFrame, left: float, top: float, bottom: float) -> None:
+def _draw_causes(canvas: MplCanvas, frame: pd.DataFrame, left: float, top: float, bottom: float) -> None:
     """Draw what breaks the profiles, the costliest first."""
     causes = _causes(frame)
-    room, total = page.right - left, float(frame["requests"].sum())
+    room, total = canvas.right - left, float(frame["requests"].sum())
     longest = int(room / text_width("m", Size.NAME, mono=True))
     shown = cut_all((drawable(name, mono=True) for name in causes["name"]), longest)
     step = min((bottom - top) / max(len(causes), 1), 0.42)
@@ -119,21 +125,21 @@ def _draw_causes(page: Page, frame: pd.DataFrame, left: float, top: float, botto
         y = top + step * float(str(number))
         name, mono = drawable(row["name"], mono=True), row["block"]
         text = shown[name] if mono else row["name"]
-        page.text(left, y + 0.06, text, gid=f"cause-{number}-name", size=Size.NAME, mono=mono)
+        canvas.text(left, y + 0.06, text, gid=f"cause-{number}-name", size=Size.NAME, mono=mono)
         bar, share = (left, y + 0.13, room * 0.5, 0.11), row["requests"] / total
-        page.rectangle(*bar, page.colours.grid, gid=f"cause-{number}-track")
-        fill = page.colours.breaking if mono else page.colours.variable_bar
-        page.rectangle(*bar[:2], max(bar[2] * share, 0.01), bar[3], fill, gid=f"cause-{number}")
+        canvas.rectangle(*bar, canvas.colours.grid, gid=f"cause-{number}-track")
+        fill = canvas.colours.breaking if mono else canvas.colours.variable_bar
+        canvas.rectangle(*bar[:2], max(bar[2] * share, 0.01), bar[3], fill, gid=f"cause-{number}")
         profiles = counted(row["profiles"], "profile") if number == 0 else f"{row['profiles']:,}"
         words = f"{percent(share)} · {profiles}"
-        page.label(page.right, y + 0.185, words, gid=f"cause-{number}-share", ha="right", size=Size.NOTE)
+        canvas.label(canvas.right, y + 0.185, words, gid=f"cause-{number}-share", ha="right", size=Size.NOTE)
     if causes.empty:
-        page.label(left, top + 0.06, "nothing: every prompt is stable", gid="no-cause")
+        canvas.label(left, top + 0.06, "nothing: every prompt is stable", gid="no-cause")
 
 
 def _causes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return name, requests, profiles, and whether it is a block, of the costliest causes and of all others."""
-    named = frame.assign(name=frame["breaking_span"].map(cause, na_action="ignore")).dropna(subset="name")
+    """Return the costliest causes and one row for the others: name, requests, profiles, and whether it is a block."""
+    named = frame.assign(name=frame["breaking_span"].map(cause_of, na_action="ignore")).dropna(subset="name")
     causes = named.groupby("name", sort=False)["requests"].agg(requests="sum", profiles="size").reset_index()
     causes = causes.sort_values(["requests", "profiles"], ascending=False, kind="stable", ignore_index=True)
     causes["block"] = True

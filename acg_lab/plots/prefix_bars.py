@@ -1,6 +1,6 @@
-"""The bars of `prefix_stability`: a row a block, and a band that says what breaks the prefix.
+"""The bars of `prefix_stability`: one row per block, and a band that says what breaks the prefix.
 
-Belongs here: drawing rows that are placed already.
+Draws rows that `acg_lab.plots.prefix_rows` has placed, on any canvas.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,189 +9,163 @@ from typing import TYPE_CHECKING, Any, Final
 from acg_lab._format import counted, setting, tokens
 from acg_lab.plots.canvas import MARGIN
 from acg_lab.plots.prefix_profile import Block, PlottedProfile
-from acg_lab.plots.prefix_rows import BREAKS, ROW_HEIGHT, Fold, Line, Row, Rows
+from acg_lab.plots.prefix_rows import BREAKS, ROW_HEIGHT, Fold, Row, Rows
 from acg_lab.plots.prefix_strip import style_of
 from acg_lab.plots.text import Size, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from acg_lab.plots.canvas import Page
+    from acg_lab.plots.canvas import Canvas, Panel
 
 __all__ = ["Bars"]
 
 _TRACK, _PRESENT, _SCORE = 0.12, 0.30, 0.62  # of a row
+_DOT: Final = 3.6  # points
 _GAP: Final = 0.11
-_QUARTERS: Final = 1.4  # bars as long as this have ticks at the quarters, in inches
+_QUARTERS: Final = 1.4  # inches; shorter bars have no ticks at the quarters
 
 
 class Bars:
-    """Where the columns of the rows stand, in inches, and drawing them.
+    """The rows of one profile on a canvas.
 
     Parameters
     ----------
-    page : Page
+    canvas : Canvas
         To draw on.
     profile : PlottedProfile
         Whose blocks they are.
     rows : Rows
-        As placed.
+        Already placed.
     top : float
-        Where the first row begins.
+        Where the first row begins, in inches.
     """
 
-    def __init__(self, page: "Page", profile: PlottedProfile, rows: Rows, top: float) -> None:
-        self.page, self.profile, self.rows, self.top = page, profile, rows, top
-        self.numbers_end = page.right - (0.6 if profile.has_tokens else 0.0)
+    def __init__(self, canvas: "Canvas", profile: PlottedProfile, rows: Rows, top: float) -> None:
+        self.canvas, self.profile, self.rows, self.top = canvas, profile, rows, top
+        self.numbers_end = canvas.right - (0.6 if profile.has_tokens else 0.0)
         widest = max(text_width(self._number(line.row), Size.ROW) for line in rows.lines)
         self.right = self.numbers_end - max(widest, 0.35) - _GAP
 
     def draw(self) -> "Axes":
         """Draw everything; return the axes of the bars, whose x is the score."""
-        height = self.rows.height
-        axes = self.page.panel(self.rows.left, self.top, self.right - self.rows.left, height, gid="bars")
-        axes.set(xlim=(0, 1), ylim=(self.top + height, self.top), yticks=[])
+        canvas, left, height = self.canvas, self.rows.left, self.rows.height
+        panel = canvas.panel(left, self.top, self.right - left, height, gid="bars")
+        panel.set_limits((0, 1), (self.top + height, self.top))
         ticks = {0: "0", 0.25: "0.25", 0.5: "0.50", 0.75: "0.75", 1: "1"}
-        narrow = self.right - self.rows.left < _QUARTERS
-        axes.set_xticks(list(ticks)[:: 2 if narrow else 1], list(ticks.values())[:: 2 if narrow else 1])
+        every = 2 if self.right - left < _QUARTERS else 1
+        panel.set_x_ticks(list(ticks)[::every], list(ticks.values())[::every])
         what = "score (share of requests in which the block has its dominant content)"
-        middle = (self.rows.left + self.right) / 2
-        self.page.label(middle, self.top + height + 0.28, what, gid="x-label", ha="center", size=Size.AXIS)
-        self._prefix()
-        self._band()
-        blocks = [line for line in self.rows.lines if isinstance(line.row, Block)]
-        self._thin(axes, blocks)
+        middle = (left + self.right) / 2
+        canvas.label(middle, self.top + height + 0.28, what, gid="x-label", ha="center", size=Size.AXIS)
+        self._draw_prefix()
+        self._draw_break()
+        self._draw_tracks(panel)
         for line in self.rows.lines:
-            self._row(axes, line)
-        self._thresholds(axes)
-        self.page.label(self.numbers_end, self.top - 0.11, "score", gid="score-heading", ha="right")
+            if isinstance(line.row, Fold):
+                self._draw_fold(panel, line.row, self.top + line.middle)
+            else:
+                self._draw_block(panel, line.row, self.top + line.middle, _SCORE * line.height)
+        self._draw_thresholds(panel)
+        canvas.label(self.numbers_end, self.top - 0.11, "score", gid="score-heading", ha="right")
         if self.profile.has_tokens:
-            self.page.label(self.page.right, self.top - 0.11, "tokens", gid="tokens-heading", ha="right")
+            canvas.label(canvas.right, self.top - 0.11, "tokens", gid="tokens-heading", ha="right")
+        axes: Axes = panel.axes
         return axes
 
-    def _prefix(self) -> None:
+    def _draw_prefix(self) -> None:
         """Tint the rows of the stable prefix, with a rail at the left."""
-        page, lines = self.page, [line for line in self.rows.lines if _kind(line.row) == "prefix"]
+        canvas, lines = self.canvas, [line for line in self.rows.lines if _kind(line.row) == "prefix"]
         if not lines:
             return
         start = self.top + lines[0].top
         height = lines[-1].top + lines[-1].height - lines[0].top
-        page.rectangle(MARGIN, start, page.right - MARGIN, height, page.colours.prefix_tint, gid="prefix", zorder=0)
-        page.rectangle(MARGIN - 3 / 144, start, 3 / 72, height, page.colours.stable, gid="prefix-rail", zorder=3)
+        canvas.rectangle(
+            MARGIN, start, canvas.right - MARGIN, height, canvas.colours.prefix_tint, gid="prefix", zorder=0
+        )
+        canvas.rectangle(MARGIN - 3 / 144, start, 3 / 72, height, canvas.colours.stable, gid="prefix-rail", zorder=3)
 
-    def _band(self) -> None:
-        """Draw the line above the breaking block, and below it what a compiler would say."""
-        rows, page = self.rows, self.page
+    def _draw_break(self) -> None:
+        """Draw the line above the breaking block and, below it, the reason, like a compiler's message."""
+        rows, canvas = self.rows, self.canvas
         if rows.rule is None:
             return
         start, end = self.top + rows.rule, self.top + rows.band_end
-        colour, tint = page.colours.breaking, page.colours.breaking_tint
-        page.rectangle(MARGIN, start, page.right - MARGIN, end - start, tint, gid="break-band", zorder=0)
-        rule = [[(MARGIN, start), (page.right, start)]]
-        page.lines(rule, colour, gid="break-rule", linewidth=1.4, zorder=3)
+        colour, tint = canvas.colours.breaking, canvas.colours.breaking_tint
+        canvas.rectangle(MARGIN, start, canvas.right - MARGIN, end - start, tint, gid="break-band", zorder=0)
+        rule = [[(MARGIN, start), (canvas.right, start)]]
+        canvas.lines(rule, colour, gid="break-rule", linewidth=1.4, zorder=3)
         each = (rows.band_end - rows.message_top) / len(rows.message)
         for number, text in enumerate(rows.message):
             y = self.top + rows.message_top + (number + 0.5) * each - 0.01
-            page.text(self.rows.left, y, text, gid=f"reason-{number}", colour=colour)
+            canvas.text(self.rows.left, y, text, gid=f"reason-{number}", colour=colour)
             if not number:
-                page.text(self.rows.names_end, y, BREAKS, gid="breaks", colour=colour, bold=True, ha="right")
+                canvas.text(self.rows.names_end, y, BREAKS, gid="breaks", colour=colour, bold=True, ha="right")
 
-    def _thin(self, axes: "Axes", lines: Sequence[Line]) -> None:
-        """Draw the tracks, and on them how often each block is present."""
-        from matplotlib.collections import LineCollection
-
+    def _draw_tracks(self, panel: "Panel") -> None:
+        """Draw the empty part of each bar, and on it how often the block is present."""
         points = 72 * ROW_HEIGHT * self.rows.scale
-        ends: tuple[tuple[str, float, str, list[float]], ...] = (
-            ("tracks", _TRACK, self.page.colours.grid, [1.0] * len(lines)),
-            ("present", _PRESENT, self.page.colours.rule, [line.row.present for line in lines]),  # type: ignore[union-attr]
-        )
-        for gid, share, colour, widths in ends:
-            y = [self.top + line.middle for line in lines]
-            segments = [[(0.0, at), (width, at)] for at, width in zip(y, widths, strict=True)]
-            style: dict[str, Any] = {"linewidth": share * points, "capstyle": "butt", "zorder": 1}
-            axes.add_collection(LineCollection(segments, colors=colour, gid=gid, **style), autolim=False)
+        blocks = [(self.top + line.middle, line.row) for line in self.rows.lines if isinstance(line.row, Block)]
+        tracks = [[(0.0, y), (1.0, y)] for y, _ in blocks]
+        present = [[(0.0, y), (block.present, y)] for y, block in blocks]
+        colours = self.canvas.colours
+        panel.lines(tracks, colours.grid, gid="tracks", linewidth=_TRACK * points, zorder=1)
+        panel.lines(present, colours.rule, gid="present", linewidth=_PRESENT * points, zorder=1)
 
-    def _row(self, axes: "Axes", line: Line) -> None:
-        row, y, colours = line.row, self.top + line.middle, self.page.colours
-        if isinstance(row, Fold):
-            self._fold(axes, row, y)
-            return
-        from matplotlib.patches import Rectangle
+    def _draw_block(self, panel: "Panel", block: Block, y: float, height: float) -> None:
+        canvas, colours, position = self.canvas, self.canvas.colours, block.position
+        style = style_of(block.kind, colours, is_bar=True)
+        width = min(max(block.score, 0.0), 1.0)
+        panel.rectangle(0, y - height / 2, width, height, gid=f"score-{position}", zorder=2, **style._asdict())
+        is_breaking = block.kind == "breaking"
+        ink = colours.breaking if is_breaking else colours.ink
+        if block.score > 1:
+            canvas.text(self.right + 0.02, y, "▸", gid=f"above-1-{position}", colour=style.edge or style.fill)
+        name, score = self.rows.names[block.name], self.profile.format_score(block.score)
+        bold: Any = {"bold": is_breaking, "colour": ink, "ha": "right"}
+        canvas.text(self.rows.names_end, y, name, gid=f"name-{position}", size=Size.NAME, mono=True, **bold)
+        canvas.text(self.numbers_end, y, score, gid=f"number-{position}", **bold)
+        self._write_tokens((block,), y, f"tokens-{position}")
 
-        height = _SCORE * line.height
-        width = min(max(row.score, 0.0), 1.0)
-        style = {"zorder": 2, "clip_on": False, "gid": f"score-{row.position}", **style_of(row.kind, colours)}
-        axes.add_patch(Rectangle((0, y - height / 2), width, height, **style))
-        breaks = row.kind == "breaks"
-        ink = colours.breaking if breaks else colours.ink
-        if row.score > 1:
-            fill = colours.stable if row.kind in {"reach", "unknown"} else style["facecolor"]
-            self.page.text(self.right + 0.02, y, "▸", gid=f"above-1-{row.position}", colour=fill)
-        names: Any = {"size": Size.NAME, "mono": True, "ha": "right", "colour": ink, "bold": breaks}
-        self.page.text(self.rows.names_end, y, self.rows.names[row.name], gid=f"name-{row.position}", **names)
-        number: Any = {"colour": ink, "bold": breaks, "ha": "right"}
-        self.page.text(self.numbers_end, y, self._number(row), gid=f"number-{row.position}", **number)
-        self._tokens(row, y, f"tokens-{row.position}")
-
-    def _fold(self, axes: "Axes", fold: Fold, y: float) -> None:
-        """Draw a dot a score in the place of bars."""
-        first, colours = fold.blocks[0].position, self.page.colours
+    def _draw_fold(self, panel: "Panel", fold: Fold, y: float) -> None:
+        """Draw one dot per score instead of bars."""
+        canvas, first, colours = self.canvas, fold.blocks[0].position, self.canvas.colours
         more = f"⋯ {counted(len(fold.blocks), 'more block')}"
         style: Any = {"ha": "right", "colour": colours.text2}
-        self.page.text(self.rows.names_end, y, more, gid=f"fold-{first}", italic=True, **style)
-        self.page.text(self.numbers_end, y, self._number(fold), gid=f"number-{first}", **style)
-        self._tokens(fold, y, f"tokens-{first}")
+        canvas.text(self.rows.names_end, y, more, gid=f"fold-{first}", italic=True, **style)
+        canvas.text(self.numbers_end, y, self._number(fold), gid=f"number-{first}", **style)
+        self._write_tokens(fold.blocks, y, f"tokens-{first}")
         for kind in dict.fromkeys(block.kind for block in fold.blocks):
-            dots = sorted({min(round(block.score, 3), 1.0) for block in fold.blocks if block.kind == kind})
-            shape = style_of(kind, colours)
-            hollow = kind in {"reach", "unknown"}
-            axes.plot(
-                dots,
-                [y] * len(dots),
-                linestyle="none",
-                marker="o",
-                markersize=3.6,
-                markerfacecolor=shape["facecolor"],
-                markeredgecolor=colours.stable if hollow else shape["facecolor"],
-                markeredgewidth=1.0 if hollow else 0.4,
-                clip_on=False,
-                zorder=2,
-                gid=f"dots-{first}-{kind}",
-            )
+            scores = sorted({min(round(block.score, 3), 1.0) for block in fold.blocks if block.kind == kind})
+            shape, gid = style_of(kind, colours, is_bar=True), f"dots-{first}-{kind}"
+            edge: Any = {"edge": shape.edge or shape.fill, "edge_width": 1.0 if shape.edge else 0.4}
+            panel.dots(scores, [y] * len(scores), shape.fill, gid=gid, size=_DOT, **edge)
 
-    def _tokens(self, row: Row, y: float, gid: str) -> None:
+    def _write_tokens(self, blocks: Sequence[Block], y: float, gid: str) -> None:
         if self.profile.has_tokens:
-            blocks = row.blocks if isinstance(row, Fold) else (row,)
-            total = sum(block.tokens or 0.0 for block in blocks)
-            self.page.text(self.page.right, y, tokens(total), gid=gid, ha="right", colour=self.page.colours.text2)
+            total = tokens(sum(block.tokens or 0.0 for block in blocks))
+            self.canvas.text(self.canvas.right, y, total, gid=gid, ha="right", colour=self.canvas.colours.text2)
 
     def _number(self, row: Row) -> str:
         if isinstance(row, Block):
-            return self.profile.score(row.score)
-        least, most = (self.profile.score(of(b.score for b in row.blocks)) for of in (min, max))
+            return self.profile.format_score(row.score)
+        least, most = (self.profile.format_score(of(b.score for b in row.blocks)) for of in (min, max))
         return least if least == most else f"{least}\N{EN DASH}{most}"
 
     # --- thresholds ---
 
-    def _thresholds(self, axes: "Axes") -> None:
-        limits = self.profile.thresholds
-        stable, semi = limits.stable_threshold, limits.semi_stable_threshold
-        drawn: dict[str, tuple[float, Any]] = {"stable": (stable, "solid")}
-        if semi < stable:
-            drawn["semi-stable"] = (semi, (0, (3, 2)))
-        drawn = {name: line for name, line in drawn.items() if 0 <= line[0] <= 1}
-        ys = tuple(self._segments())
-        from matplotlib.collections import LineCollection
+    def _draw_thresholds(self, panel: "Panel") -> None:
+        stable, semi = self.profile.thresholds.stable_threshold, self.profile.thresholds.semi_stable_threshold
+        drawn = {"stable": stable} | ({"semi-stable": semi} if semi < stable else {})
+        drawn = {name: at for name, at in drawn.items() if 0 <= at <= 1}
+        ys, ink = tuple(self._threshold_ends()), self.canvas.colours.ink
+        for name, at in drawn.items():
+            dash = None if name == "stable" else (3, 2)
+            panel.lines([[(at, a), (at, b)] for a, b in ys], ink, gid=f"{name}-threshold", dash=dash, zorder=3)
+        self._name_thresholds(drawn)
 
-        for name, (at, dash) in drawn.items():
-            segments = [[(at, a), (at, b)] for a, b in ys]
-            style: dict[str, Any] = {"linewidth": 0.9, "linestyle": dash, "zorder": 3, "clip_on": False}
-            lines = LineCollection(segments, colors=self.page.colours.ink, gid=f"{name}-threshold", **style)
-            axes.add_collection(lines, autolim=False)
-        self._threshold_names({name: line[0] for name, line in drawn.items()})
-
-    def _segments(self) -> Iterator[tuple[float, float]]:
-        """Yield where threshold lines run: they pause where the message is."""
+    def _threshold_ends(self) -> Iterator[tuple[float, float]]:
+        """Yield where threshold lines begin and end: they pause at the message."""
         start, end = self.top - 0.03, self.top + self.rows.height
         if self.rows.rule is None:
             yield start, end
@@ -200,26 +174,23 @@ class Bars:
         if self.rows.band_end < self.rows.height - 1e-9:
             yield self.top + self.rows.band_end, end
 
-    def _threshold_names(self, drawn: dict[str, float]) -> None:
-        """Name the thresholds, right-aligned at their lines; the lower one a line higher where both have no room."""
-        y, gap = self.top - 0.11, 0.12
+    def _name_thresholds(self, drawn: dict[str, float]) -> None:
+        """Name the thresholds, right-aligned at their lines.
+
+        If they do not fit side by side, the stable one goes to the right of its line, or else the other one line up.
+        """
+        y, gap, ink = self.top - 0.11, 0.12, self.canvas.colours.ink
         x = {name: self.rows.left + at * (self.right - self.rows.left) for name, at in drawn.items()}
         texts = {name: f"{name} ≥ {setting(at)}" for name, at in drawn.items()}
         widths = {name: text_width(text, Size.HEADING) for name, text in texts.items()}
         close = len(x) > 1 and x["stable"] - x["semi-stable"] < widths["stable"] + gap
         beside = close and x["stable"] + widths["stable"] + gap < self.numbers_end - 0.35
         for name, text in texts.items():
-            right = name == "stable" and beside
-            at = x[name] if right else max(x[name], MARGIN + widths[name])
+            is_right = name == "stable" and beside
+            at = x[name] if is_right else max(x[name], MARGIN + widths[name])
             above = 0.15 if close and not beside and name == "semi-stable" else 0.0
-            self.page.label(
-                at,
-                y - above,
-                text,
-                gid=f"{name}-threshold-name",
-                ha="left" if right else "right",
-                colour=self.page.colours.ink,
-            )
+            place: Any = {"ha": "left" if is_right else "right", "colour": ink}
+            self.canvas.label(at, y - above, text, gid=f"{name}-threshold-name", **place)
 
 
 def _kind(row: Row) -> str:

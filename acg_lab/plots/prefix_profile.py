@@ -1,22 +1,23 @@
-"""One profile as blocks in prompt order, for `prefix_stability`: what is drawn of each, and what is said of all.
+"""One profile as blocks in prompt order, for `prefix_stability`.
 
-Belongs here: reading a frame of scores into values, and the words made of them. No drawing, no place.
+Reads a frame of scores into values, and says in words what they show. Nothing here draws or knows of inches.
 """
 
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 
 from acg_lab._format import counted, joined, percent, score, setting, tokens
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.plots.reasons import breaking, reason_of
+from acg_lab.plots.empty import all_stable_title
+from acg_lab.plots.inputs import breaking_row, reason_of
 
-__all__ = ["Block", "PlottedProfile", "SpanKind", "read_profile"]
+__all__ = ["Block", "BlockKind", "PlottedProfile", "read_profile"]
 
-SpanKind: TypeAlias = Literal["prefix", "breaks", "reach", "semi_stable", "variable", "unknown"]
-_NEEDED = 2  # with fewer requests production plans nothing (spec section 7)
+BlockKind: TypeAlias = Literal["prefix", "breaking", "out_of_reach", "semi_stable", "variable", "unknown"]
+_REQUESTS_NEEDED: Final = 2  # with fewer requests production plans nothing (acg_lab/docs/rules/planner.md)
 
 
 class Block(NamedTuple):
@@ -27,26 +28,26 @@ class Block(NamedTuple):
     position : int
         In the prompt, 0 = first.
     name : str
-        Its span id, whole.
-    kind : SpanKind
-        What it is to the prefix, its class if nothing else; ``reach`` is stable but behind the breaking block,
-        ``unknown`` whatever there is with one request.
+        Its span id, uncut.
+    kind : BlockKind
+        Its part in the prefix, else its class; ``out_of_reach`` is stable but after the breaking block, ``unknown`` is
+        any block of a single request.
     score, present : float
         Its score, and the share of requests that have it.
     tokens : float or None
-        Mean where it is present.
+        Mean over the requests that have it.
     """
 
     position: int
     name: str
-    kind: SpanKind
+    kind: BlockKind
     score: float
     present: float
     tokens: float | None
 
     @property
     def width(self) -> float:
-        """Its part of the mean prompt: tokens per request, or 1 where they are not known."""
+        """Its share of the mean prompt in tokens per request, or 1 if tokens are unknown."""
         return 1.0 if self.tokens is None else self.present * self.tokens
 
 
@@ -57,39 +58,39 @@ class PlottedProfile:
     ----------
     blocks : tuple of Block
         In prompt order.
-    n_requests, length : int
+    n_requests, prefix_length : int
         Requests in the window; blocks in the stable prefix.
     thresholds : StabilityThresholds
-        That it was judged by.
+        By which the blocks were classified.
     """
 
-    def __init__(self, spans: pd.DataFrame, thresholds: StabilityThresholds) -> None:
+    def __init__(self, scores: pd.DataFrame, thresholds: StabilityThresholds) -> None:
         self.thresholds = thresholds
-        self.n_requests = int(spans["requests"].iloc[0])
-        self.length = int(spans["in_prefix"].sum())
-        self._breaking = breaking(spans)
-        known = bool(spans["tokens"].notna().all())
-        columns = [spans[name].tolist() for name in ("position", "span_id", "score", "present", "tokens")]
+        self.n_requests = int(scores["requests"].iloc[0])
+        self.prefix_length = int(scores["in_prefix"].sum())
+        self._breaking_row = breaking_row(scores)
+        has_tokens = bool(scores["tokens"].notna().all())
+        columns = [scores[name].tolist() for name in ("position", "span_id", "score", "present", "tokens")]
         self.blocks = tuple(
-            Block(position, name, kind, own, present / self.n_requests, size if known else None)
-            for kind, position, name, own, present, size in zip(self._kinds(spans), *columns, strict=True)
+            Block(position, name, kind, own, present / self.n_requests, size if has_tokens else None)
+            for kind, position, name, own, present, size in zip(self._kinds(scores), *columns, strict=True)
         )
 
-    def _kinds(self, spans: pd.DataFrame) -> list[SpanKind]:
-        if self.n_requests < _NEEDED:
-            return ["unknown"] * len(spans)
-        kinds: list[SpanKind] = []
-        for position, classification in enumerate(spans["classification"].tolist()):
-            if position <= self.length:
-                kinds.append("prefix" if position < self.length else "breaks")
+    def _kinds(self, scores: pd.DataFrame) -> list[BlockKind]:
+        if self.is_single_request:
+            return ["unknown"] * len(scores)
+        kinds: list[BlockKind] = []
+        for position, classification in enumerate(scores["classification"].tolist()):
+            if position <= self.prefix_length:
+                kinds.append("prefix" if position < self.prefix_length else "breaking")
             else:
-                kinds.append("reach" if classification == "stable" else classification)
+                kinds.append("out_of_reach" if classification == "stable" else classification)
         return kinds
 
     @property
-    def alone(self) -> bool:
+    def is_single_request(self) -> bool:
         """Whether there is one request only, so that nothing is known yet."""
-        return self.n_requests < _NEEDED
+        return self.n_requests < _REQUESTS_NEEDED
 
     @property
     def has_tokens(self) -> bool:
@@ -97,31 +98,33 @@ class PlottedProfile:
         return self.blocks[0].tokens is not None
 
     @property
-    def breaks(self) -> Block | None:
-        """The block that ends the prefix."""
-        return None if self.alone or self.length >= len(self.blocks) else self.blocks[self.length]
+    def breaking(self) -> Block | None:
+        """The block that ends the prefix, if one does."""
+        is_whole = self.prefix_length >= len(self.blocks)
+        return None if self.is_single_request or is_whole else self.blocks[self.prefix_length]
 
     @cached_property
-    def prompt(self) -> float:
+    def prompt_width(self) -> float:
         """Width of the mean prompt."""
         return sum(block.width for block in self.blocks)
 
     @cached_property
-    def prefix(self) -> float:
-        """Width of the stable prefix in it."""
-        return sum(block.width for block in self.blocks[: self.length])
+    def prefix_width(self) -> float:
+        """Width of the stable prefix in the mean prompt."""
+        return sum(block.width for block in self.blocks[: self.prefix_length])
 
     @property
     def share(self) -> float:
-        """Share of the prompt that the prefix covers."""
-        return self.prefix / self.prompt if self.prompt else 0.0
+        """Share of the prompt that the prefix covers, 0 to 1."""
+        return self.prefix_width / self.prompt_width if self.prompt_width else 0.0
 
-    def count(self, kind: SpanKind) -> int:
-        """Return how many blocks are of a kind; the one that breaks the prefix counts by its class."""
-        breaks = not self.alone and self._breaking is not None and self._breaking.classification == kind
-        return sum(block.kind == kind for block in self.blocks) + breaks
+    def count(self, kind: BlockKind) -> int:
+        """Return how many blocks are of a kind; the breaking block counts by its class."""
+        row = None if self.is_single_request else self._breaking_row
+        is_breaking = row is not None and row.classification == kind
+        return sum(block.kind == kind for block in self.blocks) + is_breaking
 
-    def score(self, value: float) -> str:
+    def format_score(self, value: float) -> str:
         """Return a score as text, never rounded across a threshold."""
         return score(value, self.thresholds.stable_threshold, self.thresholds.semi_stable_threshold)
 
@@ -129,79 +132,78 @@ class PlottedProfile:
 
     @property
     def title(self) -> str:
-        """The finding of the bars; ``{name}`` stands for the breaking block."""
-        if self.alone:
-            stable = "every block looks stable, " if self.length == len(self.blocks) else ""
+        """Title of the bars; ``{name}`` stands for the breaking block."""
+        if self.is_single_request:
+            stable = "every block looks stable, " if self.prefix_length == len(self.blocks) else ""
             return f"One request so far: {stable}nothing is known yet"
-        if self.breaks is None:
-            n = len(self.blocks)
-            whole = {1: "The only block is", 2: "Both blocks are"}.get(n, f"All {n:,} blocks are")
-            return f"{whole} stable: the whole prompt can be cached"
-        if not self.length:
+        if self.breaking is None:
+            return all_stable_title(len(self.blocks))
+        if not self.prefix_length:
             return "No stable prefix: {name} breaks it at the first block"
-        return f"{counted(self.length, 'stable block')}, then {{name}} breaks the prefix"
+        return f"{counted(self.prefix_length, 'stable block')}, then {{name}} breaks the prefix"
 
     @property
-    def title_of_tokens(self) -> str:
-        """The finding of the columns."""
-        if self.breaks is None or not self.length or not self.has_tokens:
+    def title_in_tokens(self) -> str:
+        """Title of the columns."""
+        if self.breaking is None or not self.prefix_length or not self.has_tokens:
             return self.title
         return f"{percent(self.share)} of the prompt is a stable prefix; {{name}} breaks it"
 
     def subtitle(self, confidence: str | None, title: str) -> tuple[str | None, ...]:
-        """Return the numbers behind the title; the share only if that does not say it."""
-        if not self.alone:
-            cacheable = f"{self.length:,} of {counted(len(self.blocks), 'block')} can be cached"
+        """Return the numbers behind the title; the share only if the title does not say it."""
+        if not self.is_single_request:
+            cacheable = f"{self.prefix_length:,} of {counted(len(self.blocks), 'block')} can be cached"
             if self.has_tokens:
-                cacheable = f"{tokens(self.prefix)} of {tokens(self.prompt)} tokens per request can be cached"
-                cacheable += f" ({percent(self.share)})" if "%" not in title else ""
+                cacheable = f"{tokens(self.prefix_width)} of {tokens(self.prompt_width)} tokens per request"
+                cacheable += " can be cached" + (f" ({percent(self.share)})" if "%" not in title else "")
             return cacheable, counted(self.n_requests, "request"), confidence
-        size = f"{tokens(self.prompt)} tokens" if self.has_tokens else counted(len(self.blocks), "block")
+        size = f"{tokens(self.prompt_width)} tokens" if self.has_tokens else counted(len(self.blocks), "block")
         full = self.thresholds.min_observations_for_full_confidence
-        needs = f"needs {_NEEDED} requests to be used"
-        return (joined(size, f"{needs} and {full:,} for full confidence" if full > _NEEDED else needs),)
+        needs = f"needs {_REQUESTS_NEEDED} requests to be used"
+        return (joined(size, f"{needs} and {full:,} for full confidence" if full > _REQUESTS_NEEDED else needs),)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What can't be seen in the drawing: to stand in the note."""
+        """What the drawing cannot show, for the note."""
         stable, semi = self.thresholds.stable_threshold, self.thresholds.semi_stable_threshold
-        said = []
+        remarks = []
         if not self.has_tokens:
-            said.append("The tokens of blocks are not known.")
+            remarks.append("The tokens of blocks are not known.")
         if semi >= stable:
-            said.append("No block can be semi-stable: its threshold is not below the stable one.")
-        outside = {"stable_threshold": stable} | ({"semi_stable_threshold": semi} if semi < stable else {})
-        said += [f"{name} {setting(at)} is off the scale." for name, at in outside.items() if not 0 <= at <= 1]
+            remarks.append("No block can be semi-stable: its threshold is not below the stable one.")
+        drawn = {"stable_threshold": stable} | ({"semi_stable_threshold": semi} if semi < stable else {})
+        remarks += [f"{name} {setting(at)} is off the scale." for name, at in drawn.items() if not 0 <= at <= 1]
         if any(block.score > 1 for block in self.blocks):
-            said.append("A score above 1: requests repeat the block.")
-        return tuple(said)
+            remarks.append("A score above 1: requests repeat the block.")
+        return tuple(remarks)
 
     @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why the breaking block breaks the prefix, and what is lost behind it."""
-        if self.breaks is None:
+    def message(self) -> tuple[str, ...]:
+        """Why the breaking block breaks the prefix, and what is out of reach after it."""
+        if self.breaking is None:
             return ()
-        why = reason_of(self._breaking, self.thresholds.stable_threshold)
         limit = setting(self.thresholds.stable_threshold)
-        said = why.sentence if why else f"its score of {self.score(self.breaks.score)} is below {limit}"
-        behind = [block for block in self.blocks if block.kind == "reach"]
-        if not behind:
-            return (said,)
-        lost = sum(block.width for block in behind)
-        what = f"{tokens(lost)} stable tokens" if self.has_tokens else counted(len(behind), "stable block")
-        return said, f"{what} behind it {'is' if what.startswith('1 ') else 'are'} out of reach"
+        reason = reason_of(self._breaking_row, self.thresholds.stable_threshold)
+        below = f"its score of {self.format_score(self.breaking.score)} is below {limit}"
+        sentence = reason.sentence if reason else below
+        after = [block for block in self.blocks if block.kind == "out_of_reach"]
+        if not after:
+            return (sentence,)
+        lost = sum(block.width for block in after)
+        what = f"{tokens(lost)} stable tokens" if self.has_tokens else counted(len(after), "stable block")
+        return sentence, f"{what} behind it {'is' if what.startswith('1 ') else 'are'} out of reach"
 
 
-def read_profile(spans: pd.DataFrame, thresholds: StabilityThresholds) -> PlottedProfile:
-    """Read the rows of one profile; there is at least one.
+def read_profile(scores: pd.DataFrame, thresholds: StabilityThresholds) -> PlottedProfile:
+    """Read the rows of one profile, at least one.
 
     Raises
     ------
     UsageError
-        If the classes are not those that the thresholds give.
+        If the thresholds would give other classes than the rows have.
     """
     stable, semi = thresholds.stable_threshold, thresholds.semi_stable_threshold
-    for name, own, found in zip(spans["span_id"], spans["score"], spans["classification"], strict=True):
+    for name, own, found in zip(scores["span_id"], scores["score"], scores["classification"], strict=True):
         expected = "stable" if own >= stable else "semi_stable" if own >= semi else "variable"
         if found != expected:
             msg = (
@@ -210,4 +212,4 @@ def read_profile(spans: pd.DataFrame, thresholds: StabilityThresholds) -> Plotte
                 f"{found!r}. Give thresholds=..., the ones of the analysis."
             )
             raise UsageError(msg)
-    return PlottedProfile(spans, thresholds)
+    return PlottedProfile(scores, thresholds)

@@ -1,11 +1,6 @@
-"""Folding: of many blocks the rows worth reading, as a diff shows them (LOOK.md section 5).
+"""Rows of `prefix_stability`, one below the other: which there are, their names, and where each stands.
 
-Belongs here: which blocks keep a row of their own. No drawing.
-
-
-Rows of `prefix_stability`, one below the other: which there are, their names, and the message below one of them.
-
-Belongs here: measuring, in inches. No drawing.
+Long prompts are folded as a diff is (acg_lab/docs/look.md, section 5). Measures in inches; nothing here draws.
 """
 
 import math
@@ -20,8 +15,15 @@ from acg_lab.plots.text import Size, drawable, text_width
 
 __all__ = ["BREAKS", "MOST_ROWS", "ROW_HEIGHT", "Fold", "Line", "Row", "Rows", "fold_blocks", "place_rows"]
 
-_FIRST, _BEFORE, _BEHIND = 2, 2, 5
 MOST_ROWS: Final = 36
+ROW_HEIGHT: Final = 0.185
+BREAKS: Final = "▲ breaks the prefix"
+_KEPT_FIRST, _KEPT_BEFORE, _KEPT_AFTER = 2, 2, 5  # at the start, and around the break
+_NAME: Final = 36  # characters
+_WIDEST_NAME: Final = 0.45  # of the page
+_ABOVE_BREAK, _RULE = 0.07, 0.035
+_MESSAGE: Final = 0.16
+_GAP: Final = 0.11
 
 
 class Fold(NamedTuple):
@@ -34,24 +36,29 @@ Row: TypeAlias = Block | Fold
 
 
 def fold_blocks(blocks: Sequence[Block], break_at: int, *, most: int = MOST_ROWS) -> tuple[Row, ...]:
-    """Fold blocks into at most so many rows, if that can be.
+    """Fold blocks into at most ``most`` rows, if possible.
 
-    Kept are the first 2, 2 before the break and 5 after it, and the ends of runs of one kind. Where runs are so short
-    that this is still too long, the shortest runs keep their ends no longer.
+    The first 2 blocks keep a row, 2 before the break and 5 after it, and the ends of runs of one kind. If that is still
+    too many, the shortest runs are folded with their ends.
 
     Parameters
     ----------
     blocks : sequence of Block
         In prompt order.
     break_at : int
-        Position of the breaking block; their number if none breaks.
+        Position of the breaking block; the number of blocks if none breaks the prefix.
     most : int
-        So many blocks or fewer are not folded.
+        Up to this number, blocks are not folded.
+
+    Returns
+    -------
+    tuple of Block or Fold
+        In prompt order.
     """
     if len(blocks) <= most:
         return tuple(blocks)
     n = len(blocks)
-    around = {*range(_FIRST), *range(break_at - _BEFORE, break_at + _BEHIND + 1), n - 1}
+    around = {*range(_KEPT_FIRST), *range(break_at - _KEPT_BEFORE, break_at + _KEPT_AFTER + 1), n - 1}
     runs = [list(run) for _, run in groupby(range(n), lambda i: blocks[i].kind)]
     shortest = 1
     while True:
@@ -63,7 +70,7 @@ def fold_blocks(blocks: Sequence[Block], break_at: int, *, most: int = MOST_ROWS
 
 
 def _rows(blocks: Sequence[Block], kept: set[int]) -> Iterator[Row]:
-    """Yield the rows; a single block is never folded."""
+    """Yield the rows; a block between two that are kept is not folded alone."""
     for is_kept, group in groupby(enumerate(blocks), lambda item: item[0] in kept):
         found = tuple(block for _, block in group)
         if is_kept or len(found) == 1:
@@ -72,17 +79,8 @@ def _rows(blocks: Sequence[Block], kept: set[int]) -> Iterator[Row]:
             yield Fold(found)
 
 
-BREAKS: Final = "▲ breaks the prefix"
-ROW_HEIGHT: Final = 0.185
-_NAME = 36
-_MOST_NAME: Final = 0.45  # of the page
-_ABOVE_BREAK, _RULE = 0.07, 0.035
-_MESSAGE: Final = 0.16
-_GAP: Final = 0.11
-
-
 class Line(NamedTuple):
-    """A row with its place: ``top`` and ``height`` in inches below the first row's top."""
+    """A row and its place: ``top`` is measured in inches from the top of the first row."""
 
     row: Row
     top: float
@@ -90,12 +88,12 @@ class Line(NamedTuple):
 
     @property
     def middle(self) -> float:
-        """Where its bar lies."""
+        """Where its bar stands."""
         return self.top + self.height / 2
 
 
 class Rows(NamedTuple):
-    """All rows, as they stand; places are in inches below the first row's top, or from the page's left edge.
+    """All rows in place, in inches: down from the top of the first row, and from the left edge of the page.
 
     Attributes
     ----------
@@ -106,13 +104,13 @@ class Rows(NamedTuple):
     rule, message_top, band_end : float
         Where the orange line is (None without a breaking block), and where the message begins and ends.
     height : float
-        Of all.
+        Of all rows.
     names : mapping of str to str
-        What is written of each span id.
+        The text of each span id, cut.
     names_end, left : float
         Where names end, and where bars and message begin.
     scale : float
-        Of the heights.
+        Factor of all heights.
     """
 
     lines: tuple[Line, ...]
@@ -128,7 +126,7 @@ class Rows(NamedTuple):
 
 
 def place_rows(profile: PlottedProfile, width: float, *, most: int, scale: float = 1.0) -> Rows:
-    """Place the rows of a profile, with room for the message below the breaking one.
+    """Place the rows of a profile, with room for the message below the breaking block.
 
     Parameters
     ----------
@@ -137,37 +135,37 @@ def place_rows(profile: PlottedProfile, width: float, *, most: int, scale: float
     width : float
         Of the page, in inches.
     most : int
-        So many rows or fewer are not folded.
+        Rows that may be drawn before blocks are folded.
     scale : float
-        Of the heights, below 1 where there is less room than they need.
+        Factor of all heights, below 1 if there is less room than they need.
     """
-    rows = fold_blocks(profile.blocks, profile.length, most=most)
+    rows = fold_blocks(profile.blocks, profile.prefix_length, most=most)
     names = _names(rows, width)
     labels = [text_width(name, Size.NAME, mono=True, bold=True) for name in names.values()]
     names_end = MARGIN + 0.13 + max([text_width(BREAKS, Size.ROW, bold=True), *labels])
     left = names_end + _GAP
-    message = tuple(part for text in profile.reasons for part in wrap(text, Size.ROW, width - MARGIN - left))
+    message = tuple(part for text in profile.message for part in wrap(text, Size.ROW, width - MARGIN - left))
     lines: list[Line] = []
     rule, message_top, band_end, y = None, 0.0, 0.0, 0.0
     for row in rows:
-        breaks = isinstance(row, Block) and row.kind == "breaks"
-        if breaks:
+        is_breaking = isinstance(row, Block) and row.kind == "breaking"
+        if is_breaking:
             rule = y + _ABOVE_BREAK * scale
             y = rule + _RULE * scale
         lines.append(Line(row, y, ROW_HEIGHT * scale))
         y += ROW_HEIGHT * scale
-        if breaks:
+        if is_breaking:
             message_top = y
             y = band_end = y + (len(message) * _MESSAGE + 0.025) * scale
     return Rows(tuple(lines), message, rule, message_top, band_end, y, names, names_end, left, scale)
 
 
 def _names(rows: Sequence[Row], width: float) -> dict[str, str]:
-    """Return the names of rows by span id, cut; one that would still take too much room ends in its position."""
+    """Return the names of rows by span id, cut; a name that is still too wide ends in its position."""
     blocks = [row for row in rows if isinstance(row, Block)]
     shown = {block.name: drawable(block.name, mono=True) for block in blocks}
     cuts = cut_all(shown.values(), _NAME)
-    most = math.floor(_MOST_NAME * width / text_width("0", Size.NAME, mono=True))
+    most = math.floor(_WIDEST_NAME * width / text_width("0", Size.NAME, mono=True))
     names = {}
     for block in blocks:
         name, tail = cuts[shown[block.name]], f"#{block.position}"

@@ -1,7 +1,4 @@
-"""What profiles are called in figures: the parts of their keys that tell them apart.
-
-Belongs here: taking learning keys apart for people to read.
-"""
+"""What profiles are called in figures: the parts of their learning keys in which they differ."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +9,9 @@ import pandas as pd
 from acg_lab._format import counted
 from acg_lab.core.keys import parse_learning_key
 
-__all__ = ["cause", "differing", "profile_words", "shared_words"]
+__all__ = ["cause_of", "distinct_names", "profile_words", "shared_words"]
 
-_DIGITS, _LONGEST = 4, 64  # of a hash
+_DIGITS, _MOST_DIGITS = 4, 64  # of a hash
 _SAME: Final = {
     "seed": "same first message",
     "system": "same system prompt",
@@ -25,7 +22,7 @@ _tool_call = re.compile(r"(tool-\d+)-.+", re.DOTALL).fullmatch
 
 
 def profile_words(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Return agent, model and a short name of the profile that the rows of a frame belong to, so far as known."""
+    """Return agent, model and short name of the profile of a frame's rows, as far as they are known."""
     if frame.empty:
         return ()
     parts = _parts(frame["learning_key"].iloc[0], frame["agent_id"].iloc[0])
@@ -35,30 +32,33 @@ def profile_words(frame: pd.DataFrame) -> tuple[str, ...]:
     return parts["agent"], parts["model"], _short("seed" if seeded else "system", parts, _DIGITS).replace("=", " ")
 
 
-def differing(frame: pd.DataFrame) -> list[str]:
-    """Return a name for each row of profiles: its agent, where there are several, and what its agent's differ in."""
+def distinct_names(frame: pd.DataFrame) -> list[str]:
+    """Return a name for each row of profiles: its agent, if there are several, and the parts in which it differs.
+
+    Digits of hashes are added until no two names are the same.
+    """
     split = [_parts(key, agent) for key, agent in zip(frame["learning_key"], frame["agent_id"], strict=True)]
-    of_agent: dict[str, list[Mapping[str, str]]] = {}
+    by_agent: dict[str, list[Mapping[str, str]]] = {}
     for parts in split:
-        of_agent.setdefault(parts["agent"], []).append(parts)
-    shown = {agent: _telling(own) for agent, own in of_agent.items()}
-    for agent, names in shown.items():
-        shown[agent] = ["agent", *names] if len(shown) > 1 or not names else names
-    told: list[str] = []
-    for digits in range(_DIGITS, _LONGEST):
-        told = [" ".join(_short(n, parts, digits) for n in shown[parts["agent"]] if n in parts) for parts in split]
-        if len(set(told)) == len(told):
+        by_agent.setdefault(parts["agent"], []).append(parts)
+    shown = {agent: _differing_parts(own) for agent, own in by_agent.items()}
+    for agent, parts_shown in shown.items():
+        shown[agent] = ["agent", *parts_shown] if len(shown) > 1 or not parts_shown else parts_shown
+    names: list[str] = []
+    for digits in range(_DIGITS, _MOST_DIGITS):
+        names = [" ".join(_short(n, parts, digits) for n in shown[parts["agent"]] if n in parts) for parts in split]
+        if len(set(names)) == len(names):
             break
-    return told
+    return names
 
 
-def _telling(split: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the names of the parts that are not the same in all."""
+def _differing_parts(split: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the names of the parts that are not the same in all keys."""
     return [name for name in _all_parts(split) if len({parts.get(name) for parts in split}) > 1]
 
 
 def shared_words(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Return what all profiles have in common, in words; agents are counted where there are several."""
+    """Return in words what all profiles have in common; if there are several agents, their number."""
     split = [_parts(key, agent) for key, agent in zip(frame["learning_key"], frame["agent_id"], strict=True)]
     values = {name: {parts.get(name) for parts in split} for name in _all_parts(split)}
     agents = values.get("agent", set())
@@ -69,10 +69,10 @@ def shared_words(frame: pd.DataFrame) -> tuple[str, ...]:
     return tuple(words)
 
 
-def cause(span_id: str) -> str:
+def cause_of(span_id: str) -> str:
     """Return the name of a block without the id of a tool call, so that equal causes add up.
 
-    >>> cause("tool-20-call_7MqMjJMaXLRTp"), cause("system-1-book")
+    >>> cause_of("tool-20-call_7MqMjJMaXLRTp"), cause_of("system-1-book")
     ('tool-20', 'system-1-book')
     """
     found = _tool_call(span_id)
@@ -80,7 +80,7 @@ def cause(span_id: str) -> str:
 
 
 def _parts(key: object, agent_id: object) -> Mapping[str, str]:
-    """Return the parts of a key by name; of what is no learning key, that alone."""
+    """Return the parts of a learning key by name; a text that is not a learning key is its own only part."""
     known = None if pd.isna(agent_id) else str(agent_id)  # type: ignore[call-overload]
     parsed = parse_learning_key(str(key), agent_id=known)
     if parsed is None:
@@ -102,7 +102,7 @@ def _is_hash(value: str) -> bool:
 
 
 def _short(name: str, parts: Mapping[str, str], digits: int) -> str:
-    """Return one part as ``name=value``, hashes cut; agents and words like ``no-tools`` speak for themselves."""
+    """Return one part as ``name=value``, hashes cut; agents and words like ``no-tools`` need no name."""
     value = parts[name]
     if _is_hash(value):
         return f"{name}={value.rpartition('sha256:')[2][:digits]}"

@@ -1,6 +1,6 @@
-"""Few profiles: a table with a bar in each row.
+"""All profiles: whether the traffic is fragmented, and what breaks the profiles.
 
-All profiles: is the traffic fragmented, and what breaks them.
+Up to 25 profiles are a table with one bar per row, drawn here; more are columns, see `acg_lab.plots.overview_columns`.
 """
 
 from collections.abc import Iterable
@@ -12,117 +12,32 @@ import pandas as pd
 from acg_lab import frames
 from acg_lab._format import counted, cut_all, percent
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.plots.canvas import HEADING, MARGIN, Page, open_page
-from acg_lab.plots.empty import Title, draw_nothing
-from acg_lab.plots.inputs import check_columns, check_source, rows
+from acg_lab.frames.thresholds import checked_thresholds
+from acg_lab.plots.canvas import HEADING, MARGIN
+from acg_lab.plots.empty import Title, draw_empty
+from acg_lab.plots.inputs import check_columns, check_source, rows_of
+from acg_lab.plots.mpl_canvas import MplCanvas
 from acg_lab.plots.overview_columns import draw_columns
-from acg_lab.plots.profile_names import cause, differing, shared_words
+from acg_lab.plots.profile_names import cause_of, distinct_names, shared_words
 from acg_lab.plots.text import Size, drawable, text_width
 from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from acg_lab.plots.canvas import Place
+    from acg_lab.plots.mpl_canvas import Place
     from acg_lab.snapshot.snapshot import Snapshot
 
-__all__ = ["draw_table", "profiles_overview"]
+__all__ = ["profiles_overview"]
 
+_MOST_ROWS: Final = 25
+_HALF, _MOST = 0.5, 0.8
+_FEW: Final = 4  # few profiles: at most one in this many
+_COLUMNS: Final = ("learning_key", "agent_id", "requests", "prompt_tokens", "prefix_tokens", "share", "breaking_span")
 _ROW: Final = 0.235
 _ABOVE, _BELOW = 0.30, 0.62
 _KEY, _NAME = 32, 26
 _BAR: Final = 0.62  # of the row
-
-
-def draw_table(
-    frame: pd.DataFrame, title: "Title", words: tuple[str, ...], enough: int, place: "Place", *, heading: bool
-) -> "Axes":
-    """Draw the profiles of a frame, the one with most requests first."""
-    base = (HEADING if heading else MARGIN) + _ABOVE
-    page = open_page(place, base + _ROW * len(frame) + _BELOW, gid="profiles-overview")
-    page.heading(title.text, *words, name=title.name, show=heading)
-    each = max(page.height - base - _BELOW, 0.1) / len(frame)
-    keys = [drawable(name, mono=True) for name in differing(frame)]
-    shown = cut_all(keys, _KEY)
-    names = cut_all((drawable(str(name), mono=True) for name in frame["breaking_span"].dropna()), _NAME)
-    requests = MARGIN + max(_widest(shown.values()), 0.7) + 0.62
-    broken = page.right - max(_widest(names.values()), 0.95)
-    left, right = requests + 0.16, broken - 0.62
-    axes = _panel(page, frame, (left, base, right - left, each * len(frame)))
-    _draw_heads(page, base - 0.13, requests, (left, right), broken)
-    scale = (right - left) / axes.get_xlim()[1]
-    for number, row in enumerate(rows(frame)):
-        y = base + each * (number + 0.5)
-        page.text(MARGIN, y, shown[keys[number]], gid=f"profile-{number}", size=Size.NAME, mono=True)
-        _draw_row(page, number, row, y, (requests, broken), enough)
-        _draw_bar(page, number, row, (left, y, scale, each * _BAR), enough)
-        _name_breaking(page, number, row, (broken, y), names)
-    page.note(_note(frame, enough))
-    return axes
-
-
-def _widest(names: Iterable[str]) -> float:
-    return max((text_width(name, Size.NAME, mono=True) for name in names), default=0.0)
-
-
-def _draw_heads(page: Page, y: float, requests: float, bars: tuple[float, float], broken: float) -> None:
-    of_bars = ("stable prefix, in tokens per request", "stable prefix, in tokens", "tokens")
-    fitting = next((text for text in of_bars if text_width(text, Size.HEADING) <= bars[1] - bars[0] + 0.1), "")
-    for gid, x, text in (("profile", MARGIN, "profile"), ("bars", bars[0], fitting), ("broken", broken, "broken by")):
-        page.label(x, y, text, gid=f"head-{gid}")
-    page.label(requests, y, "requests", gid="head-requests", ha="right")
-    page.label(broken - 0.16, y, "prefix", gid="head-share", ha="right")
-
-
-def _panel(page: Page, frame: pd.DataFrame, place: tuple[float, float, float, float]) -> "Axes":
-    axes = page.panel(*place, gid="profiles")
-    axes.set(xlim=(0, max(float(frame["prompt_tokens"].max()), 1)), ylim=(len(frame) - 0.5, -0.5), yticks=[])
-    page.ticks(axes.xaxis, 4)
-    return axes
-
-
-def _draw_row(page: Page, number: int, row: Any, y: float, at: tuple[float, float], enough: int) -> None:
-    colour = page.colours.ink if row.requests >= enough else page.colours.text2
-    page.text(at[0], y, f"{row.requests:,}", gid=f"requests-{number}", ha="right", colour=colour)
-    page.text(at[1] - 0.16, y, percent(row.share), gid=f"share-{number}", ha="right", colour=colour)
-
-
-def _draw_bar(page: Page, number: int, row: Any, at: tuple[float, float, float, float], enough: int) -> None:
-    x, y, scale, height = at
-    fill = page.colours.stable if row.requests >= enough else page.colours.low_confidence
-    fill = page.colours.variable if row.requests == 1 else fill
-    page.rectangle(x, y - height / 2, row.prompt_tokens * scale, height, page.colours.grid, gid=f"prompt-{number}")
-    page.rectangle(x, y - height / 2, row.prefix_tokens * scale, height, fill, gid=f"prefix-{number}")
-
-
-def _name_breaking(page: Page, number: int, row: Any, at: tuple[float, float], names: dict[str, str]) -> None:
-    """Name the block that breaks the prefix; orange where there is none."""
-    if row.requests == 1 or pd.isna(row.breaking_span):
-        text = "1 request: unused" if row.requests == 1 else "nothing"
-        page.label(*at, text, gid=f"broken-by-{number}")
-        return
-    style: Any = {"bold": True, "colour": page.colours.breaking} if row.prefix_tokens == 0 else {}
-    name = names[drawable(row.breaking_span, mono=True)]
-    page.text(*at, name, gid=f"broken-by-{number}", size=Size.NAME, mono=True, **style)
-
-
-def _note(frame: pd.DataFrame, enough: int) -> str:
-    """Explain the fills that are drawn."""
-    requests = frame["requests"]
-    full, fewer = requests >= enough, (requests > 1) & (requests < enough)
-    said = [
-        f"Strong blue: full confidence ({enough:,} requests or more)." if full.any() else "",
-        "Pale blue: fewer." if full.any() and fewer.any() else "",
-        f"Blue: the stable prefix, under {enough:,} requests." if fewer.any() and not full.any() else "",
-        "Grey: one request, or the rest of the prompt." if (requests == 1).any() else "Grey: rest of the prompt.",
-    ]
-    return "  ".join(filter(None, said))
-
-
-_MOST_ROWS: Final = 25
-_HALF, _MOST = 0.5, 0.8
-_FEW: Final = 4  # at most one profile in so many are few
-_COLUMNS: Final = ("learning_key", "agent_id", "requests", "prompt_tokens", "prefix_tokens", "share", "breaking_span")
 
 
 def profiles_overview(
@@ -132,30 +47,38 @@ def profiles_overview(
     heading: bool = True,
     ax: "Place" = None,
 ) -> "Axes":
-    """Draw all profiles: up to 25 as a table with bars, more as columns as wide as they have requests.
+    """Draw all profiles: up to 25 as a table with bars, more as columns as wide as the profiles have requests.
 
     Parameters
     ----------
     data : Snapshot or DataFrame
-        What to draw; or the rows of `acg_lab.frames.profiles`, which is the table behind the figure.
+        What to draw; or rows of `acg_lab.frames.profiles`, the table behind the figure.
     thresholds : StabilityThresholds, optional
-        That the profiles are judged by; production's defaults when left out.
+        By which the profiles are analysed; production's defaults when left out.
     heading : bool
         Whether to draw title and subtitle; `acg_lab.plots.alt_text` has them in any case.
     ax : Axes or Figure, optional
-        Where to draw. An axes gives its place; a figure keeps its width. A new figure when left out.
+        Where to draw. Axes give their place; a figure keeps its width. A new figure when left out.
 
     Returns
     -------
     Axes
-        Of the bars: x in tokens, y in profiles; or of the columns: x in requests, y in tokens.
+        Of the bars: x in tokens, y in profiles. Of the columns: x in requests, y in tokens.
 
     Raises
     ------
     UsageError
-        If a frame is none of the kind expected.
+        If a frame is not one of profiles, or if a threshold is written in per cent.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from matplotlib.figure import Figure
+    >>> axes = acg.plots.profiles_overview(acg.load(acg.MemoryBackend()), ax=Figure())
+    >>> acg.plots.alt_text(axes).partition(" · ")[0]
+    'No requests observed yet'
     """
-    thresholds = thresholds or StabilityThresholds()
+    thresholds = checked_thresholds(thresholds)
     check_source(data, "frames.profiles")
     frame = data if isinstance(data, pd.DataFrame) else frames.profiles(data, thresholds)
     frame = check_columns(frame, _COLUMNS, "frames.profiles")
@@ -163,18 +86,18 @@ def profiles_overview(
     enough = max(thresholds.min_observations_for_full_confidence, 1)
     with drawing():
         if frame.empty:
-            todo = "There is no profile: load a source with windows, or let an agent run once"
-            return draw_nothing(ax, gid="profiles-overview", show=heading, todo=todo)
-        table = len(frame) <= _MOST_ROWS
+            next_step = "There is no profile: load a source with windows, or let an agent run once"
+            return draw_empty(ax, gid="profiles-overview", show=heading, next_step=next_step)
+        is_table = len(frame) <= _MOST_ROWS
         agent, *shared = shared_words(frame)
         total = counted(int(frame["requests"].sum()), "request")
-        words = (agent, total, *([] if table else _median_and_cause(frame)), *shared)
-        draw = draw_table if table else draw_columns
+        words = (agent, total, *([] if is_table else _median_and_cause(frame)), *shared)
+        draw = _draw_table if is_table else draw_columns
         return draw(frame, _title(frame, enough), words, enough, ax, heading=heading)
 
 
 def _title(frame: pd.DataFrame, enough: int) -> Title:
-    """Return the first finding that holds."""
+    """Return the first title that holds."""
     if len(frame) == 1:
         return _title_of_one(frame)
     n, requests = len(frame), frame["requests"].to_numpy()
@@ -210,8 +133,98 @@ def _title_of_one(frame: pd.DataFrame) -> Title:
 def _median_and_cause(frame: pd.DataFrame) -> tuple[str, ...]:
     median = frame["requests"].median()
     each = f"median {counted(round(median, 1) if median % 1 else int(median), 'request')} each"
-    requests = frame.groupby(frame["breaking_span"].dropna().map(cause))["requests"].sum()
+    requests = frame.groupby(frame["breaking_span"].dropna().map(cause_of))["requests"].sum()
     if requests.empty:
         return (each,)
     share = percent(float(requests.max() / frame["requests"].sum()))
     return each, f"{requests.idxmax()} breaks {share}"
+
+
+# --- the table ---
+
+
+def _draw_table(
+    frame: pd.DataFrame, title: "Title", words: tuple[str, ...], enough: int, place: "Place", *, heading: bool
+) -> "Axes":
+    """Draw the profiles of a frame, the one with most requests first."""
+    base = (HEADING if heading else MARGIN) + _ABOVE
+    canvas = MplCanvas(place)
+    canvas.begin(base + _ROW * len(frame) + _BELOW, gid="profiles-overview")
+    canvas.heading(title.text, *words, name=title.name, show=heading)
+    each = max(canvas.height - base - _BELOW, 0.1) / len(frame)
+    keys = [drawable(name, mono=True) for name in distinct_names(frame)]
+    shown = cut_all(keys, _KEY)
+    names = cut_all((drawable(str(name), mono=True) for name in frame["breaking_span"].dropna()), _NAME)
+    requests = MARGIN + max(_widest(shown.values()), 0.7) + 0.62
+    broken = canvas.right - max(_widest(names.values()), 0.95)
+    left, right = requests + 0.16, broken - 0.62
+    axes = _make_panel(canvas, frame, (left, base, right - left, each * len(frame)))
+    _draw_heads(canvas, base - 0.13, requests, (left, right), broken)
+    scale = (right - left) / axes.get_xlim()[1]
+    for number, row in enumerate(rows_of(frame)):
+        y = base + each * (number + 0.5)
+        canvas.text(MARGIN, y, shown[keys[number]], gid=f"profile-{number}", size=Size.NAME, mono=True)
+        _draw_row(canvas, number, row, y, (requests, broken), enough)
+        _draw_bar(canvas, number, row, (left, y, scale, each * _BAR), enough)
+        _name_breaking(canvas, number, row, (broken, y), names)
+    canvas.note(_note(frame, enough))
+    return axes
+
+
+def _widest(names: Iterable[str]) -> float:
+    return max((text_width(name, Size.NAME, mono=True) for name in names), default=0.0)
+
+
+def _draw_heads(canvas: MplCanvas, y: float, requests: float, bars: tuple[float, float], broken: float) -> None:
+    of_bars = ("stable prefix, in tokens per request", "stable prefix, in tokens", "tokens")
+    fitting = next((text for text in of_bars if text_width(text, Size.HEADING) <= bars[1] - bars[0] + 0.1), "")
+    for gid, x, text in (("profile", MARGIN, "profile"), ("bars", bars[0], fitting), ("broken", broken, "broken by")):
+        canvas.label(x, y, text, gid=f"head-{gid}")
+    canvas.label(requests, y, "requests", gid="head-requests", ha="right")
+    canvas.label(broken - 0.16, y, "prefix", gid="head-share", ha="right")
+
+
+def _make_panel(canvas: MplCanvas, frame: pd.DataFrame, place: tuple[float, float, float, float]) -> "Axes":
+    panel = canvas.panel(*place, gid="profiles")
+    panel.set_limits((0, max(float(frame["prompt_tokens"].max()), 1)), (len(frame) - 0.5, -0.5))
+    panel.use_round_ticks("x", 4)
+    axes: Axes = panel.axes
+    return axes
+
+
+def _draw_row(canvas: MplCanvas, number: int, row: Any, y: float, at: tuple[float, float], enough: int) -> None:
+    colour = canvas.colours.ink if row.requests >= enough else canvas.colours.text2
+    canvas.text(at[0], y, f"{row.requests:,}", gid=f"requests-{number}", ha="right", colour=colour)
+    canvas.text(at[1] - 0.16, y, percent(row.share), gid=f"share-{number}", ha="right", colour=colour)
+
+
+def _draw_bar(canvas: MplCanvas, number: int, row: Any, at: tuple[float, float, float, float], enough: int) -> None:
+    x, y, scale, height = at
+    fill = canvas.colours.stable if row.requests >= enough else canvas.colours.low_confidence
+    fill = canvas.colours.variable if row.requests == 1 else fill
+    canvas.rectangle(x, y - height / 2, row.prompt_tokens * scale, height, canvas.colours.grid, gid=f"prompt-{number}")
+    canvas.rectangle(x, y - height / 2, row.prefix_tokens * scale, height, fill, gid=f"prefix-{number}")
+
+
+def _name_breaking(canvas: MplCanvas, number: int, row: Any, at: tuple[float, float], names: dict[str, str]) -> None:
+    """Name the block that breaks the prefix, in orange if it leaves no prefix."""
+    if row.requests == 1 or pd.isna(row.breaking_span):
+        text = "1 request: unused" if row.requests == 1 else "nothing"
+        canvas.label(*at, text, gid=f"broken-by-{number}")
+        return
+    style: Any = {"bold": True, "colour": canvas.colours.breaking} if row.prefix_tokens == 0 else {}
+    name = names[drawable(row.breaking_span, mono=True)]
+    canvas.text(*at, name, gid=f"broken-by-{number}", size=Size.NAME, mono=True, **style)
+
+
+def _note(frame: pd.DataFrame, enough: int) -> str:
+    """Return what the fills mean that are drawn."""
+    requests = frame["requests"]
+    full, fewer = requests >= enough, (requests > 1) & (requests < enough)
+    parts = [
+        f"Strong blue: full confidence ({enough:,} requests or more)." if full.any() else "",
+        "Pale blue: fewer." if full.any() and fewer.any() else "",
+        f"Blue: the stable prefix, under {enough:,} requests." if fewer.any() and not full.any() else "",
+        "Grey: one request, or the rest of the prompt." if (requests == 1).any() else "Grey: rest of the prompt.",
+    ]
+    return "  ".join(filter(None, parts))

@@ -1,18 +1,7 @@
-"""Type: sizes, families, how wide a text is, and which characters can be drawn.
+"""Type: fonts and sizes, how wide a text is, which characters can be drawn, and fitting texts into a width.
 
-Belongs here: all that hangs on the fonts. They are those that matplotlib ships, so that a figure is the same on every
-machine.
-
-
-Text as outlines: several times faster to draw than matplotlib's own, and as wide as measured at every resolution.
-
-Belongs here: the outline of a line of text, kept by character, and the artist that draws it. matplotlib renders every
-character anew, three times a text, which takes most of the time of a figure full of names and numbers.
-
-
-Room for words: a name in a title, the parts of a subtitle, labels in a line.
-
-Belongs here: cutting and moving texts, by their widths in inches, until they have room. No drawing.
+Only the fonts that matplotlib ships are used, so that a figure is the same on every machine. Texts are drawn as
+outlines, kept by character: several times faster than matplotlib's own text, and as wide as measured at every dpi.
 """
 
 import unicodedata
@@ -45,10 +34,12 @@ __all__ = [
 
 SANS: Final = "DejaVu Sans"
 MONO: Final = "DejaVu Sans Mono"
+Face: TypeAlias = tuple[bool, bool, bool]  # mono, bold, italic
+_SHORTEST_NAME: Final = 10
 
 
 class Size:
-    """Sizes in points, by element."""
+    """Sizes in points, by element (acg_lab/docs/look.md, section 3)."""
 
     TITLE: Final = 11.5
     SUBTITLE: Final = 9.0
@@ -63,15 +54,16 @@ class Size:
 
 @lru_cache(maxsize=8192)
 def text_width(text: str, size: float, *, mono: bool = False, bold: bool = False) -> float:
-    """Return the width of a text in inches, at any resolution; kerning is left out, by `outlined_text` too."""
+    """Return the width of a text in inches, the same at any resolution; like `outlined_text`, it leaves out kerning."""
     return sum(advance(character, mono, bold) for character in text) * size / 72
 
 
 def drawable(text: str, *, mono: bool = False) -> str:
-    r"""Return the text with characters that the font lacks, that only control, or that need others, as ``\uXXXX``.
+    r"""Return the text with the characters that can't be drawn as ``\uXXXX``.
 
-    Outlines are put side by side from left to right, so marks that combine and scripts from right to left are among
-    them. A name stays one line that can be read, searched and told from others, and no renderer warns.
+    These are characters that the fonts lack, control characters, combining marks, and scripts from right to left, since
+    outlines are put side by side from left to right. A name stays one line that can be read and searched, different
+    names stay different, and no renderer warns.
     """
     return text if text.isascii() and text.isprintable() else "".join(_visible(c, mono) for c in text)
 
@@ -88,7 +80,7 @@ def _visible(character: str, mono: bool) -> str:  # noqa: FBT001
 
 @lru_cache(maxsize=8192)
 def advance(character: str, mono: bool, bold: bool, italic: bool = False) -> float:  # noqa: FBT001, FBT002
-    """Return how far a character moves on, in em."""
+    """Return the width of a character in em."""
     from matplotlib.ft2font import LoadFlags
 
     font = font_of(mono, bold, italic)
@@ -111,9 +103,7 @@ def font_of(mono: bool, bold: bool, italic: bool = False) -> Any:  # noqa: FBT00
     return FT2Font(findfont(FontProperties(family=MONO if mono else SANS, **style)))
 
 
-Face: TypeAlias = tuple[bool, bool, bool]  # mono, bold, italic
-
-_ASCENT, _DESCENT = 0.76, 0.236  # of letters without accents, in em: lines stand alike whatever is in them
+_ASCENT, _DESCENT = 0.76, 0.236  # in em, of letters without accents: the same for every text
 _BASELINE: Final = {
     "top": -_ASCENT,
     "center": (_DESCENT - _ASCENT) / 2,
@@ -126,7 +116,7 @@ _START: Final = {"left": 0.0, "center": 0.5, "right": 1.0}
 
 @lru_cache(maxsize=1)
 def outlined_text() -> "type[Text]":
-    """Return a class of texts of one line in one of the fonts of `acg_lab.plots.text`.
+    """Return the class of texts that are drawn as outlines, each of one line.
 
     It is made when the first figure is drawn, since importing plots must not import matplotlib.
     """
@@ -135,14 +125,14 @@ def outlined_text() -> "type[Text]":
     from matplotlib.transforms import Affine2D, Bbox
 
     class OutlinedText(Text):
-        """A text that is drawn as the outlines of its characters; its anchor is where rotation turns it."""
+        """A text that is drawn as the outlines of its characters; it rotates about its anchor."""
 
         def __init__(self, *args: Any, face: Face, **kw: Any) -> None:
             super().__init__(*args, rotation_mode="anchor", parse_math=False, **kw)
             self._face = face
 
         def _place(self, pixels_per_point: float) -> Any:
-            """Return the transformation from em, the baseline's start being the origin, to pixels."""
+            """Return the transformation to pixels from em, with the origin at the start of the baseline."""
             em = float(self.get_fontsize()) * pixels_per_point
             x, y = self.get_transform().transform(self.get_unitless_position())
             width = _width(self.get_text(), self._face)
@@ -202,11 +192,8 @@ def _glyph(character: str, face: Face) -> tuple[Any, Any]:
     return vertices * (64 / font.units_per_EM), codes
 
 
-_SHORTEST_NAME: Final = 10
-
-
 def fit_name(title: str, name: str, room: float) -> str:
-    """Return the name that stands for ``{name}`` in a title, cut to what room is left, but not below 10 characters."""
+    """Return the name that replaces ``{name}`` in a title, cut to the room that is left, to 10 characters at least."""
     room -= text_width(title.replace("{name}", ""), Size.TITLE, bold=True)
     widths = range(len(name), _SHORTEST_NAME, -1)
     fits = (cut(name, n) for n in widths if text_width(cut(name, n), Size.TITLE, bold=True) <= room)
@@ -214,7 +201,7 @@ def fit_name(title: str, name: str, room: float) -> str:
 
 
 def fit_parts(parts: list[str], room: float) -> list[str]:
-    """Cut long names while the line is too long, then leave parts out from the end."""
+    """Return the parts that fit into one line: long names are cut first, then parts left out from the end."""
     while len(parts) > 1 and text_width(joined(*parts), Size.SUBTITLE) > room:
         longest = max(range(len(parts)), key=lambda i: 0 if " " in parts[i] else len(parts[i]))
         if len(parts[longest]) > 2 * _SHORTEST_NAME and " " not in parts[longest]:
@@ -225,7 +212,10 @@ def fit_parts(parts: list[str], room: float) -> list[str]:
 
 
 def spread(middles: Sequence[float], sizes: Sequence[float], gap: float, least: float, most: float) -> list[float]:
-    """Move labels in a line apart, as little as need be, so that none overlap; in order, from ``least`` to ``most``."""
+    """Return the middles of labels in a line, moved as little as possible so that none overlap.
+
+    Labels are in order and stay between ``least`` and ``most``.
+    """
     placed: list[float] = []
     for middle, size in zip(middles, sizes, strict=True):
         before = placed[-1] + sizes[len(placed) - 1] / 2 + gap if placed else least

@@ -1,12 +1,7 @@
-"""One colour a role, in two themes: blue can be cached, orange breaks it, grey is everything else.
+"""The theme: one setting for all of acg_lab, its colours by role, and matplotlib's settings while a figure is drawn.
 
-Belongs here: the colours of every figure, by what they stand for, and which text can be read on them.
-
-
-The theme: one setting for the whole lab, and how drawing is done in it.
-
-Belongs here: which palette is in force, and the matplotlib settings of every figure. They hold while a figure is drawn;
-the user's own are never changed.
+Blue can be cached, orange breaks the prefix, grey is everything else (acg_lab/docs/look.md, sections 1 and 2).
+Invariant: the user's own matplotlib settings are the same after a plot as before.
 """
 
 from collections.abc import Iterator
@@ -26,13 +21,13 @@ class Palette(NamedTuple):
     paper, ink, text2, rule, grid
         Background; titles, names and threshold lines; all other text; axis lines; grid, and the empty part of a bar.
     stable, semi_stable, variable, variable_bar
-        The classes, from strong to faint. ``stable`` is also what is tuned or recommended.
+        The classes, from strong to faint. ``stable`` is also the colour of tuned and recommended settings.
     dominant, once
         Cells: the dominant content, and content seen once. ``dominant`` also fills a gain or a range.
     low_confidence
         A stable prefix with fewer requests than full confidence needs.
     breaking, breaking_tint, prefix_tint
-        The breaking block, content changes and losses; its band; the rows of the stable prefix.
+        The breaking block, content changes and losses; the band of the breaking block; the rows of the stable prefix.
     base
         Default or current settings.
     cache_read, cache_write, uncached
@@ -60,11 +55,11 @@ class Palette(NamedTuple):
     uncached: str
 
     def text_on(self, fill: str) -> str:
-        """Return ink or paper, whichever can be read better on a fill."""
+        """Return ink or paper, whichever contrasts more with a fill."""
         return max(self.ink, self.paper, key=lambda text: contrast(text, fill))
 
     def of_class(self, classification: str) -> str:
-        """Return the colour of a bar of a stability class."""
+        """Return the colour of the bar of a stability class."""
         return {"stable": self.stable, "semi_stable": self.semi_stable}.get(classification, self.variable_bar)
 
 
@@ -111,7 +106,7 @@ DARK: Final = Palette(
     uncached="#4D555E",
 )
 PALETTES: Final = {"light": LIGHT, "dark": DARK}
-_LINEAR: Final = 0.04045  # where sRGB's curve begins
+_LINEAR: Final = 0.04045  # below, sRGB is linear
 
 
 def contrast(one: str, other: str) -> float:
@@ -141,9 +136,7 @@ _STYLE: Final[dict[str, Any]] = {
     "savefig.dpi": 144,
     "text.usetex": False,
 }
-
-
-_KEPT: Final = ("figure.dpi", "figure.max_open_warning")  # of the user's: how sharp, not how it looks
+_KEPT: Final = ("figure.dpi", "figure.max_open_warning")  # the user's own: they do not change the look
 
 
 def set_theme(name: str) -> None:
@@ -152,14 +145,22 @@ def set_theme(name: str) -> None:
     Parameters
     ----------
     name : {"light", "dark"}
-        A kernel can't see the notebook's theme, so it is never guessed: it is ``"light"`` until it is set.
+        ``"light"`` until it is set: a kernel can't see the notebook's theme, so it is never guessed.
 
     Raises
     ------
     UsageError
         If there is no such theme.
+
+    Examples
+    --------
+    >>> from acg_lab import plots
+    >>> plots.set_theme("dark")
+    >>> plots.theme()
+    'dark'
+    >>> plots.set_theme("light")
     """
-    global _current  # noqa: PLW0603 -- one setting for the whole lab
+    global _current  # noqa: PLW0603 -- one setting for all of acg_lab
     if name not in PALETTES:
         msg = f"The theme must be one of {', '.join(map(repr, PALETTES))}; got {name!r}."
         raise UsageError(msg)
@@ -167,7 +168,14 @@ def set_theme(name: str) -> None:
 
 
 def theme() -> str:
-    """Return the theme in force, ``"light"`` or ``"dark"``."""
+    """Return the theme in force, ``"light"`` or ``"dark"``.
+
+    Examples
+    --------
+    >>> from acg_lab import plots
+    >>> plots.theme()
+    'light'
+    """
     return _current
 
 
@@ -178,7 +186,7 @@ def palette() -> Palette:
 
 @contextmanager
 def drawing() -> Iterator[Palette]:
-    """Draw in the theme in force, whatever the user's own settings are; they come back afterwards."""
+    """Apply the settings of the theme in force, and restore the user's own afterwards."""
     import matplotlib as mpl
 
     colours, settings = palette(), cast("dict[str, Any]", mpl.rcParams)
@@ -188,5 +196,5 @@ def drawing() -> Iterator[Palette]:
         settings.update(kept | _STYLE | {"text.color": colours.ink, "axes.edgecolor": colours.rule})
         try:
             yield colours
-        finally:  # the first figure of a notebook makes matplotlib interactive: not to be undone with our settings
+        finally:  # the first figure of a notebook makes matplotlib interactive, which must last
             afterwards.callback(settings.__setitem__, "interactive", settings["interactive"])

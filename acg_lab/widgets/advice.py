@@ -1,11 +1,11 @@
-"""The problem line: what ends the prefix, whether a threshold takes it in, and what production makes of the rest.
+"""Advice on one profile: what breaks its prefix, which threshold would include the block, and what production would do.
 
-Belongs here: sentences about one profile. A threshold that is named has been checked to include the block.
+Invariant: a threshold that is named has been checked to include the block.
 """
 
 from collections.abc import Iterator
 from html import escape
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -13,79 +13,82 @@ from acg_lab._format import between, cut, tokens
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.planner_refusals import find_refusals
-from acg_lab.plots.reasons import breaking, reason_of
+from acg_lab.plots.inputs import breaking_row, reason_of
 from acg_lab.widgets.profile import ProfileScores
 
-__all__ = ["Problem", "find_problem", "refusals"]
+__all__ = ["BreakAdvice", "describe_break", "list_refusals"]
 
-_NAME = 60
-_NEEDED = 2
+_NAME: Final = 60
+_REQUESTS_NEEDED: Final = 2  # with fewer requests production plans nothing (acg_lab/docs/rules/planner.md)
 
 
-class Problem(NamedTuple):
-    """What ends a profile's prefix.
+class BreakAdvice(NamedTuple):
+    """What ends a profile's prefix, and what to do about it.
 
     Attributes
     ----------
     name : str
-        The block's, empty if there is none.
+        Of the block that ends it; empty if none does.
     sentences : tuple of str
-    can_be_mended : bool
-        Whether stable tokens behind the block are out of reach.
+        Continue the name.
+    can_be_fixed : bool
+        Whether stable tokens after the block are out of reach.
     threshold : float or None
-        The largest ``stable_threshold`` with few decimals that takes the block in.
+        The largest ``stable_threshold`` with few decimals whose prefix includes the block.
     """
 
     name: str
     sentences: tuple[str, ...]
-    can_be_mended: bool = False
+    can_be_fixed: bool = False
     threshold: float | None = None
 
     def html(self) -> str:
-        """Return the line."""
-        kind = " acg-can" if self.can_be_mended else ""
+        """Return the advice as one line of HTML."""
+        kind = " acg-can" if self.can_be_fixed else ""
         name = f'<b title="{escape(self.name)}">{escape(cut(self.name, _NAME))}</b> ' if self.name else ""
-        said = escape(" ".join(self.sentences))
-        return f'<div class="acg-line{kind}" role="status">{name}{said}</div>'
+        sentences = escape(" ".join(self.sentences))
+        return f'<div class="acg-line{kind}" role="status">{name}{sentences}</div>'
 
 
-def find_problem(profile: ProfileScores, thresholds: StabilityThresholds, *, thorough: bool = False) -> Problem:
-    """Say what ends the prefix of a profile under a setting.
+def describe_break(profile: ProfileScores, thresholds: StabilityThresholds, *, thorough: bool = False) -> BreakAdvice:
+    """Describe what ends the prefix of a profile under a setting.
 
     Parameters
     ----------
     profile : ProfileScores
+        The profile being shown.
     thresholds : StabilityThresholds
+        The setting being tried.
     thorough : bool
-        Look also at what production would do with a longer prefix; too slow for a drag.
+        Also check what production would do with a longer prefix; too slow for a drag.
     """
     result = profile.result(thresholds)
     if not result.total_observations:
-        return Problem("", ("No requests observed yet: let the agent run once.",))
-    if result.total_observations < _NEEDED:
-        return Problem("", ("One request so far: production plans nothing yet, and every block looks stable.",))
+        return BreakAdvice("", ("No requests observed yet: let the agent run once.",))
+    if result.total_observations < _REQUESTS_NEEDED:
+        return BreakAdvice("", ("One request so far: production plans nothing yet, and every block looks stable.",))
     if result.stable_prefix_length >= len(result.scores):
-        return Problem("", (f"All {len(result.scores):,} blocks are stable: nothing breaks the prefix.",))
+        return BreakAdvice("", (f"All {len(result.scores):,} blocks are stable: nothing breaks the prefix.",))
     scores = profile.scores(thresholds)
-    block = breaking(scores)
-    reason = reason_of(block, stable_threshold=thresholds.stable_threshold)
-    behind, name = profile.tokens_out_of_reach(thresholds), str(block.span_id)
+    block = breaking_row(scores)
+    reason = reason_of(block, thresholds.stable_threshold)
+    lost, name = profile.tokens_out_of_reach(thresholds), str(block.span_id)
     threshold = _threshold(profile, thresholds, name)
-    ends = "breaks" if behind else "ends"
+    ends = "breaks" if lost else "ends"
     sentences = [f"{ends} the prefix: {reason.sentence}." if reason else f"{ends} the prefix."]
-    if behind:
-        sentences.append(f"{tokens(behind)} stable tokens behind it are out of reach.")
+    if lost:
+        sentences.append(f"{tokens(lost)} stable tokens behind it are out of reach.")
         joins = (
             _joining(profile, thresholds, threshold, thorough=thorough) if threshold else "No threshold takes it in."
         )
         sentences.append(joins)
     else:
         sentences.append("Nothing stable follows it: this is the longest useful prefix.")
-    return Problem(name, tuple(sentences), can_be_mended=behind > 0, threshold=float(threshold) if threshold else None)
+    return BreakAdvice(name, tuple(sentences), can_be_fixed=lost > 0, threshold=float(threshold) if threshold else None)
 
 
 def _threshold(profile: ProfileScores, thresholds: StabilityThresholds, span_id: str) -> str | None:
-    """Return the largest threshold, with few decimals, whose prefix has the block; None if there is none above 0."""
+    """Return the largest threshold with few decimals whose prefix includes the block; None if none above 0 does."""
     upto = profile.joins_at(thresholds)
     if not 0 < upto < thresholds.stable_threshold:
         return None
@@ -101,18 +104,17 @@ def _lowered(thresholds: StabilityThresholds, stable: float) -> StabilityThresho
 
 
 def _joining(profile: ProfileScores, thresholds: StabilityThresholds, threshold: str, *, thorough: bool) -> str:
-    """Say at which threshold the block joins, and what else that means."""
+    """Return at which threshold the block joins the prefix, and what else that means."""
     low = float(threshold) < thresholds.semi_stable_threshold
     also = " (semi_stable_threshold too)" if low else ""
     sentence = f"At {threshold} or less{also} it joins the prefix."
-    if thorough and any(refusals(profile, _lowered(thresholds, float(threshold)))):
+    if thorough and any(list_refusals(profile, _lowered(thresholds, float(threshold)))):
         return f"{sentence[:-1]}, but then production plans nothing for it."
     return sentence
 
 
-def refusals(profile: ProfileScores, thresholds: StabilityThresholds) -> Iterator[str]:
-    """Yield why production plans nothing for the profile's requests, though there is a stable prefix."""
-    case = AnalysisContext(profile.snap, thresholds, {profile.key: profile.result(thresholds)})
-    for refusal in find_refusals(case, [profile.key]):
-        words = refusal.words
-        yield f"Production does nothing with it: {words}."
+def list_refusals(profile: ProfileScores, thresholds: StabilityThresholds) -> Iterator[str]:
+    """Yield the reasons why production plans nothing for the profile's requests although it has a stable prefix."""
+    context = AnalysisContext(profile.snap, thresholds, {profile.key: profile.result(thresholds)})
+    for refusal in find_refusals(context, [profile.key]):
+        yield f"Production does nothing with it: {refusal.words}."

@@ -1,8 +1,7 @@
-"""Long work beside the sliders: a thread that tells how far it is and stops when it is no longer wanted.
+"""Observation windows, replayed in a background thread while sliders move.
 
-What was known in each observation window, and replaying those that are not known yet beside the sliders.
-
-Belongs here: which windows are there, and one walk at a time. What a window is, is told in `acg_lab.widgets.windows`.
+`BackgroundTask` runs one piece of work that can be cancelled; `WindowHistory` keeps the observation windows of a
+snapshot and replays those that are not known yet, one at a time.
 """
 
 from collections import OrderedDict
@@ -13,28 +12,31 @@ from typing import Final, Generic, TypeVar
 
 from acg_lab.history import Trace
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.widgets.windows import Window, make_window, walk_window
+from acg_lab.widgets.windows import Window, make_window, replay_window
 
-__all__ = ["BackgroundWalk", "WindowHistory"]
+__all__ = ["BackgroundTask", "WindowHistory"]
 
 T = TypeVar("T")
+_KEPT: Final = 8  # windows
+_REPORTED: Final = 0.01  # share between two reports of progress
 
 
-class _Cancelled(Exception):  # noqa: N818 -- no error: nobody sees it
+class _Cancelled(Exception):  # noqa: N818 -- not an error: nobody sees it
     """The work is no longer wanted."""
 
 
-class BackgroundWalk(Generic[T]):
+class BackgroundTask(Generic[T]):
     """One piece of work in a thread of its own.
 
     Parameters
     ----------
     work : callable
-        Given ``tell(done, total)``, to be called often with what was done since the last call; returns the outcome.
+        Called with ``on_step(done, total)``, which it calls often with what it has done since the last call; returns
+        the outcome.
     on_progress : callable
-        Given the share done, 0 to 1, at most once a hundredth; called in the thread.
+        Called in the thread with the share done, 0 to 1, at most 100 times.
     on_end : callable
-        Given the outcome, or the exception that the work ended with; called in the thread, and not after `cancel`.
+        Called in the thread with the outcome, or with the exception that ended the work; not called after `cancel`.
     """
 
     def __init__(
@@ -45,24 +47,24 @@ class BackgroundWalk(Generic[T]):
     ) -> None:
         self._cancelled = Event()
         self._done = 0
-        self._told = 0.0
-        self._thread = Thread(target=self._run, args=(work, on_progress, on_end), daemon=True, name="acg-lab walk")
+        self._reported = 0.0
+        self._thread = Thread(target=self._run, args=(work, on_progress, on_end), daemon=True, name="acg-lab replay")
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     @property
     def is_alive(self) -> bool:
-        """Whether it is still at work."""
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     def cancel(self) -> None:
-        """Stop the work at its next sign of life."""
+        """Stop the work at its next step."""
         self._cancelled.set()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the end."""
+        """Wait for the end of the thread."""
         self._thread.join(timeout)
 
     def _run(
@@ -71,17 +73,17 @@ class BackgroundWalk(Generic[T]):
         on_progress: Callable[[float], None],
         on_end: Callable[[T | Exception], None],
     ) -> None:
-        def tell(done: int, total: int) -> None:
+        def on_step(done: int, total: int) -> None:
             if self._cancelled.is_set():
                 raise _Cancelled
             self._done += done
             share = min(self._done / total, 1.0) if total else 1.0
-            if share - self._told >= 0.01:  # noqa: PLR2004
-                self._told = share
+            if share - self._reported >= _REPORTED:
+                self._reported = share
                 on_progress(share)
 
         try:
-            outcome: T | Exception = work(tell)
+            outcome: T | Exception = work(on_step)
         except _Cancelled:
             return
         except Exception as error:  # noqa: BLE001 -- shown by whoever asked for the work
@@ -90,22 +92,19 @@ class BackgroundWalk(Generic[T]):
             on_end(outcome)
 
 
-_KEPT: Final = 8
-
-
 class WindowHistory:
-    """The windows of a snapshot.
+    """The observation windows of a snapshot.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
     trace : Trace, optional
-        What is walked already; else it is that of the first walk, which has all requests as well.
+        What has been replayed already; the trace of the first replay when left out.
     on_progress : callable
-        Given a line that says what is being walked and how far, empty at the end; called in the walking thread.
+        Called in the thread with a line on what is being replayed and how far; empty at the end.
     on_end : callable
-        Given why a walk failed, or None; called in the walking thread.
+        Called in the thread with the reason why a replay failed, or None.
     """
 
     def __init__(
@@ -118,12 +117,12 @@ class WindowHistory:
         self._snap, self.trace = snap, trace
         self._on_progress, self._on_end = on_progress, on_end
         self._windows: OrderedDict[int, Window] = OrderedDict()
-        self._walk: tuple[int, BackgroundWalk[Window]] | None = None
-        self._latest: BackgroundWalk[Window] | None = None  # may still be telling of its end
+        self._task: tuple[int, BackgroundTask[Window]] | None = None
+        self._latest: BackgroundTask[Window] | None = None  # may still be reporting its end
         self._is_closed = False
 
     def find(self, size: int) -> Window | None:
-        """Return a window; None if it must be walked first."""
+        """Return a window; None if it must be replayed first."""
         if size not in self._windows and (trace := self._trace_of(size)) is not None:
             self._keep(make_window(self._snap, size, trace))
         if size in self._windows:
@@ -131,7 +130,7 @@ class WindowHistory:
         return self._windows.get(size)
 
     def prepare(self, size: int) -> Window:
-        """Return a window at once, if need be without its trace."""
+        """Return a window at once, without its trace if that is not known yet."""
         if (window := self.find(size)) is None:
             window = make_window(self._snap, size, None)
             self._keep(window)
@@ -147,10 +146,10 @@ class WindowHistory:
             self._windows.popitem(last=False)
 
     def follow(self, sizes: Iterable[int]) -> None:
-        """Walk the last of these windows that is not known yet, in the background, and nothing else."""
+        """Replay the last of these windows that is not known yet in the background, and nothing else."""
         missing = [size for size in sizes if (found := self.find(size)) is None or found.trace is None]
-        if self._walk is not None:
-            if missing and self._walk[0] == missing[-1]:
+        if self._task is not None:
+            if missing and self._task[0] == missing[-1]:
                 return
             self._stop()
         if missing and self._snap.windows and not self._is_closed:
@@ -160,7 +159,7 @@ class WindowHistory:
         what = f"replaying observation_window = {size:,}"
 
         def on_end(outcome: Window | Exception) -> None:
-            self._walk = None
+            self._task = None
             self._on_progress("")
             if isinstance(outcome, Exception):
                 self._on_end(f"Replaying observation_window = {size:,} failed: {outcome}")
@@ -170,27 +169,27 @@ class WindowHistory:
                 self._on_end(None)
 
         self._on_progress(f"{what}: 0%")
-        walk = BackgroundWalk(
-            lambda tell: walk_window(self._snap, size, tell),
+        task = BackgroundTask(
+            lambda on_step: replay_window(self._snap, size, on_step),
             lambda share: self._on_progress(f"{what}: {share:.0%}"),
             on_end,
         )
-        self._walk, self._latest = (size, walk), walk
-        walk.start()  # not before: it may end at once
+        self._task, self._latest = (size, task), task
+        task.start()  # last, since it may end at once
 
     def close(self) -> None:
-        """Stop walking, for good."""
+        """Stop replaying, for good."""
         self._is_closed = True
         self._stop()
 
     def _stop(self) -> None:
-        if self._walk is not None:
-            self._walk[1].cancel()
-            self._walk = None
+        if self._task is not None:
+            self._task[1].cancel()
+            self._task = None
             self._on_progress("")
 
     def join(self, timeout: float = 60.0) -> None:
-        """Wait until nothing is being walked any more, or so many seconds."""
+        """Wait until nothing is being replayed any more, at most ``timeout`` seconds."""
         end = monotonic() + timeout
-        while (walk := self._latest) is not None and walk.is_alive and (left := end - monotonic()) > 0:
-            walk.join(left)
+        while (task := self._latest) is not None and task.is_alive and (left := end - monotonic()) > 0:
+            task.join(left)

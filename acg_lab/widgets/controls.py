@@ -1,8 +1,6 @@
-"""Small things that widgets are built of and taken apart with.
+"""What the user operates: a control for each setting, and menus for agent and profile.
 
-One setting's control: a slider that follows the drag, a box for exact values, and a mark at the current value.
-
-Which agent and which profile: a menu, worst first, that can be searched.
+Also the small pieces that all widgets are built of: classes for the stylesheet, status lines, and closing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,47 +13,47 @@ import pandas as pd
 
 from acg_lab._format import counted, cut_all, joined, setting
 from acg_lab.core.keys import parse_learning_key
-from acg_lab.plots.profile_names import differing
+from acg_lab.plots.profile_names import distinct_names
 from acg_lab.widgets.state import TunerState
 
 __all__ = [
     "RANGES",
-    "Chooser",
-    "Control",
-    "Range",
-    "classed",
-    "close_all",
-    "line",
-    "profile_names",
-    "refused",
-    "stylesheet",
+    "ProfileChooser",
+    "SettingControl",
+    "SliderRange",
+    "close_parts",
+    "error_line",
+    "make_stylesheet",
+    "name_profiles",
+    "status_line",
+    "with_class",
 ]
 
 
-def classed(widget: Any, name: str) -> Any:
-    """Return the widget, with a class for the stylesheet."""
+def with_class(widget: Any, name: str) -> Any:
+    """Give a widget a class of the stylesheet, and return it."""
     widget.add_class(name)
     return widget
 
 
-def stylesheet() -> Any:
-    """Return a widget that shows nothing and brings the stylesheet."""
+def make_stylesheet() -> Any:
+    """Return an invisible widget that holds the stylesheet."""
     css = files(__package__).joinpath("tuner.css").read_text(encoding="utf-8")
-    return classed(w.HTML(f"<style>{css}</style>"), "acg-hidden")
+    return with_class(w.HTML(f"<style>{css}</style>"), "acg-hidden")
 
 
-def line(text: str) -> str:
-    """Return a line that says something."""
+def status_line(text: str) -> str:
+    """Return a line of HTML that screen readers announce as a status."""
     return f'<div class="acg-line" role="status">{escape(text)}</div>'
 
 
-def refused(text: str) -> str:
-    """Return a line that says why something was refused, or nothing if nothing was."""
+def error_line(text: str) -> str:
+    """Return a line of HTML with an error, or an empty text for an empty one."""
     return f'<div class="acg-refused" role="alert">{escape(text)}</div>' if text else ""
 
 
-def close_all(widget: Any) -> None:
-    """Close all that is in a widget, layouts and styles too, but not itself; nothing observes it any more."""
+def close_parts(widget: Any) -> None:
+    """Close everything in a widget, layouts and styles too, but not the widget itself, and stop observing all of it."""
     for part in list(_parts(widget)):
         part.unobserve_all()
         if part is not widget:
@@ -71,11 +69,11 @@ def _parts(widget: Any) -> Iterator[Any]:
     yield widget
 
 
-_DECIMALS: Final = 2  # that a slider's steps have
+_DECIMALS: Final = 2  # of a slider's steps
 
 
-class Range(NamedTuple):
-    """What a slider spans; more can be typed. ``meaning`` is told where the pointer rests."""
+class SliderRange(NamedTuple):
+    """Ends and step of a slider; larger values can be typed. ``meaning`` is its tooltip."""
 
     low: float
     high: float
@@ -83,23 +81,27 @@ class Range(NamedTuple):
     meaning: str
 
 
-RANGES: Final[Mapping[str, Range]] = {
-    "stable_threshold": Range(0, 1, 0.01, "Score from which a block is stable"),
-    "semi_stable_threshold": Range(0, 1, 0.01, "Score from which a block is semi-stable"),
-    "observation_window": Range(1, 200, 1, "Requests that production keeps of each profile"),
-    "min_observations_for_full_confidence": Range(0, 100, 1, "Requests from which production trusts a score in full"),
+RANGES: Final[Mapping[str, SliderRange]] = {
+    "stable_threshold": SliderRange(0, 1, 0.01, "Score from which a block is stable"),
+    "semi_stable_threshold": SliderRange(0, 1, 0.01, "Score from which a block is semi-stable"),
+    "observation_window": SliderRange(1, 200, 1, "Requests that production keeps of each profile"),
+    "min_observations_for_full_confidence": SliderRange(
+        0, 100, 1, "Requests from which production trusts a score in full"
+    ),
 }
 
 
-class Control:
-    """A slider, its box and its strip, kept equal; ``box`` is the widget.
+class SettingControl:
+    """The control of one setting: a slider, a box for exact values, and a mark at the current value.
+
+    ``box`` is the widget that holds all three.
 
     Parameters
     ----------
     name : str
-        Of the setting, as production has it.
+        Production's name of the setting.
     propose : callable
-        Given the setting by name, whenever the user moves or types it; tells whether it is taken.
+        Called with the setting as keyword when the user changes it; returns whether it is accepted.
     """
 
     def __init__(self, name: str, propose: Callable[..., bool]) -> None:
@@ -129,18 +131,18 @@ class Control:
 
     def _offer(self, value: float) -> None:
         if not self._propose(**{self._name: value}):
-            self._put(self._shown)  # refused twice for the same reason, nobody would be told to show it again
+            self._put(self._shown)  # a second refusal for the same reason notifies nobody
 
     def _put(self, value: float) -> None:
         self._shown = value
         if not self.slider.min <= value <= self.slider.max:
             self.slider.max = max(self.slider.max, value)
         self.exact.value = value
-        # In steps of its own, or the front end would round it and send that back as if the user had moved it.
+        # Rounded to its steps, or the front end would round it and send it back as if the user had moved it.
         self.slider.value = round(value, _DECIMALS)
 
     def show(self, value: float, current: float, role: str) -> None:
-        """Show a value, and mark the one that it is compared with."""
+        """Show a value, and mark the current one; ``role`` is "current" or "default"."""
         self._put(value)
         low, high = self.slider.min, self.slider.max
         at = 100 * (min(max(current, low), high) - low) / (high - low)
@@ -152,15 +154,15 @@ class Control:
 
 
 _ALL: Final = "all agents"
-_AGENT: Final = 36  # characters of an agent's name before those of its profile
+_AGENT: Final = 36  # characters of an agent's name
 
 
-def profile_names(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:
-    """Return what to call profiles: agent, model, and what tells them apart."""
+def name_profiles(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:
+    """Return names of profiles by learning key: agent, model, and the parts in which profiles differ."""
     owners = [state.snap.owners[key].agent_id for key in keys]
     if not keys:
         return {}
-    names = differing(pd.DataFrame({"learning_key": list(keys), "agent_id": owners}))
+    names = distinct_names(pd.DataFrame({"learning_key": list(keys), "agent_id": owners}))
     found, agents = {}, cut_all(owners, _AGENT)
     for key, agent_id, name in zip(keys, owners, names, strict=True):
         parsed = parse_learning_key(key, agent_id=agent_id)
@@ -170,8 +172,8 @@ def profile_names(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-class Chooser:
-    """Menus for agent and profile and a filter; ``widgets`` are to be shown in this order.
+class ProfileChooser:
+    """Menus for agent and profile, and a search box; ``widgets`` holds them in the order to show.
 
     Parameters
     ----------
@@ -186,7 +188,7 @@ class Chooser:
         self._is_offering = False
         agents = [(_ALL, ""), *((agent_id, agent_id) for agent_id in state.snap.agent_ids)]
         self.agent: Any = w.Dropdown(
-            options=agents, description="agent", value=state.agent_id or "", tooltip="Whose profiles are looked at"
+            options=agents, description="agent", value=state.agent_id or "", tooltip="Whose profiles are shown"
         )
         self.filter: Any = w.Text(
             placeholder="name",
@@ -208,11 +210,11 @@ class Chooser:
     def _list(self) -> None:
         keys = self._state.keys
         self._listed = (self._state.agent_id, self._state.current)
-        self._names = profile_names(self._state, keys)
+        self._names = name_profiles(self._state, keys)
         self._offer()
 
     def _offer(self) -> None:
-        """Offer the profiles that have every word of the filter; the chosen one stays, whether it has or not."""
+        """List the profiles whose name or key has every word of the search, and the chosen one in any case."""
         words = self.filter.value.lower().split()
         chosen, counts = self._state.learning_key, self._state.snap.n_observations
         found = [key for key, name in self._names.items() if all(word in f"{name} {key}".lower() for word in words)]
@@ -222,7 +224,7 @@ class Chooser:
             (f"{name} — {counted(counts(key), 'request')}", key) for key, name in self._names.items() if key in listed
         ]
         if options != list(self.profile.options):
-            self._is_offering = True  # new options choose the first of them
+            self._is_offering = True  # setting options selects the first of them
             self.profile.options = options
             self.profile.value = chosen or None
             self._is_offering = False
@@ -238,7 +240,7 @@ class Chooser:
             self._state.learning_key = change["new"]
 
     def show(self) -> None:
-        """Show what is chosen."""
+        """Show the chosen agent and profile."""
         self.agent.value = self._state.agent_id or ""
         if (self._state.agent_id, self._state.current) != self._listed:
             self._list()

@@ -1,8 +1,7 @@
-"""When to draw: soon, once for however many changes, and again when they rest.
+"""When to draw: once as soon as the event loop is free, and again when changes pause.
 
-Belongs here: waiting on the event loop that runs where the change happens. A change that comes while a redraw is in
-flight is drawn next, and those between are not drawn at all. Without a loop, in plain Python, everything happens at
-once.
+Of several changes during a redraw, only the last is drawn. Without an event loop, in plain Python, everything is drawn
+at once.
 """
 
 import asyncio
@@ -11,18 +10,18 @@ from weakref import WeakMethod
 
 __all__ = ["Debouncer"]
 
-_REST, _BREATH = 0.25, 0.005  # seconds
+_PAUSE, _GAP = 0.25, 0.005  # seconds: without a change, and between the methods called then
 
 
 class Debouncer:
-    """Calls bound methods, without keeping their object alive.
+    """Calls bound methods after changes, without keeping their object alive.
 
     Parameters
     ----------
     soon : bound method
         Called as soon as the loop is free.
     *rest : bound methods
-        Called one after the other when nothing has changed for a while; a change in between comes first.
+        Called one after the other when nothing has changed for a while; a change in between goes first.
     """
 
     def __init__(self, soon: Callable[[], None], *rest: Callable[[], None]) -> None:
@@ -33,7 +32,7 @@ class Debouncer:
         self._is_closed = False
 
     def request(self, *, only_rest: bool = False) -> None:
-        """Tell that something changed; with ``only_rest`` what is to be drawn soon is there already."""
+        """Ask for a redraw after a change; with ``only_rest``, what ``soon`` draws is already drawn."""
         if self._is_closed:
             return
         try:
@@ -42,16 +41,16 @@ class Debouncer:
             self._from_outside(only_rest=only_rest)
             return
         self._loop = loop
-        # Not merely "something waits": the front end and a running cell may have loops of their own.
+        # Compare the loops, since the front end and a running cell may have one each.
         if self._waits_on is not loop and not only_rest:
             self._waits_on = loop
             loop.call_soon(self._run)
         self._cancel()
-        self._timer = loop.call_later(_REST, self._run_rest, 0)
+        self._timer = loop.call_later(_PAUSE, self._run_rest, 0)
 
     @property
     def has_loop(self) -> bool:
-        """Whether there was a loop to wait on, and so somebody who looks."""
+        """Whether there was an event loop, and so a front end."""
         return self._loop is not None
 
     def close(self) -> None:
@@ -61,7 +60,7 @@ class Debouncer:
         self._loop = self._waits_on = None
 
     def _from_outside(self, *, only_rest: bool) -> None:
-        """Hand on to the loop in use, as from a thread that worked in the background; without one, call at once."""
+        """Hand over to the loop in use, as from a background thread; without one, call at once."""
         if self._loop is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(self.request)
             return
@@ -82,7 +81,7 @@ class Debouncer:
 
     def _run_rest(self, number: int) -> None:
         if number + 1 < len(self._rest):
-            self._timer = asyncio.get_running_loop().call_later(_BREATH, self._run_rest, number + 1)
+            self._timer = asyncio.get_running_loop().call_later(_GAP, self._run_rest, number + 1)
         self._call(self._rest[number])
 
     @staticmethod

@@ -1,6 +1,6 @@
-"""The way back to production: what would change in the file, and writing it.
+"""The panel that exports settings: which lines of ``plugins.toml`` would change, and a button to write them.
 
-Belongs here: showing and calling; what a file is made of is `acg_lab.config`'s business.
+`acg_lab.config` does all the work on files.
 """
 
 from datetime import UTC, datetime
@@ -14,18 +14,18 @@ from msgspec.structs import replace
 from acg_lab._format import counted, percent, setting
 from acg_lab.config import export_config, inactive_reasons, load_config
 from acg_lab.core.errors import AcgLabError
-from acg_lab.widgets.controls import RANGES, line, refused
+from acg_lab.widgets.controls import RANGES, error_line, status_line
 from acg_lab.widgets.state import TunerState
 
-__all__ = ["Exporter", "changed_lines"]
+__all__ = ["ExportPanel", "changed_lines"]
 
 _PLACE = "plugins.toml"
 
 
 def changed_lines(state: TunerState) -> list[str]:
-    """Return the settings that differ from the current ones, as lines of TOML with what they were."""
-    was, now = state.current.values(), state.settings.values()
-    changed = {name: now[name] for name in now if name in RANGES and now[name] != was[name]}
+    """Return the settings that differ from the current ones, as lines of TOML with the old values as comments."""
+    was, tried = state.current.values(), state.settings.values()
+    changed = {name: tried[name] for name in tried if name in RANGES and tried[name] != was[name]}
     names = max(map(len, changed), default=0)
     values = max((len(setting(value)) for value in changed.values()), default=0)
     return [
@@ -33,15 +33,15 @@ def changed_lines(state: TunerState) -> list[str]:
     ]
 
 
-class Exporter:
-    """The section at the foot; ``box`` is the widget.
+class ExportPanel:
+    """The panel at the foot of the tuner; ``box`` is the widget.
 
     Parameters
     ----------
     state : TunerState
-        Whose settings are written; what was written becomes its ``current``.
+        Whose settings are written; after an export, the file's settings become its ``current``.
     path : str, optional
-        Of the file that is offered.
+        The file to offer.
     """
 
     def __init__(self, state: TunerState, path: str = "") -> None:
@@ -71,7 +71,7 @@ class Exporter:
         self.show()
 
     def show(self) -> None:
-        """Show what would change; the button is off while nothing does, or there is no file to write."""
+        """Show what would change; the button is off while nothing would, or no file is named."""
         lines, n = changed_lines(self._state), len(RANGES)
         path = self.path.value.strip()
         same = f"# no change: the settings equal {path or 'the default ones'}"
@@ -84,31 +84,34 @@ class Exporter:
 
     def _on_click(self, _button: Any) -> None:
         path = self.path.value.strip()
-        # Provider and priority are not tuned: another file keeps its own.
+        # Provider and priority are not tuned: the file keeps its own.
         settings = replace(self._state.settings, provider=None, priority=None)
-        if self._is_compared_anew(path):
-            said = "has other settings than were shown as current. Look at the lines that change, and export again."
-            self.outcome.value = refused(f"{path} {said}")
+        if self._adopt_file(path):
+            why = "has other settings than were shown as current. Look at the lines that change, and export again."
+            self.outcome.value = error_line(f"{path} {why}")
             return
         self.button.disabled = True
         try:
             export_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
             self._state.current = self._state.settings = load_config(path)
         except AcgLabError as error:
-            self.outcome.value = refused(str(error))
+            self.outcome.value = error_line(str(error))
             self.button.disabled = False
             return
         self.outcome.value = (
             f'<div class="acg-line" role="status"><b>{escape(path)}</b> is written. The processes that read it use it '
-            "once they are restarted; stored windows stay, and are analysed anew at the next run of each profile.</div>"
-        ) + "".join(line(f"Production learns nothing with this file: {reason}") for reason in inactive_reasons(path))
+            "once they are restarted. Stored windows stay: each is analysed again at the next run of its profile. A "
+            "lower observation_window does not shrink them.</div>"
+        ) + "".join(
+            status_line(f"Production learns nothing with this file: {reason}") for reason in inactive_reasons(path)
+        )
 
-    def _is_compared_anew(self, path: str) -> bool:
-        """Compare with what the file has by now; tell whether that is something else, which nobody has seen yet."""
+    def _adopt_file(self, path: str) -> bool:
+        """Compare with the file as it is now; return whether its settings differ from those shown as current."""
         try:
             found = load_config(path)
         except AcgLabError:
-            return False  # there is none yet, or the export says what is wrong with it
+            return False  # there is no file yet, or the export will say what is wrong with it
         has, shown = found.values(), self._state.current.values()
         if all(has[name] == shown[name] for name in RANGES):
             return False
@@ -116,10 +119,10 @@ class Exporter:
         return True
 
     def _note(self) -> str:
-        """Return what is to stand above the changed keys: when, on what, and what is expected of it."""
+        """Return the comment above the changed keys: when and on what they were tuned, and what is expected of them."""
         state, day = self._state, datetime.now(UTC).date()
         lines = [f"tuned {day} on {state.snap.source}"]
-        after, before = state.standing(state.settings), state.standing(state.current)
+        after, before = state.metrics(state.settings), state.metrics(state.current)
         if after is not None and before is not None:
             lines.append(
                 f"expected: stable prefixes in {after.with_prefix:,} of {counted(after.profiles, 'profile')}, "

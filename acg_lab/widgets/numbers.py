@@ -1,40 +1,39 @@
-"""The numbers that decide, as HTML: each as it is now, as it is in production, and the difference.
+"""The numbers that decide, as HTML: each as it would be, as it is, and the difference.
 
-Belongs here: words and marks of numbers. What they are is told by `acg_lab.widgets.prefixes`.
-
-
-The numbers of a state, as HTML: beside the plot, what changed, and what each agent gets.
-
-Belongs here: which numbers stand where, and the sentences about many profiles.
+Tiles for the profile and for all profiles, which profiles change, and a table of agents. What the numbers are:
+`acg_lab.widgets.prefixes`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
 from acg_lab._format import change, counted, cut, cut_all, percent, tokens
-from acg_lab.widgets.prefixes import AgentChange, Matched, ProfileMetrics
+from acg_lab.widgets.prefixes import Matched, PrefixChange, ProfileMetrics
 from acg_lab.widgets.state import TunerState
 
-__all__ = ["Card", "cards", "changes_line", "difference", "numbers", "of_agents"]
+__all__ = ["Tile", "agents_table", "changes_line", "format_difference", "numbers_row"]
+
+_NAMED, _AGENTS, _NAME = 3, 12, 36  # profiles named per change, agents listed, characters of a name
 
 
-class Card(NamedTuple):
+class Tile(NamedTuple):
     """One number.
 
     Attributes
     ----------
     name : str
-        For programs: ``data-name`` of the element.
+        ``data-name`` of the element, for programs.
     label, unit, below : str
-        Above, behind and below it, plain text.
+        Plain text above, after and below the number.
     now, current : float
+        Under the settings being tried, and under those they are compared with.
     write : callable
-        Number to text.
+        Returns a number as text.
     role : str
-        What is compared with: ``current``, or ``default``.
+        Name of the settings compared with: ``current`` or ``default``.
     is_stale : bool
-        Whether it is still that of an older setting.
+        Whether the number still belongs to older settings.
     """
 
     name: str
@@ -60,44 +59,36 @@ class Card(NamedTuple):
         )
 
     def _compared(self) -> str:
-        mark = difference(self.now, self.current, self.write)
+        mark = format_difference(self.now, self.current, self.write)
         return f'{self.role} <span data-part="current">{escape(self.write(self.current))}</span> {mark}'
 
 
-def difference(now: float, current: float, write: Callable[[float], str]) -> str:
-    """Return the difference with its sign, marked as better or worse; nothing where the text would be the same."""
+def format_difference(now: float, current: float, write: Callable[[float], str]) -> str:
+    """Return the difference with its sign, marked as better or worse; empty if both numbers read the same."""
     if write(now) == write(current):
         return ""
     is_share = write is percent
     size = (now - current) * 100 if is_share else now - current
-    exact = abs(size) < (10 if is_share else 1)  # 97% and 96% may well be 1.7 points apart
+    exact = abs(size) < (10 if is_share else 1)  # 97% and 96% may be 1.7 points apart
     text = change(f"{abs(size):.1f}" if exact else tokens(abs(size)), size) + (" pts" if is_share else "")
     return f'<span data-part="change" class="{"acg-better" if size > 0 else "acg-worse"}">{escape(text)}</span>'
 
 
-def cards(found: Iterable[Card]) -> str:
-    """Return all numbers in a row."""
-    return f'<div class="acg-numbers">{"".join(card.html() for card in found)}</div>'
-
-
-_NAMED, _AGENTS, _NAME = 3, 12, 36
-
-
-def numbers(state: TunerState, role: str, matched: tuple[Matched, Matched] | None, *, is_stale: bool) -> str:
-    """Return the numbers in a row; those of the replay are ``matched`` now and under the current settings."""
-    found = [*_of_profile(state, role)] if state.learning_key else []
-    now, current = (state.standing(settings, state.agent_id) for settings in (state.settings, state.current))
+def numbers_row(state: TunerState, role: str, matched: tuple[Matched, Matched] | None, *, is_stale: bool) -> str:
+    """Return a row of tiles; ``matched`` comes from replay: under the settings being tried, and the current ones."""
+    tiles = _profile_tiles(state, role) if state.learning_key else []
+    now, current = (state.metrics(settings, state.agent_id) for settings in (state.settings, state.current))
     if now is not None and current is not None:
-        found += _of_profiles(now, current, role)
+        tiles += _profiles_tiles(now, current, role)
     if matched is not None and matched[0].requests:
         one, other = matched
         below = f"{one.matched:,} of {counted(one.requests, 'request')}"
         label = "Requests that match it"
-        found.append(Card("matched", label, one.share, other.share, percent, role, below=below, is_stale=is_stale))
-    return cards(found)
+        tiles.append(Tile("matched", label, one.share, other.share, percent, role, below=below, is_stale=is_stale))
+    return f'<div class="acg-numbers">{"".join(tile.html() for tile in tiles)}</div>'
 
 
-def _of_profile(state: TunerState, role: str) -> list[Card]:
+def _profile_tiles(state: TunerState, role: str) -> list[Tile]:
     now, current = ((state.profile(s), s.thresholds) for s in (state.settings, state.current))
     (one, one_at), (other, other_at) = now, current
     blocks = one.result(one_at).stable_prefix_length
@@ -106,35 +97,35 @@ def _of_profile(state: TunerState, role: str) -> list[Card]:
         p / total if total else 0.0 for p, total in ((prefix, one.prompt_tokens), (was, other.prompt_tokens))
     )
     return [
-        Card("prefix", "Stable prefix", prefix, was, tokens, role, unit="tokens", below=counted(blocks, "block")),
-        Card("share", "Share of the prompt", share, share_was, percent, role),
+        Tile("prefix", "Stable prefix", prefix, was, tokens, role, unit="tokens", below=counted(blocks, "block")),
+        Tile("share", "Share of the prompt", share, share_was, percent, role),
     ]
 
 
-def _of_profiles(now: ProfileMetrics, current: ProfileMetrics, role: str) -> list[Card]:
+def _profiles_tiles(now: ProfileMetrics, current: ProfileMetrics, role: str) -> list[Tile]:
     unit = f"of {now.profiles:,}"
     return [
-        Card("profiles", "Profiles with a prefix", now.with_prefix, current.with_prefix, tokens, role, unit=unit),
-        Card("median", "Median prefix", now.median_tokens, current.median_tokens, tokens, role, "tokens"),
+        Tile("profiles", "Profiles with a prefix", now.with_prefix, current.with_prefix, tokens, role, unit=unit),
+        Tile("median", "Median prefix", now.median_tokens, current.median_tokens, tokens, role, "tokens"),
     ]
 
 
-def changes_line(changes: Sequence[AgentChange], name: Callable[[str], str]) -> str:
-    """Say which profiles lose, gain, or change their prefix, by name where they are few."""
+def changes_line(changes: Sequence[PrefixChange], name: Callable[[str], str]) -> str:
+    """Return a line on the profiles that lose, gain or change their prefix, the first of each by name."""
     lost = [change for change in changes if not change.after]
     gained = [change for change in changes if not change.before]
     longer = [change for change in changes if 0 < change.before < change.after]
     shorter = [change for change in changes if 0 < change.after < change.before]
-    said = [
-        _said(lost, "profile loses its prefix", "profiles lose their prefix", name),
-        _said(gained, "profile gets one", "profiles get one", name),
-        _said(longer, "prefix gets longer", "prefixes get longer", name),
-        _said(shorter, "prefix gets shorter", "prefixes get shorter", name),
+    parts = [
+        _count_changes(lost, "profile loses its prefix", "profiles lose their prefix", name),
+        _count_changes(gained, "profile gets one", "profiles get one", name),
+        _count_changes(longer, "prefix gets longer", "prefixes get longer", name),
+        _count_changes(shorter, "prefix gets shorter", "prefixes get shorter", name),
     ]
-    return f'<div class="acg-note" data-name="changes">{"; ".join(filter(None, said)) or "No prefix changes."}</div>'
+    return f'<div class="acg-note" data-name="changes">{"; ".join(filter(None, parts)) or "No prefix changes."}</div>'
 
 
-def _said(found: Sequence[AgentChange], one: str, many: str, name: Callable[[str], str]) -> str:
+def _count_changes(found: Sequence[PrefixChange], one: str, many: str, name: Callable[[str], str]) -> str:
     if not found:
         return ""
     names = [escape(cut(name(change.learning_key), 48)) for change in found[:_NAMED]]
@@ -142,14 +133,14 @@ def _said(found: Sequence[AgentChange], one: str, many: str, name: Callable[[str
     return f"<b>{len(found):,} {one if len(found) == 1 else many}</b>: {', '.join(names)}{more}"
 
 
-def of_agents(state: TunerState, role: str) -> str:
-    """Return a table of what the settings do to each agent; nothing where there is but one."""
+def agents_table(state: TunerState, role: str) -> str:
+    """Return a table of what the settings do to each agent; empty if there is only one."""
     agents = state.snap.agent_ids
     if len(agents) < 2:  # noqa: PLR2004
         return ""
     rows = []
     for agent_id in agents:
-        now, current = state.standing(state.settings, agent_id), state.standing(state.current, agent_id)
+        now, current = state.metrics(state.settings, agent_id), state.metrics(state.current, agent_id)
         if now is None or current is None:
             return ""
         rows.append((abs(now.share - current.share), agent_id, now, current))
@@ -157,16 +148,16 @@ def of_agents(state: TunerState, role: str) -> str:
     names = cut_all(agents, _NAME)
     body = "".join(_row(agent_id, names[agent_id], now, current) for _, agent_id, now, current in rows[:_AGENTS])
     rest = f"; {len(rows) - _AGENTS:,} more change less" if len(rows) > _AGENTS else ""
-    said = f"One setting holds for all agents of a process; what it does to each{rest}:"
+    caption = f"One setting holds for all agents of a process; what it does to each{rest}:"
     head = "".join(f'<th scope="col">{text}</th>' for text in ("agent", "with a prefix", "share in it", role, ""))
     return (
-        f'<div class="acg-note">{said}</div><table class="acg-agents"><thead><tr>{head}</tr></thead>'
+        f'<div class="acg-note">{caption}</div><table class="acg-agents"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 
 
 def _row(agent_id: str, name: str, now: ProfileMetrics, current: ProfileMetrics) -> str:
-    mark = difference(now.share, current.share, percent)
+    mark = format_difference(now.share, current.share, percent)
     return (
         f'<tr data-agent="{escape(agent_id)}"><td title="{escape(agent_id)}">{escape(name)}</td>'
         f'<td data-part="profiles">{now.with_prefix:,} of {now.profiles:,}</td>'

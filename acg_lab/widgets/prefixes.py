@@ -1,17 +1,12 @@
-"""The stable prefix of every profile at any threshold, without analysing anything again.
+"""The stable prefix of every profile at any threshold, without analysing anything again, and the metrics made of them.
 
-Belongs here: what a drag needs of all profiles at once, prepared once as arrays. Equal to `acg_lab.analyze` and
+Prepares once, as arrays, what a drag needs of all profiles together. Invariant: equal to `acg_lab.analyze` and
 `acg_lab.summarize` at every setting.
-
-
-The numbers that decide: what one setting gives, and how it differs from another.
-
-Belongs here: numbers and their names, no words.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +19,19 @@ from acg_lab.snapshot.snapshot import Snapshot, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, count_spans
 
 __all__ = [
-    "AgentChange",
     "Lengths",
     "Matched",
+    "PrefixChange",
     "Prefixes",
     "ProfileMetrics",
-    "changes",
     "count_matched",
+    "list_changes",
     "measure_profile",
 ]
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+_REQUESTS_NEEDED: Final = 2  # with fewer requests production plans nothing (acg_lab/docs/rules/planner.md)
 
 
 class Lengths(NamedTuple):
@@ -46,14 +42,14 @@ class Lengths(NamedTuple):
 
 
 class Prefixes:
-    """All prefixes of a snapshot.
+    """The stable prefixes of all profiles of a snapshot.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
     rules : mapping of str to str
-        Generation of the rules, by learning key.
+        Rules version by learning key.
     """
 
     def __init__(self, snap: Snapshot, rules: Mapping[str, str]) -> None:
@@ -86,7 +82,7 @@ class Prefixes:
 
     @cached_property
     def prompt_tokens(self) -> Floats:
-        """Mean tokens of a request."""
+        """Mean tokens of a request of each profile."""
         return self._sums(self._tokens)[self._order]
 
     def _sums(self, values: Floats) -> Floats:
@@ -94,13 +90,13 @@ class Prefixes:
         return np.bincount(self._of, weights=values, minlength=len(self._keys)).astype(np.float64)
 
     def _prepare_exact(self) -> tuple[Numbers, Numbers]:
-        """Return, of each depth that a majority shares, whose it is and how many requests share it."""
+        """Return the profile of each depth that a majority shares, and how many requests share it."""
         of_profile = {int(i): shared_prefixes(self._snap, self._keys[i]) for i in np.flatnonzero(self._exact)}
         of = np.repeat(np.array(list(of_profile), np.int64), [len(shared) for shared in of_profile.values()])
         return of, np.array([count for shared in of_profile.values() for count in shared], np.int64)
 
     def _find_ties(self) -> list[int]:
-        """Find exact profiles in whose prefix the order of spans, and so its tokens, hangs on the classes."""
+        """Find the profiles with an exact prefix whose order of blocks, and so its tokens, depends on classes."""
         depth = np.bincount(self._shared_of, minlength=len(self._keys))
         within = np.arange(len(self._of)) - self._begins[self._of] <= depth[self._of]
         tied = (np.diff(self._indexes) == 0) & (np.diff(self._of) == 0) & within[:-1]
@@ -111,18 +107,18 @@ class Prefixes:
         n_profiles, stable = len(self._keys), float(thresholds.stable_threshold)
         by_score = np.bincount(self._of, weights=self._reach >= stable, minlength=n_profiles)
         with np.errstate(over="ignore"):
-            needed = np.minimum(stable * self._requests, self._requests)  # `_shared` are a majority's always
+            needed = np.minimum(stable * self._requests, self._requests)  # `_shared` holds depths of a majority only
         shared = self._shared >= needed[self._shared_of]
         by_share = np.bincount(self._shared_of, weights=shared, minlength=n_profiles)
         blocks = np.where(self._exact, by_share, by_score).astype(np.int64)
         leading = np.arange(len(self._of)) - self._begins[self._of] < blocks[self._of]
         tokens = self._sums(np.where(leading, self._tokens, 0.0))
         for i in self._tied:
-            tokens[i] = self._in_order(i, int(blocks[i]), thresholds)
+            tokens[i] = self._tokens_in_order(i, int(blocks[i]), thresholds)
         return Lengths(blocks[self._order], tokens[self._order])
 
-    def _in_order(self, profile: int, length: int, thresholds: StabilityThresholds) -> float:
-        """Return the tokens of so many leading spans in production's order under a setting."""
+    def _tokens_in_order(self, profile: int, length: int, thresholds: StabilityThresholds) -> float:
+        """Return the tokens of the first ``length`` blocks in production's order under a setting."""
         spans = self._snap.counts[self._keys[profile]]
         by_index = sorted(spans, key=lambda span: span.sequence_index)
         rows = slice(int(self._begins[profile]), int(self._begins[profile + 1]))
@@ -132,7 +128,7 @@ class Prefixes:
 
 
 def _running_minimum(of: Numbers, indexes: Numbers, scores: Floats) -> Floats:
-    """Return up to which threshold each span is in the prefix: the least score up to it, ties on the index together."""
+    """Return the largest threshold at which each block is in the prefix: the least score up to it, ties together."""
     if not len(of):
         return scores
     first = np.flatnonzero(np.concatenate(([True], (np.diff(of) != 0) | (np.diff(indexes) != 0))))
@@ -143,20 +139,17 @@ def _running_minimum(of: Numbers, indexes: Numbers, scores: Floats) -> Floats:
     return np.repeat(least, np.diff([*first, len(of)]))
 
 
-_NEEDED = 2  # with fewer requests production plans nothing
-
-
 class ProfileMetrics(NamedTuple):
-    """What production holds of some profiles under one setting.
+    """What production would hold of some profiles under one setting.
 
     Attributes
     ----------
     profiles, with_prefix : int
-        How many; those with a stable prefix that two requests or more have made.
+        Number of profiles, and of those with a stable prefix made by at least two requests.
     median_tokens : float
-        Of their stable prefixes, 0 where there is none.
+        Median of their stable prefixes, counting 0 if there is none.
     share : float
-        Of the tokens of all their requests that stable prefixes cover, 0 to 1.
+        Share of the tokens of all their requests that stable prefixes cover, 0 to 1.
     """
 
     profiles: int
@@ -166,19 +159,19 @@ class ProfileMetrics(NamedTuple):
 
 
 class Matched(NamedTuple):
-    """Of so many recorded requests those that began with the whole stable prefix that production knew by then."""
+    """Recorded requests, and how many of them began with the whole stable prefix that was known by then."""
 
     requests: int
     matched: int
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
+        """Share of the requests that matched, 0 to 1."""
         return self.matched / self.requests if self.requests else 0.0
 
 
-class AgentChange(NamedTuple):
-    """A profile whose prefix another setting changes, in blocks."""
+class PrefixChange(NamedTuple):
+    """A profile whose prefix differs between two settings, in blocks."""
 
     learning_key: str
     before: int
@@ -186,8 +179,8 @@ class AgentChange(NamedTuple):
 
 
 def measure_profile(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.bool_]) -> ProfileMetrics:
-    """Sum up the chosen profiles."""
-    used = (prefixes.requests >= _NEEDED) & (lengths.blocks > 0)
+    """Return the metrics of the chosen profiles; ``chosen`` is a mask in the order of `Prefixes.keys`."""
+    used = (prefixes.requests >= _REQUESTS_NEEDED) & (lengths.blocks > 0)
     tokens = np.where(used, lengths.tokens, 0.0)[chosen]
     requests = prefixes.requests[chosen]
     prompt = float((prefixes.prompt_tokens[chosen] * requests).sum())
@@ -199,15 +192,15 @@ def measure_profile(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.boo
     )
 
 
-def changes(keys: Sequence[str], before: Lengths, after: Lengths, chosen: NDArray[np.bool_]) -> list[AgentChange]:
+def list_changes(keys: Sequence[str], before: Lengths, after: Lengths, chosen: NDArray[np.bool_]) -> list[PrefixChange]:
     """List the chosen profiles whose prefixes differ, the largest loss of tokens first."""
     differ = np.flatnonzero(chosen & (before.blocks != after.blocks))
     order = differ[np.argsort((after.tokens - before.tokens)[differ], kind="stable")]
-    return [AgentChange(keys[i], int(before.blocks[i]), int(after.blocks[i])) for i in order.tolist()]
+    return [PrefixChange(keys[i], int(before.blocks[i]), int(after.blocks[i])) for i in order.tolist()]
 
 
 def count_matched(trace: Trace, thresholds: StabilityThresholds, observation_window: int) -> Matched:
-    """Count the requests of a trace that matched what was known."""
+    """Count the requests of a trace that repeated the whole stable prefix known before them."""
     stable = thresholds.stable_threshold
     lengths = trace.prefix_lengths(stable, window=observation_window)[:, 0]
     promised = trace.prefix_tokens(stable, window=observation_window)[:, 0]

@@ -1,13 +1,14 @@
-"""One profile at any setting: its result, and the frame that its picture is drawn from.
+"""One profile at any setting: its result, and the frame its picture is drawn from.
 
-Belongs here: what a drag needs of the chosen profile, prepared once. Nothing but classes, order and confidence hangs on
-thresholds, so the rest of the frame is made once a window.
+Prepares once what a drag needs of the profile being shown. Only classes, order, confidence and the prefix depend on
+thresholds, so the rest of the frame is made once per observation window. Invariant: results equal those of
+`acg_lab.analyze`, frames those of `acg_lab.frames.scores`.
 """
 
 from collections import Counter
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -22,24 +23,24 @@ from acg_lab.snapshot.analysis import window_codes
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Columns, ObservationColumns, Runs
 
-__all__ = ["ProfileScores", "one_profile"]
+__all__ = ["ProfileScores", "select_profile"]
 
-_FULL_FRAME_AT = StabilityThresholds()
+_BASE_THRESHOLDS: Final = StabilityThresholds()
 
 
-def one_profile(
+def select_profile(
     snap: Snapshot, key: str, observation_window: int | None = None, source: ObservationColumns | None = None
 ) -> Snapshot:
-    """Return a snapshot of one profile alone, of its newest requests, with only the texts in use.
+    """Return a snapshot of one profile alone, with its newest requests and only the texts they use.
 
     Parameters
     ----------
     snap : Snapshot
-        Tells whose the profile is, and its generation of the rules.
+        Holds the owner and the rules version of the profile.
     key : str
-        Of the profile.
+        Learning key of the profile.
     observation_window : int, optional
-        How many requests; all when left out.
+        How many requests to keep; all when left out.
     source : ObservationColumns, optional
         Where the requests are; the snapshot's windows when left out.
     """
@@ -64,6 +65,15 @@ class ProfileScores:
         Of this profile alone.
     key : str
         Its learning key.
+
+    Attributes
+    ----------
+    rules : str
+        Rules version by which it is analysed.
+    requests : int
+        In the observation window.
+    prompt_tokens : float
+        Mean tokens of a request.
     """
 
     def __init__(self, snap: Snapshot, key: str) -> None:
@@ -71,10 +81,10 @@ class ProfileScores:
         self.rules = snap.rules[key].rules
         self.requests = snap.n_observations(key)
         self._is_exact = get_rules(self.rules).exact_prefix
-        # Per profile, not per class: it goes when the profile does.
+        # Caches of the instance, so that they are freed with it.
         self.result = lru_cache(maxsize=8)(self._analyze)
         self.scores = lru_cache(maxsize=8)(self._make_scores)
-        base = frames.scores({key: self.result(_FULL_FRAME_AT)}, snap)
+        base = frames.scores({key: self.result(_BASE_THRESHOLDS)}, snap)
         self._base = base
         self._classes: Any = base["classification"].dtype
         self._row = {name: row for row, name in enumerate(base["span_id"])}
@@ -82,7 +92,7 @@ class ProfileScores:
         self.prompt_tokens = float(self._share.sum())
 
     def _analyze(self, thresholds: StabilityThresholds) -> StabilityAnalysisResult:
-        """Return the result under a setting, as `acg_lab.analyze`, but without the fingerprint of a prefix."""
+        """Return the result of `acg_lab.analyze` under a setting, without the fingerprint of an exact prefix."""
         n = self.requests
         scores = judge_spans(self.snap.counts[self.key], n, thresholds)
         if not self._is_exact:
@@ -123,9 +133,10 @@ class ProfileScores:
         return shared_depths(self._codes, int)
 
     def joins_at(self, thresholds: StabilityThresholds) -> float:
-        """Return up to which ``stable_threshold`` the prefix is longer than under a setting; 0 if at none.
+        """Return the largest ``stable_threshold`` with a longer prefix than under a setting; 0 if there is none.
 
-        Before 0.8 that is the least score of the blocks that come next, in 0.8 the share of requests that share them.
+        Before nemo-relay-0.8 it is the least score of the blocks that come next, from then on the share of requests
+        that share them (acg_lab/docs/rules/learner.md).
         """
         length = self.result(thresholds).stable_prefix_length
         if self._is_exact:
@@ -135,11 +146,11 @@ class ProfileScores:
         return float(scores["score"][scores["first_position"] == place].min())
 
     def prefix_tokens(self, thresholds: StabilityThresholds) -> float:
-        """Return the mean tokens of a request that are in the stable prefix."""
+        """Return the mean tokens per request in the stable prefix."""
         result = self.result(thresholds)
         return float(sum(self._share[self._row[s.span_id]] for s in result.scores[: result.stable_prefix_length]))
 
     def tokens_out_of_reach(self, thresholds: StabilityThresholds) -> float:
-        """Return the mean tokens of a request that are stable, but behind the breaking block."""
-        behind = self.result(thresholds).scores[self.result(thresholds).stable_prefix_length + 1 :]
-        return float(sum(self._share[self._row[s.span_id]] for s in behind if s.classification == "stable"))
+        """Return the mean tokens per request that are stable, but after the breaking block."""
+        after = self.result(thresholds).scores[self.result(thresholds).stable_prefix_length + 1 :]
+        return float(sum(self._share[self._row[s.span_id]] for s in after if s.classification == "stable"))

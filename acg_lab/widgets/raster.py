@@ -1,17 +1,8 @@
-"""PNG of pixels, fast.
+"""Pixels in a few milliseconds: rectangles, lines, dots and texts on a sheet, and the sheet as a PNG.
 
-Texts as pixels, each drawn once.
-
-Belongs here: the cache that makes a redraw cheap. Half of a figure's time is text, and a picture has a hundred of them.
-The plots' own artist draws them here too, but each once, at a whole pixel; from then on they are copied.
-
-
-A sheet of pixels that takes rectangles, lines, dots and texts in inches.
-
-Belongs here: drawing at once, without matplotlib's artists. Making those costs more than drawing them, and a slider
-that is dragged wants a picture in a few milliseconds. It draws what `acg_lab.plots` asks its page for, no more.
-
-Rows are kept as bytes, three a pixel: numpy takes long rows at once, and an axis of red, green and blue one by one.
+matplotlib's artists cost more to make than to draw, and a slider that is dragged wants a picture at once. Half of a
+figure's time is text, so each text is drawn once, at a whole pixel, and then copied. Rows are kept as bytes, three per
+pixel: numpy is fast with long rows and slow with a last axis of three.
 """
 
 import math
@@ -29,6 +20,11 @@ from acg_lab.plots.text import Face, outlined_text
 
 __all__ = ["Glyphs", "Raster", "Style", "draw_text", "encode_png"]
 
+Bytes = NDArray[np.uint8]
+_POINTS: Final = 72  # per inch
+_HATCH: Final = 12  # lines per inch of matplotlib's "////"
+_TEXT_PAD: Final = 1  # pixels around a text, for what reaches beyond its box
+
 
 def encode_png(pixels: NDArray[np.uint8], words: str = "") -> bytes:
     """Return pixels as a PNG.
@@ -38,15 +34,15 @@ def encode_png(pixels: NDArray[np.uint8], words: str = "") -> bytes:
     pixels : array of uint8, shape (height, width, 3)
         Red, green and blue, upper row first.
     words : str
-        What the picture says, for those who can't see it; kept as ``Description``.
+        The alternative text, kept as ``Description``.
 
     Notes
     -----
-    Rows are left unfiltered and packed at the lowest level: of figures, which are flat areas, that takes a third of the
-    time of Pillow's best guess at each row, and fewer bytes.
+    Rows are not filtered, and packed at the lowest level: figures are flat areas, for which that takes a third of
+    Pillow's time and fewer bytes.
     """
     height, width, _ = pixels.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with the number of its filter, none
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # the first byte of each row is its filter: 0, none
     rows[:, 1:] = pixels.reshape(height, -1)
     chunks = [(b"IHDR", pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))]
     if words:
@@ -60,11 +56,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))
 
 
-_PAD = 1  # pixels around a text, for what reaches beyond its box
-
-
 class Style(NamedTuple):
-    """How a text looks, but for its colour, and how it stands to its anchor; size in points."""
+    """How a text looks, except for its colour, and how it is aligned to its anchor; size in points."""
 
     size: float
     face: Face
@@ -74,14 +67,14 @@ class Style(NamedTuple):
 
 
 class Glyphs(NamedTuple):
-    """A text drawn.
+    """A text as pixels.
 
     Attributes
     ----------
     cover : array of uint8, shape (height, 3 * width)
-        How much of each pixel it covers, 0 to 255, the same for its three bytes.
+        How much of each pixel the text covers, 0 to 255, the same for its three bytes.
     left, top : int
-        Where it begins, in pixels from its anchor, downwards.
+        Upper left corner, in pixels from the anchor, downwards.
     """
 
     cover: NDArray[np.uint8]
@@ -91,11 +84,11 @@ class Glyphs(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def draw_text(text: str, style: Style) -> Glyphs:
-    """Draw a text; they are small, so that all that are kept take some 15 MB."""
+    """Draw a text, black on nothing; the texts that are kept take about 15 MB."""
     artist = outlined_text()(0, 0, text, face=style.face, fontsize=style.size, ha=style.ha, va=style.va, color="black")
     box = artist.get_window_extent(dpi=style.dpi)
-    left, below = math.floor(box.x0) - _PAD, math.floor(box.y0) - _PAD
-    width, height = math.ceil(box.x1) + _PAD - left, math.ceil(box.y1) + _PAD - below
+    left, below = math.floor(box.x0) - _TEXT_PAD, math.floor(box.y0) - _TEXT_PAD
+    width, height = math.ceil(box.x1) + _TEXT_PAD - left, math.ceil(box.y1) + _TEXT_PAD - below
     page: Any = RendererAgg(width, height, style.dpi)  # type: ignore[no-untyped-call]
     artist.set_position((-left, -below))
     artist.draw(page)
@@ -103,20 +96,15 @@ def draw_text(text: str, style: Style) -> Glyphs:
     return Glyphs(np.repeat(cover, 3, axis=1), left, -(below + height))
 
 
-Bytes = NDArray[np.uint8]
-_POINTS: Final = 72
-_HATCH: Final = 12  # lines of matplotlib's "////" an inch
-
-
 class Raster:
-    """The sheet.
+    """A sheet of pixels; all places are in inches from its upper left corner.
 
     Parameters
     ----------
     width, height : float
         In inches.
     dpi : float
-        Pixels an inch.
+        Pixels per inch.
     paper : str
         Colour, as ``#RRGGBB``.
     """
@@ -124,25 +112,25 @@ class Raster:
     def __init__(self, width: float, height: float, dpi: float, paper: str) -> None:
         self.dpi = dpi
         self._sheet: Bytes = np.empty((int(height * dpi), 3 * int(width * dpi)), np.uint8)
-        # matplotlib counts from the lower edge, and cuts what is no whole pixel at the upper one.
+        # matplotlib counts from the lower edge, and cuts a part of a pixel at the upper one.
         self._above = len(self._sheet) / dpi - height
         self._sheet[:] = self._shade(self._sheet, paper)
 
     @property
     def pixels(self) -> Bytes:
-        """What is drawn, shape (height, width, 3): red, green and blue."""
+        """The sheet, shape (height, width, 3): red, green and blue."""
         return self._sheet.reshape(len(self._sheet), -1, 3)
 
     def _shade(self, target: Bytes, colour: str) -> Bytes:
-        """Return a row of a colour, as long as the rows of a part of the sheet."""
+        """Return a row of a colour, as long as the rows of ``target``."""
         return _row(colour, self._sheet.shape[1])[: target.shape[1]]
 
     def _flood(self, rows: slice, columns: slice, colour: str) -> None:
-        target = self._sheet[rows, _bytes(columns)]
+        target = self._sheet[rows, _byte_range(columns)]
         target[:] = self._shade(target, colour)
 
     def fill(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
-        """Fill a rectangle, snapped to whole pixels, one at least."""
+        """Fill a rectangle, snapped to whole pixels, at least one."""
         self._flood(self._rows(top, bottom), self._span(left, right), colour)
 
     def _span(self, start: float, end: float) -> slice:
@@ -153,13 +141,13 @@ class Raster:
         return self._span(top + self._above, bottom + self._above)
 
     def _stroke(self, middle: float, points: float) -> slice:
-        """Return the pixels of a line's width: as many wherever it runs."""
+        """Return the pixels across a line: the same number wherever it runs."""
         n = max(round(points / _POINTS * self.dpi), 1)
         first = max(math.ceil(middle * self.dpi - n / 2 - 0.5), 0)
         return slice(first, first + n)
 
     def outline(self, left: float, top: float, right: float, bottom: float, colour: str, points: float) -> None:
-        """Draw the edge of a rectangle, half of it to each side."""
+        """Draw the outline of a rectangle, half of its width on each side of the edge."""
         for y in (top, bottom):
             self.line((left, y), (right, y), colour, points)
         for x in (left, right):
@@ -167,8 +155,8 @@ class Raster:
 
     def hatch(self, left: float, top: float, right: float, bottom: float, colour: str, points: float) -> None:
         """Fill a rectangle with slanted lines."""
-        target = self._sheet[self._rows(top, bottom), _bytes(self._span(left, right))]
-        self._blend(target, _slanted(self.dpi, points)[: target.shape[0], : target.shape[1]], colour)
+        target = self._sheet[self._rows(top, bottom), _byte_range(self._span(left, right))]
+        self._blend(target, _slanted_lines(self.dpi, points)[: target.shape[0], : target.shape[1]], colour)
 
     def line(
         self,
@@ -178,7 +166,7 @@ class Raster:
         points: float,
         dash: Sequence[float] | None = None,
     ) -> None:
-        """Draw a level or upright line; ``dash`` are lengths of stroke and gap in points."""
+        """Draw a level or upright line; ``dash`` is the lengths of stroke and gap in points."""
         (x, y), (to_x, to_y) = start, end
         is_level = abs(to_y - y) < abs(to_x - x)
         low, high = sorted((x, to_x) if is_level else (y, to_y))
@@ -192,17 +180,17 @@ class Raster:
         for diameter, colour in ((points + edge_points, edge), (points - edge_points, fill)):
             cover = _disc(diameter / _POINTS * self.dpi)
             size = len(cover)
-            self._put(round(x * self.dpi - size / 2), round((y + self._above) * self.dpi - size / 2), cover, colour)
+            self._stamp(round(x * self.dpi - size / 2), round((y + self._above) * self.dpi - size / 2), cover, colour)
 
     def text(self, x: float, y: float, text: str, style: Style, colour: str) -> None:
         """Write a text; its anchor is moved to a whole pixel."""
         glyphs = draw_text(text, style)
-        self._put(
+        self._stamp(
             round(x * self.dpi) + glyphs.left, round((y + self._above) * self.dpi) + glyphs.top, glyphs.cover, colour
         )
 
-    def _put(self, left: int, top: int, cover: Bytes, colour: str) -> None:
-        """Blend a colour in where it covers; what is off the sheet is cut."""
+    def _stamp(self, left: int, top: int, cover: Bytes, colour: str) -> None:
+        """Blend a colour in by its cover; what is off the sheet is cut."""
         cover = cover[max(-top, 0) :, 3 * max(-left, 0) :]
         target = self._sheet[max(top, 0) :, 3 * max(left, 0) :][: cover.shape[0], : cover.shape[1]]
         self._blend(target, cover[: target.shape[0], : target.shape[1]], colour)
@@ -217,7 +205,7 @@ def _row(colour: str, length: int) -> Bytes:
     return np.resize(np.frombuffer(bytes.fromhex(colour.removeprefix("#")), np.uint8), length)
 
 
-def _bytes(pixels: slice) -> slice:
+def _byte_range(pixels: slice) -> slice:
     return slice(3 * pixels.start, 3 * pixels.stop)
 
 
@@ -231,7 +219,7 @@ def _strokes(low: float, high: float, dash: Sequence[float] | None) -> list[tupl
 
 @lru_cache(maxsize=16)
 def _disc(diameter: float) -> Bytes:
-    """Return how much of each pixel a disc covers, by distance from its edge."""
+    """Return how much of each pixel a disc covers."""
     size = math.ceil(diameter) + 2
     axis = np.arange(size) - (size - 1) / 2
     away = np.hypot(axis[:, np.newaxis], axis) - diameter / 2
@@ -239,8 +227,8 @@ def _disc(diameter: float) -> Bytes:
 
 
 @lru_cache(maxsize=4)
-def _slanted(dpi: float, points: float) -> Bytes:
-    """Return slanted lines on an area larger than any bar."""
+def _slanted_lines(dpi: float, points: float) -> Bytes:
+    """Return how much of each pixel slanted lines cover, on an area larger than any bar."""
     y, x = np.mgrid[0 : round(dpi), 0 : round(12 * dpi)]
     period = dpi / _HATCH
     place = (x + y) % period
@@ -249,5 +237,5 @@ def _slanted(dpi: float, points: float) -> Bytes:
 
 
 def _cover(away: NDArray[np.float64]) -> Bytes:
-    """Return how much of each pixel is covered, of its distance from an edge."""
+    """Return how much of each pixel is covered, from its distance outside an edge in pixels."""
     return np.repeat(np.asarray(np.clip(0.5 - away, 0, 1) * 255, np.uint8), 3, axis=1)

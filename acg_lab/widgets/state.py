@@ -1,7 +1,6 @@
-"""The tuner's state: settings as one frozen value, and what they make of a snapshot.
+"""The tuner's state: settings as one frozen value, and what follows from them, without a view.
 
-Belongs here: traits and what follows from them, without any view. What an observer of the settings asks for is that of
-the new ones.
+Invariant: an observer of ``settings`` that asks for anything gets it under the new settings.
 """
 
 from collections import OrderedDict
@@ -24,15 +23,15 @@ from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Lazy
 from acg_lab.widgets.background import WindowHistory
 from acg_lab.widgets.prefixes import (
-    AgentChange,
     Lengths,
     Matched,
+    PrefixChange,
     ProfileMetrics,
-    changes,
     count_matched,
+    list_changes,
     measure_profile,
 )
-from acg_lab.widgets.profile import ProfileScores, one_profile
+from acg_lab.widgets.profile import ProfileScores, select_profile
 from acg_lab.widgets.windows import Window, check_trace, source_of
 
 if TYPE_CHECKING:
@@ -42,40 +41,53 @@ __all__ = ["TunerState"]
 
 _PROFILES_KEPT: Final = 32
 _LENGTHS_KEPT: Final = 8
+_TRACES_KEPT: Final = 8
 
 
 class TunerState(HasTraits):
-    """Settings, what is looked at, and what production would hold.
+    """The settings being tried, the profile being shown, and what production would learn.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
     trace : Trace, optional
-        Of `acg_lab.history`. What it does not hold is walked in the background, see `follow`.
+        Of `acg_lab.replay`. Observation windows that it lacks are replayed in the background, see `follow`.
     current : AcgSettings, optional
-        What to compare with, and begin with; production's defaults when left out.
+        The settings to compare with, tried first; production's defaults when left out.
     agent_id : str, optional
-        Of the agent to look at; all when left out.
+        The agent to show; all agents when left out.
 
     Attributes
     ----------
     settings, current : AcgSettings
-        Those that are tried, and those that they are compared with.
+        The settings being tried, and those they are compared with.
     agent_id : str or None
+        The agent being shown; None for all.
     learning_key : str
-        Of the profile that is looked at; empty if there is none.
+        Of the profile being shown; empty if there is none.
     problem : str
-        Why the last proposal was refused; empty if it was not. Read-only.
+        Why the last proposal was refused; empty if it was accepted. Read-only.
     progress : str
-        What is being walked, and how far; empty if nothing is. Read-only.
-    n_walked : int
-        How many walks have ended. Read-only.
+        Which observation window is being replayed, and how far; empty if none is. Read-only.
+    n_replays : int
+        How many replays have ended. Read-only.
 
     Raises
     ------
     UsageError
-        If what is given is no snapshot, or no trace of it, or there is no such agent.
+        If ``snap`` is not a Snapshot, ``trace`` is not of it, or there is no such agent.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from acg_lab.widgets import TunerState
+    >>> state = TunerState(acg.load(acg.MemoryBackend()))
+    >>> state.propose(stable_threshold=1.2), state.problem
+    (False, "The 'stable_threshold' setting must be a number in [0, 1] to be written; got 1.2.")
+    >>> state.propose(stable_threshold=0.9), state.settings.thresholds.stable_threshold
+    (True, 0.9)
+    >>> state.close()
     """
 
     settings: Any = Instance(AcgSettings)
@@ -84,7 +96,7 @@ class TunerState(HasTraits):
     learning_key: Any = Unicode("")
     problem: Any = Unicode("", read_only=True)
     progress: Any = Unicode("", read_only=True)
-    n_walked: Any = Int(0, read_only=True)
+    n_replays: Any = Int(0, read_only=True)
 
     def __init__(
         self,
@@ -104,6 +116,7 @@ class TunerState(HasTraits):
         self._profiles: OrderedDict[tuple[str, int], ProfileScores] = OrderedDict()
         self._lengths: OrderedDict[tuple[int, StabilityThresholds], Lengths] = OrderedDict()
         self._matched: OrderedDict[tuple[float, int, str | None], Matched] = OrderedDict()
+        self._agent_traces: OrderedDict[tuple[int, str], Trace | None] = OrderedDict()
         super().__init__(current=current)
         try:
             self.settings = current
@@ -126,27 +139,26 @@ class TunerState(HasTraits):
         self.set_trait("problem", "")
 
     def propose(self, **values: Any) -> bool:
-        """Try settings, by production's names; return whether they are in force now.
+        """Try settings, by production's names; return whether they are accepted.
 
-        What can't be tried leaves the settings as they are and says why in `problem`. What is in force already does
-        nothing, so that a slider that is put back does not erase what was just said.
+        Settings that can't be tried leave everything as it is, and `problem` says why. Settings already in force do
+        nothing, so that a slider that snaps back does not erase the message.
         """
         with self.lock:
             try:
                 proposed = self.settings.replace(**values)
-                check_writable(proposed)
+                if proposed != self.settings:
+                    self.settings = proposed
             except UsageError as error:
                 self.set_trait("problem", str(error))
                 return False
-            if proposed != self.settings:
-                self.settings = proposed
             return True
 
     def reset(self) -> None:
-        """Go back to the settings that are compared with."""
+        """Go back to the current settings."""
         self.propose(**self.current.values())
 
-    # --- what is looked at ---
+    # --- the agent and the profile being shown ---
 
     @validate("agent_id")
     def _check_agent(self, proposal: Any) -> str | None:
@@ -177,63 +189,63 @@ class TunerState(HasTraits):
     def _agents(self) -> NDArray[np.object_]:
         return np.array([self.snap.owners[key].agent_id for key in self._all_keys], object)
 
-    def of_agent(self, agent_id: str | None) -> NDArray[np.bool_]:
-        """Tell which of all profiles, by learning key, are of an agent; None is every agent."""
+    def is_of_agent(self, agent_id: str | None) -> NDArray[np.bool_]:
+        """Return a mask of all profiles, by learning key: those of an agent; None is every agent."""
         return np.ones(len(self._all_keys), bool) if agent_id is None else self._agents == agent_id
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Profiles of the agent that is looked at, worst loss first under the settings compared with."""
+        """Learning keys of the agent being shown, worst loss under the current settings first."""
         window = self._history.prepare(self.current.observation_window)
         prefixes, tokens = window.prefixes, self._lengths_of(window, self.current).tokens
         used = np.where(prefixes.requests > 1, tokens, 0.0)
         lost = prefixes.requests * (prefixes.prompt_tokens - used)
-        chosen = np.flatnonzero(self.of_agent(self.agent_id))
+        chosen = np.flatnonzero(self.is_of_agent(self.agent_id))
         return tuple(self._all_keys[i] for i in chosen[np.argsort(-lost[chosen], kind="stable")].tolist())
 
     # --- one profile ---
 
     def profile(self, settings: AcgSettings, key: str | None = None) -> ProfileScores:
-        """Return a profile in the observation window of some settings, that which is looked at by default."""
+        """Return a profile in the observation window of some settings; the one being shown when left out."""
         key, size = key or self.learning_key, settings.observation_window
         if (key, size) not in self._profiles:
             source = source_of(self.snap, key, size, self._history.trace)
-            self._profiles[key, size] = ProfileScores(one_profile(self.snap, key, size, source), key)
+            self._profiles[key, size] = ProfileScores(select_profile(self.snap, key, size, source), key)
             if len(self._profiles) > _PROFILES_KEPT:
                 self._profiles.popitem(last=False)
         return self._profiles[key, size]
 
     @property
     def is_short_of_requests(self) -> bool:
-        """Whether the window that is tried would hold requests that production's has dropped, and nothing recorded."""
-        before, size = (settings.observation_window for settings in (self.current, self.settings))
+        """Whether the window being tried is larger than the current one, but no more requests are known to fill it."""
+        current, size = (settings.observation_window for settings in (self.current, self.settings))
         if not self.learning_key or (window := self.window(size)) is None or window.trace is None:
             return False
         stored = self.snap.n_observations(self.learning_key)
-        return bool(before <= stored == self.profile(self.settings).requests < size)
+        return bool(current <= stored == self.profile(self.settings).requests < size)
 
     @property
     def results(self) -> Mapping[str, StabilityAnalysisResult]:
-        """What production would hold of each profile that is looked at, by learning key; made when asked for."""
+        """What production would learn of each profile of the agent, by learning key; each computed when asked for."""
         settings = self.settings
 
         def result(key: str) -> StabilityAnalysisResult:
             size = settings.observation_window
-            snap = one_profile(self.snap, key, size, source_of(self.snap, key, size, self._history.trace))
+            snap = select_profile(self.snap, key, size, source_of(self.snap, key, size, self._history.trace))
             return analyze_profile(snap, key, settings.thresholds, snap.rules[key].rules)
 
         return Lazy(self.keys, result)
 
     # --- all profiles ---
 
-    def standing(self, settings: AcgSettings, agent_id: str | None = None) -> ProfileMetrics | None:
-        """Return what an agent's profiles hold; None while the window is not known yet."""
+    def metrics(self, settings: AcgSettings, agent_id: str | None = None) -> ProfileMetrics | None:
+        """Return the metrics of an agent's profiles; None while the observation window is not known yet."""
         if (window := self.window(settings.observation_window)) is None:
             return None
-        return measure_profile(window.prefixes, self._lengths_of(window, settings), self.of_agent(agent_id))
+        return measure_profile(window.prefixes, self._lengths_of(window, settings), self.is_of_agent(agent_id))
 
     def _lengths_of(self, window: Window, settings: AcgSettings) -> Lengths:
-        """Return all prefixes under a setting; those of the last few settings are kept."""
+        """Return all prefixes under a setting; the last few are kept."""
         key = (window.size, settings.thresholds)
         if key not in self._lengths:
             self._lengths[key] = window.prefixes.lengths(settings.thresholds)
@@ -242,49 +254,55 @@ class TunerState(HasTraits):
         return self._lengths[key]
 
     def matched(self, settings: AcgSettings, agent_id: str | None = None) -> Matched | None:
-        """Return how many of an agent's requests matched what was known; None while the window is not walked yet."""
+        """Return how many of an agent's requests matched their prefix; None while the window is not replayed yet."""
         size = settings.observation_window
         if (window := self.window(size)) is None or window.trace is None:
             return None
-        known = {profile.agent_id for profile in window.trace.profiles}
-        if agent_id is not None and agent_id not in known:
-            return Matched(0, 0)
         key = (settings.thresholds.stable_threshold, size, agent_id)
         if key not in self._matched:
-            trace = window.trace if agent_id is None else window.trace.select(agent_id=agent_id)
-            self._matched[key] = count_matched(trace, settings.thresholds, size)
+            trace = window.trace if agent_id is None else self._trace_of(window.trace, size, agent_id)
+            self._matched[key] = count_matched(trace, settings.thresholds, size) if trace else Matched(0, 0)
             if len(self._matched) > _PROFILES_KEPT:
                 self._matched.popitem(last=False)
         else:
             self._matched.move_to_end(key)
         return self._matched[key]
 
-    def changes(self) -> list[AgentChange] | None:
-        """List the profiles that are looked at whose prefix differs from that of now, the largest loss first."""
-        before, after = self.window(self.current.observation_window), self.window(self.settings.observation_window)
-        if before is None or after is None:
+    def _trace_of(self, trace: Trace, size: int, agent_id: str) -> Trace | None:
+        """Return the steps of one agent, None if there are none; a drag needs them often, so the last few are kept."""
+        if (size, agent_id) not in self._agent_traces:
+            is_known = any(profile.agent_id == agent_id for profile in trace.profiles)
+            self._agent_traces[size, agent_id] = trace.select(agent_id=agent_id) if is_known else None
+            if len(self._agent_traces) > _TRACES_KEPT:
+                self._agent_traces.popitem(last=False)
+        return self._agent_traces[size, agent_id]
+
+    def changes(self) -> list[PrefixChange] | None:
+        """List the profiles of the agent whose prefix differs from the current one, the largest loss first."""
+        current, tried = self.window(self.current.observation_window), self.window(self.settings.observation_window)
+        if current is None or tried is None:
             return None
-        lengths = self._lengths_of(before, self.current), self._lengths_of(after, self.settings)
-        return changes(self._all_keys, *lengths, self.of_agent(self.agent_id))
+        lengths = self._lengths_of(current, self.current), self._lengths_of(tried, self.settings)
+        return list_changes(self._all_keys, *lengths, self.is_of_agent(self.agent_id))
 
     # --- observation windows ---
 
     def window(self, size: int) -> Window | None:
-        """Return what is known of an observation window; None if it must be walked first."""
+        """Return what is known of an observation window; None if it must be replayed first."""
         return self._history.find(size)
 
     def follow(self) -> None:
-        """Walk the observation windows in use that are not known yet, one after the other, in the background."""
+        """Replay the observation windows in use that are not known yet, one after the other, in the background."""
         with self.lock:
             self._history.follow((self.current.observation_window, self.settings.observation_window))
 
     def close(self) -> None:
-        """Stop walking, for good."""
+        """Stop replaying, for good."""
         with self.lock:
             self._history.close()
 
     def join(self, timeout: float = 60.0) -> None:
-        """Wait until nothing is being walked any more, or so many seconds."""
+        """Wait until nothing is being replayed any more, at most ``timeout`` seconds."""
         self._history.join(timeout)
 
     def _on_progress(self, text: str) -> None:
@@ -296,8 +314,9 @@ class TunerState(HasTraits):
             if error is not None:
                 self.set_trait("problem", error)
                 return
-            self._profiles.clear()  # with the first trace comes what windows have dropped
+            self._profiles.clear()  # the first trace also holds requests that the stored windows have dropped
             self._lengths.clear()
             self._matched.clear()
-            self.set_trait("n_walked", self.n_walked + 1)
+            self._agent_traces.clear()
+            self.set_trait("n_replays", self.n_replays + 1)
             self.follow()

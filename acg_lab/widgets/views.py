@@ -1,6 +1,6 @@
-"""What the tabs show: the frame behind each picture, and the picture.
+"""The tabs of the tuner: the frame behind each picture, and the picture.
 
-Belongs here: one row a tab. The blocks follow the drag and are drawn quickly; the others are drawn once it rests.
+One row of `VIEWS` per tab. The blocks follow the drag, drawn by the raster canvas; the others are drawn when it pauses.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,48 +17,47 @@ from acg_lab.widgets.raster import encode_png
 from acg_lab.widgets.raster_canvas import RasterCanvas
 
 if TYPE_CHECKING:
-    from acg_lab.plots.canvas import Pad
+    from acg_lab.plots.canvas import Canvas
     from acg_lab.widgets.state import TunerState
 
-__all__ = ["VIEWS", "Picture", "Pictures"]
+__all__ = ["VIEWS", "Picture", "PictureMaker"]
 
-_WIDTH: Final = 7.0  # inches: what is left beside the controls, at 96 dpi
+_WIDTH: Final = 7.0  # inches beside the controls, at 96 dpi
 _MOVING, _RESTING = 96, 192  # dpi
 
 
 class View(NamedTuple):
-    """One tab: ``frame`` of a state, None while it is not known, and ``draw`` of state, frame and place."""
+    """One tab: ``frame`` returns its table, None while it is unknown; ``draw`` draws it; some follow the drag."""
 
     frame: "Callable[[TunerState], pd.DataFrame | None]"
-    draw: "Callable[[TunerState, pd.DataFrame, Pad | Figure], Any]"
+    draw: "Callable[[TunerState, pd.DataFrame, Canvas | Figure], Any]"
     follows: bool = False
 
 
 class Picture(NamedTuple):
-    """PNG bytes, and what they say in words."""
+    """PNG bytes, and their alternative text."""
 
     png: bytes
     words: str
 
 
-class Pictures:
-    """Draws, and keeps each tab as high as it ever was, so that nothing below it jumps."""
+class PictureMaker:
+    """Draws tabs, and never makes one lower than before, so that nothing below it jumps."""
 
     def __init__(self) -> None:
-        self._pad = RasterCanvas(_WIDTH)
+        self._canvas = RasterCanvas(_WIDTH)
         self._heights: dict[tuple[str, str], float] = {}
 
     def draw(self, state: "TunerState", name: str, *, sharp: bool) -> Picture | None:
-        """Draw a tab; None while there is nothing to draw yet."""
+        """Return the picture of a tab; None while there is nothing to draw yet."""
         view = VIEWS[name]
         if (frame := view.frame(state)) is None:
             return None
         dpi = _RESTING if sharp else _MOVING
         if view.follows:
-            view.draw(state, frame, self._pad)
-            if (page := self._pad.page) is not None:
-                height = self._reserve(state, name, page.height)
-                return Picture(encode_png(page.pixels(dpi, height), page.words), page.words)
+            view.draw(state, frame, canvas := self._canvas)
+            height = self._reserve(state, name, canvas.height)
+            return Picture(encode_png(canvas.pixels(dpi, height), canvas.words), canvas.words)
         figure = Figure(figsize=(_WIDTH, 1), facecolor=palette().paper)
         axes = view.draw(state, frame, figure)
         return self._of_figure(figure, plots.alt_text(axes), dpi, self._reserve(state, name, figure.get_figheight()))

@@ -1,7 +1,4 @@
-"""A snapshot in another observation window: what the windows would hold, and what was known before every request.
-
-Belongs here: `Window`, all that the tuner knows of one observation window, and making it.
-"""
+"""A snapshot in another observation window: what each profile would hold, and what was known before every request."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,13 +14,13 @@ from acg_lab.storage.columns import ObservationColumns
 from acg_lab.storage.times import Times
 from acg_lab.widgets.prefixes import Prefixes
 
-__all__ = ["Window", "check_trace", "make_window", "newest", "source_of", "walk_window"]
+__all__ = ["Window", "check_trace", "keep_newest", "make_window", "replay_window", "source_of"]
 
 _POOLS: Final = {"spans": "span_pool", "contents": "content_pool", "forms": "form_pool", "headers": "header_pool"}
 
 
 class Window(NamedTuple):
-    """One observation window: what all profiles hold at its end, and the trace of the way there."""
+    """One observation window: the snapshot cut to it, all prefixes in it, and the trace of its replay, if known."""
 
     size: int
     snap: Snapshot
@@ -32,27 +29,24 @@ class Window(NamedTuple):
 
 
 def check_trace(snap: Snapshot, given: object) -> None:
-    """Refuse what is no trace of a snapshot; None is none yet.
+    """Raise UsageError unless ``given`` is None or a Trace of the snapshot.
 
-    Raises
-    ------
-    UsageError
-        If it is no trace, or has agents that the snapshot has not, whose requests would be counted in.
+    A trace of agents that the snapshot lacks would count their requests too.
     """
     if given is None:
         return
     if not isinstance(given, Trace):
-        msg = f"A trace is what acg_lab.history returns; got {type(given).__name__}."
+        msg = f"The 'trace' option must be a Trace, as acg_lab.replay returns; got {type(given).__name__}."
         raise UsageError(msg)
     if strangers := {profile.agent_id for profile in given.profiles} - set(snap.agent_ids):
-        msg = f"The trace has an agent that the snapshot has not: {min(strangers)!r}; expected acg_lab.replay(snap)."
+        msg = f"The trace has an agent that the snapshot lacks: {min(strangers)!r}; expected acg_lab.replay(snap)."
         raise UsageError(msg)
 
 
 def source_of(snap: Snapshot, key: str, size: int, trace: Trace | None) -> ObservationColumns:
-    """Return where the newest ``size`` requests of a profile are to be found.
+    """Return the columns that hold the newest ``size`` requests of a profile.
 
-    The stored window holds no more than production's own setting; a trace of recorded runs has all requests.
+    The stored window holds no more than the current setting allows; a trace of recorded runs has all requests.
     """
     stored = snap.n_observations(key)
     for part in trace.parts if trace is not None and size > stored else ():
@@ -62,25 +56,25 @@ def source_of(snap: Snapshot, key: str, size: int, trace: Trace | None) -> Obser
     return snap.columns.observations
 
 
-def newest(snap: Snapshot, size: int, trace: Trace | None = None) -> Snapshot:
-    """Return the snapshot as it would be with an observation window of ``size`` requests."""
+def keep_newest(snap: Snapshot, size: int, trace: Trace | None = None) -> Snapshot:
+    """Return the snapshot with an observation window of ``size`` requests."""
     by_source: dict[int, tuple[ObservationColumns, list[str]]] = {}
     for key in snap.windows:
         source = source_of(snap, key, size, trace)
         by_source.setdefault(id(source), (source, []))[1].append(key)
-    taken = [_newest(source, keys, size) for source, keys in by_source.values()]
-    columns = replace(snap.columns, observations=reduce(_joined, taken))
+    taken = [_take_newest(source, keys, size) for source, keys in by_source.values()]
+    columns = replace(snap.columns, observations=reduce(_join, taken))
     return replace(snap, columns=columns, is_filtered=True)
 
 
-def _newest(source: ObservationColumns, keys: Sequence[str], size: int) -> ObservationColumns:
+def _take_newest(source: ObservationColumns, keys: Sequence[str], size: int) -> ObservationColumns:
     keys = sorted(keys)
     rows = [row for key in keys for row in source.observations_of(source.number[key])[-size:]]
     return source.take(np.array(sorted(rows), np.int64), sorted(keys))
 
 
-def _joined(one: ObservationColumns, other: ObservationColumns) -> ObservationColumns:
-    """Put the windows of two sources side by side; equal texts of different windows may have different codes."""
+def _join(one: ObservationColumns, other: ObservationColumns) -> ObservationColumns:
+    """Join the windows of two sources; equal texts of different windows may have different codes."""
     pools: Any = {name: [*getattr(one, name), *getattr(other, name)] for name in _POOLS.values()}
     codes: Any = {
         name: np.concatenate((getattr(one, name), getattr(other, name) + len(getattr(one, pool))))
@@ -103,12 +97,12 @@ def _joined(one: ObservationColumns, other: ObservationColumns) -> ObservationCo
 
 
 def make_window(snap: Snapshot, size: int, trace: Trace | None) -> Window:
-    """Put a window together; ``trace`` is one that holds it, or None."""
-    rules = {key: generation.rules for key, generation in snap.rules.items()}
-    cut = newest(snap, size, trace) if snap.windows else snap
+    """Make an observation window; ``trace`` is one that holds it, or None."""
+    rules = {key: detected.rules for key, detected in snap.rules.items()}
+    cut = keep_newest(snap, size, trace) if snap.windows else snap
     return Window(size, cut, Prefixes(cut, rules), trace)
 
 
-def walk_window(snap: Snapshot, size: int, tell: Callable[[int, int], None]) -> Window:
-    """Replay the history in a window of ``size``, telling how far it is."""
-    return make_window(snap, size, replay(snap, window=size, progress=tell))
+def replay_window(snap: Snapshot, size: int, on_step: Callable[[int, int], None]) -> Window:
+    """Replay the history in a window of ``size``; ``on_step`` is called with what was done, and the total."""
+    return make_window(snap, size, replay(snap, window=size, progress=on_step))

@@ -248,7 +248,7 @@ class TestScores:
             frames.scores({key: strange}, sample)
         with pytest.raises(acg.UsageError, match="Expected learning keys of"):
             frames.scores({"nowhere": strange}, sample)
-        with pytest.raises(acg.UsageError, match="none of the learning key 'nowhere'"):
+        with pytest.raises(acg.UsageError, match="hold no learning key 'nowhere'"):
             frames.scores(sample.stability, learning_key="nowhere")
         with pytest.raises(acg.UsageError, match=r"Expected results by learning key .* got list"):
             frames.scores([strange])

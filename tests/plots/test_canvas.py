@@ -1,4 +1,4 @@
-"""Pages, in inches: where they are, and that all texts have room."""
+"""The canvas of matplotlib figures: where its page is, and that all texts fit."""
 
 import pytest
 from drawn import figure_of, text_of
@@ -8,68 +8,72 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import acg_lab as acg
-from acg_lab.plots.canvas import open_page
+from acg_lab.plots.canvas import wrap
+from acg_lab.plots.mpl_canvas import MplCanvas
 from acg_lab.plots.text import drawable, spread, text_width
 from acg_lab.plots.theme import drawing
 
 
-def page_of(place=None, height=2.0):
+def begin_page(place=None, height=2.0):
+    """Return a canvas with a page of a height."""
     with drawing():
-        return open_page(place, height, gid="page")
+        canvas = MplCanvas(place)
+        canvas.begin(height, gid="page")
+        return canvas
 
 
-def test_places():
-    """A figure keeps its width and takes the height; an axes keeps its place."""
+def test_a_figure_keeps_its_width_and_axes_their_place():
+    """A figure keeps its width and takes the height; axes keep their place."""
     figure = Figure(figsize=(6, 9))
-    page = page_of(figure)
-    assert (page.width, page.height, *figure.get_size_inches()) == (6, 2, 6, 2)
+    canvas = begin_page(figure)
+    assert (canvas.width, canvas.height, *figure.get_size_inches()) == (6, 2, 6, 2)
     axes = plt.figure(figsize=(8, 4)).add_axes((0.5, 0.25, 0.5, 0.5))
-    page = page_of(axes)
-    assert (page.width, page.height) == pytest.approx((4, 2))
-    assert page.axes is axes
+    canvas = begin_page(axes)
+    assert (canvas.width, canvas.height) == pytest.approx((4, 2))
+    assert canvas.axes is axes
 
 
-def test_no_place():
-    """What is no place to draw is refused."""
+def test_anything_else_is_refused():
+    """A place that is neither axes nor a figure is refused."""
     with pytest.raises(acg.UsageError, match="must be a matplotlib Axes, Figure or None; got str"):
-        page_of("here")
+        begin_page("here")
 
 
 @pytest.mark.parametrize("width", [6, 7.5, 10])
 @pytest.mark.parametrize("name", ["user-1", "system-14-" + "update_reservation_" * 9])
 def test_heading_fits(width, name):
-    """Title and subtitle have room at every width: a name in the title is cut, but not below 10 characters."""
-    page = page_of(Figure(figsize=(width, 2)))
-    page.heading("16 stable blocks, then {name} breaks the prefix", "60 requests", "claude-sonnet-" * 15, name=name)
-    page.axes.figure.draw_without_rendering()
+    """Title and subtitle fit at every width: a name in the title is cut, to 10 characters at least."""
+    canvas = begin_page(Figure(figsize=(width, 2)))
+    canvas.heading("16 stable blocks, then {name} breaks the prefix", "60 requests", "claude-sonnet-" * 15, name=name)
+    canvas.axes.figure.draw_without_rendering()
     for gid in ("title", "subtitle"):
-        (text,) = page.axes.findobj(lambda artist, gid=gid: artist.get_gid() == gid)
-        assert text.get_window_extent().x1 <= page.axes.figure.bbox.width
-    assert "{name}" not in text_of(page.axes, "title")
-    assert len(text_of(page.axes, "title")) >= len("16 stable blocks, then  breaks the prefix") + min(10, len(name))
+        (text,) = canvas.axes.findobj(lambda artist, gid=gid: artist.get_gid() == gid)
+        assert text.get_window_extent().x1 <= canvas.axes.figure.bbox.width
+    assert "{name}" not in text_of(canvas.axes, "title")
+    assert len(text_of(canvas.axes, "title")) >= len("16 stable blocks, then  breaks the prefix") + min(10, len(name))
 
 
 def test_panels_move_with_their_page():
     """A panel stands where it was put, also after the figure was made larger."""
-    page = page_of(Figure(figsize=(6, 9)))
-    panel = page.panel(1, 0.5, 3, 1, gid="panel")
+    canvas = begin_page(Figure(figsize=(6, 9)))
+    axes = canvas.panel(1, 0.5, 3, 1, gid="panel").axes
     for scale in (1, 2):
-        page.axes.figure.set_size_inches(6 * scale, 2 * scale)
-        box = panel.get_window_extent()
+        canvas.axes.figure.set_size_inches(6 * scale, 2 * scale)
+        box = axes.get_window_extent()
         assert (box.width, box.height) == pytest.approx((300 * scale, 100 * scale))
 
 
-def test_text_is_no_mathematics():
+def test_text_is_not_read_as_mathematics():
     """Dollar signs and backslashes of a name stand as they are."""
-    page = page_of()
-    page.text(1, 1, r"$x_1$ \frac{1}", gid="text")
-    figure_of(page.axes).draw_without_rendering()
-    assert text_of(page.axes, "text") == r"$x_1$ \frac{1}"
+    canvas = begin_page()
+    canvas.text(1, 1, r"$x_1$ \frac{1}", gid="text")
+    figure_of(canvas.axes).draw_without_rendering()
+    assert text_of(canvas.axes, "text") == r"$x_1$ \frac{1}"
 
 
 @given(st.text(max_size=20), st.booleans())
 def test_drawable(text, mono):
-    """What is drawn needs no other font and is one line, and different names stay different."""
+    """A drawable text needs no other font, is one line, and does not change again."""
     shown = drawable(text, mono=mono)
     assert drawable(shown, mono=mono) == shown
     assert len(shown.splitlines()) <= 1
@@ -94,3 +98,12 @@ def test_spread(labels):
     ]
     assert edges == sorted(edges)
     assert all(-1e-9 <= edge <= 10 + 1e-9 for edge in edges)
+
+
+@given(st.lists(st.text("abc, é", max_size=8), max_size=12), st.floats(0.1, 3))
+def test_wrap(words, room):
+    """Wrapped lines hold the same text, and only a single word may be wider than the room."""
+    text = " ".join(words)
+    lines = wrap(text, 8, room)
+    assert " ".join(lines) == text
+    assert all(text_width(line, 8) <= room or " " not in line for line in lines)

@@ -152,7 +152,7 @@ def test_removed_axes():
     """Axes that were taken out of their figure have no words any more, and that is said."""
     axes = plots.window_heatmap(SNAPSHOTS["3 blocks"])
     axes.remove()
-    with pytest.raises(acg.UsageError, match="belong to no figure"):
+    with pytest.raises(acg.UsageError, match="were removed from their figure"):
         plots.alt_text(axes)
 
 

@@ -82,7 +82,7 @@ def test_one_setting():
     """One setting is one line, with its mean."""
     axes = plots.prefix_over_time(steps(0.9, [10, 20]), current=0.9)
     assert text_of(axes, "title") == "Current settings keep 15 tokens in the prefix"
-    assert text_of(axes, "note").startswith("current: stable_threshold 0.9.")
+    assert text_of(axes, "note-0").startswith("current: stable_threshold 0.9.")
 
 
 def test_windows():
@@ -90,7 +90,7 @@ def test_windows():
     frame = pd.concat([steps(0.95, [20, 20], window=30), steps(0.95, [10, 10], window=100)])
     axes = plots.prefix_over_time(frame)
     assert "default: stable_threshold 0.95, window 100.  tuned: stable_threshold 0.95, window 30." in text_of(
-        axes, "note"
+        axes, "note-0"
     )
 
 
@@ -157,7 +157,7 @@ def test_no_steps():
     [
         (pd.concat([steps(t, [1]) for t in (0.7, 0.8, 0.9)]), {}, "one setting or two.*0.7, 0.8, 0.9"),
         (BETTER.iloc[:-1], {}, "same steps of both settings"),
-        (BETTER, {"n_tuning": -1}, "from 0 on; got -1"),
+        (BETTER, {"n_tuning": -1}, "non-negative number of requests; got -1"),
         (BETTER, {"tuned": 0.5}, "with those asked for; the frame has stable_threshold 0.95, 0.86"),
         (BETTER.drop(columns="step"), {}, "has no column 'step'"),
     ],

@@ -17,7 +17,7 @@ from strategies import windows
 from acg_lab import frames, plots
 from acg_lab.plots.prefix_profile import Block
 from acg_lab.plots.prefix_rows import Fold, fold_blocks
-from acg_lab.plots.prefix_strip import pieces_of
+from acg_lab.plots.prefix_strip import cut_into_pieces
 from acg_lab.plots.theme import PALETTES
 
 CASES = cases()
@@ -33,7 +33,7 @@ class TestFolding:
         assert names[:2] == ["system-0", "system-1-crm__contacts__create_v0"]
         assert names[4] == "system-88-crm__contacts__create_v3"
         assert len(names) == 15
-        (dots,) = find(axes, "dots-94-reach")
+        (dots,) = find(axes, "dots-94-out_of_reach")
         assert list(dots.get_xdata()) == [1.0]
         assert "Dots: blocks folded into one row." in " ".join(texts(axes, "note"))
 
@@ -43,11 +43,11 @@ class TestFolding:
         assert len(texts(axes, "name-")) == 200
         assert not find(axes, "fold-")
         columns = plots.prefix_stability(CASES["200 blocks"], width="tokens")
-        areas = [area for kind in ("prefix", "breaks", "reach") for area in find(columns, f"scores-{kind}")]
+        areas = [area for kind in ("prefix", "breaking", "out_of_reach") for area in find(columns, f"scores-{kind}")]
         assert [len(area.get_paths()) for area in areas] == [88, 1, 52]
 
     @given(
-        st.lists(st.sampled_from(["prefix", "reach", "semi_stable", "variable"]), min_size=1, max_size=300),
+        st.lists(st.sampled_from(["prefix", "out_of_reach", "semi_stable", "variable"]), min_size=1, max_size=300),
         st.integers(0, 310),
         st.integers(12, 60),
     )
@@ -73,12 +73,12 @@ class TestStrip:
         snap = snapshot(requests)
         if not frames.scores(snap).empty:
             profile = blocks_of(snap, limits)
-            pieces = pieces_of(profile)
+            pieces = cut_into_pieces(profile)
             assert [block for piece in pieces for block in piece.blocks] == list(profile.blocks)
-            if profile.prompt:
-                widths = [sum(block.width for block in piece.blocks) / profile.prompt for piece in pieces]
+            if profile.prompt_width:
+                widths = [sum(block.width for block in piece.blocks) / profile.prompt_width for piece in pieces]
                 assert sum(widths) == pytest.approx(1)
-                others = [(w, p) for w, p in zip(widths, pieces, strict=True) if p.kind != "breaks"]
+                others = [(w, p) for w, p in zip(widths, pieces, strict=True) if p.kind != "breaking"]
                 assert [piece.width for _, piece in others] == pytest.approx([width for width, _ in others])
             assert sum(piece.kind == "prefix" for piece in pieces) <= 1
 
@@ -103,7 +103,7 @@ class TestColumns:
         axes = plots.prefix_stability(snap, width="tokens")
         widths = (frame["tokens"] * frame["present"] / frame["requests"]).tolist()
         start = 0.0
-        for kind, width, score in zip(("prefix", "breaks", "variable"), widths, frame["score"], strict=True):
+        for kind, width, score in zip(("prefix", "breaking", "variable"), widths, frame["score"], strict=True):
             (area,) = find(axes, f"scores-{kind}")
             box = area.get_paths()[0].get_extents()
             assert (box.x0, box.x1, box.y0, box.y1) == pytest.approx((start, start + width, 0, score))
@@ -116,7 +116,7 @@ class TestColumns:
         """However short it is, the breaking block is at least 0.4% wide and named."""
         snap = snapshot(window(30, **{"system-0": always(50_000), "user-1": lambda r: f"{r:04}", "user-2": always(9)}))
         axes = plots.prefix_stability(snap, width="tokens")
-        (area,) = find(axes, "scores-breaks")
+        (area,) = find(axes, "scores-breaking")
         assert area.get_paths()[0].get_extents().width == pytest.approx(0.004 * 50_010)
         assert texts(axes, "breaks") == ["user-1  0.03"]
 

@@ -60,7 +60,7 @@ class TestWords:
         assert " · ".join(numbers).startswith(subtitle)
         assert plots.alt_text(axes).endswith("crm-assistant · claude-sonnet-4.5 · system ab12")
 
-    def test_title_of_tokens(self):
+    def test_title_in_tokens(self):
         """Of columns the title says which share of the prompt the prefix is, and the subtitle does not repeat it."""
         said = plots.alt_text(plots.prefix_stability(CASES["three blocks"], width="tokens"))
         assert said.startswith("73% of the prompt is a stable prefix; user-1 breaks it · 640 of 872 tokens per request")

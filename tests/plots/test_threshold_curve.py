@@ -71,16 +71,16 @@ def test_nothing_to_gain():
 def test_names():
     """Levels name the block that ends them, with its score; the current one in orange, first."""
     axes = plots.threshold_curve(of_one(60, *SPANS))
-    assert text_of(axes, "tread-0") == "user-1-digest stops it here (0.90)"
-    assert by_gid(axes, "tread-0").get_color() == PALETTES["light"].breaking
-    assert "user-3 (0.02)" in [text_of(axes, gid) for gid in gids(axes, "tread-")]
+    assert text_of(axes, "level-0") == "user-1-digest stops it here (0.90)"
+    assert by_gid(axes, "level-0").get_color() == PALETTES["light"].breaking
+    assert "user-3 (0.02)" in [text_of(axes, gid) for gid in gids(axes, "level-")]
 
 
 def test_at_most_seven_names():
     """No more than 7 levels are named."""
     spans = [(f"user-{i}", lambda j, i=i: f"{j}" if j < i else "same") for i in range(40)]
     axes = plots.threshold_curve(of_one(50, *spans))
-    assert 1 <= len(gids(axes, "tread-")) <= 7
+    assert 1 <= len(gids(axes, "level-")) <= 7
 
 
 def test_exact_prefix():

@@ -11,8 +11,8 @@ import acg_lab as acg
 from acg_lab import frames
 from acg_lab.core import RULES
 from acg_lab.widgets.prefixes import Prefixes
-from acg_lab.widgets.profile import ProfileScores, one_profile
-from acg_lab.widgets.windows import newest
+from acg_lab.widgets.profile import ProfileScores, select_profile
+from acg_lab.widgets.windows import keep_newest
 
 TAIL = "seed=no-seed::system=no-system::tools=no-tools"
 RULE = st.sampled_from(list(RULES))
@@ -53,7 +53,7 @@ def test_the_frame_is_that_of_frames(window, first, second, rules):
     if not snap.windows or not window:
         return
     (key,) = snap.windows
-    profile = ProfileScores(one_profile(snap, key), key)
+    profile = ProfileScores(select_profile(snap, key), key)
     for limits in (first, second):
         expected = frames.scores({key: acg.analyze(snap, limits)[key]}, snap)
         pd.testing.assert_frame_equal(profile.scores(limits), expected, check_categorical=False)
@@ -66,7 +66,7 @@ def test_the_frame_is_that_of_frames(window, first, second, rules):
 @given(st.lists(windows(), min_size=1, max_size=3), st.integers(1, 4), thresholds())
 def test_a_smaller_window_holds_the_newest(of_keys, size, limits):
     """A smaller observation window is the newest requests of the stored one."""
-    cut = newest(snapshot_of(*of_keys), size)
+    cut = keep_newest(snapshot_of(*of_keys), size)
     expected = snapshot_of(*(window[-size:] for window in of_keys))
     assert dict(cut.windows) == dict(expected.windows)
     assert acg.analyze(cut, limits) == acg.analyze(expected, limits)
@@ -76,12 +76,12 @@ def test_a_larger_window_comes_from_the_runs(sample, trace):
     """Where a stored window is full, the recorded runs tell what a larger one would hold."""
     key = next(key for key in sample.windows if key.startswith("claims-triage::"))
     assert sample.n_observations(key) == 100
-    larger = newest(sample, 120, trace)
+    larger = keep_newest(sample, 120, trace)
     assert larger.n_observations(key) == 120
     contents = [[block.content for block in request.blocks] for request in larger.windows[key]]
     stored = [[block.content for block in request.blocks] for request in sample.windows[key]]
     assert contents[-100:] == stored
-    assert newest(sample, 120).n_observations(key) == 100
+    assert keep_newest(sample, 120).n_observations(key) == 100
 
 
 def test_ties_keep_productions_order():

@@ -29,14 +29,14 @@ def test_it_is_the_picture_of_matplotlib(sample, agent_id, theme):
     """Size, words and pixels are those of the figure: seen from a little distance they are the same."""
     key = next(key for key in sample.windows if key.startswith(f"{agent_id}::"))
     given = frames.scores({key: acg.analyze(sample)[key]}, sample)
-    pad, figure = RasterCanvas(7.0), Figure(figsize=(7, 1), dpi=96)
-    plots.prefix_stability(given, heading=False, ax=pad)
+    raster, figure = RasterCanvas(7.0), Figure(figsize=(7, 1), dpi=96)
+    plots.prefix_stability(given, heading=False, ax=raster)
     axes = plots.prefix_stability(given, heading=False, ax=figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    expected, quick = np.asarray(canvas.buffer_rgba())[:, :, :3], pad.page.pixels(96)
+    expected, quick = np.asarray(canvas.buffer_rgba())[:, :, :3], raster.pixels(96)
     assert quick.shape == expected.shape
-    assert pad.page.words == plots.alt_text(axes)
+    assert raster.words == plots.alt_text(axes)
     apart = np.abs(blurred(quick) - blurred(expected))
     assert apart.mean() < 2
     assert np.quantile(apart, 0.995) < 48

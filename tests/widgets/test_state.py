@@ -8,7 +8,7 @@ from learned import learned
 import acg_lab as acg
 from acg_lab.core import UsageError
 from acg_lab.widgets import TunerState
-from acg_lab.widgets.background import BackgroundWalk
+from acg_lab.widgets.background import BackgroundTask
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,10 @@ def test_a_snapshot_and_its_trace(sample, triage):
     snap, trace = triage
     with pytest.raises(UsageError, match="Expected a Snapshot"):
         TunerState("data/sample")
-    with pytest.raises(UsageError, match=r"what acg_lab.history returns; got StabilityThresholds"):
+    with pytest.raises(UsageError, match=r"a Trace, as acg_lab.replay returns; got StabilityThresholds"):
         TunerState(snap, acg.StabilityThresholds())
     other = acg.load(sample.source, agent_id="coder", progress=False)
-    with pytest.raises(UsageError, match="an agent that the snapshot has not: 'claims-triage'"):
+    with pytest.raises(UsageError, match="an agent that the snapshot lacks: 'claims-triage'"):
         TunerState(other, trace)
     TunerState(sample, trace)
 
@@ -143,12 +143,12 @@ def test_nothing_is_walked_after_closing(triage):
     """Closing while a walk is just ending begins no other, though another window is missing."""
     state = TunerState(triage[0])
     state.propose(observation_window=40)
-    state.observe(lambda _change: state.close(), "n_walked")  # told by the walk that has ended
+    state.observe(lambda _change: state.close(), "n_replays")  # told by the walk that has ended
     state.follow()
     state.join()
     state.follow()
     state.join()
-    assert state.n_walked == 1
+    assert state.n_replays == 1
     assert state.progress == ""
 
 
@@ -161,7 +161,7 @@ def test_a_failing_walk_is_told(sample, monkeypatch):
         msg = "the disk is full"
         raise OSError(msg)
 
-    monkeypatch.setattr("acg_lab.widgets.background.walk_window", fail)
+    monkeypatch.setattr("acg_lab.widgets.background.replay_window", fail)
     state = TunerState(sample)
     state.follow()
     state.join()
@@ -180,7 +180,7 @@ def test_a_walk_that_is_not_wanted_any_more_stops():
             tell(1, 1000)
             time.sleep(0.001)
 
-    walk = BackgroundWalk(work, told.append, told.append)
+    walk = BackgroundTask(work, told.append, told.append)
     walk.start()
     time.sleep(0.1)
     walk.cancel()

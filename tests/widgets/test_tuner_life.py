@@ -159,7 +159,7 @@ class TestExtremes:
         for size, is_said in ((5, False), (3, False), (50, True)):
             tuner.settings = tuner.settings.replace(observation_window=size)
             tuner.state.join()
-            assert ("5 requests are stored and no others recorded" in shown(tuner._idle.value)) == is_said
+            assert ("5 requests stored and no others recorded" in shown(tuner._idle.value)) == is_said
         tuner = make_tuner(acg.load(backend))
         assert tuner._idle.value == "", "production's window has room left, and so dropped none"
 
