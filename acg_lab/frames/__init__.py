@@ -6,7 +6,6 @@ empty frame has the columns and dtypes of a full one. Prompt text is in a frame 
 
 =======
 =================== ======================================================= ==================
-frame               one row per                                             made from
 =================== ======================================================= ==================
 ``profiles``        profile, worst loss first                               snapshot
 ``scores``          block of a profile: how stable it is, and why           results, snapshot

@@ -9,6 +9,7 @@ user's own settings of it never change. How figures look: acg_lab/docs/look.md.
 """
 
 from acg_lab.plots.alt_text import alt_text, save
+from acg_lab.plots.misses import misses
 from acg_lab.plots.prefix_over_time import prefix_over_time
 from acg_lab.plots.prefix_stability import prefix_stability
 from acg_lab.plots.profiles_overview import profiles_overview
@@ -18,6 +19,7 @@ from acg_lab.plots.window_heatmap import window_heatmap
 
 __all__ = [
     "alt_text",
+    "misses",
     "prefix_over_time",
     "prefix_stability",
     "profiles_overview",
