@@ -4,8 +4,8 @@ Frames reshape and compute nothing that a value of another package could hold. N
 are UTC with nanoseconds, tokens are a block's own count or else its UTF-8 bytes // 4, the index is plain. Invariant: an
 empty frame has the columns and dtypes of a full one. Prompt text is in a frame only if ``text=True`` asks for it.
 
-=======
 =================== ======================================================= ==================
+frame               one row per                                             made from
 =================== ======================================================= ==================
 ``profiles``        profile, worst loss first                               snapshot
 ``scores``          block of a profile: how stable it is, and why           results, snapshot

@@ -154,7 +154,9 @@ def misses(sim: CacheSimulation) -> pd.DataFrame:
     return make_frame(MISSES, values)
 
 
-def costs(sims: CacheSimulation | Mapping[str, CacheSimulation] | Iterable[CacheSimulation]) -> pd.DataFrame:
+def costs(
+    sims: CacheSimulation | Mapping[str, CacheSimulation] | Iterable[CacheSimulation], *, money: bool | None = None
+) -> pd.DataFrame:
     """Return one row per policy and agent: tokens read, written and uncached, and what they cost.
 
     Parameters
@@ -183,7 +185,7 @@ def costs(sims: CacheSimulation | Mapping[str, CacheSimulation] | Iterable[Cache
     >>> acg.frames.costs(sim)[["policy", "share"]].round(2).to_numpy().tolist()
     [['no caching', 1.0], ['as it was', 0.73], ['limit', 0.37]]
     """
-    rows = _policies(sims)
+    rows = _policies(sims, money)
     without = {row.agent_id: row.cost for row in rows if row.policy == NO_CACHING}
     names = [name for name in PolicyCost._fields if name != "n_requests"]
     values: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in names}
@@ -192,7 +194,7 @@ def costs(sims: CacheSimulation | Mapping[str, CacheSimulation] | Iterable[Cache
     return make_frame(COSTS, values)
 
 
-def _policies(sims: Any) -> list[PolicyCost]:
+def _policies(sims: Any, money: bool | None) -> list[PolicyCost]:  # noqa: FBT001
     if isinstance(sims, CacheSimulation):
         named: list[tuple[str, CacheSimulation]] = [(TRIED, sims)]
     elif isinstance(sims, Mapping):
@@ -203,7 +205,7 @@ def _policies(sims: Any) -> list[PolicyCost]:
     found: dict[tuple[str, str], PolicyCost] = {}
     for name, sim in named:
         _check(sim)
-        for row in compare_policies(sim, name):
+        for row in compare_policies(sim, name, money=money):
             found.setdefault((row.policy, row.agent_id), row)
     return sorted(found.values(), key=lambda row: _rank(row.policy))
 

@@ -52,24 +52,35 @@ class PolicyCost(NamedTuple):
     currency: str
 
 
-def compare_policies(sim: CacheSimulation, name: str = TRIED) -> list[PolicyCost]:
-    """Return the cost of every policy, agent by agent; ``name`` is that of the change, if one is simulated."""
-    return [row for agent_id, of_agent in sim.by_agent().items() for row in _of_agent(of_agent, agent_id, name)]
+def compare_policies(sim: CacheSimulation, name: str = TRIED, *, money: bool | None = None) -> list[PolicyCost]:
+    """Return the cost of every policy, agent by agent.
+
+    Parameters
+    ----------
+    sim : CacheSimulation
+    name : str
+        Of the change, if one is simulated.
+    money : bool, optional
+        In US dollars or in uncached tokens; dollars for each agent that has prices when left out.
+    """
+    return [row for agent_id, of in sim.by_agent().items() for row in _of_agent(of, agent_id, name, money)]
 
 
-def _of_agent(sim: CacheSimulation, agent_id: str, name: str) -> Iterator[PolicyCost]:
+def _of_agent(sim: CacheSimulation, agent_id: str, name: str, money: bool | None) -> Iterator[PolicyCost]:  # noqa: FBT001
     history = sim.history
-    yield _cost(sim, agent_id, NO_CACHING, None)
-    yield _cost(sim, agent_id, AS_IT_WAS, history.as_was)
+    has_prices = not np.isnan(history.rates[0].uncached[sim.rows[~sim.failed]]).any() if money is None else money
+    yield _cost(sim, agent_id, NO_CACHING, None, has_prices=has_prices)
+    yield _cost(sim, agent_id, AS_IT_WAS, history.as_was, has_prices=has_prices)
     if history.after is not history.before:
-        yield _cost(sim, agent_id, name, history.tokens)
-    yield _cost(sim, agent_id, LIMIT, history.at_limit)
+        yield _cost(sim, agent_id, name, history.tokens, has_prices=has_prices)
+    yield _cost(sim, agent_id, LIMIT, history.at_limit, has_prices=has_prices)
 
 
-def _cost(sim: CacheSimulation, agent_id: str, policy: str, tokens: CachedTokens | None) -> PolicyCost:
+def _cost(
+    sim: CacheSimulation, agent_id: str, policy: str, tokens: CachedTokens | None, *, has_prices: bool
+) -> PolicyCost:
     rows = sim.rows[~sim.failed]
     history = sim.history
-    has_prices = not np.isnan(history.rates[0].uncached[rows]).any()
     rates = history.rates[0 if has_prices else 1]
     prompt = history.prompt[rows]
     read = np.zeros_like(prompt) if tokens is None else tokens.read[rows]
