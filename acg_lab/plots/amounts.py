@@ -1,9 +1,9 @@
-"""Amounts on plots of cost: dollars where every request has a price, else uncached tokens.
+"""Amounts on plots of cost: dollars where every request has a price, else uncached tokens, else tokens.
 
 Invariant: one figure has one unit.
 """
 
-from typing import NamedTuple
+from enum import StrEnum
 
 from acg_lab._format import money, tokens
 
@@ -12,23 +12,23 @@ __all__ = ["Unit", "round_money"]
 _WHOLE: float = 100.0  # dollars from which cents say nothing
 
 
-class Unit(NamedTuple):
-    """What the amounts of one figure are: dollars, or uncached tokens."""
+class Unit(StrEnum):
+    """What the amounts of one figure are; the value is the name for an axis.
 
-    is_money: bool
+    ``RELATIVE`` are tokens weighted by what they cost relative to uncached ones.
+    """
 
-    @property
-    def name(self) -> str:
-        """Return the name for an axis."""
-        return "US dollars" if self.is_money else "uncached tokens"
+    MONEY = "US dollars"
+    RELATIVE = "uncached tokens"
+    TOKENS = "tokens"
 
     def text(self, amount: float) -> str:
         """Return an amount as text."""
-        return round_money(amount) if self.is_money else tokens(amount)
+        return round_money(amount) if self is Unit.MONEY else tokens(amount)
 
-    def counted(self, amount: float) -> str:
+    def named(self, amount: float) -> str:
         """Return an amount with its unit, for a sentence."""
-        return self.text(amount) if self.is_money else f"{tokens(amount)} uncached tokens"
+        return self.text(amount) if self is Unit.MONEY else f"{tokens(amount)} {self.value}"
 
 
 def round_money(dollars: float) -> str:

@@ -146,7 +146,7 @@ def _policies(frame: pd.DataFrame) -> list[_Policy]:
 
 def _draw(frame: pd.DataFrame, agent_id: str | None, place: "Place", *, heading: bool) -> "Axes":
     policies = _policies(frame)
-    unit = Unit(str(frame["currency"].iloc[0]) == "USD")
+    unit = Unit.MONEY if str(frame["currency"].iloc[0]) == "USD" else Unit.RELATIVE
     canvas = MplCanvas(place)
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas.begin(base + _ROW * len(policies) + _BELOW, gid="cost-breakdown")
@@ -157,7 +157,7 @@ def _draw(frame: pd.DataFrame, agent_id: str | None, place: "Place", *, heading:
     each = max(canvas.height - base - _BELOW, 0.1) / len(policies)
     left, split, right = _columns(canvas, policies, unit)
     canvas.label(left, base - 0.12, "input tokens per request", gid="head-tokens")
-    canvas.label(split, base - 0.12, f"what they cost, in {unit.name}", gid="head-cost")
+    canvas.label(split, base - 0.12, f"what they cost, in {unit.value}", gid="head-cost")
     token_scale = (split - _BETWEEN - left) / max(*(sum(policy.tokens) for policy in policies), 1e-9)
     cost_scale = (right - split) / max(*(np.nan_to_num(policy.cost) for policy in policies), 1e-9)
     shown = cut_all((drawable(policy.name) for policy in policies), _NAME)
@@ -165,8 +165,9 @@ def _draw(frame: pd.DataFrame, agent_id: str | None, place: "Place", *, heading:
         y = base + each * (number + 0.5)
         style: Any = _style(canvas, policy.name)
         canvas.text(left - 0.12, y, shown[drawable(policy.name)], gid=f"policy-{number}", ha="right", **style)
-        _draw_bar(canvas, f"tokens-{number}", policy.tokens, fills, (left, y, token_scale), Unit(is_money=False))
-        _draw_bar(canvas, f"cost-{number}", policy.costs, fills, (split, y, cost_scale), unit)
+        _draw_bar(canvas, f"tokens-{number}", policy.tokens, fills, (left, y, token_scale), Unit.TOKENS)
+        if not np.isnan(policy.cost):
+            _draw_bar(canvas, f"cost-{number}", policy.costs, fills, (split, y, cost_scale), unit)
         _draw_total(canvas, number, policy, policies[0], (split + np.nan_to_num(policy.cost) * cost_scale, y), unit)
     canvas.note(_NOTE)
     panel = canvas.panel(split, base, right - split, each * len(policies), gid="costs", x_axis=False)
@@ -265,7 +266,5 @@ def _words(frame: pd.DataFrame, policies: list[_Policy], unit: Unit, agent_id: s
     whose = agent_id or (agents[0] if len(agents) == 1 else counted(len(agents), "agent"))
     was, limit = by_name.get(AS_IT_WAS), by_name.get(LIMIT)
     known = was is not None and limit is not None and not np.isnan(was.cost + limit.cost)
-    costs = (
-        f"{unit.counted(was.cost)} as it was, {unit.text(limit.cost)} is possible" if known and was and limit else ""
-    )
+    costs = f"{unit.named(was.cost)} as it was, {unit.text(limit.cost)} is possible" if known and was and limit else ""
     return costs, f"{counted(n, 'request')}", f"{tokens(sum(policies[0].tokens))} tokens each", whose

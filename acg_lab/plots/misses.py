@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["misses"]
 
-_COLUMNS: Final = ("agent_id", "cause", "block", "requests", "lost", "lost_tokens", "words", "first_seen", "last_seen")
+_COLUMNS: Final = ("agent_id", "cause", "block", "tokens", "lost", "lost_tokens", "words", "first_seen", "last_seen")
 _MOST_ROWS: Final = 25
 _ROW, _BAR = 0.235, 0.62
 _ABOVE, _BELOW = 0.34, 0.36
 _NAME: Final = 30
 _GAP: Final = 0.8 / 72  # of paper between segments
 _MIN_BAR: Final = 0.9
+_FEW: Final = 0.2  # of the loss: a dearest miss below that is not what matters
+_ALL: Final = 0.995
+_NOTE: Final = "Lost: cost as billed less the least it could have been, with every prefix that was sent again cached."
+_TOKENS_NOTE: Final = "Tokens that earlier requests held too and that were not read; what they cost is not known."
 _SHORT: Final = {
     "breakpoint_short": "a short breakpoint",
     "no_breakpoint": "missing breakpoints",
@@ -100,22 +104,18 @@ def misses(
     '$1.01 of $2.04 is paid for nothing, $0.78 of it for a short breakpoint in support-mail'
     """
     check_source(data, "frames.misses", expected="CacheSimulation (of acg.simulate)", attribute="verdicts")
-    words: tuple[str, ...] = ()
-    lost: dict[str, float] = {}
     if isinstance(data, pd.DataFrame):
-        frame = check_columns(data, _COLUMNS, "frames.misses")
-        unit = Unit(not frame["lost"].isna().any())
+        losses = _Losses.of(check_columns(data, _COLUMNS, "frames.misses"), cost)
+        words: tuple[str, ...] = ()
     else:
-        frame = frames.misses(data)
-        unit = Unit(not np.isnan(data.cost_as_was).any())
-        cost = data.totals(money=unit.is_money).as_was
-        lost = {agent_id: of.totals(money=unit.is_money).lost for agent_id, of in data.by_agent().items()}
-        words = (f"{counted(len(data), 'request')}", data.history.price_list.source if unit.is_money else "")
+        losses = _Losses.of_simulation(data)
+        listed = data.history.price_list.source if losses.unit is Unit.MONEY else ""
+        words = (counted(len(data), "request"), listed)
     with drawing():
         if not isinstance(data, pd.DataFrame) and not len(data):
             step = "The simulation has no requests: load a source with recorded runs, or a request log"
             return draw_empty(ax, gid="misses", show=heading, next_step=step)
-        return _draw(_Losses.of(frame, unit, cost, lost), words, ax, heading=heading)
+        return _draw(losses, words, ax, heading=heading)
 
 
 class _Losses(NamedTuple):
@@ -135,11 +135,35 @@ class _Losses(NamedTuple):
         return sum(self.of_agent.values())
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, unit: Unit, cost: float | None, lost: Mapping[str, float]) -> "_Losses":
-        amount = frame["lost"] if unit.is_money else frame["lost_tokens"]
-        frame = frame.assign(amount=amount.fillna(0.0), agent_id=frame["agent_id"].astype(str))
-        frame = frame[frame["amount"] > 0].sort_values("amount", ascending=False, kind="stable", ignore_index=True)
-        return cls(frame, unit, cost, lost or frame.groupby("agent_id")["amount"].sum().to_dict())
+    def of(cls, frame: pd.DataFrame, cost: float | None) -> "_Losses":
+        """Return the losses of rows of misses alone."""
+        unit = _unit(frame["lost"].isna().any(), frame["lost_tokens"].isna().any())
+        made = cls(_with_amounts(frame, unit), unit, cost, {})
+        return made._replace(of_agent=made.frame.groupby("agent_id")["amount"].sum().to_dict())
+
+    @classmethod
+    def of_simulation(cls, sim: "CacheSimulation") -> "_Losses":
+        """Return the losses of a simulation, those of each agent over all of its requests."""
+        unit = _unit(np.isnan(sim.cost_as_was).any(), np.isnan(sim.lost_tokens).any())
+        made = cls(_with_amounts(frames.misses(sim), unit), unit, None, {})
+        if unit is Unit.TOKENS:
+            known = made.frame.groupby("agent_id")["amount"].sum().to_dict()
+            lost = {agent_id: float(known.get(agent_id, 0.0)) for agent_id in dict.fromkeys(sim.agent_ids)}
+            return made._replace(cost=float(sim.tokens.sum()), of_agent=lost)
+        money = unit is Unit.MONEY
+        lost = {agent_id: of.totals(money=money).lost for agent_id, of in sim.by_agent().items()}
+        return made._replace(cost=sim.totals(money=money).as_was, of_agent=lost)
+
+
+def _with_amounts(frame: pd.DataFrame, unit: Unit) -> pd.DataFrame:
+    """Return the rows that lose something, dearest first, with what they lose as ``amount``."""
+    column = {Unit.MONEY: "lost", Unit.RELATIVE: "lost_tokens", Unit.TOKENS: "tokens"}[unit]
+    frame = frame.assign(amount=frame[column].astype(float), agent_id=frame["agent_id"].astype(str))
+    return frame[frame["amount"] > 0].sort_values("amount", ascending=False, kind="stable", ignore_index=True)
+
+
+def _unit(no_price: bool, no_rate: bool) -> Unit:  # noqa: FBT001
+    return Unit.TOKENS if no_price and no_rate else Unit.RELATIVE if no_price else Unit.MONEY
 
 
 class _Row(NamedTuple):
@@ -165,8 +189,8 @@ def _rows(losses: _Losses, parts: tuple[_Part, ...]) -> list[_Row]:
     rows = [_row(agent_id, frame[frame["agent_id"] == agent_id], losses.of_agent[agent_id]) for agent_id in shown]
     if others := order[len(shown) :]:
         lost = sum(losses.of_agent[agent_id] for agent_id in others)
-        rest = _row("", frame[frame["agent_id"].isin(others)], lost)
-        rows.append(rest._replace(words=counted(len(others), "other agent")))
+        # No bar: it would dwarf the others.
+        rows.append(_Row("", {}, f"in {counted(len(others), 'other agent')}", lost))
     return rows
 
 
@@ -183,14 +207,14 @@ def _draw(losses: _Losses, words: tuple[str, ...], place: "Place", *, heading: b
     canvas.begin(base + _ROW * max(len(rows), 1) + _BELOW, gid="misses")
     title, name = _title(losses)
     span = _period(losses.frame)
-    without = len(losses.of_agent) - losses.frame["agent_id"].nunique()
+    without = len(losses.of_agent) - len(set(losses.frame["agent_id"]))
     spared = f"{counted(without, 'agent')} {'loses' if without == 1 else 'lose'} nothing" if without and rows else ""
     canvas.heading(title, *words[:1], spared, span, *words[1:], name=name, show=heading)
     drawn = [part for part in parts if any(part.name in row.amounts for row in rows)]
     canvas.legend([Swatch(part.name, BoxStyle(part.colour)) for part in drawn], base - _ABOVE + 0.13)
     each = max(canvas.height - base - _BELOW, 0.1) / max(len(rows), 1)
     axes = _draw_rows(canvas, losses.unit, rows, parts, (base, each))
-    canvas.note("Lost: cost as billed less the least it could have been, with every prefix that was sent again cached.")
+    canvas.note(_TOKENS_NOTE if losses.unit is Unit.TOKENS else _NOTE)
     return axes
 
 
@@ -205,7 +229,7 @@ def _draw_rows(
     widths = [text_width(t, Size.ROW) + text_width(w, Size.NOTE) + 0.3 for t, w in zip(totals, labels, strict=True)]
     # The widest bar leaves room for its own words; so do all others.
     room = canvas.right - left
-    scales = [(room - width) / row.total for row, width in zip(rows, widths, strict=True) if row.total]
+    scales = [(room - width) / row.total for row, width in zip(rows, widths, strict=True) if row.amounts]
     scale = max(min(scales, default=0.0), _MIN_BAR / max((row.total for row in rows), default=1.0))
     height = each * len(rows)
     panel = canvas.panel(left, top, room, max(height, 0.1), gid="agents", x_axis=False)
@@ -244,15 +268,18 @@ def _draw_bar(
 def _title(losses: _Losses) -> tuple[str, str]:
     """Return the title, and the name that stands for ``{name}`` in it."""
     unit, frame = losses.unit, losses.frame
-    if frame.empty or losses.lost <= 0 or not unit.text(losses.lost).strip("$0.,"):
+    if frame.empty or losses.lost <= 0:
         return "Nothing is paid in vain: every prefix that could be read was read", ""
     of = "" if losses.cost is None else f" of {unit.text(losses.cost)}"
-    total = f"{unit.text(losses.lost)}{of}{'' if unit.is_money else ' uncached tokens'} is paid for nothing"
+    kind = "" if unit is Unit.MONEY else f" {unit.value}"
+    total = f"{unit.text(losses.lost)}{of}{kind} {'missed' if unit is Unit.TOKENS else 'is paid for nothing'}"
     worst: Any = frame.iloc[0]
-    reason = _reason(worst)
-    share = worst.amount / losses.lost
-    part = f"all of it for {reason}" if share > 0.995 else f"{unit.text(worst.amount)} of it for {reason}"  # noqa: PLR2004
-    return f"{total}, {part} in {{name}}", str(worst.agent_id)
+    alike = frame[frame["words"] == worst.words]
+    is_common = worst.amount < _FEW * losses.lost and len(alike) > 1
+    amount = float(alike["amount"].sum()) if is_common else float(worst.amount)
+    most = "all" if amount > _ALL * losses.lost else unit.text(amount)
+    where = counted(len(set(alike["agent_id"])), "agent") if is_common else "{name}"
+    return f"{total}, {most} of it for {_reason(worst)} in {where}", str(worst.agent_id)
 
 
 def _reason(worst: Any) -> str:
@@ -267,4 +294,5 @@ def _period(frame: pd.DataFrame) -> str:
     if frame.empty:
         return ""
     first, last = frame["first_seen"].min(), frame["last_seen"].max()
-    return f"misses from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    days = f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"
+    return f"on {days[0]}" if days[0] == days[1] else f"misses from {days[0]} to {days[1]}"

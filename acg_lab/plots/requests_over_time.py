@@ -37,7 +37,7 @@ _HOUR: Final = 3600 * 10**9
 _NAMED, _NAMES, _GAP = 5, (40, 30, 22, 16), 0.12
 _MOST_TICKS: Final = 6
 _DEAR: Final = 0.01  # of all that is lost
-_START: Final = 0.03  # of the time shown: what began earlier was there from the start
+_START: Final = 0.03  # of an agent's requests: what began among these was there from the start
 _WORDS: Final = {
     "model_changed": "another model",
     "scope_changed": "another scope",
@@ -161,11 +161,14 @@ def _words_of(groups: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 def _events(frame: pd.DataFrame, words: dict[tuple[str, str], str]) -> list[_Event]:
     """Return the changes that matter, dearest first: those that several requests missed for, and dear ones."""
-    total = float(frame["lost_tokens"].fillna(0.0).clip(lower=0).sum())
+    # Where no rate is known, tokens stand for what they cost.
+    in_vain = frame["missed_live"] + frame["missed_expired"] + frame["changed"]
+    frame = frame.assign(lost_tokens=frame["lost_tokens"].fillna(in_vain))
+    total = float(frame["lost_tokens"].clip(lower=0).sum())
     changed = frame[frame["caused_by"].isin(list(map(str, CHANGES)))]
     found = []
     for (agent_id, cause), rows in changed.groupby(["agent_id", "caused_by"], observed=True, sort=False):
-        lost = float(rows["lost_tokens"].fillna(0.0).sum())
+        lost = float(rows["lost_tokens"].sum())
         first: Any = rows.index[0]
         told = words.get((str(agent_id), str(cause)), _WORDS[str(cause)])
         if len(rows) > 1 or lost > _DEAR * total:
@@ -267,9 +270,9 @@ def _place_of(bins: _Bins, event: _Event) -> float:
 
 
 def _is_early(frame: pd.DataFrame, event: _Event) -> bool:
-    """Whether a change was there from the start, so that there is no moment to mark."""
-    first, last = frame["started_at"].iloc[0], frame["started_at"].iloc[-1]
-    return bool(event.started - first <= (last - first) * _START)
+    """Whether an agent missed for a change from its start, so that there is no moment to mark."""
+    own = np.flatnonzero((frame["agent_id"] == event.agent_id).to_numpy())
+    return bool(np.searchsorted(own, event.request) <= max(1, len(own) * _START))
 
 
 # --- words ---
@@ -280,7 +283,9 @@ def _title(frame: pd.DataFrame, events: list[_Event]) -> tuple[str, str]:
     total = float(frame["tokens"].sum())
     read = float(frame["read"].sum()) / total if total else 0.0
     if not events or events[0].lost <= 0:
-        return f"{percent(read)} of the input is read from the cache, and no change of content breaks it", ""
+        changed = float(frame["changed"].sum()) / total if total else 0.0
+        rest = f"{percent(changed)} had changed" if changed > _DEAR else "and no change of content breaks it"
+        return f"{percent(read)} of the input is read from the cache, {rest}", ""
     worst = events[0]
     if _is_early(frame, worst):
         return f"{{name}} misses from the start: {worst.words}", worst.agent_id
