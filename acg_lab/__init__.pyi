@@ -28,6 +28,8 @@ from .simulation import simulate as simulate
 from .snapshot import LoadWarning as LoadWarning
 from .snapshot import Snapshot as Snapshot
 from .snapshot import analyze as analyze
+from .snapshot import from_requests as from_requests
+from .snapshot import learn as learn
 from .snapshot import load as load
 from .snapshot import summarize as summarize
 from .snapshot import verify as verify

@@ -10,11 +10,13 @@ Belongs here: numbers as text, singular and plural, names cut so that they stay 
 breaks the prefix. No drawing.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from html import escape
 
 __all__ = [
+    "ELLIPSIS",
+    "MINUS",
     "between",
     "change",
     "counted",
@@ -194,16 +196,21 @@ def joined(*parts: str | None) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def cut(name: str, width: int) -> str:
-    """Return a name of at most ``width`` characters, cut in the middle: its tail tells more.
+def cut(name: str, width: int, measure: Callable[[str], int] = len) -> str:
+    """Shorten a name to ``width`` by an ellipsis in its middle: names often differ at their ends.
+
+    ``measure`` returns the width of a text, for example in terminal cells; characters by default.
 
     >>> cut("system-14-update_reservation_passengers", 36)
     'system-14-update_reservati…assengers'
     """
-    if len(name) <= width:
+    if measure(name) <= width:
         return name
     tail = max((width - 1) * 26 // 100, 1)
-    return f"{name[: max(width - 1 - tail, 1)]}{ELLIPSIS}{name[len(name) - tail :]}"
+    head = max(width - 1 - tail, 1)
+    start = next(end for end in range(min(head, len(name)), -1, -1) if measure(name[:end]) <= head)
+    stop = next(i for i in range(max(len(name) - tail, 0), len(name) + 1) if measure(name[i:]) <= tail)
+    return f"{name[:start]}{ELLIPSIS}{name[stop:]}"
 
 
 def cut_all(names: Iterable[str], width: int) -> dict[str, str]:

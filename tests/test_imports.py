@@ -48,7 +48,7 @@ PACKAGES = {
     "_format": Package(),
     "config": Package("msgspec tomlkit"),
     "storage": Package("msgspec numpy", "fsspec pyarrow redis tqdm"),
-    "logs": Package("msgspec numpy", "fsspec pandas tqdm zstandard"),
+    "logs": Package("msgspec numpy", "fsspec pyarrow"),
     "snapshot": Package("msgspec numpy", "tqdm"),
     "history": Package("msgspec numpy", "tqdm"),
     "providers": Package("msgspec numpy", "genai_prices"),

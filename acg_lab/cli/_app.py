@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
@@ -43,7 +42,6 @@ __all__ = [
     "cli",
     "complain",
     "complaints",
-    "cut",
     "main",
     "out",
     "print_json",
@@ -218,15 +216,6 @@ def print_text(text: str) -> None:
     """Print text unchanged, line ends included, but with credentials masked."""
     sys.stdout.flush()
     sys.stdout.buffer.write(mask_credentials(text).encode())
-
-
-def cut(name: str, width: int) -> str:
-    """Shorten a name to ``width`` terminal cells in the middle: its tail distinguishes it best."""
-    name = printable(name)
-    if cell_len(name) <= width:
-        return name
-    tail = (width - 1) // 2
-    return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
 
 
 def warn_about_large_window(snapshot: Snapshot, window: int | None) -> None:

@@ -1,6 +1,6 @@
 """``acg-lab analyze``: a table of profiles, with the length of each stable prefix and what breaks it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from acg_lab._format import counted, printable
+from acg_lab._format import counted, cut, printable, score
 from acg_lab.cli._app import (
     DEFAULTS,
     Agent,
@@ -24,7 +24,6 @@ from acg_lab.cli._app import (
     StableThreshold,
     Strict,
     cli,
-    cut,
     out,
     print_json,
     read,
@@ -32,9 +31,9 @@ from acg_lab.cli._app import (
     warn_about_large_window,
 )
 from acg_lab.core import StabilityThresholds
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.diagnosis import Causes, find_causes
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
-from acg_lab.snapshot.profile_names import differing_parts
 
 __all__ = ["print_profiles"]
 
@@ -44,23 +43,29 @@ _NARROWEST = 66  # a truncated number is a wrong number, so a narrower terminal 
 
 
 def print_profiles(
-    profiles: Sequence[ProfileSummary], causes: Causes, shown: int, thresholds: StabilityThresholds
+    profiles: Sequence[ProfileSummary],
+    names: Mapping[str, str],
+    causes: Causes,
+    shown: int,
+    thresholds: StabilityThresholds,
 ) -> None:
     """Print the ``shown`` worst profiles of each agent, the agent with the largest loss first."""
     out.width = max(out.width, _NARROWEST)
-    names, *columns = zip(_TITLES, *_rows(profiles, causes, shown, thresholds), strict=True)
+    first, *columns = zip(_TITLES, *_rows(profiles, names, causes, shown, thresholds), strict=True)
     if _free_width(columns) < _NAME_WIDTH:
         del columns[_TITLES.index("model") - 1]
     free = _free_width(columns)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(names[0], no_wrap=True, max_width=max(free, _NAME_WIDTH))
+    table.add_column(first[0], no_wrap=True, max_width=max(free, _NAME_WIDTH))
     for column in columns[:-1]:
         table.add_column(column[0], justify="left" if column[0] == "model" else "right", no_wrap=True)
     # Where the terminal is too narrow, the last words are cut first.
     widest = max(map(cell_len, columns[-1])) + min(free - _NAME_WIDTH, 0)
     table.add_column(columns[-1][0], no_wrap=True, max_width=max(widest, _NAME_WIDTH))
-    for cells in zip(names[1:], *(column[1:] for column in columns), strict=True):
-        table.add_row(*map(escape, cells))
+    for name, *cells in zip(first[1:], *(column[1:] for column in columns), strict=True):
+        # Sums are indented and may lose their end; names of profiles differ at the end.
+        fitting = name if name.startswith(" ") else cut(name, max(free, _NAME_WIDTH), cell_len)
+        table.add_row(*map(escape, (fitting, *cells)))
     out.print(table)
 
 
@@ -70,13 +75,16 @@ def _free_width(columns: Sequence[Sequence[str]]) -> int:
 
 
 def _rows(
-    profiles: Sequence[ProfileSummary], causes: Causes, shown: int, thresholds: StabilityThresholds
+    profiles: Sequence[ProfileSummary],
+    names: Mapping[str, str],
+    causes: Causes,
+    shown: int,
+    thresholds: StabilityThresholds,
 ) -> Iterator[list[str]]:
     for of_agent in _by_agent(profiles):
         listed = of_agent[: shown or None]
-        names = differing_parts([profile.learning_key for profile in of_agent], of_agent[0].agent_id, has_model=True)
-        for profile, name in zip(listed, names, strict=False):
-            yield _row(profile, name, causes.breaks[profile.learning_key], thresholds)
+        for profile in listed:
+            yield _row(profile, names[profile.learning_key], causes.breaks[profile.learning_key], thresholds)
         split = causes.splits.get(of_agent[0].agent_id)
         if (rest := of_agent[len(listed) :]) or split:
             sums = total(rest or of_agent)
@@ -94,8 +102,8 @@ def _by_agent(profiles: Sequence[ProfileSummary]) -> list[list[ProfileSummary]]:
 
 def _row(profile: ProfileSummary, name: str, cause: str, thresholds: StabilityThresholds) -> list[str]:
     return [
-        printable(f"{profile.agent_id} {name}".rstrip()),
-        cut(profile.model, 13),
+        printable(name),
+        cut(printable(profile.model), 13, cell_len),
         f"{profile.observations:,}",
         f"{profile.prefix_blocks}/{profile.blocks}",
         f"{profile.prefix_tokens:,.0f}",
@@ -105,21 +113,12 @@ def _row(profile: ProfileSummary, name: str, cause: str, thresholds: StabilityTh
 
 
 def _breaking(profile: ProfileSummary, cause: str, thresholds: StabilityThresholds) -> str:
-    if profile.observations < 2:  # noqa: PLR2004
+    if profile.observations < MIN_OBSERVATIONS:
         return f"unknown: {cause}"
     if (breaks := profile.breaks) is None:
         return f"nothing: {cause}"
-    return f"{cut(breaks.span_id, 16)} {_score(breaks.score, thresholds)} {cause}"
-
-
-def _score(score: float, thresholds: StabilityThresholds) -> str:
-    """Return a score with two decimals, or more where rounding would carry it across a threshold."""
-    limits = (thresholds.stable_threshold, thresholds.semi_stable_threshold)
-    for digits in range(2, 17):
-        text = f"{score:.{digits}f}"
-        if all((float(text) >= limit) == (score >= limit) for limit in limits):
-            break
-    return text
+    shown = score(breaks.score, thresholds.stable_threshold, thresholds.semi_stable_threshold)
+    return f"{cut(printable(breaks.span_id), 16, cell_len)} {shown} {cause}"
 
 
 _SHOWN = 3
@@ -158,7 +157,7 @@ def _analyze(
     if not profiles:
         say(f"{snapshot.source}: no profiles{f' of agent {agent!r}' if agent else ''}.")
         return
-    print_profiles(profiles, causes, rows, thresholds)
+    print_profiles(profiles, snapshot.profile_names, causes, rows, thresholds)
     _print_totals(snapshot, total(profiles), thresholds)
     warn_about_large_window(snapshot, window)
 

@@ -37,7 +37,10 @@ _WIDEST = 120  # columns: longer lines are hard to read
 def _explain(
     source: Source,
     agent: Agent = None,
-    key: Annotated[str | None, typer.Option("--key", help="Only this profile: a learning key or a short name.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Only this profile, by learning key or name, such as 'sales-analyst tools…d206'."),
+    ] = None,
     text: Annotated[bool, typer.Option("--text", help="Show excerpts of the differing texts.")] = False,  # noqa: FBT002
     stable_threshold: StableThreshold = DEFAULTS.stable_threshold,
     semi_stable_threshold: SemiStableThreshold = DEFAULTS.semi_stable_threshold,

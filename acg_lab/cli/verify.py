@@ -56,7 +56,7 @@ def _verify(
         print_json(_as_json(snapshot, verification))
     else:
         _print(snapshot, verification)
-    if not verification.ok or snapshot.problems:
+    if not verification.ok or snapshot.columns.problems:
         raise typer.Exit(FAILED)
 
 
@@ -66,7 +66,8 @@ def _as_json(snapshot: Snapshot, verification: Verification) -> dict[str, Any]:
         for verdict in verification.verdicts
     ]
     problems = [str(problem) for problem in snapshot.problems]
-    return {"ok": verification.ok, "settings": verification.settings, "verdicts": verdicts, "problems": problems}
+    found = {"ok": verification.ok, "settings": verification.settings, "verdicts": verdicts, "problems": problems}
+    return found | {"notes": list(verification.notes)}
 
 
 def _print(snapshot: Snapshot, verification: Verification) -> None:
@@ -86,4 +87,6 @@ def _print(snapshot: Snapshot, verification: Verification) -> None:
         for verdict in verdicts:
             if verdict.status not in (Status.EQUAL, Status.TIES):
                 say(f"  {printable(verdict.key)}\n    {verdict.status}: {printable(verdict.detail)}")
+    for note in verification.notes:
+        say(printable(note[:1].upper() + note[1:]) + ".")
     say(verification.conclusion)

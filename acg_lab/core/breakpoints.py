@@ -22,6 +22,7 @@ from acg_lab.core.cache_marks import Target, target_of
 from acg_lab.core.records import PromptBlock, PromptIR, StabilityAnalysisResult
 
 __all__ = [
+    "BYTES_PER_TOKEN",
     "MAX_BREAKPOINTS",
     "MINIMUM_TOKENS",
     "MULTIPLIERS",
@@ -30,6 +31,7 @@ __all__ = [
     "EndKind",
     "Multipliers",
     "choose_ends",
+    "estimate_text_tokens",
     "estimate_tokens",
     "expected_savings",
     "find_candidates",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 EndKind: TypeAlias = Literal["user", "retrieval", "tool", "system", "structured", "generic"]
+BYTES_PER_TOKEN: Final = 4  # production's estimate
 MAX_BREAKPOINTS: Final = 4
 _TOLERANCE: Final = 1e-9
 _PREFERENCE: Final[Mapping[EndKind, int]] = MappingProxyType(
@@ -218,9 +221,21 @@ def minimum_tokens(model: str, families: Mapping[str, int] = MINIMUM_TOKENS) -> 
     return None if family is None else families[family]
 
 
+def estimate_text_tokens(text: str) -> int:
+    """Return a quarter of the text's UTF-8 bytes, rounded down: production's estimate of its tokens.
+
+    Examples
+    --------
+    >>> estimate_text_tokens("You are a helpful assistant.")
+    7
+    """
+    return (len(text) if text.isascii() else len(text.encode())) // BYTES_PER_TOKEN
+
+
 def estimate_tokens(block: PromptBlock) -> int:
-    """Return the tokens of a block: as it tells itself, else a quarter of its UTF-8 bytes, rounded down."""
-    return len(block.content.encode()) // 4 if block.token_metadata is None else block.token_metadata.token_count
+    """Return the recorded token count of a block if it has one, else the estimate of `estimate_text_tokens`."""
+    metadata = block.token_metadata
+    return estimate_text_tokens(block.content) if metadata is None else metadata.token_count
 
 
 def find_candidates(ir: PromptIR, result: StabilityAnalysisResult, minimum: int) -> Iterator[Candidate]:

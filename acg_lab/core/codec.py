@@ -25,6 +25,7 @@ from acg_lab.core.records import (
     AnnotatedLlmRequest,
     BlockStability,
     CallRecord,
+    Exchange,
     PromptBlock,
     PromptIR,
     Record,
@@ -33,6 +34,7 @@ from acg_lab.core.records import (
     StabilityAnalysisResult,
     TokenMetadata,
     ToolSchemaHash,
+    Usage,
 )
 
 __all__ = [
@@ -112,6 +114,8 @@ _NESTED: dict[tuple[type[Record], str], type[Record]] = {
     (StabilityAnalysisResult, "scores"): BlockStability,
     (RunRecord, "calls"): CallRecord,
     (CallRecord, "annotated_request"): AnnotatedLlmRequest,
+    (CallRecord, "acg_lab_exchange"): Exchange,
+    (Exchange, "usage"): Usage,
 }
 # Which may be absent but never null, and what stands in them.
 _NEVER_NULL: dict[tuple[type[Record], str], tuple[str, ...]] = {(PromptBlock, "sensitivity"): get_args(Sensitivity)}

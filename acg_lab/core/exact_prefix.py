@@ -18,6 +18,7 @@ __all__ = [
     "BlockIdentity",
     "count_enough",
     "identity",
+    "is_scaffold",
     "largest_threshold",
     "majority_prefix",
     "prefix_fingerprint",
@@ -28,6 +29,18 @@ __all__ = [
 T = TypeVar("T")
 B = TypeVar("B", bound=Hashable)
 _STABLE_SCAFFOLD = "stable-scaffold"
+_FIXED_TYPES = ("tool_schema", "structured_output")
+
+
+def is_scaffold(role: str, content_type: str) -> bool:
+    """Return whether a block belongs to the system prompt, the tools or the response format.
+
+    Examples
+    --------
+    >>> is_scaffold("system", "text"), is_scaffold("user", "text")
+    (True, False)
+    """
+    return role == "system" or content_type in _FIXED_TYPES
 
 
 class BlockIdentity(NamedTuple):
@@ -40,8 +53,8 @@ class BlockIdentity(NamedTuple):
 
     @property
     def is_scaffold(self) -> bool:
-        """Whether it may stand in the scaffold that leads a prompt."""
-        return self.role == "system" or self.content_type in ("tool_schema", "structured_output")
+        """Whether the block is part of the scaffold; see `is_scaffold`."""
+        return is_scaffold(self.role, self.content_type)
 
 
 # What makes two blocks the same, as a plain tuple in the order of `BlockIdentity`.

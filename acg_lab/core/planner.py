@@ -31,12 +31,12 @@ from acg_lab.core.prompt_ir import build_prompt_ir
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject, PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import Rules, get_rules
 
-__all__ = ["BreakpointPlan", "PlanReason", "Provider", "plan_request"]
+__all__ = ["MIN_OBSERVATIONS", "BreakpointPlan", "PlanReason", "Provider", "plan_request"]
 
 Provider: TypeAlias = Literal["anthropic", "openai", "passthrough"]
 Entry: TypeAlias = Literal["profile", "agent"]
 _OPENAI_SURFACES: Final = ("chat", "responses")
-_MIN_OBSERVATIONS: Final = 2
+MIN_OBSERVATIONS: Final = 2  # with fewer production plans nothing
 
 
 class PlanReason(StrEnum):
@@ -215,7 +215,7 @@ def _meet(hot_cache: HotCache, key: str) -> tuple[Entry | None, StabilityAnalysi
 
 def _refusal(ir: PromptIR, key: str, result: StabilityAnalysisResult, table: Rules) -> PlanReason | None:
     """Tell what keeps every provider from acting: too little seen, or the gate of generation 0.8; None for nothing."""
-    if result.total_observations < _MIN_OBSERVATIONS:
+    if result.total_observations < MIN_OBSERVATIONS:
         return PlanReason.ONE_OBSERVATION
     if not table.exact_prefix:
         return None

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.core.breakpoints import expected_savings
+from acg_lab.core.breakpoints import BYTES_PER_TOKEN, expected_savings
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.block_history import BlockHistory, in_time
@@ -22,21 +23,15 @@ from acg_lab.snapshot.span_stats import block_tokens
 from acg_lab.snapshot.summary import summarize
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["AnalysisContext", "is_scaffold", "requests_needed"]
+__all__ = ["AnalysisContext", "requests_needed"]
 
-_BYTES_PER_TOKEN = 4
 _HALF = 0.5
-
-
-def is_scaffold(change: BlockHistory) -> bool:
-    """Whether the block is of the system prompt, a tool or a response format, and not of the conversation."""
-    return change.form.role == "system" or change.form.content_type in ("tool_schema", "structured_output")
 
 
 def requests_needed(thresholds: StabilityThresholds) -> int:
     """Return the smallest number of requests from which production plans for a block that never changes."""
     full = thresholds.min_observations_for_full_confidence
-    n = 2
+    n = MIN_OBSERVATIONS
     while expected_savings(1, (n - 1) * (min(n / full, 1.0) if full else 1.0)) <= 0:
         n += 1
     return n
@@ -134,7 +129,7 @@ class AnalysisContext:
         dominant = change.pair[0]
         same = shared_length(dominant, change.differences)
         share = change.present / len(change.rows)
-        return share * same / _BYTES_PER_TOKEN if same >= _HALF * len(dominant.encode()) else 0.0
+        return share * same / BYTES_PER_TOKEN if same >= _HALF * len(dominant.encode()) else 0.0
 
     def usual_tokens(self, change: BlockHistory) -> float:
         """Return the tokens per request of the block's commonest content."""

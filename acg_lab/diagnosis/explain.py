@@ -16,7 +16,6 @@ from acg_lab.diagnosis.phrases import SHORT
 from acg_lab.diagnosis.prefix_breaks import WORTH_SAYING, find_break
 from acg_lab.diagnosis.profile_splits import Group, find_groups
 from acg_lab.diagnosis.raw_differences import find_unequal
-from acg_lab.repairs.apply import check_keys
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 
@@ -34,18 +33,21 @@ def explain(
     learning_key: str | None = None,
     thresholds: StabilityThresholds | None = None,
     *,
+    agent_id: str | None = None,
     text: bool = False,
 ) -> Findings:
-    """Explain what ends the stable prefixes of a snapshot, and what mending it wins.
+    """Explain what ends the stable prefixes of a snapshot, and how much fixing it saves.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
     learning_key : str, optional
-        Explain this profile only; what keeps it apart from others of its agent is told too.
+        Explain this profile only, by learning key or display name, and what keeps it apart from others of its agent.
     thresholds : StabilityThresholds, optional
         Production's defaults when left out.
+    agent_id : str, optional
+        Explain this agent's profiles only.
     text : bool
         Put excerpts of the differing texts into the evidence.
 
@@ -68,10 +70,11 @@ def explain(
     >>> acg.explain(acg.load("data/sample", agent_id="handbook-search"))[0].kind.value
     'retrieved_text'
     """
-    case, keys = _case(snap, learning_key, thresholds)
+    case, keys = _case(snap, learning_key, agent_id, thresholds)
     if case.thresholds.stable_threshold > 1:
         limit = case.thresholds.stable_threshold
-        return Findings(impossible=f"No block can be stable: scores end at 1, and stable_threshold is {limit!r}")
+        impossible = f"No block can be stable: scores end at 1, and stable_threshold is {limit!r}"
+        return Findings(impossible=impossible, unread=snap.unread)
     groups = [group for group in find_groups(case) if _is_said(group) and not keys.isdisjoint(group.keys)]
     faults = {key: fault for key in case.results if key in keys and (fault := find_break(case, key).fault)}
     explained = {*faults, *(key for group in groups for key in group.keys)}
@@ -84,21 +87,23 @@ def explain(
     findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= WORTH_SAYING]
     findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
     told = {key for finding in findings for key in finding.evidence.profiles}
-    return Findings(findings, healthy=tuple(key for key in case.results if key in keys - told))
+    healthy = tuple(key for key in case.results if key in keys - told)
+    return Findings(findings, healthy=healthy, unread=snap.unread)
 
 
 def _case(
-    snap: Snapshot, learning_key: str | None, limits: StabilityThresholds | None
+    snap: Snapshot, learning_key: str | None, agent_id: str | None, limits: StabilityThresholds | None
 ) -> tuple[AnalysisContext, set[str]]:
     """Return what to look at, of one agent only if one profile is asked for, and the profiles that are asked for."""
     check_snapshot(snap)
     thresholds = check_thresholds(limits)
-    wanted = list(snap.windows)
-    asked = set(wanted)
+    names = snap.profile_names
     if learning_key is not None:
-        asked = set(check_keys([learning_key], snap.windows))
-        agent_id = snap.owners[learning_key].agent_id
-        wanted = [key for key in wanted if snap.owners[key].agent_id == agent_id]
+        asked = {names.resolve(learning_key, agent_id=agent_id)}
+        wanted = names.of_agent(snap.owners[next(iter(asked))].agent_id)
+    else:
+        wanted = list(names) if agent_id is None else names.of_agent(agent_id)
+        asked = set(wanted)
     results = {key: analyze_profile(snap, key, thresholds, snap.rules[key].rules) for key in wanted}
     return AnalysisContext(snap, thresholds, results), asked
 
@@ -122,7 +127,7 @@ class Causes(NamedTuple):
 
 def find_causes(snap: Snapshot, thresholds: StabilityThresholds | None = None) -> Causes:
     """Return what ends each stable prefix in a few words, for a table; no repair is tried."""
-    case, _ = _case(snap, None, thresholds)
+    case, _ = _case(snap, None, None, thresholds)
     breaks = {key: find_break(case, key).words for key in case.results}
     groups = sorted(filter(_is_said, find_groups(case)), key=lambda group: group.lost)
     return Causes(breaks, {snap.owners[group.keys[0]].agent_id: SHORT[group.kind] for group in groups})

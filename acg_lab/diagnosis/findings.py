@@ -35,16 +35,27 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         Learning keys of the profiles that were looked at and give no reason to complain.
     impossible : str
         Why nothing can be found under the setting, as a clause; empty where something can.
+    unread : tuple of str
+        Recorded requests that could not be looked at, a sentence for each reason.
     """
 
     healthy: tuple[str, ...]
     impossible: str
+    unread: tuple[str, ...]
 
-    def __new__(cls, findings: Iterable[Finding] = (), *, healthy: Iterable[str] = (), impossible: str = "") -> Self:
+    def __new__(
+        cls,
+        findings: Iterable[Finding] = (),
+        *,
+        healthy: Iterable[str] = (),
+        impossible: str = "",
+        unread: Iterable[str] = (),
+    ) -> Self:
         """Make them of findings in order."""
         made = super().__new__(cls, findings)
         made.healthy = tuple(healthy)
         made.impossible = impossible
+        made.unread = tuple(unread)
         return made
 
     @overload
@@ -55,7 +66,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         found = super().__getitem__(position)
         if not isinstance(position, slice):
             return found
-        return Findings(found, healthy=self.healthy, impossible=self.impossible)
+        return Findings(found, healthy=self.healthy, impossible=self.impossible, unread=self.unread)
 
     def to_frame(self) -> "DataFrame":
         """Return a DataFrame of a row a finding; see `acg_lab.frames.findings`."""
@@ -70,6 +81,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
             lines += _lines(number, finding, width)
         if shown is not None and len(self) > shown:
             lines.append(f"... and {counted(len(self) - shown, 'more finding')}; .to_frame() has all")
+        lines += [line for text in self.unread for line in _wrapped("", printable(text), width)]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -84,7 +96,8 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
     def _repr_html_(self) -> str:
         more = f"<p>... and {counted(len(self) - _SHOWN, 'more finding')}; <code>.to_frame()</code> has all</p>"
         table = html_table(_COLUMNS, map(_row, range(1, _SHOWN + 1), self), numbers=_NUMBERS) if self else ""
-        return f"<b>{self._title()}</b>{table}{more if len(self) > _SHOWN else ''}"
+        unread = "".join(f"<p>{html_text(text)}</p>" for text in self.unread)
+        return f"<b>{self._title()}</b>{table}{more if len(self) > _SHOWN else ''}{unread}"
 
 
 # --- plain ---

@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 from acg_lab._format import counted
 from acg_lab.core.breakpoints import MINIMUM_TOKENS, find_candidates, minimum_tokens
-from acg_lab.core.exact_prefix import BlockIdentity
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.storage.columns import Form, ObservationColumns
+from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["PlannerRefusal", "find_refusals", "scaffold_blocks"]
 
@@ -88,12 +87,8 @@ def scaffold_blocks(source: ObservationColumns, window: int) -> int:
     if not rows:
         return 0
     forms = source.forms[int(source.block_offsets[rows[-1]]) : int(source.block_offsets[rows[-1] + 1])].tolist()
-    leading = takewhile(lambda form: _is_scaffold(source.form_pool[form]), forms)
+    leading = takewhile(lambda form: source.form_pool[form].is_scaffold, forms)
     return sum(1 for _ in leading)
-
-
-def _is_scaffold(form: Form) -> bool:
-    return BlockIdentity("", form.role, form.content_type, "").is_scaffold
 
 
 def _repeated(case: AnalysisContext, key: str) -> float | None:

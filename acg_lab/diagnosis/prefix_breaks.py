@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from acg_lab._format import counted
 from acg_lab.core.exact_prefix import largest_threshold
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
-from acg_lab.diagnosis.context import AnalysisContext, is_scaffold
+from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.detectors import Match, detect
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
 from acg_lab.diagnosis.phrases import SHORT, lost, sentence, when
@@ -21,7 +22,6 @@ from acg_lab.snapshot.analysis import shared_prefixes
 __all__ = ["WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "threshold_for"]
 
 WORTH_SAYING = 64  # tokens per request; below it nobody mends an application
-_NEEDED = 2
 _SHOWN = 8
 _TURNS = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
 
@@ -69,15 +69,15 @@ def find_break(case: AnalysisContext, key: str) -> Break:
     """Tell what ends the stable prefix of a profile."""
     result = case.results[key]
     length = result.stable_prefix_length
-    if result.total_observations < _NEEDED:
+    if result.total_observations < MIN_OBSERVATIONS:
         return Break("one request" if result.total_observations else "no requests")
     if length >= len(result.scores):
         return Break("all stable")
     change = case.change([key], case.breaking_span(key), case.thresholds.stable_threshold)
     behind = case.steady_tokens(change, {case.span_codes[score.span_id] for score in result.scores[:length]})
-    grows = not is_scaffold(change) and is_growth(change)
+    grows = not change.form.is_scaffold and is_growth(change)
     inside = 0.0 if grows else _inside(case, change)
-    if not is_scaffold(change) and behind + inside < WORTH_SAYING:
+    if not change.form.is_scaffold and behind + inside < WORTH_SAYING:
         return Break("conversation")
     fault = Fault(change, detect(change), behind, inside)
     return Break(SHORT[fault.kind], fault)
@@ -119,7 +119,7 @@ def threshold_for(case: AnalysisContext, key: str, fault: Fault) -> float | None
     length = result.stable_prefix_length
     if not get_rules(case.snapshot.rules[key].rules).exact_prefix:
         return _floor(result.scores[length].score)
-    return _floor(_reach(case, key, length)) if is_scaffold(fault.change) else None
+    return _floor(_reach(case, key, length)) if fault.change.form.is_scaffold else None
 
 
 def _reach(case: AnalysisContext, key: str, length: int) -> float:

@@ -12,19 +12,18 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from acg_lab.core.errors import RecordError
-from acg_lab.core.keys import learning_key
 from acg_lab.core.messages import message_rule
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.core.records import AnnotatedLlmRequest
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import Rules, get_rules
 from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.storage.columns import Call, Runs
 
 __all__ = ["Unequal", "find_unequal"]
 
 _MARK = "cache_control"
-_SCAFFOLD = "::seed=stable-scaffold::"  # such a key depends on no message of the conversation
 _IMAGES = ("image_url", "image")
 
 
@@ -86,7 +85,7 @@ class _Reader:
         self._runs, self._agent_id, self._rules = runs, agent_id, rules
         self._messages: dict[int, tuple[bool, tuple[Draft, ...], str]] = {}
         self._tools: dict[int, str] = {}
-        self._keys: dict[tuple[Any, ...], str] = {}
+        self._keys = LearningKeys(runs)
 
     def calls(self, wanted: Mapping[str, int]) -> Iterator[tuple[str, Call]]:
         """Yield the requests of the wanted profiles."""
@@ -99,22 +98,9 @@ class _Reader:
                         yield key, call
 
     def _key(self, call: Call) -> str:
-        """Return the learning key; it is computed once for all requests that agree in what it depends on.
-
-        That is every system message, wherever it stands, and the first other one.
-        """
-        codes = call.messages.tolist()
-        system = [code for code in codes if self._message(code)[0]]
-        first = next((code for code in codes if not self._message(code)[0]), None)
-        request = _without_messages(call)
-        rest = json.dumps([request.unknown.get("instructions"), request.unknown.get("response_format")])
-        scaffold = (request.model, rest, call.tools, *system)
-        begin = (*scaffold, "then", first)
-        key = self._keys.get(scaffold) or self._keys.get(begin)
-        if key is None:
-            key = learning_key(self._agent_id, self._runs.request(call), rules=self._rules.name)
-            self._keys[scaffold if _SCAFFOLD in key else begin] = key
-        return key
+        for code in call.messages.tolist():
+            self._message(code)  # raises if production cannot read the message
+        return self._keys.key(self._agent_id, call, self._rules.name)
 
     def _message(self, code: int) -> tuple[bool, tuple[Draft, ...], str]:
         """Return whether a message is of the scaffold, its blocks, and its JSON."""

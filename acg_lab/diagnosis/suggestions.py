@@ -12,7 +12,7 @@ from typing import TypeAlias
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, short_hash
-from acg_lab.diagnosis.context import AnalysisContext, is_scaffold
+from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import scaffold_blocks
 from acg_lab.diagnosis.profile_splits import Cause, Group, mean_of
@@ -171,7 +171,7 @@ def _forward(case: AnalysisContext, key: str, change: BlockHistory, *, itself: b
     later = result.scores[result.stable_prefix_length + 1 :]
     stable = [score.span_id for score in later if score.classification == "stable"]
     movable = [span for span in ([change.span_id] if itself else []) + stable if not span.startswith("system-")]
-    if not movable or len(movable) > _MOVABLE or (itself and is_scaffold(change)):
+    if not movable or len(movable) > _MOVABLE or (itself and change.form.is_scaffold):
         return ()
     # What joins the instructions leaves its place, and those behind it move up.
     joins = any(score.span_id.endswith("-instructions") for score in result.scores[:1])

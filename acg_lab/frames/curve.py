@@ -4,44 +4,47 @@ import pandas as pd
 
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.frames.schema import CURVE, make_frame
-from acg_lab.snapshot.snapshot import Snapshot, check_keys
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.threshold_curve import find_treads
 
 __all__ = ["threshold_curve"]
 
 
-def threshold_curve(snap: Snapshot, learning_key: str) -> pd.DataFrame:
+def threshold_curve(snap: Snapshot, learning_key: str | None = None, *, agent_id: str | None = None) -> pd.DataFrame:
     """Return one row per level of the prefix's length over ``stable_threshold``, lowest thresholds first.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
-    learning_key : str
-        Of the profile.
+    learning_key : str, optional
+        The profile, by learning key or display name; may be left out if there is only one.
+    agent_id : str, optional
+        Its agent; enough if the agent has one profile.
 
     Returns
     -------
     DataFrame
-        learning_key, agent_id (categorical); model; above, upto (the level holds for thresholds above ``above``, -inf
-        for the lowest, up to and including ``upto``, inf for the highest); prefix_blocks, prefix_tokens (length of the
-        stable prefix; tokens are means over requests); matching (requests that have all of it, block by block; under
-        nemo-relay-0.8, those with the most common fingerprint); requests (in the window); read_tokens (mean tokens that
-        a request would read: prefix_tokens times the share of requests that match); breaking_span, breaking_score (of
-        the first block after the prefix, missing if there is none).
+        learning_key, profile (its display name), agent_id (categorical); model; above, upto (the level holds for
+        thresholds above ``above``, -inf for the lowest, up to and including ``upto``, inf for the highest);
+        prefix_blocks, prefix_tokens (length of the stable prefix; tokens are means over requests); matching (requests
+        that have all of it, block by block; under nemo-relay-0.8, those with the most common fingerprint); requests (in
+        the window); read_tokens (mean tokens that a request would read: prefix_tokens times the share of requests that
+        match); breaking_span, breaking_score (of the first block after the prefix, missing if there is none).
 
     Raises
     ------
     UsageError
-        If the snapshot has no window under that key.
+        If no profile fits, or more than one.
     """
-    check_keys(snap, [learning_key])
+    learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
     treads, n = find_treads(snap, learning_key), snap.n_observations(learning_key)
     agent_id = snap.owners[learning_key].agent_id
     parsed = parse_learning_key(learning_key, agent_id=agent_id)
     values = {
         **{name: [getattr(tread, name) for tread in treads] for name in CURVE if name in treads[0]._fields},
         "learning_key": [learning_key] * len(treads),
+        "profile": [snap.profile_names[learning_key]] * len(treads),
         "agent_id": [agent_id] * len(treads),
         "model": [parsed and parsed.model] * len(treads),
         "requests": [n] * len(treads),

@@ -46,8 +46,8 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
     --------
     >>> import acg_lab as acg
     >>> snap = acg.load(acg.MemoryBackend())
-    >>> acg.frames.findings(snap).shape
-    (0, 23)
+    >>> acg.frames.findings(snap).empty
+    True
     """
     thresholds = checked_thresholds(thresholds)
     findings = explain(data, thresholds=thresholds) if isinstance(data, Snapshot) else data

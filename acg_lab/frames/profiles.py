@@ -13,7 +13,8 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.schema import PROFILES, SCORES, category, counts_of, make_frame
 from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.snapshot.analysis import analyze, analyze_profile, count_sharing
-from acg_lab.snapshot.snapshot import Snapshot, check_keys, columns_of
+from acg_lab.snapshot.profile_names import ProfileNames
+from acg_lab.snapshot.snapshot import Snapshot, columns_of
 from acg_lab.snapshot.span_stats import SpanFacts, count_tool_orders, observe_spans
 from acg_lab.snapshot.summary import ProfileSummary, summarize
 
@@ -39,12 +40,12 @@ def profiles(snap: Snapshot, thresholds: StabilityThresholds | None = None) -> p
     Returns
     -------
     DataFrame
-        learning_key, agent_id (categorical); model; rules (the rules version it is analysed by); requests; blocks (in
-        all requests), prefix_blocks (in the stable prefix); prompt_tokens, prefix_tokens (means per request); share (of
-        the prompt that the prefix covers, 0 to 1); lost_tokens (of all its requests, not covered by the prefix);
-        confidence (the least in the prefix, or the first block's if there is no prefix, 0 to 1); breaking_span,
-        breaking_class, breaking_score (of the first block after the prefix, missing if there is none); first_seen,
-        last_seen (times of the oldest and the newest request, UTC).
+        learning_key, profile (its display name), agent_id (categorical); model; rules (the rules version it is analysed
+        by); requests; blocks (in all requests), prefix_blocks (in the stable prefix); prompt_tokens, prefix_tokens
+        (means per request); share (of the prompt that the prefix covers, 0 to 1); lost_tokens (of all its requests, not
+        covered by the prefix); confidence (the least in the prefix, or the first block's if there is no prefix, 0 to
+        1); breaking_span, breaking_class, breaking_score (of the first block after the prefix, missing if there is
+        none); first_seen, last_seen (times of the oldest and the newest request, UTC).
 
     Raises
     ------
@@ -55,8 +56,8 @@ def profiles(snap: Snapshot, thresholds: StabilityThresholds | None = None) -> p
     --------
     >>> import acg_lab as acg
     >>> snap = acg.load(acg.MemoryBackend())
-    >>> acg.frames.profiles(snap).shape
-    (0, 17)
+    >>> acg.frames.profiles(snap).columns[:3].tolist()
+    ['learning_key', 'profile', 'agent_id']
     """
     results = analyze(snap, checked_thresholds(thresholds))
     found = summarize(snap, results)
@@ -71,6 +72,7 @@ def _profile(snap: Snapshot, summary: ProfileSummary, result: StabilityAnalysisR
     breaks = summary.breaks
     return {
         "learning_key": key,
+        "profile": snap.profile_names[key],
         "agent_id": summary.agent_id,
         "model": summary.model,
         "rules": snap.rules[key].rules,
@@ -96,6 +98,7 @@ def scores(
     *,
     thresholds: StabilityThresholds | None = None,
     learning_key: str | None = None,
+    agent_id: str | None = None,
 ) -> pd.DataFrame:
     """Return one row per block of each result, in prompt order, with the facts behind its score.
 
@@ -109,20 +112,23 @@ def scores(
     thresholds : StabilityThresholds, optional
         By which a snapshot is analysed; production's defaults when left out.
     learning_key : str, optional
-        Only this profile.
+        Only this profile, by learning key or display name.
+    agent_id : str, optional
+        Its agent; enough if the agent has one profile.
 
     Returns
     -------
     DataFrame
-        learning_key, agent_id, span_id, role, content_type (categorical); model; position (in the prompt, 0 = first);
-        score; classification (ordered: variable, semi_stable, stable); confidence (0 to 1); present (requests that
-        have the block); requests (in the window); in_prefix, breaks (whether it is in the stable prefix, or the first
-        after it); tokens (mean over requests that have it); contents (number of distinct contents); n_dominant (how
-        often the dominant content occurs); changes (how often it changed from one request that has it to the next);
-        last_change (how many requests ago, 1 = with the newest; missing if never); first_position (smallest sequence
-        index); n_sharing_prefix (requests that share one exact prefix up to and including this block; only for a stable
-        block that breaks the prefix under nemo-relay-0.8); tools, tool_orders (of the profile: how many tools all its
-        requests have, and in how many orders; missing if requests have different tools).
+        learning_key, profile (its display name), agent_id, span_id, role, content_type (categorical); model; position
+        (in the prompt, 0 = first); score; classification (ordered: variable, semi_stable, stable); confidence (0 to 1);
+        present (requests that have the block); requests (in the window); in_prefix, breaks (whether it is in the stable
+        prefix, or the first after it); tokens (mean over requests that have it); contents (number of distinct
+        contents); n_dominant (how often the dominant content occurs); changes (how often it changed from one request
+        that has it to the next); last_change (how many requests ago, 1 = with the newest; missing if never);
+        first_position (smallest sequence index); n_sharing_prefix (requests that share one exact prefix up to and
+        including this block; only for a stable block that breaks the prefix under nemo-relay-0.8); tools, tool_orders
+        (of the profile: how many tools all its requests have, and in how many orders; missing if requests have
+        different tools).
 
     Raises
     ------
@@ -134,37 +140,41 @@ def scores(
     --------
     >>> import acg_lab as acg
     >>> snap = acg.load(acg.MemoryBackend())
-    >>> acg.frames.scores(snap).shape
-    (0, 23)
+    >>> acg.frames.scores(snap).columns[:3].tolist()
+    ['learning_key', 'profile', 'agent_id']
     """
-    results = _results(data, checked_thresholds(thresholds), learning_key)
+    results = _results(data, checked_thresholds(thresholds), learning_key, agent_id)
     if isinstance(data, Snapshot):
         snap = data
-    columns = _score_columns(snap, results)
+    names = snap.profile_names if snap else ProfileNames(dict.fromkeys(data if isinstance(data, Mapping) else results))
+    columns = _score_columns(snap, results, names)
     facts = _find_facts(snap, results) if snap is not None else dict.fromkeys(_FACTS, [None] * len(columns["score"]))
     return make_frame(SCORES, {**columns, **facts})
 
 
 def _results(
-    data: StabilityAnalysisResult | Results | Snapshot, thresholds: StabilityThresholds, key: str | None
+    data: StabilityAnalysisResult | Results | Snapshot,
+    thresholds: StabilityThresholds,
+    key: str | None,
+    agent_id: str | None,
 ) -> Results:
     if isinstance(data, StabilityAnalysisResult):
         return {key or "": data}
     if isinstance(data, Snapshot):
-        if key is None:
+        if key is None and agent_id is None:
             return analyze(data, thresholds)
-        check_keys(data, [key])
+        key = data.profile_names.resolve(key, agent_id=agent_id)
         return {key: analyze_profile(data, key, thresholds, data.rules[key].rules)}
     if not isinstance(data, Mapping):
         msg = f"Expected results by learning key (of acg.analyze), one result or a Snapshot; got {type(data).__name__}."
         raise UsageError(msg)
-    if key is not None and key not in data:
-        msg = f"The results hold no learning key {key!r}."
-        raise UsageError(msg)
-    return data if key is None else {key: data[key]}
+    if key is None and agent_id is None:
+        return data
+    found = ProfileNames(dict.fromkeys(data)).resolve(key, agent_id=agent_id)
+    return {found: data[found]}
 
 
-def _score_columns(snap: Snapshot | None, results: Results) -> dict[str, Any]:
+def _score_columns(snap: Snapshot | None, results: Results, names: Mapping[str, str]) -> dict[str, Any]:
     """Return what the results themselves hold of each block, result by result in prompt order."""
     spans = [score for result in results.values() for score in result.scores]
     n_spans = [len(result.scores) for result in results.values()]
@@ -178,6 +188,7 @@ def _score_columns(snap: Snapshot | None, results: Results) -> dict[str, Any]:
     end = repeat((result.stable_prefix_length for result in results.values()), int)
     return {
         "learning_key": category(repeat(range(len(results)), int), tuple(results)),
+        "profile": repeat((names.get(key, key) for key in results), object),
         "agent_id": repeat((key and key.agent_id for key in parsed), object),
         "model": pd.array([key and key.model for key in parsed], dtype="str").repeat(n_spans),
         "position": position,
@@ -203,7 +214,7 @@ def _find_facts(snap: Snapshot, results: Mapping[str, StabilityAnalysisResult]) 
     UsageError
         If a result is not of the snapshot's window.
     """
-    check_keys(snap, results)
+    results = {snap.profile_names.resolve(key): result for key, result in results.items()}
     is_one = len(results) == 1
     source = columns_of(snap, results) if is_one else snap.columns.observations
     found = observe_spans(source, None if is_one else snap.span_counts)

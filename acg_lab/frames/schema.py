@@ -86,6 +86,7 @@ VARIANTS: Final = {
 }
 PROFILES: Final = {
     "learning_key": _NAMES,
+    "profile": _NAMES,
     "agent_id": _NAMES,
     "model": "str",
     "rules": "str",
@@ -105,6 +106,7 @@ PROFILES: Final = {
 }
 SCORES: Final = {
     "learning_key": _NAMES,
+    "profile": _NAMES,
     "agent_id": _NAMES,
     "model": "str",
     "position": "int64",
@@ -165,6 +167,7 @@ CELLS: Final = {
 }
 CURVE: Final = {
     "learning_key": _NAMES,
+    "profile": _NAMES,
     "agent_id": _NAMES,
     "model": "str",
     "above": "float64",
@@ -194,6 +197,7 @@ STEPS: Final = {
     "step": "int64",
     "agent_id": _NAMES,
     "learning_key": _NAMES,
+    "profile": _NAMES,
     "run_id": "str",
     "call": "int64",
     "started_at": _TIME,

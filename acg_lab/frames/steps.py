@@ -9,7 +9,7 @@ import pandas as pd
 from acg_lab.frames.schema import CALLS, STEPS, category, counts_of, make_frame
 from acg_lab.frames.thresholds import check_share
 from acg_lab.history import Trace
-from acg_lab.history.trace import Thresholds, as_numbers
+from acg_lab.history.trace import Thresholds, parse_thresholds
 from acg_lab.snapshot.recorded_calls import CallFacts, list_calls
 from acg_lab.snapshot.snapshot import Snapshot
 
@@ -35,8 +35,8 @@ def calls(snap: Snapshot) -> pd.DataFrame:
     --------
     >>> import acg_lab as acg
     >>> snap = acg.load(acg.MemoryBackend())
-    >>> acg.frames.calls(snap).shape
-    (0, 11)
+    >>> acg.frames.calls(snap).empty
+    True
     """
     found = list(list_calls(snap))
     rows = zip(*found, strict=True) if found else [()] * len(CallFacts._fields)
@@ -63,13 +63,13 @@ def steps(
     Returns
     -------
     DataFrame
-        step (position in the trace, 0 = first); agent_id, learning_key (categorical); run_id; call (position in its
-        run, 0 = first, tool calls counted); started_at (UTC); window, stable_threshold (the setting); known_runs (runs
-        of the agent learned before); entry (categorical, which stored result applied: profile, or agent for its seed
-        entry; missing if nothing was known); requests (in that result's window); blocks, tokens (of the recorded
-        request); prefix_blocks, prefix_tokens (of the stable prefix known); matched_tokens (of these, the tokens that
-        the request itself repeated); usage_tokens (of the whole prompt as the provider counted them, missing if not
-        recorded).
+        step (position in the trace, 0 = first); agent_id, learning_key, profile (its display name; categorical);
+        run_id; call (position in its run, 0 = first, tool calls counted); started_at (UTC); window, stable_threshold
+        (the setting); known_runs (runs of the agent learned before); entry (categorical, which stored result applied:
+        profile, or agent for its seed entry; missing if nothing was known); requests (in that result's window); blocks,
+        tokens (of the recorded request); prefix_blocks, prefix_tokens (of the stable prefix known); matched_tokens (of
+        these, the tokens that the request itself repeated); usage_tokens (of the whole prompt as the provider counted
+        them, missing if not recorded).
 
     Raises
     ------
@@ -84,14 +84,15 @@ def steps(
     >>> block = PromptBlock(span_id="system-0", sequence_index=0, content="You book flights.", **kind)
     >>> backend = acg.MemoryBackend()
     >>> key = "agent::model=m::seed=no-seed::system=no-system::tools=no-tools"
-    >>> request = PromptIR(ir_id="1", blocks=(block,), created_at="2026-11-02T08:00:00Z")
+    >>> at = {"ir_id": "4d2f0c0e-8a50-4bb0-9a3c-5a52b7b52f3a", "created_at": "2026-11-02T08:00:00Z"}
+    >>> request = PromptIR(blocks=(block,), **at)
     >>> backend.store_observations(key, (request, request))
     >>> trace = acg.replay(acg.load(backend, progress=False), progress=False)
-    >>> acg.frames.steps(trace, 0.9)[["step", "tokens", "prefix_tokens"]].values.tolist()
-    [[0, 4, 0], [1, 4, 4]]
+    >>> acg.frames.steps(trace, 0.9)[["step", "blocks", "tokens"]].values.tolist()
+    [[0, 1, 4], [1, 1, 4]]
     """
     windows = trace.windows if window is None else (window,)
-    given = as_numbers(thresholds)
+    given = parse_thresholds(thresholds)
     for value in given:
         check_share("stable_threshold", float(value))
     n, repeats = len(trace), len(windows) * len(given)
@@ -107,6 +108,7 @@ def steps(
         "step": repeat(np.arange(n)),
         "agent_id": _names(profile, [described.agent_id for described in trace.profiles]),
         "learning_key": _names(profile, [described.learning_key for described in trace.profiles]),
+        "profile": _names(profile, [trace.profile_names[described.learning_key] for described in trace.profiles]),
         "run_id": repeat(np.array(trace.run_ids, object)),
         "call": repeat(trace.calls),
         "started_at": repeat(trace.started_ns),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.frames.schema import BLOCKS, CELLS, VARIANTS, WINDOWS, category, compact, make_frame
-from acg_lab.snapshot.snapshot import Snapshot, check_keys, columns_of
+from acg_lab.snapshot.snapshot import Snapshot, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, list_variants
 from acg_lab.snapshot.window_cells import CellContent, find_cells
 
@@ -95,15 +95,19 @@ def blocks(snap: Snapshot, *, text: bool = False) -> pd.DataFrame:
     return make_frame({**BLOCKS, "text": "names"} if text else BLOCKS, values)
 
 
-def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.DataFrame:
+def variants(
+    snap: Snapshot, learning_key: str | None = None, *, agent_id: str | None = None, text: bool = False
+) -> pd.DataFrame:
     """Return one row per distinct content of each block of one window, in prompt order, the commonest first.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
-    learning_key : str
-        Of the profile.
+    learning_key : str, optional
+        The profile, by learning key or display name; may be left out if there is only one.
+    agent_id : str, optional
+        Its agent; enough if the agent has one profile.
     text : bool
         Add the column ``text``, the content itself. Prompts are private, so it must be asked for.
 
@@ -116,9 +120,9 @@ def variants(snap: Snapshot, learning_key: str, *, text: bool = False) -> pd.Dat
     Raises
     ------
     UsageError
-        If the snapshot has no window under that key.
+        If no profile fits, or more than one.
     """
-    source = columns_of(snap, [learning_key])
+    source = columns_of(snap, [snap.profile_names.resolve(learning_key, agent_id=agent_id)])
     found = list_variants(source)
     first, newest = (
         source.created.nanoseconds[np.searchsorted(source.block_offsets, rows, side="right") - 1]
@@ -159,15 +163,17 @@ def _content_columns(source: "ObservationColumns", rows: NDArray[np.int64], *, t
     return {**values, "text": category(contents, source.content_pool)} if text else values
 
 
-def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
+def cells(snap: Snapshot, learning_key: str | None = None, *, agent_id: str | None = None) -> pd.DataFrame:
     """Return one row per block of each request of one window, compared with the others; oldest request first.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
-    learning_key : str
-        Of the profile.
+    learning_key : str, optional
+        The profile, by learning key or display name; may be left out if there is only one.
+    agent_id : str, optional
+        Its agent; enough if the agent has one profile.
 
     Returns
     -------
@@ -181,9 +187,9 @@ def cells(snap: Snapshot, learning_key: str) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        If the snapshot has no window under that key.
+        If no profile fits, or more than one.
     """
-    check_keys(snap, [learning_key])
+    learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
     source, found = snap.columns.observations, find_cells(snap, learning_key)
     observations = source.observations_of(source.number[learning_key])
     whose = np.zeros(len(found.rows), np.int64)

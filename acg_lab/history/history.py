@@ -1,7 +1,6 @@
-"""What a replay walks over: every recorded request as a row of codes, and when it was sent and learned.
+"""The history that a replay walks over: every recorded request as a row of codes, and when it was sent and learned.
 
-Belongs here: the shape of a history. Where it comes from is told in `acg_lab.history.build_history` and
-`acg_lab.history.build_history`; what is known when, in `acg_lab.history.visibility`.
+`acg_lab.history.build_history` makes it; `acg_lab.history.visibility` decides what each request could know.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ UNKNOWN = -1
 
 
 class HistoryProfile(NamedTuple):
-    """Whose requests are learned together, and by which generation of the rules."""
+    """A profile of a history, and the rules version by which it is replayed."""
 
     agent_id: str
     learning_key: str
@@ -28,45 +27,45 @@ class HistoryProfile(NamedTuple):
 
 
 class Requests(NamedTuple):
-    """Facts of requests, one a row.
+    """Facts of the requests as columns, one row per request.
 
     Attributes
     ----------
     started : array of int64
-        Nanoseconds since 1970.
+        Start in nanoseconds since 1970.
     run : array of int64
-        Number of its run in `History.run_ids`.
+        Number of the request's run in `History.run_ids`.
     call : array of int64
-        Position among the calls of its run.
-    known : array of int64
-        Of its agent's runs those with a smaller number than this were learned before it started.
-    usage : array of int64
-        Tokens of its prompt as the provider counted them, -1 where that is not known.
-    cut : array of bool
-        Whether it seems to have been recorded cut to the current turn.
+        Position among the calls of the run.
+    first_unknown_run : array of int64
+        Runs of the same agent with a smaller number had been learned when the request started.
+    usage_tokens : array of int64
+        Prompt tokens as the provider counted them, -1 where unknown.
+    is_truncated : array of bool
+        Whether the request seems to have been recorded without its earlier turns.
     """
 
     started: NDArray[np.int64]
     run: NDArray[np.int64]
     call: NDArray[np.int64]
-    known: NDArray[np.int64]
-    usage: NDArray[np.int64]
-    cut: NDArray[np.bool_]
+    first_unknown_run: NDArray[np.int64]
+    usage_tokens: NDArray[np.int64]
+    is_truncated: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class History:
-    """Every recorded request, by profile, of each in the order in which production learned them.
+    """Every recorded request, by profile, in the order in which production learned them.
 
     Attributes
     ----------
     observations : ObservationColumns
-        The requests as blocks; window ``p`` holds all that profile ``p`` ever learned.
-    profiles : tuple of Profile, length n_windows
+        The requests as blocks; window ``p`` holds all requests that profile ``p`` ever learned.
+    profiles : tuple of HistoryProfile, length n_profiles
     requests : Requests
         Rows as in ``observations``.
     run_ids : sequence of str, length n_runs
-        Runs by agent, of each in the order of its index.
+        Runs by agent, those of an agent in the order of its index.
     first_run : array of int64, shape (n_runs,)
         Number of the first run of the same agent.
     caveats : tuple of str
@@ -87,6 +86,6 @@ class History:
     positions: Sequence[int] = ()
 
     def profile_of_row(self) -> NDArray[np.int64]:
-        """Return the number of the profile of every row."""
+        """Return the number of each row's profile."""
         offsets = self.observations.window_offsets
         return np.repeat(np.arange(len(self.profiles)), np.diff(offsets))

@@ -1,6 +1,7 @@
-"""Exact prefixes of a window's observations, counted (spec section 8).
+"""Count the exact prefixes of a sliding window, by the rules of 0.8 (acg_lab/docs/rules/learner.md, section 8.4).
 
-Belongs here: interning block prefixes as (parent prefix, block), and following the one that a majority shares.
+Each block prefix gets a number for its (parent prefix, block), so that equal numbers mean equal prefixes; the counter
+follows the one path of prefixes that a majority shares.
 """
 
 from collections.abc import Sequence
@@ -10,42 +11,44 @@ from typing import TYPE_CHECKING, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.history.span_counter import pack
+from acg_lab.history.span_counter import pack_columns
 
 if TYPE_CHECKING:
     from acg_lab.history.walk_types import Blocks, Level
 
-__all__ = ["ExactPrefixes", "PrefixCounter"]
+__all__ = ["PrefixCounter", "PrefixTable"]
 
 Numbers = NDArray[np.int64]
 
 
-class ExactPrefixes:
-    """Every request as the numbers of its prefixes, one a depth: equal numbers are equal prefixes.
+class PrefixTable:
+    """All requests of a profile as the numbers of their prefixes, one for each depth.
 
     Parameters
     ----------
     prefixes : list of list of int
-        Of each request.
+        The prefix numbers of each request, shortest first.
     n_prefixes : int
+        How many numbers there are, 0 for the empty prefix included.
     """
 
     def __init__(self, prefixes: list[list[int]], n_prefixes: int) -> None:
         self.prefixes, self.n_prefixes = prefixes, n_prefixes
 
     @classmethod
-    def prepare(cls, blocks: "Blocks") -> Self:
-        """Intern the prefixes of all requests."""
-        identity = np.unique(pack(blocks.span, blocks.content, blocks.kind), return_inverse=True)[1]
-        return cls(*_intern(identity.tolist(), blocks.offsets.tolist(), _shared(identity, blocks.offsets)))
+    def build(cls, blocks: "Blocks") -> Self:
+        """Build the table of all requests."""
+        identity = np.unique(pack_columns(blocks.span, blocks.content, blocks.kind), return_inverse=True)[1]
+        shared = _count_shared_with_previous(identity, blocks.offsets)
+        return cls(*_number_prefixes(identity.tolist(), blocks.offsets.tolist(), shared))
 
-    def counter(self) -> "PrefixCounter":
-        """Start an empty window."""
+    def make_counter(self) -> "PrefixCounter":
+        """Return a counter with an empty window."""
         return PrefixCounter(self)
 
 
-def _shared(codes: Numbers, offsets: Numbers) -> list[int]:
-    """Return how many blocks each request shares with the one before."""
+def _count_shared_with_previous(codes: Numbers, offsets: Numbers) -> list[int]:
+    """Return how many leading blocks each request shares with the one before it."""
     lengths = np.diff(offsets)
     row = np.repeat(np.arange(len(lengths)), lengths)
     number = np.arange(len(codes)) - offsets[row]
@@ -57,7 +60,7 @@ def _shared(codes: Numbers, offsets: Numbers) -> list[int]:
     return cast("list[int]", shared.tolist())
 
 
-def _intern(codes: list[int], offsets: list[int], shared: list[int]) -> tuple[list[list[int]], int]:
+def _number_prefixes(codes: list[int], offsets: list[int], shared: list[int]) -> tuple[list[list[int]], int]:
     n_codes = max(codes, default=0) + 1
     numbers: dict[int, int] = {}
     prefixes: list[list[int]] = []
@@ -76,30 +79,30 @@ def _intern(codes: list[int], offsets: list[int], shared: list[int]) -> tuple[li
 
 
 class PrefixCounter:
-    """A window that knows how many of its observations share each prefix.
+    """A sliding window that knows how many of its observations share each prefix.
 
-    The prefixes that a majority shares are one path: at each depth at most one can be.
+    The prefixes that a majority shares form one path, since at each depth there can be at most one.
     """
 
-    def __init__(self, table: ExactPrefixes) -> None:
+    def __init__(self, table: PrefixTable) -> None:
         self._prefixes = table.prefixes
         self._counts = [0] * table.n_prefixes
         self._path: list[int] = []
 
     def slide(self, dropped: Sequence[int], added: Sequence[int], n: int) -> "tuple[Level, ...]":
-        """Drop and add observations, of which there are then ``n``; return the levels."""
+        """Drop and add observations, which leaves ``n`` of them, and return the levels."""
         counts, path, prefixes = self._counts, self._path, self._prefixes
-        for gone, come in zip_longest(dropped, added):
-            minus, plus = prefixes[gone] if gone is not None else [], prefixes[come] if come is not None else []
-            shared = _shared_depth(minus, plus)
-            for prefix in minus[shared:]:
+        for old, new in zip_longest(dropped, added):
+            leaving, entering = prefixes[old] if old is not None else [], prefixes[new] if new is not None else []
+            shared = _count_shared(leaving, entering)
+            for prefix in leaving[shared:]:
                 counts[prefix] -= 1
-            for prefix in plus[shared:]:
+            for prefix in entering[shared:]:
                 counts[prefix] += 1
         majority = n // 2
         while path and counts[path[-1]] <= majority:
             path.pop()
-        # The window never shrinks, so only a prefix of what was added can have become a majority's.
+        # The window never shrinks, so only prefixes of added observations can have gained a majority.
         for row in added:
             for prefix in prefixes[row][len(path) :]:
                 if counts[prefix] <= majority:
@@ -119,13 +122,13 @@ class PrefixCounter:
             levels.append((len(self._path), last, last))
         return tuple(levels)
 
-    def match(self, request: int) -> int:
-        """Return how many blocks the request shares with the majority's prefix."""
-        return _shared_depth(self._prefixes[request], self._path)
+    def count_matches(self, request: int) -> int:
+        """Return how many leading blocks the request shares with the majority."""
+        return _count_shared(self._prefixes[request], self._path)
 
 
-def _shared_depth(prefixes: list[int], others: list[int]) -> int:
-    """Return how many prefixes lead both; where two are the same, so are all shorter ones."""
+def _count_shared(prefixes: list[int], others: list[int]) -> int:
+    """Return how many leading prefixes are equal; equal prefixes of one depth imply equal shorter ones."""
     low, high = 0, min(len(prefixes), len(others))
     while low < high:
         middle = (low + high) // 2

@@ -1,7 +1,7 @@
-"""What walks found, put together: the shape of every state, and what every live request repeated.
+"""Cut a history into one task per profile, and join the results of their walks.
 
-Belongs here: cutting a history into one task a profile, and joining the walks again. Tasks are plain arrays and
-independent of each other, so they can be walked anywhere and joined in any grouping.
+Invariant: tasks are plain arrays and independent of each other, so they can be walked in any order or process and
+joined in any grouping.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from acg_lab.core.rules import get_rules
 from acg_lab.history.history import History
 from acg_lab.history.visibility import Entries, States
-from acg_lab.history.walk_types import Blocks, Shapes, Task, Walk
+from acg_lab.history.walk_types import Blocks, PrefixCurves, Task, WalkResult
 from acg_lab.storage.columns import offsets
 
 __all__ = ["TaskSlot", "WindowResults", "find_tasks", "join_walks"]
@@ -22,28 +22,28 @@ Numbers = NDArray[np.int64]
 
 
 class WindowResults(NamedTuple):
-    """What was known with one window.
+    """The results of all walks with one observation window.
 
     Attributes
     ----------
-    shapes : Shapes
+    curves : PrefixCurves
         How prefixes depend on the threshold.
-    exact : array of bool, shape (n_shapes,)
-        Whether a majority has to share the prefix exactly.
-    shape : array of int, shape (n_states,)
-        Of each state.
-    matched : array of int, shape (n_entries,)
-        How many blocks led the live request that were the dominant ones of the state it met.
+    exact : array of bool, shape (n_curves,)
+        Whether each is a curve of exact prefixes.
+    curve : array of int32, shape (n_states,)
+        The curve of each state.
+    matched : array of int32, shape (n_entries,)
+        How many leading blocks of the live request were the dominant ones of the state that it met.
     """
 
-    shapes: Shapes
+    curves: PrefixCurves
     exact: NDArray[np.bool_]
-    shape: NDArray[np.int32]
+    curve: NDArray[np.int32]
     matched: NDArray[np.int32]
 
 
 class TaskSlot(NamedTuple):
-    """Where a walk belongs: its states, its meetings among all entries; and whether its prefixes are exact ones."""
+    """Where a walk's results belong: its states, its lookups among all entries; and whether its prefixes are exact."""
 
     states: slice
     entries: Numbers
@@ -51,7 +51,7 @@ class TaskSlot(NamedTuple):
 
 
 def find_tasks(history: History, states: States, entries: Entries) -> Iterator[tuple[Task, TaskSlot]]:
-    """Yield the task of every profile, and where it belongs; made one by one, since together they are large."""
+    """Yield the task of each profile and its slot, one by one, since all tasks together are large."""
     columns = history.observations
     names = np.array([*columns.span_pool, ""], object)
     rank = np.empty(len(names), np.int64)
@@ -61,26 +61,27 @@ def find_tasks(history: History, states: States, entries: Entries) -> Iterator[t
     order = np.argsort(entries.state, kind="stable")
     row = np.repeat(np.arange(len(entries.own)), np.diff(entries.offsets))[order]
     bounds = np.searchsorted(states.profile, np.arange(len(history.profiles) + 1)).tolist()
-    meetings = np.searchsorted(entries.state[order], bounds).tolist()
-    for profile, described in enumerate(history.profiles):
-        first, last = bounds[profile], bounds[profile + 1]
-        met = slice(meetings[profile], meetings[profile + 1])
-        own = columns.observations_of(profile)
-        foreign = ~entries.own[row[met]]
-        request = row[met] - own.start
+    lookup_bounds = np.searchsorted(entries.state[order], bounds).tolist()
+    for number, profile in enumerate(history.profiles):
+        first, last = bounds[number], bounds[number + 1]
+        lookups = slice(lookup_bounds[number], lookup_bounds[number + 1])
+        own = columns.observations_of(number)
+        foreign = ~entries.own[row[lookups]]
+        request = row[lookups] - own.start
         request[foreign] = len(own) + np.arange(np.count_nonzero(foreign))
-        exact = get_rules(described.rules).exact_prefix
+        exact = get_rules(profile.rules).exact_prefix
         task = Task(
-            blocks=_blocks(history, own, row[met][foreign], rank, kind),
+            blocks=_gather_blocks(history, own, row[lookups][foreign], rank, kind),
             ends=states.end[first:last],
-            met=entries.state[order[met]] - first,
-            request=request,
+            lookup_state=entries.state[order[lookups]] - first,
+            lookup_request=request,
             exact=exact,
         )
-        yield task, TaskSlot(slice(first, last), order[met], exact)
+        yield task, TaskSlot(slice(first, last), order[lookups], exact)
 
 
-def _blocks(history: History, own: range, foreign: Numbers, rank: Numbers, kind: Numbers) -> Blocks:
+def _gather_blocks(history: History, own: range, foreign: Numbers, rank: Numbers, kind: Numbers) -> Blocks:
+    """Return the blocks of a profile's own requests, then those of the foreign ones."""
     columns = history.observations
     ends = columns.block_offsets[own.start : own.stop + 1]
     lengths = columns.block_offsets[foreign + 1] - columns.block_offsets[foreign]
@@ -95,25 +96,23 @@ def _blocks(history: History, own: range, foreign: Numbers, rank: Numbers, kind:
     )
 
 
-def join_walks(places: Sequence[TaskSlot], walks: Sequence[Walk], n_states: int, n_entries: int) -> WindowResults:
-    """Put together what walks with one window found."""
-    shape, matched = np.zeros(n_states, np.int32), np.zeros(n_entries, np.int32)
-    shapes = [walk.shapes for walk in walks]
-    sizes = [len(found.n) for found in shapes]
-    for place, walk, shift in zip(places, walks, offsets(sizes)[:-1].tolist(), strict=True):
-        shape[place.states] = walk.shape + shift
-        matched[place.entries] = walk.matched
-    exact = np.repeat(np.array([place.exact for place in places], bool), sizes)
-    return WindowResults(join_shapes(shapes), exact, shape, matched)
+def join_walks(slots: Sequence[TaskSlot], walks: Sequence[WalkResult], n_states: int, n_entries: int) -> WindowResults:
+    """Join the results of walks with one window, each into its slot."""
+    curve, matched = np.zeros(n_states, np.int32), np.zeros(n_entries, np.int32)
+    curves = [walk.curves for walk in walks]
+    sizes = [len(found.n) for found in curves]
+    for slot, walk, shift in zip(slots, walks, offsets(sizes)[:-1].tolist(), strict=True):
+        curve[slot.states] = walk.curve + shift
+        matched[slot.entries] = walk.matched
+    exact = np.repeat(np.array([slot.exact for slot in slots], bool), sizes)
+    return WindowResults(_join_curves(curves), exact, curve, matched)
 
 
-def join_shapes(found: Sequence[Shapes]) -> Shapes:
-    """Return the shapes of several walks, one after the other."""
+def _join_curves(found: Sequence[PrefixCurves]) -> PrefixCurves:
     if not found:
-        return Shapes(
-            *(np.zeros(n, kind) for n, kind in zip((0, 1, 0, 0, 0), ("i8", "i8", "i4", "i4", "i4"), strict=True))
-        )
-    shifts = offsets([len(shapes.depth) for shapes in found])[:-1].tolist()
-    ends = [shapes.offsets[1:] + shift for shapes, shift in zip(found, shifts, strict=True)]
+        kinds = zip((0, 1, 0, 0, 0), ("i8", "i8", "i4", "i4", "i4"), strict=True)
+        return PrefixCurves(*(np.zeros(n, kind) for n, kind in kinds))
+    shifts = offsets([len(curves.depth) for curves in found])[:-1].tolist()
+    ends = [curves.offsets[1:] + shift for curves, shift in zip(found, shifts, strict=True)]
     n, _, depth, present, dominant = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    return Shapes(n, np.concatenate([np.zeros(1, np.int64), *ends]), depth, present, dominant)
+    return PrefixCurves(n, np.concatenate([np.zeros(1, np.int64), *ends]), depth, present, dominant)

@@ -1,17 +1,16 @@
-"""What is known when: which runs a call knows, and whose result it meets.
+"""Decide which runs each request could know, and which state of a profile it met.
 
-Belongs here: the answer to overlapping runs, equal times, runs without end, and clocks that jump. Plain arrays in,
-plain arrays out.
+A run is learned when it has ended, in the order of its agent's index. A request therefore knows the runs that ended
+before it started, and never its own:
 
-A run is learned when it has ended, in the order of its agent's index. So a call knows the runs that ended before it
-started, never its own:
+- *overlapping runs*: a request knows nothing of a run that has not ended, however long ago it began;
+- *equal times*: a run that ended exactly when a request started is unknown to it;
+- *runs without an end*: they count as ended at the latest time recorded in them;
+- *clocks that jump back*, or an index in another order: the order of the index wins. A run that seems to have ended
+  before one ahead of it is learned together with that one. A request may then seem to know too little, never too
+  much; the trace's caveats count these runs.
 
-- *overlapping runs*: a call knows nothing of a run that has not ended, however long ago it began;
-- *equal times*: a run that ended at the very time at which a call started is not known to it;
-- *runs without end*: they count as ended at the latest time that they hold;
-- *clocks that jump back*, or an index in another order: the order of the index holds, so a run that seems to have
-  ended before one ahead of it is learned when that one has ended. What is told is then too little, never too much;
-  a trace says how many runs had to wait.
+Invariant: functions of plain arrays; none of them depends on a threshold or a window.
 """
 
 from typing import NamedTuple
@@ -21,37 +20,42 @@ from numpy.typing import NDArray
 
 from acg_lab.history.history import History
 
-__all__ = ["Entries", "States", "find_entries", "find_states", "known_runs"]
+__all__ = ["Entries", "States", "count_known_runs", "find_entries", "find_states"]
 
 Numbers = NDArray[np.int64]
 _UNUSED = -1
 
 
-def known_runs(ends: Numbers, starts: Numbers, own: Numbers) -> Numbers:
-    """Return how many of an agent's runs each of its calls knows; always the first so many of the index.
+def count_known_runs(ends: Numbers, starts: Numbers, own: Numbers) -> Numbers:
+    """Return how many of an agent's runs each of its requests knows; these are the first ones of the index.
 
     Parameters
     ----------
     ends : array of int64, shape (n_runs,)
         When each run ended, in the order of the index.
-    starts, own : array of int64, shape (n_calls,)
-        When each call started, and the position of its run in the index.
+    starts, own : array of int64, shape (n_requests,)
+        When each request started, and the position of its run in the index.
+
+    Examples
+    --------
+    >>> count_known_runs(np.array([5, 9, 12]), np.array([1, 6, 20]), np.array([0, 1, 2])).tolist()
+    [0, 1, 2]
     """
     learned = np.maximum.accumulate(ends)
     return np.minimum(np.searchsorted(learned, starts, side="left"), own)
 
 
 class States(NamedTuple):
-    """What profiles came to hold, a row for each run that taught a profile something; by profile, then run.
+    """The states of all profiles, one for each run that taught a profile something; by profile, then run.
 
     Attributes
     ----------
-    profile, run : array of int64
-        Whose state it is, and the run after which it held.
-    end : array of int64
-        How many of the profile's requests were learned by then.
-    by_run : array of int64
-        All states by run, those of one run in the order in which it touched their profiles.
+    profile, run : array of int64, shape (n_states,)
+        The profile, and the run after which it had this state.
+    end : array of int64, shape (n_states,)
+        How many of the profile's requests had been learned by then.
+    by_run : array of int64, shape (n_states,)
+        Numbers of the states by run, those of one run in the order in which it touched their profiles.
     """
 
     profile: Numbers
@@ -61,7 +65,7 @@ class States(NamedTuple):
 
 
 def find_states(history: History) -> States:
-    """Find the states that the profiles of a history go through."""
+    """Return the states that the profiles of a history go through."""
     profile, run = history.profile_of_row(), history.requests.run
     if not len(run):
         return States(profile, run, run, run)
@@ -72,10 +76,11 @@ def find_states(history: History) -> States:
 
 
 class Entries(NamedTuple):
-    """Which states each row's request meets: of row ``r`` the states ``state[offsets[r]:offsets[r + 1]]``.
+    """The states that each request may meet; those of row ``r`` are ``state[offsets[r]:offsets[r + 1]]``.
 
-    None where nothing is known; one where its profile is known (``own``); else those of the profiles that the last
-    known run touched, of which the agent's seed entry is the best.
+    A request has no state where its agent knows nothing yet, and one where its own profile is known (``own``).
+    Otherwise it has the states of all profiles that the last known run touched; the agent's seed entry is the best of
+    them.
     """
 
     offsets: Numbers
@@ -84,8 +89,11 @@ class Entries(NamedTuple):
 
 
 def find_entries(history: History, states: States) -> Entries:
-    """Look up every row's profile as it was known, else the agent's seed entry (spec planner.md, section 2)."""
-    known, first_run = history.requests.known, history.first_run[history.requests.run]
+    """Return for each request the state of its profile, else the candidates for the agent's seed entry.
+
+    Source: acg_lab/docs/rules/planner.md, section 2.
+    """
+    known, first_run = history.requests.first_unknown_run, history.first_run[history.requests.run]
     profile, n_runs = history.profile_of_row(), len(history.run_ids) + 1
     own = np.searchsorted(states.profile * n_runs + states.run, profile * n_runs + known) - 1
     has_own = own >= 0

@@ -1,4 +1,4 @@
-"""The values that go into and come out of the walk over one profile."""
+"""What goes into and comes out of the walk over one profile: plain arrays, so that tasks can be pickled."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -6,17 +6,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Blocks", "Level", "Shapes", "Task", "Walk"]
-
+__all__ = ["Blocks", "Level", "PrefixCurves", "Task", "WalkResult", "WindowCounter"]
 
 Numbers = NDArray[np.int64]
 Level = tuple[int, int, int]  # depth in blocks, present, dominant
 
 
 class Blocks(NamedTuple):
-    """Requests as blocks: request ``r`` holds the blocks ``offsets[r]`` up to ``offsets[r + 1]``.
+    """Requests as columns of blocks; request ``r`` holds the blocks from ``offsets[r]`` up to ``offsets[r + 1]``.
 
-    ``span``, ``content`` and ``kind`` (of role and content type) are codes, ``number`` the sequence index.
+    ``span``, ``content`` and ``kind`` (role and content type) are codes, ``number`` is the sequence index.
     """
 
     offsets: Numbers
@@ -27,32 +26,36 @@ class Blocks(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What the walk over one profile needs.
+    """The input of the walk over one profile.
+
+    A *state* is what the profile holds after a run that taught it something. A *lookup* is a live request that met one
+    of these states.
 
     Attributes
     ----------
     blocks : Blocks
-        First what the profile learned, in that order, then foreign requests that met it as the agent's seed entry.
-        Codes of spans are in the order of their ids.
+        The requests that the profile learned, in that order, then requests of other profiles that met this one as the
+        agent's seed entry. Codes of spans are in the order of their ids.
     ends : array of int64, shape (n_states,)
-        How many requests were learned at each state, ascending.
-    met, request : array of int64, shape (n_meetings,)
-        Which state each live request met, ascending, and which of ``blocks`` the request is.
+        How many requests the profile had learned at each state, ascending.
+    lookup_state, lookup_request : array of int64, shape (n_lookups,)
+        The state that each lookup met, ascending, and the number of its request in ``blocks``.
     exact : bool
-        Whether the prefix is one that a majority shares exactly.
+        Whether the stable prefix is an exact prefix that a majority shares (rules of ``nemo-relay-0.8``).
     """
 
     blocks: Blocks
     ends: Numbers
-    met: Numbers
-    request: Numbers
+    lookup_state: Numbers
+    lookup_request: Numbers
     exact: bool
 
 
-class Shapes(NamedTuple):
-    """How a stable prefix depends on the threshold; each distinct one once.
+class PrefixCurves(NamedTuple):
+    """How the stable prefix of a window depends on the threshold, each distinct curve once.
 
-    Shape ``s`` holds the levels ``offsets[s]`` up to ``offsets[s + 1]``, of growing depth and falling worth.
+    Curve ``c`` consists of the levels from ``offsets[c]`` up to ``offsets[c + 1]``, deeper ones last, which only lower
+    thresholds reach. ``n`` is the number of observations in the window.
     """
 
     n: Numbers
@@ -62,21 +65,30 @@ class Shapes(NamedTuple):
     dominant: NDArray[np.int32]
 
 
-class Walk(NamedTuple):
-    """What one walk with one window found: the shape of each state, and how many blocks each request repeated."""
+class WalkResult(NamedTuple):
+    """What one walk with one window found.
 
-    shapes: Shapes
-    shape: NDArray[np.int32]
+    Attributes
+    ----------
+    curves : PrefixCurves
+    curve : array of int32, shape (n_states,)
+        The curve of each state.
+    matched : array of int32, shape (n_lookups,)
+        How many leading blocks each live request repeated.
+    """
+
+    curves: PrefixCurves
+    curve: NDArray[np.int32]
     matched: NDArray[np.int32]
 
 
-class Counter(Protocol):
-    """What counts the observations of a window, with exact undo."""
+class WindowCounter(Protocol):
+    """Counts the observations of a sliding window; every addition has an exact undo."""
 
     def slide(self, dropped: Sequence[int], added: Sequence[int], n: int, /) -> tuple[Level, ...]:
-        """Drop and add observations, of which there are then ``n``; return the levels."""
+        """Drop and add observations, which leaves ``n`` of them, and return the levels."""
         ...
 
-    def match(self, request: int, /) -> int:
-        """Return how many blocks lead the request that are the dominant ones."""
+    def count_matches(self, request: int, /) -> int:
+        """Return how many leading blocks of the request are the dominant ones of the window."""
         ...

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
 from acg_lab.diagnosis.break_reason import BlockCounts, BreakReason, find_break_reason
+from acg_lab.snapshot.profile_names import ProfileNames
 
 if TYPE_CHECKING:
     from acg_lab.snapshot.snapshot import Snapshot
@@ -20,13 +22,22 @@ __all__ = [
     "check_columns",
     "check_source",
     "confidence_words",
+    "name_profiles",
+    "profile_words",
     "reason_of",
     "rows_of",
     "select_key",
     "select_profile",
+    "shared_words",
 ]
 
-_SHOWN: Final = 3
+_SEVERAL: Final = 2
+_SAME: Final = {
+    "seed": "same first message",
+    "system": "same system prompt",
+    "tools": "same tools",
+    "response_format": "same response format",
+}
 
 
 def check_source(data: Any, maker: str, *, expected: str = "Snapshot", attribute: str = "windows") -> None:
@@ -47,33 +58,48 @@ def check_columns(frame: Any, columns: Collection[str], maker: str) -> pd.DataFr
     return frame
 
 
-def select_key(snap: "Snapshot", learning_key: str | None) -> str | None:
-    """Return the learning key to draw: the one asked for, else the only one; None if the snapshot has none."""
-    windows: Collection[str] = getattr(snap, "windows", ())
-    if learning_key is not None or not windows:
+def select_key(snap: "Snapshot", learning_key: str | None, agent_id: str | None = None) -> str | None:
+    """Return the learning key of the profile to draw; None if the snapshot has no profile and none was named."""
+    names: ProfileNames | None = getattr(snap, "profile_names", None)  # frames refuse what is not a Snapshot
+    if names is None or (learning_key is None and agent_id is None and not names):
         return learning_key
-    if len(windows) > 1:
-        raise UsageError(_ask_which(list(windows)))
-    return next(iter(windows))
+    return names.resolve(learning_key, agent_id=agent_id)
 
 
-def select_profile(frame: pd.DataFrame, learning_key: str | None) -> pd.DataFrame:
+def select_profile(frame: pd.DataFrame, learning_key: str | None, agent_id: str | None = None) -> pd.DataFrame:
     """Return the rows of one profile: the one asked for, else the only one."""
-    keys = frame["learning_key"].astype(object)
-    if learning_key is None:
-        found = list(dict.fromkeys(keys.dropna()))
-        if len(found) > 1:
-            raise UsageError(_ask_which(found))
+    if learning_key is None and agent_id is None and len(frame["learning_key"].dropna().unique()) < _SEVERAL:
         return frame
-    if not (keys == learning_key).any():
-        msg = f"The frame has no rows of the learning key {learning_key!r}."
-        raise UsageError(msg)
-    return frame[keys == learning_key].reset_index(drop=True)
+    key = name_profiles(frame).resolve(learning_key, agent_id=agent_id)
+    return frame[frame["learning_key"].astype(object) == key].reset_index(drop=True)
 
 
-def _ask_which(keys: list[str]) -> str:
-    shown = ", ".join(map(repr, keys[:_SHOWN]))
-    return f"There are {len(keys):,} profiles; say which one to draw: learning_key=, one of {shown}, ..."
+def name_profiles(frame: pd.DataFrame) -> ProfileNames:
+    """Return the display names of the profiles in a frame."""
+    found = frame.drop_duplicates("learning_key").dropna(subset="learning_key")
+    agents = found["agent_id"].astype(object) if "agent_id" in found else [None] * len(found)
+    pairs = zip(found["learning_key"], agents, strict=True)
+    return ProfileNames({str(key): None if pd.isna(agent) else str(agent) for key, agent in pairs})
+
+
+def profile_words(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return display name and model of the profile of a frame's rows, as far as they are known."""
+    if frame.empty:
+        return ()
+    names, key = name_profiles(frame.iloc[:1]), str(frame["learning_key"].iloc[0])
+    name = str(frame["profile"].iloc[0]) if "profile" in frame else names[key]
+    return tuple(filter(None, (name, names.parts[key].model)))
+
+
+def shared_words(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return what all profiles of a frame have in common; if there are several agents, their number."""
+    parts = list(name_profiles(frame).parts.values())
+    agents = {one.agent_id for one in parts}
+    words = [next(iter(agents)) if len(agents) == 1 else counted(len(agents), "agent") if agents else ""]
+    values = {name: {getattr(one, name) for one in parts} for name in ("model", *_SAME)}
+    words += [value for value in values.pop("model") if value and len({one.model for one in parts}) == 1]
+    words += [_SAME[name] for name, found in values.items() if len(found) == 1 and "sha256:" in str(next(iter(found)))]
+    return tuple(words)
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:

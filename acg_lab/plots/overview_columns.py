@@ -1,5 +1,6 @@
 """Many profiles: one column per profile, as wide as it has requests; beside them, what breaks them."""
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -8,7 +9,6 @@ import pandas as pd
 from acg_lab._format import counted, cut_all, percent
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
-from acg_lab.plots.profile_names import cause_of
 from acg_lab.plots.text import Size, drawable, spread, text_width
 from acg_lab.plots.theme import Palette
 
@@ -18,13 +18,26 @@ if TYPE_CHECKING:
     from acg_lab.plots.empty import Title
     from acg_lab.plots.mpl_canvas import Place
 
-__all__ = ["draw_columns"]
+__all__ = ["draw_columns", "drop_call_id"]
 
 _LEFT: Final = 0.55
 _SHARE: Final = 0.65  # of the width goes to the columns
 _ABOVE, _CHART, _BELOW = 0.76, 2.05, 0.68
 _MOST_CAUSES: Final = 7
 _SEPARATORS: Final = ((80, 0.5), (400, 0.15))  # most profiles, width in points
+
+
+_match_tool_call = re.compile(r"(tool-\d+)-.+", re.DOTALL).fullmatch
+
+
+def drop_call_id(span_id: str) -> str:
+    """Return a span id without the id of a tool call, so that equal causes add up.
+
+    >>> drop_call_id("tool-20-call_7MqMjJMaXLRTp"), drop_call_id("system-1-book")
+    ('tool-20', 'system-1-book')
+    """
+    found = _match_tool_call(span_id)
+    return found[1] if found else span_id
 
 
 def draw_columns(
@@ -139,7 +152,7 @@ def _draw_causes(canvas: MplCanvas, frame: pd.DataFrame, left: float, top: float
 
 def _causes(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the costliest causes and one row for the others: name, requests, profiles, and whether it is a block."""
-    named = frame.assign(name=frame["breaking_span"].map(cause_of, na_action="ignore")).dropna(subset="name")
+    named = frame.assign(name=frame["breaking_span"].map(drop_call_id, na_action="ignore")).dropna(subset="name")
     causes = named.groupby("name", sort=False)["requests"].agg(requests="sum", profiles="size").reset_index()
     causes = causes.sort_values(["requests", "profiles"], ascending=False, kind="stable", ignore_index=True)
     causes["block"] = True

@@ -12,10 +12,9 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.thresholds import check_share
 from acg_lab.plots.canvas import HEADING, MARGIN
 from acg_lab.plots.empty import draw_empty
-from acg_lab.plots.inputs import check_columns, check_source
+from acg_lab.plots.inputs import check_columns, check_source, profile_words, shared_words
 from acg_lab.plots.mpl_canvas import MplCanvas
 from acg_lab.plots.over_time_series import Series, draw_changes, draw_periods, draw_series, is_same, name_series
-from acg_lab.plots.profile_names import profile_words, shared_words
 from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:

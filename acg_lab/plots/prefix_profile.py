@@ -4,12 +4,13 @@ Reads a frame of scores into values, and says in words what they show. Nothing h
 """
 
 from functools import cached_property
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 
 from acg_lab._format import counted, joined, percent, score, setting, tokens
 from acg_lab.core.errors import UsageError
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.plots.empty import all_stable_title
 from acg_lab.plots.inputs import breaking_row, reason_of
@@ -17,7 +18,6 @@ from acg_lab.plots.inputs import breaking_row, reason_of
 __all__ = ["Block", "BlockKind", "PlottedProfile", "read_profile"]
 
 BlockKind: TypeAlias = Literal["prefix", "breaking", "out_of_reach", "semi_stable", "variable", "unknown"]
-_REQUESTS_NEEDED: Final = 2  # with fewer requests production plans nothing (acg_lab/docs/rules/planner.md)
 
 
 class Block(NamedTuple):
@@ -90,7 +90,7 @@ class PlottedProfile:
     @property
     def is_single_request(self) -> bool:
         """Whether there is one request only, so that nothing is known yet."""
-        return self.n_requests < _REQUESTS_NEEDED
+        return self.n_requests < MIN_OBSERVATIONS
 
     @property
     def has_tokens(self) -> bool:
@@ -159,8 +159,8 @@ class PlottedProfile:
             return cacheable, counted(self.n_requests, "request"), confidence
         size = f"{tokens(self.prompt_width)} tokens" if self.has_tokens else counted(len(self.blocks), "block")
         full = self.thresholds.min_observations_for_full_confidence
-        needs = f"needs {_REQUESTS_NEEDED} requests to be used"
-        return (joined(size, f"{needs} and {full:,} for full confidence" if full > _REQUESTS_NEEDED else needs),)
+        needs = f"needs {MIN_OBSERVATIONS} requests to be used"
+        return (joined(size, f"{needs} and {full:,} for full confidence" if full > MIN_OBSERVATIONS else needs),)
 
     @property
     def remarks(self) -> tuple[str, ...]:

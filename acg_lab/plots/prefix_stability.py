@@ -13,14 +13,13 @@ from acg_lab.frames.schema import SCORES
 from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, NOTE_LINE, wrap
 from acg_lab.plots.empty import draw_empty
-from acg_lab.plots.inputs import check_columns, confidence_words, select_key, select_profile
+from acg_lab.plots.inputs import check_columns, confidence_words, profile_words, select_key, select_profile
 from acg_lab.plots.mpl_canvas import canvas_for
 from acg_lab.plots.prefix_bars import Bars
 from acg_lab.plots.prefix_columns import draw_columns
 from acg_lab.plots.prefix_profile import PlottedProfile, read_profile
 from acg_lab.plots.prefix_rows import MOST_ROWS, Fold, Rows, place_rows
 from acg_lab.plots.prefix_strip import draw_strip
-from acg_lab.plots.profile_names import profile_words
 from acg_lab.plots.text import Size
 from acg_lab.plots.theme import drawing
 
@@ -46,6 +45,7 @@ _TINY: Final = 1e-6
 def prefix_stability(
     data: "Given",
     learning_key: str | None = None,
+    agent_id: str | None = None,
     *,
     width: Literal["blocks", "tokens"] = "blocks",
     fold: bool = True,
@@ -65,7 +65,9 @@ def prefix_stability(
         A snapshot, which is analysed; results of `acg_lab.analyze`, which hold no tokens; or rows of
         `acg_lab.frames.scores`, the table behind the figure.
     learning_key : str, optional
-        Which profile, if there are several.
+        The profile, by learning key or display name; may be left out if there is only one.
+    agent_id : str, optional
+        Its agent; enough if the agent has one profile.
     width : {"blocks", "tokens"}
         One row per block, or one column per block, as wide as the block has tokens.
     fold : bool
@@ -100,7 +102,7 @@ def prefix_stability(
         msg = f"The 'width' option must be 'blocks' or 'tokens'; got {width!r}."
         raise UsageError(msg)
     thresholds = checked_thresholds(thresholds)
-    scores = _scores_of(data, learning_key, thresholds)
+    scores = _scores_of(data, learning_key, agent_id, thresholds)
     with drawing():
         if scores.empty:
             key = learning_key or next(iter(getattr(data, "windows", ())), "")
@@ -114,16 +116,18 @@ def prefix_stability(
         return _draw_bars(profile, words, ax, fold=fold, heading=heading)
 
 
-def _scores_of(data: "Given", learning_key: str | None, thresholds: StabilityThresholds) -> pd.DataFrame:
+def _scores_of(
+    data: "Given", learning_key: str | None, agent_id: str | None, thresholds: StabilityThresholds
+) -> pd.DataFrame:
     """Return the rows of the profile to draw."""
     if isinstance(data, pd.DataFrame):
         frame = check_columns(data, tuple(SCORES), "frames.scores")
     elif isinstance(data, Mapping | StabilityAnalysisResult):
-        frame = frames.scores(data, learning_key=learning_key)
+        frame = frames.scores(data, learning_key=learning_key, agent_id=agent_id)
     else:
-        key = select_key(data, learning_key)  # the others need not be analysed
+        key = select_key(data, learning_key, agent_id)  # the others need not be analysed
         frame = frames.scores(data, thresholds=thresholds, learning_key=key)
-    return frame if frame.empty else select_profile(frame, learning_key)
+    return frame if frame.empty else select_profile(frame, learning_key, agent_id)
 
 
 def _draw_bars(

@@ -15,10 +15,9 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.canvas import HEADING, MARGIN
 from acg_lab.plots.empty import Title, draw_empty
-from acg_lab.plots.inputs import check_columns, check_source, rows_of
+from acg_lab.plots.inputs import check_columns, check_source, name_profiles, rows_of, shared_words
 from acg_lab.plots.mpl_canvas import MplCanvas
-from acg_lab.plots.overview_columns import draw_columns
-from acg_lab.plots.profile_names import cause_of, distinct_names, shared_words
+from acg_lab.plots.overview_columns import draw_columns, drop_call_id
 from acg_lab.plots.text import Size, drawable, text_width
 from acg_lab.plots.theme import drawing
 
@@ -130,10 +129,18 @@ def _title_of_one(frame: pd.DataFrame) -> Title:
     return Title(f"{percent(share)} of the prompt is a stable prefix; {{name}} breaks it", str(breaks))
 
 
+def _names(frame: pd.DataFrame) -> list[str]:
+    """Return the display name of each profile."""
+    if "profile" in frame:
+        return list(frame["profile"].astype(str))
+    names = name_profiles(frame)
+    return [names[str(key)] for key in frame["learning_key"]]
+
+
 def _median_and_cause(frame: pd.DataFrame) -> tuple[str, ...]:
     median = frame["requests"].median()
     each = f"median {counted(round(median, 1) if median % 1 else int(median), 'request')} each"
-    requests = frame.groupby(frame["breaking_span"].dropna().map(cause_of))["requests"].sum()
+    requests = frame.groupby(frame["breaking_span"].dropna().map(drop_call_id))["requests"].sum()
     if requests.empty:
         return (each,)
     share = percent(float(requests.max() / frame["requests"].sum()))
@@ -152,7 +159,7 @@ def _draw_table(
     canvas.begin(base + _ROW * len(frame) + _BELOW, gid="profiles-overview")
     canvas.heading(title.text, *words, name=title.name, show=heading)
     each = max(canvas.height - base - _BELOW, 0.1) / len(frame)
-    keys = [drawable(name, mono=True) for name in distinct_names(frame)]
+    keys = [drawable(name, mono=True) for name in _names(frame)]
     shown = cut_all(keys, _KEY)
     names = cut_all((drawable(str(name), mono=True) for name in frame["breaking_span"].dropna()), _NAME)
     requests = MARGIN + max(_widest(shown.values()), 0.7) + 0.62

@@ -17,9 +17,8 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.empty import draw_empty
-from acg_lab.plots.inputs import check_columns, check_source, rows_of, select_key, select_profile
+from acg_lab.plots.inputs import check_columns, check_source, profile_words, rows_of, select_key, select_profile
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
-from acg_lab.plots.profile_names import profile_words
 from acg_lab.plots.text import Size, drawable, text_width
 from acg_lab.plots.theme import drawing
 
@@ -58,6 +57,7 @@ class _Choice(NamedTuple):
 def threshold_curve(
     data: "Snapshot | pd.DataFrame",
     learning_key: str | None = None,
+    agent_id: str | None = None,
     *,
     thresholds: StabilityThresholds | None = None,
     role: Literal["current", "tuned"] = "current",
@@ -75,7 +75,9 @@ def threshold_curve(
     data : Snapshot or DataFrame
         What to draw; or rows of `acg_lab.frames.threshold_curve`, the table behind the figure.
     learning_key : str, optional
-        Which profile, if there are several.
+        The profile, by learning key or display name; may be left out if there is only one.
+    agent_id : str, optional
+        Its agent; enough if the agent has one profile.
     thresholds : StabilityThresholds, optional
         Those to mark; production's defaults when left out.
     role : {"current", "tuned"}
@@ -111,12 +113,12 @@ def threshold_curve(
     check_source(data, "frames.threshold_curve")
     if isinstance(data, pd.DataFrame):
         frame = data
-    elif (key := select_key(data, learning_key)) is not None:
+    elif (key := select_key(data, learning_key, agent_id)) is not None:
         frame = frames.threshold_curve(data, key)
     else:
         with drawing():
             return draw_empty(ax, gid="threshold-curve", show=heading)
-    frame = select_profile(check_columns(frame, _COLUMNS, "frames.threshold_curve"), learning_key)
+    frame = select_profile(check_columns(frame, _COLUMNS, "frames.threshold_curve"), learning_key, agent_id)
     with drawing():
         if frame.empty or not frame["requests"].iloc[0]:
             return draw_empty(ax, *profile_words(frame), gid="threshold-curve", show=heading)

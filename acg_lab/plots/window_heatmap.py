@@ -20,9 +20,15 @@ from acg_lab.plots.heatmap_columns import (
     draw_scores,
     names_height,
 )
-from acg_lab.plots.inputs import check_columns, check_source, confidence_words, select_key, select_profile
+from acg_lab.plots.inputs import (
+    check_columns,
+    check_source,
+    confidence_words,
+    profile_words,
+    select_key,
+    select_profile,
+)
 from acg_lab.plots.mpl_canvas import MplCanvas
-from acg_lab.plots.profile_names import profile_words
 from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:
@@ -48,6 +54,7 @@ _LINED: Final = 0.10  # height of a row from which lines are drawn between rows
 def window_heatmap(
     data: "Snapshot | pd.DataFrame",
     learning_key: str | None = None,
+    agent_id: str | None = None,
     *,
     scores: pd.DataFrame | None = None,
     thresholds: StabilityThresholds | None = None,
@@ -65,7 +72,9 @@ def window_heatmap(
     data : Snapshot or DataFrame
         What to draw; or rows of `acg_lab.frames.cells`, the table behind the figure.
     learning_key : str, optional
-        Which profile, if there are several.
+        The profile, by learning key or display name; may be left out if there is only one.
+    agent_id : str, optional
+        Its agent; enough if the agent has one profile.
     scores : DataFrame, optional
         Rows of `acg_lab.frames.scores`: needed with a frame, and to draw a result that exists already.
     thresholds : StabilityThresholds, optional
@@ -97,10 +106,10 @@ def window_heatmap(
     thresholds = checked_thresholds(thresholds)
     check_source(data, "frames.cells")
     if isinstance(data, pd.DataFrame):
-        cells = select_profile(check_columns(data, _CELLS, "frames.cells"), learning_key)
+        cells = select_profile(check_columns(data, _CELLS, "frames.cells"), learning_key, agent_id)
         key = learning_key if cells.empty else str(cells["learning_key"].iloc[0])
     else:
-        key = select_key(data, learning_key)
+        key = select_key(data, learning_key, agent_id)
         if key is None:
             with drawing():
                 return draw_empty(ax, gid="window-heatmap", show=heading)

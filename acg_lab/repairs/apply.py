@@ -17,12 +17,13 @@ from acg_lab.repairs.edits import EDITS
 from acg_lab.repairs.headers import new_headers
 from acg_lab.repairs.rekey import Keys, RekeyedProfile, new_keys
 from acg_lab.repairs.repairs import MergeProfiles, Repair
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Lazy, ObservationColumns, offsets
 from acg_lab.storage.times import Times
 
-__all__ = ["Windows", "apply_repair", "check_keys", "windows_of"]
+__all__ = ["Windows", "apply_repair", "windows_of"]
 
 _SHOWN = 5
 
@@ -59,33 +60,13 @@ def windows_of(snap: Snapshot, keys: Collection[str] | None = None) -> Windows:
         If there is no profile of a key.
     """
     source = snap.columns.observations
-    wanted = tuple(snap.windows) if keys is None else tuple(sorted(check_keys(keys, snap.windows)))
+    wanted = tuple(snap.windows) if keys is None else tuple(sorted({snap.profile_names.resolve(key) for key in keys}))
     if wanted != source.keys:
         spans = [source.observations_of(source.number[key]) for key in wanted]
         rows = np.array([row for span in spans for row in span], np.int64)
         source = source.take(rows, wanted)
     agents = {key: snap.owners[key].agent_id for key in wanted}
     return Windows(source, agents, snap.rules, {key: (key,) for key in wanted})
-
-
-def check_keys(keys: Collection[str], known: Collection[str]) -> list[str]:
-    """Return learning keys, each once.
-
-    Raises
-    ------
-    UsageError
-        If there is no profile of one of them.
-    """
-    for key in keys:
-        if not isinstance(key, str):
-            msg = f"A learning key must be a str, one of the snapshot's 'windows'; got {key!r}."
-            raise UsageError(msg)
-        if key not in known:
-            shown = ", ".join(map(repr, list(known)[:_SHOWN])) or "none"
-            more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
-            msg = f"There is no profile of the learning key {key!r}; there are {shown}{more}."
-            raise UsageError(msg)
-    return list(dict.fromkeys(keys))
 
 
 def apply_repair(windows: Windows, repair: Repair, limit: int) -> Windows:
@@ -133,7 +114,9 @@ def _chosen(windows: Windows, keys: Collection[str]) -> Collection[str]:
     for key, members in windows.members.items():
         for member in members:
             former.setdefault(member, []).append(key)
-    listed = check_keys(keys, {**known, **former})
+    agents = dict(windows.agents) | {member: windows.agents[key] for key in known for member in windows.members[key]}
+    names = ProfileNames(agents)
+    listed = [names.resolve(key) for key in keys]
     return {key for name in listed for key in ([name] if name in known else former[name])}
 
 

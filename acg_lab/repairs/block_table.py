@@ -158,7 +158,8 @@ class Table:
     @cached_property
     def is_scaffold(self) -> Bools:
         """Which rows are system messages, tools or response formats."""
-        return self.is_fixed | self.are(role=("system",))
+        found: Bools = np.array([form.is_scaffold for form in self.form_pool], np.bool_)[self.forms]
+        return found
 
     def name(self, row: int) -> str | None:
         """Return what follows role and number in a row's span id; see `name_of`."""

@@ -6,7 +6,9 @@ and settings. Imports the core, storage and numpy.
 """
 
 from acg_lab.snapshot.analysis import Results, analyze
-from acg_lab.snapshot.load import LoadWarning, load
+from acg_lab.snapshot.learn import learn
+from acg_lab.snapshot.load import load
+from acg_lab.snapshot.load_log import LoadWarning, from_requests
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Seed, Snapshot
 from acg_lab.snapshot.summary import ProfileSummary, Totals, summarize, total
@@ -25,6 +27,8 @@ __all__ = [
     "Verdict",
     "Verification",
     "analyze",
+    "from_requests",
+    "learn",
     "load",
     "summarize",
     "total",

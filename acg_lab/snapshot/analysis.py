@@ -14,43 +14,51 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab._format import counted, html_table, html_text, printable
+from acg_lab._format import counted, cut, html_table, html_text, printable
 from acg_lab.core.exact_prefix import BlockIdentity, majority_prefix, shared_depths, window_fingerprint
-from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
 from acg_lab.core.window import SpanCount
-from acg_lab.snapshot.profile_names import differing_parts
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 from acg_lab.storage.columns import ObservationColumns
 
 __all__ = ["Results", "analyze", "analyze_profile", "count_sharing", "judge_columns", "shared_prefixes", "window_codes"]
 
-_SHOWN, _WIDTH, _SPAN, _AGENT = 20, 100, 16, 6
+_SHOWN, _WIDTH, _SPAN = 20, 100, 16
 _TITLES = ("profile", "requests", "prefix", "of blocks", "then", "class", "score")
 _NUMBERS = ("requests", "prefix", "of blocks", "score")
 _HTML = 78
 
 
 class Results(dict[str, StabilityAnalysisResult]):
-    """By learning key what `acg_lab.analyze` found of each profile: a dict in all but its looks."""
+    """By learning key what `acg_lab.analyze` found of each profile: a dict in all but its looks.
+
+    Attributes
+    ----------
+    unread : tuple of str
+        Recorded requests that teach nothing, a sentence for each reason.
+    """
+
+    unread: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        names, rests = self._names(), []
+        rests: list[str] = []
         for n, prefix, blocks, span, class_, score in self._rows():
-            ends = f"{_cut(span, _SPAN)} {class_} {score}".strip() or "nothing"
-            rests.append(f" {n:>5} requests, {prefix}/{blocks} blocks, then {ends}")
-        room = _WIDTH - 2 - max(map(len, rests), default=0)
-        told = [_fitting(*name, room) for name in names]
-        width = max(map(len, told), default=0)
-        lines = [f"<{self._title()}>", *(f"  {n:<{width}}{rest}" for n, rest in zip(told, rests, strict=True))]
-        return "\n".join([*lines, *([f"  ... and {self._more()}"] if len(self) > _SHOWN else [])])
+            end = f"{cut(printable(span), _SPAN)} {class_} {score}".strip() or "nothing"
+            rests.append(f" {n:>5} requests, {prefix}/{blocks} blocks, then {end}")
+        names = self._names(_WIDTH - 2 - max(map(len, rests), default=0))
+        width = max(map(len, names), default=0)
+        lines = [f"<{self._title()}>", *(f"  {n:<{width}}{rest}" for n, rest in zip(names, rests, strict=True))]
+        more = [f"  ... and {self._more()}"] if len(self) > _SHOWN else []
+        return "\n".join([*lines, *more, *(f"  {printable(text)}" for text in self.unread)])
 
     def _repr_html_(self) -> str:
-        names = [_fitting(*name, _HTML) for name in self._names()]
-        rows = ([html_text(cell) for cell in (name, *row)] for name, row in zip(names, self._rows(), strict=True))
+        named = zip(self._names(_HTML), self._rows(), strict=True)
+        rows = ([html_text(cell) for cell in (name, *row)] for name, row in named)
         more = f"<p>... and {self._more()}</p>" if len(self) > _SHOWN else ""
+        more += "".join(f"<p>{html_text(text)}</p>" for text in self.unread)
         return f"<b>{self._title()}</b>{html_table(_TITLES, rows, numbers=_NUMBERS)}{more}"
 
     def _title(self) -> str:
@@ -60,18 +68,10 @@ class Results(dict[str, StabilityAnalysisResult]):
     def _more(self) -> str:
         return f"{counted(len(self) - _SHOWN, 'more profile')}; acg_lab.frames.scores has all"
 
-    def _names(self) -> list[tuple[str, str]]:
-        """Return agent, and what its keys differ in, of each profile that is shown; a key that is none for itself."""
-        of_agent: dict[str, list[str]] = {}
-        for key in self:
-            parsed = parse_learning_key(key)
-            of_agent.setdefault(key if parsed is None else parsed.agent_id, []).append(key)
-        parts = {
-            key: (agent_id, part)
-            for agent_id, keys in of_agent.items()
-            for key, part in zip(keys, differing_parts(keys), strict=True)
-        }
-        return [parts[key] for key in islice(self, _SHOWN)]
+    def _names(self, width: int) -> list[str]:
+        """Return the display names of the profiles that are shown."""
+        names = islice(ProfileNames(dict.fromkeys(self)).values(), _SHOWN)
+        return [cut(printable(name), width) for name in names]
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         for result in islice(self.values(), _SHOWN):
@@ -79,18 +79,6 @@ class Results(dict[str, StabilityAnalysisResult]):
             ends = [(score.span_id, score.classification, f"{score.score:.4g}") for score in result.scores[length:][:1]]
             counts = f"{result.total_observations:,}", f"{length:,}", f"{len(result.scores):,}"
             yield *counts, *(ends[0] if ends else ("", "", ""))
-
-
-def _fitting(agent_id: str, parts: str, room: int) -> str:
-    """Return a profile's name; where there is no room for all, the agent is cut first."""
-    agent_id = _cut(agent_id, max(room - len(parts) - bool(parts), _AGENT))
-    return _cut(f"{agent_id} {parts}".rstrip(), room)
-
-
-def _cut(name: str, width: int) -> str:
-    """Cut a name in the middle: its tail tells more than that."""
-    name = printable(name)
-    return name if len(name) <= width else f"{name[: width - width // 2 - 1]}…{name[-(width // 2) :]}"
 
 
 def analyze(snapshot: Snapshot, thresholds: StabilityThresholds | None = None, *, rules: str | None = None) -> Results:
@@ -118,10 +106,12 @@ def analyze(snapshot: Snapshot, thresholds: StabilityThresholds | None = None, *
     """
     check_snapshot(snapshot)
     thresholds = check_thresholds(thresholds)
-    return Results(
+    results = Results(
         (key, analyze_profile(snapshot, key, thresholds, rules or snapshot.rules[key].rules))
         for key in snapshot.windows
     )
+    results.unread = snapshot.unread
+    return results
 
 
 def analyze_profile(

@@ -1,18 +1,21 @@
 """Reading a source into a snapshot, with its filters."""
 
+import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from acg_lab._format import counted
+from acg_lab.config.settings import AcgSettings
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
+from acg_lab.logs.redis_dump import open_dump
+from acg_lab.snapshot.load_log import LoadWarning, LogOptions, is_log, load_log, within
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.base import Backend, Selection
@@ -21,16 +24,9 @@ from acg_lab.storage.ingest import ingest
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
-from acg_lab.storage.times import parse_time
-
-if TYPE_CHECKING:
-    import os
+from acg_lab.storage.times import parse_time, read_time
 
 __all__ = ["LoadWarning", "load", "nanoseconds"]
-
-
-class LoadWarning(UserWarning):
-    """Some entries of a source can't be read; the others were."""
 
 
 def load(
@@ -39,11 +35,18 @@ def load(
     agent_id: str | None = None,
     keys: Collection[str] | None = None,
     since: str | date | None = None,
+    until: str | date | None = None,
     limit: int | None = None,
     key_prefix: str = "auto",
     rules: str = "auto",
     strict: bool = False,
     progress: bool = True,
+    format: str = "auto",  # noqa: A002  the name that users know from pandas and others
+    api: str = "auto",
+    settings: AcgSettings | None = None,
+    full_payloads: bool = False,
+    sample_rate: float = 1.0,
+    fields: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """Read a source into a snapshot.
 
@@ -51,23 +54,40 @@ def load(
     ----------
     source : str, path, backend or Snapshot
         ``redis://``, ``rediss://`` or ``unix://`` address as redis-py takes it; a Parquet export, or a plain Parquet
-        table of ``key`` and ``value``, by path or URI; any storage backend; a snapshot, which is handed back.
+        table of ``key`` and ``value``, by path or URI; a request log (file, folder, glob, ``"-"`` for standard input,
+        or URI), which is learned here; a Redis dump (JSON lines of ``key`` and ``value``); any storage backend; a
+        snapshot, which is handed back.
     agent_id : str, optional
         Read this agent only.
     keys : collection of str, optional
         Read the profiles of these learning keys only; runs are not affected.
     since : str, date or datetime, optional
         Drop observations and runs that began before; RFC 3339, a date, or a datetime (without zone: UTC).
+    until : str, date or datetime, optional
+        Of a log, drop the requests that began at this time or later.
     limit : int, optional
         Keep the newest so many observations of each profile and runs of each agent.
     key_prefix : str
         Of production's keys; ``"auto"`` finds the one in use.
     rules : str
-        Generation of the rules to analyse by; ``"auto"`` looks at what each profile stored (``snapshot.rules``).
+        Generation of the rules to analyse by; ``"auto"`` looks at what each profile stored (``snapshot.rules``). Of a
+        log, those to learn by; ``"auto"`` takes the newest.
     strict : bool
         Raise at the first entry that can't be read, instead of warning of their number at the end.
     progress : bool
         Show a progress bar on standard error while reading takes long.
+    format : str
+        Of a log, the name of its format (`acg_lab.logs.formats`); ``"auto"`` looks at the first lines of each file.
+    api : {"auto", "anthropic", "openai-chat", "openai-responses"}
+        Of a log of raw bodies, whose they are; ``"auto"`` recognises them one by one.
+    settings : AcgSettings, optional
+        Of a log, by which to learn; production's defaults when left out.
+    full_payloads : bool
+        Of a log, whether later requests of a run are learned whole; see `acg_lab.learn`.
+    sample_rate : float
+        Which share of the traffic a log holds, above 0 and at most 1.
+    fields : mapping of str to str, optional
+        Where the lines of a log have what goes by another name, as dotted paths: ``{"agent": "metadata.app"}``.
 
     Returns
     -------
@@ -87,9 +107,23 @@ def load(
         return source
     if rules != "auto":
         get_rules(rules)
-    start, limit = nanoseconds(since, "since"), _checked(limit)
+    start, end, limit = nanoseconds(since, "since"), nanoseconds(until, "until"), _checked(limit)
     selection = _selection(agent_id, keys)
-    backend = open_source(source, key_prefix=key_prefix)
+    is_named = format != "auto" or is_log(source)
+    dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
+    if is_named and dump is None:
+        options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {})
+        snapshot = load_log(
+            os.fsdecode(source),  # type: ignore[arg-type]  # what is not a path is refused there
+            options,
+            agent_id=agent_id,
+            wants=within(start, end),
+            strict=strict,
+            progress=progress,
+        )
+        return _narrow(snapshot, agent_id, selection, limit)
+    _refuse_log_options(until, api, settings, full_payloads, sample_rate, fields)
+    backend = open_source(source, key_prefix=key_prefix) if dump is None else dump
     problems: list[RecordError] = []
 
     def on_problem(error: RecordError) -> None:
@@ -116,6 +150,39 @@ def load(
         msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
         warnings.warn(msg, LoadWarning, stacklevel=2)
     return snapshot if start is None and limit is None else _cut(snapshot, start, limit)
+
+
+def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limit: int | None) -> Snapshot:
+    """Keep of a learned snapshot what was asked for."""
+    if agent_id is not None:
+        runs = snapshot.runs.take(i for i, run in enumerate(snapshot.runs.records) if run.agent_id == agent_id)
+        snapshot = _of_agent(replace(snapshot, columns=replace(snapshot.columns, runs=runs)), agent_id)
+    if selection.keys is not None:
+        observations = snapshot.columns.observations
+        kept = [key for key in observations.keys if key in selection.keys]
+        rows = [row for key in kept for row in observations.observations_of(observations.number[key])]
+        columns = replace(
+            snapshot.columns,
+            observations=observations.take(np.array(rows, np.int64), kept),
+            results={key: result for key, result in snapshot.columns.results.items() if key in selection.keys},
+        )
+        snapshot = replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in kept})
+    return snapshot if limit is None else _cut(snapshot, None, limit)
+
+
+def _refuse_log_options(until: object, api: str, settings: object, full: object, rate: float, fields: object) -> None:
+    """Refuse options that say how to read and learn a log where the source is not one."""
+    given = {
+        "until": until is not None,
+        "api": api != "auto",
+        "settings": settings is not None,
+        "full_payloads": bool(full),
+        "sample_rate": rate != 1,
+        "fields": bool(fields),
+    }
+    if names := [name for name, is_given in given.items() if is_given]:
+        msg = f"The {names[0]!r} option is for request logs; if the source is one, name its format: format='raw'."
+        raise UsageError(msg)
 
 
 def _snapshot(source: str, columns: Columns, rules: str) -> Snapshot:
@@ -185,7 +252,7 @@ def _cut(snapshot: Snapshot, start: int | None, limit: int | None) -> Snapshot:
     kept: list[int] = []
     for agent_id in dict.fromkeys(run.agent_id for run in runs.records):
         of_agent = [i for i, run in enumerate(runs.records) if run.agent_id == agent_id]
-        of_agent = [i for i in of_agent if start is None or parse_time(runs.records[i].started_at) >= start]
+        of_agent = [i for i in of_agent if start is None or read_time(runs.records[i].started_at) >= start]
         kept.extend(of_agent[-limit:] if limit else of_agent)
     columns = replace(
         snapshot.columns,

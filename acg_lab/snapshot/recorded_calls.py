@@ -1,15 +1,14 @@
-"""The LLM calls of recorded runs, with the profile each was learned in and what the provider said of its tokens."""
+"""The LLM calls of recorded runs, with the profile that learned from each and the usage that the provider reported."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from acg_lab.core.errors import RecordError
-from acg_lab.core.keys import learning_key
 from acg_lab.core.records import CallRecord
-from acg_lab.snapshot.rules_detection import RequestHeads
+from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Call
-from acg_lab.storage.times import NO_TIME, parse_time
+from acg_lab.storage.times import read_time
 
 __all__ = ["CallFacts", "list_calls"]
 
@@ -23,14 +22,14 @@ class CallFacts(NamedTuple):
     call : int
         Position in its run, 0 = first; tool calls count.
     started_at, ended_at : int
-        Nanoseconds since 1970; `NO_TIME` where there is none.
+        Nanoseconds since 1970; `NO_TIME` if not recorded.
     model : str or None
-        That of the request, else the one recorded of the call.
+        The request's model, else the one recorded with the call.
     learning_key : str or None
-        Of the profile that learned from it; None where no request is recorded, or one that production can't read, or
-        where no profile of the agent tells by which generation of the rules.
+        The profile that learned from the call; None if no request is recorded, if production cannot read it, or if
+        the agent's profiles leave the rules version open.
     prompt_tokens, output_tokens, cache_read_tokens, cache_write_tokens : int or None
-        As recorded, None where they are not.
+        As recorded; None if not recorded.
     """
 
     agent_id: str
@@ -48,7 +47,7 @@ class CallFacts(NamedTuple):
 
 def list_calls(snapshot: Snapshot) -> Iterator[CallFacts]:
     """Yield the LLM calls of all runs, in the order of runs and calls."""
-    find_key = _key_finder(snapshot)
+    profiles = _ProfileFinder(snapshot)
     runs = snapshot.runs
     for run, calls in zip(runs.records, runs.calls, strict=True):
         for position, call in enumerate(calls):
@@ -59,16 +58,18 @@ def list_calls(snapshot: Snapshot) -> Iterator[CallFacts]:
                 run.agent_id,
                 run.id,
                 position,
-                parse_time(record.started_at),
-                NO_TIME if record.ended_at is None else parse_time(record.ended_at),
+                read_time(record.started_at),
+                read_time(record.ended_at),
                 (call.request and call.request.model) or record.model_name,
-                find_key(run.agent_id, call),
+                profiles.find(run.agent_id, call),
                 *_tokens(record, {} if call.response < 0 else runs.values.value(call.response)),
             )
 
 
 def _tokens(record: CallRecord, response: Mapping[str, Any]) -> tuple[int | None, ...]:
-    """Return tokens of prompt and output, read from the cache and written to it."""
+    """Return the tokens of prompt, output, cache reads and cache writes."""
+    if record.exchange is not None and (logged := record.exchange.usage) is not None:
+        return logged.prompt_tokens, logged.output_tokens, logged.cache_read_tokens, logged.cache_write_tokens
     usage = response.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     names = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -78,43 +79,30 @@ def _tokens(record: CallRecord, response: Mapping[str, Any]) -> tuple[int | None
 
 
 def _count(value: Any) -> int | None:
-    """Return a count that a provider put into its usage; what is none, nothing is known by."""
+    """Return the provider-reported count if it is valid, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
 
 
-def _key_finder(snapshot: Snapshot) -> Callable[[str, Call], str | None]:
-    """Return what finds the learning key of a call; each conversation is looked at but once."""
-    rules, heads = _rules_of_agents(snapshot), RequestHeads(snapshot.runs)
-    known: dict[tuple[object, ...], str | None] = {}
+class _ProfileFinder:
+    """Find the profile that learned from a recorded call."""
 
-    def find(agent_id: str, call: Call) -> str | None:
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot, self._keys = snapshot, LearningKeys(snapshot.runs)
+        self._rules: dict[str, dict[str, None]] = {}
+        for key in snapshot.windows:
+            self._rules.setdefault(snapshot.owners[key].agent_id, {})[snapshot.rules[key].rules] = None
+
+    def find(self, agent_id: str, call: Call) -> str | None:
+        """Return the learning key of a call; None without a readable request, or if the rules version is open."""
         if call.request is None:
             return None
-        head = agent_id, *heads.of(call)
-        if head not in known:
-            known[head] = _find_key(snapshot, agent_id, call, rules.get(agent_id, {}))
-        return known[head]
-
-    return find
-
-
-def _rules_of_agents(snapshot: Snapshot) -> Mapping[str, Mapping[str, None]]:
-    """Return by which generations of the rules each agent's profiles were made."""
-    found: dict[str, dict[str, None]] = {}
-    for key in snapshot.windows:
-        found.setdefault(snapshot.owners[key].agent_id, {})[snapshot.rules[key].rules] = None
-    return found
-
-
-def _find_key(snapshot: Snapshot, agent_id: str, call: Call, rules: Mapping[str, None]) -> str | None:
-    request = snapshot.runs.request(call)
-    keys: list[str] = []
-    for name in rules:
-        try:
-            key = learning_key(agent_id, request, rules=name)
-        except RecordError:
-            continue  # production skips it too
-        if key in snapshot.windows and snapshot.rules[key].rules == name:
-            return key
-        keys.append(key)
-    return keys[0] if len(rules) == len(keys) == 1 else None
+        rules, keys = self._rules.get(agent_id, {}), list[str]()
+        for name in rules:
+            try:
+                key = self._keys.key(agent_id, call, name)
+            except RecordError:
+                continue  # production skips it too
+            if key in self._snapshot.windows and self._snapshot.rules[key].rules == name:
+                return key
+            keys.append(key)
+        return keys[0] if len(rules) == len(keys) == 1 else None

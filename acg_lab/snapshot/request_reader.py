@@ -1,16 +1,18 @@
-"""Recorded requests as blocks by code: each distinct message is read once, by the core's rules.
+"""Recorded requests as learning keys and coded blocks, each distinct message read once.
 
-Belongs here: what makes reading a long history cheap. What a message gives is cached with the blocks it made at each
-place in a prompt, so that a request costs a look-up a message.
+A conversation is recorded with every request, so most messages of a history have been read before. What a message
+contributes is cached by its code and its position: reading a request costs one look-up per message.
 """
 
 from array import array
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec.json import encode
 
-from acg_lab.core.keys import learning_key
+from acg_lab.core.keys import learning_key, parse_learning_key
 from acg_lab.core.messages import message_rule
 from acg_lab.core.prompt_ir import in_order, make_block, tool_drafts
 from acg_lab.core.records import AnnotatedLlmRequest, PromptBlock
@@ -18,11 +20,75 @@ from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import get_rules
 from acg_lab.storage.columns import Call, Codes, Form, Runs
 
-__all__ = ["BlockPool", "RequestReader"]
+__all__ = ["BlockPool", "LearningKeys", "RequestReader"]
+
+_SCAFFOLD_ROLES = ("system", "developer")
+
+
+class _Message(msgspec.Struct):
+    role: Any = None
+
+
+_read_message = msgspec.json.Decoder(_Message).decode
+
+
+class LearningKeys:
+    """Learning keys of recorded requests, each computed once for all requests that agree in what it depends on.
+
+    Parameters
+    ----------
+    runs : Runs
+        The runs whose calls are read.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._is_scaffold: dict[int, bool] = {}
+        self._keys: dict[tuple[object, ...], str] = {}
+
+    def inputs(self, call: Call) -> tuple[object, ...]:
+        """Return everything that the learning key of a call's request can depend on, under any rules version.
+
+        That is every system message, wherever it stands, the first other message (the last item), tools, model,
+        instructions and response format; see ``acg_lab/docs/rules/learner.md``.
+        """
+        scaffold: list[int] = []
+        first = None
+        is_scaffold = self._is_scaffold
+        for code in call.messages.tolist():
+            known = is_scaffold.get(code)
+            if known is None:
+                known = is_scaffold[code] = _read_message(self._runs.messages.texts[code]).role in _SCAFFOLD_ROLES
+            if known:
+                scaffold.append(code)
+            elif first is None:
+                first = code
+        request = call.request
+        model, unknown = (None, None) if request is None else (request.model, request.unknown)
+        rest = encode([unknown.get("instructions"), unknown.get("response_format")]) if unknown else b""
+        return model, call.tools, rest, tuple(scaffold), first
+
+    def key(self, agent_id: str, call: Call, rules: str) -> str:
+        """Return the learning key of a call's request under a rules version.
+
+        Raises
+        ------
+        RecordError
+            If production cannot read the request, and so skips it. Only messages that the key depends on are checked.
+        """
+        *scaffold, first = self.inputs(call)
+        without_first = agent_id, rules, *scaffold
+        key = self._keys.get(without_first) or self._keys.get((*without_first, first))
+        if key is None:
+            key = learning_key(agent_id, self._runs.request(call), rules=rules)
+            parsed = parse_learning_key(key, agent_id=agent_id)
+            depends_on_first = parsed is None or parsed.seed != "stable-scaffold"
+            self._keys[(*without_first, first) if depends_on_first else without_first] = key
+        return key
 
 
 class BlockPool:
-    """Distinct blocks by code, and their columns."""
+    """Assign a code to each distinct block, and collect the blocks as columns."""
 
     def __init__(self) -> None:
         self._codes: dict[tuple[int, int, int], int] = {}
@@ -41,17 +107,17 @@ class BlockPool:
         return self._codes.setdefault(codes, len(self._codes))
 
     def forms(self) -> list[Form]:
-        """Return the forms that are in use, by code."""
+        """Return the distinct forms, by code."""
         return [Form(*form, token_metadata=None, unknown=None) for form in self._forms]
 
     def columns(self) -> tuple[Codes, Codes, Codes]:
-        """Return span, content and form of every block, by code."""
+        """Return the codes of span, content and form of every distinct block, by code of the block."""
         table = np.array(list(self._codes), np.int32).reshape(-1, 3)
         return table[:, 0], table[:, 1], table[:, 2]
 
 
-class _Unit:
-    """What a message gives, or the tools, and its blocks by the number of the first."""
+class _PromptPart:
+    """The blocks of one message, of the tools or of the instructions, by the position of the first of them."""
 
     __slots__ = ("_drafts", "_placed", "_pool", "scaffold")
 
@@ -68,23 +134,23 @@ class _Unit:
 
 
 class RequestReader:
-    """Reads the requests of recorded calls under one generation of the rules.
+    """Read the requests of recorded calls under one rules version.
 
     Parameters
     ----------
     runs : Runs
-        Whose calls these are.
+        The runs whose calls are read.
     rules : str
-        Name of the generation.
+        Name of the rules version.
     pool : BlockPool
-        Where new blocks get their codes.
+        Assigns the codes of blocks.
     """
 
     def __init__(self, runs: Runs, rules: str, pool: BlockPool) -> None:
         self._runs, self._rules, self._pool = runs, get_rules(rules), pool
-        self._units: dict[Hashable, _Unit] = {}
-        self._messages: list[_Unit | None] = [None] * len(runs.messages)
-        self._keys: dict[Hashable, str] = {}
+        self._parts: dict[Hashable, _PromptPart] = {}
+        self._messages: list[_PromptPart | None] = [None] * len(runs.messages)
+        self._keys = LearningKeys(runs)
 
     def read(self, agent_id: str, call: Call) -> "tuple[str, array[int]]":
         """Return the learning key of a call's request, and its blocks by code.
@@ -92,46 +158,34 @@ class RequestReader:
         Raises
         ------
         RecordError
-            If production can't read the request, and so skips it.
+            If production cannot read the request, and so skips it.
         """
         codes = call.messages.tolist()
         messages = [self._messages[code] or self._read_message(code) for code in codes]
         request = call.request or AnnotatedLlmRequest(messages=())
         blocks: array[int] = array("i")
         opening, tools = self._opening(request), self._tools(call, request)
-        for unit in in_order(opening, tools, ((unit.scaffold, unit) for unit in messages)):
-            blocks.extend(unit.blocks(len(blocks)))
-        return self._key(agent_id, call, request, messages), blocks
+        for part in in_order(opening, tools, ((part.scaffold, part) for part in messages)):
+            blocks.extend(part.blocks(len(blocks)))
+        return self._keys.key(agent_id, call, self._rules.name), blocks
 
-    def _read_message(self, code: int) -> _Unit:
+    def _read_message(self, code: int) -> _PromptPart:
         message = self._runs.messages.value(code)
         rule = message_rule(self._rules, message)
-        unit = self._messages[code] = _Unit(self._pool, rule.drafts(self._rules, message), scaffold=rule.scaffold)
-        return unit
+        part = self._messages[code] = _PromptPart(self._pool, rule.drafts(self._rules, message), scaffold=rule.scaffold)
+        return part
 
-    def _opening(self, request: AnnotatedLlmRequest) -> _Unit:
+    def _opening(self, request: AnnotatedLlmRequest) -> _PromptPart:
         drafts = tuple(self._rules.opening(self._rules, request))
-        unit = self._units.get(drafts)
-        if unit is None:
-            unit = self._units[drafts] = _Unit(self._pool, drafts)
-        return unit
+        part = self._parts.get(drafts)
+        if part is None:
+            part = self._parts[drafts] = _PromptPart(self._pool, drafts)
+        return part
 
-    def _tools(self, call: Call, request: AnnotatedLlmRequest) -> _Unit:
+    def _tools(self, call: Call, request: AnnotatedLlmRequest) -> _PromptPart:
         given = call.tools, self._rules.response_format(request)
-        unit = self._units.get(given)
-        if unit is None:
+        part = self._parts.get(given)
+        if part is None:
             drafts = tool_drafts(self._rules, self._runs.request(call))
-            unit = self._units[given] = _Unit(self._pool, drafts)
-        return unit
-
-    def _key(self, agent_id: str, call: Call, request: AnnotatedLlmRequest, messages: list[_Unit]) -> str:
-        """Return the learning key; it is made once for all requests that agree in what it depends on."""
-        scaffold = tuple(unit for unit in messages if unit.scaffold)
-        seed = next((unit for unit in messages if not unit.scaffold), None)
-        unknown = request.unknown
-        rest = (unknown.get("instructions"), unknown.get("response_format")) if unknown else ()
-        head = agent_id, request.model, call.tools, scaffold, seed, repr(rest)
-        key = self._keys.get(head)
-        if key is None:
-            key = self._keys[head] = learning_key(agent_id, self._runs.request(call), rules=self._rules.name)
-        return key
+            part = self._parts[given] = _PromptPart(self._pool, drafts)
+        return part

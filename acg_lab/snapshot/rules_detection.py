@@ -7,22 +7,19 @@ more than one, the newest of them, said to be a guess.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
-
-import msgspec
-from msgspec.json import encode
+from typing import NamedTuple, TypeAlias
 
 from acg_lab.core.canonical import canonical_json, hash_text
 from acg_lab.core.errors import RecordError
-from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
+from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.core.rules import RULES
-from acg_lab.storage.columns import Call, Columns, Runs
+from acg_lab.snapshot.request_reader import LearningKeys
+from acg_lab.storage.columns import Columns, Runs
 
-__all__ = ["DetectedRules", "RequestHeads", "detect_rules", "read_runs"]
+__all__ = ["DetectedRules", "detect_rules", "read_runs"]
 
 _FLOW, _RELAY_6, _RELAY_8 = RULES
 _CUT = 16
-_SCAFFOLD = ("system", "developer")
 
 
 class DetectedRules(NamedTuple):
@@ -70,53 +67,18 @@ def detect_rules(
 def read_runs(runs: Runs, agent_id: str) -> Mapping[str, Collection[str]]:
     """Return the learning keys that an agent's recorded requests give, and under which rules each."""
     found: dict[str, set[str]] = {}
-    heads, seen = RequestHeads(runs), set[tuple[object, ...]]()
+    keys, seen = LearningKeys(runs), set[tuple[object, ...]]()
     for record, calls in zip(runs.records, runs.calls, strict=True):
         if record.agent_id != agent_id:
             continue
         for call in calls:
-            if call.request is None or (head := heads.of(call)) in seen:
+            if call.request is None or (inputs := keys.inputs(call)) in seen:
                 continue
-            seen.add(head)
+            seen.add(inputs)
             for name in RULES:
                 with suppress(RecordError):
-                    found.setdefault(learning_key(agent_id, runs.request(call), rules=name), set()).add(name)
+                    found.setdefault(keys.key(agent_id, call, name), set()).add(name)
     return found
-
-
-class _Message(msgspec.Struct):
-    role: Any = None
-
-
-_read_message = msgspec.json.Decoder(_Message).decode
-
-
-class RequestHeads:
-    """All of recorded requests that learning keys can depend on: each conversation need be looked at but once.
-
-    That is every system message, wherever it stands, and the first other message (spec section 3).
-    """
-
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
-        self._is_scaffold: dict[int, bool] = {}
-
-    def of(self, call: Call) -> tuple[object, ...]:
-        """Return the head of a call's request; equal heads give equal keys."""
-        first: int | None = None
-        scaffold: list[int] = []
-        for code in call.messages.tolist():
-            is_scaffold = self._is_scaffold.get(code)
-            if is_scaffold is None:
-                role = _read_message(self._runs.messages.texts[code]).role
-                is_scaffold = self._is_scaffold[code] = role in _SCAFFOLD
-            if is_scaffold:
-                scaffold.append(code)
-            elif first is None:
-                first = code
-        unknown = call.request.unknown if call.request else {}
-        rest = encode([unknown.get("instructions"), unknown.get("response_format")])
-        return tuple(scaffold), first, call.tools, call.request and call.request.model, rest
 
 
 _KeyEvidence: TypeAlias = Iterator[tuple[Collection[str], str]]

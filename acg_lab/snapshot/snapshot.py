@@ -15,9 +15,11 @@ from acg_lab._format import counted, html_table, html_text
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
-from acg_lab.core.rules import get_rules
+from acg_lab.core.rules import NEWEST, RULES, get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
+from acg_lab.snapshot.learnable import count_unread
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
@@ -29,7 +31,7 @@ from acg_lab.storage.redis_backend import RedisBackend
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Seed", "Snapshot", "check_keys", "check_snapshot", "check_thresholds", "columns_of"]
+__all__ = ["Seed", "Snapshot", "check_snapshot", "check_thresholds", "columns_of"]
 
 Window = tuple[PromptIR, ...]
 _MAX_LINES = 20
@@ -65,9 +67,42 @@ class Snapshot:
     is_filtered: bool = False
 
     @property
+    def learned_here(self) -> bool:
+        """Whether windows and results were learned here from runs, and not stored by production."""
+        return self.columns.origin.learned_here
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What had to be inferred, what was left out, and what the source does not hold."""
+        return self.columns.origin.caveats
+
+    @property
+    def sample_rate(self) -> float:
+        """Which share of the traffic the source holds, in (0, 1], as the caller said."""
+        return self.columns.origin.sample_rate
+
+    @cached_property
     def problems(self) -> tuple[RecordError, ...]:
-        """The entries that can't be read, each with source, key and path."""
-        return self.columns.problems
+        """What can't be read: entries, each with source, key and path; then recorded requests, counted by reason."""
+        return *self.columns.problems, *(RecordError(text, source=self.source) for text in self.unread)
+
+    @cached_property
+    def unread(self) -> tuple[str, ...]:
+        """Recorded requests that teach nothing, since the rules can't read them; a sentence for each reason."""
+        if self.columns.unread is not None:
+            return self.columns.unread
+        return tuple(count_unread(self.runs, self._rules_of_agents()))
+
+    def _rules_of_agents(self) -> Mapping[str, Collection[str]]:
+        """Return the rules versions by which each agent's requests were learned, the newest first."""
+        if self.rules_setting != "auto":
+            return dict.fromkeys(self.agent_ids, (self.rules_setting,))
+        found: dict[str, set[str]] = {agent_id: set() for agent_id in self.agent_ids}
+        if len(self.runs):
+            for key in self.windows:
+                found[self.owners[key].agent_id].add(self.rules[key].rules)
+        newest_first: tuple[str, ...] = tuple(RULES)[::-1]
+        return {agent: sorted(names or {NEWEST}, key=newest_first.index) for agent, names in found.items()}
 
     @property
     def runs(self) -> Runs:
@@ -85,6 +120,11 @@ class Snapshot:
         observations = self.columns.observations
         keys = [key for key in observations.keys if not self.owners[key].is_seed]
         return Lazy(keys, lambda key: observations.window(observations.number[key]))
+
+    @cached_property
+    def profile_names(self) -> ProfileNames:
+        """The display name of each profile, by learning key; its `resolve` finds the learning key of a name."""
+        return ProfileNames({key: self.owners[key].agent_id for key in self.windows})
 
     @cached_property
     def stability(self) -> Mapping[str, StabilityAnalysisResult]:
@@ -214,37 +254,24 @@ class Snapshot:
             runs = [run for run in self.runs.records if run.agent_id == agent_id]
             facts = [counted(len(keys), "profile"), counted(sum(map(self.n_observations, keys)), "observation")]
             if runs:
-                first, last = (day[:10] for day in (min(r.started_at for r in runs), max(r.started_at for r in runs)))
-                facts.append(f"{counted(len(runs), 'run')} from {first} to {last}")
+                days = sorted(run.started_at[:10] for run in runs if run.started_at)
+                when = f" from {days[0]} to {days[-1]}" if days else ", times not recorded"
+                facts.append(f"{counted(len(runs), 'run')}{when}")
             yield agent_id, ", ".join(facts)
         if len(self.agent_ids) > _MAX_LINES:
             yield "...", f"{len(self.agent_ids) - _MAX_LINES:,} more agents"
 
 
-def check_keys(snapshot: Snapshot, keys: Collection[str]) -> None:
-    """Refuse keys that the snapshot has no window of.
-
-    Raises
-    ------
-    UsageError
-        If there is such a key; the message names one.
-    """
-    if unknown := [key for key in keys if key not in snapshot.windows]:
-        msg = f"Expected learning keys of {snapshot.source}; got {unknown[0]!r}. See snap.windows for those it has."
-        raise UsageError(msg)
-
-
 def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> ObservationColumns:
-    """Return the windows of some profiles, or of all: the seed entries, which are copies, are left out.
+    """Return the windows of some profiles, or of all, without the seed entries, which are copies.
 
     Raises
     ------
     UsageError
-        If the snapshot has no window under one of the keys.
+        If one of the keys is not the learning key of a profile.
     """
     source = snapshot.columns.observations
-    wanted = sorted(snapshot.windows if keys is None else keys)
-    check_keys(snapshot, wanted)
+    wanted = sorted(snapshot.windows if keys is None else map(snapshot.profile_names.resolve, keys))
     if len(wanted) == len(source.keys):
         return source
     rows = [row for key in wanted for row in source.observations_of(source.number[key])]

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab.core.breakpoints import estimate_text_tokens
 from acg_lab.core.window import SpanCount
 from acg_lab.storage.columns import ObservationColumns
 
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 Numbers = NDArray[np.int64]
-_BYTES_PER_TOKEN = 4  # production's estimate, where a block's tokens are not known
 
 
 class SpanCounts(NamedTuple):
@@ -108,7 +108,7 @@ def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[
     estimated = np.zeros(len(source.content_pool), np.int64)
     for code in np.flatnonzero(np.bincount(source.contents, minlength=len(estimated))).tolist():
         text = source.content_pool[code]
-        estimated[code] = (len(text) if text.isascii() else len(text.encode())) // _BYTES_PER_TOKEN
+        estimated[code] = estimate_text_tokens(text)
     known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
     if not len(source.contents) or (known < 0).all():
         return estimated[source.contents]

@@ -9,13 +9,12 @@ import msgspec
 import numpy as np
 
 from acg_lab.core.keys import parse_learning_key
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.records import BlockStability, StabilityAnalysisResult
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
 
 __all__ = ["ProfileSummary", "Totals", "summarize", "total"]
-
-_NEEDED = 2  # with fewer observations production plans nothing
 
 
 class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +91,7 @@ def _summary(
         prefix_blocks=length,
         prompt_tokens=prompt,
         prefix_tokens=prefix,
-        lost_tokens=n * (prompt - prefix if n >= _NEEDED else prompt),
+        lost_tokens=n * (prompt - prefix if n >= MIN_OBSERVATIONS else prompt),
         breaks=result.scores[length] if length < len(result.scores) else None,
     )
 
@@ -104,7 +103,7 @@ def total(profiles: Iterable[ProfileSummary]) -> Totals:
     prefix = sum(profile.observations * profile.prefix_tokens for profile in profiles)
     return Totals(
         profiles=len(profiles),
-        single=sum(profile.observations < _NEEDED for profile in profiles),
+        single=sum(profile.observations < MIN_OBSERVATIONS for profile in profiles),
         observations=sum(profile.observations for profile in profiles),
         prompt_tokens=prompt,
         prefix_tokens=prefix,

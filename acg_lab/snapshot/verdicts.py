@@ -51,10 +51,14 @@ class Verdict(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """All verdicts, by key, and the settings that explain each agent's results (or that were given)."""
+    """All verdicts, by key, and the settings that explain each agent's results (or that were given).
+
+    ``notes`` say what was learned here instead of stored, and which requests can't be read.
+    """
 
     verdicts: tuple[Verdict, ...]
     settings: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -78,4 +82,5 @@ class Verification(NamedTuple):
         lines = [f"<Verification: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}"]
         wrong = [verdict for verdict in self.verdicts if not verdict.status.is_fine]
         lines += [f"  {printable(bad.key)}: {printable(bad.detail or bad.status)}" for bad in wrong[:20]]
+        lines += [f"  {printable(note)}" for note in self.notes]
         return "\n".join(lines) + ">"

@@ -180,7 +180,9 @@ def verify(
     verdicts = [_profile(snapshot, key, found, explained) for key in _profile_keys(snapshot)]
     verdicts += [_seed(snapshot, agent_id, verdicts) for agent_id in snapshot.seeds]
     texts = {agent_id: str(settings) for agent_id, (settings, _) in found.items()}
-    return Verification(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), texts)
+    learned = ("learned here from runs, not stored by production",) if snapshot.learned_here else ()
+    notes = *learned, *snapshot.unread
+    return Verification(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), texts, notes)
 
 
 def _profile_keys(snapshot: Snapshot) -> list[str]:

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from acg_lab.core.codec import decode, parse_strict
 from acg_lab.core.errors import RecordError
+from acg_lab.core.exact_prefix import is_scaffold
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
     CallRecord,
+    Exchange,
     JsonObject,
     PromptBlock,
     PromptIR,
@@ -32,6 +34,7 @@ from acg_lab.core.records import (
 from acg_lab.storage.times import Times
 
 __all__ = [
+    "Body",
     "Call",
     "Columns",
     "Form",
@@ -39,6 +42,7 @@ __all__ = [
     "JsonPool",
     "Lazy",
     "ObservationColumns",
+    "Origin",
     "Runs",
     "is_redacted",
     "offsets",
@@ -64,6 +68,11 @@ class Form(NamedTuple):
     sensitivity: Any
     token_metadata: str | None  # JSON
     unknown: str | None  # JSON
+
+    @property
+    def is_scaffold(self) -> bool:
+        """Whether the block belongs to the system prompt, the tools or the response format."""
+        return is_scaffold(self.role, self.content_type)
 
 
 class Header(NamedTuple):
@@ -276,14 +285,41 @@ def offsets(counts: NDArray[np.int64] | Sequence[int]) -> Offsets:
     return np.concatenate(([0], np.cumsum(counts, dtype=np.int64))).astype(np.int64)
 
 
+class Body(NamedTuple):
+    """A request body as sent, and its answer, without their texts: those are codes, -1 where there is none.
+
+    Attributes
+    ----------
+    head : int
+        Code of `Runs.values`: the body with null in the place of what the other fields hold, its keys in order.
+    name : str
+        The key of the messages, ``"messages"`` or ``"input"``.
+    items : codes of `Runs.messages`
+        The messages as sent.
+    tools, system, response : int
+        Codes of `Runs.values`.
+    """
+
+    head: int
+    name: str
+    items: Codes
+    tools: int = -1
+    system: int = -1
+    response: int = -1
+
+
 class Call(NamedTuple):
-    """A call without its texts: those are codes of `Runs.messages` and `Runs.values`, -1 where there is none."""
+    """A call without its texts: those are codes of `Runs.messages` and `Runs.values`, -1 where there is none.
+
+    ``record.exchange`` is there if ``body`` is, but without request, response, and the raw usage that stands in it.
+    """
 
     record: CallRecord
     request: AnnotatedLlmRequest | None = None
     messages: Codes = np.empty(0, np.int32)
     tools: int = -1
     response: int = -1
+    body: Body | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -322,7 +358,25 @@ class Runs(Sequence[RunRecord]):
     def _call(self, call: Call) -> CallRecord:
         response: JsonObject | None = None if call.response < 0 else self.values.value(call.response)
         request = None if call.request is None else self.request(call)
-        return replace(call.record, annotated_request=request, annotated_response=response)
+        exchange = self.exchange(call)
+        return replace(call.record, annotated_request=request, annotated_response=response, exchange=exchange)
+
+    def exchange(self, call: Call) -> Exchange | None:
+        """Make what passed between application and provider in a call, None where that is not recorded."""
+        light, body = call.record.exchange, call.body
+        if light is None or body is None:
+            return light
+        request = dict(self.values.value(body.head))
+        if body.items.size or request.get(body.name, ...) is None:
+            request[body.name] = list(map(self.messages.value, body.items.tolist()))
+        for name, code in (("tools", body.tools), ("system", body.system)):
+            if code >= 0:
+                request[name] = self.values.value(code)
+        response = None if body.response < 0 else self.values.value(body.response)
+        usage = light.usage
+        if usage is not None and not usage.raw and response is not None:
+            usage = replace(usage, raw=response.get("usage") or {})
+        return replace(light, request=request, response=response, usage=usage)
 
     def request(self, call: Call) -> AnnotatedLlmRequest:
         """Make the request of a call that has one."""
@@ -341,13 +395,34 @@ class Runs(Sequence[RunRecord]):
         )
 
 
+class Origin(NamedTuple):
+    """Where the contents of a source come from.
+
+    Attributes
+    ----------
+    learned_here : bool
+        Whether windows and results were learned here from runs, and not stored by production.
+    caveats : tuple of str
+        What had to be inferred, what was left out, and what the source does not hold.
+    sample_rate : float
+        Which share of the traffic the source holds, in (0, 1], as the caller said.
+    """
+
+    learned_here: bool = False
+    caveats: tuple[str, ...] = ()
+    sample_rate: float = 1.0
+
+
+_UNKNOWN_ORIGIN = Origin()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Columns:
     """All that one read of a source found.
 
     ``problems`` are the entries that can't be read; ``key_prefix`` is production's, None where it is not known.
     ``rules`` are of windows that no longer tell their generation, as repaired ones: its name, evidence, and whether
-    that decides.
+    that decides. ``unread`` are sentences on recorded requests that teach nothing; None where they were not looked for.
     """
 
     observations: ObservationColumns
@@ -356,6 +431,8 @@ class Columns:
     problems: tuple[RecordError, ...] = ()
     key_prefix: str | None = None
     rules: Mapping[str, tuple[str, str, bool]] = field(default_factory=dict)
+    unread: tuple[str, ...] | None = None
+    origin: Origin = _UNKNOWN_ORIGIN
 
 
 def is_redacted(text: str) -> bool:

@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from acg_lab.core.codec import DECODE_ERRORS, decode, encode, encode_window, parse_strict, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
     CallRecord,
+    Exchange,
     PromptBlock,
     PromptIR,
     RunRecord,
@@ -25,7 +27,7 @@ from acg_lab.core.records import (
     ToolSchemaHash,
 )
 from acg_lab.storage.base import Entry
-from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
+from acg_lab.storage.columns import Body, Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
 from acg_lab.storage.times import Times
 
 __all__ = ["bounded", "documents", "index_ids", "ingest"]
@@ -34,13 +36,14 @@ _BYTES = 2 << 20
 
 
 def documents(columns: Columns) -> Iterator[tuple[str, bytes]]:
-    """Yield every window, result and run, one by one as JSON."""
+    """Yield every window, result and run, one by one as JSON, as production stores them."""
     for key, window in columns.observations.number.items():
         yield f"acg_observations:{key}", encode_window(columns.observations.window(window))
     for key, result in columns.results.items():
         yield f"acg_stability:{key}", encode(result)
     for run in columns.runs:
-        yield f"runs:{run.agent_id}:{run.id}", encode(run)
+        calls = tuple(replace(call, exchange=None) for call in run.calls)
+        yield f"runs:{run.agent_id}:{run.id}", encode(replace(run, calls=calls))
 
 
 def index_ids(columns: Columns) -> Mapping[str, list[str]]:
@@ -334,8 +337,11 @@ class _Runs:
         try:
             pieces = _pieces(raw)
             request, response = (pieces.pop(f"annotated_{name}", _NULL) for name in ("request", "response"))
+            exchange = pieces.pop("acg_lab_exchange", _NULL)
             record = decode(CallRecord, _join(pieces))
             call = Call(record, response=self._value(response, dict, "$.annotated_response"))
+            if exchange != _NULL:
+                call = self._with_exchange(call, exchange)
             return call if request == _NULL else self._with_request(call, request)
         except RecordError as error:
             raise error.at(path=path) from None
@@ -351,6 +357,32 @@ class _Runs:
         except RecordError as error:
             raise error.at(path="$.annotated_request") from None
         return call._replace(request=light, messages=codes, tools=tools)
+
+    def _with_exchange(self, call: Call, raw: bytes) -> Call:
+        try:
+            pieces = _pieces(raw)
+            sent, response = pieces.pop("request", b"{}"), pieces.pop("response", _NULL)
+            light = decode(Exchange, _join(pieces | {"request": b"{}"}))
+            body = self._body(sent)._replace(response=self._value(response, dict, "$.response"))
+        except RecordError as error:
+            raise error.at(path="$.acg_lab_exchange") from None
+        return call._replace(record=replace(call.record, exchange=light), body=body)
+
+    def _body(self, raw: bytes) -> Body:
+        try:
+            pieces = _pieces(raw)
+            name = "messages" if "messages" in pieces else "input"
+            items = _items(pieces[name], f"$.{name}") if pieces.get(name, b"")[:1] == b"[" else None
+            codes = np.array([] if items is None else list(self._message_codes(items)), np.int32)
+            parts = {key: pieces[key] for key in ("tools", "system") if pieces.get(key, _NULL) != _NULL}
+            tools, system = (
+                self._value(parts[key], object, f"$.{key}") if key in parts else -1 for key in ("tools", "system")
+            )
+            holes = {**dict.fromkeys(parts, _NULL), **({} if items is None else {name: _NULL})}
+            head = self._value(_join(pieces | holes), dict, "$")
+        except RecordError as error:
+            raise error.at(path="$.request") from None
+        return Body(head, name, codes, tools, system)
 
     def _message_codes(self, messages: list[bytes]) -> Iterator[int]:
         for i, raw in enumerate(messages):
@@ -369,7 +401,7 @@ class _Runs:
             value = parse_strict(raw)
         except RecordError as error:
             raise error.at(path=path) from None
-        items = [value] if kind is dict else value
+        items = value if kind is list and isinstance(value, list) else []
         if not isinstance(value, kind) or not all(isinstance(item, dict) for item in items):
             msg = f"expected {'an object' if kind is dict else 'a list of objects'}, got another JSON value"
             raise RecordError(msg, path=path)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from acg_lab._format import counted
 from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.keys import assign_agents
@@ -20,9 +21,18 @@ from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_files import Files
-from acg_lab.storage.parquet_keyvalue import documents_of, open_plain, prefix_of
+from acg_lab.storage.parquet_keyvalue import PlainTable, documents_of
 from acg_lab.storage.parquet_reader import from_tables
-from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES, VERSION, schemas
+from acg_lab.storage.parquet_schema import (
+    CODED,
+    EXCHANGE_COLUMNS,
+    EXPORT_ID,
+    READABLE,
+    ROWS_PER_GROUP,
+    TABLES,
+    VERSION,
+    schemas,
+)
 from acg_lab.storage.parquet_writer import to_tables
 
 if TYPE_CHECKING:
@@ -52,6 +62,7 @@ class ParquetExport:
         self._files = Files(self.path)
         self._stored: dict[str, Any] = {}  # of what `_memory` took over, all but its entries
         self._changed = False
+        self.caveats: tuple[str, ...] = ()  # of a plain table that was read
 
     def __repr__(self) -> str:
         return f"ParquetExport({self.label!r})"
@@ -78,7 +89,8 @@ class ParquetExport:
         if self._changed:
             return replace(ingest(self._memory.scan(selection, progress), on_problem), **self._stored)
         if not self._is_export:
-            return ingest(self._documents(selection, progress), on_problem)
+            columns = ingest(self._documents(selection, progress), on_problem)
+            return replace(columns, origin=columns.origin._replace(caveats=self.caveats))
         try:
             with _lean_memory():
                 read = {name: self._table(name, selection, progress) for name in TABLES}
@@ -151,37 +163,59 @@ class ParquetExport:
         schema = schemas()[name]
         with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{_SUFFIX}") as file:
             metadata = pq.read_metadata(file)
-            self._check(name, metadata, schema)
+            is_ours = self._check(name, metadata, schema)
             parquet = pq.ParquetFile(
                 file,
                 metadata=metadata,
-                read_dictionary=list(CODED[name]),
+                read_dictionary=[column for column in CODED[name] if is_ours and column in metadata.schema.names],
                 pre_buffer=True,
                 page_checksum_verification=True,
             )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(parquet.metadata.row_group(i), selection)]
-            table = parquet.read_row_groups(groups, columns=schema.names)
+            table = parquet.read_row_groups(
+                groups, columns=[n for n in schema.names if n in parquet.schema_arrow.names]
+            )
+        table = _conformed(table, name, schema)
         progress(table.nbytes, 0)
         return _filtered(table, selection), (metadata.metadata or {}).get(EXPORT_ID)
 
-    def _check(self, name: str, metadata: Any, schema: "pa.Schema") -> None:
+    def _check(self, name: str, metadata: Any, schema: "pa.Schema") -> bool:
+        """Check version and columns; return False if another tool wrote the table anew, without our metadata."""
         version = (metadata.metadata or {}).get(b"acg_lab.version", b"").decode(errors="replace")
-        if version != VERSION:
-            got = f"version {version!r}" if version else "no version"
-            msg = f"{self.label}, table {name!r}: expected an export of version {VERSION!r}, got {got}."
+        if version and version not in READABLE:
+            wanted = " or ".join(READABLE)
+            msg = f"{self.label}, table {name!r}: expected an export of version {wanted}, got version {version!r}."
             raise SourceError(msg)
         found = metadata.schema.to_arrow_schema()
         for field in schema:
+            if version != VERSION and field.name in EXCHANGE_COLUMNS:
+                continue
+            if not version:
+                self._expect_column(name, field.name, found)
+                continue
             kinds = [found.field(i).type for i in found.get_all_field_indices(field.name)]
             if kinds != [field.type] and [getattr(kind, "value_type", None) for kind in kinds] != [field.type]:
                 got = " and ".join(map(str, kinds)) or "no such column"
                 msg = f"{self.label}, table {name!r}: expected column {field.name!r} of type {field.type}, got {got}."
                 raise SourceError(msg)
+        return bool(version)
+
+    def _expect_column(self, table: str, column: str, found: "pa.Schema") -> None:
+        if column not in found.names:
+            msg = (
+                f"{self.label}, table {table!r}: expected column {column!r}, got no such column. A part of an export "
+                "can be read if all tables and columns are there, with whole windows and whole runs."
+            )
+            raise SourceError(msg)
 
     def _documents(self, selection: Selection, progress: Progress) -> Iterator[Entry]:
-        dataset = open_plain(self._files)
-        self.key_prefix = prefix_of(self._files, dataset) if self.key_prefix == "auto" else self.key_prefix
-        return documents_of(self._files, dataset, self.key_prefix, selection, progress)
+        table = PlainTable(self._files)
+        self.key_prefix = table.find_prefix() if self.key_prefix == "auto" else self.key_prefix
+        yield from documents_of(table, self.key_prefix, selection, progress)
+        if table.n_older:
+            self.caveats = (
+                f"{counted(table.n_older, 'entry')} of older partitions left out: a newer one holds the same key.",
+            )
 
     # --- writing ---
 
@@ -239,6 +273,25 @@ class ParquetExport:
             for name, pieces in to_tables(columns, owners):
                 with self._files.create(f"{place}/{name}{_SUFFIX}") as file:
                     _write_table(name, pieces, file, progress, export_id)
+
+
+def _conformed(table: "pa.Table", name: str, schema: "pa.Schema") -> "pa.Table":
+    """Return a table with all columns of the schema: of an earlier version, or as another tool wrote them anew."""
+    import pyarrow as pa
+
+    columns = {}
+    for field in schema:
+        if field.name not in table.column_names:
+            column = pa.chunked_array([pa.nulls(len(table), field.type)])
+        else:
+            column = table[field.name]
+        is_coded = column.type == pa.dictionary(pa.int32(), field.type)
+        if not is_coded and column.type != field.type:
+            column = column.cast(field.type)
+        if field.name in CODED[name] and not is_coded:
+            column = column.dictionary_encode()
+        columns[field.name] = column
+    return pa.table(columns).replace_schema_metadata(table.schema.metadata)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acg_lab.core.errors import AcgLabError, SourceError
@@ -18,8 +19,13 @@ from acg_lab.storage.masking import mask_credentials
 if TYPE_CHECKING:
     from pyarrow import fs as pafs
 
-__all__ = ["Files"]
+__all__ = ["Files", "is_parquet_file"]
 
+_MAGIC = b"PAR1"
+_SUFFIXES = ("parquet", "parq", "pq")
+_is_delta = re.compile(r"(.*/)?_delta_log(/.*)?", re.DOTALL).fullmatch
+_is_iceberg = re.compile(r"(.*/)?metadata/[^/]*\.metadata\.json", re.DOTALL).fullmatch
+_is_hudi = re.compile(r"(.*/)?\.hoodie(/.*)?", re.DOTALL).fullmatch
 _has_scheme = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://").match
 
 
@@ -76,21 +82,53 @@ class Files:
             info = self.system.get_file_info(f"{self.place}/{name}" if name else self.place)
         return str(info.type.name) != "NotFound"
 
-    def source(self) -> Any:
-        """Return the file or the Parquet files of the folder, by name, as pyarrow's dataset takes them."""
+    def source(self) -> list[str]:
+        """Return the file, or the Parquet files of the folder in the order of their names.
+
+        Names that begin with ``_`` or ``.`` are ignored, as engines do: they are left over from jobs, or no data.
+
+        Raises
+        ------
+        SourceError
+            If there are none, or the folder is a table of another kind.
+        """
         from pyarrow import fs
 
         if not self.exists():
             msg = f"{self.label}: there is no such file or folder."
             raise SourceError(msg)
         if self.system.get_file_info(self.place).type == fs.FileType.File:
-            return self.place
-        files = self.system.get_file_info(fs.FileSelector(self.place, recursive=True))
-        names = sorted(f.path for f in files if f.type == fs.FileType.File and f.extension in ("parquet", "pq"))
+            return [self.place]
+        infos = self.system.get_file_info(fs.FileSelector(self.place, recursive=True))
+        files = {info.path[len(self.place) :].lstrip("/"): info for info in infos}
+        self._refuse_table_formats(files)
+        names = [
+            info.path
+            for name, info in sorted(files.items())
+            if info.type == fs.FileType.File and not _is_hidden(name) and self._is_parquet(info)
+        ]
         if not names:
             msg = f"{self.label}: expected an export or Parquet files, got a folder without either."
             raise SourceError(msg)
         return names
+
+    def _refuse_table_formats(self, names: Collection[str]) -> None:
+        """Refuse folders whose files are only valid together with a log of what belongs to the table."""
+        kinds = {"a Delta table": _is_delta, "an Iceberg table": _is_iceberg, "a Hudi table": _is_hudi}
+        for kind, matches in kinds.items():
+            if any(map(matches, names)):
+                msg = (
+                    f"{self.label}: this is {kind}, whose files hold deleted rows too; copy it into plain Parquet "
+                    "files with the engine that wrote it."
+                )
+                raise SourceError(msg)
+
+    def _is_parquet(self, info: "pafs.FileInfo") -> bool:
+        """Whether a file says so by its name or, without a suffix, by its first bytes."""
+        if info.extension:
+            return info.extension.lower() in _SUFFIXES
+        with self.system.open_input_stream(info.path) as file:
+            return bytes(file.read(len(_MAGIC))) == _MAGIC
 
     def others(self, names: Collection[str]) -> list[str]:
         """Return what lies in the folder beside the files of these names, sorted."""
@@ -164,6 +202,19 @@ class Files:
             reason = reason.rpartition("Is this a 'parquet' file?: ")[2]
             msg = f"{self.label}: {what}: {reason.replace(self.path, self.label)}"
             raise SourceError(msg) from None
+
+
+def is_parquet_file(path: Path) -> bool:
+    """Return whether a local file is Parquet: by its suffix or, without one, by its first bytes."""
+    if path.suffix:
+        return path.suffix[1:].lower() in _SUFFIXES
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+    return False
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(("_", ".")) and "=" not in part for part in name.split("/"))
 
 
 def _replace(new: str, place: str) -> None:

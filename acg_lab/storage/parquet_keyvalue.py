@@ -3,8 +3,9 @@
 Belongs here: telling such a table from others, and reading production's layout from it.
 """
 
+import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -16,17 +17,111 @@ from acg_lab.storage.parquet_files import Files
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.dataset as ds
 
-__all__ = ["documents_of", "open_plain", "prefix_of"]
+__all__ = ["PlainTable", "documents_of"]
 
 _VALUES_AT_ONCE = 16
 
 
-def documents_of(files: Files, dataset: Any, prefix: str, selection: Selection, progress: Progress) -> Iterator[Entry]:
+class _Part(NamedTuple):
+    """One partition, and the names of its columns."""
+
+    dataset: "ds.Dataset"
+    key: str
+    value: str
+
+    def keys(self) -> Iterator[str]:
+        for batch in self.dataset.to_batches(columns=[self.key]):
+            yield from map(_text, batch[self.key].to_pylist())
+
+    def rows(self, progress: Progress) -> Iterator[tuple[str, bytes | RecordError]]:
+        for batch in self.dataset.to_batches(columns=[self.key, self.value], batch_size=_VALUES_AT_ONCE):
+            progress(batch.nbytes, 0)
+            for key, value in zip(batch[self.key].to_pylist(), batch[self.value].to_pylist(), strict=True):
+                yield _text(key), _bytes(value)
+
+
+class PlainTable:
+    """A table of keys and values in one file or several.
+
+    Of partitions such as ``dt=2026-11-01`` that hold the same key, the last in the order of their names is the newest
+    copy of it: that one is read, the others are counted in ``n_older``.
+
+    Parameters
+    ----------
+    files : Files
+
+    Raises
+    ------
+    SourceError
+        If it is not such a table.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self.n_older = 0
+        with files.errors("neither an export nor a table of keys and values"):
+            partitions = itertools.groupby(files.source(), key=_partition_of)
+            self._parts = [self._open(list(names)) for _, names in partitions]
+
+    def _open(self, names: list[str]) -> "_Part":
+        import pyarrow.dataset as ds
+
+        dataset = ds.dataset(names, filesystem=self._files.system, format="parquet")
+        if table := (dataset.schema.metadata or {}).get(b"acg_lab.table", b"").decode(errors="replace"):
+            msg = (
+                f"{self._files.label}: expected the folder of an export, with its 'observations'; "
+                f"got the table {table!r}."
+            )
+            raise SourceError(msg)
+        return _Part(dataset, self._find(dataset, "key"), self._find(dataset, "value"))
+
+    def _find(self, dataset: "ds.Dataset", name: str) -> str:
+        """Return the column of a name, in whatever case."""
+        found = [column for column in dataset.schema.names if column.lower() == name]
+        if len(found) != 1:
+            names = ", ".join(map(repr, dataset.schema.names[:9])) or "none"
+            msg = (
+                f"{self._files.label}: expected an export, or a table with the columns 'key' and 'value'; "
+                f"got columns {names}."
+            )
+            raise SourceError(msg)
+        if not _holds_texts(kind := dataset.schema.field(found[0]).type):
+            msg = f"{self._files.label}: expected column {found[0]!r} of texts or bytes, got {kind}."
+            raise SourceError(msg)
+        return str(found[0])
+
+    def find_prefix(self) -> str:
+        """Return the key prefix in use; raises as `choose_prefix`."""
+        with self._files.errors("column 'key'"):
+            keys = (key for part in self._parts for key in part.keys())  # noqa: SIM118  no mapping
+            return choose_prefix((p for key in keys if (p := find_prefix(key)) is not None), self._files.label)
+
+    def rows(self, prefix: str, progress: Progress) -> Iterator[tuple[str, bytes | RecordError]]:
+        """Yield keys and values in the order of the files; keys of other prefixes are left out."""
+        with self._files.errors("columns 'key' and 'value'"):
+            newest: dict[str, int] = {}
+            if len(self._parts) > 1:
+                newest = {key: i for i, part in enumerate(self._parts) for key in part.keys()}  # noqa: SIM118
+            for i, part in enumerate(self._parts):
+                for key, value in part.rows(progress):
+                    if newest.get(key, i) != i:
+                        self.n_older += key.startswith(prefix)
+                    elif key.startswith(prefix):
+                        yield key, value
+
+
+def _partition_of(path: str) -> tuple[str, ...]:
+    """Return the parts of a path that name a partition, such as ``dt=2026-11-01``."""
+    return tuple(part for part in path.split("/")[:-1] if "=" in part)
+
+
+def documents_of(table: PlainTable, prefix: str, selection: Selection, progress: Progress) -> Iterator[Entry]:
     """Yield the documents of a plain table, the runs of an agent in the order of its index."""
     index: dict[str, dict[str, int]] = {}
     runs: list[Entry] = []
-    for stored, raw in _rows(files, dataset, prefix, progress):
+    for stored, raw in table.rows(prefix, progress):
         if stored.startswith(prefix + INDEX):
             index[stored[len(prefix + INDEX) :]] = {run: i for i, run in enumerate(_run_ids(raw))}
         elif (place := parse_stored_key(stored, prefix)) is not None and place.wanted(selection):
@@ -42,53 +137,12 @@ def documents_of(files: Files, dataset: Any, prefix: str, selection: Selection, 
     yield from sorted(runs, key=lambda e: index.get(e.agent_id, {}).get(e.key[len(e.agent_id) + 1 :], len(runs)))
 
 
-def open_plain(files: Files) -> Any:
-    """Return a plain table as a dataset.
-
-    Raises
-    ------
-    SourceError
-        If it is none.
-    """
-    import pyarrow.dataset as ds
-
-    with files.errors("neither an export nor a table of keys and values"):
-        dataset = ds.dataset(files.source(), filesystem=files.system, format="parquet")
-    if table := (dataset.schema.metadata or {}).get(b"acg_lab.table", b"").decode(errors="replace"):
-        msg = f"{files.label}: expected the folder of an export, with its 'observations'; got the table {table!r}."
-        raise SourceError(msg)
-    if not {"key", "value"} <= set(dataset.schema.names):
-        names = ", ".join(map(repr, dataset.schema.names[:9])) or "none"
-        msg = f"{files.label}: expected an export, or a table with the columns 'key' and 'value'; got columns {names}."
-        raise SourceError(msg)
-    for name in ("key", "value"):
-        if not _holds_texts(kind := dataset.schema.field(name).type):
-            msg = f"{files.label}: expected column {name!r} of texts or bytes, got {kind}."
-            raise SourceError(msg)
-    return dataset
-
-
-def prefix_of(files: Files, dataset: Any) -> str:
-    """Return the key prefix in use; raises as `choose_prefix`."""
-    with files.errors("column 'key'"):
-        keys = (_text(key) for batch in dataset.to_batches(columns=["key"]) for key in batch["key"].to_pylist())
-        return choose_prefix((p for key in keys if (p := find_prefix(key)) is not None), files.label)
-
-
-def _rows(files: Files, dataset: Any, prefix: str, progress: Progress) -> Iterator[tuple[str, bytes | RecordError]]:
-    with files.errors("columns 'key' and 'value'"):
-        for batch in dataset.to_batches(columns=["key", "value"], batch_size=_VALUES_AT_ONCE):
-            progress(batch.nbytes, 0)
-            for key, value in zip(batch["key"].to_pylist(), batch["value"].to_pylist(), strict=True):
-                if (stored := _text(key)).startswith(prefix):
-                    yield stored, _bytes(value)
-
-
 def _holds_texts(kind: "pa.DataType") -> bool:
     import pyarrow.types as pt
 
     kinds = (pt.is_string, pt.is_large_string, pt.is_string_view, pt.is_binary, pt.is_large_binary, pt.is_binary_view)
-    return any(is_kind(getattr(kind, "value_type", kind)) for is_kind in kinds)
+    kind = kind.value_type if pt.is_dictionary(kind) else kind
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _text(value: Any) -> str:

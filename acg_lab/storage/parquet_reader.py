@@ -3,21 +3,44 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from acg_lab.core.codec import DECODE_ERRORS
+from acg_lab.core.codec import DECODE_ERRORS, decode
 from acg_lab.core.errors import RecordError
-from acg_lab.core.records import AnnotatedLlmRequest, BlockStability, CallRecord, RunRecord, StabilityAnalysisResult
+from acg_lab.core.records import (
+    AnnotatedLlmRequest,
+    BlockStability,
+    CallRecord,
+    Exchange,
+    RunRecord,
+    StabilityAnalysisResult,
+    Usage,
+)
 from acg_lab.core.rules import RulesName
 from acg_lab.storage.base import EVERYTHING, Selection
-from acg_lab.storage.columns import Call, Columns, Form, Header, JsonPool, Lazy, ObservationColumns, Runs, offsets
+from acg_lab.storage.columns import (
+    Body,
+    Call,
+    Codes,
+    Columns,
+    Form,
+    Header,
+    JsonPool,
+    Lazy,
+    ObservationColumns,
+    Origin,
+    Runs,
+    offsets,
+)
 from acg_lab.storage.parquet_schema import (
     COUNTS,
     EMPTY_WINDOWS,
     KEY_PREFIX,
+    ORIGIN,
     TOLD_RULES,
     check_values,
     read_codes,
@@ -50,12 +73,24 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
         runs=runs,
         key_prefix=_told(tables["observations"], KEY_PREFIX, str),
         rules=_told(tables["observations"], TOLD_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
+        origin=_read_origin(tables["observations"]),
     )
+
+
+def _read_origin(rows: "pa.Table") -> Origin:
+    """Return what the metadata say of where the contents come from."""
+    known: dict[str, Any] = {"learned_here": bool, "caveats": tuple[str, ...], "sample_rate": float}
+    stored = _told(rows, ORIGIN, dict[str, Any]) or {}
+    try:
+        return Origin(**{name: msgspec.convert(stored[name], kind) for name, kind in known.items() if name in stored})
+    except msgspec.ValidationError:
+        _expect("observations", f"known values in the metadata {ORIGIN.decode()!r}", met=False)
+        raise
 
 
 def _expect(table: str, reason: str, *, met: bool) -> None:
     if not met:
-        msg = f"expected {reason}; export the source again"
+        msg = f"expected {reason}; export the source again, or keep whole windows and whole runs"
         raise RecordError(msg, path=table)
 
 
@@ -178,9 +213,10 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Run
     of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
     met = _counting_up(of_runs, calls["call"].to_pylist())
     _expect("calls", "the calls of each run in order, from call 0 on", met=met)
-    of_messages = calls["message_ids"].combine_chunks().flatten().fill_null(-1).to_numpy(zero_copy_only=False)
-    met = bool(np.all((of_messages >= 0) & (of_messages < len(messages))))
-    _expect("messages", "a row for every message of a call", met=met)
+    for name in ("message_ids", "body_item_ids"):
+        ids = calls[name].combine_chunks().flatten().fill_null(-1).to_numpy(zero_copy_only=False)
+        met = bool(np.all((ids >= 0) & (ids < len(messages))))
+        _expect("messages", "a row for every message of a call", met=met)
     values = JsonPool()
     of_run: dict[tuple[str, str], list[Call]] = {}
     for run, call in _read_calls(calls, values):
@@ -206,21 +242,57 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Run
 def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str, str], Call]]:
     tools, responses = (_pooled(table, name, values) for name in ("tools", "response"))
     started, ended = read_times(table, "started_at").texts(), read_times(table, "ended_at").texts()
-    offset = table["message_ids"].combine_chunks()
-    ids, bounds = offset.flatten().to_numpy(), offset.offsets.to_numpy() - (offset.offsets[0].as_py() if offset else 0)
+    messages, exchanges = _read_lists(table, "message_ids"), _read_exchanges(table, values)
     metadata, unknown = _parsed(table, "metadata_snapshot"), _parsed(table, "unknown")
     requests = _read_requests(table)
     names = ["agent_id", "run_id", "kind", "name", "model_name", *COUNTS]
     for i, row in enumerate(table.select(names).to_pylist()):
+        exchange, body = exchanges[i]
         record = CallRecord(
             **{name: row[name] for name in ("kind", "name", "model_name", *COUNTS)},
             started_at=started[i] or "",
             ended_at=ended[i],
             metadata_snapshot=metadata[i],
             unknown=unknown[i] or {},
+            exchange=exchange,
         )
-        codes = ids[bounds[i] : bounds[i + 1]].astype(np.int32)
-        yield (row["agent_id"], row["run_id"]), Call(record, requests[i], codes, int(tools[i]), int(responses[i]))
+        call = Call(record, requests[i], messages[i], int(tools[i]), int(responses[i]), body)
+        yield (row["agent_id"], row["run_id"]), call
+
+
+def _read_lists(table: "pa.Table", name: str) -> list[Codes]:
+    """Return a column of lists of codes; null is an empty list."""
+    column = table[name].combine_chunks()
+    bounds = column.offsets.to_numpy() - (column.offsets[0].as_py() if len(column) else 0)
+    codes = column.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
+    return [codes[first:last] for first, last in pairwise(bounds.tolist())]
+
+
+def _read_exchanges(table: "pa.Table", values: JsonPool) -> list[tuple[Exchange | None, Body | None]]:
+    """Return what passed between application and provider in each call, and the codes of its texts."""
+    if table["api"].null_count == len(table):
+        return [(None, None)] * len(table)
+    codes = [_pooled(table, f"body_{name}", values) for name in ("head", "tools", "system")]
+    codes.append(_pooled(table, "raw_response", values))
+    items, first_tokens = _read_lists(table, "body_item_ids"), read_times(table, "first_token_at").texts()
+    usages, texts = read_codes(table, "usage")
+    decoded = [decode(Usage, text.encode()) for text in texts]
+    metadata = _parsed(table, "exchange_metadata")
+    found: list[tuple[Exchange | None, Body | None]] = []
+    for i, row in enumerate(table.select(["api", "body_items_in", "error", "request_id"]).to_pylist()):
+        head, tools, system, response = (int(column[i]) for column in codes)
+        body = None if head < 0 else Body(head, row["body_items_in"] or "", items[i], tools, system, response)
+        exchange = row["api"] and Exchange(
+            api=row["api"],
+            request={},
+            usage=None if usages[i] < 0 else decoded[usages[i]],
+            first_token_at=first_tokens[i],
+            error=row["error"],
+            request_id=row["request_id"],
+            metadata=metadata[i] or {},
+        )
+        found.append((exchange, body))
+    return found
 
 
 def _read_requests(table: "pa.Table") -> list[AnnotatedLlmRequest | None]:

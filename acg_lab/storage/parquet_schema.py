@@ -1,4 +1,4 @@
-"""The layout of a Parquet export, version 1.
+"""The layout of a Parquet export, version 2; version 1, which lacks `EXCHANGE_COLUMNS`, can be read.
 
 Belongs here: what the tables and their columns are. `to_tables` and `from_tables` fill and read them; opening and
 replacing files is the backend's business.
@@ -34,7 +34,7 @@ import numpy as np
 
 from acg_lab.core.codec import DECODE_ERRORS, decode, raise_record_error
 from acg_lab.core.errors import RecordError
-from acg_lab.core.records import BlockStability, CallRecord, PromptBlock, TokenMetadata, ToolSchemaHash
+from acg_lab.core.records import BlockStability, CallRecord, PromptBlock, TokenMetadata, ToolSchemaHash, Usage
 from acg_lab.storage.columns import Form, Header
 from acg_lab.storage.times import NO_TIME, Times, parse_time
 
@@ -45,9 +45,12 @@ __all__ = [
     "CODED",
     "COUNTS",
     "EMPTY_WINDOWS",
+    "EXCHANGE_COLUMNS",
     "EXPORT_ID",
     "KEY_PREFIX",
     "OPTIONAL",
+    "ORIGIN",
+    "READABLE",
     "ROWS_PER_GROUP",
     "TABLES",
     "TOLD_RULES",
@@ -59,10 +62,16 @@ __all__ = [
     "schemas",
 ]
 
-VERSION: Final = "1"
+VERSION: Final = "2"
+READABLE: Final = ("1", VERSION)
 TABLES: Final = ("observations", "blocks", "stability", "scores", "runs", "calls", "messages")
 
 ROWS_PER_GROUP: Final = 1 << 17
+# What passed between application and provider, in the table of calls; since version 2.
+EXCHANGE_COLUMNS: Final = (
+    *("api", "body_head", "body_items_in", "body_item_ids", "body_tools", "body_system", "raw_response"),
+    *("usage", "first_token_at", "first_token_at_text", "error", "request_id", "exchange_metadata"),
+)
 CODED: Final = {
     "observations": ("key", "agent_id", "tool_schema_hashes", "structured_output_schema_id", "unknown"),
     "blocks": (
@@ -75,6 +84,8 @@ CODED: Final = {
     "calls": (
         *("agent_id", "run_id", "kind", "name", "model_name", "metadata_snapshot", "unknown"),
         *("request_model", "request_params", "request_tool_choice", "request_unknown", "tools", "response"),
+        *("api", "body_head", "body_items_in", "body_tools", "body_system", "raw_response"),
+        *("usage", "error", "exchange_metadata"),
     ),
     "messages": ("role",),
 }
@@ -86,15 +97,17 @@ OPTIONAL: Final = {
     "blocks": {"sensitivity", "token_metadata", "unknown"},
     "stability": {"stable_prefix_fingerprint", "unknown"},
     "scores": {"unknown"},
-    "runs": {"started_at_text", "ended_at", "ended_at_text", "unknown"},
+    "runs": {"started_at", "started_at_text", "ended_at", "ended_at_text", "unknown"},
     "calls": {
-        *("started_at_text", "ended_at", "ended_at_text", "model_name", *COUNTS, "metadata_snapshot", "unknown"),
+        *("started_at", "started_at_text", "ended_at", "ended_at_text", "model_name", *COUNTS),
+        *("metadata_snapshot", "unknown", *EXCHANGE_COLUMNS),
         *("tools", "request_model", "request_params", "request_tool_choice", "request_unknown", "response"),
     },
     "messages": {"role"},
 }
 
 KEY_PREFIX: Final = b"acg_lab.key_prefix"
+ORIGIN: Final = b"acg_lab.origin"
 TOLD_RULES: Final = b"acg_lab.rules"
 EXPORT_ID: Final = b"acg_lab.export_id"
 EMPTY_WINDOWS: Final = b"acg_lab.empty_windows"
@@ -166,6 +179,19 @@ def schemas() -> "dict[str, pa.Schema]":
             "request_tool_choice": text,
             "request_unknown": text,
             "response": text,
+            "api": text,
+            "body_head": text,
+            "body_items_in": text,
+            "body_item_ids": pa.list_(pa.int32()),
+            "body_tools": text,
+            "body_system": text,
+            "raw_response": text,
+            "usage": text,
+            "first_token_at": time,
+            "first_token_at_text": text,
+            "error": text,
+            "request_id": text,
+            "exchange_metadata": text,
         },
         "messages": {"message_id": pa.int32(), "role": text, "json": text},
     }
@@ -186,7 +212,7 @@ def _name_in(record: type[msgspec.Struct], field: str) -> Callable[[str], object
     return lambda text: msgspec.convert(text, kind)
 
 
-_SPELLED: Final = dict.fromkeys(("started_at_text", "ended_at_text"), parse_time)
+_SPELLED: Final = dict.fromkeys(("started_at_text", "ended_at_text", "first_token_at_text"), parse_time)
 _CHECKS: Final[Mapping[str, Mapping[str, Callable[[str], object]]]] = {
     "observations": {
         "tool_schema_hashes": lambda text: [decode(ToolSchemaHash, bytes(raw)) for raw in _list(text)],
@@ -200,13 +226,15 @@ _CHECKS: Final[Mapping[str, Mapping[str, Callable[[str], object]]]] = {
     },
     "stability": {"unknown": _object},
     "scores": {"classification": _name_in(BlockStability, "classification"), "unknown": _object},
-    "runs": {"unknown": _object, **_SPELLED},
+    "runs": {"unknown": _object, "started_at_text": parse_time, "ended_at_text": parse_time},
     "calls": {
         "kind": _name_in(CallRecord, "kind"),
-        **dict.fromkeys(("unknown", "request_unknown", "response"), _object),
+        **dict.fromkeys(("unknown", "request_unknown", "response", "body_head", "exchange_metadata"), _object),
+        "usage": lambda text: decode(Usage, text.encode()),
         "tools": _objects,
         **_SPELLED,
         **dict.fromkeys(("metadata_snapshot", "request_params", "request_tool_choice"), _anything),
+        **dict.fromkeys(("body_tools", "body_system", "raw_response"), _anything),
     },
     "messages": {"json": _object},
 }

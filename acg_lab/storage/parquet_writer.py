@@ -1,6 +1,6 @@
 """From columns to the tables of an export (`acg_lab.storage.parquet_schema`)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import numpy as np
 
+from acg_lab.core.codec import encode
 from acg_lab.core.keys import Owner
-from acg_lab.core.records import StabilityAnalysisResult
-from acg_lab.storage.columns import Columns, Form, Header, JsonPool, ObservationColumns, Runs
-from acg_lab.storage.parquet_schema import CODED, COUNTS, EMPTY_WINDOWS, KEY_PREFIX, ROWS_PER_GROUP, TOLD_RULES, schemas
+from acg_lab.core.records import Exchange, Record, StabilityAnalysisResult
+from acg_lab.storage.columns import Body, Call, Codes, Columns, Form, Header, JsonPool, ObservationColumns, Origin, Runs
+from acg_lab.storage.parquet_schema import (
+    CODED,
+    COUNTS,
+    EMPTY_WINDOWS,
+    KEY_PREFIX,
+    ORIGIN,
+    ROWS_PER_GROUP,
+    TOLD_RULES,
+    schemas,
+)
 from acg_lab.storage.times import NO_TIME, Times
 
 if TYPE_CHECKING:
@@ -53,6 +63,8 @@ def _with_metadata(table: "pa.Table", columns: Columns) -> "pa.Table":
     metadata = {**(table.schema.metadata or {}), EMPTY_WINDOWS: msgspec.json.encode(empty)}
     if columns.key_prefix is not None:
         metadata[KEY_PREFIX] = columns.key_prefix.encode()
+    if columns.origin != Origin():
+        metadata[ORIGIN] = msgspec.json.encode(columns.origin._asdict())
     if told := {key: columns.rules[key] for key in source.keys if key in columns.rules}:
         metadata[TOLD_RULES] = msgspec.json.encode(told)
     return table.replace_schema_metadata(metadata)
@@ -175,7 +187,7 @@ def _runs(runs: Runs) -> dict[str, Any]:
         "agent_id": [run.agent_id for run in records],
         "position": _positions([run.agent_id for run in records]),
         "run_id": [run.id for run in records],
-        **_time_columns("started_at", Times.parse([run.started_at for run in records])),
+        **_time_columns("started_at", Times.parse([run.started_at or None for run in records])),
         **_time_columns("ended_at", Times.parse([run.ended_at for run in records])),
         "unknown": [_json(run.unknown or None) for run in records],
     }
@@ -183,12 +195,17 @@ def _runs(runs: Runs) -> dict[str, Any]:
 
 def _compact(runs: Runs) -> Runs:
     """Keep the messages in use: a part of a source says nothing of the rest."""
-    codes = [call.messages for calls in runs.calls for call in calls]
+    codes = [codes for calls in runs.calls for call in calls for codes in (call.messages, *(call.body or ())[2:3])]
     used = np.unique(np.concatenate(codes)) if codes else np.empty(0, np.int32)
-    calls = [
-        [call._replace(messages=np.searchsorted(used, call.messages).astype(np.int32)) for call in of_run]
-        for of_run in runs.calls
-    ]
+
+    def renumber(codes: Codes) -> Codes:
+        return np.searchsorted(used, codes).astype(np.int32)
+
+    def renumbered(call: Call) -> Call:
+        body = call.body and call.body._replace(items=renumber(call.body.items))
+        return call._replace(messages=renumber(call.messages), body=body)
+
+    calls = [list(map(renumbered, of_run)) for of_run in runs.calls]
     messages = JsonPool(runs.messages.texts[code] for code in used.tolist())
     return replace(runs, calls=calls, messages=messages)
 
@@ -218,7 +235,7 @@ def _calls(runs: Runs) -> dict[str, Any]:
         "run_id": [run.id for run, _, _ in rows],
         "call": [i for _, i, _ in rows],
         **{name: [getattr(r, name) for r in records] for name in ("kind", "name", "model_name", *COUNTS)},
-        **_time_columns("started_at", Times.parse([record.started_at for record in records])),
+        **_time_columns("started_at", Times.parse([record.started_at or None for record in records])),
         **_time_columns("ended_at", Times.parse([record.ended_at for record in records])),
         "metadata_snapshot": [_json(record.metadata_snapshot) for record in records],
         "unknown": [_json(record.unknown or None) for record in records],
@@ -230,7 +247,37 @@ def _calls(runs: Runs) -> dict[str, Any]:
         "request_tool_choice": list(map(_json, of_request("tool_choice"))),
         "request_unknown": [_json(unknown or None) for unknown in of_request("unknown")],
         "response": [text(call.response) for _, _, call in rows],
+        **_exchanges([(call.record.exchange, call.body) for _, _, call in rows], text),
     }
+
+
+def _exchanges(
+    rows: Sequence[tuple[Exchange | None, Body | None]], text: Callable[[int], str | None]
+) -> dict[str, Any]:
+    def of_exchange(name: str) -> list[Any]:
+        return [exchange and getattr(exchange, name) for exchange, _ in rows]
+
+    def of_body(name: str) -> list[Any]:
+        return [None if body is None else text(getattr(body, name)) for _, body in rows]
+
+    return {
+        "api": of_exchange("api"),
+        "body_head": of_body("head"),
+        "body_items_in": [body and body.name for _, body in rows],
+        "body_item_ids": [None if body is None else body.items.tolist() for _, body in rows],
+        "body_tools": of_body("tools"),
+        "body_system": of_body("system"),
+        "raw_response": of_body("response"),
+        "usage": [exchange and _record(exchange.usage) for exchange, _ in rows],
+        **_time_columns("first_token_at", Times.parse(of_exchange("first_token_at"))),
+        "error": of_exchange("error"),
+        "request_id": of_exchange("request_id"),
+        "exchange_metadata": [exchange and _json(exchange.metadata or None) for exchange, _ in rows],
+    }
+
+
+def _record(record: Record | None) -> str | None:
+    return None if record is None else encode(record).decode()
 
 
 def _messages(pool: JsonPool) -> dict[str, Any]:

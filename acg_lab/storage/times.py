@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from acg_lab.core.codec import EARLIEST, parse_time
 
-__all__ = ["NO_TIME", "Times", "parse_time", "render_time"]
+__all__ = ["NO_TIME", "Times", "parse_time", "read_time", "render_time"]
 
 NO_TIME = EARLIEST - 1
 _GIGA = 10**9
@@ -26,6 +26,17 @@ def render_time(nanoseconds: int) -> str:
     digits = next(n for n in (0, 3, 6, 9) if fraction % 10 ** (9 - n) == 0)
     tail = f".{fraction:09d}"[: digits + 1] if digits else ""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{tail}Z"
+
+
+def read_time(text: str | None) -> int:
+    """Return a recorded time in nanoseconds since 1970; `NO_TIME` for None and for the empty text of a log without it.
+
+    Raises
+    ------
+    RecordError
+        If it is another text that is no RFC 3339 time.
+    """
+    return parse_time(text) if text else NO_TIME
 
 
 class Times:
@@ -46,11 +57,11 @@ class Times:
     @classmethod
     def parse(cls, texts: Sequence[str | None]) -> "Times":
         """Make a column of texts; raises as `parse_time`."""
-        numbers = [NO_TIME if text is None else parse_time(text) for text in texts]
+        numbers = list(map(read_time, texts))
         spelled = {
             i: text
             for i, (number, text) in enumerate(zip(numbers, texts, strict=True))
-            if text is not None and render_time(number) != text
+            if text and render_time(number) != text
         }
         return cls(np.array(numbers, np.int64), spelled)
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from acg_lab._format import between, cut, tokens
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.planner_refusals import find_refusals
@@ -19,7 +20,6 @@ from acg_lab.widgets.profile import ProfileScores
 __all__ = ["BreakAdvice", "describe_break", "list_refusals"]
 
 _NAME: Final = 60
-_REQUESTS_NEEDED: Final = 2  # with fewer requests production plans nothing (acg_lab/docs/rules/planner.md)
 
 
 class BreakAdvice(NamedTuple):
@@ -65,7 +65,7 @@ def describe_break(profile: ProfileScores, thresholds: StabilityThresholds, *, t
     result = profile.result(thresholds)
     if not result.total_observations:
         return BreakAdvice("", ("No requests observed yet: let the agent run once.",))
-    if result.total_observations < _REQUESTS_NEEDED:
+    if result.total_observations < MIN_OBSERVATIONS:
         return BreakAdvice("", ("One request so far: production plans nothing yet, and every block looks stable.",))
     if result.stable_prefix_length >= len(result.scores):
         return BreakAdvice("", (f"All {len(result.scores):,} blocks are stable: nothing breaks the prefix.",))

@@ -9,11 +9,8 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import ipywidgets as w
-import pandas as pd
 
 from acg_lab._format import counted, cut_all, joined, setting
-from acg_lab.core.keys import parse_learning_key
-from acg_lab.plots.profile_names import distinct_names
 from acg_lab.widgets.state import TunerState
 
 __all__ = [
@@ -154,22 +151,14 @@ class SettingControl:
 
 
 _ALL: Final = "all agents"
-_AGENT: Final = 36  # characters of an agent's name
+_NAME: Final = 60  # characters
 
 
 def name_profiles(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:
-    """Return names of profiles by learning key: agent, model, and the parts in which profiles differ."""
-    owners = [state.snap.owners[key].agent_id for key in keys]
-    if not keys:
-        return {}
-    names = distinct_names(pd.DataFrame({"learning_key": list(keys), "agent_id": owners}))
-    found, agents = {}, cut_all(owners, _AGENT)
-    for key, agent_id, name in zip(keys, owners, names, strict=True):
-        parsed = parse_learning_key(key, agent_id=agent_id)
-        model = parsed.model if parsed and f"model={parsed.model}" not in name else ""
-        rest = name.removeprefix(agent_id).strip()
-        found[key] = joined(agents[agent_id], model, rest)
-    return found
+    """Return a menu entry for each profile: its display name and its model."""
+    names = {key: state.snap.profile_names[key] for key in keys}
+    shown = cut_all(names.values(), _NAME)
+    return {key: joined(shown[name], state.snap.profile_names.parts[key].model) for key, name in names.items()}
 
 
 class ProfileChooser:

@@ -6,11 +6,12 @@ Prepares once, as arrays, what a drag needs of all profiles together. Invariant:
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans
 from acg_lab.history import Trace
@@ -31,7 +32,6 @@ __all__ = [
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-_REQUESTS_NEEDED: Final = 2  # with fewer requests production plans nothing (acg_lab/docs/rules/planner.md)
 
 
 class Lengths(NamedTuple):
@@ -180,7 +180,7 @@ class PrefixChange(NamedTuple):
 
 def measure_profile(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.bool_]) -> ProfileMetrics:
     """Return the metrics of the chosen profiles; ``chosen`` is a mask in the order of `Prefixes.keys`."""
-    used = (prefixes.requests >= _REQUESTS_NEEDED) & (lengths.blocks > 0)
+    used = (prefixes.requests >= MIN_OBSERVATIONS) & (lengths.blocks > 0)
     tokens = np.where(used, lengths.tokens, 0.0)[chosen]
     requests = prefixes.requests[chosen]
     prompt = float((prefixes.prompt_tokens[chosen] * requests).sum())

@@ -171,10 +171,7 @@ class TunerState(HasTraits):
     @validate("learning_key")
     def _check_key(self, proposal: Any) -> str:
         key: str = proposal["value"]
-        if key and key not in self.snap.windows:
-            msg = f"The 'learning_key' must be one of the source's, see snap.windows; got {key!r}."
-            raise UsageError(msg)
-        return key
+        return self.snap.profile_names.resolve(key) if key else key
 
     @observe("agent_id")
     def _follow_agent(self, _change: Any) -> None:

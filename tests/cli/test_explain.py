@@ -69,9 +69,7 @@ def test_a_window_larger_than_any():
     larger, cut = (
         acg_lab("explain", SAMPLE, "--agent", "handbook-search", "--window", n).stdout for n in ("101", "99")
     )
-    assert larger.splitlines()[-1] == (
-        "No window holds more than 100 observations: --window 101 changes nothing."
-    )
+    assert larger.splitlines()[-1] == ("No window holds more than 100 observations: --window 101 changes nothing.")
     assert "No window holds more" not in cut
 
 

@@ -11,10 +11,12 @@ command                   meaning, and what its answer holds
                           ("in_memory" | "redis"), ``redis_url``, ``key_prefix`` ("nemo_relay:"),
                           ``observation_window`` (100), ``thresholds`` (all three keys, or null for the defaults),
                           ``provider`` ("passthrough" | "anthropic" | "openai"), ``learners`` (true), and
-                          ``full_payloads`` (false). Answers nothing more.
+                          ``full_payloads`` (false), ``events`` (a folder: events.jsonl in it is appended to; from 0.10
+                          on). Answers nothing more.
 ``{"op": "run"}``         one agent run: ``calls`` is a list of {"codec", "request", "response"?}; ``codec`` is
                           "openai", "anthropic", "responses", "annotated" (a body that is the runtime's own form of a
-                          request already), "none" (the runtime is not told how to read it) or "tool" (no LLM call, but
+                          request already), "none" (the runtime is not told how to read it), "agent" (an agent inside,
+                          which makes the ``calls`` of the body) or "tool" (no LLM call, but
                           a tool's, the body its arguments); ``response`` (of the call, else of the run) is laid over a
                           small default answer. Answers, once the run is learned and stored, ``calls``: a list
                           of {"received": body or null, "error": text or null}.
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CODECS = {"openai": "OpenAIChatCodec", "anthropic": "AnthropicMessagesCodec", "responses": "OpenAIResponsesCodec"}
-ANNOTATED, NO_CODEC, TOOL = "annotated", "none", "tool"
+ANNOTATED, NO_CODEC, TOOL, AGENT = "annotated", "none", "tool", "agent"
 
 RESPONSES: dict[str, Json] = {
     "openai": {
@@ -74,7 +76,7 @@ RESPONSES: dict[str, Json] = {
 }
 
 
-RESPONSES |= dict.fromkeys((ANNOTATED, NO_CODEC, TOOL), RESPONSES["openai"])
+RESPONSES |= dict.fromkeys((ANNOTATED, NO_CODEC, TOOL, AGENT), RESPONSES["openai"])
 
 
 class AnnotatedCodec:
@@ -178,18 +180,22 @@ class Driver:
 
     async def _configure(self, settings: Json) -> Json:
         await self._close({})
-        if settings.get("full_payloads", False):
-            await self._record_full_payloads()
+        if settings.get("full_payloads", False) or settings.get("events"):
+            await self._observe(full=settings.get("full_payloads", False), events=settings.get("events"))
         # The class, not the plugin host, because only it can tell when everything is learned. It reads no files either.
         runtime = self._relay.adaptive.AdaptiveRuntime(adaptive_config(settings))
         await runtime.register()
         self._runtime, self._settings = runtime, settings
         return {}
 
-    async def _record_full_payloads(self) -> None:
+    async def _observe(self, *, full: bool, events: str | None) -> None:
         observability = self._relay.observability
+        more = {}
+        if events:
+            sink = observability.AtofFileSinkConfig(output_directory=events, filename="events.jsonl")
+            more["atof"] = observability.AtofConfig(enabled=True, sinks=[sink])
         try:
-            config = observability.ObservabilityConfig(enable_full_payloads=True)
+            config = observability.ObservabilityConfig(enable_full_payloads=full, **more)
         except TypeError:
             return  # 0.3: whole requests are always recorded
         document = {"version": 1, "components": [observability.ComponentSpec(config).to_dict()]}
@@ -247,7 +253,11 @@ class Driver:
             return answer
 
         try:
-            if codec == TOOL:
+            if codec == AGENT:
+                with self._relay.scope.scope("inner", self._relay.ScopeType.Agent):
+                    for inner in call["request"]["calls"]:
+                        await self._call(inner, response)
+            elif codec == TOOL:
                 await self._relay.tools.execute("tool", call["request"], self._provide_nothing)
             else:
                 await self._execute(codec, self._relay.LLMRequest({}, call["request"]), provide)

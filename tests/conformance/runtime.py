@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Body = dict[str, Any]
 Provider = Literal["passthrough", "anthropic", "openai"]
-Codec = Literal["openai", "anthropic", "responses", "annotated", "none", "tool"]
+Codec = Literal["openai", "anthropic", "responses", "annotated", "none", "tool", "agent"]
 
 VERSIONS = ("0.3.0", "0.7.3", "0.10.4", "0.11.0rc3")
 DEBUG = "NEMO_RELAY_ACG_DEBUG"  # with it the runtime prints its plans, one JSON object a line
@@ -82,9 +82,9 @@ class Call:
     ----------
     request : dict
         Body as an application gives it.
-    codec : {"openai", "anthropic", "responses", "annotated", "none", "tool"}
+    codec : {"openai", "anthropic", "responses", "annotated", "none", "tool", "agent"}
         How the runtime is told to read it. Annotated: it is the runtime's own form of a request already; none: it is
-        not told; tool: it is no LLM call but a tool's.
+        not told; tool: it is no LLM call but a tool's; agent: an agent inside, which makes the ``calls`` of the body.
     response : dict, optional
         Laid over the provider's small default answer, so ``{"usage": {...}}`` is enough to report usage.
     """
@@ -283,6 +283,7 @@ class Runtime:
         provider: Provider = "passthrough",
         learners: bool = True,
         full_payloads: bool = False,
+        events: Path | None = None,
     ) -> None:
         """Start the adaptive component anew; a second time is a restart on the same store.
 
@@ -304,6 +305,8 @@ class Runtime:
             False: runs are recorded but nothing is learned.
         full_payloads : bool
             Whether later calls of a run are recorded whole. Version 0.3 always does.
+        events : Path, optional
+            Folder of the event file, events.jsonl, which is appended to; it is complete after the next ``configure``.
         """
         self._ask(
             {
@@ -317,6 +320,7 @@ class Runtime:
                 "provider": provider,
                 "learners": learners,
                 "full_payloads": full_payloads,
+                "events": None if events is None else str(events),
             }
         )
 

@@ -111,9 +111,9 @@ class TestWindows:
         assert seen == [tuple(map(pd.Timestamp, pair)) for pair in ((days[0], days[3]), (days[1], days[2]))]
 
     def test_unknown_profile(self):
-        """A key that the snapshot has not is refused, and where to look is told."""
-        with pytest.raises(acg.UsageError, match=r"learning keys of memory; got 'a0'. See snap.windows"):
-            frames.variants(snapshot_of([make_ir()]), "a0")
+        """An unknown profile is a UsageError that lists the nearest."""
+        with pytest.raises(acg.UsageError, match=r"There is no profile 'a1'; the nearest of 1: 'a0'"):
+            frames.variants(snapshot_of([make_ir()]), "a1")
 
 
 class TestProfiles:
@@ -125,8 +125,10 @@ class TestProfiles:
         summaries = acg.summarize(snap, results)
         frame = frames.profiles(snap, limits)
         names_of = {"requests": "observations"}
-        for name in frame.columns[:11]:
-            if name == "rules":
+        for name in frame.columns[:12]:
+            if name == "profile":
+                assert list(frame[name]) == [snap.profile_names[summary.learning_key] for summary in summaries]
+            elif name == "rules":
                 assert list(frame[name]) == [snap.rules[summary.learning_key].rules for summary in summaries]
             else:
                 assert list(frame[name]) == [getattr(s, names_of.get(name, name)) for s in summaries]
@@ -155,16 +157,24 @@ class TestScores:
         bare, full = frames.scores(results), frames.scores(results, snap)
         expected = [
             (
-                *(key, key[:2], f"m{key[key.index('=m') + 2]}", position, score.span_id, score.score),
+                *(
+                    key,
+                    snap.profile_names[key],
+                    key[:2],
+                    f"m{key[key.index('=m') + 2]}",
+                    position,
+                    score.span_id,
+                    score.score,
+                ),
                 *(score.classification, score.confidence, score.observation_count, result.total_observations),
                 *(position < result.stable_prefix_length, position == result.stable_prefix_length),
             )
             for key, result in results.items()
             for position, score in enumerate(result.scores)
         ]
-        assert list(bare[bare.columns[:12]].itertuples(index=False, name=None)) == expected
-        assert bare[bare.columns[12:]].isna().all(axis=None)
-        pd.testing.assert_frame_equal(bare[bare.columns[:12]], full[full.columns[:12]])
+        assert list(bare[bare.columns[:13]].itertuples(index=False, name=None)) == expected
+        assert bare[bare.columns[13:]].isna().all(axis=None)
+        pd.testing.assert_frame_equal(bare[bare.columns[:13]], full[full.columns[:13]])
         pd.testing.assert_frame_equal(full, frames.scores(snap, thresholds=limits))
         for key in results:
             of_key = full[full["learning_key"] == key].reset_index(drop=True)
@@ -246,9 +256,9 @@ class TestScores:
         )
         with pytest.raises(acg.UsageError, match="is not of the window"):
             frames.scores({key: strange}, sample)
-        with pytest.raises(acg.UsageError, match="Expected learning keys of"):
+        with pytest.raises(acg.UsageError, match="There is no profile 'nowhere'"):
             frames.scores({"nowhere": strange}, sample)
-        with pytest.raises(acg.UsageError, match="hold no learning key 'nowhere'"):
+        with pytest.raises(acg.UsageError, match="There is no profile 'nowhere'"):
             frames.scores(sample.stability, learning_key="nowhere")
         with pytest.raises(acg.UsageError, match=r"Expected results by learning key .* got list"):
             frames.scores([strange])

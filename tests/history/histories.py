@@ -1,4 +1,4 @@
-"""Histories that tests share, and the plain way to replay them: a learner that lives through every run."""
+"""Generated histories, and a slow replay to compare with: a learner that processes every run."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,17 +14,17 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def at(seconds):
-    """Give the time so many seconds after the beginning."""
+    """Return the time that is some seconds after the beginning."""
     return (BEGIN + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
 def run_id(number):
-    """Give an id as production has them."""
+    """Return a run id in the form that production uses."""
     return f"00000000-0000-4000-8000-{number:012}"
 
 
 def snapshot_of(runs, rules="auto"):
-    """Make a snapshot that holds these runs, in this order."""
+    """Return a snapshot of the runs, in this order."""
     backend = acg.MemoryBackend()
     for run in runs:
         backend.store_run(run)
@@ -35,7 +35,7 @@ def snapshot_of(runs, rules="auto"):
 
 
 def requests():
-    """Requests of few texts: profiles meet, prefixes part and join again, some can't be read."""
+    """Requests of few texts, so that profiles and prefixes coincide; some of them cannot be read."""
     system = st.lists(st.sampled_from(["s", "t"]).map(lambda text: {"role": "system", "content": text}), max_size=1)
     tail = st.lists(
         st.sampled_from(["x", "y", " x", {"role": "assistant", "content": "z"}, {"role": "system", "content": "late"}]),
@@ -54,7 +54,7 @@ def requests():
 
 @st.composite
 def histories(draw, agent_ids=("a", "b")):
-    """Runs of two agents that overlap, tie, have no end, or end before they began."""
+    """Runs of two agents that overlap, tie, have no end, or end before they begin."""
     runs = []
     for number in range(draw(st.integers(1, 9))):
         start = draw(st.integers(0, 12))
@@ -76,7 +76,7 @@ def histories(draw, agent_ids=("a", "b")):
 
 
 def stable_thresholds():
-    """Thresholds that scores and shares hit exactly, and such as none do."""
+    """Thresholds that equal a score or share exactly, and others."""
     exact = sorted({k / n for n in range(1, 8) for k in range(n + 1)})
     products = [(p / n) * (d / p) for n in (3, 5, 6, 7) for p in range(1, n + 1) for d in range(1, p + 1)]
     return st.lists(
@@ -84,7 +84,7 @@ def stable_thresholds():
     )
 
 
-# --- the plain way ---
+# --- the slow replay ---
 
 
 def _when(run):
@@ -93,7 +93,7 @@ def _when(run):
 
 
 def steps_of(runs, rules):
-    """Return the steps of a history: (start, agent, number of the run among the agent's, call, how many it knows)."""
+    """Return the steps of a history as (start, agent, number of the agent's run, call, number of known runs)."""
     steps = []
     for agent_id in {run.agent_id for run in runs}:
         own = [run for run in runs if run.agent_id == agent_id]
@@ -113,8 +113,8 @@ def steps_of(runs, rules):
     return sorted(steps)
 
 
-def live_through(runs, agent_id, window, thresholds, rules):
-    """Return what the hot cache held after each number of runs: results by learning key, and the seed entry's."""
+def process_runs(runs, agent_id, window, thresholds, rules):
+    """Return what the hot cache held after each number of runs: results by learning key, and the seed entry."""
     learner, backend, hot_cache = AcgLearner(agent_id, window, thresholds, rules=rules), acg.MemoryBackend(), HotCache()
     held = [({}, None)]
     for run in (run for run in runs if run.agent_id == agent_id):
@@ -124,9 +124,9 @@ def live_through(runs, agent_id, window, thresholds, rules):
 
 
 def expected_results(runs, window, thresholds, rules):
-    """Return the result that each step meets."""
+    """Return the result that each step meets, as the learner stored it."""
     agents = {run.agent_id for run in runs}
-    held = {agent_id: live_through(runs, agent_id, window, thresholds, rules) for agent_id in agents}
+    held = {agent_id: process_runs(runs, agent_id, window, thresholds, rules) for agent_id in agents}
     own = {agent_id: [run for run in runs if run.agent_id == agent_id] for agent_id in agents}
     results = []
     for _, agent_id, i, j, known in steps_of(runs, rules):

@@ -1,4 +1,4 @@
-"""Laws of the replay, over generated histories: it says what a learner says that lives through every run."""
+"""Laws of the replay, on generated histories: it knows what a learner knows that processes every run."""
 
 import pickle
 
@@ -27,14 +27,14 @@ def replayed(snap, **options):
 
 
 @given(histories(), windows, rules_names, stable_thresholds())
-def test_replay_is_brute_force(runs, window, rules, numbers):
-    """At every step and threshold the result is that of a learner that lived through the known runs."""
+def test_replay_equals_a_learner_that_processes_every_run(runs, window, rules, numbers):
+    """At every step and threshold the result is that of a learner that processed the known runs."""
     if not steps_of(runs, rules):
         return
     trace = replayed(snapshot_of(runs), window=window, rules=rules)
     own = {agent: [run.id for run in runs if run.agent_id == agent] for agent in ("a", "b")}
-    told = zip(trace.agent_ids, trace.run_ids, trace.calls.tolist(), trace.n_runs.tolist(), strict=True)
-    assert [(a, own[a].index(r), j, n) for a, r, j, n in told] == [step[1:] for step in steps_of(runs, rules)]
+    steps = zip(trace.agent_ids, trace.run_ids, trace.calls.tolist(), trace.n_runs.tolist(), strict=True)
+    assert [(a, own[a].index(r), j, n) for a, r, j, n in steps] == [step[1:] for step in steps_of(runs, rules)]
     lengths, n = trace.prefix_lengths(numbers), trace.n_observations(numbers)
     for column, number in enumerate(numbers):
         thresholds = StabilityThresholds(stable_threshold=number, min_observations_for_full_confidence=3)
@@ -46,7 +46,7 @@ def test_replay_is_brute_force(runs, window, rules, numbers):
 
 @given(histories(), windows, rules_names)
 def test_every_score_is_a_threshold(runs, window, rules):
-    """A threshold that equals a score takes the block in; the next number above it does not."""
+    """A threshold equal to a score includes the block; the next number above it does not."""
     if not steps_of(runs, rules):
         return
     trace = replayed(snapshot_of(runs), window=window, rules=rules)
@@ -66,7 +66,7 @@ def test_every_score_is_a_threshold(runs, window, rules):
 
 @st.composite
 def stored_windows(draw):
-    """Windows of two profiles, stamped with few times."""
+    """Windows of two profiles, with few different times."""
     backend = acg.MemoryBackend()
     for model in draw(st.sampled_from(["m", "mn"])):
         stamped = [
@@ -84,9 +84,9 @@ def replace_time(ir: PromptIR, second: int) -> PromptIR:
 
 
 def windows_known(history: History, step_row: int, window: int):
-    """Return the windows that a request may have met: its profile's, else those of the last known run."""
+    """Return the window that a request met: its profile's, else one that the last known run touched."""
     observations, requests = history.observations, history.requests
-    known = requests.known[step_row]
+    known = requests.first_unknown_run[step_row]
     of_profile = history.profile_of_row()
     last = [row for row in range(len(of_profile)) if requests.run[row] == known - 1]
     found = []
@@ -98,7 +98,7 @@ def windows_known(history: History, step_row: int, window: int):
 
 
 def leading_dominant(request, window, exact):
-    """Count, the plain way, the blocks that lead a request and are the dominant ones of a window."""
+    """Return how many leading blocks of a request are the dominant ones of a window, counted one by one."""
     if exact:
         sharing, depth = [o.blocks for o in window], 0
         same = lambda block: (block.span_id, block.role, block.content_type, block.content)  # noqa: E731
@@ -124,8 +124,8 @@ def leading_dominant(request, window, exact):
 
 @settings(max_examples=scaled(300))
 @given(stored_windows(), windows, rules_names, stable_thresholds())
-def test_windows_are_replayed_as_runs_of_their_own(backend, window, rules, numbers):
-    """Whatever a window holds, each observation knows the analysis of those before it, and what it repeats of them."""
+def test_stored_observations_are_replayed_as_runs(backend, window, rules, numbers):
+    """Whatever a window holds, each observation meets the analysis of those before it and matches their prefix."""
     trace = replayed(acg.load(backend, progress=False), window=window, rules=rules)
     (part,) = trace.parts
     lengths, matched = trace.prefix_lengths(numbers), trace.matched_tokens(numbers)
@@ -164,7 +164,7 @@ def numbers_of(trace, window, numbers):
 
 @given(histories(), st.lists(windows, min_size=1, max_size=3, unique=True), rules_names, stable_thresholds())
 def test_several_windows_in_one_pass(runs, sizes, rules, numbers):
-    """Several windows in one pass say what each says by itself."""
+    """Several windows walked in one pass return what each returns alone."""
     if not steps_of(runs, rules):
         return
     snap = snapshot_of(runs)
@@ -177,7 +177,7 @@ def test_several_windows_in_one_pass(runs, sizes, rules, numbers):
 
 @given(histories(), windows, rules_names, stable_thresholds(), st.data())
 def test_split_and_merge(runs, window, rules, numbers, data):
-    """A trace split by profile, or replayed by agent, and merged in any grouping is the whole."""
+    """A trace split by profile, or replayed by agent, and merged in any grouping equals the whole."""
     if not steps_of(runs, rules):
         return
     snap = snapshot_of(runs)
@@ -197,16 +197,16 @@ def test_split_and_merge(runs, window, rules, numbers, data):
 
 @given(histories(), windows, rules_names, st.randoms())
 def test_profiles_can_be_walked_anywhere(runs, window, rules, random):
-    """Tasks can be pickled, and walked in any order: joined they are what one pass found."""
+    """Tasks can be pickled and walked in any order; joined, their results are those of one pass."""
     if not steps_of(runs, rules):
         return
     (part,) = replayed(snapshot_of(runs), window=window, rules=rules).parts
     tasks = list(enumerate(find_tasks(part.history, part.states, part.entries)))
     random.shuffle(tasks)
-    walked = {i: (walk(pickle.loads(pickle.dumps(task)), [window])[0], place) for i, (task, place) in tasks}
-    walks, places = zip(*(walked[i] for i in range(len(tasks))), strict=True)
-    joined = join_walks(places, walks, len(part.states.end), len(part.entries.state))
+    walked = {i: (walk(pickle.loads(pickle.dumps(task)), [window])[0], slot) for i, (task, slot) in tasks}
+    walks, slots = zip(*(walked[i] for i in range(len(tasks))), strict=True)
+    joined = join_walks(slots, walks, len(part.states.end), len(part.entries.state))
     for ours, theirs in zip(
-        (*joined.shapes, *joined[1:]), (*part.known[window].shapes, *part.known[window][1:]), strict=True
+        (*joined.curves, *joined[1:]), (*part.results[window].curves, *part.results[window][1:]), strict=True
     ):
         assert (ours == theirs).all()

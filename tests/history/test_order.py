@@ -1,4 +1,4 @@
-"""What a call knows: one answer each to overlapping runs, equal times, runs without end, and clocks that jump."""
+"""What a request knows of overlapping runs, equal times, runs without an end, and clocks that jump."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from strategies import make_call, make_request, make_tool
 
 import acg_lab as acg
 from acg_lab.core import RunRecord
-from acg_lab.history.visibility import known_runs
+from acg_lab.history.visibility import count_known_runs
 
 DOCUMENTED = {  # ends of runs in the order of the index; start of a call, and the position of its run; known runs
     "the first call knows nothing": ([5], 1, 0, 0),
@@ -30,9 +30,9 @@ DOCUMENTED = {  # ends of runs in the order of the index; start of a call, and t
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_known_runs(name):
-    """Each odd case has the documented answer."""
+    """Each unusual case has the documented answer."""
     ends, start, own, known = DOCUMENTED[name]
-    assert known_runs(np.array(ends), np.array([start]), np.array([own])).tolist() == [known]
+    assert count_known_runs(np.array(ends), np.array([start]), np.array([own])).tolist() == [known]
 
 
 def run(number, start, end, *requests, agent_id="a"):
@@ -46,7 +46,7 @@ def replayed(*runs, **options):
 
 
 def test_steps_are_in_the_order_of_their_starts():
-    """Steps are by start, then agent, then run and call."""
+    """Steps are sorted by start, then agent, run and call."""
     first, second = make_request("x"), make_request("y")
     trace = replayed(
         run(0, 5, 6, first, second), run(1, 3, 4, first), run(2, 5, 6, first, agent_id="b"), run(3, 5, 6, first)
@@ -57,8 +57,8 @@ def test_steps_are_in_the_order_of_their_starts():
     assert (np.diff(trace.started).astype(int) >= 0).all()
 
 
-def test_a_run_without_end_has_ended_with_its_last_call():
-    """A run without end counts as ended at the latest time that it holds."""
+def test_a_run_without_an_end_ends_with_its_last_call():
+    """A run without an end counts as ended at the latest time recorded in it."""
     calls = (make_call(make_request("x"), started_at=at(1), ended_at=at(7)),)
     endless = RunRecord(id=run_id(0), agent_id="a", calls=calls, started_at=at(0))
     before, after = run(1, 7, 20, make_request("x")), run(2, 8, 21, make_request("x"))
@@ -66,7 +66,7 @@ def test_a_run_without_end_has_ended_with_its_last_call():
 
 
 def test_profile_then_seed():
-    """A request meets its profile, though others were learned since; else the best profile of the last known run."""
+    """A request meets its own profile even if others were learned since, else the best one of the last known run."""
     known, other, new = make_request("x"), make_request("y"), make_request("z")
     long = make_request("w", "1", "2", tools=(make_tool("f"),))
     trace = replayed(
@@ -80,7 +80,7 @@ def test_profile_then_seed():
 
 
 def test_a_longer_prefix_beats_more_observations():
-    """Of the profiles that the last run touched the seed entry is the one with the longer prefix, be it seen less."""
+    """The seed entry is the profile of the last run with the longest prefix, even if it has fewer requests."""
     short, long = make_request("y"), make_request("w", "1", "2")
     trace = replayed(run(0, 0, 1, short, short), run(1, 2, 3, long, short), run(2, 4, 5, make_request("z")))
     assert trace.entry.tolist()[-1] == "agent"
@@ -88,19 +88,19 @@ def test_a_longer_prefix_beats_more_observations():
 
 
 def test_runs_that_wait_are_counted():
-    """A trace says how many runs stand behind one that ended later."""
+    """A caveat counts the runs that stand in the index behind one that ended later."""
     (caveat,) = replayed(run(0, 0, 9, make_request("x")), run(1, 1, 5, make_request("x")), run(2, 3, 12)).caveats
     assert caveat.startswith("1 run in the index behind one that ended later")
 
 
 def test_a_run_that_taught_nothing_leaves_the_seed_entry():
-    """Runs without a readable request change nothing of what is known."""
+    """A run without a readable request changes nothing that later requests know."""
     trace = replayed(run(0, 0, 1, make_request("x")), run(1, 2, 3), run(2, 4, 5, make_request("y")))
     assert trace.entry.tolist() == ["", "agent"]
     assert trace.n_runs.tolist() == [0, 2]
 
 
 def test_agents_know_nothing_of_each_other():
-    """A seed entry is its agent's own."""
+    """A request never meets the seed entry of another agent."""
     trace = replayed(run(0, 0, 1, make_request("x"), agent_id="b"), run(1, 2, 3, make_request("x")))
     assert trace.entry.tolist() == ["", ""]

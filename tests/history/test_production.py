@@ -1,6 +1,6 @@
-"""The replay of real traffic against the real runtime's recordings and the learner stepped by hand, where at hand.
+"""The replay of real traffic agrees with recordings of the runtime and with the learner run step by step.
 
-The recordings are no part of the repository: a folder ``shared`` beside it, or the one that ACG_LAB_SHARED names.
+The recordings are not part of the repository; they are read from ACG_LAB_SHARED, else from ``shared`` next to it.
 """
 
 import gzip
@@ -29,8 +29,8 @@ def lines(name):
         return [line.rstrip(b"\n") for line in file]
 
 
-def cut_to_turns(run):
-    """Return the run as a runtime from 0.6 on records it: but for the first call, system messages and the last turn."""
+def truncate_to_turns(run):
+    """Return the run as runtimes from 0.6 on record it: later calls keep system messages and the last turn only."""
     calls = list(run.calls)
     for i, call in enumerate(calls[1:], 1):
         messages = call.annotated_request.messages
@@ -43,10 +43,10 @@ def cut_to_turns(run):
 
 @pytest.fixture(scope="module", params=["nemo-flow-0.2", "nemo-relay-0.8"])
 def history(request):
-    """Runs as they are recorded under the rules, a snapshot of them, and its replay."""
+    """The rules version, runs as it records them, and the replay of a snapshot of them."""
     runs = [decode(RunRecord, line) for line in lines("runs.jsonl.gz")]
     if request.param != "nemo-flow-0.2":
-        runs = [cut_to_turns(run) for run in runs]
+        runs = [truncate_to_turns(run) for run in runs]
     backend = acg.MemoryBackend()
     for run in runs:
         backend.store_run(run)
@@ -65,8 +65,8 @@ def learn(runs, rules, number):
     return held
 
 
-def test_every_step_is_the_learners(history):
-    """At every step and threshold, lengths and whole results are those of the learner stepped by hand."""
+def test_every_step_equals_the_learner(history):
+    """At every step and threshold, lengths and whole results are those of the learner run step by step."""
     rules, runs, trace = history
     assert len(trace) == 2454
     number_of = {run.id: i for i, run in enumerate(runs)}
@@ -87,21 +87,21 @@ def test_every_step_is_the_learners(history):
 
 
 def test_every_run_leaves_what_the_runtime_stored(history):
-    """What is known after each run is what the real runtime stored after it."""
+    """After each run the known results are those that the real runtime stored."""
     rules, _, trace = history
     recorded = lines("steps-0.3.0.jsonl.gz" if rules == "nemo-flow-0.2" else "steps-0.10.4.jsonl.gz")
     (part,) = trace.parts
-    known, thresholds = part.known[100], StabilityThresholds()
+    results, thresholds = part.results[100], StabilityThresholds()
     keys = [profile.learning_key for profile in trace.profiles]
     n_states = 0
     for number, line in enumerate(recorded):
         stored = {key.split(":", 2)[2]: value for key, value in json.loads(line).items()}
         states = np.flatnonzero(part.states.run == number)
-        # The recordings hold the entries that changed; the seed entry is told by what the next runs met.
+        # The recordings hold the entries that changed; what the next runs met shows the seed entry.
         ours = {}
         for state in states.tolist():
-            n = int(known.shapes.n[known.shape[state]])
-            ours[keys[part.states.profile[state]]] = part.results.result(state, n, thresholds)
+            n = int(results.curves.n[results.curve[state]])
+            ours[keys[part.states.profile[state]]] = part.result_builder.build(state, n, thresholds)
         assert stored.keys() - {"airline"} <= ours.keys()
         for key, theirs in stored.items():
             if key != "airline":
@@ -111,7 +111,7 @@ def test_every_run_leaves_what_the_runtime_stored(history):
 
 
 def agree(ours, theirs, *, exact):
-    """Compare two results; before 0.8 spans that tie on their index come in random order."""
+    """Assert that two results agree; before 0.8 spans that tie on their index come in random order."""
     if not exact and ours != theirs:
         assert sorted(ours.scores, key=lambda s: s.span_id) == sorted(theirs.scores, key=lambda s: s.span_id)
         classes = [score.classification for score in theirs.scores]
@@ -124,6 +124,6 @@ def agree(ours, theirs, *, exact):
 
 
 def has_ties(result):
-    """Whether two spans of a result stand at one index, which their ids tell."""
+    """Return whether two spans of a result have the same index, by their ids."""
     numbers = [score.span_id.split("-")[1] for score in result.scores]
     return len(set(numbers)) < len(numbers)

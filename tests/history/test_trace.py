@@ -1,4 +1,4 @@
-"""The trace: views, refusals, and what it says of itself."""
+"""The trace: its views, the errors of wrong use, its caveats and its frame."""
 
 import gc
 
@@ -11,7 +11,7 @@ from strategies import make_call, make_request, make_run
 import acg_lab as acg
 from acg_lab.core import RunRecord, StabilityThresholds
 from acg_lab.history import merge
-from acg_lab.history.build_history import history_of_runs
+from acg_lab.history.build_history import build_from_runs
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def trace(snap):
 
 
 def test_thresholds_in_every_form(trace):
-    """One number, several in any order, an array, and thresholds as a value give the same columns."""
+    """One number, several in any order, an array, and a StabilityThresholds return the same columns."""
     several = trace.prefix_lengths([0.95, 0.1, 2.0])
     assert several.shape == (len(trace), 3)
     assert (several[:, [0]] == trace.prefix_lengths(0.95)).all()
@@ -40,9 +40,12 @@ def test_thresholds_in_every_form(trace):
 
 
 REFUSED = {
-    "negative window": (lambda snap: acg.replay(snap, window=-1), "'window' option must be an integer from 0 on"),
-    "window that is none": (lambda snap: acg.replay(snap, window=True), "'window' option must be an integer from 0 on"),
-    "window as a text": (lambda snap: acg.replay(snap, window="20"), "'window' option must be an integer from 0 on"),
+    "negative window": (lambda snap: acg.replay(snap, window=-1), "'window' option must be a non-negative integer"),
+    "window that is not an integer": (
+        lambda snap: acg.replay(snap, window=True),
+        "'window' option must be a non-negative integer",
+    ),
+    "window as a text": (lambda snap: acg.replay(snap, window="20"), "'window' option must be a non-negative integer"),
     "no windows": (lambda snap: acg.replay(snap, window=[]), "at least one observation window"),
     "unknown rules": (lambda snap: acg.replay(snap, rules="0.8"), "'rules' setting must be one of"),
     "unknown agent": (
@@ -60,9 +63,9 @@ REFUSED = {
     "infinity": (lambda snap: acg.replay(snap).prefix_lengths(float("inf")), "must be a finite number; got inf"),
     "another window": (lambda snap: acg.replay(snap).results_at(0, window=7), "one of the trace's, 100; got 7"),
     "no window of two": (lambda snap: acg.replay(snap, window=[1, 2]).prefix_lengths(1), "trace's, 1, 2; got None"),
-    "unknown key": (lambda snap: acg.replay(snap).select(learning_key="k"), "'learning_key' option.*got 'k'"),
+    "unknown key": (lambda snap: acg.replay(snap).select(learning_key="k"), "There is no profile 'k'; the nearest"),
     "no time": (lambda snap: acg.replay(snap).select(until="noon"), "'until' option must be a date.*'noon'"),
-    "nothing to merge": (lambda _: merge([]), "at least"),
+    "nothing to merge": (lambda _: merge([]), "at least one"),
     "an agent twice": (lambda snap: merge([acg.replay(snap), acg.replay(snap)]), "twice 'a', 'b'"),
     "other windows": (lambda snap: merge([acg.replay(snap, 1), acg.replay(snap, 2)]), r"windows \(1,\) and \(2,\)"),
     "other windows of other agents": (
@@ -74,7 +77,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(snap, name):
-    """Wrong use is refused in one sentence that says what was expected and what came."""
+    """Wrong use raises UsageError with one sentence that says what was expected and what came."""
     ask, message = REFUSED[name]
     with pytest.raises(acg.UsageError, match=message) as caught:
         ask(snap)
@@ -82,7 +85,7 @@ def test_refused(snap, name):
 
 
 def test_select(trace):
-    """Steps of one agent or profile, or of a time, know what they knew in the whole."""
+    """Steps selected by agent, profile or time know what they know in the whole trace."""
     lengths = trace.prefix_lengths(0.9)
     of_agent = trace.select(agent_id="b")
     assert set(of_agent.agent_ids) == {"b"}
@@ -98,15 +101,15 @@ def test_select(trace):
 
 
 def test_traces_are_frozen(trace):
-    """A trace can't be changed, and is equal to itself only: arrays are not compared."""
+    """A trace cannot be changed, and equals only itself: arrays are not compared."""
     with pytest.raises(AttributeError):
         trace.windows = (1,)
     assert trace == trace  # noqa: PLR0124
     assert trace != trace.select()
 
 
-def test_repr_tells_what_is_inside_and_no_text(trace):
-    """A trace says what it holds; no prompt text, and escaped in HTML."""
+def test_repr_shows_what_is_inside_and_no_text(trace):
+    """The repr counts steps, agents and profiles, and holds no prompt text."""
     assert repr(trace).startswith("<Trace: 16 steps, 2 agents, 2 profiles, window 100, from 2026-11-01 to 2026-11-04")
     assert "<b>Trace</b>" in trace._repr_html_()
     assert SECRET not in repr(trace) + trace._repr_html_()
@@ -116,13 +119,13 @@ def test_repr_tells_what_is_inside_and_no_text(trace):
 
 
 def test_windows_only():
-    """Without runs each stored observation is a run of its own, and the trace says so."""
+    """Without runs each stored observation counts as a run of its own, and a caveat says so."""
     whole = learned("a")
     backend = acg.MemoryBackend()
     (key,) = set(whole._windows) - {"a"}
     backend.store_observations(key, whole.load_observations(key))
     trace = acg.replay(acg.load(backend, progress=False), progress=False)
-    assert "each stored observation is taken for a run of its own" in trace.caveats[0]
+    assert "each stored observation counts as a run of its own" in trace.caveats[0]
     assert trace.caveats[0] in repr(trace)
     assert trace.n_runs.tolist() == [0, 0, 2, 2, 4, 4, 6, 6]
     assert trace.prefix_lengths(0.9)[:, 0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
@@ -144,7 +147,7 @@ def test_runs_and_windows_in_one_source():
     assert (np.diff(trace.started).astype(int) >= 0).all()
 
 
-def cut_run(number):
+def make_truncated_run(number):
     whole = make_request({"role": "system", "content": "s"}, "first", {"role": "assistant", "content": "a"}, "second")
     turn = make_request({"role": "system", "content": "s"}, "second")
     calls = [make_call(request, started_at=at(number)) for request in (whole, turn)]
@@ -155,19 +158,19 @@ def cut_run(number):
     )
 
 
-def test_requests_cut_to_a_turn():
-    """Requests that are recorded cut are counted in a caveat, and the provider's own count is carried along."""
-    snap = snapshot_of([cut_run(0), cut_run(2)])
+def test_truncated_requests_are_counted():
+    """A caveat counts truncated requests, and the provider's own token count is kept."""
+    snap = snapshot_of([make_truncated_run(0), make_truncated_run(2)])
     trace = acg.replay(snap, rules="nemo-relay-0.8", progress=False)
-    assert "6 of 8 recorded requests seem to be cut to one turn" in "".join(trace.caveats)
+    assert "6 of 8 recorded requests seem to be truncated to one turn" in "".join(trace.caveats)
     assert trace.is_truncated.tolist() == [False, True, True, True] * 2
     assert "3 of 4" in trace.select(since=at(2)).caveats[0]
     assert trace.usage_tokens.tolist() == [-1, -1, 500, 600] * 2
     assert acg.replay(snap, rules="nemo-flow-0.2", progress=False).caveats == ()
 
 
-def test_what_is_not_cut():
-    """Requests that begin as their run does, that have several turns, or none, are not taken for cut."""
+def test_requests_that_are_not_truncated():
+    """Requests that open as their run does, or that have several turns or none, do not count as truncated."""
     system, answer = {"role": "system", "content": "s"}, {"role": "assistant", "content": "a"}
     calls = [
         make_call(make_request(*messages), started_at=at(1))
@@ -180,16 +183,16 @@ def test_what_is_not_cut():
 
 
 def test_other_caveats():
-    """A history that is cut, unreadable requests, and guessed rules are told."""
+    """Caveats name a filtered history, unreadable requests, and a guessed rules version."""
     backend = acg.MemoryBackend()
     backend.store_run(make_run(make_request({"role": "narrator", "content": "x"}), make_request("x")))
     caveats = " | ".join(acg.replay(acg.load(backend, since="1970-01-01", progress=False), progress=False).caveats)
-    for told in ("cut (since, limit)", "1 recorded request left out", "guess: nothing stored tells"):
-        assert told in caveats
+    for caveat in ("filtered (since, limit)", "1 recorded request left out", "a guess, since nothing stored shows"):
+        assert caveat in caveats
 
 
 def test_nothing_readable():
-    """A history of which nothing can be read gives a trace without steps that says why."""
+    """If no request can be read, the trace has no steps, and a caveat says why."""
     snap = snapshot_of([make_run(make_request({"role": "narrator", "content": "x"}))])
     trace = acg.replay(snap, rules="nemo-relay-0.8", progress=False)
     assert len(trace) == 0
@@ -197,8 +200,8 @@ def test_nothing_readable():
     assert "1 recorded request left out" in repr(trace)
 
 
-def test_generations_mixed():
-    """An agent with profiles of two generations is replayed by the newer, and the trace says so."""
+def test_mixed_rules_versions():
+    """An agent with profiles of two rules versions is replayed by the newer one, and a caveat says so."""
     backend = learned("a", rules="nemo-relay-0.6")
     learned("a", rules="nemo-relay-0.8", backend=backend)
     trace = acg.replay(acg.load(backend, progress=False), progress=False)
@@ -210,11 +213,11 @@ def test_generations_mixed():
 
 
 def test_progress(snap):
-    """A callable is told of every step, and what it raises ends the walk and leaves nothing behind."""
-    told = []
-    acg.replay(snap, progress=lambda done, total: told.append((done, total)))
-    assert sum(done for done, _ in told) == 16
-    assert {total for _, total in told} == {16}
+    """A progress callable gets every step; an exception that it raises ends the replay and leaves nothing behind."""
+    reported = []
+    acg.replay(snap, progress=lambda done, total: reported.append((done, total)))
+    assert sum(done for done, _ in reported) == 16
+    assert {total for _, total in reported} == {16}
 
     def interrupt(_done, _total):
         raise KeyboardInterrupt
@@ -227,18 +230,18 @@ def test_progress(snap):
 
 
 def test_progress_of_reading(snap):
-    """Reading tells of every run of the agents that are read."""
-    told = []
+    """The reader reports progress for each run."""
+    reported = []
     rules = dict.fromkeys(snap.agent_ids, "nemo-relay-0.8")
-    history_of_runs(snap.runs, rules, lambda done, total: told.append((done, total)))
-    assert told == [(1, len(snap.runs))] * len(snap.runs)
+    build_from_runs(snap.runs, rules, lambda done, total: reported.append((done, total)))
+    assert reported == [(1, len(snap.runs))] * len(snap.runs)
 
 
 # --- its frame ---
 
 
 def test_frame(snap):
-    """A row a step and setting, of the trace's own numbers; an empty trace has the same columns and dtypes."""
+    """The frame has one row per step and setting with the trace's numbers; an empty one has the same dtypes."""
     trace = acg.replay(snap, window=[1, 100], progress=False)
     frame = trace.to_frame([0.5, StabilityThresholds(stable_threshold=2.0)])
     assert len(frame) == len(trace) * 4
@@ -268,8 +271,8 @@ def test_frame(snap):
     assert (empty.dtypes.astype(str) == frame.dtypes.astype(str)).all()
 
 
-def test_no_garbage_is_looked_for(snap):
-    """A replay, of which nothing is cyclic, does not make the collector walk over all that a notebook holds."""
+def test_the_garbage_collector_rests(snap):
+    """During a replay the garbage collector does not run: a replay makes no cycles, and a notebook may hold much."""
     phases = []
     gc.collect()
     gc.callbacks.append(lambda phase, _info: phases.append(phase))

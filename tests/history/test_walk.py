@@ -1,4 +1,4 @@
-"""The walk over one profile: long histories of few texts, in which counts rise and fall again and again."""
+"""The walk over one profile: long histories of few texts, in which counts rise and fall repeatedly."""
 
 import math
 import random
@@ -20,7 +20,7 @@ THRESHOLDS = np.array(sorted({near for s in SCORES for near in (s, math.nextafte
 
 
 def steady(rng):
-    """Make a request of four spans in their places, now and then shorter."""
+    """Make a request of four spans in fixed places, sometimes a shorter one."""
     return [(i, rng.choice((0, 0, 1)), i) for i in range(rng.choice((3, 4, 4)))]
 
 
@@ -44,7 +44,7 @@ def blocks_of(requests):
 @pytest.mark.parametrize("make", [steady, tied, repeated])
 @pytest.mark.parametrize("seed", range(3))
 def test_every_state_is_the_analysis_of_its_window(seed, make, exact):
-    """After however many slides the prefix is that of the window analysed anew, at every score and just above it."""
+    """After any number of slides the prefix is that of the window analysed afresh, at each score and just above it."""
     rng = random.Random(f"{seed} {make.__name__}")
     requests = [make(rng) for _ in range(60)]
     observations = [make_ir(*((f"{s}", f"{c}", i) for s, c, i in request)) for request in requests]
@@ -52,11 +52,11 @@ def test_every_state_is_the_analysis_of_its_window(seed, make, exact):
     nothing = np.empty(0, np.int64)
     walks = walk(Task(blocks_of(requests), ends, nothing, nothing, exact), WINDOWS)
     for window, found in zip(WINDOWS, walks, strict=True):
-        lengths = prefix_lengths(found.shapes, np.full(len(found.shapes.n), exact), THRESHOLDS)
-        for end, shape in zip(ends.tolist(), found.shape.tolist(), strict=True):
+        lengths = prefix_lengths(found.curves, np.full(len(found.curves.n), exact), THRESHOLDS)
+        for end, curve in zip(ends.tolist(), found.curve.tolist(), strict=True):
             held = observations[max(end - max(window, 1), 0) : end]
             for threshold, length in zip(
-                THRESHOLDS.tolist()[:: 1 + end % 5], lengths[shape, :: 1 + end % 5], strict=True
+                THRESHOLDS.tolist()[:: 1 + end % 5], lengths[curve, :: 1 + end % 5], strict=True
             ):
                 settings = StabilityThresholds(stable_threshold=threshold)
                 assert length == analyze_stability(held, settings, rules=RULES[exact]).stable_prefix_length

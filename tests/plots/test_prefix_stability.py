@@ -53,12 +53,12 @@ class TestWords:
         ],
     )
     def test_title_and_subtitle(self, case, title, subtitle):
-        """The title states the finding, the subtitle the numbers behind it, then agent, model and profile."""
+        """The title states the finding, the subtitle the numbers behind it, then the profile's name and model."""
         axes = plots.prefix_stability(CASES[case])
         said, *numbers = plots.alt_text(axes).split(" · ")
         assert said == title
         assert " · ".join(numbers).startswith(subtitle)
-        assert plots.alt_text(axes).endswith("crm-assistant · claude-sonnet-4.5 · system ab12")
+        assert plots.alt_text(axes).endswith("crm-assistant · claude-sonnet-4.5")
 
     def test_title_in_tokens(self):
         """Of columns the title says which share of the prompt the prefix is, and the subtitle does not repeat it."""
@@ -262,13 +262,13 @@ class TestGiven:
         [
             (
                 plots.prefix_stability,
-                r"There are 202 profiles; say which one to draw: learning_key=",
+                r"There are 202 profiles; choose one by learning_key=",
             ),
             (lambda snap: plots.prefix_stability(acg.analyze(snap)), "There are 202 profiles"),
             (lambda snap: plots.prefix_stability(frames.scores(snap)), "There are 202 profiles"),
-            (lambda snap: plots.prefix_stability(snap, "nowhere"), "learning keys of .*; got 'nowhere'"),
-            (lambda snap: plots.prefix_stability(acg.analyze(snap), "nowhere"), "none of the learning key 'nowhere'"),
-            (lambda snap: plots.prefix_stability(frames.scores(snap), "nowhere"), "no rows of the learning key"),
+            (lambda snap: plots.prefix_stability(snap, "nowhere"), "There is no profile 'nowhere'"),
+            (lambda snap: plots.prefix_stability(acg.analyze(snap), "nowhere"), "There is no profile 'nowhere'"),
+            (lambda snap: plots.prefix_stability(frames.scores(snap), "nowhere"), "There is no profile 'nowhere'"),
             (lambda snap: plots.prefix_stability(frames.profiles(snap)), "frame of frames.scores; it has no column"),
             (lambda _: plots.prefix_stability(5), "Expected results by learning key"),
             (lambda _: plots.prefix_stability(CASES["names"], width="height"), "'width' option must be 'blocks' or"),

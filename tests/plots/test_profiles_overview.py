@@ -8,7 +8,8 @@ from matplotlib.colors import to_hex
 
 import acg_lab as acg
 from acg_lab import frames, plots
-from acg_lab.plots.profile_names import cause_of, distinct_names, shared_words
+from acg_lab.plots.inputs import shared_words
+from acg_lab.plots.overview_columns import drop_call_id
 from acg_lab.plots.theme import PALETTES
 
 WHOLE = (("system-0", same), ("user-1", same))
@@ -90,7 +91,7 @@ class TestColumns:
         tracks = by_gid(axes, "cause-0-track").get_width()
         assert by_gid(axes, "cause-0").get_width() == pytest.approx(0.2 * tracks)
 
-    def test_no_cause_of(self):
+    def test_no_cause(self):
         """Where every prompt is stable, nothing is said to break them."""
         axes = plots.profiles_overview(many(30, breaks=None))
         assert text_of(axes, "no-cause") == "nothing: every prompt is stable"
@@ -113,25 +114,20 @@ class TestTable:
         assert widths == pytest.approx(ordered["share"].tolist())
 
     def test_names(self):
-        """Of the key only what differs is shown; what all have is told once."""
+        """Profiles go by their display names; what all have in common is in the subtitle."""
         frame = profiles(30, 5)
-        assert distinct_names(frame) == ["seed=0000", "seed=0001"]
+        assert frame["profile"].tolist() == ["agent seed…0000", "agent seed…0001"]
+        axes = plots.profiles_overview(frame)
+        assert [text_of(axes, f"profile-{i}") for i in range(2)] == ["agent seed…0000", "agent seed…0001"]
         assert shared_words(frame) == ("agent", "model", "same system prompt")
-        subtitle = text_of(plots.profiles_overview(frame), "subtitle")
-        assert subtitle == "agent · 35 requests · model · same system prompt"
+        assert text_of(axes, "subtitle") == "agent · 35 requests · model · same system prompt"
 
     def test_names_of_several_agents(self):
-        """Of several agents each is named, and more only where one has several profiles."""
+        """Agents of several profiles are counted in the subtitle."""
         keys = [key_of(0, "one"), key_of(0, "two", "m1"), key_of(0, "two", "m2")]
         frame = frames.profiles(snapshot_of(*[window(3, *WHOLE)] * 3, keys=keys))
-        assert set(distinct_names(frame)) == {"one", "two model=m1", "two model=m2"}
+        assert set(frame["profile"]) == {"one", "two model…m1", "two model…m2"}
         assert shared_words(frame)[0] == "2 agents"
-
-    def test_equal_first_digits(self):
-        """Hashes that begin alike are told with more digits."""
-        keys = [key_of(0).replace("sha256:0000", f"sha256:00000{i}") for i in range(3)]
-        frame = frames.profiles(snapshot_of(*[window(3, *WHOLE)] * 3, keys=keys))
-        assert sorted(distinct_names(frame)) == ["seed=000000", "seed=000001", "seed=000002"]
 
     def test_no_prefix(self):
         """A profile without a prefix has its breaking block in orange."""
@@ -168,7 +164,9 @@ def test_titles(data, title):
 
 def test_causes_add_up():
     """The id of a tool's call is no part of what broke a prefix; the name of a tool is."""
-    assert [cause_of(name) for name in ("tool-2-call_a", "tool-2-toolu_b", "system-1-find", "assistant-3-find")] == [
+    assert [
+        drop_call_id(name) for name in ("tool-2-call_a", "tool-2-toolu_b", "system-1-find", "assistant-3-find")
+    ] == [
         "tool-2",
         "tool-2",
         "system-1-find",

@@ -126,6 +126,6 @@ def test_frame():
     assert stairs(axes, "read") == stairs(plots.threshold_curve(snap, one), "read")
     with pytest.raises(acg.UsageError, match="There are 2 profiles"):
         plots.threshold_curve(snap)
-    with pytest.raises(acg.UsageError, match="no rows of the learning key"):
+    with pytest.raises(acg.UsageError, match="There is no profile"):
         plots.threshold_curve(frames.threshold_curve(snap, one), other)
     assert frames.threshold_curve(snap, one)["upto"].iloc[-1] == math.inf

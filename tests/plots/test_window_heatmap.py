@@ -159,7 +159,10 @@ def test_frames():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"data": snapshot_of(window(2, *DEPLOYED), window(2, *DEPLOYED))}, "There are 2 profiles; say which one"),
+        (
+            {"data": snapshot_of(window(2, *DEPLOYED), window(2, *DEPLOYED))},
+            "There are 2 profiles; choose one by learning_key=",
+        ),
         ({"data": frames.windows(snapshot_of([]))}, "Expected a frame of frames.cells; it has no column"),
         (
             {

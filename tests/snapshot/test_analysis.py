@@ -94,7 +94,7 @@ def test_defaults():
         (lambda snap: acg.explain(snap, thresholds=0.9), "got 0.9."),
         (
             lambda snap: acg.explain(snap, ["k"]),
-            "A learning key must be a str, one of the snapshot's 'windows'; got ['k']",
+            "A profile must be named by a str, its learning key or display name; got ['k']",
         ),
     ],
 )

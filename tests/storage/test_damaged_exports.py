@@ -23,6 +23,11 @@ def as_text(name):
     return lambda table: table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
 
 
+def without_metadata(table):
+    """Return a table as another tool writes it, and without one of its columns."""
+    return table.drop_columns(["unknown"]).replace_schema_metadata({})
+
+
 def spoil(path):
     """Overwrite pages; the footer stays."""
     data = path.read_bytes()
@@ -38,7 +43,7 @@ def spoil(path):
         ("calls", lambda path: rewrite(path, lambda t: t.drop_columns(["kind"])), "column 'kind' of type string"),
         ("calls", lambda path: rewrite(path, lambda t: t.append_column("kind", t["kind"])), "got string and string"),
         ("runs", lambda path: rewrite(path, lambda t: t.replace_schema_metadata(NEXT)), "version '9'"),
-        ("runs", lambda path: rewrite(path, lambda t: t.replace_schema_metadata({})), "got no version"),
+        ("runs", lambda path: rewrite(path, without_metadata), "whole windows and whole runs"),
         ("blocks", lambda path: rewrite(path, lambda t: t.slice(1)), "expected the blocks of each observation"),
         ("observations", lambda path: rewrite(path, lambda t: t.slice(1)), "from position 0 on"),
         ("scores", lambda path: rewrite(path, lambda t: t.slice(1)), "from rank 0 on"),

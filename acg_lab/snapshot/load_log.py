@@ -1,0 +1,304 @@
+"""Request logs to snapshots: read into runs, and learned here as the governor would have.
+
+Whatever was inferred, and what the log does not hold, stands in ``snapshot.caveats``; what can't be read in
+``snapshot.problems``.
+"""
+
+import glob
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from acg_lab._format import counted
+from acg_lab.config.settings import AcgSettings
+from acg_lab.core.codec import parse_time
+from acg_lab.core.errors import RecordError, UsageError
+from acg_lab.core.rules import NEWEST
+from acg_lab.logs.entries import APIS, Document, LoggedCall, ReadOptions
+from acg_lab.logs.files import is_log_name
+from acg_lab.logs.formats import get_format
+from acg_lab.logs.raw_fields import FIELD_NAMES
+from acg_lab.logs.read_log import Log, read_documents, read_log
+from acg_lab.snapshot.learn import learn_runs
+from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.storage._runtime import Bar, paused_collector
+from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.parquet_files import is_parquet_file
+from acg_lab.storage.sources import is_redis
+
+__all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
+
+
+class LoadWarning(UserWarning):
+    """Some entries of a source can't be read; the others were."""
+
+
+class LogOptions(NamedTuple):
+    """How a log is read and learned; see `acg_lab.load`."""
+
+    format: str = "auto"
+    api: str = "auto"
+    settings: AcgSettings | None = None
+    rules: str = "auto"
+    full_payloads: bool = False
+    sample_rate: float = 1.0
+    fields: Mapping[str, str] = {}
+
+    def check(self) -> ReadOptions:
+        """Return what readers need of it.
+
+        Raises
+        ------
+        UsageError
+            If an option makes no sense.
+        """
+        if self.format != "auto":
+            get_format(self.format)
+        if self.api not in ("auto", *APIS):
+            msg = f"The 'api' option must be 'auto' or one of {', '.join(map(repr, APIS))}; got {self.api!r}."
+            raise UsageError(msg)
+        rate = self.sample_rate
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
+            msg = f"The 'sample_rate' option must be above 0 and at most 1, as in 0.1 for a tenth; got {rate!r}."
+            raise UsageError(msg)
+        for name, path in self.fields.items():
+            if name not in FIELD_NAMES:
+                msg = f"The fields of a line are {', '.join(map(repr, FIELD_NAMES))}; got {name!r}."
+                raise UsageError(msg)
+            if not isinstance(path, str) or not all(path.split(".")):
+                msg = f"The '{name}_from' option must be a dotted path, such as 'metadata.app'; got {path!r}."
+                raise UsageError(msg)
+        return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
+
+
+def is_log(source: Any) -> bool:
+    """Whether a source is a request log by its looks: its name, or those of the files in a local folder or glob.
+
+    A folder elsewhere is taken for an export, unless a format is named.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = os.fsdecode(source).removeprefix("file://")
+    if path == "-" or (is_log_name(path) and not is_redis(path)):
+        return True
+    if glob.has_magic(path) and not os.path.lexists(path):
+        return is_log_name(path.rstrip("*")) or any(map(is_log_name, glob.glob(path, recursive=True)))  # noqa: PTH207
+    if os.path.isdir(path):  # noqa: PTH112  a path by name
+        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+        return not any(map(is_parquet_file, files)) and any(is_log_name(file.name) for file in files)
+    return False
+
+
+def load_log(
+    source: str,
+    options: LogOptions,
+    *,
+    agent_id: str | None,
+    wants: Callable[[LoggedCall], bool],
+    strict: bool,
+    progress: bool,
+) -> Snapshot:
+    """Read a log into a snapshot; see `acg_lab.load`."""
+    read_options = options.check()
+    label = mask_credentials(source) if source != "-" else "standard input"
+    problems = _Problems(strict=strict)
+    with paused_collector():
+        with Bar(f"reading {label}", shown=progress) as bar:
+            log = read_log(
+                source,
+                format=options.format,
+                options=read_options,
+                on_problem=problems.take,
+                progress=bar,
+                wants=wants,
+                agent_id=agent_id,
+            )
+        return _learn(log, options, label, problems, progress=progress)
+
+
+def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, progress: bool) -> Snapshot:
+    formats = f" ({' and '.join(log.formats)})" if log.formats else ""
+    source = f"{label}{formats}, learned here from a log"
+    n_runs = len(log.runs.runs)
+    with Bar("learning", shown=progress, unit=" runs") as bar:
+        snapshot = learn_runs(
+            log.runs.runs,
+            log.runs.recorded,
+            source=source,
+            settings=options.settings,
+            rules=NEWEST if options.rules == "auto" else options.rules,
+            full_payloads=options.full_payloads,
+            problems=tuple(problems.found),
+            caveats=(*log.runs.caveats, *_sampled(options.sample_rate)),
+            tell=lambda n: bar(n, n_runs),
+        )
+    if problems.strict and snapshot.problems:
+        raise snapshot.problems[0]
+    if snapshot.problems:
+        found = snapshot.problems
+        msg = f"{label}: {counted(len(found), 'problem')}; see .problems. First: {found[0]}"
+        warnings.warn(msg, LoadWarning, stacklevel=4)
+    origin = snapshot.columns.origin._replace(sample_rate=float(options.sample_rate))
+    return replace(snapshot, columns=replace(snapshot.columns, origin=origin))
+
+
+def _sampled(rate: float) -> Iterator[str]:
+    if rate < 1:
+        yield f"the log holds {rate:.4g} of the traffic, as given"
+
+
+class _Problems:
+    """Collects problems, or raises the first."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self.strict = strict
+        self.found: list[RecordError] = []
+
+    def take(self, error: RecordError) -> None:
+        if self.strict:
+            raise error from None
+        self.found.append(error)
+
+
+def within(since: int | None, until: int | None) -> Callable[[LoggedCall], bool]:
+    """Return what says whether a call began in a time; one without a time did not, if there is a limit."""
+    if since is None and until is None:
+        return lambda _call: True
+
+    def wants(call: LoggedCall) -> bool:
+        if call.started_at is None:
+            return False
+        started = parse_time(call.started_at)
+        return (since is None or started >= since) and (until is None or started < until)
+
+    return wants
+
+
+def from_requests(
+    rows: Any,
+    *,
+    api: str = "auto",
+    agent_id: str = "requests",
+    format: str = "auto",  # noqa: A002  the name that users know from pandas and others
+    settings: AcgSettings | None = None,
+    rules: str = "auto",
+    full_payloads: bool = False,
+    sample_rate: float = 1.0,
+    fields: Mapping[str, str] | None = None,
+    strict: bool = False,
+) -> Snapshot:
+    """Learn from raw request bodies that are in memory.
+
+    Parameters
+    ----------
+    rows : iterable of mapping, str or bytes, or a DataFrame
+        Bodies of an API, or objects that hold one beside its response, times and ids, in the order in which they were
+        sent; JSON texts are parsed. Of a DataFrame each row is one object.
+    api : {"auto", "anthropic", "openai-chat", "openai-responses"}
+        Whose bodies these are; recognised one by one when left out.
+    agent_id : str
+        Agent of the requests that name none.
+    format : str
+        Name of a log format, for rows that are spans or events.
+    settings : AcgSettings, optional
+        Production's defaults when left out.
+    rules : str
+        Name of the rules version to learn by; the newest by default.
+    full_payloads : bool
+        Whether later requests of a run are learned whole; see `acg_lab.learn`.
+    sample_rate : float
+        Which share of the traffic these are.
+    fields : mapping of str to str, optional
+        Where a row has what goes by another name, as dotted paths: ``{"agent": "metadata.app"}``.
+    strict : bool
+        Raise at the first row that can't be read, instead of warning of their number at the end.
+
+    Returns
+    -------
+    Snapshot
+        With the windows and results that the governor would have learned.
+
+    Raises
+    ------
+    UsageError
+        If an option makes no sense, or ``rows`` is not iterable.
+    RecordError
+        With ``strict``, if a row can't be read.
+
+    Examples
+    --------
+    >>> body = {"model": "gpt-5.1", "messages": [{"role": "user", "content": "Hello"}]}
+    >>> from_requests([body], agent_id="support").agent_ids
+    ('support',)
+    """
+    if not isinstance(agent_id, str) or not agent_id:
+        msg = f"The 'agent_id' option must be a str that is not empty; got {agent_id!r}."
+        raise UsageError(msg)
+    options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {})
+    problems = _Problems(strict=strict)
+    with paused_collector():
+        log = read_documents(
+            _documents(rows, problems),
+            format=format,
+            options=options.check(),
+            on_problem=problems.take,
+            wants=within(None, None),
+            agent_id=agent_id,
+        )
+        return _learn(log, options, "requests", problems, progress=False)
+
+
+def _documents(rows: Any, problems: _Problems) -> Iterator[Document]:
+    for number, row in enumerate(_each_row(rows), 1):
+        document = Document(b"", "requests", number)
+        try:
+            raw = row.encode() if isinstance(row, str) else bytes(row) if isinstance(row, bytes) else _print(row)
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            came = type(error).__name__
+            problems.take(document.problem(f"expected a row of JSON values, got one with something else ({came})"))
+            continue
+        yield document._replace(raw=raw)
+
+
+def _each_row(rows: Any) -> Iterable[Any]:
+    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
+        if hasattr(rows, "itertuples"):
+            columns = list(map(str, rows.columns))
+            return (dict(zip(columns, row, strict=True)) for row in rows.itertuples(index=False, name=None))
+        named: Iterable[Any] = rows.iter_rows(named=True)
+        return named
+    if isinstance(rows, Mapping | str | bytes) or not isinstance(rows, Iterable):
+        msg = f"The 'rows' must be an iterable of request bodies or a DataFrame; got {type(rows).__name__}."
+        raise UsageError(msg)
+    return rows
+
+
+def _print(row: Any) -> bytes:
+    """Print a row as JSON; what a DataFrame has in the place of nothing is left out."""
+    if hasattr(row, "model_dump"):
+        row = row.model_dump(mode="json", exclude_unset=True)
+    if not isinstance(row, Mapping):
+        raise TypeError
+    kept = {str(name): value for name, value in row.items() if not _is_missing(value)}
+    return msgspec.json.encode(kept, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return what stands for a value that JSON does not have: a number of numpy, a time, a mapping of another kind."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
+
+
+def _is_missing(value: Any) -> bool:
+    is_one = not isinstance(value, str | bytes | Mapping | list) and not hasattr(value, "shape")
+    return value is None or (is_one and value != value)  # noqa: PLR0124  NaN and NaT are not themselves
