@@ -1,6 +1,6 @@
 """What the commands about money share: their options, and the simulation that they print."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +31,7 @@ def read_simulation(
     until: str | None,
     cache_provider: str,
     scope: str,
-    **options: str,
+    **options: Any,
 ) -> "tuple[Snapshot, CacheSimulation | None]":
     """Load a source and simulate it; None where no LLM call was recorded.
 
@@ -49,11 +49,11 @@ def read_simulation(
     )
 
 
-def simulate_recorded(snapshot: Snapshot, **options: str) -> "CacheSimulation | None":
+def simulate_recorded(snapshot: Snapshot, **options: Any) -> "CacheSimulation | None":
     """Return the simulation of what was recorded, None where nothing was."""
     if not any(map(len, snapshot.runs.calls)):
         return None
-    return simulate(snapshot, **options)  # type: ignore[arg-type]
+    return simulate(snapshot, **options)
 
 
 def amount(dollars: float, tokens: float, full: float) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from acg_lab._format import counted, percent, printable
-from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, cli, cut, out, print_json, say
+from acg_lab._format import counted, cut, percent, printable
+from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, cli, out, print_json, say
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, amount, read_simulation
 from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
 from acg_lab.diagnosis.miss_words import describe_miss
@@ -30,7 +31,7 @@ def print_costs(costs: Sequence[AgentCost]) -> None:
     table.add_column(_TITLES[-1])
     room = _NAME if out.width >= _NARROW else _NAME * 3 // 5
     for cost in costs:
-        table.add_row(*map(escape, (cut(cost.agent_id, room), *_numbers(cost), _cause(cost))))
+        table.add_row(*map(escape, (cut(printable(cost.agent_id), room, cell_len), *_numbers(cost), _cause(cost))))
     if len(costs) > 1:
         table.add_row(*("total", *_numbers(_total(costs)), ""), style="bold")
     out.print(table)
@@ -51,17 +52,30 @@ def _cause(cost: AgentCost) -> str:
 
 def _total(costs: Sequence[AgentCost]) -> AgentCost:
     """Add up agents; money over those that have prices."""
-    columns = dict(zip(AgentCost._fields, zip(*costs, strict=True), strict=True))
-    tokens = np.array(columns["tokens"], float)
-    shares = np.nan_to_num(np.array(columns["read_share"], float))
+    tokens = np.array([cost.tokens for cost in costs], float)
+    read = np.nan_to_num([cost.read_share for cost in costs])
     in_money = any(cost.has_prices for cost in costs)
-    sums = {
-        name: float(np.nansum(np.array(columns[name], float))) if in_money or "tokens" in name else float("nan")
-        for name in ("cost", "limit", "lost", "cost_tokens", "limit_tokens", "lost_tokens", "full_tokens")
-    }
-    counts = {name: sum(columns[name]) for name in AgentCost._fields if name.startswith("n_")}
-    share = float((tokens * shares).sum() / tokens.sum()) if tokens.sum() else float("nan")
-    return AgentCost(agent_id="total", tokens=int(tokens.sum()), read_share=share, worst=None, **counts, **sums)
+
+    def dollars(amounts: Sequence[float]) -> float:
+        return float(np.nansum(amounts)) if in_money else float("nan")
+
+    return AgentCost(
+        agent_id="total",
+        n_requests=sum(cost.n_requests for cost in costs),
+        n_without_usage=sum(cost.n_without_usage for cost in costs),
+        n_failed=sum(cost.n_failed for cost in costs),
+        n_without_price=sum(cost.n_without_price for cost in costs),
+        tokens=int(tokens.sum()),
+        read_share=float((tokens * read).sum() / tokens.sum()) if tokens.sum() else float("nan"),
+        cost=dollars([cost.cost for cost in costs]),
+        limit=dollars([cost.limit for cost in costs]),
+        lost=dollars([cost.lost for cost in costs]),
+        cost_tokens=float(np.nansum([cost.cost_tokens for cost in costs])),
+        limit_tokens=float(np.nansum([cost.limit_tokens for cost in costs])),
+        lost_tokens=float(np.nansum([cost.lost_tokens for cost in costs])),
+        full_tokens=float(np.nansum([cost.full_tokens for cost in costs])),
+        worst=None,
+    )
 
 
 @cli.command("cost")

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from acg_lab._format import counted, money, printable
-from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, cli, cut, out, print_json, say
+from acg_lab._format import counted, cut, money, printable
+from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, cli, out, print_json, say
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read_simulation
 from acg_lab.core import UsageError
 from acg_lab.diagnosis.miss_words import describe_miss
@@ -108,7 +109,7 @@ def _row(miss: Miss, room: int) -> tuple[str, ...]:
         "" if np.isnan(miss.lost) else money(miss.lost),
         f"{len(miss.requests):,}",
         f"{miss.tokens:,}",
-        cut(miss.agent_id, room),
+        cut(printable(miss.agent_id), room, cell_len),
         printable(describe_miss(miss)) + _consequence(str(miss.cause), str(miss.verdict)),
         render_time(miss.last_seen)[:10],
     )

@@ -85,16 +85,29 @@ def find_misses(sim: CacheSimulation) -> list[Miss]:
     for i, key in enumerate(zip(sim.agent_ids, sim.caused_by, sim.verdicts, blocks, kinds, strict=True)):
         if key[2] not in NO_MISS:
             groups.setdefault(key, []).append(i)
-    parts = sim.parts
-    columns = (parts.missed + parts.changed, sim.lost, sim.avoidable, sim.lost_tokens, sim.avoidable_tokens)
-    started = sim.started_ns
+    parts, lost, avoidable = sim.parts, sim.lost, sim.avoidable
+    lost_tokens, avoidable_tokens = sim.lost_tokens, sim.avoidable_tokens
+    tokens, started = parts.missed + parts.changed, sim.started_ns
     found = []
     for (agent_id, cause, verdict, block, kind), requests in groups.items():
         rows = np.array(requests)
-        tokens, *sums = (_sum(column[rows]) for column in columns)
-        seen = int(started[rows[0]]), int(started[rows[-1]])
-        where = _same_message([paths[i] for i in requests]) if block == "messages" else block
-        found.append(Miss(agent_id, cause, verdict, where, kind, tuple(requests), int(tokens), *sums, *seen))
+        found.append(
+            Miss(
+                agent_id=agent_id,
+                cause=cause,
+                verdict=verdict,
+                block=_same_message([paths[i] for i in requests]) if block == "messages" else block,
+                kind=kind,
+                requests=tuple(requests),
+                tokens=int(tokens[rows].sum()),
+                lost=_sum(lost[rows]),
+                avoidable=_sum(avoidable[rows]),
+                lost_tokens=_sum(lost_tokens[rows]),
+                avoidable_tokens=_sum(avoidable_tokens[rows]),
+                first_seen=int(started[rows[0]]),
+                last_seen=int(started[rows[-1]]),
+            )
+        )
     return sorted(found, key=lambda miss: (*map(_dearest, (miss.lost, miss.lost_tokens)), -miss.tokens, miss.agent_id))
 
 
@@ -103,7 +116,7 @@ def _same_message(paths: list[str]) -> str:
     return path if count >= _MOSTLY * len(paths) else "messages"
 
 
-def _sum(values: NDArray[np.float64] | Ints) -> float:
+def _sum(values: NDArray[np.float64]) -> float:
     """Return the sum of what is known; NaN where nothing is."""
     known = values[~np.isnan(values)]
     return float(known.sum()) if len(known) else float("nan")
@@ -168,7 +181,8 @@ def _numbers_of_system_blocks(sim: CacheSimulation, pieces: Ints) -> Ints:
     is_system = requests.kinds == PieceKind.SYSTEM
     before = np.concatenate(([0], np.cumsum(is_system)))
     owners = np.append(requests.request_of_piece, 0)[pieces]
-    return before[np.maximum(pieces, 0)] - before[requests.piece_offsets[owners]]
+    numbers: Ints = before[np.maximum(pieces, 0)] - before[requests.piece_offsets[owners]]
+    return numbers
 
 
 # --- what ---

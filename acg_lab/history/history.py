@@ -73,7 +73,7 @@ class History:
     runs : Runs
         The recorded runs that the history was made of; empty for one made of windows.
     positions : sequence of int, length n_runs
-        Which of ``runs`` each run is.
+        The position of each run in ``runs``.
     """
 
     observations: ObservationColumns

@@ -137,17 +137,17 @@ class _Losses(NamedTuple):
     @classmethod
     def of(cls, frame: pd.DataFrame, cost: float | None) -> "_Losses":
         """Return the losses of rows of misses alone."""
-        unit = _unit(frame["lost"].isna().any(), frame["lost_tokens"].isna().any())
+        unit = _unit(bool(frame["lost"].isna().any()), bool(frame["lost_tokens"].isna().any()))
         made = cls(_with_amounts(frame, unit), unit, cost, {})
-        return made._replace(of_agent=made.frame.groupby("agent_id")["amount"].sum().to_dict())
+        return made._replace(of_agent=_sums(made.frame, "agent_id"))
 
     @classmethod
     def of_simulation(cls, sim: "CacheSimulation") -> "_Losses":
         """Return the losses of a simulation, those of each agent over all of its requests."""
-        unit = _unit(np.isnan(sim.cost_as_was).any(), np.isnan(sim.lost_tokens).any())
+        unit = _unit(bool(np.isnan(sim.cost_as_was).any()), bool(np.isnan(sim.lost_tokens).any()))
         made = cls(_with_amounts(frames.misses(sim), unit), unit, None, {})
         if unit is Unit.TOKENS:
-            known = made.frame.groupby("agent_id")["amount"].sum().to_dict()
+            known = _sums(made.frame, "agent_id")
             lost = {agent_id: float(known.get(agent_id, 0.0)) for agent_id in dict.fromkeys(sim.agent_ids)}
             return made._replace(cost=float(sim.tokens.sum()), of_agent=lost)
         money = unit is Unit.MONEY
@@ -160,6 +160,11 @@ def _with_amounts(frame: pd.DataFrame, unit: Unit) -> pd.DataFrame:
     column = {Unit.MONEY: "lost", Unit.RELATIVE: "lost_tokens", Unit.TOKENS: "tokens"}[unit]
     frame = frame.assign(amount=frame[column].astype(float), agent_id=frame["agent_id"].astype(str))
     return frame[frame["amount"] > 0].sort_values("amount", ascending=False, kind="stable", ignore_index=True)
+
+
+def _sums(frame: pd.DataFrame, by: str) -> dict[str, float]:
+    """Return what is lost by the values of a column."""
+    return {str(name): float(amount) for name, amount in frame.groupby(by)["amount"].sum().items()}
 
 
 def _unit(no_price: bool, no_rate: bool) -> Unit:  # noqa: FBT001
@@ -195,7 +200,7 @@ def _rows(losses: _Losses, parts: tuple[_Part, ...]) -> list[_Row]:
 
 
 def _row(name: str, frame: pd.DataFrame, lost: float) -> _Row:
-    amounts = frame.groupby("part")["amount"].sum().to_dict()
+    amounts = _sums(frame, "part")
     return _Row(name, amounts, str(frame["words"].iloc[0]), lost)
 
 

@@ -127,7 +127,7 @@ def _bins(frame: pd.DataFrame) -> _Bins:
     values = np.stack([parts[name].to_numpy(float) for name in _PARTS])
     started = frame["started_at"].to_numpy("datetime64[ns]").astype(np.int64)
     if len(frame) <= _MOST_BINS:
-        return _Bins(np.arange(len(frame) + 1, dtype=float), values, 0, int(started[0]))
+        return _Bins(np.arange(len(frame) + 1, dtype=np.float64), values, 0, int(started[0]))
     begin = int(started[0]) // _HOUR * _HOUR
     whole = (int(started[-1]) - begin) // _HOUR + 1
     hours = next((step for step in _STEPS if whole / step <= _MOST_BINS), -(-whole // _MOST_BINS))
@@ -135,8 +135,8 @@ def _bins(frame: pd.DataFrame) -> _Bins:
         begin = begin // (24 * _HOUR) * (24 * _HOUR)
     index = (started - begin) // (hours * _HOUR)
     n = int(index[-1]) + 1
-    heights = np.stack([np.bincount(index, weights=row, minlength=n) for row in values])
-    return _Bins(np.arange(n + 1, dtype=float) * hours, heights, hours, begin)
+    heights = np.stack([np.bincount(index, weights=row, minlength=n).astype(np.float64) for row in values])
+    return _Bins(np.arange(0, (n + 1) * hours, hours, dtype=np.float64), heights, hours, begin)
 
 
 class _Event(NamedTuple):

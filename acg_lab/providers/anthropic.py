@@ -59,7 +59,7 @@ _RULES: Final = (
     ),
     Rule(
         name="A-6",
-        says="A breakpoint is no part of the content; moving it changes no prefix.",
+        says="A breakpoint does not belong to the content; moving it changes no prefix.",
         source="iTerm2 release note",
         as_of="2026-06-22",
         evidence=Evidence.MEASURED,

@@ -18,7 +18,7 @@ __all__ = ["PrefixStore", "prefix_outcome", "simulate_blocks", "whole_setting"]
 
 
 def simulate_blocks(table: PromptTable, settings: Settings, minimums: Ints) -> CacheOutcome:
-    """Run requests through a cache of block prefixes (providers.md, the block prefix model).
+    """Run requests through a cache of block prefixes (acg_lab/docs/providers.md, section 1).
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def prefix_outcome(
 
 
 def _piece_at(table: PromptTable, tokens: Ints) -> Ints:
-    """Return the piece of each request in which so much of the prompt ends."""
+    """Return the piece of each request that holds a number of tokens from the start."""
     sizes = np.diff(table.piece_offsets)
     owner = np.repeat(np.arange(table.n_requests), sizes)
     reached = np.bincount(owner, table.ends < tokens[owner], minlength=table.n_requests).astype(np.int64)

@@ -32,7 +32,7 @@ _State: TypeAlias = tuple[int, int, int, int]  # live, in flight or expired; wri
 
 
 def simulate_breakpoints(table: PromptTable, settings: Settings, minimums: Ints) -> CacheOutcome:
-    """Run requests through a cache that steps back from breakpoints (providers.md, the breakpoint model).
+    """Run requests through a cache that steps back from breakpoints (acg_lab/docs/providers.md, section 1).
 
     Parameters
     ----------

@@ -64,8 +64,8 @@ def self_hosted(
         rules=(
             rule(1, "Prefixes match in full blocks.", _D, "block_tokens", block_tokens),
             rule(2, "What is read is a whole number of blocks.", _D, "step_tokens", block_tokens),
-            rule(3, "There is no text of the engine's own.", _D, "hidden_tokens", 0),
-            rule(4, "There is no minimum but the block.", _D, "minimum_tokens", 0),
+            rule(3, "The engine adds no text of its own.", _D, "hidden_tokens", 0),
+            rule(4, "The block is the only minimum.", _D, "minimum_tokens", 0),
             rule(5, "At least one token of a prompt is computed.", _D, "reads_whole_prompt", False),
             rule(6, "Generated tokens are cached too.", _D, "caches_answers", caches_answers),
             rule(

@@ -63,7 +63,7 @@ def find_provider(cache_provider: CacheProviderLike) -> CacheProvider:
     Raises
     ------
     UsageError
-        If no provider has the name. ``"auto"`` is no provider: `choose_provider` needs a request.
+        If no provider has the name. ``"auto"`` does not name one: `choose_provider` needs a request.
     """
     if isinstance(cache_provider, CacheProvider):
         return cache_provider
@@ -158,7 +158,7 @@ class ProviderTable:
 
 
 def list_providers(providers: Sequence[CacheProvider] | None = None) -> ProviderTable:
-    """List providers: how each matches, its TTL and minimum, what reads cost, and what nobody has settled.
+    """List providers: how each matches, its TTL and minimum, what reads cost, and which settings are unsettled.
 
     Examples
     --------

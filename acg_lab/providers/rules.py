@@ -4,6 +4,7 @@ A rule that a matching model computes with has a ``setting`` and a value. A rule
 conflict lists its alternatives, and is a switch: results under each alternative are the bounds of what can be known.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -28,6 +29,7 @@ SettingValue: TypeAlias = bool | int | float | str | tuple[int, ...]
 Matching: TypeAlias = Literal["breakpoint", "boundary", "unit", "block"]
 
 
+_VERSION: Final = re.compile(r"-(\d{1,2})-(\d{1,2})(?!\d)")  # 4-5, but not the start of a date
 _VERSION_GOES_ON: Final = tuple("0123456789.")
 
 
@@ -133,7 +135,7 @@ class CacheProvider:
 
     @property
     def switches(self) -> dict[str, tuple[SettingValue, ...]]:
-        """The settings that no one has settled: the value in force, then its alternatives."""
+        """The unsettled settings: the value in force, then its alternatives."""
         return {r.setting: (r.value, *r.alternatives) for r in self.rules if r.value is not None and r.alternatives}
 
     def with_settings(self, **settings: SettingValue) -> "CacheProvider":
@@ -216,18 +218,12 @@ def canonical_model(model: str) -> str:
     """
     name = model.lower().rsplit("/", 1)[-1]
     if "claude" in name:
-        name = name[name.index("claude") :].replace("@", "-")
-        head, *rest = name.split("-")
-        for at in range(len(rest) - 1):
-            if rest[at].isdecimal() and rest[at + 1].isdecimal() and len(rest[at]) + len(rest[at + 1]) <= 3:  # noqa: PLR2004 - versions such as 4-5, no dates
-                rest[at : at + 2] = [f"{rest[at]}.{rest[at + 1]}"]
-                break
-        name = "-".join((head, *rest))
+        name = _VERSION.sub(r"-\1.\2", name[name.index("claude") :].replace("@", "-"), count=1)
     return name
 
 
 def _is_of(name: str, model: str) -> bool:
-    """Whether a name is that of a model or of a dated version or variant of it: opus-4.5 is no opus-4."""
+    """Whether a name belongs to a model, or to a dated version or variant of it; opus-4.5 does not belong to opus-4."""
     return name.startswith(model) and (not model or not name[len(model) :].startswith(_VERSION_GOES_ON))
 
 

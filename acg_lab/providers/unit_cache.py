@@ -1,7 +1,7 @@
 """Caches of whole stored units: a prompt reads the longest unit that it starts with, and nothing of a longer one.
 
 Units end where a prompt ended, where an answer ended, and where two prompts were found to part; a beginning that no
-earlier request showed to be common gives nothing.
+earlier request showed to be common reads nothing.
 """
 
 import numpy as np
@@ -17,14 +17,14 @@ __all__ = ["simulate_units"]
 
 
 def simulate_units(table: PromptTable, settings: Settings, minimums: Ints) -> CacheOutcome:
-    """Run requests through a cache of whole units (providers.md, the unit model).
+    """Run requests through a cache of whole units (acg_lab/docs/providers.md, section 1).
 
     Parameters
     ----------
     table : PromptTable
     settings : dict
-        Those of `simulate_blocks` but for the capacity, and ``unit_tokens``: a further unit ends after each so many
-        tokens (0: none).
+        Those of `simulate_blocks` but for the capacity, and ``unit_tokens``: units also end at every multiple of it
+        (0: they do not).
     minimums : (n_requests,)
         In tokens.
 

@@ -1,8 +1,9 @@
 """Which breakpoints the requests of a simulation carry: those that were sent, or those of another policy."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,12 @@ def governor_acts(requests: RecordedRequests) -> bool:
 
 
 def choose_breakpoints(
-    requests: RecordedRequests, policy: "str | Policy", plans: Plans | None, ends: Ints | None = None
+    requests: RecordedRequests,
+    policy: "str | Policy",
+    plans: Plans | None,
+    ends: Ints | None = None,
+    *,
+    recorded_plans: Plans | None = None,
 ) -> Breakpoints:
     """Return the breakpoints of every request under a policy.
 
@@ -83,6 +89,9 @@ def choose_breakpoints(
         What the governor planned; None where it does not act.
     ends : per piece, optional
         Sizes, for a callable.
+    recorded_plans : Plans, optional
+        What the governor planned as it ran. A runtime that binds a scope records requests with its breakpoints in them:
+        those that stand where it planned them are not the application's.
 
     Raises
     ------
@@ -97,6 +106,9 @@ def choose_breakpoints(
         raise UsageError(msg)
     nothing = np.zeros(0, np.int64)
     own = np.flatnonzero(requests.own_marks >= 0) if policy == "sent" else nothing
+    if recorded_plans is not None and len(own):
+        is_raw = requests.raw[requests.request_of_piece[own]]
+        own = own[is_raw | ~np.isin(own, recorded_plans.pieces) | (requests.own_marks[own] != UNSTATED)]
     planned = plans.pieces if plans is not None and policy in ("sent", "planned") else nothing
     automatic = requests.automatic_ttls
     if policy == "automatic":
@@ -137,7 +149,7 @@ def _ask(requests: RecordedRequests, policy: Policy, ends: Ints | None) -> Break
     ttls: list[int] = []
     bounds = requests.piece_offsets.tolist()
     sizes = np.zeros(len(requests.nodes), np.int64) if ends is None else ends
-    for i, (begin, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for i, (begin, end) in enumerate(itertools.pairwise(bounds)):
         of = slice(begin, end)
         view = PromptView(
             requests.agent_ids[requests.agents[i]],
@@ -158,6 +170,8 @@ def _ask(requests: RecordedRequests, policy: Policy, ends: Ints | None) -> Break
 
 
 def _piece_and_ttl(one: object, n_pieces: int) -> tuple[int, int]:
+    piece: Any
+    ttl: Any
     piece, ttl = one if isinstance(one, tuple) and len(one) == 2 else (one, UNSTATED)  # noqa: PLR2004
     if not all(isinstance(value, int | np.integer) for value in (piece, ttl)) or not 0 <= int(piece) < n_pieces:
         msg = (
@@ -183,4 +197,6 @@ def last_breakpoints(requests: RecordedRequests, breakpoints: Breakpoints) -> In
     may = requests.markable & (requests.kinds != PieceKind.FRAMING)
     np.maximum.at(markable, owner[may], np.flatnonzero(may))
     last = np.where(is_automatic, np.maximum(last, markable), last)
-    return np.where((requests.write >= 0) & ~(is_automatic & requests.cut), last, -1)
+    # OpenAI places one itself unless the body rules it out, at the end of a message that it chooses.
+    is_implicit = (breakpoints.automatic_ttls < 0) & (requests.apis != requests.api_names.index("anthropic"))
+    return np.where((requests.write >= 0) & ~(is_automatic & requests.cut) & ~is_implicit, last, -1)

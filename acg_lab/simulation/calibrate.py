@@ -137,6 +137,13 @@ def calibrate(sim: CacheSimulation) -> Calibration:
     ------
     UsageError
         If the simulation is of a change, which no bill speaks of.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from acg_lab.simulation import simulate
+    >>> calibrate(simulate(acg.load("data/sample", agent_id="support-legacy"))).verdict[:30]
+    'Good: of 208 requests with rea'
     """
     if not isinstance(sim, CacheSimulation) or sim.history.after is not sim.history.before:
         msg = "Only a simulation of the history as it was can be calibrated: acg.calibrate(acg.simulate(trace))."

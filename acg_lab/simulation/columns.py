@@ -1,4 +1,4 @@
-"""A history simulated: tokens and costs as they were, under a change, and at the limit; parts and verdicts on demand."""
+"""A history simulated: tokens and costs as they were, under a change, at the limit; parts and verdicts on demand."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -27,6 +27,10 @@ from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
 from acg_lab.simulation.tables import CacheRun
 from acg_lab.simulation.verdicts import Verdicts, judge_requests
+from acg_lab.storage._runtime import paused_collector
+
+if TYPE_CHECKING:
+    from acg_lab.simulation.plans import Plans
 
 if TYPE_CHECKING:
     from acg_lab.simulation.plans import Plans
@@ -54,7 +58,7 @@ class SimulatedHistory:
         refused: int = 0,
         acts: bool = False,
     ) -> None:
-        self.history, self.sizes = history, sizes
+        self.history, self.sizes, self.parts_of_trace = history, sizes, history.parts
         self.before, self.after = before, before if after is None else after
         self.is_limit, self.settings, self.config = after is None, settings, config
         self.price_list, self.refused, self.acts = prices, refused, acts
@@ -200,7 +204,7 @@ class SimulatedHistory:
         found = np.zeros(len(self.requests), np.int64)
         for run in self.before:
             if run.table.branches is not None:
-                found[run.rows] = _shared_inside(run, self.shared, self.requests)
+                found[run.rows] = _shared_inside(run, self.shared)
         return found
 
     @cached_property
@@ -225,7 +229,8 @@ class SimulatedHistory:
     @cached_property
     def verdicts(self) -> Verdicts:
         """One verdict per request."""
-        return judge_requests(self)
+        with paused_collector():
+            return judge_requests(self)
 
     @cached_property
     def origins(self) -> Origins:
@@ -240,7 +245,7 @@ class SimulatedHistory:
         return np.where(references >= 0, waited, np.nan)
 
 
-def _shared_inside(run: CacheRun, shared: SharedPrefixes, requests: RecordedRequests) -> Ints:
+def _shared_inside(run: CacheRun, shared: SharedPrefixes) -> Ints:
     """Return how many tokens of its first piece that is not shared each request shares with an earlier sibling."""
     table, branches = run.table, run.table.branches
     n, lengths = len(run.rows), shared.lengths[run.rows]

@@ -31,7 +31,8 @@ class CachedTokens:
     @property
     def total_written(self) -> Ints:
         """Written tokens of each request, whatever their TTL."""
-        return self.written.sum(axis=1)
+        total: Ints = self.written.sum(axis=1)
+        return total
 
 
 @dataclass(frozen=True, eq=False)

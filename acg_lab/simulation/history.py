@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,11 @@ from acg_lab.providers.registry import choose_provider, find_provider
 from acg_lab.providers.rules import CacheProvider
 from acg_lab.simulation.breakpoints import Breakpoints, Policy, choose_breakpoints, governor_acts, last_breakpoints
 from acg_lab.simulation.plans import Plans, place_plans, plan_history
-from acg_lab.simulation.requests import RecordedRequests, Scope, read_requests
+from acg_lab.simulation.readers import Scope, read_requests
+from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes, measure_prefixes
 from acg_lab.simulation.tables import CacheRun, TableParts, run_caches, split_requests
+from acg_lab.storage._runtime import paused_collector
 from acg_lab.storage.columns import Runs
 
 __all__ = ["GovernorSettings", "PreparedHistory", "prepare_history", "read_settings"]
@@ -33,6 +35,7 @@ __all__ = ["GovernorSettings", "PreparedHistory", "prepare_history", "read_setti
 Ints = NDArray[np.int64]
 _DAY: Final = 86_400 * 10**9
 _AGREE: Final = 0.1
+_MOST_RUNS: Final = 4  # of policies other than what was sent
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,20 @@ class PreparedHistory:
     def __init__(
         self, parts: tuple[ReplayedHistory, ...], requests: RecordedRequests, cache_provider: "CacheProvider | str"
     ) -> None:
-        self.parts, self.requests = parts, requests
+        # Weak, since this is kept with a part: simulations hold the parts themselves.
+        self._parts = tuple(map(ref, parts))
+        self.requests = requests
         self.providers, self.provider_of = _providers(requests, cache_provider)
         self.tables: tuple[TableParts, ...] = tuple(split_requests(requests, self.provider_of, self.providers))
         self._plans: dict[GovernorSettings, Plans] = {}
         self._sizes: dict[object, Sizes] = {}
-        self._runs: dict[object, list[CacheRun]] = {}
+        self._runs: dict[tuple[object, ...], list[CacheRun]] = {}
         self._is_settled = self.early_entries = False
+
+    @property
+    def parts(self) -> tuple[ReplayedHistory, ...]:
+        """The replayed histories, as long as something holds them."""
+        return tuple(part for held in self._parts if (part := held()) is not None)
 
     def plans(self, settings: GovernorSettings) -> Plans:
         """Return what the governor planned at some settings."""
@@ -115,9 +125,21 @@ class PreparedHistory:
             written = last_breakpoints(self.requests, marks)
             options: dict[str, Any] = {"count_tokens": count_tokens, "learn_from": learn_from}
             rough = measure_prefixes(self.requests, written, **options)
-            hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
-            self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
+            self._sizes[key] = rough
+            if not self._states_all_reads(rough):
+                with paused_collector():
+                    hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
+                self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
         return self._sizes[key]
+
+    def _states_all_reads(self, sizes: Sizes) -> bool:
+        """Whether every billed read ends where a bill states a size: then reads have no more to teach."""
+        requests = self.requests
+        owner = requests.request_of_piece
+        ends_here = (sizes.ends == requests.read[owner]) & (sizes.margins == 0)
+        is_stated = np.zeros(len(requests), bool)
+        is_stated[owner[ends_here]] = True
+        return bool(np.all(is_stated | (requests.read <= 0)))
 
     def _hits(self, runs: list[CacheRun]) -> Ints:
         """Return where reads ended, where the rules and the bill agree on it well enough to learn the size there."""
@@ -136,7 +158,13 @@ class PreparedHistory:
     ) -> Breakpoints:
         """Return the breakpoints of every request under a policy."""
         acts = policy == "planned" or (policy == "sent" and self.acts(config))
-        return choose_breakpoints(self.requests, policy, self.plans(settings) if acts else None, ends)
+        return choose_breakpoints(
+            self.requests,
+            policy,
+            self.plans(settings) if acts else None,
+            ends,
+            recorded_plans=self.plans(config) if acts else None,
+        )
 
     def run(
         self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes
@@ -175,8 +203,11 @@ class PreparedHistory:
     ) -> list[CacheRun]:
         key = (settings, policy, config, id(sizes))
         if key not in self._runs:
+            for old in [old for old in self._runs if old[1] != "sent"][: -_MOST_RUNS or None]:
+                del self._runs[old]
             marks = self.breakpoints(settings, policy, config, sizes.ends)
-            self._runs[key] = run_caches(self.requests, self.tables, sizes, marks)
+            with paused_collector():
+                self._runs[key] = run_caches(self.requests, self.tables, sizes, marks)
         return self._runs[key]
 
 
@@ -199,8 +230,9 @@ def prepare_history(
     provider = cache_provider if isinstance(cache_provider, str) else id(cache_provider)
     key = (tuple(map(id, parts)), provider, scope, None if others is None else id(others))
     if key not in kept:
-        requests = read_requests((part.history for part in parts), scope=scope, others=others)
-        kept[key] = PreparedHistory(parts, requests, cache_provider)
+        with paused_collector():
+            requests = read_requests((part.history for part in parts), scope=scope, others=others)
+            kept[key] = PreparedHistory(parts, requests, cache_provider)
     return kept[key]
 
 

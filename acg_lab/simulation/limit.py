@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from acg_lab.providers.matching import find_minimums, run_cache
 from acg_lab.providers.prompts import PromptTable, RequestFlag
-from acg_lab.providers.rules import CacheProvider
+from acg_lab.providers.rules import CacheProvider, SettingValue
 
 __all__ = ["LimitTokens", "find_limit"]
 
@@ -45,9 +45,10 @@ def find_limit(table: PromptTable, provider: CacheProvider) -> LimitTokens:
     of = owner[pieces]
     is_first = np.concatenate(([True], of[1:] != of[:-1]))
     before = np.where(is_first, 0, table.ends[pieces - 1])
-    order = np.lexsort((of, table.nodes[pieces]))
+    order = np.argsort(table.nodes[pieces], kind="stable")
     pieces, of, tokens = pieces[order], of[order], (table.ends[pieces] - before)[order].astype(float)
-    read, written = np.zeros(n), {}
+    read = np.zeros(n)
+    written: dict[int, Floats] = {}
     for model in np.unique(table.models).tolist():
         mine = table.models[of] == model
         rates = provider.multipliers_of(table.model_names[model])
@@ -114,7 +115,7 @@ def _first_long_burst(
 def _limit_without_breakpoints(table: PromptTable, provider: CacheProvider) -> LimitTokens:
     """Where nothing is placed, the limit is a cache that holds every prompt at once."""
     known = provider.settings
-    kindest = {"visible_at": "start", "missing_time": "start", "capacity_blocks": 0}
+    kindest: dict[str, SettingValue] = {"visible_at": "start", "missing_time": "start", "capacity_blocks": 0}
     outcome = run_cache(table, provider.with_settings(**{k: v for k, v in kindest.items() if k in known}))
     written = {ttl: outcome.written_tokens[:, i] for i, ttl in enumerate(outcome.ttls)}
     return LimitTokens(outcome.read_tokens, written)

@@ -90,7 +90,7 @@ def find_shared(requests: RecordedRequests, sizes: Sizes) -> SharedPrefixes:
 
 def _previous_holders(nodes: Ints, owner: Ints) -> Ints:
     """Return the newest earlier request that holds the node of each piece."""
-    order = np.lexsort((owner, nodes))
+    order = np.argsort(nodes, kind="stable")
     previous = np.full(len(nodes), NO_REQUEST, np.int64)
     same = nodes[order][1:] == nodes[order][:-1]
     previous[order[1:][same]] = owner[order[:-1][same]]

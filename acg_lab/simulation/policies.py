@@ -89,12 +89,24 @@ def _cost(
     uncached = prompt - read - written
     parts = (
         _sum(read, rates.read[rows]),
-        sum(_sum(by_ttl[:, ttl], rates.written[rows, ttl]) for ttl in range(len(history.ttls))),
+        float(sum(_sum(by_ttl[:, ttl], rates.written[rows, ttl]) for ttl in range(len(history.ttls)))),
         _sum(uncached, rates.uncached[rows]),
     )
     currency = "USD" if has_prices else "uncached tokens"
-    totals = (int(column.sum()) for column in (prompt, read, written, uncached))
-    return PolicyCost(policy, agent_id, len(rows), *totals, *map(float, parts), float(sum(parts)), currency)
+    return PolicyCost(
+        policy=policy,
+        agent_id=agent_id,
+        n_requests=len(rows),
+        tokens=int(prompt.sum()),
+        read=int(read.sum()),
+        written=int(written.sum()),
+        uncached=int(uncached.sum()),
+        read_cost=parts[0],
+        written_cost=parts[1],
+        uncached_cost=parts[2],
+        cost=sum(parts),
+        currency=currency,
+    )
 
 
 def _sum(tokens: NDArray[np.int64], rates: NDArray[np.float64]) -> float:

@@ -18,7 +18,7 @@ from acg_lab.storage.columns import Runs
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider, Multipliers
     from acg_lab.simulation.breakpoints import Policy
-    from acg_lab.simulation.requests import Scope
+    from acg_lab.simulation.readers import Scope
 
 __all__ = ["simulate"]
 
@@ -72,6 +72,43 @@ def simulate(
     ------
     UsageError
         If an option makes no sense, or nothing with requests was recorded.
+
+    Examples
+    --------
+    >>> from acg_lab.core import CallRecord, RunRecord
+    >>> from acg_lab.core.records import Exchange, Usage
+    >>> from acg_lab.storage.memory import MemoryBackend
+    >>> from acg_lab import load
+    >>> body = {
+    ...     "model": "claude-sonnet-4-5",
+    ...     "system": [{"type": "text", "text": "policy " * 1000, "cache_control": {"type": "ephemeral"}}],
+    ...     "messages": [{"role": "user", "content": "hello"}],
+    ... }
+    >>> calls = [
+    ...     CallRecord(
+    ...         kind="llm",
+    ...         name="anthropic",
+    ...         started_at=f"2026-11-06T10:00:{second}Z",
+    ...         ended_at=f"2026-11-06T10:00:{second + 1}Z",
+    ...         exchange=Exchange(
+    ...             api="anthropic",
+    ...             request=body,
+    ...             usage=Usage(prompt_tokens=1758, cache_read_tokens=read, cache_write_tokens=1750 - read),
+    ...         ),
+    ...     )
+    ...     for second, read in ((10, 0), (20, 1750))
+    ... ]
+    >>> backend = MemoryBackend()
+    >>> run = RunRecord(
+    ...     id="00000000-0000-4000-8000-000000000001",
+    ...     agent_id="shop",
+    ...     calls=tuple(calls),
+    ...     started_at="2026-11-06T10:00:00Z",
+    ... )
+    >>> backend.store_run(run)
+    >>> sim = simulate(load(backend))
+    >>> [str(verdict) for verdict in sim.verdicts], sim.read.tolist()
+    (['first_seen', 'hit'], [0, 1750])
     """
     trace, others = _trace_of(source)
     windows = (_WINDOW,) if trace is None else trace.windows

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.pieces import FRAMING, GAP
-from acg_lab.simulation.requests import RecordedRequests
+from acg_lab.simulation.requests import RecordedRequests, gather
 
 __all__ = ["SizeSource", "Sizes", "measure_prefixes"]
 
@@ -28,6 +28,8 @@ CountTokens = Callable[[bytes], int]
 _PRIOR: Final = np.array([1.0, 0.0, 0.0])
 _PRIOR_WEIGHT: Final = np.array([500.0**2, 0.01, 1.0])
 _USUAL: Final = 500.0  # tokens of a usual interval, which the weights are relative to
+_MOST_ROWS: Final = 50_000  # what keeps the memory of one pass small; rates are learned within a group of scopes
+_DIFFERENT: Final = 1e-9
 _ERROR: Final = 0.25  # of an estimate that nothing anchors
 _SCALED_ERROR: Final = 0.05
 _SANE: Final = (0.2, 5.0)  # a stated size outside this range of its estimate is not one of this prefix
@@ -90,6 +92,30 @@ def measure_prefixes(
     -------
     Sizes
     """
+    groups = list(requests.by_scope(np.arange(len(requests)), _MOST_ROWS))
+    if len(groups) == 1:
+        return _measure(requests, written, hits, count_tokens, learn_from)
+    ends, margins = np.zeros(len(requests.nodes), np.int64), np.zeros(len(requests.nodes))
+    tokens, sources = np.zeros(len(requests), np.int64), np.zeros(len(requests), np.uint8)
+    for rows in groups:
+        offsets, pieces = gather(requests.piece_offsets, rows)
+        # Pieces are numbered anew in each group.
+        shift = np.append(offsets[:-1] - requests.piece_offsets[rows], 0)
+        here = [None if at is None else np.where(at[rows] >= 0, at[rows] + shift[:-1], -1) for at in (written, hits)]
+        learned = None if learn_from is None else learn_from[rows]
+        found = _measure(requests.select(rows), here[0], here[1], count_tokens, learned)  # type: ignore[arg-type]
+        ends[pieces], margins[pieces] = found.ends, found.margins
+        tokens[rows], sources[rows] = found.tokens, found.sources
+    return Sizes(ends=ends, margins=margins, tokens=tokens, sources=sources)
+
+
+def _measure(
+    requests: RecordedRequests,
+    written: Ints,
+    hits: Ints | None,
+    count_tokens: CountTokens | None,
+    learn_from: NDArray[np.bool_] | None,
+) -> Sizes:
     owner, bounds = requests.request_of_piece, requests.piece_offsets
     anchors = _anchors(requests, written, hits)
     if learn_from is not None:
@@ -103,7 +129,7 @@ def measure_prefixes(
     estimates = (features * rates[owner]).sum(1)
     ends = np.cumsum(np.maximum(estimates, 0.0))
     ends -= np.repeat(np.concatenate(([0.0], ends))[bounds[:-1]], np.diff(bounds))
-    has_rates = (np.abs(rates - _PRIOR).sum(1) > 1e-9)[owner] if len(owner) else np.zeros(0, bool)
+    has_rates = (np.abs(rates - _PRIOR).sum(1) > _DIFFERENT)[owner] if len(owner) else np.zeros(0, bool)
     return _fit(requests, ends, stated, has_rates)
 
 
@@ -189,8 +215,10 @@ def _tool_sets(requests: RecordedRequests, owner: Ints) -> tuple[Ints, Ints]:
 
 def _features(requests: RecordedRequests, count_tokens: CountTokens | None) -> Floats:
     """Return what the tokens of each piece are estimated from: its own estimate, framing, and frames of tool calls."""
-    counts = [len(text) // 4 if count_tokens is None else count_tokens(text) for text in requests.texts]
-    table = np.array(counts, float)
+    used = np.unique(requests.contents)
+    texts = (requests.texts[code] for code in used.tolist())
+    table = np.zeros(len(requests.texts))
+    table[used] = [len(text) // 4 if count_tokens is None else count_tokens(text) for text in texts]
     if len(table):
         table[[FRAMING, GAP]] = 0.0
     is_framing = requests.contents == FRAMING
@@ -247,7 +275,7 @@ def _open_ends(features: Floats, stated: Floats, bounds: Ints, prompt: Ints) -> 
     base = np.where(deepest >= 0, np.append(stated, 0.0)[deepest], 0.0)
     cumulative = np.concatenate((np.zeros((1, features.shape[1])), np.cumsum(features, axis=0)))
     begin = np.where(deepest >= 0, deepest + 1, bounds[:-1])
-    return cumulative[bounds[1:]] - cumulative[begin], prompt - base
+    return cumulative[bounds[1:]] - cumulative[begin], prompt.astype(float) - base
 
 
 def _fit(requests: RecordedRequests, estimates: Floats, stated: Floats, has_rates: NDArray[np.bool_]) -> Sizes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from acg_lab.simulation.sizes import Sizes
 __all__ = ["CacheRun", "run_caches"]
 
 Ints = NDArray[np.int64]
+_MOST_ROWS: Final = 50_000  # what keeps the memory of one pass small
 _ANSWERS = (PieceKind.ASSISTANT, PieceKind.THINKING, PieceKind.TOOL_USE)
 
 
@@ -53,8 +55,8 @@ def split_requests(
     """Yield the requests of each provider; those without a recorded request or a provider are left out."""
     recorded = np.diff(requests.piece_offsets) > 0
     for code, provider in enumerate(values):
-        rows = np.flatnonzero((providers == code) & recorded)
-        if len(rows):
+        of_provider = np.flatnonzero((providers == code) & recorded)
+        for rows in requests.by_scope(of_provider, _MOST_ROWS) if len(of_provider) else ():
             offsets, pieces = gather(requests.piece_offsets, rows)
             _, nodes = np.unique(requests.nodes[pieces], return_inverse=True)
             nodes = nodes.reshape(-1)

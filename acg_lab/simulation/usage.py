@@ -13,7 +13,7 @@ from acg_lab.core.records import CallRecord, JsonObject, Usage
 __all__ = ["UNKNOWN", "BilledTokens", "is_uncached_rest", "usage_of"]
 
 UNKNOWN = -1
-_HOUR = "1h"
+_LONG = ("1h", "12h")
 
 
 class BilledTokens(NamedTuple):
@@ -84,13 +84,10 @@ def is_uncached_rest(record: CallRecord, response: JsonObject | None) -> bool:
 
 
 def _of_log(usage: Usage) -> BilledTokens:
-    read, write = usage.cache_read_tokens, usage.cache_write_tokens
-    long = max((usage.cache_writes_by_ttl.get(name, 0) for name in (_HOUR, "12h")), default=0)
-    return BilledTokens(
-        *(UNKNOWN if n is None else n for n in (usage.prompt_tokens, read, write)),
-        long,
-        UNKNOWN if usage.output_tokens is None else usage.output_tokens,
-    )
+    by_ttl = usage.cache_writes_by_ttl
+    counts = (usage.prompt_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens)
+    prompt, read, write, output = (UNKNOWN if count is None else count for count in counts)
+    return BilledTokens(prompt, read, write, max(by_ttl.get(name, 0) for name in _LONG), output)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -24,7 +24,9 @@ __all__ = ["VERDICTS", "Verdict", "Verdicts", "judge_requests"]
 
 Ints = NDArray[np.int64]
 NOT_ANY: Final = -1
-_SLIGHT, _AT_MOST = 0.01, 64  # a miss of less than this share of what is shared, in tokens at most, is none
+_ALIKE: Final = 0.25  # of a prompt that shares no beginning with its reference: less in common is another prompt
+_SLIGHT: Final = 0.01
+_AT_MOST: Final = 64  # a miss of less than this share of what is shared, in tokens at most, is none
 
 
 class Verdict(StrEnum):
@@ -185,7 +187,8 @@ class _Judge:
         joined = sim.parts.shared + sim.parts.changed
         lifetime = sim.lifetimes
         self.is_live = (sim.waits <= lifetime) | ((lifetime == 0) & (sim.shared.references >= 0))
-        return self.is_live & (joined >= sim.minimums) & (joined > 0)
+        readable: NDArray[np.bool_] = self.is_live & (joined >= sim.minimums) & (joined > 0)
+        return readable
 
     def judge(self) -> Verdicts:
         """Judge every request."""
@@ -223,9 +226,11 @@ class _Judge:
         at = np.where(sim.shared.lengths > 0, sim.requests.piece_offsets[:-1] + sim.shared.lengths - 1, -1)
         margin = np.append(sim.sizes.margins, 0.0)[at]
         rounding = 1.0 + np.minimum(sim.parts.shared * _SLIGHT, _AT_MOST)
-        return np.where(at >= 0, margin, 0.0) + rounding + np.where(sim.grains > 1, sim.grains * (margin > 0), 0)
+        steps = np.where(sim.grains > 1, sim.grains * (margin > 0), 0)
+        slack: NDArray[np.float64] = np.where(at >= 0, margin, 0.0) + rounding + steps
+        return slack
 
-    def _judge(self, i: int, slack: float) -> tuple[Verdict, "Verdict | None", int, int]:
+    def _judge(self, i: int, slack: float) -> tuple[Verdict, "Verdict | None", int, int]:  # noqa: PLR0911 - one for each kind of answer
         read, reach, reference = self.read[i], self.reach[i], self.reference[i]
         last = self.bounds[i] + self.shared_pieces[i] - 1 if self.shared_pieces[i] else NOTHING
         if read > reach + slack:
@@ -240,7 +245,7 @@ class _Judge:
             if not missed:
                 return change, None, *place
             mechanical = self._mechanical(i, slack)
-            # Had nothing changed, the reference's entry would have been read: that none is here follows from the change.
+            # Had nothing changed, the reference's entry would have been read: that none is here is the change's doing.
             if self.changed[i] >= missed or mechanical == Verdict.NOT_WRITTEN:
                 return change, mechanical, *place
             return mechanical, change, last, NOTHING
@@ -250,7 +255,8 @@ class _Judge:
 
     def _is_same_prompt(self, i: int) -> bool:
         """Whether what changed shows that this is the reference's prompt, changed, and not another one."""
-        return self.changed[i] > 0 and (self.reach[i] > 0 or self.changed[i] * 2 >= int(self._sim.prompt[i]) * 0.5)
+        is_alike = self.reach[i] > 0 or self.changed[i] >= int(self._sim.prompt[i]) * _ALIKE
+        return bool(self.changed[i] > 0 and is_alike)
 
     def _was_cached(self, i: int, reference: int) -> bool:
         """Whether the reference's entry covers what was changed, and this request would have looked for it."""
@@ -262,7 +268,7 @@ class _Judge:
         looks = any(reason != LookupReason.BELOW_MINIMUM for _, reason in self.lookups[i])
         return looks and int(self.deepest[reference]) >= begin
 
-    def _change(self, i: int, reference: int) -> "Verdict | None":
+    def _change(self, i: int, reference: int) -> "Verdict | None":  # noqa: PLR0911 - one for each kind of change
         """Return what kind of change lies between a request and its reference, None for none."""
         if self.changed[i] == 0 and self.models[i] == self.models[reference]:
             return None
@@ -283,13 +289,15 @@ class _Judge:
         return Verdict.SYSTEM_CHANGED if is_system or leads else Verdict.HISTORY_CHANGED
 
     def _cache_key(self, i: int) -> str:
-        return self._sim.requests.parameter_values[self.parameters[i]].cache_key
+        return str(self._sim.requests.parameter_values[self.parameters[i]].cache_key)
 
-    def _mechanical(self, i: int, slack: float) -> Verdict:
+    def _mechanical(self, i: int, slack: float) -> Verdict:  # noqa: PLR0911 - one for each kind of reason
         """Return why a prefix that was shared, or would have been but for a change, was not read."""
         target = max(self.reach[i], self.reach[i] + self.changed[i] if not self.reach[i] - self.read[i] > slack else 0)
         if target < self.minimum[i]:
             return Verdict.BELOW_MINIMUM
+        if not self.matching[i]:
+            return Verdict.UNEXPLAINED  # no rules are known
         promised = self.billed[i] and self.simulated[i] > self.read[i] + slack
         if self.matching[i] in ("block", "unit"):
             return self._without_breakpoints(i, promised=promised)

@@ -53,7 +53,7 @@ def sent(
 
 
 def record(call):
-    agent, run, at, took, request, api, usage, first, metadata, more = call
+    _, _, at, took, request, api, usage, first, metadata, more = call
     prompt, read, written = usage or (None, None, None)
     exchange = Exchange(
         api=api,
@@ -71,7 +71,9 @@ def record(call):
         started_at=stamp(at),
         ended_at=None if took is None else stamp(at + took),
         model_name=request.get("model"),
-        annotated_request=AnnotatedLlmRequest(messages=(), model=request.get("model"), unknown={"instructions": "x"}),
+        annotated_request=AnnotatedLlmRequest(messages=(), model=request.get("model"), unknown={"instructions": "x"})
+        if request
+        else None,
         exchange=exchange,
     )
 
@@ -92,8 +94,7 @@ def snapshot_of(*calls):
         runs.setdefault((call[0], call[1]), []).append(call)
     backend = MemoryBackend()
     for (agent, run), of_run in sorted(runs.items(), key=lambda item: min(call[2] for call in item[1])):
-        of_run = sorted(of_run, key=lambda call: call[2])
-        records = tuple(map(record, of_run))
+        records = tuple(map(record, sorted(of_run, key=lambda call: call[2])))
         ended = stamp(max(call[2] + (call[3] or 0) for call in of_run))
         backend.store_run(
             RunRecord(id=run_id(run), agent_id=agent, calls=records, started_at=records[0].started_at, ended_at=ended)

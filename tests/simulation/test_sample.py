@@ -7,6 +7,7 @@ import pytest
 
 import acg_lab as acg
 from acg_lab.simulation import Verdict, calibrate, simulate
+from acg_lab.simulation.history import prepare_history, read_settings
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
@@ -38,8 +39,6 @@ def test_whether_anything_was_read_agrees_for_every_request(sim):
 
 def test_the_second_half_follows_from_sizes_of_the_first(trace):
     """With sizes learned on the first half, 99% of the second agree in read position and in tokens."""
-    from acg_lab.simulation.history import prepare_history, read_settings
-
     history, settings = prepare_history(trace), read_settings(None, 100, "settings")
     n = len(history.requests)
     first = np.arange(n) < n // 2
