@@ -3,7 +3,8 @@
 Invariant: agents come dearest loss first, in the one order that all tables share.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from acg_lab.diagnosis.misses import Miss, find_misses
 from acg_lab.simulation.result import CacheSimulation
 
-__all__ = ["AgentCost", "order_agents", "summarize_costs"]
+__all__ = ["AgentCost", "ProfileCost", "order_agents", "sum_profiles", "summarize_costs"]
 
 
 class AgentCost(NamedTuple):
@@ -109,3 +110,32 @@ def _read_share(sim: CacheSimulation) -> float:
     rows = sim.rows[~sim.failed]
     total = int(sim.history.prompt[rows].sum())
     return float(sim.history.as_was.read[rows].sum()) / total if total else float("nan")
+
+
+class ProfileCost(NamedTuple):
+    """The input cost of the requests that one profile learned from, as in `AgentCost`."""
+
+    tokens: int
+    read_share: float
+    cost: float
+    lost: float
+    cost_tokens: float
+    lost_tokens: float
+    full_tokens: float
+
+
+def sum_profiles(sim: CacheSimulation, groups: Mapping[str, Collection[str]]) -> dict[str, ProfileCost]:
+    """Return the cost of groups of learning keys, by name; groups without a recorded request are left out."""
+    rows_of: dict[str, list[int]] = {}
+    for i, key in enumerate(sim.learning_keys):
+        rows_of.setdefault(key, []).append(i)
+    found = {}
+    for name, keys in groups.items():
+        rows = sorted(row for key in keys for row in rows_of.get(key, ()))
+        if rows:
+            of_group = replace(sim, rows=sim.rows[rows])
+            cost = _of_agent(name, of_group, {})
+            found[name] = ProfileCost(
+                cost.tokens, cost.read_share, cost.cost, cost.lost, cost.cost_tokens, cost.lost_tokens, cost.full_tokens
+            )
+    return found
