@@ -19,8 +19,9 @@ from acg_lab.diagnosis.structure import is_growth, is_missing
 from acg_lab.diagnosis.text_diff import with_texts
 from acg_lab.snapshot.analysis import shared_prefixes
 
-__all__ = ["WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "threshold_for"]
+__all__ = ["CONVERSATION", "WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "threshold_for"]
 
+CONVERSATION = "conversation"  # the words for a prefix that ends where one starts, or goes on
 WORTH_SAYING = 64  # tokens per request; below it nobody mends an application
 _SHOWN = 8
 _TURNS = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
@@ -78,7 +79,7 @@ def find_break(case: AnalysisContext, key: str) -> Break:
     grows = not change.form.is_scaffold and is_growth(change)
     inside = 0.0 if grows else _inside(case, change)
     if not change.form.is_scaffold and behind + inside < WORTH_SAYING:
-        return Break("conversation")
+        return Break(CONVERSATION)
     fault = Fault(change, detect(change), behind, inside)
     return Break(SHORT[fault.kind], fault)
 
