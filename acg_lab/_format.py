@@ -20,6 +20,7 @@ __all__ = [
     "html_table",
     "html_text",
     "joined",
+    "money",
     "percent",
     "printable",
     "score",
@@ -100,6 +101,19 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1:  # noqa: PLR2004
         return ">99%"
     return f"{share * 100:.0f}%".replace("-", MINUS)
+
+
+def money(dollars: float) -> str:
+    """Return an amount in US dollars, never rounded to nothing.
+
+    >>> money(3.0753), money(0.004), money(0), money(12345.6)
+    ('$3.08', '<$0.01', '$0.00', '$12,346')
+    """
+    if 0 < dollars < 0.01:  # noqa: PLR2004
+        return "<$0.01"
+    sign = MINUS if dollars <= -0.005 else ""  # noqa: PLR2004
+    decimals = 0 if abs(dollars) >= 1000 else 2  # noqa: PLR2004
+    return f"{sign}${abs(dollars):,.{decimals}f}"
 
 
 def change(text: str, difference: float) -> str:
