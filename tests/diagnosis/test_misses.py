@@ -1,15 +1,12 @@
 """Misses: groups, their kinds, their order, and that losses add up."""
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "simulation"))
 
-from histories import MARK, block, body, sent, simulated, text, user
-from spending import clock, growing, reordered, unpriced
+from simulation.histories import MARK, block, body, sent, simulated, text, user
+from simulation.spending import clock, growing, reordered, unpriced
 
 from acg_lab.diagnosis.agent_costs import order_agents, summarize_costs
 from acg_lab.diagnosis.finding import Kind

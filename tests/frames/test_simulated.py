@@ -1,15 +1,12 @@
 """Frames of simulations: every number is one of the simulation, and an empty frame is typed as a full one."""
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "simulation"))
 
-from spending import clock, growing, reordered, simulated, unpriced
+from simulation.spending import clock, growing, reordered, simulated, unpriced
 
 import acg_lab as acg
 from acg_lab import frames

@@ -1,6 +1,6 @@
 """Histories with every kind of loss, for tests of frames, plots and commands: a line each, usage typed by hand."""
 
-from histories import MARK, SONNET, assistant, block, body, sent, simulated, text, tool, user
+from simulation.histories import MARK, SONNET, assistant, block, body, sent, simulated, text, tool, user
 
 __all__ = ["clock", "growing", "reordered", "simulated", "unpriced"]
 
