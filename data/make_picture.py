@@ -1,7 +1,4 @@
-"""Draw the picture of the README from the sample.
-
-python data/make_picture.py
-"""
+"""Draw the README's picture from the sample: ``python data/make_picture.py``."""
 
 from pathlib import Path
 
@@ -14,7 +11,7 @@ AGENT = "claims-triage"
 
 
 def main() -> None:
-    """Draw the stable prefix of an agent that a threshold mends."""
+    """Draw an agent whose prefix a lower threshold would lengthen."""
     mpl.use("agg")
     axes = acg.plots.prefix_stability(acg.load(HERE / "sample", agent_id=AGENT))
     acg.plots.save(axes, HERE / "prefix_stability.png", pil_kwargs={"optimize": True})

@@ -48,23 +48,25 @@ def test_wheel_holds_the_package(wheel):
 
 
 def test_wheel_holds_nothing_else(wheel):
-    """The wheel has no tests, caches, or data but the sample."""
+    """The wheel has no tests, caches, or data but the samples."""
     assert {name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in wheel.namelist()} == {"acg_lab"}
     assert not [name for name in wheel.namelist() if "test" in name or "__pycache__" in name]
 
 
-def test_wheel_holds_notebooks_and_sample(wheel, tmp_path):
-    """The wheel has the notebooks and the sample, and the command finds them in it."""
+def test_wheel_holds_notebooks_and_samples(wheel, tmp_path):
+    """The wheel has the notebooks and the samples, and they are found in it by name."""
     names = set(wheel.namelist())
+    assert "acg_lab/requests.jsonl.gz" in names
     for folder, place in [("notebooks", "acg_lab/notebooks"), ("data/sample", "acg_lab/sample")]:
         files = [path for path in (ROOT / folder).glob("*") if path.is_file()]
         assert {f"{place}/{path.name}" for path in files} <= names
     wheel.extractall(tmp_path)
-    code = "from acg_lab.cli.notebook import find_part; print(find_part('data/sample', 'sample'))"
+    code = "import acg_lab as acg; print(acg.load('sample').source, acg.load('sample-log').source, sep='\\n')"
     command = [sys.executable, "-c", code]
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    found = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True, timeout=60).strip()
-    assert found == str(tmp_path / "acg_lab" / "sample")
+    export, log = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True, timeout=60).splitlines()
+    assert export == str(tmp_path / "acg_lab" / "sample")
+    assert log.startswith(str(tmp_path / "acg_lab" / "requests.jsonl.gz"))
 
 
 def test_wheel_metadata(wheel):

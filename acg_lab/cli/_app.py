@@ -7,7 +7,7 @@ the source; 2 for wrong use.
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 import acg_lab
 from acg_lab._format import counted, printable
-from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
+from acg_lab.core import RULES, AcgLabError, SourceError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
 from acg_lab.storage.sources import mask_credentials
 
@@ -98,7 +98,8 @@ _NAMED = 20  # agents in an error message, at most
 Source = Annotated[
     str,
     typer.Argument(
-        help="redis://, rediss:// or unix:// address, or a Parquet export (file or folder, path or URI).",
+        help="redis://, rediss:// or unix:// address; a Parquet export or a request log (file, folder, glob, URI); '-' "
+        "reads a log from standard input; 'sample' and 'sample-log' come with acg-lab.",
         metavar="SOURCE",
     ),
 ]
@@ -188,22 +189,44 @@ def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **o
 
     Raises
     ------
+    SourceError
+        If not one request of a log can be read.
     UsageError
         If the source has no such agent; the message lists the nearest names.
     """
     with complaints():
         snapshot = load(source, agent_id=agent, key_prefix=key_prefix, **options)
+        if agent is None and not (options.get("since") or options.get("until")):
+            _check_requests(snapshot)
+    if snapshot.learned_here:
+        complain(f"acg-lab: {snapshot.source}: {snapshot.facts}")
+    for caveat in snapshot.caveats:
+        complain(f"acg-lab: note: {caveat}")
     if agent is None or agent in snapshot.agent_ids:
         return snapshot
+    if source == "-":
+        msg = f"Standard input holds no agent {agent!r} (--agent); without --agent all are read."
+        raise UsageError(msg)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LoadWarning)  # about other agents
-        known = load(source, key_prefix=key_prefix).agent_ids
+        known = load(source, key_prefix=key_prefix, **_without_filters(options)).agent_ids
     if agent not in known:  # else all of its data is older than asked for
         near = get_close_matches(agent, known, _NAMED, 0)
         names = ", ".join(map(repr, near)) + (f" and {len(known) - len(near):,} more" if len(known) > len(near) else "")
         msg = f"{snapshot.source} holds no agent {agent!r} (--agent); it holds {names or 'no agents'}."
         raise UsageError(msg)
     return snapshot
+
+
+def _check_requests(snapshot: Snapshot) -> None:
+    if snapshot.learned_here and snapshot.problems and not len(snapshot.runs):
+        more = f" ({len(snapshot.problems) - 1:,} more problems)" if len(snapshot.problems) > 1 else ""
+        msg = f"no request can be read: {snapshot.problems[0]}{more}"
+        raise SourceError(msg)
+
+
+def _without_filters(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in ("since", "until", "limit")}
 
 
 def print_json(value: Any) -> None:

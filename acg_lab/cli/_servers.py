@@ -19,8 +19,9 @@ from typing import Annotated, NamedTuple
 import typer
 from rich.text import Text
 
-from acg_lab.cli._app import complain, out
-from acg_lab.core import MissingExtraError, SourceError
+from acg_lab.cli._app import complain, complaints, out
+from acg_lab.core import MissingExtraError, SourceError, UsageError
+from acg_lab.snapshot.samples import find_sample
 from acg_lab.storage.sources import mask_credentials
 
 __all__ = [
@@ -106,6 +107,11 @@ def _is_this_machine(host: str) -> bool:
 
 def absolute(source: str) -> str:
     """Return a source that is valid from any folder."""
+    if source == "-":
+        msg = "A page or notebook can't read standard input; save the log to a file and give its name."
+        raise UsageError(msg)
+    with complaints():
+        source = find_sample(source)
     return source if "://" in source else os.path.abspath(source)  # noqa: PTH100  # a path by name, not by links
 
 

@@ -24,13 +24,13 @@ from acg_lab.cli._app import (
     Source,
     StableThreshold,
     Strict,
-    cli,
     out,
     print_json,
     read,
     say,
     warn_about_large_window,
 )
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import amount, simulate_recorded
 from acg_lab.core import StabilityThresholds
 from acg_lab.core.planner import MIN_OBSERVATIONS
@@ -181,9 +181,10 @@ def _breaking(profile: ProfileSummary, cause: str, thresholds: StabilityThreshol
 _SHOWN = 3
 
 
-@cli.command("analyze")
+@source_command("analyze")
 def _analyze(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     stable_threshold: StableThreshold = DEFAULTS.stable_threshold,
     semi_stable_threshold: SemiStableThreshold = DEFAULTS.semi_stable_threshold,
@@ -205,7 +206,7 @@ def _analyze(
         semi_stable_threshold=semi_stable_threshold,
         min_observations_for_full_confidence=min_observations,
     )
-    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict)
+    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     profiles = summarize(snapshot, analyze(snapshot, thresholds))
     causes = find_causes(snapshot, thresholds)
     costs = Costs.of(snapshot)
@@ -241,6 +242,7 @@ def _as_json(
         ],
         "splits": causes.splits,
         "totals": total(profiles),
+        "caveats": snapshot.caveats,
         "problems": [str(problem) for problem in snapshot.problems],
     }
 
@@ -260,5 +262,7 @@ def _print_totals(snapshot: Snapshot, totals: Totals, thresholds: StabilityThres
     )
     if totals.single:
         say(f"{counted(totals.single, 'profile')} with one observation: production plans nothing for them.")
+    if snapshot.learned_here:
+        say("Learned here from a log, not stored by production.")
     if snapshot.problems:
         say(f"{counted(len(snapshot.problems), 'entry')} can't be read; --json lists them.")

@@ -1,22 +1,24 @@
 """``acg-lab app``: serve the tuner as a page, with Voilà."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from acg_lab.cli._app import Source, cli
+from acg_lab.cli._app import Source, read
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._servers import Host, NoBrowser, Port, PrivatePage, absolute, environment, private_page, require
 from acg_lab.config import load_config
-from acg_lab.snapshot import load
 
 _TEMPLATE = Path(__file__).with_suffix(".ipynb")
 
 
-@cli.command("app")
+@source_command("app")
 def _app(
     source: Source,
+    log: LogOptions,
     host: Host = "127.0.0.1",
     port: Port = 8866,
     no_browser: NoBrowser = False,  # noqa: FBT002
@@ -26,8 +28,9 @@ def _app(
 ) -> None:
     """Serve the tuner for SOURCE as a page on this machine."""
     require("voila", "Voilà", "app")
-    load(source, limit=1)  # report unreadable sources here, not on the page
-    variables = {"ACG_LAB_SOURCE": absolute(source), "ACG_LAB_FOLDER": str(Path.cwd())}
+    source = absolute(source)
+    read(source, limit=1, **log)  # report unreadable sources here, not on the page
+    variables = {"ACG_LAB_SOURCE": source, "ACG_LAB_OPTIONS": json.dumps(log), "ACG_LAB_FOLDER": str(Path.cwd())}
     if config is not None:
         load_config(config)
         variables["ACG_LAB_CONFIG"] = absolute(config)

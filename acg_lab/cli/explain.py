@@ -19,13 +19,13 @@ from acg_lab.cli._app import (
     Source,
     StableThreshold,
     Strict,
-    cli,
     out,
     print_json,
     read,
     say,
     warn_about_large_window,
 )
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import StabilityThresholds
 from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
@@ -33,9 +33,10 @@ from acg_lab.snapshot import Snapshot
 _WIDEST = 120  # columns: longer lines are hard to read
 
 
-@cli.command("explain")
+@source_command("explain")
 def _explain(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     key: Annotated[
         str | None,
@@ -61,7 +62,7 @@ def _explain(
         semi_stable_threshold=semi_stable_threshold,
         min_observations_for_full_confidence=min_observations,
     )
-    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict)
+    snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     findings = explain(snapshot, key, thresholds, text=text)
     if as_json:
         print_json(_as_json(snapshot, thresholds, findings))
@@ -81,5 +82,6 @@ def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, findings: Find
         "findings": [msgspec.structs.asdict(f) | {"total_lost": f.total_lost} for f in findings],
         "healthy": findings.healthy,
         "impossible": findings.impossible,
+        "caveats": snapshot.caveats,
         "problems": [str(problem) for problem in snapshot.problems],
     }

@@ -4,14 +4,16 @@ from typing import Annotated
 
 import typer
 
-from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, cli, complain, read
+from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, read
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import UsageError
 from acg_lab.storage.sources import check_path, is_redis, mask_credentials
 
 
-@cli.command("export")
+@source_command("export")
 def _export(
     source: Source,
+    log: LogOptions,
     dest: Annotated[
         str, typer.Argument(help="Folder (path or URI) for a Parquet export, or a redis:// address.", metavar="DEST")
     ],
@@ -33,7 +35,7 @@ def _export(
     An existing key of a Redis is never overwritten.
     """
     check_path(dest)
-    snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict)
+    snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
         snapshot.to_parquet(dest, overwrite=overwrite)
     elif allow_write:

@@ -15,7 +15,7 @@ from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read
 from acg_lab.core import UsageError
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.diagnosis.misses import Miss, find_misses
-from acg_lab.diagnosis.text_diff import differing
+from acg_lab.diagnosis.text_diff import find_differences
 from acg_lab.simulation import CacheSimulation
 from acg_lab.simulation.contents import plain_text
 from acg_lab.storage.times import render_time
@@ -134,7 +134,7 @@ def _pairs(sim: CacheSimulation, request: int) -> Iterator[tuple[str, str, str]]
     if place is None or place.other_content < 0 or place.content == place.other_content:
         return
     ours, theirs = (plain_text(sim.history.requests.texts[code]) for code in (place.content, place.other_content))
-    if found := differing(ours, theirs):
+    if found := find_differences(ours, theirs):
         yield (
             place.path,
             _span(ours, [(one.offset, one.length) for one in found]),

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-import acg_lab
 from acg_lab.cli._app import cli, complain
 from acg_lab.cli._servers import (
     Host,
@@ -21,9 +20,9 @@ from acg_lab.cli._servers import (
     require,
 )
 from acg_lab.core import SourceError
+from acg_lab.snapshot.samples import SAMPLES, find_shipped
 from acg_lab.storage.sources import mask_credentials
 
-_PACKAGE = Path(acg_lab.__file__).parent
 _ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)
 
 
@@ -42,20 +41,11 @@ def _notebook(
 ) -> None:
     """Open JupyterLab on copies of the notebooks, set to SOURCE."""
     require("jupyterlab", "JupyterLab", "notebook")
-    source = absolute(source or str(find_part("data/sample", "sample")))
+    source = absolute(source or str(find_shipped(*SAMPLES["sample"])))
     folder = Path(into) if into else _new_folder(Path.cwd() / "acg-lab-notebooks")
-    names = copy_notebooks(find_part("notebooks", "notebooks"), folder, source)
+    names = copy_notebooks(find_shipped("notebooks", "notebooks"), folder, source)
     with private_page(host, open_browser=not no_browser) as page, environment(ACG_LAB_SOURCE=source):
         _serve(page, port, folder, names[0])
-
-
-def find_part(in_checkout: str, in_wheel: str) -> Path:
-    """Return a folder that ships with the package, in the wheel or in the checkout."""
-    places = (_PACKAGE / in_wheel, _PACKAGE.parent / in_checkout)
-    if found := next((place for place in places if place.is_dir() and any(place.iterdir())), None):
-        return found
-    msg = f"{places[0]} is missing; reinstall acg-lab."
-    raise SourceError(msg)
 
 
 def _new_folder(folder: Path) -> Path:

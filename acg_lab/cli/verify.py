@@ -15,19 +15,20 @@ from acg_lab.cli._app import (
     RulesOption,
     Source,
     Strict,
-    cli,
     out,
     print_json,
     read,
     say,
 )
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import StabilityThresholds
 from acg_lab.snapshot import Snapshot, Status, Verification, verify
 
 
-@cli.command("verify")
+@source_command("verify")
 def _verify(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     stable_threshold: Annotated[float | None, typer.Option(help="The setting in force, if known.")] = None,
     semi_stable_threshold: Annotated[float | None, typer.Option(help="The setting in force, if known.")] = None,
@@ -49,7 +50,7 @@ def _verify(
         "min_observations_for_full_confidence": min_observations,
     }
     known = {name: value for name, value in given.items() if value is not None}
-    snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict)
+    snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     thresholds = StabilityThresholds(**known) if known else None  # type: ignore[arg-type]
     verification = verify(snapshot, thresholds, observation_window=window)
     if as_json:
@@ -67,7 +68,7 @@ def _as_json(snapshot: Snapshot, verification: Verification) -> dict[str, Any]:
     ]
     problems = [str(problem) for problem in snapshot.problems]
     found = {"ok": verification.ok, "settings": verification.settings, "verdicts": verdicts, "problems": problems}
-    return found | {"notes": list(verification.notes)}
+    return found | {"notes": list(verification.notes), "caveats": snapshot.caveats}
 
 
 def _print(snapshot: Snapshot, verification: Verification) -> None:

@@ -1,26 +1,24 @@
-"""What breaks a prefix, why, and what mending it wins.
+"""Explain what breaks stable prefixes, why, and how much fixing it saves.
 
-Belongs here: detectors of what changes, repairs as values, and snapshots as they would be with a repair. Pure functions
-of a snapshot and settings. Imports core, storage's columns, snapshot and numpy, and at call time dateutil (dates) and
-rapidfuzz (differences).
-
-=============== ==================================================================================
-module          what it holds
-=============== ==================================================================================
-``explaining``  `explain`: what is worth saying; ``telling``: findings of what was found
-``finding``     what findings are; ``findings``: what they look like
-``breaks``      what ends one profile's prefix: a fault, or a conversation that goes its way
-``groups``      what keeps several profiles of an agent apart
-``planning``    what production refuses to plan; ``bytes``: what only the provider sees to differ
-``detectors``   the table of kinds of change, each a small test
-``change``      the history of one block, which they look at; ``case``: all that is looked up
-``patterns``    identifiers, paths, numbers in a text; ``dates``: dates; ``texts``: where texts differ
-``structure``   blocks missing and shifted; ``tools``: lists of tools; ``timing``: when it changes
-``remedies``    which repairs fit, tried; ``words``: the sentences
-``repairs``     repairs as values; ``edits``: what each does to blocks
-``what_if``     a snapshot mended; ``effects``: what that wins, in a few numbers
-``windows``     windows on their way through repairs; ``table``, ``rekey``, ``heads``, ``headers``: their parts
-=============== ==================================================================================
+===================== ===========================================================================
+module                what it does
+===================== ===========================================================================
+``explain``           `explain`: what is looked for, and what is worth reporting
+``finding``           the parts of a finding; ``findings``: how findings look
+``build_findings``    findings from what was found
+``prefix_breaks``     what ends the prefix of one profile: a fault, or the conversation
+``profile_splits``    what splits an agent's requests into several profiles
+``planner_refusals``  why production plans nothing for a stable prefix
+``raw_differences``   blocks that are equal to the learner but not to the provider
+``detectors``         the table of kinds of change, each a small test
+``block_history``     the contents of one block over time, which detectors look at
+``context``           results, tokens and codes of one snapshot under one setting
+``text_patterns``     dates, identifiers, paths and numbers in a text
+``text_diff``         where two texts differ
+``structure``         blocks missing and shifted, and lists of tools
+``suggestions``       which repairs fit, tried
+``phrases``           the words of the sentences; ``break_reason``: those of a breaking block
+===================== ===========================================================================
 """
 
 from acg_lab.diagnosis.explain import Causes, explain, find_causes

@@ -1,12 +1,7 @@
-"""When a content changes: once, in every request, back and forth, or on and on.
+"""The contents of one block over time, which detectors look at, and when they change.
 
-Belongs here: reading the sequence of contents in time. Contents are codes, so it works without texts.
-
-
-One block of several requests in the order of time: what detectors look at.
-
-Belongs here: reading columns of codes as the history of a block, and what follows from it without knowing kinds. The
-requests may be of one profile, or of several that would be one.
+Contents are codes, so most of this works without texts, as in redacted exports. The requests may be those of one
+profile, or of several that could be one.
 """
 
 from collections import Counter
@@ -20,80 +15,78 @@ import msgspec
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.diagnosis.finding import Timing, Variant
-from acg_lab.diagnosis.text_diff import TextDifference, differing, shared_ends
+from acg_lab.diagnosis.text_diff import TextDifference, count_shared_ends, find_differences
 from acg_lab.storage.columns import Form, ObservationColumns, is_redacted
 
-__all__ = ["BlockHistory", "ChangeHistory", "Request", "in_time", "read_sequence", "short_hash"]
+__all__ = ["BlockHistory", "ChangeHistory", "Request", "find_changes", "short_hash", "sort_by_time"]
 
 _MOSTLY = 0.8
-_STRAY = 0.02  # requests that were under way when it changed
+_MAX_STRAY_SHARE = 0.02  # requests that were in flight when the content changed
+_MAX_VARIANTS = 5
+_HASH = slice(7, 23)  # after "sha256:"
+_NEAR = 256  # characters, more than any date, identifier or path has
 
 
 class ChangeHistory(NamedTuple):
-    """How a content went on in time: its changes, the position of the last one (None: never), and the timing."""
+    """How often a content changed, the position of the last change (None if there is none), and the timing."""
 
     changes: int
     last_change: int | None
     timing: Timing | None
 
 
-def read_sequence(contents: Sequence[Hashable]) -> ChangeHistory:
-    """Read a sequence of contents, oldest first; None stands for absent, and counts as a content.
+def find_changes(contents: Sequence[Hashable]) -> ChangeHistory:
+    """Find the changes in a sequence of contents, oldest first; None stands for an absent block and is a content too.
 
     Examples
     --------
-    >>> read_sequence("aaab").timing.value, read_sequence("abcd").timing.value
+    >>> find_changes("aaab").timing.value, find_changes("abcd").timing.value
     ('once', 'every_request')
-    >>> read_sequence("aabaab").timing.value, read_sequence("aabbcc").timing.value
+    >>> find_changes("aabaab").timing.value, find_changes("aabbcc").timing.value
     ('alternating', 'drifting')
     """
     changed = [i for i, (before, after) in enumerate(pairwise(contents), 1) if before != after]
     if not changed:
         return ChangeHistory(0, None, None)
-    if (moment := _moment(contents)) is not None:
+    if (moment := _find_moment(contents)) is not None:
         return ChangeHistory(len(changed), moment, Timing.ONCE)
-    return ChangeHistory(len(changed), changed[-1], _timing(len(contents), len(set(contents)), len(changed)))
+    return ChangeHistory(len(changed), changed[-1], _classify_timing(len(contents), len(set(contents)), len(changed)))
 
 
-def _moment(contents: Sequence[Hashable]) -> int | None:
-    """Return where one content gives way to another for good, but for a few strays; None if none does."""
+def _find_moment(contents: Sequence[Hashable]) -> int | None:
+    """Return where one content replaces another for good, apart from a few stray requests; None if nowhere."""
     n = len(contents)
-    if len(set(contents)) != 2 or n == 2:  # noqa: PLR2004  # of two requests nobody knows
+    if len(set(contents)) != 2 or n == 2:  # noqa: PLR2004  # two requests do not show it
         return None
     later = list(accumulate((content != contents[0] for content in contents), initial=0))
     strays = [later[i] + (n - i) - (later[n] - later[i]) for i in range(n + 1)]
     best = min(range(n + 1), key=strays.__getitem__)
-    return best if 0 < best < n and strays[best] <= _STRAY * n else None
+    return best if 0 < best < n and strays[best] <= _MAX_STRAY_SHARE * n else None
 
 
-def _timing(n: int, distinct: int, changes: int) -> Timing:
+def _classify_timing(n: int, distinct: int, changes: int) -> Timing:
     if distinct >= _MOSTLY * n or (distinct > n / 2 and changes >= _MOSTLY * (n - 1)):
         return Timing.EVERY_REQUEST
-    # Each content has its own time if none comes back; a few that come back may be requests that overlapped.
+    # Each content has its own time if none returns; the few that return may be requests that overlapped.
     returns = changes - (distinct - 1)
     return Timing.DRIFTING if returns <= (distinct - 1) / 2 else Timing.ALTERNATING
 
 
-_SHOWN = 5
-_HASH = slice(7, 23)  # behind "sha256:"
-_NEAR = 256  # characters; no date, identifier or path is longer
-
-
 def short_hash(text: str) -> str:
-    """Return the first 16 hex digits of a text's SHA-256, by which frames and repairs name a content."""
+    """Return the first 16 hex digits of a text's SHA-256; frames and repairs name contents by it."""
     return hash_text(text)[_HASH]
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One request as codes, a block each: span, content and form."""
+    """One request as codes: span, content and form of each block."""
 
     spans: Sequence[int]
     contents: Sequence[int]
     forms: Sequence[int]
 
 
-def in_time(source: ObservationColumns, windows: Sequence[int]) -> list[int]:
+def sort_by_time(source: ObservationColumns, windows: Sequence[int]) -> list[int]:
     """Return the rows of all observations of some windows, oldest first."""
     rows = [row for window in windows for row in source.observations_of(window)]
     return rows if len(windows) == 1 else sorted(rows, key=source.created.nanoseconds.__getitem__)
@@ -101,7 +94,7 @@ def in_time(source: ObservationColumns, windows: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class BlockHistory:
-    """The history of one block.
+    """The history of one block in some requests.
 
     Attributes
     ----------
@@ -111,7 +104,7 @@ class BlockHistory:
     span : int
         Code of the block's span.
     threshold : float
-        From which share of the requests a content counts as stable.
+        Share of the requests from which on a content counts as stable.
     """
 
     source: ObservationColumns
@@ -121,7 +114,7 @@ class BlockHistory:
 
     @property
     def span_id(self) -> str:
-        """Name of the block."""
+        """Span id of the block."""
         return self.source.span_pool[self.span]
 
     @cached_property
@@ -135,53 +128,53 @@ class BlockHistory:
         return Request(*(column[blocks].tolist() for column in (source.spans, source.contents, source.forms)))
 
     @cached_property
-    def places(self) -> Sequence[int | None]:
-        """Position of the block in each request; None where it is absent."""
+    def positions(self) -> Sequence[int | None]:
+        """Position of the block in each request, None where it is absent."""
         return [r.spans.index(self.span) if self.span in r.spans else None for r in self.requests]
 
     @cached_property
     def codes(self) -> Sequence[int | None]:
-        """Its content in each request, by code; None where it is absent."""
-        pairs = zip(self.requests, self.places, strict=True)
-        return [None if place is None else request.contents[place] for request, place in pairs]
+        """Code of the block's content in each request, None where it is absent."""
+        pairs = zip(self.requests, self.positions, strict=True)
+        return [None if position is None else request.contents[position] for request, position in pairs]
 
     @cached_property
     def counts(self) -> Counter[int]:
-        """In how many requests each content stands."""
+        """How many requests have each content."""
         return Counter(code for code in self.codes if code is not None)
 
     @cached_property
     def by_count(self) -> Sequence[int]:
-        """The contents, the commonest first; of equals, the older one."""
+        """Codes of the contents, the commonest first, of equals the older."""
         return [code for code, _ in self.counts.most_common()]
 
     @cached_property
     def form(self) -> Form:
-        """Role, content type and provenance, where it holds its commonest content."""
+        """Role, content type and provenance of the block where it has its dominant content."""
         at = next(i for i, code in enumerate(self.codes) if code == self.by_count[0])
-        place = self.places[at]
-        return self.source.form_pool[self.requests[at].forms[place or 0]]
+        position = self.positions[at]
+        return self.source.form_pool[self.requests[at].forms[position or 0]]
 
     @property
     def present(self) -> int:
-        """In how many requests it is there."""
+        """How many requests have the block."""
         return sum(self.counts.values())
 
     @cached_property
     def share(self) -> float:
-        """Share of all requests that hold the commonest content."""
+        """Share of all requests that have the dominant content."""
         return max(self.counts.values()) / len(self.rows)
 
     @cached_property
-    def sequel(self) -> ChangeHistory:
-        """How it went on in time; of a tool, how the list of tools did, of which its place and name are part."""
+    def change_history(self) -> ChangeHistory:
+        """When the content changed; for a tool, when the list of tools did, which determines position and name."""
         if self.form.content_type == "tool_schema":
-            return read_sequence(self.tools)
-        return read_sequence(self.codes)
+            return find_changes(self.tools)
+        return find_changes(self.codes)
 
     @cached_property
     def tools(self) -> Sequence[tuple[tuple[int, int], ...]]:
-        """Span and content of each tool of each request, by code."""
+        """Codes of span and content of each tool, by request."""
         is_tool = [form.content_type == "tool_schema" for form in self.source.form_pool]
         return [
             tuple((s, c) for s, c, form in zip(r.spans, r.contents, r.forms, strict=True) if is_tool[form])
@@ -193,30 +186,30 @@ class BlockHistory:
         return self.source.content_pool[code]
 
     @cached_property
-    def _around(self) -> tuple[int, int]:
-        """How much of each text can be left out before and behind what differs: to a space some way off, if any."""
+    def _shared_margins(self) -> tuple[int, int]:
+        """How many characters to leave out at the start and end of each text: up to a space at some distance."""
         texts = [self.text(code) for code in self.counts]
-        head, tail = shared_ends(texts)
+        head, tail = count_shared_ends(texts)
         start = texts[0].rfind(" ", 0, max(head - _NEAR, 0)) + 1
         stop = texts[0].find(" ", len(texts[0]) - tail + _NEAR)
         return start, 0 if stop < 0 else len(texts[0]) - stop
 
-    def core(self, code: int) -> str:
-        """Return the part of a text in which the contents differ, with what is near: texts may be megabytes."""
+    def differing_part(self, code: int) -> str:
+        """Return the part of a text in which the contents differ, with some context, since texts may be megabytes."""
         return self._cut(self.text(code))
 
     def _cut(self, text: str) -> str:
-        start, behind = self._around
-        return text[start : len(text) - behind]
+        start, tokens_after = self._shared_margins
+        return text[start : len(text) - tokens_after]
 
     @cached_property
     def readable(self) -> bool:
-        """Whether the contents are texts, and no hashes in their place."""
+        """Whether the contents are texts rather than hashes in place of texts."""
         return not all(is_redacted(self.text(code)) for code in self.counts)
 
     @cached_property
     def pair(self) -> tuple[str, str] | None:
-        """The texts of the two commonest contents; of equals, those that changed last. None if there is but one."""
+        """The texts of the two commonest contents, of equals those that changed last; None if there is only one."""
         if len(self.by_count) < 2:  # noqa: PLR2004
             return None
         dominant, other = self.by_count[:2]
@@ -226,41 +219,41 @@ class BlockHistory:
 
     @cached_property
     def differences(self) -> tuple[TextDifference, ...]:
-        """Where these two differ; none where they can't be read."""
-        return differing(*self.pair) if self.pair and self.readable else ()
+        """Where these two texts differ; empty if they are hashes."""
+        return find_differences(*self.pair) if self.pair and self.readable else ()
 
     @property
-    def differing_core(self) -> tuple[str, tuple[TextDifference, ...]]:
-        """That part of the commonest text, and where in it the two differ."""
+    def dominant_part(self) -> tuple[str, tuple[TextDifference, ...]]:
+        """The differing part of the dominant text, and where in it the two texts differ."""
         dominant, _ = self.pair or ("", "")
-        start, _ = self._around
+        start, _ = self._shared_margins
         moved = (msgspec.structs.replace(place, offset=place.offset - start) for place in self.differences)
         return self._cut(dominant), tuple(moved)
 
     @cached_property
     def hashes(self) -> Sequence[str]:
-        """The contents as the first hex digits of their SHA-256, the commonest first."""
+        """Short hashes of the contents, the commonest first."""
         return [short_hash(self.text(code)) for code in self.by_count]
 
     def variants(self) -> tuple[Variant, ...]:
-        """Return the commonest contents."""
-        named = zip(self.hashes[:_SHOWN], self.by_count, strict=False)
+        """Return the commonest contents with their counts."""
+        named = zip(self.hashes[:_MAX_VARIANTS], self.by_count, strict=False)
         return tuple(Variant(name, self.counts[code]) for name, code in named)
 
-    def vanishes(self, simplify: Callable[[str], str], *, whole: bool = False) -> bool:
-        """Whether, were each text simplified, enough of the requests that hold the block would hold the same.
+    def is_stable_after(self, simplify: Callable[[str], str], *, whole: bool = False) -> bool:
+        """Return whether the block would be stable among the requests that have it if each text were simplified.
 
-        Texts are looked at where they differ, as a ``whole`` if what is far away may matter.
+        Only the differing part of each text is simplified, or the ``whole`` text if distant parts may matter.
         """
         if not self.readable or len(self.counts) < 2:  # noqa: PLR2004
             return False
         simple: Counter[str] = Counter()
         most, left = 0, self.present
         for code in self.by_count:
-            # Texts may be long and many: two that stay apart can be enough to know.
+            # Texts may be long and many, so stop as soon as the answer is certain.
             if most + left < self.threshold * self.present:
                 return False
-            text = simplify(self.text(code) if whole else self.core(code))
+            text = simplify(self.text(code) if whole else self.differing_part(code))
             simple[text] += self.counts[code]
             most, left = max(most, simple[text]), left - self.counts[code]
         return most > self.counts[self.by_count[0]] and most >= self.threshold * self.present

@@ -1,8 +1,7 @@
-"""Findings of what was found.
+"""Build findings from what was found: splits of profiles, breaks of prefixes, refusals, and differences in raw bytes.
 
-Belongs here: a finding of profiles that are kept apart, of blocks that end a prefix, of what production refuses, and of
-what only the provider sees to differ. What is alike in several profiles of an agent, or groups of them, is one finding:
-evidence and repairs are those of the costliest, tokens the mean.
+Similar faults of several profiles of an agent share one finding, and so do similar splits. Evidence and repairs
+are those of the costliest, tokens the mean.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -12,105 +11,107 @@ from typing import TypeVar
 from acg_lab._format import counted
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
-from acg_lab.diagnosis.phrases import lost, sentence
+from acg_lab.diagnosis.phrases import to_sentence, tokens_per_request
 from acg_lab.diagnosis.planner_refusals import PlannerRefusal, find_refusals
-from acg_lab.diagnosis.prefix_breaks import Fault, evidence_of, threshold_for
-from acg_lab.diagnosis.profile_splits import Group, mean_of, tell_groups
-from acg_lab.diagnosis.raw_differences import Unequal
-from acg_lab.diagnosis.suggestions import try_for_break, try_for_groups
+from acg_lab.diagnosis.prefix_breaks import Fault, build_evidence, find_threshold
+from acg_lab.diagnosis.profile_splits import ProfileSplit, describe_splits, mean_tokens
+from acg_lab.diagnosis.raw_differences import RawDifference
+from acg_lab.diagnosis.suggestions import try_break_repairs, try_split_repairs
 
-__all__ = ["of_faults", "of_groups", "of_refusals", "of_unequal"]
+__all__ = ["build_fault_findings", "build_raw_difference_findings", "build_refusal_findings", "build_split_findings"]
 
 T = TypeVar("T")
 
 
-def _together(items: Iterable[T], cost: Callable[[T], float], alike: Callable[[T], Hashable]) -> Iterable[list[T]]:
-    """Put together what is alike; in each list the costliest first, of equals the first."""
+def _group_alike(
+    items: Iterable[T], cost: Callable[[T], float], similarity: Callable[[T], Hashable]
+) -> Iterable[list[T]]:
+    """Return lists of similar items, each with the costliest first."""
     found: dict[Hashable, list[T]] = {}
     for item in sorted(items, key=cost, reverse=True):
-        found.setdefault(alike(item), []).append(item)
+        found.setdefault(similarity(item), []).append(item)
     return found.values()
 
 
-# --- profiles kept apart ---
+# --- splits of profiles ---
 
 
-def of_groups(case: AnalysisContext, groups: Iterable[Group], *, text: bool) -> Iterator[Finding]:
-    """Yield findings of groups of profiles; alike are those of one kind, in the same parts of keys of one agent."""
+def build_split_findings(context: AnalysisContext, splits: Iterable[ProfileSplit], *, text: bool) -> Iterator[Finding]:
+    """Yield findings of splits; splits of one agent are similar if they have the same kind and parts of keys."""
 
-    def alike(group: Group) -> Hashable:
-        # First messages, models and lists of tools stand at no one block.
-        block = group.main.change.span_id if group.main.part in ("system", "response_format") else None
-        parts = tuple(cause.part for cause in group.causes)
-        return case.snapshot.owners[group.keys[0]].agent_id, group.kind, parts, block
+    def similarity(split: ProfileSplit) -> Hashable:
+        # First messages, models and lists of tools do not belong to one block.
+        block = split.main.block.span_id if split.main.part in ("system", "response_format") else None
+        parts = tuple(cause.part for cause in split.causes)
+        return context.snapshot.owners[split.keys[0]].agent_id, split.kind, parts, block
 
-    in_order = sorted(groups, key=lambda group: group.keys)
-    for of_kind in _together(in_order, lambda group: group.lost * group.requests, alike):
-        yield _of_groups(case, of_kind, text=text)
+    in_order = sorted(splits, key=lambda split: split.keys)
+    for of_kind in _group_alike(in_order, lambda split: split.lost * split.requests, similarity):
+        yield _build_split_finding(context, of_kind, text=text)
 
 
-def _of_groups(case: AnalysisContext, groups: Sequence[Group], *, text: bool) -> Finding:
-    cause = groups[0].main
-    change, is_block = cause.change, cause.part != "model"
-    keys = tuple(key for group in groups for key in group.keys)
-    # Another model is no block: what its requests hold is no evidence.
+def _build_split_finding(context: AnalysisContext, splits: Sequence[ProfileSplit], *, text: bool) -> Finding:
+    cause = splits[0].main
+    block, is_block = cause.block, cause.part != "model"
+    keys = tuple(key for split in splits for key in split.keys)
+    # A model is not a block, so the contents of its requests are no evidence.
     known: dict[str, object] = {} if is_block else {"distinct": len(keys), "variants": (), "places": ()}
-    known |= {"profiles": keys, "n_profiles_if_fixed": len(groups), "details": groups[0].details}
-    known["stable_tokens_after"] = mean_of(groups, "shared")
+    known |= {"profiles": keys, "n_profiles_if_fixed": len(splits), "details": splits[0].details}
+    known["stable_tokens_after"] = mean_tokens(splits, "shared")
     return Finding(
         learning_key=keys[0],
-        agent_id=case.snapshot.owners[keys[0]].agent_id,
-        span_id=change.span_id if is_block else None,
+        agent_id=context.snapshot.owners[keys[0]].agent_id,
+        span_id=block.span_id if is_block else None,
         kind=cause.kind,
-        timing=cause.sequel.timing,
-        tokens_lost=mean_of(groups, "lost"),
-        sentence=tell_groups(case, groups),
-        requests=sum(group.requests for group in groups),
-        evidence=evidence_of(change, cause.sequel, text=text and is_block, **known),
-        repairs=try_for_groups(case, groups),
+        timing=cause.change_history.timing,
+        tokens_lost=mean_tokens(splits, "lost"),
+        sentence=describe_splits(context, splits),
+        requests=sum(split.requests for split in splits),
+        evidence=build_evidence(block, cause.change_history, text=text and is_block, **known),
+        repairs=try_split_repairs(context, splits),
     )
 
 
-# --- blocks that end a prefix ---
+# --- breaks of prefixes ---
 
 
-def of_faults(case: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> Iterator[Finding]:
-    """Yield findings of faults by learning key; alike are those of one kind, at the same block of one agent."""
+def build_fault_findings(context: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> Iterator[Finding]:
+    """Yield findings of faults by learning key; faults of one agent are similar at the same block and of one kind."""
 
     def cost(key: str) -> float:
-        return faults[key].lost * len(faults[key].change.rows)
+        return faults[key].lost * len(faults[key].block.rows)
 
-    def alike(key: str) -> Hashable:
-        return case.snapshot.owners[key].agent_id, faults[key].change.span_id, faults[key].kind
+    def similarity(key: str) -> Hashable:
+        return context.snapshot.owners[key].agent_id, faults[key].block.span_id, faults[key].kind
 
-    for keys in _together(sorted(faults), cost, alike):
-        yield _of_faults(case, {key: faults[key] for key in keys}, text=text)
+    for keys in _group_alike(sorted(faults), cost, similarity):
+        yield _build_fault_finding(context, {key: faults[key] for key in keys}, text=text)
 
 
-def _of_faults(case: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> Finding:
+def _build_fault_finding(context: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> Finding:
     key, fault = next(iter(faults.items()))
-    change = fault.change
-    effects, bound = try_for_break(case, key, fault.kind, change)
-    requests = sum(len(other.change.rows) for other in faults.values())
-    tokens = sum(other.lost * len(other.change.rows) for other in faults.values()) / requests
-    evidence = evidence_of(
-        change,
-        change.sequel,
+    block = fault.block
+    effects, bound = try_break_repairs(context, key, fault.kind, block)
+    requests = sum(len(other.block.rows) for other in faults.values())
+    tokens = sum(other.lost * len(other.block.rows) for other in faults.values()) / requests
+    evidence = build_evidence(
+        block,
+        block.change_history,
         text=text,
-        stable_tokens_after=fault.behind,
-        unchanging=fault.inside,
-        threshold=threshold_for(case, key, fault),
+        stable_tokens_after=fault.tokens_after,
+        unchanging=fault.tokens_inside,
+        threshold=find_threshold(context, key, fault),
         profiles=tuple(faults),
-        details=fault.match.details if fault.match else (),
+        details=fault.detection.details if fault.detection else (),
     )
     return Finding(
         learning_key=key,
-        agent_id=case.snapshot.owners[key].agent_id,
-        span_id=change.span_id,
+        agent_id=context.snapshot.owners[key].agent_id,
+        span_id=block.span_id,
         kind=fault.kind,
-        timing=change.sequel.timing,
+        timing=block.change_history.timing,
         tokens_lost=tokens,
-        sentence=fault.tell(tokens, len(faults)),
+        sentence=fault.describe(tokens, len(faults)),
         requests=requests,
         evidence=evidence,
         repairs=effects,
@@ -118,20 +119,20 @@ def _of_faults(case: AnalysisContext, faults: Mapping[str, Fault], *, text: bool
     )
 
 
-# --- what production refuses ---
+# --- refusals ---
 
 
-def of_refusals(case: AnalysisContext, keys: Sequence[str]) -> Iterator[Finding]:
-    """Yield findings of what production refuses to plan, of some profiles."""
-    owners = case.snapshot.owners
+def build_refusal_findings(context: AnalysisContext, keys: Sequence[str]) -> Iterator[Finding]:
+    """Yield findings of some profiles for which production plans nothing."""
+    owners = context.snapshot.owners
     in_order = sorted(keys, key=lambda key: owners[key].agent_id)
     for agent_id, of_agent in groupby(in_order, lambda key: owners[key].agent_id):
-        for refusal in find_refusals(case, list(of_agent)):
-            yield _of_refusal(case, agent_id, refusal)
+        for refusal in find_refusals(context, list(of_agent)):
+            yield _build_refusal_finding(context, agent_id, refusal)
 
 
-def _of_refusal(case: AnalysisContext, agent_id: str, refusal: PlannerRefusal) -> Finding:
-    requests = sum(case.results[key].total_observations for key in refusal.keys)
+def _build_refusal_finding(context: AnalysisContext, agent_id: str, refusal: PlannerRefusal) -> Finding:
+    requests = sum(context.results[key].total_observations for key in refusal.keys)
     return Finding(
         learning_key=refusal.keys[0],
         agent_id=agent_id,
@@ -139,43 +140,43 @@ def _of_refusal(case: AnalysisContext, agent_id: str, refusal: PlannerRefusal) -
         kind=refusal.kind,
         timing=None,
         tokens_lost=refusal.lost,
-        sentence=sentence(f"{refusal.words}; {lost(refusal.lost)} are stable and not cached"),
+        sentence=to_sentence(f"{refusal.wording}; {tokens_per_request(refusal.lost)} are stable but not cached"),
         requests=requests,
         evidence=Evidence(requests=requests, profiles=refusal.keys),
     )
 
 
-# --- what only the provider sees ---
+# --- differences in raw bytes ---
 
 
-def of_unequal(case: AnalysisContext, unequal: Iterable[Unequal]) -> Iterator[Finding]:
-    """Yield findings of blocks sent in several forms; alike are those of one agent that differ in the same."""
+def build_raw_difference_findings(context: AnalysisContext, unequal: Iterable[RawDifference]) -> Iterator[Finding]:
+    """Yield findings of blocks sent in several forms; similar are the same block and difference of one agent."""
 
-    def cost(found: Unequal) -> float:
-        return found.share * case.tokens_from(found.key, found.rank) * sum(found.counts)
+    def cost(found: RawDifference) -> float:
+        return found.share * context.tokens_from(found.key, found.rank) * sum(found.counts)
 
-    def alike(found: Unequal) -> Hashable:
-        return case.snapshot.owners[found.key].agent_id, found.span_id, found.differ
+    def similarity(found: RawDifference) -> Hashable:
+        return context.snapshot.owners[found.key].agent_id, found.span_id, found.differ
 
     in_order = sorted(unequal, key=lambda found: found.key)
-    for several in _together(in_order, cost, alike):
-        yield _of_unequal(case, several, sum(map(cost, several)))
+    for several in _group_alike(in_order, cost, similarity):
+        yield _build_raw_difference_finding(context, several, sum(map(cost, several)))
 
 
-def _of_unequal(case: AnalysisContext, several: Sequence[Unequal], total: float) -> Finding:
+def _build_raw_difference_finding(context: AnalysisContext, several: Sequence[RawDifference], total: float) -> Finding:
     found = several[0]
     requests = sum(sum(other.counts) for other in several)
-    so = f"so it is in {len(several):,} profiles, where " if len(several) > 1 else ""
+    where = f", in {len(several):,} profiles" if len(several) > 1 else ""
     forms = f"is sent in {counted(len(found.counts), 'form')} that differ in {found.differ}"
-    cost = f"the provider can't read {lost(total / requests)} from there on"
+    cost = f"the provider cannot read {tokens_per_request(total / requests)} from there on"
     return Finding(
         learning_key=found.key,
-        agent_id=case.snapshot.owners[found.key].agent_id,
+        agent_id=context.snapshot.owners[found.key].agent_id,
         span_id=found.span_id,
         kind=Kind.RAW_BYTES_DIFFER,
         timing=None,
         tokens_lost=total / requests,
-        sentence=sentence(f"{found.span_id!r} is the same to the learner, but {forms}; {so}{cost}"),
+        sentence=to_sentence(f"{found.span_id!r} is the same to the learner but {forms}{where}; {cost}"),
         requests=requests,
         evidence=Evidence(
             requests=sum(found.counts),

@@ -1,8 +1,4 @@
-"""All that explaining a snapshot looks things up in.
-
-Belongs here: results, tokens and codes of one snapshot under one setting, computed once; and how many tokens are out of
-reach. No kinds and no words.
-"""
+"""Results, tokens and codes of one snapshot under one setting, computed once for everything that explains it."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -16,8 +12,8 @@ from acg_lab.core.breakpoints import BYTES_PER_TOKEN, expected_savings
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.diagnosis.block_history import BlockHistory, in_time
-from acg_lab.diagnosis.text_diff import shared_length
+from acg_lab.diagnosis.block_history import BlockHistory, sort_by_time
+from acg_lab.diagnosis.text_diff import count_shared_bytes
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
 from acg_lab.snapshot.summary import summarize
@@ -39,7 +35,7 @@ def requests_needed(thresholds: StabilityThresholds) -> int:
 
 @dataclass(frozen=True, eq=False)
 class AnalysisContext:
-    """A snapshot, the setting, and the results under it by learning key."""
+    """A snapshot, the thresholds, and the results under them by learning key."""
 
     snapshot: Snapshot
     thresholds: StabilityThresholds
@@ -47,17 +43,17 @@ class AnalysisContext:
 
     @property
     def source(self) -> ObservationColumns:
-        """The columns of the snapshot."""
+        """The observations of the snapshot."""
         return self.snapshot.columns.observations
 
     @cached_property
     def tokens(self) -> NDArray[np.int64]:
-        """Tokens of every block row, known or estimated."""
+        """Tokens of each block, known or estimated, shape (n_blocks,)."""
         return block_tokens(self.source)
 
     @cached_property
     def span_codes(self) -> Mapping[str, int]:
-        """Code of each span id."""
+        """The code of each span id."""
         return {span_id: code for code, span_id in enumerate(self.source.span_pool)}
 
     @cached_property
@@ -69,7 +65,7 @@ class AnalysisContext:
         return self._prefixes[key]
 
     def tokens_from(self, key: str, rank: int) -> float:
-        """Return the mean tokens per request of a profile's stable prefix from one of its blocks on."""
+        """Return the mean tokens per request of a profile's stable prefix, from its block number ``rank`` on."""
         source = self.source
         window = source.number[key]
         scores = self.results[key].scores[rank : self.results[key].stable_prefix_length]
@@ -84,56 +80,56 @@ class AnalysisContext:
         return source.observation(source.observations_of(source.number[key])[-1])
 
     def breaking_span(self, key: str) -> str:
-        """Return the span id of the block behind a profile's prefix.
+        """Return the span id of the breaking block of a profile.
 
-        Of several at that place one of the scaffold comes first, then the one most often there. (Production lists the
-        least stable of them first, which mostly is what takes the place of the others.)
+        Of several spans at its index, a system message is preferred, then the commonest span. (Production lists the
+        least stable of them first, which is usually a block that takes the position of the others.)
         """
         result = self.results[key]
-        behind = result.scores[result.stable_prefix_length :]
+        tokens_after = result.scores[result.stable_prefix_length :]
         indexes = {count.span_id: count.sequence_index for count in self.snapshot.counts[key]}
-        tied = [score for score in behind if indexes[score.span_id] == indexes[behind[0].span_id]]
+        tied = [score for score in tokens_after if indexes[score.span_id] == indexes[tokens_after[0].span_id]]
         return max(tied, key=lambda s: (s.span_id.startswith("system-"), s.observation_count)).span_id
 
-    def change(self, keys: Sequence[str], span_id: str, threshold: float) -> BlockHistory:
-        """Return the history of a block in the requests of one profile or several."""
-        rows = in_time(self.source, [self.source.number[key] for key in keys])
+    def block_history(self, keys: Sequence[str], span_id: str, threshold: float) -> BlockHistory:
+        """Return the history of a block in the requests of some profiles."""
+        rows = sort_by_time(self.source, [self.source.number[key] for key in keys])
         return BlockHistory(self.source, rows, self.span_codes[span_id], threshold)
 
-    def steady_tokens(self, change: BlockHistory, beside: Collection[int]) -> float:
-        """Return the tokens per request of contents that enough requests have, wherever they stand.
+    def count_steady_tokens(self, block: BlockHistory, excluded: Collection[int]) -> float:
+        """Return the tokens per request of contents that enough requests have, at any position.
 
-        Blocks of the spans ``beside``, by code, are left out.
+        Blocks of the spans ``excluded``, by code, are left out.
         """
         held = [
-            {content for span, content in zip(r.spans, r.contents, strict=True) if span not in beside}
-            for r in change.requests
+            {content for span, content in zip(r.spans, r.contents, strict=True) if span not in excluded}
+            for r in block.requests
         ]
         in_requests = Counter(content for contents in held for content in contents)
         needed = max(self.thresholds.stable_threshold, _HALF) * len(held)
         steady = {content for content, count in in_requests.items() if count >= needed}
         total = 0
-        for row, request in zip(change.rows, change.requests, strict=True):
+        for row, request in zip(block.rows, block.requests, strict=True):
             first = int(self.source.block_offsets[row])
             pairs = enumerate(zip(request.spans, request.contents, strict=True), first)
-            total += sum(int(self.tokens[i]) for i, (span, code) in pairs if code in steady and span not in beside)
+            total += sum(int(self.tokens[i]) for i, (span, code) in pairs if code in steady and span not in excluded)
         return total / len(held)
 
-    def template_tokens(self, change: BlockHistory) -> float:
-        """Return the tokens per request that the block's two commonest contents share, if it is a template.
+    def count_template_tokens(self, block: BlockHistory) -> float:
+        """Return the tokens per request that the block's two commonest contents share, 0 if it is not a template.
 
-        A template is a text of which at least half stays the same, in pieces that are no accident.
+        In a template at least half of the text stays the same, in pieces too long to agree by accident.
         """
-        if change.pair is None or not change.readable:
+        if block.pair is None or not block.readable:
             return 0.0
-        dominant = change.pair[0]
-        same = shared_length(dominant, change.differences)
-        share = change.present / len(change.rows)
+        dominant = block.pair[0]
+        same = count_shared_bytes(dominant, block.differences)
+        share = block.present / len(block.rows)
         return share * same / BYTES_PER_TOKEN if same >= _HALF * len(dominant.encode()) else 0.0
 
-    def usual_tokens(self, change: BlockHistory) -> float:
-        """Return the tokens per request of the block's commonest content."""
-        dominant = change.by_count[0]
-        at = change.codes.index(dominant)
-        row = int(self.source.block_offsets[change.rows[at]]) + (change.places[at] or 0)
-        return int(self.tokens[row]) * change.share
+    def count_dominant_tokens(self, block: BlockHistory) -> float:
+        """Return the tokens per request of the block's dominant content."""
+        dominant = block.by_count[0]
+        at = block.codes.index(dominant)
+        row = int(self.source.block_offsets[block.rows[at]]) + (block.positions[at] or 0)
+        return int(self.tokens[row]) * block.share

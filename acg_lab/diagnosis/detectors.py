@@ -1,84 +1,98 @@
-"""What kind of change it is: small tests, listed in one table.
+"""Name the kind of a change: small tests, listed in one table, `DETECTORS`.
 
-Belongs here: `DETECTORS`. Each has the kind that it finds, a test, and the words of its sentence. The first whose test
-holds names the change; a test that can't be sure says no. To add one, write its test and put it into the table, before
-those that would claim its cases.
+The first detector whose test holds names the change. A test that is not sure returns None. To add a detector, write its
+test and put it into the table before those that would claim its cases (acg_lab/docs/contributing.md).
 """
 
 import re
 import string
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind, Timing
-from acg_lab.diagnosis.phrases import when
+from acg_lab.diagnosis.phrases import describe_alternation, describe_change
 from acg_lab.diagnosis.structure import compare_tools, is_missing, is_shifted
-from acg_lab.diagnosis.text_diff import has_json, same_values, shared_ends, without_space
+from acg_lab.diagnosis.text_diff import canonicalize_json, count_shared_ends, may_hold_json, remove_whitespace
 from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, NUMBER, PATH
 
-__all__ = ["DETECTORS", "Detector", "Match", "detect"]
+__all__ = ["DETECTORS", "Detection", "Detector", "detect"]
 
 _FEW, _MANY = 2, 5
 _WORD = string.ascii_letters + string.digits + "_+/=-"
 _MOSTLY = 0.8
-_STEADY = 10
+_MAX_STEP_RATIO = 10
+
+
+Test: TypeAlias = Callable[[BlockHistory], tuple[str, ...] | None]
 
 
 class Detector(NamedTuple):
-    """One kind of change: ``test`` returns details (none: an empty tuple) if it is of that kind, else None.
+    """The test for one kind of change.
 
-    ``words`` say what happens, with ``{block}`` for the block and ``{more}`` where details follow.
+    Attributes
+    ----------
+    kind : Kind
+    test : callable
+        Takes a block's history; returns details, perhaps an empty tuple, if the change is of this kind, else None.
+    wording : str
+        A clause with ``{block}``, ``{more}`` (details in brackets), and one of the predicates ``{changes}``,
+        ``{comes_and_goes}`` and ``{alternates}``.
     """
 
     kind: Kind
-    test: Callable[[BlockHistory], tuple[str, ...] | None]
-    words: str
+    test: Test
+    wording: str
 
 
-class Match(NamedTuple):
-    """The detector that named a change, and what it saw."""
+class Detection(NamedTuple):
+    """The detector that named a change, and the details that it found."""
 
     detector: Detector
     details: tuple[str, ...]
 
-    def tell(self, change: BlockHistory) -> str:
-        """Say what changes and when, as a clause."""
+    def describe(self, block: BlockHistory) -> str:
+        """Return what changes and when, as a clause."""
         more = ", ".join([*self.details[:_FEW], *(["..."] if len(self.details) > _FEW else [])])
-        what = self.detector.words.format(block=repr(change.span_id), more=f" ({more})" if more else "")
-        return f"{what} {when(change)}"
+        return self.detector.wording.format(
+            block=repr(block.span_id),
+            more=f" ({more})" if more else "",
+            changes=describe_change(block),
+            comes_and_goes=describe_change(block, "comes and goes", "came or went"),
+            alternates=describe_alternation(block),
+        )
 
 
-def detect(change: BlockHistory) -> Match | None:
-    """Return the first detector of the table whose test holds; None if the evidence carries none."""
+def detect(block: BlockHistory) -> Detection | None:
+    """Return what the first detector found whose test holds; None if no test does."""
     for detector in DETECTORS:
-        if (details := detector.test(change)) is not None:
-            return Match(detector, details)
+        if (details := detector.test(block)) is not None:
+            return Detection(detector, details)
     return None
 
 
-def _says(test: Callable[[BlockHistory], bool]) -> Callable[[BlockHistory], tuple[str, ...] | None]:
-    return lambda change: () if test(change) else None
+def _predicate(test: Callable[[BlockHistory], bool]) -> Test:
+    return lambda block: () if test(block) else None
 
 
-def _vanishes(simplify: Callable[[str], str]) -> Callable[[BlockHistory], tuple[str, ...] | None]:
-    return _says(lambda change: change.vanishes(simplify))
+def _stable_after(simplify: Callable[[str], str]) -> Test:
+    return _predicate(lambda block: block.is_stable_after(simplify))
 
 
-def _tools(kind: Kind) -> Callable[[BlockHistory], tuple[str, ...] | None]:
-    def test(change: BlockHistory) -> tuple[str, ...] | None:
-        found = compare_tools(change)
-        if found is None or found.kind is not kind or (kind is Kind.TOOLS_EDITED and _is_filled_in(change)):
+def _tools_change(kind: Kind) -> Test:
+    def test(block: BlockHistory) -> tuple[str, ...] | None:
+        found = compare_tools(block)
+        if found is None or found.kind is not kind or (kind is Kind.TOOLS_EDITED and _is_filled_in(block)):
             return None
         return found.details
 
     return test
 
 
-def _is_filled_in(change: BlockHistory) -> bool:
-    """Whether nobody edits the tool so often: dates, identifiers and the like in it change, time and again."""
-    return len(change.counts) > _MANY and change.vanishes(_all_out)
+def _is_filled_in(block: BlockHistory) -> bool:
+    """Return whether a program fills in the definition: it often changes, in dates, identifiers and the like only."""
+    return len(block.counts) > _MANY and block.is_stable_after(_remove_all_patterns)
 
 
 # --- texts ---
@@ -93,27 +107,29 @@ _cue = re.compile(
 )
 
 
-def _is_retrieved(change: BlockHistory) -> bool:
-    """Whether it is retrieved: it says so itself, or lists at least two passages in most of its many contents."""
-    if len(change.counts) < _FEW:
+def _is_retrieved(block: BlockHistory) -> bool:
+    """Return whether the text is retrieved: by its provenance, or as most contents list at least two passages."""
+    if len(block.counts) < _FEW:
         return False
-    if change.form.provenance == "retrieval":
+    if block.form.provenance == "retrieval":
         return True
-    texts = [change.text(code) for code in change.counts]
+    texts = [block.text(code) for code in block.counts]
     listed = sum(len(_item.findall(text)) >= _FEW and _cue.search(text) is not None for text in texts)
     return len(texts) >= _MANY and listed >= _MOSTLY * len(texts)
 
 
-def _json_order(change: BlockHistory) -> bool:
-    return all(has_json(change.text(code)) for code in change.counts) and change.vanishes(same_values, whole=True)
+def _is_json_order(block: BlockHistory) -> bool:
+    return all(may_hold_json(block.text(code)) for code in block.counts) and block.is_stable_after(
+        canonicalize_json, whole=True
+    )
 
 
-def _counts(change: BlockHistory) -> bool:
-    """Whether one number goes up, or down, by steady steps; and nothing else changes."""
-    if not change.vanishes(NUMBER.take_out):
+def _is_counter(block: BlockHistory) -> bool:
+    """Return whether nothing changes but one number, which rises or falls in steps of similar size."""
+    if not block.is_stable_after(NUMBER.remove):
         return False
-    numbers = {code: _numbers(change.core(code)) for code in change.counts}
-    values = [numbers[code] for code in change.codes if code is not None]
+    numbers = {code: _numbers(block.differing_part(code)) for code in block.counts}
+    values = [numbers[code] for code in block.codes if code is not None]
     if len({len(of_text) for of_text in values}) != 1:
         return False
     moving = [column for column in zip(*values, strict=True) if len(set(column)) > 1]
@@ -136,18 +152,18 @@ def _is_steady(values: Sequence[str]) -> bool:
     if len(steps) < _MANY - 1 or not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
         return False
     sizes = sorted(map(abs, steps))
-    return sizes[-1] <= _STEADY * sizes[len(sizes) // 2]
+    return sizes[-1] <= _MAX_STEP_RATIO * sizes[len(sizes) // 2]
 
 
 _token = re.compile(r"[\w+/=-]{8,}")
 
 
-def _is_drawn(change: BlockHistory) -> bool:
-    """Whether all that differs is one word, ever new, of one length, and mostly letters and digits at once."""
-    texts = [change.core(code) for code in change.counts]
-    if len(texts) < _MANY or not change.readable:
+def _is_random_word(block: BlockHistory) -> bool:
+    """Return whether nothing differs but one word, always of one length, which mostly mixes letters and digits."""
+    texts = [block.differing_part(code) for code in block.counts]
+    if len(texts) < _MANY or not block.readable:
         return False
-    head, tail = shared_ends(texts)
+    head, tail = count_shared_ends(texts)
     words = []
     for text in texts:
         start = len(text[:head].rstrip(_WORD)) if head else 0
@@ -160,26 +176,26 @@ def _is_drawn(change: BlockHistory) -> bool:
 _PATTERNS = {Kind.DATETIME: DATETIME, Kind.PATH: PATH, Kind.IDENTIFIER: IDENTIFIER, Kind.NUMBER: NUMBER}
 
 
-def _all_out(text: str) -> str:
+def _remove_all_patterns(text: str) -> str:
     for pattern in _PATTERNS.values():
-        text = pattern.take_out(text)
-    return without_space(text)
+        text = pattern.remove(text)
+    return remove_whitespace(text)
 
 
-def _leads(kind: Kind) -> Callable[[BlockHistory], tuple[str, ...] | None]:
-    """Make a test for a change of several kinds at once, of which this one stands first."""
+def _starts_with(kind: Kind) -> Test:
+    """Return a test for a change of several kinds at once, of which this kind comes first in the text."""
 
-    def test(change: BlockHistory) -> tuple[str, ...] | None:
-        if not change.differences or not change.vanishes(_all_out):
+    def test(block: BlockHistory) -> tuple[str, ...] | None:
+        if not block.differences or not block.is_stable_after(_remove_all_patterns):
             return None
-        dominant, places = change.differing_core
+        dominant, places = block.dominant_part
         touched = zip(*(pattern.covers(dominant, places) for pattern in _PATTERNS.values()), strict=True)
         first, *others = [
             next((k for k, yes in zip(_PATTERNS, of_place, strict=True) if yes), None) for of_place in touched
         ]
         if first is not kind:
             return None
-        return tuple(sorted(f"{other} too" for other in {*others} - {None, kind}))
+        return tuple(sorted(f"also {other}" for other in {*others} - {None, kind}))
 
     return test
 
@@ -187,43 +203,65 @@ def _leads(kind: Kind) -> Callable[[BlockHistory], tuple[str, ...] | None]:
 # --- few contents ---
 
 
-def _alternates(change: BlockHistory) -> bool:
+def _alternates(block: BlockHistory) -> bool:
     return (
-        1 < len(change.counts) <= _MANY
-        and change.present == len(change.rows)
-        and change.sequel.timing is Timing.ALTERNATING
+        1 < len(block.counts) <= _MANY
+        and block.present == len(block.rows)
+        and block.change_history.timing is Timing.ALTERNATING
     )
 
 
-_DATE = "a date or time in {block}{more} changes"
-_ID = "an identifier in {block}{more} changes"
-_PATH = "a path or host name in {block}{more} changes"
-_NUMBER = "a number in {block}{more} changes"
+_DATE = "a date or time in {block}{more} {changes}"
+_ID = "an identifier in {block}{more} {changes}"
+_PATH = "a path or host name in {block}{more} {changes}"
+_NUMBER = "a number in {block}{more} {changes}"
 
 DETECTORS: tuple[Detector, ...] = (
     Detector(
-        Kind.TOOLS_REORDERED, _tools(Kind.TOOLS_REORDERED), "the order of the tools changes{more}, first at {block},"
+        Kind.TOOLS_REORDERED,
+        _tools_change(Kind.TOOLS_REORDERED),
+        "the order of the tools{more} {changes}, first at {block}",
     ),
-    Detector(Kind.TOOLS_REMOVED, _tools(Kind.TOOLS_REMOVED), "tools leave the list{more}, first at {block},"),
-    Detector(Kind.TOOLS_ADDED, _tools(Kind.TOOLS_ADDED), "tools join the list{more}, first at {block},"),
-    Detector(Kind.TOOLS_EDITED, _tools(Kind.TOOLS_EDITED), "the definition of a tool changes{more}, first at {block},"),
     Detector(
-        Kind.SHIFTED, _says(is_shifted), "other blocks come and go before what stands at {block}, so its place changes"
+        Kind.TOOLS_REMOVED,
+        _tools_change(Kind.TOOLS_REMOVED),
+        "the list of tools {changes}, first at {block}, with tools removed{more}",
     ),
-    Detector(Kind.BLOCK_MISSING, _says(is_missing), "{block} comes and goes, the same wherever it is present,"),
-    Detector(Kind.RETRIEVED_TEXT, _says(_is_retrieved), "{block} is retrieved text and changes"),
-    Detector(Kind.WHITESPACE, _vanishes(without_space), "{block} changes, in white space only,"),
     Detector(
-        Kind.JSON_KEY_ORDER, _says(_json_order), "{block} changes, in the key order or number format of its JSON only,"
+        Kind.TOOLS_ADDED,
+        _tools_change(Kind.TOOLS_ADDED),
+        "the list of tools {changes}, first at {block}, with tools added{more}",
     ),
-    Detector(Kind.DATETIME, _vanishes(DATETIME.take_out), _DATE),
-    Detector(Kind.PATH, _vanishes(PATH.take_out), _PATH),
-    Detector(Kind.IDENTIFIER, _vanishes(IDENTIFIER.take_out), _ID),
-    Detector(Kind.COUNTER, _says(_counts), "a counter in {block} goes on"),
-    Detector(Kind.DATETIME, _leads(Kind.DATETIME), _DATE),
-    Detector(Kind.PATH, _leads(Kind.PATH), _PATH),
-    Detector(Kind.IDENTIFIER, _leads(Kind.IDENTIFIER), _ID),
-    Detector(Kind.NUMBER, _leads(Kind.NUMBER), _NUMBER),
-    Detector(Kind.IDENTIFIER, _says(_is_drawn), _ID),
-    Detector(Kind.VARIANTS, _says(_alternates), "{block} goes"),
+    Detector(
+        Kind.TOOLS_EDITED,
+        _tools_change(Kind.TOOLS_EDITED),
+        "the definition of a tool{more} {changes}, first at {block}",
+    ),
+    Detector(
+        Kind.SHIFTED,
+        _predicate(is_shifted),
+        "other blocks come and go before {block}, so the content at its position {changes}",
+    ),
+    Detector(
+        Kind.BLOCK_MISSING,
+        _predicate(is_missing),
+        "{block} {comes_and_goes}, with the same content wherever it is present",
+    ),
+    Detector(Kind.RETRIEVED_TEXT, _predicate(_is_retrieved), "{block} is retrieved text and {changes}"),
+    Detector(Kind.WHITESPACE, _stable_after(remove_whitespace), "only the white space of {block} {changes}"),
+    Detector(
+        Kind.JSON_KEY_ORDER,
+        _predicate(_is_json_order),
+        "only the key order or number format of the JSON in {block} {changes}",
+    ),
+    Detector(Kind.DATETIME, _stable_after(DATETIME.remove), _DATE),
+    Detector(Kind.PATH, _stable_after(PATH.remove), _PATH),
+    Detector(Kind.IDENTIFIER, _stable_after(IDENTIFIER.remove), _ID),
+    Detector(Kind.COUNTER, _predicate(_is_counter), "a counter in {block} {changes}"),
+    Detector(Kind.DATETIME, _starts_with(Kind.DATETIME), _DATE),
+    Detector(Kind.PATH, _starts_with(Kind.PATH), _PATH),
+    Detector(Kind.IDENTIFIER, _starts_with(Kind.IDENTIFIER), _ID),
+    Detector(Kind.NUMBER, _starts_with(Kind.NUMBER), _NUMBER),
+    Detector(Kind.IDENTIFIER, _predicate(_is_random_word), _ID),
+    Detector(Kind.VARIANTS, _predicate(_alternates), "{block} {alternates}"),
 )

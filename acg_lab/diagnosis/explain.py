@@ -1,30 +1,34 @@
-"""What breaks the prefixes of a snapshot, why, and what mending it wins.
+"""Explain what breaks the stable prefixes of a snapshot, why, and how much fixing it saves.
 
-Belongs here: what is looked for, what of it is worth saying, and in which order. How it is found, and told, is the
-business of the modules that it calls.
+This module decides what is looked for, what is worth reporting, and in which order.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.diagnosis.build_findings import of_faults, of_groups, of_refusals, of_unequal
+from acg_lab.diagnosis.build_findings import (
+    build_fault_findings,
+    build_raw_difference_findings,
+    build_refusal_findings,
+    build_split_findings,
+)
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.findings import Findings
-from acg_lab.diagnosis.phrases import SHORT
-from acg_lab.diagnosis.prefix_breaks import WORTH_SAYING, find_break
-from acg_lab.diagnosis.profile_splits import Group, find_groups
-from acg_lab.diagnosis.raw_differences import find_unequal
+from acg_lab.diagnosis.phrases import KIND_LABELS
+from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
+from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
+from acg_lab.diagnosis.raw_differences import find_raw_differences
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 
 __all__ = ["Causes", "explain", "find_causes"]
 
 _UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS)
-_OFTEN = 0.1
-_ANY = 0.5  # tokens per request; less is none
-# What has a cause that can be named is told however little it costs.
+_MIN_SHARE = 0.1  # of the shared tokens
+_MIN_TOKENS = 0.5  # per request; less rounds to none
+# Faults with a known cause are reported however little they cost.
 _ALWAYS = frozenset(Kind) - {*_UNNAMED, Kind.RAW_BYTES_DIFFER, Kind.TOO_FEW_REQUESTS}
 
 
@@ -43,58 +47,70 @@ def explain(
     snap : Snapshot
         Read, never changed.
     learning_key : str, optional
-        Explain this profile only, by learning key or display name, and what keeps it apart from others of its agent.
+        Explain this profile only, by learning key or display name, and what separates it from others of its agent.
     thresholds : StabilityThresholds, optional
         Production's defaults when left out.
     agent_id : str, optional
         Explain this agent's profiles only.
     text : bool
-        Put excerpts of the differing texts into the evidence.
+        Whether the evidence holds excerpts of the texts that differ.
 
     Returns
     -------
     Findings
-        Costliest first, by the tokens lost in all requests; profiles of an agent with the same kind of change at the
-        same block share one. A profile without a finding gives no reason to complain: its prefix ends where the
-        conversation begins, or goes on. Under a ``stable_threshold`` above 1 there is none, and
-        `Findings.impossible` says why.
+        Costliest first, by the tokens lost in all requests. Profiles of an agent with the same kind of change at the
+        same block share one finding. The prefix of a profile without a finding ends where the conversation starts or
+        goes on. Under a ``stable_threshold`` above 1 there are no findings; `Findings.impossible` says why.
 
     Raises
     ------
     UsageError
-        If what is given is no snapshot or no thresholds, or there is no profile of that learning key.
+        If `snap` is not a Snapshot, `thresholds` are not StabilityThresholds, or the profile does not exist.
 
     Examples
     --------
     >>> import acg_lab as acg
-    >>> acg.explain(acg.load("data/sample", agent_id="handbook-search"))[0].kind.value
-    'retrieved_text'
+    >>> from acg_lab.core import AnnotatedLlmRequest
+    >>> key = "chat::model=m::seed=no-seed::system=no-system::tools=no-tools"
+    >>> window = []
+    >>> for minute in range(10, 20):
+    ...     texts = (f"It is 08:{minute}.", "A guide that never changes. " * 20)
+    ...     request = AnnotatedLlmRequest(messages=tuple({"role": "user", "content": text} for text in texts))
+    ...     stamp = {"ir_id": f"00000000-0000-4000-8000-{minute:012}", "created_at": f"2026-11-01T08:{minute}:00Z"}
+    ...     window.append(acg.build_prompt_ir(request, **stamp))
+    >>> backend = acg.MemoryBackend()
+    >>> backend.store_observations(key, window)
+    >>> findings = acg.explain(acg.load(backend, rules="nemo-flow-0.2"))
+    >>> [(finding.kind.value, finding.span_id, round(finding.tokens_lost)) for finding in findings]
+    [('datetime', 'user-0', 139)]
     """
-    case, keys = _case(snap, learning_key, agent_id, thresholds)
-    if case.thresholds.stable_threshold > 1:
-        limit = case.thresholds.stable_threshold
-        impossible = f"No block can be stable: scores end at 1, and stable_threshold is {limit!r}"
+    context, keys = _build_context(snap, learning_key, agent_id, thresholds)
+    if context.thresholds.stable_threshold > 1:
+        limit = context.thresholds.stable_threshold
+        impossible = f"No block can be stable: no score exceeds 1, and stable_threshold is {limit!r}"
         return Findings(impossible=impossible, unread=snap.unread)
-    groups = [group for group in find_groups(case) if _is_said(group) and not keys.isdisjoint(group.keys)]
-    faults = {key: fault for key in case.results if key in keys and (fault := find_break(case, key).fault)}
-    explained = {*faults, *(key for group in groups for key in group.keys)}
+    splits = [split for split in find_splits(context) if _is_worth_reporting(split) and not keys.isdisjoint(split.keys)]
+    faults = {key: fault for key in context.results if key in keys and (fault := find_break(context, key).fault)}
+    explained = {*faults, *(key for split in splits for key in split.keys)}
     findings = [
-        *of_groups(case, groups, text=text),
-        *of_faults(case, faults, text=text),
-        *of_refusals(case, [key for key in case.results if key in keys - explained]),
-        *of_unequal(case, [found for found in find_unequal(case) if found.key in keys]),
+        *build_split_findings(context, splits, text=text),
+        *build_fault_findings(context, faults, text=text),
+        *build_refusal_findings(context, [key for key in context.results if key in keys - explained]),
+        *build_raw_difference_findings(
+            context, [found for found in find_raw_differences(context) if found.key in keys]
+        ),
     ]
-    findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= WORTH_SAYING]
+    findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= MIN_TOKENS_LOST]
     findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
-    told = {key for finding in findings for key in finding.evidence.profiles}
-    healthy = tuple(key for key in case.results if key in keys - told)
+    with_finding = {key for finding in findings for key in finding.evidence.profiles}
+    healthy = tuple(key for key in context.results if key in keys - with_finding)
     return Findings(findings, healthy=healthy, unread=snap.unread)
 
 
-def _case(
+def _build_context(
     snap: Snapshot, learning_key: str | None, agent_id: str | None, limits: StabilityThresholds | None
 ) -> tuple[AnalysisContext, set[str]]:
-    """Return what to look at, of one agent only if one profile is asked for, and the profiles that are asked for."""
+    """Return the context and the profiles to explain; for one profile, the context covers its whole agent."""
     check_snapshot(snap)
     thresholds = check_thresholds(limits)
     names = snap.profile_names
@@ -108,26 +124,49 @@ def _case(
     return AnalysisContext(snap, thresholds, results), asked
 
 
-def _is_said(group: Group) -> bool:
-    """Whether the evidence carries a complaint: of contents that nobody can name, only if they cost something.
+def _is_worth_reporting(split: ProfileSplit) -> bool:
+    """Return whether a split is worth reporting; changes of unknown kind only if they cost enough.
 
-    A few system prompts that take turns, each used often, are meant: that is what profiles are for.
+    A few system prompts that alternate, each used often, are intended: that is what profiles are for.
     """
-    if group.kind in _UNNAMED:
-        return group.lost >= max(WORTH_SAYING, _OFTEN * group.shared)
-    return group.lost >= (_ANY if group.kind in _ALWAYS else WORTH_SAYING)
+    if split.kind in _UNNAMED:
+        return split.lost >= max(MIN_TOKENS_LOST, _MIN_SHARE * split.shared)
+    return split.lost >= (_MIN_TOKENS if split.kind in _ALWAYS else MIN_TOKENS_LOST)
 
 
 class Causes(NamedTuple):
-    """In a few words: by learning key what ends each stable prefix, and by agent what keeps its profiles apart."""
+    """Labels for tables: what ends each stable prefix by learning key, and what splits each agent by agent id."""
 
     breaks: Mapping[str, str]
     splits: Mapping[str, str]
 
 
 def find_causes(snap: Snapshot, thresholds: StabilityThresholds | None = None) -> Causes:
-    """Return what ends each stable prefix in a few words, for a table; no repair is tried."""
-    case, _ = _case(snap, None, None, thresholds)
-    breaks = {key: find_break(case, key).words for key in case.results}
-    groups = sorted(filter(_is_said, find_groups(case)), key=lambda group: group.lost)
-    return Causes(breaks, {snap.owners[group.keys[0]].agent_id: SHORT[group.kind] for group in groups})
+    """Return what ends each stable prefix as labels for a table; no repair is tried.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Read, never changed.
+    thresholds : StabilityThresholds, optional
+        Production's defaults when left out.
+
+    Returns
+    -------
+    Causes
+
+    Raises
+    ------
+    UsageError
+        If `snap` is not a Snapshot, or `thresholds` are not StabilityThresholds.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> find_causes(acg.load(acg.MemoryBackend())).breaks
+    {}
+    """
+    context, _ = _build_context(snap, None, None, thresholds)
+    breaks = {key: find_break(context, key).label for key in context.results}
+    splits = sorted(filter(_is_worth_reporting, find_splits(context)), key=lambda split: split.lost)
+    return Causes(breaks, {snap.owners[split.keys[0]].agent_id: KIND_LABELS[split.kind] for split in splits})

@@ -1,25 +1,28 @@
-"""What an explanation is made of, as frozen values.
+"""The parts of a finding as frozen values: kind, timing, evidence, and the finding itself.
 
-Belongs here: kinds, timings, evidence, and a finding. Nothing that computes, and no prompt text but the excerpts that
-were asked for; how findings look is in `acg_lab.diagnosis.findings`.
+Invariant: they hold no prompt text except the excerpts that were asked for. How findings look is defined in
+`acg_lab.diagnosis.findings`.
 """
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from acg_lab._format import counted, printable
 from acg_lab.diagnosis.text_diff import TextDifference
-
-if TYPE_CHECKING:
-    from acg_lab.repairs.effects import Effect
+from acg_lab.repairs.effects import Effect
 
 __all__ = ["Evidence", "Finding", "Kind", "Timing", "Variant"]
 
 
 class Kind(StrEnum):
-    """What kind of change ends a stable prefix, in the field's words."""
+    """The kind of a fault: the change that ends a stable prefix, or why production does not use the prefix.
+
+    Examples
+    --------
+    >>> Kind("datetime") is Kind.DATETIME
+    True
+    """
 
     DATETIME = "datetime"
     IDENTIFIER = "identifier"
@@ -47,7 +50,16 @@ class Kind(StrEnum):
 
 
 class Timing(StrEnum):
-    """When it changes: at one moment, in every request, back and forth, or on and on."""
+    """When a content changes.
+
+    ``once``: one content replaced another for good. ``every_request``: nearly every request has a new content.
+    ``alternating``: a few contents recur. ``drifting``: each content is used for a time and then replaced.
+
+    Examples
+    --------
+    >>> [timing.value for timing in Timing]
+    ['once', 'every_request', 'alternating', 'drifting']
+    """
 
     ONCE = "once"
     EVERY_REQUEST = "every_request"
@@ -56,7 +68,7 @@ class Timing(StrEnum):
 
 
 class Variant(Struct, frozen=True):
-    """One distinct content: the first 16 hex digits of its SHA-256, and in how many requests it stands."""
+    """One distinct content: the first 16 hex digits of its SHA-256, and how many requests have it."""
 
     hash: str
     count: int
@@ -68,25 +80,31 @@ class Evidence(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     requests, present, distinct, changes : int
-        Requests looked at; of these, those that hold the block; its distinct contents; how often it changed in time.
+        Requests examined; those that have the block; its distinct contents; how often the content changed in time.
     last_change : str or None
-        When it last changed, RFC 3339.
+        Time of the first request after the last change, RFC 3339.
     variants : tuple of Variant
         The commonest contents, at most five.
     places : tuple of TextDifference
-        Where the two commonest contents differ, at most eight.
+        Where the two commonest contents differ, at most eight, in characters.
     stable_tokens_after : float
-        Tokens per request of what else does not change and is out of reach; of several profiles, what all share.
+        Tokens per request of other blocks that do not change but cannot be cached; for splits, what all requests share.
     unchanging : float
-        Tokens of the block itself that its two commonest contents share.
+        Tokens per request of the block itself that its two commonest contents share.
     threshold : float or None
-        Largest ``stable_threshold`` that takes the block into the prefix; None where no sensible one does.
+        Largest ``stable_threshold`` that includes the block in the prefix; None if no useful one does.
     profiles : tuple of str
-        Learning keys that the finding is about, the largest first; of several alike, those of the costliest.
+        Learning keys that the finding is about, the largest first.
     n_profiles_if_fixed : int
-        Of profiles that are kept apart: how many they would be, were it not for this cause; 0 of others.
+        For splits, how many profiles there would be without this cause; else 0.
     details : tuple of str
-        What the detector saw beyond that, such as the names of tools; never prompt text.
+        What the detector found beyond that, such as names of tools; never prompt text.
+
+    Examples
+    --------
+    >>> Evidence(requests=12, present=12, distinct=3, profiles=("k",))
+    <Evidence: requests=12, present=12, distinct=3, changes=0, stable_tokens_after=0.0, unchanging=0.0, \
+n_profiles_if_fixed=0; 1 profile>
     """
 
     requests: int
@@ -105,34 +123,46 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         facts = {name: getattr(self, name) for name in self.__struct_fields__ if name != "profiles"}
-        told = ", ".join(f"{name}={value!r}" for name, value in facts.items() if value not in (None, ()))
-        return f"<Evidence: {told}; {counted(len(self.profiles), 'profile')}>"
+        known = ", ".join(f"{name}={value!r}" for name, value in facts.items() if value not in (None, ()))
+        return f"<Evidence: {known}; {counted(len(self.profiles), 'profile')}>"
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """Why a stable prefix ends where it does, and what mending it wins.
+    """One fault, its cost, and the repairs that were tried.
 
     Attributes
     ----------
     learning_key, agent_id : str
-        Of the profile; of the largest, where the finding is about several.
+        The profile and its agent; if the finding is about several profiles, the costliest or the largest.
     span_id : str or None
-        The block at which the prefix ends; None where it is not a block that does it.
+        The breaking block; None if no single block is the cause.
     kind : Kind
     timing : Timing or None
+        When the content changes; None if nothing changes in time.
     tokens_lost : float
-        Tokens of a request, in the mean, that do not change and can't be read from a cache for this cause.
+        Mean tokens per request that do not change but cannot be read from a cache because of this fault.
     requests : int
-        Of all profiles that it is about.
+        Requests of all profiles that the finding is about.
     sentence : str
-        All that in one plain sentence, without prompt text.
+        The finding in one sentence, without prompt text.
     evidence : Evidence
-        Of several profiles with the same fault, that of ``learning_key``; of profiles kept apart, that of all.
+        Of several profiles with the same fault, that of ``learning_key``; of a split, that of all its profiles.
     repairs : tuple of Effect
-        What was tried and wins something, each with the prefix before and after; best first.
+        The repairs that were tried and gain tokens, each with the prefix before and after, best first.
     bound_repairs : int
-        How many of these, the last ones, leave a prefix beyond system prompt and tools: generation 0.8 binds it to
-        whole requests, so only a provider that caches by itself makes use of it.
+        How many of these, the last ones, extend the prefix beyond system prompt and tools. The rules of 0.8 bind such a
+        prefix to whole requests, so it helps only with a provider that caches on its own.
+
+    Examples
+    --------
+    >>> finding = Finding(
+    ...     learning_key="k", agent_id="chat", span_id="user-6", kind=Kind.DATETIME, timing=Timing.EVERY_REQUEST,
+    ...     tokens_lost=120.0, requests=50, sentence="A date changes.", evidence=Evidence(requests=50),
+    ... )
+    >>> finding.total_lost
+    6000.0
+    >>> finding
+    <Finding of 'chat', datetime: A date changes.>
     """
 
     learning_key: str
@@ -144,12 +174,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     requests: int
     sentence: str
     evidence: Evidence
-    repairs: "tuple[Effect, ...]" = ()
+    repairs: tuple[Effect, ...] = ()
     bound_repairs: int = 0
 
     @property
     def total_lost(self) -> float:
-        """Tokens lost in all requests that the finding is about; findings are ordered by it."""
+        """Tokens lost in all requests that the finding is about; findings are sorted by it."""
         return self.tokens_lost * self.requests
 
     def __repr__(self) -> str:

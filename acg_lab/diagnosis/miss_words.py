@@ -7,7 +7,7 @@ from typing import Final
 
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.misses import Miss
-from acg_lab.diagnosis.phrases import SHORT
+from acg_lab.diagnosis.phrases import KIND_LABELS
 from acg_lab.simulation.verdicts import Verdict
 
 __all__ = ["describe_miss", "name_block"]
@@ -45,8 +45,8 @@ def describe_miss(miss: Miss) -> str:
     if miss.kind is None or miss.kind == Kind.UNKNOWN:
         return f"{name_block(miss.block)} changed"
     if miss.cause == Verdict.TOOLS_CHANGED:
-        return SHORT.get(miss.kind, "tools changed")
-    return f"{SHORT.get(miss.kind, 'change')} in {name_block(miss.block)}"
+        return KIND_LABELS.get(miss.kind, "tools changed")
+    return f"{KIND_LABELS.get(miss.kind, 'change')} in {name_block(miss.block)}"
 
 
 def name_block(block: str) -> str:

@@ -1,7 +1,6 @@
-"""Plain sentences.
+"""Word findings in plain sentences, from numbers and names.
 
-Belongs here: the words of every sentence that an explanation says, made of numbers and names. Span ids and names of
-agents, models and tools are shown as they are; prompt text never.
+Invariant: span ids and names of agents, models and tools are shown as they are; prompt text never is.
 """
 
 import numpy as np
@@ -10,10 +9,17 @@ from acg_lab._format import counted
 from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
 from acg_lab.diagnosis.finding import Kind, Timing
 
-__all__ = ["SHORT", "lost", "moment", "sentence", "when"]
+__all__ = [
+    "KIND_LABELS",
+    "describe_alternation",
+    "describe_change",
+    "describe_moment",
+    "to_sentence",
+    "tokens_per_request",
+]
 
-# In a table, beside the breaking block.
-SHORT = {
+# For tables, beside the breaking block.
+KIND_LABELS = {
     Kind.DATETIME: "date or time",
     Kind.IDENTIFIER: "identifier",
     Kind.COUNTER: "counter",
@@ -31,42 +37,51 @@ SHORT = {
     Kind.VARIANTS: "alternates",
     Kind.FRAGMENTED_BY_FIRST_MESSAGE: "first message",
     Kind.MODEL_CHANGED: "model changed",
-    Kind.RAW_BYTES_DIFFER: "sent otherwise",
+    Kind.RAW_BYTES_DIFFER: "sent differently",
     Kind.UNKNOWN: "changes",
 }
 
 
-def sentence(text: str) -> str:
-    """Make a sentence of a clause."""
-    return f"{text[:1].upper()}{text[1:]}."
+def to_sentence(clause: str) -> str:
+    """Return a clause as a sentence."""
+    return f"{clause[:1].upper()}{clause[1:]}."
 
 
-def when(change: BlockHistory) -> str:
-    """Say when a block changes, to follow what changes; of tools, whose order is told elsewhere, without counts."""
-    n, distinct = len(change.rows), len(change.counts)
-    unusual = n - max(change.counts.values())
-    of_all = f"{counted(distinct, 'content')} in {counted(n, 'request')}"
-    match change.sequel.timing:
+def describe_change(block: BlockHistory, verb: str = "changes", past: str = "changed") -> str:
+    """Describe when a block changes, as a predicate such as "changes in every request (12 contents in 12 requests)".
+
+    Of tools the list changes, so the counts of one block's contents are left out.
+    """
+    n, distinct = len(block.rows), len(block.counts)
+    counts = f"{counted(distinct, 'content')} in {counted(n, 'request')}"
+    match block.change_history.timing:
         case Timing.ONCE:
-            ago = counted(n - (change.sequel.last_change or 0), "request")
-            return f"once, {ago} ago{moment(change, change.sequel)}"
+            ago = counted(n - (block.change_history.last_change or 0), "request")
+            return f"{past} once, {ago} ago{describe_moment(block, block.change_history)}"
         case Timing.EVERY_REQUEST:
-            told = f"in {'every' if distinct == n else 'nearly every'} request", of_all
+            how = f"in {'every' if distinct == n else 'nearly every'} request"
         case Timing.DRIFTING:
-            told = "time and again", of_all
+            how = "repeatedly"
         case _:
-            told = "back and forth", f"{of_all}; {unusual:,} without the dominant one"
-    return told[0] if change.form.content_type == "tool_schema" else f"{told[0]} ({told[1]})"
+            how, counts = "alternately", f"{counts}, {n - max(block.counts.values()):,} without the dominant one"
+    return f"{verb} {how}" if block.form.content_type == "tool_schema" else f"{verb} {how} ({counts})"
 
 
-def moment(change: BlockHistory, sequel: ChangeHistory) -> str:
-    """Say after which time something changed last: that of the last request before it."""
-    if not sequel.last_change:
+def describe_alternation(block: BlockHistory) -> str:
+    """Describe between how many contents a block alternates, as a predicate."""
+    n, contents = len(block.rows), counted(len(block.counts), "content")
+    others = n - max(block.counts.values())
+    return f"alternates between {contents} ({others:,} of {counted(n, 'request')} without the dominant one)"
+
+
+def describe_moment(block: BlockHistory, change_history: ChangeHistory) -> str:
+    """Return the time of the last request before the last change, in brackets; empty if there is no change."""
+    if not change_history.last_change:
         return ""
-    before = np.datetime64(int(change.source.created.nanoseconds[change.rows[sequel.last_change - 1]]), "ns")
+    before = np.datetime64(int(block.source.created.nanoseconds[block.rows[change_history.last_change - 1]]), "ns")
     return f" (after {str(before)[:16].replace('T', ' ')} UTC)"
 
 
-def lost(tokens: float) -> str:
-    """Say what is lost."""
+def tokens_per_request(tokens: float) -> str:
+    """Return a mean as "1,234 tokens per request"."""
     return f"{tokens:,.0f} tokens per request"

@@ -1,7 +1,7 @@
-"""What production itself will do with a profile (spec planner.md, sections 3, 4 and 8).
+"""Find out why production plans nothing for a profile although its prefix is stable.
 
-Belongs here: why nothing is planned for requests like the newest one of a profile, though its prefix is stable. The
-provider in use is not stored, so only what holds for any provider, or for a model that only one provider has, is told.
+Source: acg_lab/docs/rules/planner.md, sections 3, 4 and 8. Nothing stored shows the provider in use, so a refusal is
+reported only if it holds for any provider, or for a model that only one provider has.
 """
 
 from collections import Counter
@@ -17,72 +17,85 @@ from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["PlannerRefusal", "find_refusals", "scaffold_blocks"]
+__all__ = ["PlannerRefusal", "count_scaffold_blocks", "find_refusals"]
 
 _HALF = 0.5
 
 
 class PlannerRefusal(NamedTuple):
-    """Why production plans nothing for some profiles of an agent; ``lost`` are tokens of a request, in the mean."""
+    """Why production plans nothing for some profiles of an agent.
+
+    Attributes
+    ----------
+    kind : Kind
+    keys : tuple of str
+        Learning keys of the profiles, the largest first.
+    lost : float
+        Mean tokens per request that are stable but not cached.
+    wording : str
+        The reason, as a clause.
+    """
 
     kind: Kind
     keys: tuple[str, ...]
     lost: float
-    words: str
+    wording: str
 
 
-def find_refusals(case: AnalysisContext, keys: Sequence[str]) -> Iterator[PlannerRefusal]:
-    """Yield what keeps production from planning for some profiles of one agent, a refusal a cause and model."""
+def find_refusals(context: AnalysisContext, keys: Sequence[str]) -> Iterator[PlannerRefusal]:
+    """Yield why production plans nothing for some profiles of one agent, one refusal per cause and model."""
     together: dict[tuple[Kind, str], list[tuple[str, float]]] = {}
     for key in keys:
-        if (found := _refusal(case, key)) is not None:
-            kind, words, lost = found
-            together.setdefault((kind, words), []).append((key, lost))
-    for (kind, words), of_kind in together.items():
-        counts = {key: case.results[key].total_observations for key, _ in of_kind}
+        if (found := _find_refusal(context, key)) is not None:
+            kind, wording, lost = found
+            together.setdefault((kind, wording), []).append((key, lost))
+    for (kind, wording), of_kind in together.items():
+        counts = {key: context.results[key].total_observations for key, _ in of_kind}
         lost = sum(counts[key] * tokens for key, tokens in of_kind) / sum(counts.values())
         largest = tuple(sorted(counts, key=lambda key: (-counts[key], key)))
         profiles = "" if len(largest) == 1 else f" of {counted(len(largest), 'profile')}"
-        yield PlannerRefusal(kind, largest, lost, words.format(profiles=profiles))
+        yield PlannerRefusal(kind, largest, lost, wording.format(profiles=profiles))
 
 
-def _refusal(case: AnalysisContext, key: str) -> tuple[Kind, str, float] | None:
-    result = case.results[key]
-    prefix = case.prefix_tokens(key)
+def _find_refusal(context: AnalysisContext, key: str) -> tuple[Kind, str, float] | None:
+    result = context.results[key]
+    prefix = context.prefix_tokens(key)
     if not result.total_observations or not prefix:
         return None
-    if result.total_observations < requests_needed(case.thresholds):
-        n = requests_needed(case.thresholds)
-        words = f"production plans nothing for requests{{profiles}}, as it wants {n:,} requests of a profile first"
-        return Kind.TOO_FEW_REQUESTS, words, prefix
-    if (repeated := _repeated(case, key)) is not None and repeated < _HALF:
-        words = (
-            "the stable prefix{profiles} reaches past system prompt and tools, so production binds it to whole requests"
-            ", and hardly one is like another"
+    if result.total_observations < requests_needed(context.thresholds):
+        n = requests_needed(context.thresholds)
+        wording = f"production plans nothing for requests{{profiles}} until a profile has {n:,} requests"
+        return Kind.TOO_FEW_REQUESTS, wording, prefix
+    if (repeated := _share_of_commonest_request(context, key)) is not None and repeated < _HALF:
+        wording = (
+            "the stable prefix{profiles} extends beyond system prompt and tools, so production binds it to whole "
+            "requests, and few requests are equal"
         )
-        return Kind.BOUND_TO_REQUESTS, words, prefix * (1 - repeated)
-    return _of_model(case, key, prefix)
+        return Kind.BOUND_TO_REQUESTS, wording, prefix * (1 - repeated)
+    return _check_model(context, key, prefix)
 
 
-def _of_model(case: AnalysisContext, key: str, prefix: float) -> tuple[Kind, str, float] | None:
-    """Tell what provider ``anthropic`` makes of the model; nothing of models that are none of its."""
-    parsed = parse_learning_key(key, agent_id=case.snapshot.owners[key].agent_id)
+def _check_model(context: AnalysisContext, key: str, prefix: float) -> tuple[Kind, str, float] | None:
+    """Return why provider ``anthropic`` plans nothing for a Claude model; None for any other model."""
+    parsed = parse_learning_key(key, agent_id=context.snapshot.owners[key].agent_id)
     if parsed is None or "claude" not in parsed.model.lower():
         return None
     model = repr(parsed.model).replace("{", "{{").replace("}", "}}")  # anything may stand in a name
     minimum = minimum_tokens(parsed.model, MINIMUM_TOKENS)
     if minimum is None:
-        words = f"production knows no family of the model {model}, so it places no breakpoint{{profiles}}"
-        return Kind.UNKNOWN_MODEL_FAMILY, words, prefix
-    newest = case.newest(key)
-    if any(find_candidates(newest, case.results[key], minimum)):
+        wording = (
+            f"production does not know the family of model {model}, so it sets no breakpoint in requests{{profiles}}"
+        )
+        return Kind.UNKNOWN_MODEL_FAMILY, wording, prefix
+    newest = context.newest(key)
+    if any(find_candidates(newest, context.results[key], minimum)):
         return None
-    words = f"the stable prefix{{profiles}} is shorter than the {minimum:,} tokens that {model} caches at least"
-    return Kind.BELOW_MINIMUM, words, prefix
+    wording = f"the stable prefix{{profiles}} is shorter than {minimum:,} tokens, the minimum that {model} caches"
+    return Kind.BELOW_MINIMUM, wording, prefix
 
 
-def scaffold_blocks(source: ObservationColumns, window: int) -> int:
-    """Return how many blocks lead the newest request of a window as its scaffold; 0 where there is no request."""
+def count_scaffold_blocks(source: ObservationColumns, window: int) -> int:
+    """Return how many leading blocks of a window's newest request are scaffold; 0 if there is no request."""
     rows = source.observations_of(window)
     if not rows:
         return 0
@@ -91,13 +104,13 @@ def scaffold_blocks(source: ObservationColumns, window: int) -> int:
     return sum(1 for _ in leading)
 
 
-def _repeated(case: AnalysisContext, key: str) -> float | None:
-    """Return which share of the requests is the one that the prefix is bound to; None where it is bound to none."""
-    if not get_rules(case.snapshot.rules[key].rules).exact_prefix:
+def _share_of_commonest_request(context: AnalysisContext, key: str) -> float | None:
+    """Return the share of the commonest request if the prefix is bound to whole requests, else None."""
+    if not get_rules(context.snapshot.rules[key].rules).exact_prefix:
         return None
-    if case.results[key].stable_prefix_length <= scaffold_blocks(case.source, case.source.number[key]):
+    if context.results[key].stable_prefix_length <= count_scaffold_blocks(context.source, context.source.number[key]):
         return None
-    source = case.source
+    source = context.source
     rows = source.observations_of(source.number[key])
     hashes = Counter(found for row in rows if (found := source.request_hashes[row]) is not None)
     return max(hashes.values(), default=0) / len(rows)

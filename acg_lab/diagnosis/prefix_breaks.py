@@ -1,7 +1,7 @@
-"""What ends the stable prefix of one profile.
+"""Find what ends the stable prefix of one profile, and what a fault costs.
 
-Belongs here: telling a fault from a conversation that goes its way, and what the fault costs. A block of the
-conversation with nothing behind it that stays the same is no fault: there ends what could be cached.
+A block of the conversation with nothing stable after it is no fault: there the prefix ends because the conversation
+starts or goes on.
 """
 
 from typing import NamedTuple
@@ -12,123 +12,132 @@ from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
 from acg_lab.diagnosis.context import AnalysisContext
-from acg_lab.diagnosis.detectors import Match, detect
+from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
-from acg_lab.diagnosis.phrases import SHORT, lost, sentence, when
+from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, to_sentence, tokens_per_request
 from acg_lab.diagnosis.structure import is_growth, is_missing
-from acg_lab.diagnosis.text_diff import with_texts
+from acg_lab.diagnosis.text_diff import add_excerpts
 from acg_lab.snapshot.analysis import shared_prefixes
 
-__all__ = ["CONVERSATION", "WORTH_SAYING", "Break", "Fault", "evidence_of", "find_break", "threshold_for"]
+__all__ = ["CONVERSATION", "MIN_TOKENS_LOST", "Fault", "PrefixBreak", "build_evidence", "find_break", "find_threshold"]
 
-CONVERSATION = "conversation"  # the words for a prefix that ends where one starts, or goes on
-WORTH_SAYING = 64  # tokens per request; below it nobody mends an application
-_SHOWN = 8
-_TURNS = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
+CONVERSATION = "conversation"  # the label of a prefix that ends where the conversation starts or goes on
+MIN_TOKENS_LOST = 64  # per request; for less nobody changes an application
+_MAX_DIFFERENCES = 8
+_RECURRING = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
 
 
 class Fault(NamedTuple):
-    """What ends a stable prefix though it need not: the change, the detector that named it, and what it costs.
+    """A change that ends a stable prefix and could be avoided.
 
-    ``behind`` and ``inside`` are tokens per request that do not change and are out of reach: of other blocks, and of
-    the block itself.
+    Attributes
+    ----------
+    block : BlockHistory
+        The breaking block.
+    detection : Detection or None
+        What named the change; None if no detector did.
+    tokens_after, tokens_inside : float
+        Tokens per request that do not change but cannot be cached: those of other blocks, and of the block itself.
     """
 
-    change: BlockHistory
-    match: Match | None
-    behind: float
-    inside: float
+    block: BlockHistory
+    detection: Detection | None
+    tokens_after: float
+    tokens_inside: float
 
     @property
     def kind(self) -> Kind:
-        """What kind of change it is."""
-        return self.match.detector.kind if self.match else Kind.UNKNOWN
+        """The kind of the change."""
+        return self.detection.detector.kind if self.detection else Kind.UNKNOWN
 
     @property
     def lost(self) -> float:
-        """Tokens of a request that do not change and are out of reach."""
-        return self.behind + self.inside
+        """Tokens per request that do not change but cannot be cached."""
+        return self.tokens_after + self.tokens_inside
 
-    def tell(self, tokens: float, profiles: int) -> str:
-        """Say all that in one sentence, with what is lost in so many profiles."""
-        change = self.change
-        told = (
-            self.match.tell(change) if self.match else f"{change.span_id!r} changes {when(change)}, by no known pattern"
-        )
-        so = f"so it is in {counted(profiles, 'profile')}, where " if profiles > 1 else ""
-        return sentence(f"{told}; {so}{lost(tokens)} that do not change are out of reach")
+    def describe(self, tokens: float, profiles: int) -> str:
+        """Return one sentence on the change and the mean tokens lost in a number of profiles."""
+        block = self.block
+        if self.detection:
+            change = self.detection.describe(block)
+        else:
+            change = f"{block.span_id!r} {describe_change(block)}, by no known pattern"
+        where = f", in {counted(profiles, 'profile')}" if profiles > 1 else ""
+        return to_sentence(f"{change}{where}; {tokens_per_request(tokens)} that do not change are out of reach")
 
 
-class Break(NamedTuple):
-    """Why a stable prefix ends, in a few words for a table, and the fault if there is one to complain of."""
+class PrefixBreak(NamedTuple):
+    """Why a stable prefix ends: a label for tables, and the fault if there is one."""
 
-    words: str
+    label: str
     fault: Fault | None = None
 
 
-def find_break(case: AnalysisContext, key: str) -> Break:
-    """Tell what ends the stable prefix of a profile."""
-    result = case.results[key]
+def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
+    """Return what ends the stable prefix of a profile."""
+    result = context.results[key]
     length = result.stable_prefix_length
     if result.total_observations < MIN_OBSERVATIONS:
-        return Break("one request" if result.total_observations else "no requests")
+        return PrefixBreak("one request" if result.total_observations else "no requests")
     if length >= len(result.scores):
-        return Break("all stable")
-    change = case.change([key], case.breaking_span(key), case.thresholds.stable_threshold)
-    behind = case.steady_tokens(change, {case.span_codes[score.span_id] for score in result.scores[:length]})
-    grows = not change.form.is_scaffold and is_growth(change)
-    inside = 0.0 if grows else _inside(case, change)
-    if not change.form.is_scaffold and behind + inside < WORTH_SAYING:
-        return Break(CONVERSATION)
-    fault = Fault(change, detect(change), behind, inside)
-    return Break(SHORT[fault.kind], fault)
+        return PrefixBreak("all stable")
+    block = context.block_history([key], context.breaking_span(key), context.thresholds.stable_threshold)
+    tokens_after = context.count_steady_tokens(
+        block, {context.span_codes[score.span_id] for score in result.scores[:length]}
+    )
+    grows = not block.form.is_scaffold and is_growth(block)
+    tokens_inside = 0.0 if grows else _tokens_inside(context, block)
+    if not block.form.is_scaffold and tokens_after + tokens_inside < MIN_TOKENS_LOST:
+        return PrefixBreak(CONVERSATION)
+    fault = Fault(block, detect(block), tokens_after, tokens_inside)
+    return PrefixBreak(KIND_LABELS[fault.kind], fault)
 
 
-def _inside(case: AnalysisContext, change: BlockHistory) -> float:
-    """Return the tokens per request of the block itself that could be read were it not for the change."""
-    if change.share >= change.threshold:
-        return 0.0  # it is among the steady ones already
-    if is_missing(change):
-        return case.usual_tokens(change)
-    return 0.0 if change.form.role in ("assistant", "tool") else case.template_tokens(change)
+def _tokens_inside(context: AnalysisContext, block: BlockHistory) -> float:
+    """Return the tokens per request of the block itself that could be cached without the change."""
+    if block.share >= block.threshold:
+        return 0.0  # counted among the steady ones already
+    if is_missing(block):
+        return context.count_dominant_tokens(block)
+    return 0.0 if block.form.role in ("assistant", "tool") else context.count_template_tokens(block)
 
 
-def evidence_of(change: BlockHistory, sequel: ChangeHistory, *, text: bool, **more: object) -> Evidence:
-    """Gather the numbers behind a change; excerpts only when asked for."""
-    places = change.differences[:_SHOWN]
-    if text and change.pair:
-        places = tuple(with_texts(place, *change.pair) for place in places)
-    last = sequel.last_change
-    known = {"present": change.present, "distinct": len(change.counts), "variants": change.variants(), "places": places}
+def build_evidence(block: BlockHistory, change_history: ChangeHistory, *, text: bool, **more: object) -> Evidence:
+    """Return the evidence of a change, with excerpts of the texts only if `text` is true."""
+    places = block.differences[:_MAX_DIFFERENCES]
+    if text and block.pair:
+        places = tuple(add_excerpts(place, *block.pair) for place in places)
+    last = change_history.last_change
+    known = {"present": block.present, "distinct": len(block.counts), "variants": block.variants(), "places": places}
     return Evidence(
-        requests=len(change.rows),
-        changes=sequel.changes,
-        last_change=None if last is None else change.source.created.text(change.rows[last]),
+        requests=len(block.rows),
+        changes=change_history.changes,
+        last_change=None if last is None else block.source.created.text(block.rows[last]),
         **{**known, **more},  # type: ignore[arg-type]
     )
 
 
-def threshold_for(case: AnalysisContext, key: str, fault: Fault) -> float | None:
-    """Return the largest ``stable_threshold``, in hundredths, that takes the breaking block into the prefix.
+def find_threshold(context: AnalysisContext, key: str, fault: Fault) -> float | None:
+    """Return the largest ``stable_threshold``, in hundredths, that includes the breaking block in the prefix.
 
-    None where that is no remedy: where contents do not take turns, where it would have to be below one half, or where
-    the prefix would then be bound to whole requests (generation 0.8, beyond the scaffold), which makes it worse.
+    None where that does not help: the contents do not alternate, the threshold would be one half or less, or the prefix
+    would then be bound to whole requests (rules of 0.8, beyond the scaffold), which is worse.
     """
-    if fault.kind not in _TURNS or fault.change.sequel.timing is not Timing.ALTERNATING:
+    if fault.kind not in _RECURRING or fault.block.change_history.timing is not Timing.ALTERNATING:
         return None
-    result = case.results[key]
+    result = context.results[key]
     length = result.stable_prefix_length
-    if not get_rules(case.snapshot.rules[key].rules).exact_prefix:
-        return _floor(result.scores[length].score)
-    return _floor(_reach(case, key, length)) if fault.change.form.is_scaffold else None
+    if not get_rules(context.snapshot.rules[key].rules).exact_prefix:
+        return _round_down(result.scores[length].score)
+    return _round_down(_largest_threshold(context, key, length)) if fault.block.form.is_scaffold else None
 
 
-def _reach(case: AnalysisContext, key: str, length: int) -> float:
-    depths = shared_prefixes(case.snapshot, key)
-    return largest_threshold(depths[length], case.results[key].total_observations) if length < len(depths) else 0.0
+def _largest_threshold(context: AnalysisContext, key: str, length: int) -> float:
+    depths = shared_prefixes(context.snapshot, key)
+    return largest_threshold(depths[length], context.results[key].total_observations) if length < len(depths) else 0.0
 
 
-def _floor(reach: float) -> float | None:
+def _round_down(reach: float) -> float | None:
     hundredths = round(reach * 100)
     if hundredths / 100 > reach:
         hundredths -= 1

@@ -1,8 +1,7 @@
-"""Stable to the learner, different to the provider.
+"""Find blocks that are stable to the learner but that the provider gets in several forms.
 
-Belongs here: recorded requests whose blocks agree although what was sent does not. The learner compares texts with
-white space normalised, tools in canonical form, and no images; a provider compares bytes, from the first one on. Marks
-of the cache itself (``cache_control``) are no difference.
+The learner compares texts with white space normalised, tools in canonical form, and no images; a provider compares
+bytes, from the first one on. Marks of the cache itself (``cache_control``) do not count as a difference.
 """
 
 import json
@@ -21,16 +20,17 @@ from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.storage.columns import Call, Runs
 
-__all__ = ["Unequal", "find_unequal"]
+__all__ = ["RawDifference", "find_raw_differences"]
 
 _MARK = "cache_control"
 _IMAGES = ("image_url", "image")
 
 
-class Unequal(NamedTuple):
+class RawDifference(NamedTuple):
     """A block of a profile's stable prefix that the provider gets in several forms.
 
-    ``counts`` are the requests of each form, the commonest first; ``differ`` says in what the two commonest differ.
+    ``rank`` is the block's position, ``counts`` the requests of each form, the commonest first, and ``differ`` the
+    respect in which the two commonest forms differ.
     """
 
     key: str
@@ -41,12 +41,12 @@ class Unequal(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Share of the requests that are not sent in the commonest form."""
+        """Share of the requests that do not have the commonest form."""
         return 1 - self.counts[0] / sum(self.counts)
 
 
-class _Sent(NamedTuple):
-    """What was sent as one block or more: rank and name of the first, what the learner sees of it, and the JSON."""
+class _SentBlock(NamedTuple):
+    """What was sent as one or more blocks: position and name of the first, what the learner sees, and the JSON."""
 
     rank: int
     span_id: str
@@ -54,17 +54,19 @@ class _Sent(NamedTuple):
     form: str
 
 
-def find_unequal(case: AnalysisContext) -> Iterator[Unequal]:
-    """Yield for each profile the first block of its stable prefix that is sent in several forms, where runs show it."""
-    lengths = {key: result.stable_prefix_length for key, result in case.results.items() if result.stable_prefix_length}
+def find_raw_differences(context: AnalysisContext) -> Iterator[RawDifference]:
+    """Yield the first block of each profile's stable prefix that recorded runs show in several forms."""
+    lengths = {
+        key: result.stable_prefix_length for key, result in context.results.items() if result.stable_prefix_length
+    }
     readers: dict[tuple[str, str], dict[str, int]] = {}
     for key, length in lengths.items():
-        readers.setdefault((case.snapshot.owners[key].agent_id, case.snapshot.rules[key].rules), {})[key] = length
+        readers.setdefault((context.snapshot.owners[key].agent_id, context.snapshot.rules[key].rules), {})[key] = length
     for (agent_id, rules), of_agent in readers.items():
-        yield from _unequal(_Reader(case.snapshot.runs, agent_id, get_rules(rules)), of_agent)
+        yield from _find_in_runs(_Reader(context.snapshot.runs, agent_id, get_rules(rules)), of_agent)
 
 
-def _unequal(reader: "_Reader", lengths: Mapping[str, int]) -> Iterator[Unequal]:
+def _find_in_runs(reader: "_Reader", lengths: Mapping[str, int]) -> Iterator[RawDifference]:
     forms: dict[str, dict[tuple[int, str, object], Counter[str]]] = {}
     for key, call in reader.calls(lengths):
         of_key = forms.setdefault(key, {})
@@ -75,11 +77,13 @@ def _unequal(reader: "_Reader", lengths: Mapping[str, int]) -> Iterator[Unequal]
         if several:
             rank, span_id, counts = min(several, key=lambda item: (item[0], -item[2].total()))
             (dominant, _), (other, _) = counts.most_common(2)
-            yield Unequal(key, span_id, rank, tuple(n for _, n in counts.most_common()), _difference(dominant, other))
+            yield RawDifference(
+                key, span_id, rank, tuple(n for _, n in counts.most_common()), _describe_difference(dominant, other)
+            )
 
 
 class _Reader:
-    """Reads an agent's recorded requests under one generation of the rules; each distinct message once."""
+    """Reads an agent's recorded requests by one rules version, each distinct message once."""
 
     def __init__(self, runs: Runs, agent_id: str, rules: Rules) -> None:
         self._runs, self._agent_id, self._rules = runs, agent_id, rules
@@ -103,7 +107,7 @@ class _Reader:
         return self._keys.key(self._agent_id, call, self._rules.name)
 
     def _message(self, code: int) -> tuple[bool, tuple[Draft, ...], str]:
-        """Return whether a message is of the scaffold, its blocks, and its JSON."""
+        """Return whether a message belongs to the scaffold, its blocks, and its JSON."""
         if code not in self._messages:
             message = self._runs.messages.value(code)
             rule = message_rule(self._rules, message)
@@ -111,15 +115,15 @@ class _Reader:
                 draft._replace(content=normalize_whitespace(draft.content))
                 for draft in rule.drafts(self._rules, message)
             )
-            self._messages[code] = rule.scaffold, drafts, _form(message)
+            self._messages[code] = rule.scaffold, drafts, _print_json(message)
         return self._messages[code]
 
-    def sent(self, call: Call, length: int) -> Iterator[_Sent]:
-        """Yield what a request sends as its first blocks, so many of them."""
+    def sent(self, call: Call, length: int) -> Iterator[_SentBlock]:
+        """Yield what a request sends as its first ``length`` blocks."""
         request, rank = _without_messages(call), 0
         for draft in self._rules.opening(self._rules, request):
-            yield _Sent(
-                rank, f"{draft.role}-{rank}{draft.suffix}", draft.content, _form(request.unknown["instructions"])
+            yield _SentBlock(
+                rank, f"{draft.role}-{rank}{draft.suffix}", draft.content, _print_json(request.unknown["instructions"])
             )
             rank += 1
         tools = False
@@ -133,65 +137,65 @@ class _Reader:
             if rank >= length:
                 return
             if drafts:
-                yield _Sent(rank, f"{drafts[0].role}-{rank}{drafts[0].suffix}", drafts, form)
+                yield _SentBlock(rank, f"{drafts[0].role}-{rank}{drafts[0].suffix}", drafts, form)
             rank += len(drafts)
 
-    def _sent_tools(self, call: Call, rank: int) -> Iterator[_Sent]:
+    def _sent_tools(self, call: Call, rank: int) -> Iterator[_SentBlock]:
         if call.tools < 0:
             return
         tools = self._runs.values.value(call.tools)
         if call.tools not in self._tools:
-            self._tools[call.tools] = _form(tools)
+            self._tools[call.tools] = _print_json(tools)
         if tools:
-            yield _Sent(rank, f"system-{rank}-{self._rules.tool_name(tools[0])}", "tools", self._tools[call.tools])
+            yield _SentBlock(rank, f"system-{rank}-{self._rules.tool_name(tools[0])}", "tools", self._tools[call.tools])
 
 
 def _without_messages(call: Call) -> AnnotatedLlmRequest:
     return call.request or AnnotatedLlmRequest(messages=())
 
 
-def _form(value: Any) -> str:
-    """Print what is sent, in its own order, without marks of the cache."""
-    return json.dumps(_unmarked(value), ensure_ascii=False)
+def _print_json(value: Any) -> str:
+    """Return what was sent as JSON, in its own order, without marks of the cache."""
+    return json.dumps(_remove_marks(value), ensure_ascii=False)
 
 
-def _unmarked(value: Any) -> Any:
+def _remove_marks(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _unmarked(item) for name, item in value.items() if name != _MARK}
-    return [_unmarked(item) for item in value] if isinstance(value, list | tuple) else value
+        return {name: _remove_marks(item) for name, item in value.items() if name != _MARK}
+    return [_remove_marks(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-# --- in what two forms differ ---
+# --- the difference between two forms ---
 
 
-def _difference(dominant: str, other: str) -> str:
-    """Say in what two JSON values differ, in a few words."""
+def _describe_difference(dominant: str, other: str) -> str:
+    """Describe the difference between two JSON values in a few words."""
     ours, theirs = json.loads(dominant), json.loads(other)
     if ours == theirs:
-        return "the order of keys, or the format of numbers"
+        return "key order or number format"
     mine, its = _content(ours), _content(theirs)
     if isinstance(mine, str) != isinstance(its, str):
-        return "a text here, a list of parts there"
-    if _without_images(mine) == _without_images(its) and mine != its:
-        return "an image"
-    if _spaceless(ours) == _spaceless(theirs):
+        return "the form of the content, a text or a list of parts"
+    if _remove_images(mine) == _remove_images(its) and mine != its:
+        return "images"
+    if _remove_spaces(ours) == _remove_spaces(theirs):
         return "white space"
-    return "what no block holds"
+    return "fields that no block holds"
 
 
 def _content(value: Any) -> Any:
     return value.get("content") if isinstance(value, dict) else value
 
 
-def _without_images(content: Any) -> Any:
+def _remove_images(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     return [part for part in content if not isinstance(part, dict) or part.get("type") not in _IMAGES]
 
 
-def _spaceless(value: Any) -> Any:
+def _remove_spaces(value: Any) -> Any:
     if isinstance(value, str):
         return "".join(value.split())
     if isinstance(value, dict):
-        return {name: _spaceless(item) for name, item in value.items()}
-    return [_spaceless(item) for item in value] if isinstance(value, list) else value
+        return {name: _remove_spaces(item) for name, item in value.items()}
+    return [_remove_spaces(item) for item in value] if isinstance(value, list) else value

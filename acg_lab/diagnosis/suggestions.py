@@ -1,7 +1,7 @@
-"""Which repairs fit a finding, and what they win.
+"""Try the repairs that fit a finding, and measure how much they save.
 
-Belongs here: for each kind of change the repairs that an engineer would think of, tried on the profiles that it is
-about, best first. A repair that wins nothing is not told.
+For each kind of change there are the repairs that an engineer would think of. They are tried on the profiles that the
+finding is about; a repair that saves nothing is not suggested.
 """
 
 import re
@@ -14,19 +14,19 @@ from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, short_hash
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.diagnosis.planner_refusals import scaffold_blocks
-from acg_lab.diagnosis.profile_splits import Cause, Group, mean_of
-from acg_lab.diagnosis.structure import intruders
-from acg_lab.repairs.apply import Windows, apply_repair, windows_of
-from acg_lab.repairs.effects import Effect, extent, regained
+from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
+from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
+from acg_lab.diagnosis.structure import find_inserted
+from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
+from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, Repair, SortTools
 
-__all__ = ["try_for_break", "try_for_groups"]
+__all__ = ["try_break_repairs", "try_split_repairs"]
 
 _WINDOW = 100
-_MOVABLE = 12  # blocks; more than that is a conversation, not a part of the instructions
+_MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
 Plan: TypeAlias = tuple[Repair, ...]
-_MEANT = (
+_INTENDED = (
     Kind.MODEL_CHANGED,
     Kind.TOOLS_ADDED,
     Kind.TOOLS_REMOVED,
@@ -37,174 +37,177 @@ _MEANT = (
 _numbered = re.compile(r"([a-z]+)-(\d+)(.*)", re.DOTALL)
 
 
-def try_for_break(case: AnalysisContext, key: str, kind: Kind, change: BlockHistory) -> tuple[tuple[Effect, ...], int]:
+def try_break_repairs(
+    context: AnalysisContext, key: str, kind: Kind, block: BlockHistory
+) -> tuple[tuple[Effect, ...], int]:
     """Try repairs for the block that ends a profile's prefix.
 
     Returns
     -------
     effects : tuple of Effect
-        Of those that make the prefix longer; best first.
-    bound : int
-        How many of them, the last ones, leave a prefix beyond the scaffold; generation 0.8 binds it to whole requests.
+        Effects of the repairs that make the prefix longer, best first.
+    n_bound : int
+        How many of them, the last ones, extend the prefix beyond the scaffold; the rules of 0.8 bind such a prefix to
+        whole requests.
     """
-    plans = _PLANS.get(kind, _of_text)(case, key, change)
-    tried = list(_tried(case, [key], plans))
-    won = [(bound, effect) for bound, effect in tried if effect.tokens_gained >= 1]
-    won.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
-    return tuple(effect for _, effect in won), sum(bound for bound, _ in won)
+    plans = _PLANS.get(kind, _plan_pins_and_moves)(context, key, block)
+    tried = _try_plans(context, [key], plans)
+    helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
+    helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
+    return tuple(effect for _, effect in helpful), sum(is_bound for is_bound, _ in helpful)
 
 
-def try_for_groups(case: AnalysisContext, groups: Sequence[Group]) -> tuple[Effect, ...]:
-    """Try repairs for what keeps profiles of groups apart; return those that win something, best first.
+def try_split_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> tuple[Effect, ...]:
+    """Try repairs for similar splits; return the effects of those that save something, best first.
 
-    Later plans do all that earlier ones do, and more: none is tried once nothing is kept apart.
+    Later plans include earlier ones, so none is tried after one that removes the split.
     """
     effects: list[Effect] = []
-    keys = [key for group in groups for key in group.keys]
-    n_apart = sum(group.n_apart for group in groups)
-    lost, shared = mean_of(groups, "lost"), mean_of(groups, "shared")
-    for _, effect in _tried(case, keys, _merging(case, groups)):
-        if effect.after.profiles < n_apart and regained(effect, lost, shared) >= 1:
+    keys = [key for split in splits for key in split.keys]
+    n_apart = sum(split.n_apart for split in splits)
+    lost, shared = mean_tokens(splits, "lost"), mean_tokens(splits, "shared")
+    for _, effect in _try_plans(context, keys, _plan_merges(context, splits)):
+        if effect.after.profiles < n_apart and recovered_tokens(effect, lost, shared) >= 1:
             effects.append(effect)
-        if effect.after.profiles == len(groups):
+        if effect.after.profiles == len(splits):
             break
     return tuple(sorted(effects, key=lambda effect: (effect.after.profiles, -round(effect.after.prefix_tokens))))
 
 
-def _tried(case: AnalysisContext, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[tuple[bool, Effect]]:
-    """Yield, of each plan that can be carried out, whether a prefix is then bound to whole requests, and the effect."""
-    windows = windows_of(case.snapshot, keys)
-    before = extent(windows, case.thresholds)
+def _try_plans(context: AnalysisContext, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[tuple[bool, Effect]]:
+    """Yield for each plan that can be applied whether it binds the prefix to whole requests, and its effect."""
+    windows = select_windows(context.snapshot, keys)
+    before = measure_extent(windows, context.thresholds)
     for plan in filter(None, plans):
-        with suppress(UsageError):  # a block that can't be moved
+        with suppress(UsageError):  # a block that cannot be moved
             after = windows
             for repair in plan:
                 after = apply_repair(after, repair, _WINDOW)
-            effect = Effect(repairs=plan, before=before, after=extent(after, case.thresholds))
+            effect = Effect(repairs=plan, before=before, after=measure_extent(after, context.thresholds))
             yield _is_bound(after, effect.after.prefix_blocks), effect
 
 
-def _is_bound(windows: Windows, prefix_blocks: float) -> bool:
-    """Whether prefixes of so many blocks, in the mean, leave the scaffold, by rules that then want whole requests."""
+def _is_bound(windows: ProfileWindows, prefix_blocks: float) -> bool:
+    """Return whether prefixes of this mean length extend beyond the scaffold under rules that then bind them."""
     source = windows.observations
     if not all(get_rules(windows.rules[key].rules).exact_prefix for key in source.keys):
         return False
     counts = [len(source.observations_of(window)) for window in range(len(source.keys))]
-    scaffold = sum(count * scaffold_blocks(source, window) for window, count in enumerate(counts)) / sum(counts)
+    scaffold = sum(count * count_scaffold_blocks(source, window) for window, count in enumerate(counts)) / sum(counts)
     return prefix_blocks > scaffold + 1e-9
 
 
-# --- what fits a break ---
+# --- plans for a break ---
 
 
-def _of_text(_case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
+def _plan_pins_and_moves(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
     keys = (key,)
     return [
-        (Pin(span_id=change.span_id, learning_keys=keys),),
-        (MoveToEnd(span_id=change.span_id, learning_keys=keys),),
+        (Pin(span_id=block.span_id, learning_keys=keys),),
+        (MoveToEnd(span_id=block.span_id, learning_keys=keys),),
     ]
 
 
-def _of_free_text(case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
-    behind = (MoveToEnd(span_id=change.span_id, learning_keys=(key,)),)
-    return [_forward(case, key, change, itself=False), behind]
+def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    to_end = (MoveToEnd(span_id=block.span_id, learning_keys=(key,)),)
+    return [_plan_move_to_system_prompt(context, key, block, itself=False), to_end]
 
 
-def _of_variants(case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
-    forward = _forward(case, key, change, itself=True)
-    return [forward, *reversed(_of_text(case, key, change))]
+def _plan_for_variants(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    to_system_prompt = _plan_move_to_system_prompt(context, key, block, itself=True)
+    return [to_system_prompt, *reversed(_plan_pins_and_moves(context, key, block))]
 
 
-def _of_missing(_case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
-    return [_taken(kind, {change.span_id: change.hashes[:1]}, (key,)) for kind in (MoveToEnd, Drop)]
+def _plan_for_missing(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    return [_take_away(kind, {block.span_id: block.hashes[:1]}, (key,)) for kind in (MoveToEnd, Drop)]
 
 
-def _of_shifted(case: AnalysisContext, key: str, change: BlockHistory) -> list[Plan]:
-    return [_taken(kind, _intruders(case, change), (key,)) for kind in (MoveToEnd, Drop)]
+def _plan_for_shifted(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    return [_take_away(kind, _hash_inserted(context, block), (key,)) for kind in (MoveToEnd, Drop)]
 
 
-def _intruders(case: AnalysisContext, change: BlockHistory) -> dict[str, list[str]]:
-    """Return what shifts the block: the hashes of its contents, by span id."""
+def _hash_inserted(context: AnalysisContext, block: BlockHistory) -> dict[str, list[str]]:
+    """Return the hashes of the contents that shift the block, by span id."""
     found: dict[str, list[str]] = {}
-    for span, content in intruders(change):
-        found.setdefault(case.source.span_pool[span], []).append(short_hash(change.text(content)))
+    for span, content in find_inserted(block):
+        found.setdefault(context.source.span_pool[span], []).append(short_hash(block.text(content)))
     return found
 
 
-def _taken(
+def _take_away(
     kind: type[MoveToEnd | Drop], contents: Mapping[str, Sequence[str]], keys: tuple[str, ...]
 ) -> tuple[MoveToEnd | Drop, ...]:
-    """Take what comes and goes away from its place, the last block first, so that the others keep their names."""
-    blocks = sorted(contents.items(), key=lambda item: _number(item[0]), reverse=True)
+    """Return repairs that take blocks away from their positions, last block first so that the others keep their ids."""
+    blocks = sorted(contents.items(), key=lambda item: _number_of(item[0]), reverse=True)
     return tuple(kind(span_id=span_id, contents=tuple(hashes), learning_keys=keys) for span_id, hashes in blocks)
 
 
-def _number(span_id: str) -> int:
+def _number_of(span_id: str) -> int:
     found = _numbered.fullmatch(span_id)
     return int(found[2]) if found else 0
 
 
-def _sorted(_case: AnalysisContext, key: str, _change: BlockHistory) -> list[Plan]:
+def _plan_sorting(_context: AnalysisContext, key: str, _block: BlockHistory) -> list[Plan]:
     return [(SortTools(learning_keys=(key,)),)]
 
 
-def _none(_case: AnalysisContext, _key: str, _change: BlockHistory) -> list[Plan]:
+def _plan_nothing(_context: AnalysisContext, _key: str, _block: BlockHistory) -> list[Plan]:
     return []
 
 
 _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]] = {
-    Kind.TOOLS_REORDERED: _sorted,
-    Kind.TOOLS_ADDED: _none,
-    Kind.TOOLS_REMOVED: _none,
-    Kind.TOOLS_EDITED: _none,
-    Kind.SHIFTED: _of_shifted,
-    Kind.BLOCK_MISSING: _of_missing,
-    Kind.RETRIEVED_TEXT: _of_free_text,
-    Kind.VARIANTS: _of_variants,
-    Kind.UNKNOWN: _of_free_text,
+    Kind.TOOLS_REORDERED: _plan_sorting,
+    Kind.TOOLS_ADDED: _plan_nothing,
+    Kind.TOOLS_REMOVED: _plan_nothing,
+    Kind.TOOLS_EDITED: _plan_nothing,
+    Kind.SHIFTED: _plan_for_shifted,
+    Kind.BLOCK_MISSING: _plan_for_missing,
+    Kind.RETRIEVED_TEXT: _plan_moves,
+    Kind.VARIANTS: _plan_for_variants,
+    Kind.UNKNOWN: _plan_moves,
 }
 
 
-def _forward(case: AnalysisContext, key: str, change: BlockHistory, *, itself: bool) -> Plan:
-    """Move the stable blocks behind the change into the system prompt; with the block ``itself`` if so."""
-    result = case.results[key]
+def _plan_move_to_system_prompt(context: AnalysisContext, key: str, block: BlockHistory, *, itself: bool) -> Plan:
+    """Return a plan that moves the stable blocks after the change, or from it on, into the system prompt."""
+    result = context.results[key]
     later = result.scores[result.stable_prefix_length + 1 :]
     stable = [score.span_id for score in later if score.classification == "stable"]
-    movable = [span for span in ([change.span_id] if itself else []) + stable if not span.startswith("system-")]
-    if not movable or len(movable) > _MOVABLE or (itself and change.form.is_scaffold):
+    movable = [span for span in ([block.span_id] if itself else []) + stable if not span.startswith("system-")]
+    if not movable or len(movable) > _MAX_MOVED or (itself and block.form.is_scaffold):
         return ()
-    # What joins the instructions leaves its place, and those behind it move up.
+    # A block that joins the instructions leaves its position, and the blocks after it move up.
     joins = any(score.span_id.endswith("-instructions") for score in result.scores[:1])
     return tuple(
-        MoveToSystemPrompt(span_id=_renumbered(span, -i if joins else 0), learning_keys=(key,))
+        MoveToSystemPrompt(span_id=_renumber(span, -i if joins else 0), learning_keys=(key,))
         for i, span in enumerate(movable)
     )
 
 
-def _renumbered(span_id: str, step: int) -> str:
+def _renumber(span_id: str, step: int) -> str:
     found = _numbered.fullmatch(span_id)
     return f"{found[1]}-{int(found[2]) + step}{found[3]}" if found else span_id
 
 
-# --- what fits a group ---
+# --- plans for splits ---
 
 
-def _merging(case: AnalysisContext, groups: Sequence[Group]) -> list[Plan]:
-    """Return plans for groups that are alike: to mend each, then what tools and first messages may keep apart too."""
-    fixes = [_fix(case, cause, group.keys) for group in groups for cause in group.causes]
+def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> list[Plan]:
+    """Return plans for similar splits: fix each cause, then also sort tools and merge by first message."""
+    fixes = [_find_fix(context, cause, split.keys) for split in splits for cause in split.causes]
     if None in fixes:
         return []
     plan = tuple(repair for fix in fixes for repair in fix or ())
-    if len(groups) == 1 and not plan:
-        return [(MergeProfiles(learning_keys=groups[0].keys),)]
-    merge = MergeProfiles(agent_id=case.snapshot.owners[groups[0].keys[0]].agent_id)
-    sort = SortTools(learning_keys=tuple(key for group in groups for key in group.keys))
+    if len(splits) == 1 and not plan:
+        return [(MergeProfiles(learning_keys=splits[0].keys),)]
+    merge = MergeProfiles(agent_id=context.snapshot.owners[splits[0].keys[0]].agent_id)
+    sort = SortTools(learning_keys=tuple(key for split in splits for key in split.keys))
     return [plan, (*plan, merge), (sort, *plan), (sort, *plan, merge)]
 
 
-def _fix(case: AnalysisContext, cause: Cause, keys: tuple[str, ...]) -> Plan | None:
-    """Return what mends a cause, nothing if profiles need but be merged; None if it can't be mended, or was meant."""
-    change = cause.change
+def _find_fix(context: AnalysisContext, cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
+    """Return the fix of a cause, empty if merging is enough; None if there is none or the change is intended."""
+    block = cause.block
     match cause.kind:
         case Kind.FRAGMENTED_BY_FIRST_MESSAGE:
             return ()
@@ -213,7 +216,7 @@ def _fix(case: AnalysisContext, cause: Cause, keys: tuple[str, ...]) -> Plan | N
         case Kind.TOOLS_REORDERED:
             return (SortTools(learning_keys=keys),)
         case Kind.BLOCK_MISSING:
-            return _taken(Drop, {change.span_id: change.hashes[:1]}, keys)
+            return _take_away(Drop, {block.span_id: block.hashes[:1]}, keys)
         case Kind.SHIFTED:
-            return _taken(Drop, _intruders(case, change), keys)
-    return None if cause.kind in _MEANT else (Pin(span_id=change.span_id, learning_keys=keys),)
+            return _take_away(Drop, _hash_inserted(context, block), keys)
+    return None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),)

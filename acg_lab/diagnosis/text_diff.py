@@ -1,6 +1,6 @@
-"""Where two texts differ, and whether they say the same in another form.
+"""Compare texts: where they differ, and whether they are equal in canonical form.
 
-Belongs here: comparing texts. Offsets and lengths are in characters.
+Offsets and lengths are in characters. Every function takes time linear in the texts, however hostile they are.
 """
 
 import json
@@ -15,27 +15,32 @@ from acg_lab.core.errors import RecordError
 
 __all__ = [
     "TextDifference",
-    "differing",
-    "has_json",
-    "same_values",
-    "shared_ends",
-    "shared_length",
-    "with_texts",
-    "without_space",
+    "add_excerpts",
+    "canonicalize_json",
+    "count_shared_bytes",
+    "count_shared_ends",
+    "find_differences",
+    "may_hold_json",
+    "remove_whitespace",
 ]
 
 _MAX_TOKENS = 20_000
-_NO_ACCIDENT = 32
-_MAX_FAILURES = 50  # brackets that begin no JSON; a text with more of them is none
+_MIN_SHARED = 32  # characters; shorter pieces may agree by accident
+_MAX_FAILURES = 50  # opening brackets that start no JSON; a text with more of them holds none
 _token = re.compile(r"\w+|\s+|[^\w\s]")
 _opening = re.compile(r"[{\[]")
 _decoder = json.JSONDecoder()
 
 
 class TextDifference(Struct, frozen=True):
-    """One span of text that differs between the two commonest contents, dominant one first; in characters.
+    """One piece of text that differs between the dominant content and another; offsets and lengths in characters.
 
-    ``text`` and ``other_text`` are None unless text was asked for.
+    ``text`` and ``other_text`` are None unless excerpts were asked for.
+
+    Examples
+    --------
+    >>> TextDifference(offset=9, length=2, other_offset=9, other_length=3).text is None
+    True
     """
 
     offset: int
@@ -46,53 +51,53 @@ class TextDifference(Struct, frozen=True):
     other_text: str | None = None
 
 
-def differing(dominant: str, other: str) -> tuple[TextDifference, ...]:
-    """Return the spans in which two texts differ, in order, by words; of very long texts, one span.
+def find_differences(dominant: str, other: str) -> tuple[TextDifference, ...]:
+    """Return where two texts differ, in order and by words; very long texts differ in one piece.
 
     Examples
     --------
-    >>> [place] = differing("it is 14:32 now", "it is 14:351 now")
+    >>> [place] = find_differences("it is 14:32 now", "it is 14:351 now")
     >>> place.offset, place.length, place.other_offset, place.other_length
     (9, 2, 9, 3)
     """
     from rapidfuzz.distance import LCSseq  # noqa: PLC0415
 
     ours, theirs = _token.findall(dominant), _token.findall(other)
-    head = _common(ours, theirs)
-    tail = _common(ours[head:][::-1], theirs[head:][::-1])
+    head = _count_common_tokens(ours, theirs)
+    tail = _count_common_tokens(ours[head:][::-1], theirs[head:][::-1])
     middle, other_middle = ours[head : len(ours) - tail], theirs[head : len(theirs) - tail]
     changes: Iterable[tuple[int, ...]] = [(0, len(middle), 0, len(other_middle))] if middle or other_middle else []
     if 0 < min(len(middle), len(other_middle)) <= max(len(middle), len(other_middle)) <= _MAX_TOKENS:
         codes = (code for code in LCSseq.opcodes(middle, other_middle) if code.tag != "equal")
         changes = ((code.src_start, code.src_end, code.dest_start, code.dest_end) for code in codes)
-    starts, other_starts = _starts(ours), _starts(theirs)
+    starts, other_starts = _token_offsets(ours), _token_offsets(theirs)
     return tuple(
         TextDifference(starts[a], starts[b] - starts[a], other_starts[c], other_starts[d] - other_starts[c])
-        for a, b, c, d in _joined([head + position for position in change] for change in changes)
+        for a, b, c, d in _join_adjacent([head + position for position in change] for change in changes)
     )
 
 
-def _common(ours: Sequence[str], theirs: Sequence[str]) -> int:
-    """Return how many tokens two lists have in common before the first that differs."""
+def _count_common_tokens(ours: Sequence[str], theirs: Sequence[str]) -> int:
+    """Return how many leading tokens two lists have in common."""
     pairs = enumerate(zip(ours, theirs, strict=False))
     return next((i for i, (mine, other) in pairs if mine != other), min(len(ours), len(theirs)))
 
 
-def shared_ends(texts: Sequence[str]) -> tuple[int, int]:
-    """Return how many characters all of some texts begin with, and how many behind these they all end with.
+def count_shared_ends(texts: Sequence[str]) -> tuple[int, int]:
+    """Return how many leading characters some texts share, and how many trailing ones after these.
 
     Examples
     --------
-    >>> shared_ends(["it is 14:32 now", "it is 14:35 now", "it is 15:35 now"])
+    >>> count_shared_ends(["it is 14:32 now", "it is 14:35 now", "it is 15:35 now"])
     (7, 4)
     """
-    head = _alike(min(texts), max(texts))
+    head = _count_common_characters(min(texts), max(texts))
     backwards = [text[head:][::-1] for text in texts]
-    return head, _alike(min(backwards), max(backwards))
+    return head, _count_common_characters(min(backwards), max(backwards))
 
 
-def _alike(one: str, other: str) -> int:
-    """Return how many characters two texts begin with; texts may be megabytes, so slices are compared."""
+def _count_common_characters(one: str, other: str) -> int:
+    """Return how many leading characters two texts share; slices are compared, since texts may be megabytes."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -100,12 +105,12 @@ def _alike(one: str, other: str) -> int:
     return low
 
 
-def _starts(tokens: Iterable[str]) -> list[int]:
+def _token_offsets(tokens: Iterable[str]) -> list[int]:
     return list(accumulate(map(len, tokens), initial=0))
 
 
-def _joined(changes: Iterable[list[int]]) -> Iterator[list[int]]:
-    """Join changes that meet, or that only one token parts: a word left out and another put in are one change."""
+def _join_adjacent(changes: Iterable[list[int]]) -> Iterator[list[int]]:
+    """Join changes that touch, or that one token separates: a word replaced by another is one change."""
     last: list[int] | None = None
     for a, b, c, d in changes:
         if last is not None and (a <= last[1] + 1 or c <= last[3] + 1):
@@ -118,16 +123,16 @@ def _joined(changes: Iterable[list[int]]) -> Iterator[list[int]]:
         yield last
 
 
-def shared_length(text: str, places: Sequence[TextDifference]) -> int:
-    """Return how many bytes of the dominant text stay the same, in pieces long enough not to agree by accident."""
+def count_shared_bytes(text: str, places: Sequence[TextDifference]) -> int:
+    """Return how many bytes of the dominant text stay the same, in pieces too long to agree by accident."""
     ends = [0, *(place.offset + place.length for place in places)]
     starts = [*(place.offset for place in places), len(text)]
     pieces = [text[end:start] for end, start in zip(ends, starts, strict=True)]
-    return sum(len(piece.encode()) for piece in pieces if len(piece) >= _NO_ACCIDENT)
+    return sum(len(piece.encode()) for piece in pieces if len(piece) >= _MIN_SHARED)
 
 
-def with_texts(place: TextDifference, dominant: str, other: str) -> TextDifference:
-    """Return the place with its two excerpts."""
+def add_excerpts(place: TextDifference, dominant: str, other: str) -> TextDifference:
+    """Return a difference with its two excerpts."""
     return TextDifference(
         place.offset,
         place.length,
@@ -138,22 +143,22 @@ def with_texts(place: TextDifference, dominant: str, other: str) -> TextDifferen
     )
 
 
-def without_space(text: str) -> str:
-    """Return a text without its white space."""
+def remove_whitespace(text: str) -> str:
+    """Return a text without white space."""
     return "".join(text.split())
 
 
-def has_json(text: str) -> bool:
-    """Whether an object or a list may stand in a text."""
+def may_hold_json(text: str) -> bool:
+    """Return whether a text may hold a JSON object or list."""
     return _opening.search(text) is not None
 
 
-def same_values(text: str) -> str:
-    """Return a text with each JSON value in it in canonical form: key order, number format and spacing vanish.
+def canonicalize_json(text: str) -> str:
+    """Return a text with each JSON value in canonical form, so that key order, number format and spacing do not matter.
 
     Examples
     --------
-    >>> same_values('now {"b": 1.0, "a": [2]}') == same_values('now {"a":[2],"b":1}')
+    >>> canonicalize_json('now {"b": 1.0, "a": [2]}') == canonicalize_json('now {"a":[2],"b":1}')
     True
     """
     kept: list[str] = []

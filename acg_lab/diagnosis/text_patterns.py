@@ -1,12 +1,7 @@
-"""What dates and times look like in a text.
+"""Find dates, identifiers, paths and numbers in a text, and remove them.
 
-Belongs here: the forms that they are written in, and the names of months and weekdays in the languages of most prompts.
-Regular expressions find candidates; of English and numeric dates dateutil has the last word.
-
-
-What identifiers, paths and numbers look like in a text, and dates.
-
-Belongs here: finding and taking out what is of one kind, one text at a time.
+Dates are found in the forms in which prompts write them, with names of months and weekdays in the languages of most
+prompts. Regular expressions find candidates; dateutil decides on English and numeric dates.
 """
 
 import re
@@ -18,7 +13,7 @@ from acg_lab.diagnosis.text_diff import TextDifference
 
 __all__ = ["DATETIME", "IDENTIFIER", "NUMBER", "PATH", "Pattern", "find_dates"]
 
-# From CLDR, as dates have them; each name once.
+# From CLDR, in the form that dates use; each name once.
 _MONTHS = (
     "ledna února března dubna května června července srpna září října listopadu prosince "  # Czech
     "januar februar marts april juni juli august september oktober november december "  # Danish
@@ -35,7 +30,7 @@ _MONTHS = (
     "ocak şubat mart nisan mayıs haziran temmuz ağustos eylül ekim kasım aralık "  # Turkish  # noqa: RUF001
     "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня"  # Ukrainian
 )
-# Too short to be a date without the year.
+# Too short to form a date without a year.
 _SHORT_MONTHS = (
     "led úno bře dub kvě čvn čvc srp zář říj lis pro jan feb mar apr maj jun jul aug sep okt nov dec mrt mei janv "
     "févr avr mai juil sept oct déc dez gen mag giu lug ago set ott dic des sty lut kwi cze lip sie wrz paź gru fev "
@@ -61,7 +56,7 @@ _WEEKDAYS = (
 
 
 def _any(words: str) -> str:
-    """Return an expression for words, capital or not; by their first letters, as most words are none of them."""
+    """Return an expression for words, capitalised or not, by their first letters, which rule out most texts fast."""
     found: dict[str, list[str]] = {}
     for word in sorted(words.split(), key=len, reverse=True):
         found.setdefault(word[0], []).append(word[1:])
@@ -92,7 +87,7 @@ _BY_NUMBERS = (
     rf"{_DAY}\.{_MONTH}\.\d\d|\d{{4}}\.{_MONTH}\.\d\d|\d{{4}}\.\s\d{{1,2}}\.\s\d{{1,2}}\.?",
     rf"\d{{4}}-W\d\d(?:-\d)?|{_CLOCK}|\d{{1,2}}\s?[AaPp]\.?[Mm]\b",
     r"\d{1,2}\s?h\s?[0-5]\d|\d{1,2}(?:\.[0-5]\d)?\sUhr",
-    # Seconds of the years 2001 to 2033 since 1970; so many thousandths, millionths, billionths.
+    # Unix times of the years 2001 to 2033, in seconds, milliseconds, microseconds or nanoseconds.
     r"1\d{9}(?:\d{3}){0,3}(?:\.\d+)?",
     rf"(?:{_DAY}\.?|1er)\s(?:de\s)?(?:{_any(_MONTHS)})(?:\s(?:de\s)?\d{{4}})?",
     rf"(?:{_DAY}\.?|1er)\s(?:de\s)?(?:{_any(_SHORT_MONTHS)})\.?\s(?:de\s)?\d{{4}}",
@@ -110,7 +105,7 @@ _WITHOUT_SPACES = (
 _DATETIME = (
     rf"(?<![\w.:/-])(?=\w)(?:(?P<date>{_DATE})(?:(?:T|,?\s(?:at\s)?){_CLOCK})?|"
     rf"(?=\d)(?:{'|'.join(_BY_NUMBERS)})|(?=\D)(?:{'|'.join(_BY_NAMES)}))(?![\w:/-]|\.\d)|"
-    # Names of files and directories have their own ways with dates.
+    # Dates as file and directory names write them.
     rf"(?=\d)(?<![\d.:/])(?<!\d-)\d{{4}}-{_MONTH}-{_DAY}(?:[T_ -]\d\d(?:[-_.:]?\d\d){{0,2}})?(?![\d:/]|-\d|\.\d)|"
     rf"(?=[\d(\uff08\u3000-\uffff])(?<!\d)(?:{'|'.join(_WITHOUT_SPACES)})"
 )
@@ -118,7 +113,7 @@ _DATETIME = (
 
 @cache
 def _compiled() -> re.Pattern[str]:
-    return re.compile(_DATETIME)  # takes longer than most of this package to import
+    return re.compile(_DATETIME)  # compiled on first use: it takes longer than importing most of this package
 
 
 @lru_cache(maxsize=4096)
@@ -133,13 +128,13 @@ def _is_date(text: str) -> bool:
 
 
 def find_dates(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where each date or time in a text begins and ends, in order."""
+    """Yield start and end of each date or time in a text, in order."""
     for match in _compiled().finditer(text):
         if match["date"] is None or _is_date(match["date"]):
             yield match.span()
 
 
-_TAKEN_OUT = "\ue000"
+_PLACEHOLDER = "\ue000"
 _HEX = r"(?=[0-9a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{7,}"
 _MIXED = r"(?=(?:[A-Za-z_]*\d){2})(?=(?:[\d_]*[A-Za-z]){2})[A-Za-z0-9_]{10,}"
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -161,7 +156,7 @@ _path = re.compile(
     r"(?<![\w:])[A-Za-z]:\\(?:[\w .@+-]+\\)*[\w.@+-]+|(?<![\w\\])\\\\[\w.-]+(?:\\[\w.@$+-]+)+|"
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\w.])|"
     rf"(?<![\w:])(?:{_IPV6})(?![\w:])|(?<![\w.-])localhost:\d+|"
-    # Instances of a Kubernetes deployment.
+    # Pods of a Kubernetes deployment.
     r"(?<![\w.-])[a-z0-9-]+-[0-9a-f]{8,10}-[b-df-hj-np-tv-xz2-9]{5}(?![\w-])|"
     r"(?<![\w.@-])(?=[\w.-]*[a-z])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.){2,}[a-z][a-z0-9-]+(?::\d+)?(?![\w@-])|"
     r"(?<![\w.@-])[a-z][a-z0-9-]*\.(?:com|org|net|io|dev|local|internal|lan|cloud|svc)(?::\d+)?(?![\w@-])"
@@ -174,21 +169,21 @@ def _matches(expression: re.Pattern[str]) -> Callable[[str], Iterator[tuple[int,
 
 
 class Pattern(NamedTuple):
-    """One kind of thing in a text; ``find`` yields where each begins and ends, in order."""
+    """One kind of pattern in texts; ``find`` yields start and end of each match, in order."""
 
     find: Callable[[str], Iterator[tuple[int, int]]]
 
-    def take_out(self, text: str) -> str:
-        """Return the text with a mark in place of each; two texts that differ in them alone become equal."""
+    def remove(self, text: str) -> str:
+        """Return the text with a placeholder for each match; texts that differ only in matches become equal."""
         kept: list[str] = []
         end = 0
         for start, stop in self.find(text):
-            kept += text[end:start], _TAKEN_OUT
+            kept += text[end:start], _PLACEHOLDER
             end = stop
         return "".join([*kept, text[end:]])
 
     def covers(self, text: str, places: Iterable[TextDifference]) -> list[bool]:
-        """Tell of each place in the text whether one of them touches it."""
+        """Return for each difference in the text whether a match touches it."""
         found = list(self.find(text))
         ends = [(place.offset, place.offset + max(place.length, 1)) for place in places]
         return [any(first < stop and last > start for first, last in found) for start, stop in ends]

@@ -5,7 +5,7 @@ import pandas as pd
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.frames.schema import CURVE, make_frame
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.snapshot.threshold_curve import find_treads
+from acg_lab.snapshot.threshold_curve import find_threshold_steps
 
 __all__ = ["threshold_curve"]
 
@@ -36,9 +36,23 @@ def threshold_curve(snap: Snapshot, learning_key: str | None = None, *, agent_id
     ------
     UsageError
         If no profile fits, or more than one.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from acg_lab.core import PromptBlock, PromptIR
+    >>> kind = {"role": "system", "content_type": "text", "provenance": "system"}
+    >>> block = PromptBlock(span_id="system-0", sequence_index=0, content="You book flights.", **kind)
+    >>> at = {"ir_id": "4d2f0c0e-8a50-4bb0-9a3c-5a52b7b52f3a", "created_at": "2026-11-02T08:00:00Z"}
+    >>> backend = acg.MemoryBackend()
+    >>> key = "agent::model=m::seed=no-seed::system=no-system::tools=no-tools"
+    >>> backend.store_observations(key, (PromptIR(blocks=(block,), **at), PromptIR(blocks=(block,), **at)))
+    >>> snap = acg.load(backend, progress=False)
+    >>> acg.frames.threshold_curve(snap)[["prefix_blocks", "prefix_tokens", "matching"]].values.tolist()
+    [[1.0, 4.0, 2.0]]
     """
     learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
-    treads, n = find_treads(snap, learning_key), snap.n_observations(learning_key)
+    treads, n = find_threshold_steps(snap, learning_key), snap.n_observations(learning_key)
     agent_id = snap.owners[learning_key].agent_id
     parsed = parse_learning_key(learning_key, agent_id=agent_id)
     values = {

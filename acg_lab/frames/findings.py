@@ -7,7 +7,7 @@ import pandas as pd
 
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis import Finding, explain
-from acg_lab.diagnosis.findings import tell_effect
+from acg_lab.diagnosis.findings import describe_effect
 from acg_lab.frames.schema import FINDINGS, make_frame
 from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.repairs.effects import Effect
@@ -67,7 +67,8 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
             "contents": [e.distinct for e in evidence],
             "last_change": _times([e.last_change for e in evidence]),
             "repair": [
-                tell_effect(effect, finding) if effect else "" for finding, effect in zip(findings, best, strict=True)
+                describe_effect(effect, finding) if effect else ""
+                for finding, effect in zip(findings, best, strict=True)
             ],
             "profiles_after": _column(best, lambda effect: effect.after.profiles),
             "prefix_blocks": _column(best, lambda effect: effect.before.prefix_blocks),

@@ -20,7 +20,7 @@ def checked_thresholds(thresholds: StabilityThresholds | None) -> StabilityThres
     Raises
     ------
     UsageError
-        If they are no StabilityThresholds, or one of them is written in per cent.
+        If they are not a StabilityThresholds, or if one of them is written in per cent.
 
     Examples
     --------

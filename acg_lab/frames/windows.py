@@ -121,6 +121,20 @@ def variants(
     ------
     UsageError
         If no profile fits, or more than one.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from acg_lab.core import PromptBlock, PromptIR
+    >>> kind = {"role": "system", "content_type": "text", "provenance": "system"}
+    >>> block = PromptBlock(span_id="system-0", sequence_index=0, content="You book flights.", **kind)
+    >>> at = {"ir_id": "4d2f0c0e-8a50-4bb0-9a3c-5a52b7b52f3a", "created_at": "2026-11-02T08:00:00Z"}
+    >>> backend = acg.MemoryBackend()
+    >>> key = "agent::model=m::seed=no-seed::system=no-system::tools=no-tools"
+    >>> backend.store_observations(key, (PromptIR(blocks=(block,), **at), PromptIR(blocks=(block,), **at)))
+    >>> snap = acg.load(backend, progress=False)
+    >>> acg.frames.variants(snap)[["span_id", "count", "tokens"]].values.tolist()
+    [['system-0', 2, 4]]
     """
     source = columns_of(snap, [snap.profile_names.resolve(learning_key, agent_id=agent_id)])
     found = list_variants(source)
@@ -188,6 +202,20 @@ def cells(snap: Snapshot, learning_key: str | None = None, *, agent_id: str | No
     ------
     UsageError
         If no profile fits, or more than one.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from acg_lab.core import PromptBlock, PromptIR
+    >>> kind = {"role": "system", "content_type": "text", "provenance": "system"}
+    >>> block = PromptBlock(span_id="system-0", sequence_index=0, content="You book flights.", **kind)
+    >>> at = {"ir_id": "4d2f0c0e-8a50-4bb0-9a3c-5a52b7b52f3a", "created_at": "2026-11-02T08:00:00Z"}
+    >>> backend = acg.MemoryBackend()
+    >>> key = "agent::model=m::seed=no-seed::system=no-system::tools=no-tools"
+    >>> backend.store_observations(key, (PromptIR(blocks=(block,), **at), PromptIR(blocks=(block,), **at)))
+    >>> snap = acg.load(backend, progress=False)
+    >>> acg.frames.cells(snap, agent_id="agent")[["request", "span_id", "content"]].values.tolist()
+    [[0, 'system-0', 'dominant'], [1, 'system-0', 'dominant']]
     """
     learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
     source, found = snap.columns.observations, find_cells(snap, learning_key)

@@ -69,10 +69,13 @@ class TextPools:
         if message.get("role") in _INSTRUCTIONS:
             self.instructions.add(code)
         content = message.get("content")
-        is_marked = any(mark in text for mark in _MARK_TEXTS)
-        if is_marked or (isinstance(content, list) and len(content) == 1):
-            unmarked = print_json(_without_marks(message))
-            self.identities[code] = self._unmarked.setdefault(unmarked, self.messages.get(unmarked, code))
+        if any(mark in text for mark in _MARK_TEXTS) or (isinstance(content, list) and len(content) == 1):
+            text = print_json(_without_marks(message))
+            known = self._unmarked.setdefault(text, self.messages.get(text, code))
+        else:
+            known = self._unmarked.get(text, code)
+        if known != code:
+            self.identities[code] = known
 
 
 def _without_marks(value: Json) -> Json:
@@ -191,9 +194,11 @@ class BodyReader:
             message = self._codec.read_message(value)
         except RecordError as error:
             return error
-        sent = self._texts.message(text)
-        annotated = sent if message == value else self._texts.message(print_json(message))
-        self._texts.identify(message, raw, annotated)
+        sent = annotated = self._texts.message(text)
+        if message != value:
+            _, text = parse_piece(print_json(message))  # what is nested deeper now may be refused
+            annotated = self._texts.message(text)
+        self._texts.identify(message, text, annotated)
         return sent if sent == annotated else (sent, annotated)
 
     def _read_tools(self, raw: bytes) -> tuple[int, int]:

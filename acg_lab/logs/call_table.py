@@ -17,7 +17,8 @@ from acg_lab.logs.body_reader import BodyReader, TextPools, as_it_is
 from acg_lab.logs.entries import Api, LoggedAnswer, LoggedCall
 from acg_lab.logs.json_pieces import parse_piece, print_json, split_list, split_object
 from acg_lab.logs.normalize import CODECS, detect_api
-from acg_lab.storage.columns import Call, JsonPool
+from acg_lab.storage.columns import Call
+from acg_lab.storage.lazy import JsonPool
 
 __all__ = ["CallTable", "Row"]
 
@@ -28,14 +29,9 @@ _NO_RECORD: Final = CallRecord(kind="llm", name="", started_at="")
 
 
 class Row(NamedTuple):
-    """One call of the table.
+    """One call of the table; ``is_recorded`` says that the runtime recorded its annotated request."""
 
-    ``number`` is its position in the log. ``is_recorded`` says that the runtime recorded its annotated request.
-    """
-
-    number: int
     file: str
-    line: int
     call: Call
     agent_id: str | None
     run_id: str | None
@@ -91,7 +87,7 @@ class CallTable:
             self._by_id[logged.call_id] = len(self.rows)
         recorded = logged.annotated is not None
         run_id = logged.run_id or logged.session_id
-        self.rows.append(Row(len(self.rows), logged.file, logged.line, call, logged.agent_id, run_id, recorded))
+        self.rows.append(Row(logged.file, call, logged.agent_id, run_id, recorded))
         yield from (logged.problem(doubt, "$.usage") for doubt in doubts)
 
     def answer(self, answer: LoggedAnswer) -> None:

@@ -8,7 +8,6 @@ candidates, found by the messages that it shares with them, so that time grows w
 
 from bisect import bisect_left
 from collections.abc import Hashable, Iterator, Sequence
-from typing import NamedTuple
 
 __all__ = ["OpenRuns"]
 
@@ -16,18 +15,11 @@ _MAX_CANDIDATES = 4
 _MAX_LOOKUPS = 16  # messages, from the end, by which candidates are found
 
 
-class _Last(NamedTuple):
-    """The last request of an open run: its messages, and the number of the run."""
-
-    messages: tuple[int, ...]
-    run: int
-
-
 class OpenRuns:
     """Runs by the messages of their last requests, apart for each owner (an agent, say)."""
 
     def __init__(self) -> None:
-        self._by_messages: dict[Hashable, int] = {}  # hash of owner and all messages to run
+        self._by_messages: dict[int, int | list[int]] = {}  # hash of owner and all messages to run, or runs
         self._by_message: dict[Hashable, int] = {}  # owner and a later message to run
         self._last: dict[int, tuple[int, ...]] = {}
 
@@ -43,14 +35,22 @@ class OpenRuns:
         if len(messages) < 2:  # noqa: PLR2004  nothing that could continue another request
             return None
         keys = list(_prefix_keys(owner, messages))
-        for key in reversed(keys):
-            run = self._by_messages.get(key)
-            if run is not None and self._last[run] == tuple(messages[: len(self._last[run])]):
+        for length, key in zip(range(len(keys), 0, -1), reversed(keys), strict=True):
+            if (run := self._latest(key, tuple(messages[:length]))) is not None:
                 return run
         for run in self._candidates(owner, messages):
             if _continues(self._last[run], messages):
                 return run
         return None
+
+    def _latest(self, key: int, messages: tuple[int, ...]) -> int | None:
+        """Return the latest run whose last request had just these messages; forget those that have gone on."""
+        found = self._by_messages.get(key)
+        if isinstance(found, list):
+            while found and self._last[found[-1]] != messages:
+                found.pop()
+            return found[-1] if found else None
+        return found if found is not None and self._last[found] == messages else None
 
     def _candidates(self, owner: Hashable, messages: Sequence[int]) -> Iterator[int]:
         seen: set[int] = set()
@@ -68,7 +68,13 @@ class OpenRuns:
             return
         self._last[run] = tuple(messages)
         *_, key = _prefix_keys(owner, messages)
-        self._by_messages[key] = run
+        known = self._by_messages.get(key)
+        if known is None:
+            self._by_messages[key] = run
+        elif isinstance(known, list):
+            known.append(run)
+        else:
+            self._by_messages[key] = [known, run]
         for code in messages[: -_MAX_LOOKUPS - 1 : -1] if len(messages) > 1 else ():
             self._by_message[owner, code] = run
 

@@ -5,11 +5,12 @@ specific ones come first. Other packages add formats through the entry point gro
 point names a `LogFormat`; these are asked before our own.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from typing import NamedTuple, TypeAlias
 
+from acg_lab._format import suggest
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import JsonObject
 from acg_lab.logs.atof import is_atif, is_atof, read_atif, read_atof
@@ -17,6 +18,7 @@ from acg_lab.logs.entries import Document, ReadOptions, Yielded
 from acg_lab.logs.litellm import is_litellm, read_litellm
 from acg_lab.logs.otlp import is_otlp
 from acg_lab.logs.raw import is_raw, read_raw
+from acg_lab.logs.raw_fields import FIELD_NAMES
 from acg_lab.logs.redis_dump import DUMP_REFUSAL, is_redis_dump
 from acg_lab.logs.refused import (
     SPEND_LOGS_REFUSAL,
@@ -50,6 +52,8 @@ class LogFormat(NamedTuple):
         Documents of one or several files, in order, to calls, runs and problems, lazily; None if it is refused.
     refusal : str
         Why a log of this format can't be used, and what can be logged instead.
+    fields : collection of str
+        Of `acg_lab.logs.raw_fields.FIELD_NAMES`, those whose paths the reader takes from its options.
     """
 
     name: str
@@ -57,6 +61,7 @@ class LogFormat(NamedTuple):
     matches: Recogniser
     read: Reader | None
     refusal: str = ""
+    fields: Collection[str] = ()
 
 
 # Most specific first.
@@ -66,12 +71,14 @@ FORMATS: tuple[LogFormat, ...] = (
     LogFormat("otlp", "OTLP JSON traces: OpenTelemetry GenAI, OpenInference, NeMo Relay", is_otlp, read_traces),
     LogFormat("redis-dump", "entries that the runtime stored, as key and value", is_redis_dump, None, DUMP_REFUSAL),
     LogFormat("litellm-spend", "rows of LiteLLM's spend logs", is_litellm_spend_log, None, SPEND_LOGS_REFUSAL),
-    LogFormat("litellm", "LiteLLM's standard logging payloads", is_litellm, read_litellm),
+    LogFormat("litellm", "LiteLLM's standard logging payloads", is_litellm, read_litellm, fields=("agent",)),
     LogFormat("claude-code", "Claude Code transcripts", is_claude_code_transcript, None, TRANSCRIPT_REFUSAL),
     LogFormat("langfuse", "Langfuse observations or traces, exported as rows", is_langfuse, read_langfuse),
     LogFormat("mlflow", "MLflow traces or spans, exported as rows", is_mlflow, read_mlflow),
     LogFormat("phoenix", "Phoenix spans, exported as rows", is_phoenix, read_phoenix),
-    LogFormat("raw", "request bodies of Anthropic or OpenAI, bare or beside their answers", is_raw, read_raw),
+    LogFormat(
+        "raw", "request bodies of Anthropic or OpenAI, bare or beside their answers", is_raw, read_raw, "", FIELD_NAMES
+    ),
 )
 
 
@@ -93,8 +100,9 @@ def get_format(name: str) -> LogFormat:
     for log_format in list_formats():
         if log_format.name == name:
             return log_format
-    names = ", ".join(repr(log_format.name) for log_format in list_formats())
-    msg = f"The 'format' option must be 'auto' or one of {names}; got {name!r}."
+    names = [log_format.name for log_format in list_formats()]
+    msg = f"The 'format' option must be 'auto' or one of {', '.join(map(repr, names))}; got {name!r}."
+    msg += suggest(name, names)
     raise UsageError(msg)
 
 

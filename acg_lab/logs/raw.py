@@ -4,7 +4,6 @@ Also what batch interfaces take and give, where answers stand in lines of their 
 ``body``; Anthropic: ``custom_id``, ``params``), and folders of bodies, one a file.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -12,6 +11,7 @@ from acg_lab.core.codec import parse_time
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import JsonObject, Usage
 from acg_lab.logs.answers import read_usage
+from acg_lab.logs.body_files import BodyFiles, is_body_file
 from acg_lab.logs.entries import Api, Document, LoggedAnswer, LoggedCall, LogProblem, Note, ReadOptions, Yielded
 from acg_lab.logs.json_pieces import parse_piece, split_object
 from acg_lab.logs.log_times import lacks_zone
@@ -28,12 +28,12 @@ _URLS: Mapping[str, Api] = {
 _NO_ZONE: Final = Note("a time without a zone, taken as UTC")
 _FAILED: Final = 400
 _MILLISECOND: Final = 10**6
-_request_file = re.compile(r"([^/\\]+)\.request\.json$").search
 
 
 def is_raw(first: Sequence[JsonObject]) -> bool:
     """Whether the first documents of a file are bodies, or objects that hold them or answers to them."""
-    return any(_is_body(document) or _holds_body(document) or _is_batch_answer(document) for document in first)
+    tests = _is_body, _holds_body, _is_answer
+    return any(test(document) for document in first for test in tests)
 
 
 def _is_body(value: object) -> bool:
@@ -49,17 +49,22 @@ def _holds_body(document: JsonObject) -> bool:
     )
 
 
-def _is_batch_answer(document: JsonObject) -> bool:
-    return "custom_id" in document and ("response" in document or "result" in document)
+def _is_answer(document: JsonObject) -> bool:
+    """Whether it is a line of a batch's answers, or an answer in a file of its own."""
+    if "custom_id" in document:
+        return "response" in document or "result" in document
+    return document.get("type") == "message" and document.get("role") == "assistant"
 
 
 def read_raw(documents: Iterable[Document], options: ReadOptions) -> Iterator[Yielded]:
     """Yield the calls of raw bodies, and the answers that stand apart from them."""
+    files = BodyFiles()
     for document in documents:
         try:
-            yield from _read(document, options)
+            yield from files.read(document) if is_body_file(document.file) else _read(document, options)
         except RecordError as error:
             yield document.problem(error.reason, error.path)
+    yield from files.answers()
 
 
 def _read(document: Document, options: ReadOptions) -> Iterator[Yielded]:
@@ -94,35 +99,20 @@ def _keys(pieces: Mapping[str, bytes]) -> str:
 
 
 def _read_bare(document: Document, pieces: Mapping[str, bytes], options: ReadOptions) -> Iterator[Yielded]:
-    call_id = found[1] if (found := _request_file(document.file)) else None
-    call = LoggedCall(document.file, document.line, document.raw, options.api, call_id=call_id, pieces=pieces)
+    call = LoggedCall(document.file, document.line, document.raw, options.api, pieces=pieces)
     if options.fields:
         fields = LineFields(pieces, options.fields)
         problems: list[LogProblem] = []
         started = fields.time("started", _noting(document, problems))[0] if "started" in options.fields else None
         agent, session, run, own_id = (_named(fields, options, name) for name in ("agent", "session", "run", "call"))
-        call = call._replace(
-            agent_id=agent, session_id=session, run_id=run, call_id=own_id or call_id, started_at=started
-        )
+        call = call._replace(agent_id=agent, session_id=session, run_id=run, call_id=own_id, started_at=started)
         yield from problems
-    if call_id is not None:
-        call = call._replace(session_id=call.session_id or _session_of_user(pieces))
     yield call
 
 
 def _named(fields: LineFields, options: ReadOptions, name: str) -> str | None:
     """Return a field that the caller named; in a bare body the usual names mean other things."""
     return fields.text(name) if name in options.fields else None
-
-
-def _session_of_user(pieces: Mapping[str, bytes]) -> str | None:
-    """Return the session that Claude Code names in the user id of a body, which is JSON in a text."""
-    metadata = parse_piece(pieces["metadata"])[0] if "metadata" in pieces else None
-    user = metadata.get("user_id") if isinstance(metadata, dict) else None
-    if isinstance(user, str) and user[:1] == "{":
-        session = parse_piece(user.encode())[0].get("session_id")
-        return session if isinstance(session, str) else None
-    return None
 
 
 def _find_body(fields: LineFields, pieces: Mapping[str, bytes]) -> tuple[bytes | None, Api | None]:

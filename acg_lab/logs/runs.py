@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from acg_lab._format import counted
 from acg_lab.core.codec import parse_time
 from acg_lab.core.records import RunRecord
@@ -82,7 +85,8 @@ def _assign(table: CallTable, said: Mapping[str, LoggedRun], default_agent: str)
     named: dict[tuple[str, str], _Run] = {}
     found: list[_Run] = []
     open_runs, inferred = OpenRuns(), Counter[str]()
-    for row in _in_order(table.rows):
+    for position in _order(table.rows).tolist():
+        row = table.rows[position]
         run_id = row.run_id
         agent_id = row.agent_id or (said[run_id].agent_id if run_id is not None and run_id in said else None)
         inferred["agent"] += agent_id is None
@@ -98,22 +102,21 @@ def _assign(table: CallTable, said: Mapping[str, LoggedRun], default_agent: str)
             number = open_runs.find(agent_id, codes)
             if number is None:
                 number = len(found)
-                found.append(_Run(str(uuid.uuid5(_NAMESPACE, f"{row.file}:{row.line}:{row.number}")), agent_id))
+                found.append(_Run(str(uuid.uuid5(_NAMESPACE, f"{row.file}:{position}")), agent_id))
             run = found[number]
             open_runs.put(agent_id, codes, number)
         run.rows.append(row)
     return found, inferred
 
 
-def _in_order(rows: Sequence[Row]) -> list[Row]:
-    """Return calls by start; one without follows the one before it in the log."""
+def _order(rows: Sequence[Row]) -> NDArray[np.int64]:
+    """Return the positions of calls by start; one without follows the one before it in the log."""
     last = 0
-    keys: list[int] = []
-    for row in rows:
+    starts = np.zeros(len(rows), np.int64)
+    for i, row in enumerate(rows):
         started = row.call.record.started_at
-        last = parse_time(started) if started else last
-        keys.append(last)
-    return [rows[i] for i in sorted(range(len(rows)), key=keys.__getitem__)]
+        starts[i] = last = parse_time(started) if started else last
+    return np.argsort(starts, kind="stable")
 
 
 def _conversation(table: CallTable, call: Call) -> list[int]:
@@ -151,7 +154,7 @@ def _caveats(table: CallTable, inferred: Counter[str], default_agent: str) -> It
     failed = sum(_is_failed(row) for row in table.rows)
     if failed:
         yield f"{_share(failed, n)} failed: kept, without usage"
-    if (silent := n - answered - failed) and answered:
+    if silent := n - answered - failed:
         yield f"{_share(silent, n)} had no usage"
     if table.n_duplicates:
         yield f"{counted(table.n_duplicates, 'duplicate')} left out: same id and same request"
@@ -162,7 +165,9 @@ def _caveats(table: CallTable, inferred: Counter[str], default_agent: str) -> It
 
 
 def _share(count: int, total: int) -> str:
-    return f"all {total:,} requests" if count == total > 1 else f"{count:,} of {counted(total, 'request')}"
+    if count < total:
+        return f"{count:,} of {counted(total, 'request')}"
+    return f"all {total:,} requests" if total > 1 else "the only request"
 
 
 def _has_usage(row: Row) -> bool:

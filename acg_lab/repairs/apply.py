@@ -1,7 +1,8 @@
-"""Windows on their way through repairs: which profiles a repair is for, and which windows come of it.
+"""Apply a repair to the windows of profiles: choose profiles, edit their requests, and sort them under their new keys.
 
-Belongs here: choosing, merging and cutting windows. What happens to blocks, headers and keys stands in the
-modules named for it.
+The modules ``edits``, ``headers`` and ``rekey`` edit blocks, headers and learning keys.
+
+Invariant: windows are never changed; a repair returns new ones.
 """
 
 from collections import Counter
@@ -12,36 +13,35 @@ import numpy as np
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import parse_learning_key
-from acg_lab.repairs.block_table import Rows, Table
+from acg_lab.repairs.block_table import BlockTable, Rows
 from acg_lab.repairs.edits import EDITS
-from acg_lab.repairs.headers import new_headers
-from acg_lab.repairs.rekey import Keys, RekeyedProfile, new_keys
+from acg_lab.repairs.headers import build_headers
+from acg_lab.repairs.rekey import NewKeys, RekeyedProfile, compute_keys
 from acg_lab.repairs.repairs import MergeProfiles, Repair
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import Lazy, ObservationColumns, offsets
+from acg_lab.storage.columns import ObservationColumns, offsets
+from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.times import Times
 
-__all__ = ["Windows", "apply_repair", "windows_of"]
-
-_SHOWN = 5
+__all__ = ["ProfileWindows", "apply_repair", "select_windows"]
 
 
-class Windows(NamedTuple):
-    """Windows of profiles, without seed entries.
+class ProfileWindows(NamedTuple):
+    """The windows of some profiles, without seed entries.
 
     Attributes
     ----------
     observations : ObservationColumns
     agents : mapping of str to str
-        Whose each learning key is.
+        The agent of each learning key.
     rules : mapping of str to DetectedRules
-        By which rules each profile is analysed.
+        The rules version by which each profile is analysed.
     members : mapping of str to tuple of str
-        The learning keys that the observations of a profile had before all repairs, sorted.
+        The learning keys that the observations of each profile had before all repairs, sorted.
     stand_ins : frozenset of str
-        The learning keys that stand in for one that can't be known.
+        The learning keys that stand in for a key that cannot be determined.
     """
 
     observations: ObservationColumns
@@ -51,13 +51,13 @@ class Windows(NamedTuple):
     stand_ins: frozenset[str] = frozenset()
 
 
-def windows_of(snap: Snapshot, keys: Collection[str] | None = None) -> Windows:
-    """Return the windows of a snapshot, all profiles or those of some keys.
+def select_windows(snap: Snapshot, keys: Collection[str] | None = None) -> ProfileWindows:
+    """Return the windows of a snapshot: those of some learning keys, or all.
 
     Raises
     ------
     UsageError
-        If there is no profile of a key.
+        If a key has no profile.
     """
     source = snap.columns.observations
     wanted = tuple(snap.windows) if keys is None else tuple(sorted({snap.profile_names.resolve(key) for key in keys}))
@@ -66,47 +66,49 @@ def windows_of(snap: Snapshot, keys: Collection[str] | None = None) -> Windows:
         rows = np.array([row for span in spans for row in span], np.int64)
         source = source.take(rows, wanted)
     agents = {key: snap.owners[key].agent_id for key in wanted}
-    return Windows(source, agents, snap.rules, {key: (key,) for key in wanted})
+    return ProfileWindows(source, agents, snap.rules, {key: (key,) for key in wanted})
 
 
-def apply_repair(windows: Windows, repair: Repair, limit: int) -> Windows:
-    """Return the windows that would be there if requests had been sent mended.
+def apply_repair(windows: ProfileWindows, repair: Repair, limit: int) -> ProfileWindows:
+    """Return the windows that production would have stored of the repaired requests.
 
     Parameters
     ----------
-    windows : Windows
+    windows : ProfileWindows
         Read, never changed.
     repair : Repair
     limit : int
-        How many observations a merged window keeps, at least one.
+        How many observations a merged window keeps; 0 keeps one.
 
     Raises
     ------
     UsageError
-        If the repair does not fit the windows, or the limit is no integer from 0 on.
+        If the repair does not fit the windows, or `limit` is not a non-negative integer.
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-        msg = f"The 'observation_window' option must be an integer from 0 on; got {limit!r}."
+        msg = f"The 'observation_window' option must be a non-negative integer; got {limit!r}."
         raise UsageError(msg)
     source = windows.observations
     sizes = np.diff(source.window_offsets)
-    chosen = _chosen(windows, repair.learning_keys)
+    chosen = _choose(windows, repair.learning_keys)
     of_window = np.repeat(np.arange(len(source.keys)), sizes)
     keys = [source.keys[window] for window in of_window.tolist()]
-    before = Table.of(source)
+    before = BlockTable.from_columns(source)
     numbers = {agent: i for i, agent in enumerate(dict.fromkeys(windows.agents.values()))}
     agents = np.array([numbers[windows.agents[key]] for key in source.keys], np.int32)[of_window]
     is_chosen = np.array([key in chosen for key in source.keys], np.bool_)[of_window]
     after = EDITS[type(repair)](before, is_chosen[before.owner], repair, agents)
     if isinstance(repair, MergeProfiles):
-        new = _merged_keys(windows, chosen if repair.learning_keys else (), repair.agent_id, keys)
+        new = _merge_keys(windows, chosen if repair.learning_keys else (), repair.agent_id, keys)
     else:
-        new = new_keys(before, after, keys, lambda key: RekeyedProfile(windows.agents[key], windows.rules[key].rules))
-    return _assembled(windows, (before, after), keys, new, limit)
+        new = compute_keys(
+            before, after, keys, lambda key: RekeyedProfile(windows.agents[key], windows.rules[key].rules)
+        )
+    return _sort_under_keys(windows, (before, after), keys, new, limit)
 
 
-def _chosen(windows: Windows, keys: Collection[str]) -> Collection[str]:
-    """Return the keys of the profiles that a repair is for; a key may be named as it was before all repairs."""
+def _choose(windows: ProfileWindows, keys: Collection[str]) -> Collection[str]:
+    """Return the keys of the profiles that a repair is for; a key may be one that a profile had before all repairs."""
     known = dict.fromkeys(windows.observations.keys)
     if not keys:
         return known
@@ -120,15 +122,15 @@ def _chosen(windows: Windows, keys: Collection[str]) -> Collection[str]:
     return {key for name in listed for key in ([name] if name in known else former[name])}
 
 
-def _merged_keys(windows: Windows, chosen: Collection[str], agent_id: str | None, keys: Sequence[str]) -> Keys:
-    """Return the key of the largest of the profiles that become one: the chosen ones, or those of an agent or all."""
-    if agent_id is not None and agent_id not in (known := sorted(set(windows.agents.values()))):
-        shown = ", ".join(map(repr, known[:_SHOWN])) or "none"
-        more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
-        msg = f"There is no agent {agent_id!r}; there are {shown}{more}."
-        raise UsageError(msg)
+def _merge_keys(windows: ProfileWindows, chosen: Collection[str], agent_id: str | None, keys: Sequence[str]) -> NewKeys:
+    """Return each observation's key after a merge of the chosen profiles, or of those that differ only in ``seed=``.
+
+    Merged profiles get the key of the largest of them.
+    """
+    if agent_id is not None:
+        ProfileNames(windows.agents).of_agent(agent_id)
     if len(agents := {windows.agents[key] for key in chosen}) > 1:
-        msg = f"Profiles of one agent can be merged; got those of {', '.join(map(repr, sorted(agents)))}."
+        msg = f"Only profiles of one agent can be merged; got those of {', '.join(map(repr, sorted(agents)))}."
         raise UsageError(msg)
     groups: dict[object, list[str]] = {}
     for key in chosen or windows.observations.keys:
@@ -139,31 +141,33 @@ def _merged_keys(windows: Windows, chosen: Collection[str], agent_id: str | None
     sizes = Counter(keys)
     new = {key: max(sorted(group), key=sizes.__getitem__) for group in groups.values() for key in group}
     merged = frozenset(new[group[0]] for group in groups.values() if len(group) > 1)
-    return Keys([new.get(key, key) for key in keys], merged)
+    return NewKeys([new.get(key, key) for key in keys], merged)
 
 
-def _assembled(windows: Windows, tables: tuple[Table, Table], keys: Sequence[str], new: Keys, limit: int) -> Windows:
-    """Put observations under their new keys."""
+def _sort_under_keys(
+    windows: ProfileWindows, tables: tuple[BlockTable, BlockTable], keys: Sequence[str], new: NewKeys, limit: int
+) -> ProfileWindows:
+    """Return the windows of the edited observations under their new keys."""
     shares = Counter(zip(new.of_observation, keys, strict=True))
     origins: dict[str, list[str]] = {}
     for new_key, key in sorted(shares, key=lambda share: (-shares[share], share)):
         origins.setdefault(new_key, []).append(key)
     empty = set(windows.observations.keys) - set(keys)
     origins = {key: [*origins.get(key, ()), *({key} & empty)] for key in sorted({*origins, *empty})}
-    rows, counts = _placed(windows.observations, new.of_observation, origins, limit)
-    return Windows(
-        _columns(*tables, rows, counts, tuple(origins)),
+    rows, counts = _select_rows(windows.observations, new.of_observation, origins, limit)
+    return ProfileWindows(
+        _build_columns(*tables, rows, counts, tuple(origins)),
         {key: windows.agents[old[0]] for key, old in origins.items()},
-        Lazy(origins, lambda key: windows.rules[origins[key][0]]),
+        LazyMapping(origins, lambda key: windows.rules[origins[key][0]]),
         {key: tuple(sorted({m for name in old for m in windows.members[name]})) for key, old in origins.items()},
         new.stand_ins | {key for key, old in origins.items() if not windows.stand_ins.isdisjoint(old)},
     )
 
 
-def _placed(
+def _select_rows(
     source: ObservationColumns, keys: Sequence[str], origins: Mapping[str, Sequence[str]], limit: int
 ) -> tuple[Rows, Rows]:
-    """Return the observations by window, and how many each window has; merged windows by time, the newest kept."""
+    """Return the observations of each window and how many it has; merged windows are sorted by time and cut."""
     number = {key: i for i, key in enumerate(origins)}
     window = np.array([number[key] for key in keys], np.int64)
     merged = np.array([len(old) > 1 for old in origins.values()], np.bool_)
@@ -175,13 +179,15 @@ def _placed(
     return kept, np.bincount(window[kept], minlength=len(origins))
 
 
-def _columns(before: Table, after: Table, rows: Rows, counts: Rows, keys: tuple[str, ...]) -> ObservationColumns:
-    """Make columns of the observations of some rows, in windows of so many."""
+def _build_columns(
+    before: BlockTable, after: BlockTable, rows: Rows, counts: Rows, keys: tuple[str, ...]
+) -> ObservationColumns:
+    """Return the columns of some observations, in windows of the given sizes."""
     source = after.source
     ends = np.searchsorted(after.owner, np.arange(len(source.ir_ids) + 1))
     lengths = np.diff(ends)[rows]
     blocks = np.repeat(ends[:-1][rows] - offsets(lengths)[:-1], lengths) + np.arange(lengths.sum())
-    headers, header_pool = new_headers(before, after)
+    headers, header_pool = build_headers(before, after)
     spelled = source.created.spelled
     listed = rows.tolist()
     return ObservationColumns(

@@ -1,7 +1,7 @@
-"""Blocks on their way through a repair: columns that can be edited, and new texts beside the old ones.
+"""A table of blocks that repairs can edit.
 
-Belongs here: numbering and naming blocks as production does it, whatever was done to them. The columns of the snapshot
-are never changed: an edit makes new ones.
+Invariant: an edit returns a new table and changes neither the old one nor the snapshot's columns. Blocks are numbered
+and named as production does it, whatever was done to them.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from acg_lab.storage.columns import Codes, Form, ObservationColumns
 
-__all__ = ["Bools", "Names", "Pool", "Rows", "Table", "name_of"]
+__all__ = ["BlockTable", "Bools", "Pool", "Rows", "SpanNames", "parse_block_name"]
 
 V = TypeVar("V")
 Rows = NDArray[np.int64]
@@ -22,14 +22,14 @@ Bools = NDArray[np.bool_]
 
 
 class Pool(Sequence[V], Generic[V]):
-    """A pool of a snapshot, and what a repair adds to it.
+    """A pool of a snapshot, and the values that repairs add to it.
 
     Parameters
     ----------
     base : sequence
         Never changed.
     used : array of int
-        The codes in use: what is new is looked for among their values, so that equal values keep one code.
+        The codes in use. New values are looked up among those of these codes, so that equal values keep one code.
     """
 
     def __init__(self, base: Sequence[V], used: Codes) -> None:
@@ -41,7 +41,7 @@ class Pool(Sequence[V], Generic[V]):
         self._n_base = len(self._base)
 
     def parts(self) -> tuple[Sequence[V], list[V]]:
-        """Return what was there, and a copy of what was added."""
+        """Return the base, and a copy of the added values."""
         return self._base, [*self._added]
 
     @cached_property
@@ -49,14 +49,14 @@ class Pool(Sequence[V], Generic[V]):
         return {self[code]: code for code in sorted(set(self._used.tolist()))}
 
     def code(self, value: V) -> int:
-        """Return the code of a value, a new one if need be."""
+        """Return the code of a value; add the value if it is new."""
         code = self._codes.setdefault(value, len(self))
         if code == len(self):
             self._added.append(value)
         return code
 
     def find(self, value: V) -> int:
-        """Return the code of a value in use, -1 if there is none."""
+        """Return the code of a value in use, -1 if it is not in use."""
         return self._codes.get(value, -1)
 
     def __len__(self) -> int:
@@ -76,8 +76,8 @@ class Pool(Sequence[V], Generic[V]):
         yield from self._added
 
 
-class Names(dict[tuple[int, int, int, int], int]):
-    """Codes of span ids by (code of the old one, form, old number, new number)."""
+class SpanNames(dict[tuple[int, int, int, int], int]):
+    """Codes of new span ids, by (code of the old span id, form, old number, new number)."""
 
     def __init__(self, spans: Pool[str], forms: Pool[Form]) -> None:
         super().__init__()
@@ -86,34 +86,34 @@ class Names(dict[tuple[int, int, int, int], int]):
     def __missing__(self, key: tuple[int, int, int, int]) -> int:
         span, form, old, new = key
         role, span_id = self._forms[form].role, self._spans[span]
-        name = name_of(span_id, role, old)
+        name = parse_block_name(span_id, role, old)
         code = self[key] = span if name is None else self._spans.code(f"{role}-{new}{name}")
         return code
 
 
-def name_of(span_id: str, role: str, number: int) -> str | None:
-    """Return what follows role and number in a span id; None if it was not named as production does it."""
+def parse_block_name(span_id: str, role: str, number: int) -> str | None:
+    """Return what follows role and number in a span id; None if production would not have named the block so."""
     head = f"{role}-{number}"
     rest = span_id.removeprefix(head)
     return rest if span_id == head or (rest != span_id and rest.startswith("-")) else None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Table:
-    """The blocks of some observations, a row each, by observation, in prompt order.
+class BlockTable:
+    """The blocks of some observations, one row per block, by observation and then in prompt order.
 
     Attributes
     ----------
     source : ObservationColumns
-        Where they are from; what is not of a block stays there.
-    owner : (n_rows,)
+        The observations; what does not belong to a block stays there.
+    owner : array of int64, shape (n_rows,)
         The observation of each row, ascending.
-    origin : (n_rows,)
-        The row of the source that it was.
-    spans, contents, forms, indexes : (n_rows,)
+    origin : array of int64, shape (n_rows,)
+        The row that each row had in the source.
+    spans, contents, forms, indexes : array, shape (n_rows,)
         As in `ObservationColumns`.
     span_pool, content_pool, form_pool : Pool
-        Those of the source, and what was added.
+        The pools of the source, with the values that were added.
     """
 
     source: ObservationColumns
@@ -128,8 +128,8 @@ class Table:
     form_pool: Pool[Form]
 
     @classmethod
-    def of(cls, source: ObservationColumns) -> "Table":
-        """Make a table of all observations."""
+    def from_columns(cls, source: ObservationColumns) -> "BlockTable":
+        """Return the table of all observations."""
         lengths = np.diff(source.block_offsets)
         return cls(
             source=source,
@@ -144,16 +144,16 @@ class Table:
             form_pool=Pool(source.form_pool, source.forms),
         )
 
-    def are(self, **wanted: Collection[Any]) -> Bools:
-        """Tell which rows have a form whose fields are among the wanted ones."""
+    def have_form(self, **wanted: Collection[Any]) -> Bools:
+        """Return which rows have a form whose fields have one of the wanted values, shape (n_rows,)."""
         fits = [all(getattr(form, name) in among for name, among in wanted.items()) for form in self.form_pool]
         found: Bools = np.array(fits, np.bool_)[self.forms]
         return found
 
     @cached_property
     def is_fixed(self) -> Bools:
-        """Which rows are tools or response formats: production puts them where they are."""
-        return self.are(content_type=("tool_schema", "structured_output"))
+        """Which rows are tools or response formats, whose position production chooses."""
+        return self.have_form(content_type=("tool_schema", "structured_output"))
 
     @cached_property
     def is_scaffold(self) -> Bools:
@@ -161,13 +161,13 @@ class Table:
         found: Bools = np.array([form.is_scaffold for form in self.form_pool], np.bool_)[self.forms]
         return found
 
-    def name(self, row: int) -> str | None:
-        """Return what follows role and number in a row's span id; see `name_of`."""
+    def block_name(self, row: int) -> str | None:
+        """Return what follows role and number in a row's span id, as `parse_block_name` does."""
         role = self.form_pool[self.forms[row]].role
-        return name_of(self.span_pool[self.spans[row]], role, int(self.indexes[row]))
+        return parse_block_name(self.span_pool[self.spans[row]], role, int(self.indexes[row]))
 
-    def edited(self, rows: Rows, contents: Sequence[int] | Codes) -> "Table":
-        """Give rows new contents; what a tokenizer said of an old content does not hold for another."""
+    def with_contents(self, rows: Rows, contents: Sequence[int] | Codes) -> "BlockTable":
+        """Return the table with new contents in some rows; where the content changes, its token count is dropped."""
         contents = np.asarray(contents, np.int32)
         differ = contents != self.contents[rows]
         rows, contents = rows[differ], contents[differ]
@@ -175,21 +175,21 @@ class Table:
             return self
         new = self.contents.copy()
         new[rows] = contents
-        return replace(self, contents=new).reformed(rows, token_metadata=None)
+        return replace(self, contents=new).with_forms(rows, token_metadata=None)
 
-    def reformed(self, rows: Rows, **fields: str | None) -> "Table":
-        """Give rows forms with other fields."""
+    def with_forms(self, rows: Rows, **fields: str | None) -> "BlockTable":
+        """Return the table with some fields of the rows' forms replaced."""
         codes, inverse = np.unique(self.forms[rows], return_inverse=True)
         changed = [self.form_pool.code(self.form_pool[code]._replace(**fields)) for code in codes.tolist()]
         forms = self.forms.copy()
         forms[rows] = np.array(changed, np.int32)[inverse]
         return replace(self, forms=forms)
 
-    def arranged(self, order: Rows) -> "Table":
-        """Keep rows in another order (observations in theirs), and number and name them anew.
+    def reordered(self, order: Rows) -> "BlockTable":
+        """Return the table with the rows of ``order``, observations in their old order, numbered and named afresh.
 
-        The numbers stay with the places: the third block kept gets the number that the third block had. Span ids that
-        were not named as production does it are kept.
+        Numbers belong to positions: the third block of an observation gets the number that its third block had. Span
+        ids that production would not have made are kept.
         """
         owner = self.owner[order]
         first = np.searchsorted(self.owner, owner)
@@ -198,7 +198,7 @@ class Table:
         spans = self.spans[order]
         moved = np.flatnonzero(indexes != before)
         if len(moved):
-            names = Names(self.span_pool, self.form_pool)
+            names = SpanNames(self.span_pool, self.form_pool)
             columns = (spans[moved], self.forms[order][moved], before[moved], indexes[moved])
             spans[moved] = [names[key] for key in zip(*(column.tolist() for column in columns), strict=True)]
         return replace(

@@ -1,7 +1,6 @@
-"""What each repair does to blocks, in one table.
+"""Apply a repair to a table of blocks: one function for each kind of repair, listed in `EDITS`.
 
-Belongs here: one function a repair, from a table of blocks to another. Which observations are chosen, what becomes of
-learning keys, and merging stand elsewhere.
+Which observations a repair is for, learning keys, and merged windows are the business of `acg_lab.repairs.apply`.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,124 +13,133 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.repairs import repairs as r
-from acg_lab.repairs.block_table import Bools, Rows, Table
+from acg_lab.repairs.block_table import BlockTable, Bools, Rows
 from acg_lab.storage.columns import Codes, is_redacted
 
 __all__ = ["EDITS"]
 
-_SHOWN = 12
+_MAX_LISTED = 12
 _HASH = 16
 
 
-def _span_rows(table: Table, chosen: Bools, span_id: str) -> Bools:
-    """Tell the rows of a span; raises if no chosen observation has it."""
+def _span_rows(table: BlockTable, chosen: Bools, span_id: str) -> Bools:
+    """Return which rows are of a span; raise UsageError if no chosen observation has it."""
     found: Bools = chosen & (table.spans == table.span_pool.find(span_id))
     if not found.any():
         codes = dict.fromkeys(table.spans[chosen].tolist())
-        names = ", ".join(repr(table.span_pool[code]) for code in list(codes)[:_SHOWN])
-        more = f" and {len(codes) - _SHOWN:,} more" if len(codes) > _SHOWN else ""
+        names = ", ".join(repr(table.span_pool[code]) for code in list(codes)[:_MAX_LISTED])
+        more = f" and {len(codes) - _MAX_LISTED:,} more" if len(codes) > _MAX_LISTED else ""
         msg = f"There is no span {span_id!r} in the chosen profiles; there are {names or 'none'}{more}."
         raise UsageError(msg)
     return found
 
 
-def _placed_rows(table: Table, chosen: Bools, repair: r.Drop | r.MoveToEnd | r.MoveToSystemPrompt) -> Bools:
+def _placed_rows(table: BlockTable, chosen: Bools, repair: r.Drop | r.MoveToEnd | r.MoveToSystemPrompt) -> Bools:
+    """Return which rows are of the repair's span and have one of its contents."""
     found = _span_rows(table, chosen, repair.span_id)
     if not repair.contents:
         return found
     codes = np.unique(table.contents[found])
     hashes = {sha256(table.content_pool[code].encode()).hexdigest()[:_HASH]: code for code in codes.tolist()}
     if unknown := [name for name in repair.contents if name not in hashes]:
-        msg = f"{repair.span_id!r} has no content of hash {unknown[0]!r}; it has {', '.join(list(hashes)[:_SHOWN])}."
+        msg = (
+            f"{repair.span_id!r} has no content of hash {unknown[0]!r}; it has {', '.join(list(hashes)[:_MAX_LISTED])}."
+        )
         raise UsageError(msg)
     return found & np.isin(table.contents, [hashes[name] for name in repair.contents])
 
 
-def _movable(table: Table, chosen: Bools, repair: r.MoveToEnd | r.MoveToSystemPrompt) -> Bools:
-    """Tell the rows to move; raises if production would put one of them where it is anyway."""
+def _movable_rows(table: BlockTable, chosen: Bools, repair: r.MoveToEnd | r.MoveToSystemPrompt) -> Bools:
+    """Return which rows to move; raise UsageError if production chooses the position of one of them."""
     found = _placed_rows(table, chosen, repair)
     if (found & table.is_fixed).any():
-        msg = f"{repair.span_id!r} is a tool or response format: production puts it where it is. Pin, drop or sort it."
+        msg = (
+            f"{repair.span_id!r} is a tool or response format, whose position production chooses; "
+            "pin it, drop it, or sort the tools."
+        )
         raise UsageError(msg)
     return found
 
 
-def _settled(before: Table, table: Table, order: Rows) -> Table:
-    """Put rows into an order, but tools and response format before the first message that is not system.
+def _reorder(before: BlockTable, table: BlockTable, order: Rows) -> BlockTable:
+    """Reorder rows, with tools and response format before the first message that is not system.
 
-    That is where production has them. Where they were elsewhere ``before`` the edit, somebody else put them there, and
-    they stay.
+    That is where production puts them. Observations that had them elsewhere before the edit were written by another
+    program, and keep the given order.
     """
     everything = np.arange(len(before.owner))
-    elsewhere = before.owner[everything != _by_rank(before, everything)]
-    return table.arranged(np.where(np.isin(table.owner[order], elsewhere), order, _by_rank(table, order)))
+    elsewhere = before.owner[everything != _put_tools_first(before, everything)]
+    return table.reordered(np.where(np.isin(table.owner[order], elsewhere), order, _put_tools_first(table, order)))
 
 
-def _by_rank(table: Table, order: Rows) -> Rows:
+def _put_tools_first(table: BlockTable, order: Rows) -> Rows:
+    """Return the order with each observation's tools and response format before its first message."""
     owner = table.owner[order]
     other = np.cumsum(~table.is_scaffold[order])
     rank = np.where(other > np.concatenate(([0], other))[np.searchsorted(owner, owner)], 2, table.is_fixed[order])
     return order[np.lexsort((rank, owner))]
 
 
-def _drop(table: Table, chosen: Bools, repair: r.Drop, _agents: Codes) -> Table:
-    return _settled(table, table, np.flatnonzero(~_placed_rows(table, chosen, repair)))
+def _drop(table: BlockTable, chosen: Bools, repair: r.Drop, _agents: Codes) -> BlockTable:
+    return _reorder(table, table, np.flatnonzero(~_placed_rows(table, chosen, repair)))
 
 
-def _move_back(table: Table, chosen: Bools, repair: r.MoveToEnd, _agents: Codes) -> Table:
-    found = _movable(table, chosen, repair)
-    if (found & _instructions(table)).any():
+def _move_to_end(table: BlockTable, chosen: Bools, repair: r.MoveToEnd, _agents: Codes) -> BlockTable:
+    found = _movable_rows(table, chosen, repair)
+    if (found & _instruction_rows(table)).any():
         msg = f"{repair.span_id!r} holds the instructions, which always come first."
         raise UsageError(msg)
-    return _settled(table, table, np.lexsort((found, table.owner)))
+    return _reorder(table, table, np.lexsort((found, table.owner)))
 
 
-def _instructions(table: Table) -> Bools:
-    """Tell the rows that hold the instructions of a request."""
+def _instruction_rows(table: BlockTable) -> Bools:
+    """Return which rows hold the instructions of a request."""
     spans = np.unique(table.spans).tolist()
     named = np.isin(table.spans, [code for code in spans if table.span_pool[code].endswith("-instructions")])
-    rows = np.flatnonzero(named & table.are(role=("system",), content_type=("text",)))
+    rows = np.flatnonzero(named & table.have_form(role=("system",), content_type=("text",)))
     found = np.zeros(len(table.spans), np.bool_)
-    found[[row for row in rows.tolist() if table.name(row) == "-instructions"]] = True
+    found[[row for row in rows.tolist() if table.block_name(row) == "-instructions"]] = True
     return found
 
 
-def _move_forward(table: Table, chosen: Bools, repair: r.MoveToSystemPrompt, _agents: Codes) -> Table:
-    found = _movable(table, chosen, repair)
-    other = np.cumsum(~table.are(role=("system",), content_type=("text",)))
+def _move_to_system_prompt(
+    table: BlockTable, chosen: Bools, repair: r.MoveToSystemPrompt, _agents: Codes
+) -> BlockTable:
+    found = _movable_rows(table, chosen, repair)
+    other = np.cumsum(~table.have_form(role=("system",), content_type=("text",)))
     before = np.concatenate(([0], other))[np.searchsorted(table.owner, table.owner)]
     leading = other == before
     moved = found & ~leading
     hosts = np.full(int(table.owner[-1]) + 1, -1)
-    rows = np.flatnonzero(_instructions(table) & leading)
+    rows = np.flatnonzero(_instruction_rows(table) & leading)
     hosts[table.owner[rows[::-1]]] = rows[::-1]
     joining = moved & (hosts[table.owner] >= 0)
-    changed = _joined(table, np.flatnonzero(joining), hosts)
-    changed = _as_system(changed, np.flatnonzero(moved & ~joining))
+    changed = _append_to_hosts(table, np.flatnonzero(joining), hosts)
+    changed = _make_system_messages(changed, np.flatnonzero(moved & ~joining))
     order = np.lexsort((np.where(leading, 0, np.where(moved, 1, 2)), table.owner))
-    return _settled(table, changed, order[~joining[order]])
+    return _reorder(table, changed, order[~joining[order]])
 
 
-def _joined(table: Table, rows: Rows, hosts: Rows) -> Table:
-    """Add the texts of rows to those of their observations' hosts."""
+def _append_to_hosts(table: BlockTable, rows: Rows, hosts: Rows) -> BlockTable:
+    """Append the text of each row to that of its observation's host row."""
     texts: dict[int, list[str]] = {}
     for row in rows.tolist():
         host = int(hosts[table.owner[row]])
         texts.setdefault(host, [table.content_pool[table.contents[host]]])
         texts[host].append(table.content_pool[table.contents[row]])
     codes = [table.content_pool.code(normalize_whitespace("\n".join(joined))) for joined in texts.values()]
-    return table.edited(np.array(list(texts), np.int64), codes)
+    return table.with_contents(np.array(list(texts), np.int64), codes)
 
 
-def _as_system(table: Table, rows: Rows) -> Table:
-    """Make system messages of rows."""
+def _make_system_messages(table: BlockTable, rows: Rows) -> BlockTable:
+    """Turn rows into system messages."""
     spans = table.spans.copy()
     spans[rows] = [table.span_pool.code(f"system-{index}") for index in table.indexes[rows].tolist()]
-    return replace(table, spans=spans).reformed(rows, role="system", content_type="text", provenance="system")
+    return replace(table, spans=spans).with_forms(rows, role="system", content_type="text", provenance="system")
 
 
-def _sort_tools(table: Table, chosen: Bools, _repair: r.SortTools, _agents: Codes) -> Table:
-    rows = np.flatnonzero(chosen & table.are(content_type=("tool_schema",)))
+def _sort_tools(table: BlockTable, chosen: Bools, _repair: r.SortTools, _agents: Codes) -> BlockTable:
+    rows = np.flatnonzero(chosen & table.have_form(content_type=("tool_schema",)))
     columns = (table.spans[rows], table.indexes[rows], table.contents[rows], table.forms[rows])
     distinct, first, inverse = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
     keys = [_tool_key(table, row) for row in rows[first].tolist()]
@@ -139,53 +147,54 @@ def _sort_tools(table: Table, chosen: Bools, _repair: r.SortTools, _agents: Code
     ranks = np.array([rank[key] for key in keys], np.int64)[inverse] if len(distinct) else rows
     order = np.arange(len(table.spans))
     order[rows] = rows[np.lexsort((ranks, table.owner[rows]))]
-    return table.arranged(order)
+    return table.reordered(order)
 
 
-def _tool_key(table: Table, row: int) -> tuple[str, str]:
-    name = table.name(row)
+def _tool_key(table: BlockTable, row: int) -> tuple[str, str]:
+    name = table.block_name(row)
     return table.span_pool[table.spans[row]] if name is None else name, table.content_pool[table.contents[row]]
 
 
-def _pin(table: Table, chosen: Bools, repair: r.Pin, agents: Codes) -> Table:
+def _pin(table: BlockTable, chosen: Bools, repair: r.Pin, agents: Codes) -> BlockTable:
     found = np.flatnonzero(_span_rows(table, chosen, repair.span_id))
     of_row = agents[table.owner[found]]
     for agent in np.unique(of_row):
         rows = found[of_row == agent]
         _, first, counts = np.unique(table.contents[rows], return_index=True, return_counts=True)
         dominant = rows[first[counts == counts.max()].min()]
-        table = _pinned(table, rows, int(dominant), repair.pattern)
+        table = _pin_rows(table, rows, int(dominant), repair.pattern)
     return table
 
 
-def _pinned(table: Table, rows: Rows, dominant: int, pattern: str | None) -> Table:
+def _pin_rows(table: BlockTable, rows: Rows, dominant: int, pattern: str | None) -> BlockTable:
+    """Set the contents of rows, or the matches of a pattern in them, to those of the dominant row."""
     content = int(table.contents[dominant])
     if pattern is None:
         differ = rows[table.contents[rows] != content]
         known = table.form_pool[table.forms[dominant]].token_metadata
-        return table.edited(rows, np.full(len(rows), content)).reformed(differ, token_metadata=known)
-    search = r.compiled(pattern)
+        return table.with_contents(rows, np.full(len(rows), content)).with_forms(differ, token_metadata=known)
+    search = r.compile_pattern(pattern)
     pieces = [match.group() for match in search.finditer(table.content_pool[content])]
 
     def change(text: str) -> str:
         left = iter(pieces)
         return search.sub(lambda match: next(left, match.group()), text)
 
-    return _rewritten(table, rows, change)
+    return _rewrite(table, rows, change)
 
 
-def _strip(table: Table, chosen: Bools, repair: r.RemovePattern, _agents: Codes) -> Table:
+def _remove_pattern(table: BlockTable, chosen: Bools, repair: r.RemovePattern, _agents: Codes) -> BlockTable:
     found = chosen if repair.span_id is None else _span_rows(table, chosen, repair.span_id)
-    search = r.compiled(repair.pattern)
-    return _rewritten(table, np.flatnonzero(found), lambda text: search.sub("", text))
+    search = r.compile_pattern(repair.pattern)
+    return _rewrite(table, np.flatnonzero(found), lambda text: search.sub("", text))
 
 
-def _rewritten(table: Table, rows: Rows, change: Callable[[str], str]) -> Table:
-    """Change each distinct text of rows; the response format is not normalised, as in production."""
-    verbatim = table.are(content_type=("structured_output",))[rows]
+def _rewrite(table: BlockTable, rows: Rows, change: Callable[[str], str]) -> BlockTable:
+    """Rewrite each distinct text of rows; as in production, response formats are not normalised."""
+    verbatim = table.have_form(content_type=("structured_output",))[rows]
     codes = np.unique(table.contents[rows]).tolist()
     if codes and all(is_redacted(table.content_pool[code]) for code in codes):
-        msg = "The texts of this source are hashes, in which nothing can be matched; pin or drop whole blocks."
+        msg = "The texts of this source are hashes, so a pattern cannot match them; pin or drop whole blocks."
         raise UsageError(msg)
     for part, tidy in ((rows[~verbatim], normalize_whitespace), (rows[verbatim], str)):
         codes, inverse = np.unique(table.contents[part], return_inverse=True)
@@ -194,22 +203,22 @@ def _rewritten(table: Table, rows: Rows, change: Callable[[str], str]) -> Table:
             text = table.content_pool[code]
             changed = change(text)
             new.append(code if changed == text else table.content_pool.code(tidy(changed)))
-        table = table.edited(part, np.array(new, np.int32)[inverse])
+        table = table.with_contents(part, np.array(new, np.int32)[inverse])
     return table
 
 
-def _nothing(table: Table, _chosen: Bools, _repair: r.MergeProfiles, _agents: Codes) -> Table:
+def _keep(table: BlockTable, _chosen: Bools, _repair: r.MergeProfiles, _agents: Codes) -> BlockTable:
     return table
 
 
-Edit: TypeAlias = Callable[[Table, Bools, Any, Codes], Table]
-# Each takes a table, the rows that may be changed, the repair, and a number for the agent of each observation.
+Edit: TypeAlias = Callable[[BlockTable, Bools, Any, Codes], BlockTable]
+# An edit takes a table, the rows that it may change, the repair, and a number for the agent of each observation.
 EDITS: Mapping[type[r.Repair], Edit] = {
     r.Pin: _pin,
     r.Drop: _drop,
-    r.MoveToEnd: _move_back,
-    r.MoveToSystemPrompt: _move_forward,
+    r.MoveToEnd: _move_to_end,
+    r.MoveToSystemPrompt: _move_to_system_prompt,
     r.SortTools: _sort_tools,
-    r.RemovePattern: _strip,
-    r.MergeProfiles: _nothing,
+    r.RemovePattern: _remove_pattern,
+    r.MergeProfiles: _keep,
 }

@@ -1,7 +1,7 @@
-"""What mending wins, in a few numbers and a few milliseconds.
+"""Measure how much longer stable prefixes are with a repair, in a few milliseconds.
 
-Belongs here: the extent of stable prefixes before and after a repair. The numbers are those of `acg_lab.what_if`,
-analysed and summed up; only the way is shorter.
+Invariant: the numbers are those of `acg_lab.summarize` of the analysed result of `acg_lab.what_if`, computed without
+making that snapshot.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ import numpy as np
 from msgspec import Struct
 
 from acg_lab._format import counted, printable
-from acg_lab.core.exact_prefix import majority_prefix
+from acg_lab.core.exact_prefix import find_majority_depth
 from acg_lab.core.rules import get_rules
-from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable
+from acg_lab.core.stability import StabilityThresholds, count_leading_stable, judge_spans
 from acg_lab.core.window import SpanCount
-from acg_lab.repairs.apply import Windows, apply_repair, windows_of
+from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
 from acg_lab.repairs.block_table import Rows
-from acg_lab.repairs.repairs import Repair, as_repairs
+from acg_lab.repairs.repairs import Repair, check_repairs
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens, count_spans
 from acg_lab.storage.columns import ObservationColumns
 
-__all__ = ["Effect", "Extent", "effect", "extent", "regained"]
+__all__ = ["Effect", "Extent", "measure_effect", "measure_extent", "recovered_tokens"]
 
 
 class Extent(Struct, frozen=True, kw_only=True):
@@ -33,7 +33,8 @@ class Extent(Struct, frozen=True, kw_only=True):
     profiles, observations : int
         How many there are.
     prefix_blocks, prompt_tokens, prefix_tokens : float
-        Means over the observations, each with those of its profile (see `acg_lab.snapshot.ProfileSummary`).
+        Means over the observations, each of which counts with its profile's numbers (see
+        `acg_lab.snapshot.ProfileSummary`).
     """
 
     profiles: int
@@ -44,7 +45,7 @@ class Extent(Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float:
-        """Share of the prompt's tokens that the prefix covers, from 0 to 1."""
+        """Share of the prompt's tokens that the prefix covers, between 0 and 1."""
         return self.prefix_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
 
 
@@ -56,7 +57,7 @@ class Effect(Struct, frozen=True, kw_only=True):
     repairs : tuple of Repair
         In the order in which they are applied.
     before, after : Extent
-        Of the profiles as they are, and of those that come of them.
+        The extent of the profiles as they are, and of the profiles that they become.
     """
 
     repairs: tuple[Repair, ...]
@@ -65,18 +66,18 @@ class Effect(Struct, frozen=True, kw_only=True):
 
     @property
     def tokens_gained(self) -> float:
-        """How much longer the prefix is in the mean, in tokens."""
+        """Mean increase of the prefix in tokens per request."""
         return self.after.prefix_tokens - self.before.prefix_tokens
 
     def __repr__(self) -> str:
-        (first, *more) = [repair.describe for repair in self.repairs] or ["nothing is done"]
-        deeds = printable(first) + (f", and {counted(len(more), 'more repair')}" if more else "")
+        (first, *more) = [repair.description for repair in self.repairs] or ["nothing changes"]
+        repairs = printable(first) + (f", and {counted(len(more), 'more repair')}" if more else "")
         profiles = f"{counted(self.before.profiles, 'profile')} → {self.after.profiles:,}"
         prefix = f"prefix {self.before.prefix_tokens:,.0f} → {self.after.prefix_tokens:,.0f} tokens"
-        return f"<Effect if {deeds}: {profiles}, {prefix}>"
+        return f"<Effect if {repairs}: {profiles}, {prefix}>"
 
 
-def effect(
+def measure_effect(
     snap: Snapshot,
     learning_keys: str | Sequence[str],
     repair: Repair | Sequence[Repair],
@@ -84,48 +85,53 @@ def effect(
     *,
     observation_window: int = 100,
 ) -> Effect:
-    """Return what a repair does to the stable prefixes of some profiles, looked at alone.
+    """Measure what a repair does to the stable prefixes of some profiles, looked at alone.
 
-    Equal to summing up what `acg_lab.what_if` of these profiles alone gives, without making all of it. (Usual contents
-    are those of these profiles, and others that would merge with them are left out.)
+    The result equals the summary of `acg_lab.what_if` of a snapshot that holds only these profiles: dominant contents
+    are those of these profiles, and other profiles that would merge with them are ignored.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
     learning_keys : str or sequence of str
-        Of the profiles to look at.
+        The profiles to look at.
     repair : Repair or sequence of Repair
-        Of `acg_lab.repairs`.
+        Repairs of `acg_lab.repairs`, applied in order.
     thresholds : StabilityThresholds, optional
         Production's defaults when left out.
-    observation_window : int
+    observation_window : int, default 100
         How many observations merged profiles keep.
+
+    Returns
+    -------
+    Effect
 
     Raises
     ------
     UsageError
-        As `acg_lab.what_if`, of these profiles.
+        As `acg_lab.what_if` does.
     """
-    repairs, thresholds = as_repairs(repair), thresholds or StabilityThresholds()
-    windows = windows_of(snap, (learning_keys,) if isinstance(learning_keys, str) else learning_keys)
+    repairs, thresholds = check_repairs(repair), thresholds or StabilityThresholds()
+    windows = select_windows(snap, (learning_keys,) if isinstance(learning_keys, str) else learning_keys)
     after = windows
     for each in repairs:
         after = apply_repair(after, each, observation_window)
-    return Effect(repairs=repairs, before=extent(windows, thresholds), after=extent(after, thresholds))
+    return Effect(repairs=repairs, before=measure_extent(windows, thresholds), after=measure_extent(after, thresholds))
 
 
-def regained(effect: Effect, lost: float, shared: float) -> float:
-    """Return the tokens of a request, in the mean, that come back where profiles kept apart become one.
+def recovered_tokens(effect: Effect, lost: float, shared: float) -> float:
+    """Return the mean tokens per request that are recovered when separate profiles become one.
 
-    Of the ``shared`` tokens of a request ``lost`` can't be read in the mean, as requests meet profiles that are too
-    young. In the one profile these requests read its prefix, which may be shorter than what all of them share.
+    Of the ``shared`` tokens of a request, ``lost`` cannot be read on average, since some requests meet profiles that
+    are too young. In the merged profile these requests read its prefix, which may be shorter than what all requests
+    share.
     """
     return lost * min(1.0, effect.after.prefix_tokens / shared) if shared else 0.0
 
 
-def extent(windows: Windows, thresholds: StabilityThresholds) -> Extent:
-    """Measure the stable prefixes of windows."""
+def measure_extent(windows: ProfileWindows, thresholds: StabilityThresholds) -> Extent:
+    """Return the extent of the stable prefixes of windows."""
     source = windows.observations
     counts = count_spans(source)
     tokens = np.bincount(counts.of_block, weights=block_tokens(source), minlength=len(counts.spans)).tolist()
@@ -137,12 +143,12 @@ def extent(windows: Windows, thresholds: StabilityThresholds) -> Extent:
         n = len(source.observations_of(window))
         scores = judge_spans(spans[a:b], n, thresholds)
         exact = get_rules(windows.rules[key].rules).exact_prefix
-        depth = _exact_depth(source, window, thresholds) if exact else leading_stable(scores)
+        length = _exact_length(source, window, thresholds) if exact else count_leading_stable(scores)
         of_span = {span.span_id: total / n for span, total in zip(spans[a:b], tokens[a:b], strict=True)}
-        # In the order in which `acg_lab.summarize` adds them up: it decides the last bit.
-        blocks += n * depth
+        # The order of summation is that of `acg_lab.summarize`, since it decides the last bit.
+        blocks += n * length
         prompt += n * sum(of_span.values())
-        prefix += n * sum(of_span[score.span_id] for score in scores[:depth])
+        prefix += n * sum(of_span[score.span_id] for score in scores[:length])
     total = len(source.ir_ids)
     return Extent(
         profiles=len(source.keys),
@@ -153,8 +159,8 @@ def extent(windows: Windows, thresholds: StabilityThresholds) -> Extent:
     )
 
 
-def _exact_depth(source: ObservationColumns, window: int, thresholds: StabilityThresholds) -> int:
-    """Return the depth of the exact prefix, blocks compared by span, role, type and content."""
+def _exact_length(source: ObservationColumns, window: int, thresholds: StabilityThresholds) -> int:
+    """Return the length of the exact prefix; blocks are compared by span, role, content type and content."""
     rows = source.blocks_of(window)
     kinds: dict[tuple[str, str], int] = {}
     kind = np.array([kinds.setdefault((f.role, f.content_type), len(kinds)) for f in source.form_pool], np.int64)
@@ -162,13 +168,13 @@ def _exact_depth(source: ObservationColumns, window: int, thresholds: StabilityT
     codes = ((spans * len(source.content_pool)) + contents) * len(kinds) + kind[source.forms[rows]]
     observations = source.observations_of(window)
     ends = source.block_offsets[observations.start : observations.stop + 1] - rows.start
-    agreed = _agreed(codes, ends)
-    blocks = [codes[a + agreed : b].tolist() for a, b in pairwise(ends.tolist())]
-    return agreed + majority_prefix(blocks, thresholds.stable_threshold, int)
+    common = _count_common(codes, ends)
+    blocks = [codes[a + common : b].tolist() for a, b in pairwise(ends.tolist())]
+    return common + find_majority_depth(blocks, thresholds.stable_threshold, int)
 
 
-def _agreed(codes: Rows, ends: Rows) -> int:
-    """Return how many leading blocks all observations share."""
+def _count_common(codes: Rows, ends: Rows) -> int:
+    """Return how many leading blocks all observations have in common."""
     shortest = int(np.diff(ends).min(initial=len(codes)))
     leading = codes[ends[:-1, np.newaxis] + np.arange(shortest)]
     differ = np.flatnonzero((leading != leading[:1]).any(axis=0))

@@ -1,18 +1,15 @@
-"""What of an observation its learning key depends on (spec sections 3 and 8).
+"""Compute the learning keys of repaired requests (acg_lab/docs/rules/learner.md, sections 3 and 8.3).
 
-Belongs here: finding those blocks, and making of them a request that has the same key, as far as blocks tell.
+A key hashes texts as they were sent, but a window holds them with their white space normalised. So a key is computed by
+the core's rules from the blocks, part by part:
 
+- a part (seed, system, tools, response format) whose texts the repair leaves alone stays as it is;
+- a part whose texts the repair changes is computed from the stored texts. It is exact if the same computation on the
+  old texts returns the old part, which shows that they were sent as they are stored;
+- otherwise the part stands in for one that cannot be determined: that of the largest untouched profile with the same
+  texts if there is one, else the computed one.
 
-Under which learning key mended requests go (spec sections 3 and 8).
-
-Belongs here: what of a key can be known from a window. A key hashes texts as they were sent, a window holds them with
-their white space normalised. So a key is computed by the core's rules from the blocks, part by part:
-
-- a part (seed, system, tools, response format) whose texts a repair leaves alone is kept as it was;
-- a part whose texts it changes is computed anew, taking texts as they are stored. It is exact if the same computation
-  gives the old part of the old texts, which says that these were sent as they are stored;
-- else the part stands in for one that can't be known: that of an untouched profile with the same texts if there is one
-  (of the largest), else the computed one. So profiles whose mended blocks are equal become one all the same.
+Invariant: profiles whose repaired blocks are equal get equal keys.
 """
 
 from collections import Counter
@@ -28,16 +25,16 @@ from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
-from acg_lab.repairs.block_table import Table
+from acg_lab.repairs.block_table import BlockTable
 
-__all__ = ["KeyInputReader", "KeyInputs", "Keys", "RekeyedProfile", "new_keys"]
+__all__ = ["NewKeys", "RekeyedProfile", "compute_keys"]
 
 
-class KeyInputs(NamedTuple):
-    """All of a request that its key may depend on, by content and form.
+class _KeyInputs(NamedTuple):
+    """Everything of a request that its key may depend on, as codes of contents and forms.
 
-    That is the scaffold (system, tools, response format), whether there are tools, and the first other block; None
-    where there is none, or where a scaffold leaves it out of the key.
+    ``contents`` and ``forms`` are those of the scaffold (system, tools, response format). ``first`` is the first other
+    block, None if there is none or if the key does not depend on it beside a scaffold.
     """
 
     contents: tuple[int, ...]
@@ -46,10 +43,10 @@ class KeyInputs(NamedTuple):
     first: tuple[int, int] | None
 
 
-class KeyInputReader:
-    """The heads of all observations of a table."""
+class _KeyInputReader:
+    """Reads the key inputs of the observations of a table."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: BlockTable) -> None:
         self.table = table
         self._rows = np.flatnonzero(table.is_scaffold)
         others = np.flatnonzero(~table.is_scaffold)
@@ -58,18 +55,18 @@ class KeyInputReader:
 
     @cached_property
     def _ends(self) -> list[int]:
-        """Where the scaffold of each observation begins among the rows, and at last where the last one ends."""
+        """Where the scaffold of each observation begins among the scaffold rows; the last number is their count."""
         numbers = np.arange(len(self.table.source.headers) + 1)
         ends: list[int] = np.searchsorted(self.table.owner[self._rows], numbers).tolist()
         return ends
 
     @cached_property
     def _first_of(self) -> dict[int, int]:
-        """The row of each observation's first message that is not system."""
+        """The row of each observation's first block outside the scaffold."""
         return dict(zip(self.table.owner[self._firsts].tolist(), self._firsts.tolist(), strict=True))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, KeyInputReader) and all(
+        return isinstance(other, _KeyInputReader) and all(
             np.array_equal(getattr(self.table, column)[rows], getattr(other.table, column)[others])
             for rows, others in ((self._rows, other._rows), (self._firsts, other._firsts))
             for column in ("owner", "contents", "forms")
@@ -77,20 +74,20 @@ class KeyInputReader:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def listed(self, keys: Sequence[str], free: Collection[str]) -> list[KeyInputs]:
-        """Return the head of each observation; the keys in ``free`` leave out the first message beside a scaffold."""
+    def read_all(self, keys: Sequence[str], free: Collection[str]) -> list[_KeyInputs]:
+        """Return the key inputs of each observation; keys in ``free`` ignore the first message beside a scaffold."""
         contents, forms = (column[self._rows].tolist() for column in (self.table.contents, self.table.forms))
         headers, pool = self.table.source.headers.tolist(), self.table.source.header_pool
-        listed = []
+        inputs = []
         for i, (key, a, b) in enumerate(zip(keys, self._ends, self._ends[1:], strict=False)):
             row = None if b > a and key in free else self._first_of.get(i)
             first = None if row is None else (int(self.table.contents[row]), int(self.table.forms[row]))
             has_tools = pool[headers[i]].tool_schema_hashes is not None
-            listed.append(KeyInputs(tuple(contents[a:b]), tuple(forms[a:b]), has_tools, first))
-        return listed
+            inputs.append(_KeyInputs(tuple(contents[a:b]), tuple(forms[a:b]), has_tools, first))
+        return inputs
 
     def request(self, i: int, model: str) -> AnnotatedLlmRequest:
-        """Return a request that has the head of an observation, texts as they are stored."""
+        """Return a request with the key inputs of an observation, texts as they are stored."""
         messages: list[JsonObject] = []
         tools: list[JsonObject] = []
         unknown: dict[str, Json] = {}
@@ -100,32 +97,32 @@ class KeyInputReader:
             text = self.table.content_pool[content]
             if form.content_type == "tool_schema":
                 if content not in self._tools:
-                    self._tools[content] = _tool(text)
+                    self._tools[content] = _parse_tool(text)
                 tools.append(self._tools[content])
             elif form.content_type == "structured_output":
-                unknown["response_format"] = _parsed(text)
-            elif (name := self.table.name(row)) == "-instructions":
+                unknown["response_format"] = _parse_json(text)
+            elif (name := self.table.block_name(row)) == "-instructions":
                 unknown["instructions"] = text
             else:
-                messages.append(_message(form.role, form.provenance, name or "", text))
+                messages.append(_build_message(form.role, form.provenance, name or "", text))
         has_tools = tools or self.table.source.header_pool[self.table.source.headers[i]].tool_schema_hashes is not None
-        given = tuple(tools) if has_tools else None
-        return AnnotatedLlmRequest(messages=tuple(messages), model=model, tools=given, unknown=unknown)
+        listed = tuple(tools) if has_tools else None
+        return AnnotatedLlmRequest(messages=tuple(messages), model=model, tools=listed, unknown=unknown)
 
 
-def _tool(text: str) -> JsonObject:
-    parsed = _parsed(text)
+def _parse_tool(text: str) -> JsonObject:
+    parsed = _parse_json(text)
     return parsed if isinstance(parsed, dict) else {"text": text}
 
 
-def _parsed(text: str) -> Json:
+def _parse_json(text: str) -> Json:
     try:
         return msgspec.json.decode(text)
     except DECODE_ERRORS:
         return text
 
 
-def _message(role: str, provenance: str, name: str, text: str) -> JsonObject:
+def _build_message(role: str, provenance: str, name: str, text: str) -> JsonObject:
     if role == "assistant" and name:
         return {"role": role}  # a tool call: its message has no text
     if role == "tool":
@@ -137,125 +134,129 @@ _PARTS = ("seed", "system", "tools", "response_format")
 
 
 class RekeyedProfile(NamedTuple):
-    """Whose a learning key is, and the generation of the rules that made it."""
+    """The agent of a learning key, and the rules version that made the key."""
 
     agent_id: str
     rules: str
 
 
-class Keys(NamedTuple):
-    """The learning key of each observation, and which of the keys stand in for one that can't be known."""
+class NewKeys(NamedTuple):
+    """The learning key of each observation, and which keys stand in for one that cannot be determined."""
 
     of_observation: Sequence[str]
     stand_ins: frozenset[str]
 
 
-_Place: TypeAlias = tuple[str, KeyInputs, KeyInputs]
+_Rekeying: TypeAlias = tuple[str, _KeyInputs, _KeyInputs]  # old key, inputs before and after
 
 
 class _KeyChange(NamedTuple):
-    """A key as it was, the parts of the new one, and which of those can't be known."""
+    """The old key, the parts that change, and which of those cannot be determined."""
 
     old: LearningKey
     parts: Mapping[str, str | None]
     unknown: Sequence[str]
 
 
-def new_keys(before: Table, after: Table, keys: Sequence[str], profile_of: Callable[[str], RekeyedProfile]) -> Keys:
-    """Return the learning key of every observation after an edit.
+def compute_keys(
+    before: BlockTable, after: BlockTable, keys: Sequence[str], profile_of: Callable[[str], RekeyedProfile]
+) -> NewKeys:
+    """Return the learning key of each observation after an edit.
 
     Parameters
     ----------
-    before, after : Table
-        Of the same observations.
+    before, after : BlockTable
+        The same observations before and after the edit.
     keys : sequence of str
-        Of each observation, before.
+        The key of each observation before the edit.
     profile_of : callable
-        Says whose a key is.
+        Returns the profile of a key.
     """
-    tables = KeyInputReader(before), KeyInputReader(after)
-    if tables[0] == tables[1]:
-        return Keys(keys, frozenset())
+    readers = _KeyInputReader(before), _KeyInputReader(after)
+    if readers[0] == readers[1]:
+        return NewKeys(keys, frozenset())
     stored = {key: parse_learning_key(key, agent_id=profile_of(key).agent_id) for key in set(keys)}
     free = {key for key, parsed in stored.items() if parsed and parsed.seed == "stable-scaffold"}
-    heads = [of_table.listed(keys, free) for of_table in tables]
-    places: list[_Place] = list(zip(keys, *heads, strict=True))
-    first = {place: i for i, place in reversed(list(enumerate(places)))}
-    maker = _Maker(tables, stored, profile_of)
-    changes = {place: maker.change(place, i) for place, i in first.items() if place[1] != place[2]}
-    untouched = {place[0]: i for place, i in first.items() if place[1] == place[2]}
+    inputs = [reader.read_all(keys, free) for reader in readers]
+    rekeyings: list[_Rekeying] = list(zip(keys, *inputs, strict=True))
+    first = {rekeying: i for i, rekeying in reversed(list(enumerate(rekeyings)))}
+    builder = _KeyBuilder(readers, stored, profile_of)
+    changes = {
+        rekeying: builder.find_change(rekeying, i) for rekeying, i in first.items() if rekeying[1] != rekeying[2]
+    }
+    untouched = {rekeying[0]: i for rekeying, i in first.items() if rekeying[1] == rekeying[2]}
     sizes = Counter(keys)
     largest_first = sorted(untouched.items(), key=lambda item: (-sizes[item[0]], item[0]))
-    printed, stand_ins = _printed(changes, lambda: maker.parts(largest_first))
-    return Keys([printed.get(place, place[0]) for place in places], stand_ins)
+    printed, stand_ins = _print_keys(changes, lambda: builder.find_stored_parts(largest_first))
+    return NewKeys([printed.get(rekeying, rekeying[0]) for rekeying in rekeyings], stand_ins)
 
 
-class _Maker:
-    """Makes keys of the heads of observations, before and after an edit."""
+class _KeyBuilder:
+    """Computes keys from the key inputs of observations, before and after an edit."""
 
     def __init__(
         self,
-        heads: tuple[KeyInputReader, KeyInputReader],
+        readers: tuple[_KeyInputReader, _KeyInputReader],
         stored: Mapping[str, LearningKey | None],
         profile_of: Callable[[str], RekeyedProfile],
     ) -> None:
-        self._before, self._after = heads
+        self._before, self._after = readers
         self._stored = stored
         self._profile_of = profile_of
-        self._made: dict[tuple[str, KeyInputs], LearningKey | None] = {}
+        self._computed: dict[tuple[str, _KeyInputs], LearningKey | None] = {}
 
-    def change(self, place: _Place, i: int) -> _KeyChange | None:
-        """Return what becomes of the key of an observation; None if no key can be made of it."""
-        key, old_head, _ = place
-        if (key, old_head) not in self._made:
-            self._made[key, old_head] = self._computed(self._before, key, i)
-        stored, old, new = self._stored[key], self._made[key, old_head], self._computed(self._after, key, i)
+    def find_change(self, rekeying: _Rekeying, i: int) -> _KeyChange | None:
+        """Return how the key of an observation changes; None if no key can be computed."""
+        key, old_inputs, _ = rekeying
+        if (key, old_inputs) not in self._computed:
+            self._computed[key, old_inputs] = self._compute(self._before, key, i)
+        stored, old, new = self._stored[key], self._computed[key, old_inputs], self._compute(self._after, key, i)
         if stored is None or old is None or new is None:
             return None
         changed = [part for part in _PARTS if getattr(old, part) != getattr(new, part)]
         parts = {part: getattr(new, part) for part in changed}
         return _KeyChange(stored, parts, [part for part in changed if getattr(old, part) != getattr(stored, part)])
 
-    def parts(self, known: Iterable[tuple[str, int]]) -> dict[tuple[str, str, str | None], str | None]:
-        """Return the parts of stored keys by agent, part, and what is computed in its place; the first of several."""
+    def find_stored_parts(self, known: Iterable[tuple[str, int]]) -> dict[tuple[str, str, str | None], str | None]:
+        """Return the parts of stored keys, by agent, name of the part, and computed part; the first of several."""
         found: dict[tuple[str, str, str | None], str | None] = {}
         for key, i in known:
-            stored, computed = self._stored[key], self._computed(self._before, key, i)
+            stored, computed = self._stored[key], self._compute(self._before, key, i)
             if stored and computed:
                 for part in _PARTS:
                     found.setdefault((stored.agent_id, part, getattr(computed, part)), getattr(stored, part))
         return found
 
-    def _computed(self, heads: KeyInputReader, key: str, i: int) -> LearningKey | None:
+    def _compute(self, reader: _KeyInputReader, key: str, i: int) -> LearningKey | None:
         agent_id, rules = self._profile_of(key)
         stored = self._stored[key]
         with suppress(RecordError):
-            made = learning_key(agent_id, heads.request(i, stored.model if stored else ""), rules=rules)
-            return parse_learning_key(made, agent_id=agent_id)
+            computed = learning_key(agent_id, reader.request(i, stored.model if stored else ""), rules=rules)
+            return parse_learning_key(computed, agent_id=agent_id)
         return None
 
 
-def _printed(
-    changes: Mapping[_Place, _KeyChange | None],
+def _print_keys(
+    changes: Mapping[_Rekeying, _KeyChange | None],
     known: Callable[[], Mapping[tuple[str, str, str | None], str | None]],
-) -> tuple[dict[_Place, str], frozenset[str]]:
-    """Return the new key of each change, and which of them stand in for another."""
+) -> tuple[dict[_Rekeying, str], frozenset[str]]:
+    """Return the new key of each change, and which new keys stand in for one that cannot be determined."""
     lookup = known() if any(change and change.unknown for change in changes.values()) else {}
     printed, stand_ins = {}, set()
-    for place, change in changes.items():
+    for rekeying, change in changes.items():
         if change is None:
-            printed[place] = place[0]
-            stand_ins.add(place[0])
+            printed[rekeying] = rekeying[0]
+            stand_ins.add(rekeying[0])
             continue
         agent_id = change.old.agent_id
         found = {part: lookup.get((agent_id, part, change.parts[part]), change.parts[part]) for part in change.unknown}
-        printed[place] = _print(change.old, {**change.parts, **found})
+        printed[rekeying] = _print_key(change.old, {**change.parts, **found})
         if change.unknown:
-            stand_ins.add(printed[place])
+            stand_ins.add(printed[rekeying])
     return printed, frozenset(stand_ins)
 
 
-def _print(old: LearningKey, parts: Mapping[str, str | None]) -> str:
-    """Print a key with other parts."""
+def _print_key(old: LearningKey, parts: Mapping[str, str | None]) -> str:
+    """Return the text of a key with some parts replaced."""
     texts = [f"{part}={text}" for part in _PARTS if (text := parts.get(part, getattr(old, part))) is not None]
     return "::".join((old.agent_id, f"model={old.model}", *texts))

@@ -1,12 +1,13 @@
-"""Repairs as values: what can be done to an application's prompts.
+"""Repairs as values: changes to an application's prompts that can be tried.
 
-Belongs here: what each repair says and takes, checked. What it does to a window stands in `acg_lab.repairs.edits`.
+`acg_lab.what_if` returns the snapshot that production would have stored with a repair; what a repair does to the blocks
+of a request is in `acg_lab.repairs.edits`.
 
-A repair speaks of blocks by span id, as the snapshot names them that it is applied to. Whatever it does, blocks are
-then numbered and named as production does it: a span id is ``{role}-{number}[-{name}]``, so a block that goes or moves
-renames those behind it. Requests that have the span are mended, the others left alone.
+A repair names blocks by span id, as in the snapshot that it is applied to. Afterwards blocks are numbered and named as
+production does it: a span id is ``{role}-{number}[-{name}]``, so a block that is dropped or moved renames those after
+it. Requests without the span stay as they are.
 
->>> Drop("user-6").describe
+>>> Drop("user-6").description
 "'user-6' is dropped"
 """
 
@@ -29,24 +30,24 @@ __all__ = [
     "RemovePattern",
     "Repair",
     "SortTools",
-    "as_repairs",
-    "compiled",
+    "check_repairs",
+    "compile_pattern",
 ]
 
 
 class _Repair(Struct, frozen=True, kw_only=True, tag=True, tag_field="repair"):
-    """What all repairs have.
+    """The base of all repairs.
 
     Attributes
     ----------
     learning_keys : tuple of str
-        The profiles whose requests are mended; all where it is empty. In a sequence of repairs a key may also be named
-        as it was before the first of them.
+        The profiles whose requests are repaired; empty for all. In a sequence of repairs a profile may also be named by
+        the key that it had before the first of them.
 
     Raises
     ------
     UsageError
-        If a field is of another type, or a pattern is no regular expression.
+        If a field has the wrong type, or a pattern is not a regular expression.
     """
 
     learning_keys: tuple[str, ...] = ()
@@ -54,23 +55,23 @@ class _Repair(Struct, frozen=True, kw_only=True, tag=True, tag_field="repair"):
     def __post_init__(self) -> None:
         self._check("learning_keys", _is_texts(self.learning_keys), "a tuple of str")
 
-    def _check(self, field: str, fine: object, expected: str) -> None:
-        if not fine:
+    def _check(self, field: str, is_valid: object, expected: str) -> None:
+        if not is_valid:
             msg = f"The {field!r} of {type(self).__name__} must be {expected}; got {getattr(self, field)!r}."
             raise UsageError(msg)
 
     @property
-    def describe(self) -> str:
-        """What is done, in words that may follow "what if"; never prompt text."""
-        chosen = f" in {counted(len(self.learning_keys), 'profile')}" if self.learning_keys else ""
-        return f"{self._deed()}{chosen}"
+    def description(self) -> str:
+        """What the repair does, in words that may follow "what if"; never prompt text."""
+        profiles = f" in {counted(len(self.learning_keys), 'profile')}" if self.learning_keys else ""
+        return f"{self._action()}{profiles}"
 
-    def _deed(self) -> str:
+    def _action(self) -> str:
         raise NotImplementedError
 
 
-class _OfBlock(_Repair, frozen=True):
-    """A repair of one block, by its span id."""
+class _BlockRepair(_Repair, frozen=True):
+    """A repair of one block, named by its span id."""
 
     span_id: str
 
@@ -79,17 +80,17 @@ class _OfBlock(_Repair, frozen=True):
         self._check("span_id", isinstance(self.span_id, str), "a str, such as 'user-6'")
 
 
-class _OfPlace(_OfBlock, frozen=True):
-    """A repair that takes a block away from where it stands.
+class _PlacementRepair(_BlockRepair, frozen=True):
+    """A repair that takes a block away from its position.
 
     Attributes
     ----------
     span_id : str
-        Which block.
+        The block.
     contents : tuple of str
-        Only where the block has one of these contents, each by the first 16 hex digits of its SHA-256 (the ``hash`` of
-        `acg_lab.frames`); whatever it holds where empty. So a block that stands in some requests only is told from the
-        one that has its place in the others.
+        Repair only requests in which the block has one of these contents, each named by the first 16 hex digits of its
+        SHA-256 (the ``hash`` of `acg_lab.frames`); empty for any content. This tells a block that only some requests
+        have from the block that has its position in the others.
     """
 
     contents: tuple[str, ...] = ()
@@ -99,19 +100,31 @@ class _OfPlace(_OfBlock, frozen=True):
         self._check("contents", _is_texts(self.contents), "a tuple of str")
 
 
-class Pin(_OfBlock, frozen=True):
-    """Set a block's content, or only its changing part, to the dominant one.
+class Pin(_BlockRepair, frozen=True):
+    r"""Set a block's content, or only the part that changes, to the dominant one.
 
-    The dominant content is the commonest one in the chosen profiles of an agent, of equally common ones the first in
+    The dominant content is the commonest one in the chosen profiles of an agent; of equally common ones, the first in
     the order of the snapshot (by learning key, oldest first).
 
-    Attributes
+    Parameters
     ----------
     span_id : str
-        Which block.
+        The block.
     pattern : str, optional
-        A regular expression: only what it matches is set, the first match to the first match of the dominant content,
-        the second to the second, and so on; further matches stay. The whole content if left out.
+        A regular expression. Only its matches are set: the first match to the first match of the dominant content, the
+        second to the second, and so on; further matches stay. The whole content when left out.
+    learning_keys : tuple of str, optional
+        The profiles whose requests are repaired; all when left out.
+
+    Raises
+    ------
+    UsageError
+        If a field has the wrong type, or `pattern` is not a regular expression.
+
+    Examples
+    --------
+    >>> Pin("system-0", r"\d{4}-\d\d-\d\d").description
+    "matches of '\\\\d{4}-\\\\d\\\\d-\\\\d\\\\d' in 'system-0' are pinned to the dominant ones"
     """
 
     pattern: str | None = None
@@ -120,66 +133,150 @@ class Pin(_OfBlock, frozen=True):
         super().__post_init__()
         self._check("pattern", self.pattern is None or isinstance(self.pattern, str), "a str or None")
         if self.pattern is not None:
-            compiled(self.pattern)
+            compile_pattern(self.pattern)
 
-    def _deed(self) -> str:
+    def _action(self) -> str:
         if self.pattern is None:
             return f"{self.span_id!r} is pinned to its dominant content"
         return f"matches of {self.pattern!r} in {self.span_id!r} are pinned to the dominant ones"
 
 
-class Drop(_OfPlace, frozen=True):
-    """Leave a block out of every request that has it.
+class Drop(_PlacementRepair, frozen=True):
+    """Remove a block from every request that has it.
 
-    Of a tool, the list of tools stays a list, if an empty one; of the response format, there is none any more.
+    If the last tool is dropped, the request keeps an empty list of tools.
+
+    Parameters
+    ----------
+    span_id : str
+        The block.
+    contents : tuple of str, optional
+        Hashes of the contents to drop; any content when left out.
+    learning_keys : tuple of str, optional
+        The profiles whose requests are repaired; all when left out.
+
+    Raises
+    ------
+    UsageError
+        If a field has the wrong type.
+
+    Examples
+    --------
+    >>> Drop("user-6", learning_keys=("k",)).description
+    "'user-6' is dropped in 1 profile"
     """
 
-    def _deed(self) -> str:
+    def _action(self) -> str:
         return f"{self.span_id!r} is dropped"
 
 
-class MoveToEnd(_OfPlace, frozen=True):
-    """Send a block as the last one of its request.
+class MoveToEnd(_PlacementRepair, frozen=True):
+    """Send a block last in its request, where it cannot break the prefix of anything.
 
-    There it can't break the prefix of anything; what stood behind it moves up by one. A tool or a response format can't
-    be moved: production puts them before the first message, wherever the application has them. Nor can instructions,
-    which always come first.
+    The blocks after it move up by one. A tool or a response format cannot be moved, since production puts them before
+    the first message. Nor can instructions, which always come first.
+
+    Parameters
+    ----------
+    span_id : str
+        The block.
+    contents : tuple of str, optional
+        Hashes of the contents to move; any content when left out.
+    learning_keys : tuple of str, optional
+        The profiles whose requests are repaired; all when left out.
+
+    Raises
+    ------
+    UsageError
+        If a field has the wrong type; `acg_lab.what_if` raises it for a block that cannot be moved.
+
+    Examples
+    --------
+    >>> MoveToEnd("user-6").description
+    "'user-6' moves to the end of the prompt"
     """
 
-    def _deed(self) -> str:
+    def _action(self) -> str:
         return f"{self.span_id!r} moves to the end of the prompt"
 
 
-class MoveToSystemPrompt(_OfPlace, frozen=True):
+class MoveToSystemPrompt(_PlacementRepair, frozen=True):
     """Put the text of a block into the system prompt.
 
-    Where a request has instructions (the system prompt of a Messages or Responses request), the text joins their end,
-    on a line of its own. Else it becomes a system message of its own behind the leading ones, before tools and
-    conversation. A block that is there already stays; a tool or a response format can't be moved.
+    If the request has instructions (the system prompt of a Messages or Responses request), the text is added to their
+    end, on a new line. Otherwise it becomes a system message after the leading ones, before tools and conversation. A
+    block that is already there stays; a tool or a response format cannot be moved.
+
+    Parameters
+    ----------
+    span_id : str
+        The block.
+    contents : tuple of str, optional
+        Hashes of the contents to move; any content when left out.
+    learning_keys : tuple of str, optional
+        The profiles whose requests are repaired; all when left out.
+
+    Raises
+    ------
+    UsageError
+        If a field has the wrong type; `acg_lab.what_if` raises it for a block that cannot be moved.
+
+    Examples
+    --------
+    >>> MoveToSystemPrompt("user-7").description
+    "'user-7' moves into the system prompt"
     """
 
-    def _deed(self) -> str:
+    def _action(self) -> str:
         return f"{self.span_id!r} moves into the system prompt"
 
 
 class SortTools(_Repair, frozen=True):
-    """Sort the tools of every request by name, equal names by definition."""
+    """Sort the tools of every request by name, and equal names by definition.
 
-    def _deed(self) -> str:
+    Parameters
+    ----------
+    learning_keys : tuple of str, optional
+        The profiles whose requests are repaired; all when left out.
+
+    Raises
+    ------
+    UsageError
+        If `learning_keys` is not a tuple of str.
+
+    Examples
+    --------
+    >>> SortTools().description
+    'tools are sorted by name'
+    """
+
+    def _action(self) -> str:
         return "tools are sorted by name"
 
 
 class RemovePattern(_Repair, frozen=True):
-    """Cut out of blocks what a pattern matches.
+    r"""Remove the matches of a pattern from blocks.
 
-    Contents are searched as they are stored, with white space normalised; what is left is normalised again.
+    Contents are searched as they are stored, with white space normalised, and normalised again afterwards.
 
-    Attributes
+    Parameters
     ----------
     pattern : str
         A regular expression, searched as `re.sub` does.
     span_id : str, optional
-        Of which block; of all blocks if left out.
+        The block; all blocks when left out.
+    learning_keys : tuple of str, optional
+        The profiles whose requests are repaired; all when left out.
+
+    Raises
+    ------
+    UsageError
+        If a field has the wrong type, or `pattern` is not a regular expression.
+
+    Examples
+    --------
+    >>> RemovePattern("now", "user-6").description
+    "matches of 'now' in 'user-6' are removed"
     """
 
     pattern: str
@@ -189,39 +286,51 @@ class RemovePattern(_Repair, frozen=True):
         super().__post_init__()
         self._check("pattern", isinstance(self.pattern, str), "a str")
         self._check("span_id", self.span_id is None or isinstance(self.span_id, str), "a str or None")
-        compiled(self.pattern)
+        compile_pattern(self.pattern)
 
-    def _deed(self) -> str:
+    def _action(self) -> str:
         where = "" if self.span_id is None else f" in {self.span_id!r}"
-        return f"matches of {self.pattern!r}{where} are stripped"
+        return f"matches of {self.pattern!r}{where} are removed"
 
 
 class MergeProfiles(_Repair, frozen=True):
-    """Make one profile of several of an agent, under the key of the one with most observations (the first of several).
+    """Merge several profiles of an agent into one, as if their learning keys were equal.
 
-    The profiles named in ``learning_keys``; where it is empty, of each agent those whose keys differ in nothing but
-    ``seed=``, the first message.
+    The merged profile has the key of the one with most observations, of equals the first. Without `learning_keys`,
+    those profiles of each agent are merged whose keys differ only in ``seed=``, the first message.
 
-    Attributes
+    Parameters
     ----------
     agent_id : str, optional
-        Where no learning keys are named: of this agent only.
+        Merge the profiles of this agent only; not together with `learning_keys`.
+    learning_keys : tuple of str, optional
+        The profiles to merge.
+
+    Raises
+    ------
+    UsageError
+        If a field has the wrong type, or both are given.
+
+    Examples
+    --------
+    >>> MergeProfiles(agent_id="chat").description
+    "profiles of 'chat' that differ only in the first message are merged"
     """
 
     agent_id: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        fine = self.agent_id is None or (isinstance(self.agent_id, str) and not self.learning_keys)
-        self._check("agent_id", fine, "a str, and left out where learning keys are named")
+        is_valid = self.agent_id is None or (isinstance(self.agent_id, str) and not self.learning_keys)
+        self._check("agent_id", is_valid, "a str, and left out where learning keys are named")
 
     @property
-    def describe(self) -> str:
-        """What is done, in words that may follow "what if"."""
+    def description(self) -> str:
+        """What the repair does, in words that may follow "what if"."""
         if not self.learning_keys:
             whose = "" if self.agent_id is None else f" of {self.agent_id!r}"
-            return f"profiles{whose} that differ in the first message are one"
-        return f"{counted(len(self.learning_keys), 'profile')} are one"
+            return f"profiles{whose} that differ only in the first message are merged"
+        return f"{counted(len(self.learning_keys), 'profile')} are merged"
 
 
 Repair: TypeAlias = Pin | Drop | MoveToEnd | MoveToSystemPrompt | SortTools | RemovePattern | MergeProfiles
@@ -232,13 +341,13 @@ def _is_texts(value: Any) -> bool:
 
 
 @cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return a pattern ready for use.
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile the pattern of a repair.
 
     Raises
     ------
     UsageError
-        If it is no regular expression.
+        If it is not a regular expression.
     """
     try:
         return re.compile(pattern)
@@ -247,15 +356,15 @@ def compiled(pattern: str) -> re.Pattern[str]:
         raise UsageError(msg) from None
 
 
-def as_repairs(given: Repair | Sequence[Repair]) -> tuple[Repair, ...]:
+def check_repairs(value: Repair | Sequence[Repair]) -> tuple[Repair, ...]:
     """Return one repair, or several, as a tuple.
 
     Raises
     ------
     UsageError
-        If one of them is none; the message lists those that there are.
+        If one of them is not a repair; the message lists all repairs.
     """
-    several: Sequence[Any] = given if isinstance(given, Sequence) and not isinstance(given, str | bytes) else (given,)
+    several: Sequence[Any] = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else (value,)
     repairs = tuple(several)
     for repair in repairs:
         if not isinstance(repair, get_args(Repair)):
@@ -263,8 +372,3 @@ def as_repairs(given: Repair | Sequence[Repair]) -> tuple[Repair, ...]:
             msg = f"A repair must be one of {names}, with its fields, or a sequence of them; got {repair!r}."
             raise UsageError(msg)
     return repairs
-
-
-def __dir__() -> list[str]:
-    """Offer the repairs to completion, and no helper."""
-    return [name for name in globals() if name.startswith("__")] + [cls.__name__ for cls in get_args(Repair)]

@@ -1,20 +1,23 @@
-"""A snapshot as it would be if requests had been sent mended.
+"""Build the snapshot that production would have stored of repaired requests.
 
-Belongs here: which profiles a repair is for, the windows that come of it, and the snapshot that holds them.
+Invariant: the snapshot that a repair is tried on is never changed.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from acg_lab._format import counted
 from acg_lab.core.keys import Owner
-from acg_lab.repairs.apply import apply_repair, windows_of
-from acg_lab.repairs.repairs import Repair, as_repairs
+from acg_lab.repairs.apply import apply_repair, select_windows
+from acg_lab.repairs.repairs import Repair, check_repairs
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Columns, Runs
 
 __all__ = ["RepairedSnapshot", "what_if"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -24,13 +27,13 @@ class RepairedSnapshot(Snapshot):
     Attributes
     ----------
     base : Snapshot
-        The one that was repaired.
+        The snapshot before all repairs.
     repairs : tuple of Repair
         In the order in which they were applied.
     members : mapping of str to tuple of str
-        By learning key, the keys of the profiles of ``base`` that its observations are from, sorted.
+        By learning key, the keys of the profiles of ``base`` that its observations come from, sorted.
     stand_ins : frozenset of str
-        The learning keys that stand in for one that can't be known from windows.
+        The learning keys that stand in for a key that windows cannot determine.
     """
 
     base: Snapshot
@@ -41,7 +44,7 @@ class RepairedSnapshot(Snapshot):
 
     @property
     def rules(self) -> Mapping[str, DetectedRules]:
-        """By which generation of the rules each profile is analysed: that of its largest member."""
+        """The rules version by which each profile is analysed: that of its largest member."""
         return self.rules_of
 
     @property
@@ -52,56 +55,75 @@ class RepairedSnapshot(Snapshot):
 
 
 def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_window: int = 100) -> Snapshot:
-    """Return the snapshot that production would have stored of mended requests.
+    """Return the snapshot that production would have stored if requests had been sent with a repair.
 
-    Every window is what production would have observed, blocks, numbers and names, had the requests been sent as the
-    repair says; so `acg_lab.analyze`, frames and plots of it show what mending wins.
+    Every window holds what production would have observed (blocks, numbers and names), so `acg_lab.analyze`, frames and
+    plots of the result show how much the repair saves.
 
     Parameters
     ----------
     snap : Snapshot
         Read, never changed.
     repair : Repair or sequence of Repair
-        Of `acg_lab.repairs`; each of a sequence is applied to what the one before it left.
-    observation_window : int
-        Of profiles that become one, their observations are put in the order of time (equal times: in the order of
-        their learning keys, then as stored) and the newest so many are kept, at least one. Other windows keep their
-        length.
+        Repairs of `acg_lab.repairs`; each is applied to the result of the one before it.
+    observation_window : int, default 100
+        How many observations a merged profile keeps, the newest ones (0 keeps one). They are ordered by time; equal
+        times by learning key, then as stored. Profiles that are not merged keep all of theirs.
 
     Returns
     -------
     Snapshot
-        ``snap`` itself if there is no repair. Else a `RepairedSnapshot`, without stored results, seed entries and runs:
-        they tell of requests as they were sent. (To replay or verify, mend the application and record it.)
+        `snap` itself if there is no repair. Otherwise a `RepairedSnapshot`, without stored results, seed entries and
+        runs, which describe the requests as they were sent. (To replay or verify, fix the application and record it.)
 
     Raises
     ------
     UsageError
-        If it is no snapshot or repair, there is no such span, content or learning key, a block can't be moved, or
-        texts to be matched are hashes.
+        If `snap` is not a Snapshot or `repair` not a repair; if there is no such span, content or learning key; if a
+        block cannot be moved; or if texts to match are hashes.
 
     Notes
     -----
-    A repair that changes system prompt, tools or response format changes learning keys, and where there is no scaffold
-    (before 0.8 always), one that changes the first message does: profiles merge, or split. The new keys are
-    production's as far as windows determine them; `RepairedSnapshot.stand_ins` names those that are not, and
-    `acg_lab.repairs.rekey` says how they are made. Fingerprints follow the keys.
+    A repair that changes the system prompt, tools or response format changes learning keys. So does one that changes
+    the first message where there is no scaffold (before 0.8 always). Profiles then merge or split. The new keys are
+    production's as far as windows determine them; `RepairedSnapshot.stand_ins` names those that they do not, and
+    `acg_lab.repairs.rekey` explains how keys are computed. Fingerprints follow the keys.
 
-    What can't be known from a window stays as it was: ``ir_id``, and ``source_request_hash``, which goes on naming the
-    request that was sent. On an export with hashes in the place of texts, contents can only be compared: patterns are
+    What a window does not determine stays as it was: ``ir_id``, and ``source_request_hash``, which still names the
+    request that was sent. In an export with hashes in place of texts, contents can only be compared: patterns are
     refused, and keys that change are stand-ins.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> from acg_lab.core import AnnotatedLlmRequest
+    >>> key = "chat::model=m::seed=no-seed::system=no-system::tools=no-tools"
+    >>> stamp = {"ir_id": "00000000-0000-4000-8000-000000000000", "created_at": "2026-11-01T08:00:00Z"}
+    >>> window = []
+    >>> for text in ("It is 8:00.", "It is 9:00."):
+    ...     messages = ({"role": "user", "content": "Hello"}, {"role": "user", "content": text})
+    ...     window.append(acg.build_prompt_ir(AnnotatedLlmRequest(messages=messages), **stamp))
+    >>> backend = acg.MemoryBackend()
+    >>> backend.store_observations(key, window)
+    >>> snap = acg.load(backend, rules="nemo-flow-0.2")
+    >>> repaired = acg.what_if(snap, acg.repairs.Pin("user-1"))
+    >>> [result.stable_prefix_length for each in (snap, repaired) for result in acg.analyze(each).values()]
+    [1, 2]
     """
     check_snapshot(snap)
-    if not (repairs := as_repairs(repair)):
+    if not (repairs := check_repairs(repair)):
         return snap
-    windows, base, told = windows_of(snap), snap, repairs
+    windows, base, applied = select_windows(snap), snap, repairs
     if isinstance(snap, RepairedSnapshot):
         windows = windows._replace(members=snap.members, stand_ins=snap.stand_ins)
-        base, told = snap.base, snap.repairs + repairs
+        base, applied = snap.base, snap.repairs + repairs
     for each in repairs:
         windows = apply_repair(windows, each, observation_window)
+    logger.debug(
+        "applied %d repairs: %d profiles before, %d after", len(repairs), len(snap.windows), len(windows.agents)
+    )
     return RepairedSnapshot(
-        source=f"{base.source}, what if {' and '.join(each.describe for each in told)}",
+        source=f"{base.source}, what if {' and '.join(each.description for each in applied)}",
         columns=Columns(
             observations=windows.observations,
             results={},
@@ -112,7 +134,7 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
         owners={key: Owner(agent_id, False) for key, agent_id in windows.agents.items()},
         rules_setting=base.rules_setting,
         base=base,
-        repairs=told,
+        repairs=applied,
         members=windows.members,
         stand_ins=windows.stand_ins,
         rules_of=windows.rules,

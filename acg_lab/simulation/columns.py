@@ -1,4 +1,4 @@
-"""A history simulated: tokens and costs as they were, under a change, at the limit; parts and verdicts on demand."""
+"""A history simulated: tokens and costs as they were, under a change, at the limit; parts on demand."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -21,13 +21,10 @@ from acg_lab.simulation.costs import (
 )
 from acg_lab.simulation.history import GovernorSettings, PreparedHistory
 from acg_lab.simulation.limit import find_limit
-from acg_lab.simulation.origins import Origins, find_origins
 from acg_lab.simulation.parts import SharedPrefixes, TokenParts, divide_prompts, find_shared
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
 from acg_lab.simulation.tables import CacheRun
-from acg_lab.simulation.verdicts import Verdicts, judge_requests
-from acg_lab.storage._runtime import paused_collector
 
 if TYPE_CHECKING:
     from acg_lab.simulation.plans import Plans
@@ -225,17 +222,6 @@ class SimulatedHistory:
     def plans(self) -> "Plans | None":
         """What the governor planned, where it acts."""
         return self.history.plans(self.settings) if self.acts else None
-
-    @cached_property
-    def verdicts(self) -> Verdicts:
-        """One verdict per request."""
-        with paused_collector():
-            return judge_requests(self)
-
-    @cached_property
-    def origins(self) -> Origins:
-        """Where the cause of each verdict lies."""
-        return find_origins(self.verdicts, self.parts, self.history.profiles)
 
     @cached_property
     def waits(self) -> Floats:

@@ -11,9 +11,9 @@ import msgspec
 
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.providers.prompts import PieceKind
-from acg_lab.simulation.bodies import Api, Parameters, parameters_of_annotated
+from acg_lab.simulation.bodies import Api, Parameters, parameters_of_annotated, parameters_of_body
 from acg_lab.simulation.marks import NO_MARK, UNSTATED, is_mark_block, split_mark
-from acg_lab.storage.columns import Call, Runs
+from acg_lab.storage.columns import Body, Call, Runs
 
 __all__ = ["FRAMING", "GAP", "SYSTEM_ROLES", "Contents", "Piece", "PieceReader", "Unit"]
 
@@ -102,6 +102,8 @@ class PieceReader:
         self._runs, self._contents = runs, contents
         self._by_code: dict[int, Unit] = {}
         self._by_bytes: dict[bytes, Unit] = {}
+        self._sent_by_code: dict[int, Unit] = {}
+        self._sent_tools: dict[int, tuple[Unit, ...]] = {}
         self._tools: dict[Hashable, tuple[Unit, ...]] = {}
         self._systems: dict[bytes, tuple[Unit, ...]] = {}
         self._parameters: dict[Hashable, Parameters] = {}
@@ -118,6 +120,39 @@ class PieceReader:
         messages = [self._by_code.get(code) or self._message_of_code(code) for code in call.messages.tolist()]
         system = list(self._system(request.unknown.get("instructions"))) if request.unknown else []
         return tools, *_lift_system(api, system, messages)
+
+    def read_sent(self, api: Api, body: Body) -> tuple[tuple[Unit, ...], list[Unit], list[Unit]]:
+        """Return tools, system and messages of a body as sent; each distinct message and list of tools is read once."""
+        if body.name not in self._runs.values.value(body.head) or not body.items.size:
+            return self.read_body(api, self._runs.body(body))
+        tools = self._sent_tools.get(body.tools)
+        if tools is None:
+            given = _list(self._runs.values.value(body.tools)) if body.tools >= 0 else ()
+            tools = self._sent_tools[body.tools] = tuple(
+                self._tool(tool) for tool in given if isinstance(tool, Mapping)
+            )
+        head = self._runs.values.value(body.head)
+        if api == "anthropic":
+            system = self._runs.values.value(body.system) if body.system >= 0 else None
+        else:
+            system = head.get("instructions")
+        sent = self._sent_by_code
+        messages = [sent.get(code) or self._sent_message(code) for code in body.items.tolist()]
+        return tools, list(self._system(system)), messages
+
+    def _sent_message(self, code: int) -> Unit:
+        unit = self._sent_by_code[code] = self._message(self._runs.messages.value(code))
+        return unit
+
+    def sent_parameters(self, api: Api, body: Body, *, has_images: bool) -> Parameters:
+        """Return the parameters of a body as sent; equal ones are read once."""
+        key = api, has_images, body.head, body.tools
+        found = self._parameters.get(key)
+        if found is None:
+            tools = self._runs.values.value(body.tools) if body.tools >= 0 else None
+            whole = {**self._runs.values.value(body.head), "tools": tools}
+            found = self._parameters[key] = parameters_of_body(api, whole, has_images=has_images)
+        return found
 
     def read_body(self, api: Api, body: JsonObject) -> tuple[tuple[Unit, ...], list[Unit], list[Unit]]:
         """Return tools, system and messages of a raw body."""

@@ -15,7 +15,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.records import JsonObject, RunRecord
 from acg_lab.history.history import History
 from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, NO_TIME, PieceKind, RequestFlag
-from acg_lab.simulation.bodies import Api, Parameters, api_of, parameters_of_body
+from acg_lab.simulation.bodies import Api, Parameters, api_of
 from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piece, PieceReader, Unit
 from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, gather, number_prefixes
 from acg_lab.simulation.usage import is_uncached_rest, usage_of
@@ -167,12 +167,12 @@ class _CallReader:
         model, parameters, is_cut = self._read_prompt(api, call, is_cut=is_cut)
         columns.lengths.append(len(columns.contents) - before)
         metadata = exchange.metadata if exchange is not None else {}
-        is_raw = exchange is not None and bool(exchange.request)
+        is_raw = call.body is not None
         failed = exchange is not None and exchange.error is not None and exchange.usage is None
         flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
         flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
         automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
-        columns.diagnoses.append(_diagnosis(exchange.response if exchange is not None else None))
+        columns.diagnoses.append(_diagnosis(self._raw_response(call)))
         columns.facts.append(
             (
                 columns.agents[run.agent_id],
@@ -196,16 +196,22 @@ class _CallReader:
             )
         )
 
+    def _raw_response(self, call: Call) -> JsonObject | None:
+        if call.body is None or call.body.response < 0:
+            return None
+        value = self._runs.values.value(call.body.response)
+        return value if isinstance(value, Mapping) else None
+
     def _read_prompt(self, api: Api, call: Call, *, is_cut: bool) -> tuple[str, Parameters, bool]:
         """Append the pieces of a call's request; return its model, parameters, and whether it was cut."""
-        exchange, reader = call.record.exchange, self._reader
+        reader = self._reader
         model = (call.request and call.request.model) or call.record.model_name or ""
-        if exchange is not None and exchange.request:
-            body = exchange.request
-            tools, system, messages = reader.read_body(api, body)
+        if call.body is not None:
+            tools, system, messages = reader.read_sent(api, call.body)
             _add_prompt(self._columns, api, tools, system, messages, cut=False)
-            parameters = parameters_of_body(api, body, has_images=any(unit.has_image for unit in messages))
-            return str(body.get("model") or model), parameters, False
+            has_images = any(unit.has_image for unit in messages)
+            parameters = reader.sent_parameters(api, call.body, has_images=has_images)
+            return str(self._runs.values.value(call.body.head).get("model") or model), parameters, False
         if call.request is None:
             return model, Parameters(), is_cut
         tools, system, messages = reader.read_annotated(api, call, call.request)

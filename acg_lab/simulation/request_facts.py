@@ -10,7 +10,7 @@ from acg_lab.providers.matching import run_variants
 from acg_lab.simulation.sizes import SizeSource
 
 if TYPE_CHECKING:
-    from acg_lab.simulation.columns import SimulatedHistory
+    from acg_lab.simulation.judged_history import JudgedHistory
 
 __all__ = ["PromptParts", "SimulatedRequests"]
 
@@ -39,13 +39,13 @@ class SimulatedRequests:
 
     Attributes
     ----------
-    history : SimulatedHistory
+    history : JudgedHistory
         Columns of the whole history.
     rows : array of int64, shape (n_requests,)
         Which of its requests these are.
     """
 
-    history: "SimulatedHistory"
+    history: "JudgedHistory"
     rows: Ints
 
     def __len__(self) -> int:

@@ -17,7 +17,7 @@ from acg_lab.simulation.parts import common_bytes
 from acg_lab.simulation.plans import REASONS
 from acg_lab.simulation.request_facts import PromptParts, SimulatedRequests
 from acg_lab.simulation.verdicts import VERDICTS, Verdict
-from acg_lab.snapshot.load import nanoseconds
+from acg_lab.snapshot.load import parse_option_time
 
 if TYPE_CHECKING:
     from acg_lab.simulation.costs import CachedTokens
@@ -326,7 +326,7 @@ class CacheSimulation(SimulatedRequests):
                 msg = f"The 'agent_id' option must name an agent of the simulation; got {agent_id!r}."
                 raise UsageError(msg)
             kept &= requests.agents[self.rows] == requests.agent_ids.index(agent_id)
-        begin, end = nanoseconds(since, "since"), nanoseconds(until, "until")
+        begin, end = parse_option_time(since, "since"), parse_option_time(until, "until")
         if begin is not None:
             kept &= self.started_ns >= begin
         if end is not None:

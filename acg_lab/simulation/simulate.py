@@ -9,8 +9,8 @@ from acg_lab.core.errors import UsageError
 from acg_lab.history.replay import replay
 from acg_lab.history.trace import Trace
 from acg_lab.providers.prices import PriceList, TokenPrices
-from acg_lab.simulation.columns import SimulatedHistory
 from acg_lab.simulation.history import PreparedHistory, prepare_history, read_settings
+from acg_lab.simulation.judged_history import JudgedHistory
 from acg_lab.simulation.result import CacheSimulation
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Runs
@@ -131,7 +131,7 @@ def simulate(
     is_limit = isinstance(breakpoints, str) and breakpoints == "limit"
     after = None if is_limit else history.run(asked, breakpoints, ran, sizes)
     policy = breakpoints if isinstance(breakpoints, str) else getattr(breakpoints, "__name__", "own policy")
-    simulated = SimulatedHistory(
+    simulated = JudgedHistory(
         history,
         sizes,
         before,
@@ -184,7 +184,7 @@ def _rows(history: PreparedHistory, trace: Trace | None) -> "np.ndarray[Any, np.
 
 
 def _remarks(
-    history: PreparedHistory, simulated: SimulatedHistory, trace: Trace | None, scope: "str | Scope"
+    history: PreparedHistory, simulated: JudgedHistory, trace: Trace | None, scope: "str | Scope"
 ) -> list[str]:
     notes = [] if trace is None else list(trace.caveats)
     who = f"each {scope}" if isinstance(scope, str) else "each scope of yours"

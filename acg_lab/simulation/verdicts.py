@@ -7,7 +7,7 @@ how much time had passed. What usage contradicts is ``unexplained``, never dress
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from acg_lab.core.planner import PlanReason
 from acg_lab.providers.outcomes import NOTHING, LookupReason
 from acg_lab.providers.prompts import PieceKind
+from acg_lab.simulation.columns import SimulatedHistory
 from acg_lab.simulation.plans import REASONS
-
-if TYPE_CHECKING:
-    from acg_lab.simulation.columns import SimulatedHistory
 
 __all__ = ["VERDICTS", "Verdict", "Verdicts", "judge_requests"]
 
@@ -128,7 +126,7 @@ class Verdicts:
     can_be_read: NDArray[np.bool_]
 
 
-def judge_requests(sim: "SimulatedHistory") -> Verdicts:
+def judge_requests(sim: SimulatedHistory) -> Verdicts:
     """Return the verdict of each request of a simulated history."""
     return _Judge(sim).judge()
 
@@ -136,7 +134,7 @@ def judge_requests(sim: "SimulatedHistory") -> Verdicts:
 class _Judge:
     """Judges requests one by one; all that is looked up is a list."""
 
-    def __init__(self, sim: "SimulatedHistory") -> None:
+    def __init__(self, sim: SimulatedHistory) -> None:
         self._sim, requests, parts, shared = sim, sim.requests, sim.parts, sim.shared
         n = len(requests)
         self.n = n

@@ -117,4 +117,4 @@ def list_refusals(profile: ProfileScores, thresholds: StabilityThresholds) -> It
     """Yield the reasons why production plans nothing for the profile's requests although it has a stable prefix."""
     context = AnalysisContext(profile.snap, thresholds, {profile.key: profile.result(thresholds)})
     for refusal in find_refusals(context, [profile.key]):
-        yield f"Production does nothing with it: {refusal.words}."
+        yield f"Production does nothing with it: {refusal.wording}."

@@ -16,7 +16,7 @@ from conformance.runtime import Runtime, RuntimeUnavailable
 
 import acg_lab as acg
 from acg_lab.core import AcgLearner, HotCache, PromptIR, RunRecord, StabilityAnalysisResult
-from acg_lab.repairs.effects import effect
+from acg_lab.repairs.effects import measure_effect
 
 TURNS = 5
 
@@ -62,7 +62,7 @@ def test_effects_of_repairs(benchmark, filled):
     breaks = [(key, r.scores[r.stable_prefix_length :][:1]) for key, r in results.items()]
 
     def effects():
-        return [effect(snap, key, acg.repairs.MoveToEnd(broken[0].span_id)) for key, broken in breaks if broken]
+        return [measure_effect(snap, key, acg.repairs.MoveToEnd(broken[0].span_id)) for key, broken in breaks if broken]
 
     redis = min(interleaved(benchmark, effects, lambda: acg.load(filled, progress=False), 5))
     told = benchmark.stats.stats.min

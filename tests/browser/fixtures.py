@@ -1,4 +1,4 @@
-"""A real browser for tests; where there is none, tests skip with a reason, but in CI they fail."""
+"""A real browser for tests; without one, tests are skipped with a reason, but fail in CI."""
 
 import importlib.util
 import json
@@ -32,7 +32,7 @@ def browser():
 
 @pytest.fixture
 def new_page(browser):
-    """Return a function that opens a page of a size; errors of scripts of ours would be seen."""
+    """Return a function that opens a page of a given size."""
     from browser.pages import Page  # noqa: PLC0415
 
     contexts = []
@@ -48,7 +48,7 @@ def new_page(browser):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with the notebooks, set to the sample."""
+    """Return a folder with the notebooks, set to the sample."""
     for original in (ROOT / "notebooks").glob("*.ipynb"):
         text = original.read_text(encoding="utf-8").replace("../data/sample", str(ROOT / "data" / "sample"))
         (tmp_path / original.name).write_text(text, encoding="utf-8")
@@ -57,7 +57,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def serve():
-    """Return a function that starts a server of a kind on a folder."""
+    """Return a function that starts a server of a given class on a folder."""
     servers = []
 
     def start(kind, *args):

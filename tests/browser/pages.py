@@ -1,14 +1,14 @@
-"""What a person does in a page: open, run, drag, look; and how long the picture takes to follow."""
+"""What a user does in a page: open, run, drag, look; and how long the picture takes to follow."""
 
 import statistics
 
-# Keeps when the pointer last moved, and tells for each new source of an image how long after that the frame which shows
-# it was painted: what a frame's callback posts arrives when that frame is on the screen.
+# Records when the pointer last moved, and reports for each new source of an image how long after that the frame that
+# shows it was painted: a message posted by a frame's callback arrives when that frame is on the screen.
 WATCH = """
 () => {
-  const state = window.watched = {moved: 0, told: () => null};
+  const state = window.watched = {moved: 0, report: () => null};
   state.next = () => new Promise((resolve, reject) => {
-    state.told = resolve;
+    state.report = resolve;
     setTimeout(() => reject(new Error('no new picture within 10 s')), 10000);
   });
   addEventListener('mousemove', event => { state.moved = event.timeStamp; }, {capture: true});
@@ -21,7 +21,7 @@ WATCH = """
     const moved = state.moved;
     await image.decode().catch(() => null);
     await painted();
-    state.told(performance.now() - moved);
+    state.report(performance.now() - moved);
   };
   new MutationObserver(changes => changes.forEach(change => change.target.tagName === 'IMG' && seen(change.target)))
     .observe(document.body, {subtree: true, attributes: true, attributeFilter: ['src']});
@@ -30,7 +30,7 @@ WATCH = """
 
 
 class Page:
-    """A page with a tuner or another widget in it."""
+    """A page with a tuner or another widget."""
 
     def __init__(self, page):
         self.page = page
@@ -53,7 +53,7 @@ class Page:
         return self.page.locator(".noUi-handle:visible").nth(number)
 
     def drag(self, handle, by, steps=1):
-        """Drag a slider's handle by so many pixels, and let it go."""
+        """Drag a slider's handle ``by`` pixels and release it."""
         box = handle.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         self.page.mouse.move(x, y)
@@ -62,7 +62,7 @@ class Page:
         self.page.mouse.up()
 
     def latencies(self, handle, moves, step=3):
-        """Move a held handle to and fro; return ms from each move to the frame that shows the new picture."""
+        """Move a held handle back and forth; return ms from each move to the frame that shows the new picture."""
         self.page.evaluate(WATCH)
         box = handle.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -1,4 +1,4 @@
-"""JupyterLab and Voilà of one's own: a free loopback port, a token, settings in a folder, ended with their kernels."""
+"""JupyterLab and Voilà servers for tests: a free loopback port, a token, settings in a folder of their own."""
 
 import json
 import os
@@ -21,7 +21,7 @@ LAB_SETTINGS = {
 
 
 class Server:
-    """A server that serves the notebooks of a folder."""
+    """A server of the notebooks in a folder."""
 
     def __init__(self, folder, theme="light"):
         self.folder, self.theme = Path(folder), theme
@@ -79,7 +79,7 @@ class Server:
         raise RuntimeError(msg)
 
     def stop(self):
-        """End the server, and its kernels with it: they are all of one session."""
+        """End the server and its kernels, which share one session."""
         for step in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(self._process.pid, step)
@@ -93,7 +93,7 @@ class Server:
 
 
 class Lab(Server):
-    """JupyterLab, its application at hand in the page as ``jupyterapp``."""
+    """JupyterLab; the page has its application as ``jupyterapp``."""
 
     def _command(self):
         yield from ("jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser")

@@ -1,4 +1,4 @@
-"""The tuner in a real browser, in JupyterLab and in Voilà: what Python alone can't see."""
+"""The tuner in a real browser, in JupyterLab and in Voilà."""
 
 import re
 
@@ -20,7 +20,7 @@ SLIDERS = ("stable_threshold", "semi_stable_threshold", "observation_window", "m
 
 
 def open_with(page, server, notebook):
-    """Open a notebook in a page, run, and wait for the tuner."""
+    """Open a notebook in a page, run it, and wait for the tuner."""
     opening = page.open_lab if isinstance(server, Lab) else page.open_voila
     opening(server.address(notebook))
     page.page.wait_for_selector(".acg-tuner .noUi-handle", timeout=120_000)
@@ -28,7 +28,7 @@ def open_with(page, server, notebook):
 
 
 def settle(page):
-    """Wait until the picture is sharp and nothing changes any more."""
+    """Wait until the picture is sharp and nothing changes."""
     last = None
     for _ in range(100):
         page.page.wait_for_function("document.querySelector('.acg-picture').naturalWidth > 1000", timeout=60_000)
@@ -39,7 +39,7 @@ def settle(page):
 
 
 def state_of(page):
-    """Return what can be seen: the picture's address, numbers, and the lines that would change."""
+    """Return what is shown: the picture's address, numbers, and changed lines."""
     return page.page.evaluate(
         "() => ['.acg-picture', '.acg-numbers', '.acg-toml pre'].map(name => {"
         " const found = document.querySelector(name); return found.src || found.innerText; })"
@@ -48,7 +48,7 @@ def state_of(page):
 
 @pytest.mark.parametrize("kind", [Lab, Voila])
 def test_notebook_2(kind, folder, serve, new_page):
-    """Run notebook 2, drag every slider, use the keyboard, export: picture, numbers and file follow."""
+    """Notebook 2 runs; picture, numbers and file follow sliders, keyboard and export."""
     page, server = new_page(), serve(kind, folder)
     open_with(page, server, "2_tune.ipynb")
     page.page.wait_for_function("document.body.innerText.includes('# acg-lab: claims-triage')", timeout=120_000)
@@ -90,7 +90,7 @@ def test_notebook_2(kind, folder, serve, new_page):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_can_be_read(theme, tmp_path, serve, new_page):
-    """At 1280 and 720 px nothing is cut off or laid over, in both themes; screenshots are kept to be looked at."""
+    """At 1280 and 720 px nothing is cut off or overlaps, in both themes; screenshots are kept."""
     acg.export_config(tmp_path / "plugins.toml", acg.AcgSettings())
     write_notebook(tmp_path / "tuner.ipynb", TUNER.format(theme=theme, sample=str(ROOT / "data" / "sample")))
     server = serve(Voila, tmp_path, theme)

@@ -1,4 +1,4 @@
-"""What `acg.explain` says of the sample, of real traffic, and of windows made for it."""
+"""The findings of `acg.explain` on the sample, on real traffic, and on small windows."""
 
 import gzip
 import json
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from explained import STEADY, stored, timed
+from changing_windows import N, each
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds import N, each
-from learned import learned
+from learned_backend import learned_backend
+from small_snapshots import STEADY, a_minute_apart, snapshot_of_window
 from strategies import make_ir, thresholds, windows
 
 import acg_lab as acg
@@ -47,14 +47,14 @@ def shapes(effect):
     ],
 )
 def test_each_planted_fault_is_found(findings, agent_id, kind, timing, span_id, first):
-    """Of each agent of the sample the one fault that data/README.md tells of is named, the repair that fits first."""
+    """Each agent of the sample has the one finding that data/README.md describes, with the best repair first."""
     (finding,) = [found for found in findings if found.agent_id == agent_id]
     assert (finding.kind, finding.timing, finding.span_id) == (kind, timing, span_id)
     assert (shapes(finding.repairs[0]) if finding.repairs else None) == first
 
 
 def test_the_numbers_of_the_readme(findings):
-    """Tokens, profiles and thresholds are those that data/README.md tells."""
+    """Tokens, profiles and thresholds are those of data/README.md."""
     of = {finding.agent_id: finding for finding in findings}
     assert of["claims-triage"].evidence.threshold == 0.92
     assert of["claims-triage-next"].evidence.threshold is None  # a lower one makes it worse
@@ -67,24 +67,26 @@ def test_the_numbers_of_the_readme(findings):
     assert "2026-11-16 09:28" in of["sales-analyst"].sentence  # deployed at 09:40
 
 
-def test_what_comes_back_is_what_was_lost(findings):
-    """Where profiles become one, the tokens that the finding lost come back; a repair that wins none is not listed."""
+def test_merging_recovers_the_tokens_lost(findings):
+    """If all profiles become one, the tokens lost are recovered; a repair that saves none is not listed."""
     (chat,) = [finding for finding in findings if finding.agent_id == "support-chat"]
-    told = " ".join(findings.to_text().split())
-    assert f"123 profiles → 1, which every request shares: {chat.tokens_lost:,.0f} tokens per request come back" in told
-    assert "97% → 98%" not in told
-    assert "94% → 91%" not in told
+    text = " ".join(findings.to_text().split())
+    assert (
+        f"123 profiles → 1, shared by every request; {chat.tokens_lost:,.0f} tokens per request are recovered" in text
+    )
+    assert "97% → 98%" not in text
+    assert "94% → 91%" not in text
 
 
-def test_the_healthy_get_no_complaint(sample, findings):
-    """Coder and support-mail are told to be in good health, and nobody else is."""
+def test_healthy_profiles(sample, findings):
+    """The profiles of coder and support-mail are healthy, and no others."""
     assert {sample.owners[key].agent_id for key in findings.healthy} == {"coder", "support-mail"}
     (key,) = [key for key in sample.windows if key.startswith("coder::")]
     assert acg.explain(sample, key) == ()
 
 
 def test_costliest_first(findings):
-    """Findings are in the order of the tokens lost in all requests, each a frozen value."""
+    """Findings are sorted by the tokens lost in all requests, and each is frozen."""
     totals = [finding.total_lost for finding in findings]
     assert totals == sorted(totals, reverse=True)
     assert all(finding.tokens_lost > 0 for finding in findings)
@@ -93,39 +95,39 @@ def test_costliest_first(findings):
 
 
 def test_one_profile_is_explained_as_among_all(sample, findings):
-    """Asked for one profile, the answer is what is said of it, and of what keeps it apart, among all."""
+    """The findings of one profile are those that it has when all profiles are explained."""
     for finding in findings:
         assert acg.explain(sample, finding.learning_key)[0] == finding
     (key,) = [key for key in sample.windows if key.startswith("support-mail::")]
-    with pytest.raises(acg.UsageError, match="no profile of the learning key 'nobody'"):
+    with pytest.raises(acg.UsageError, match="There is no profile 'nobody'; the nearest"):
         acg.explain(sample, "nobody")
     assert acg.explain(sample, key).healthy == (key,)
 
 
-def test_repairs_do_what_is_told(sample, findings):
-    """`what_if` of a repair, analysed again, gives the prefix that the finding tells."""
+def test_repairs_have_the_stated_effect(sample, findings):
+    """The analysed result of `what_if` has the prefix that the finding states for the repair."""
     for finding in findings:
         for effect in finding.repairs:
-            mended = acg.what_if(sample, effect.repairs)
-            keys = {key for key, old in mended.members.items() if not set(old).isdisjoint(finding.evidence.profiles)}
-            summaries = [s for s in acg.summarize(mended, acg.analyze(mended)) if s.learning_key in keys]
+            repaired = acg.what_if(sample, effect.repairs)
+            keys = {key for key, old in repaired.members.items() if not set(old).isdisjoint(finding.evidence.profiles)}
+            summaries = [s for s in acg.summarize(repaired, acg.analyze(repaired)) if s.learning_key in keys]
             total = sum(s.observations * s.prefix_tokens for s in summaries)
             n = sum(s.observations for s in summaries)
             assert (len(keys), n) == (effect.after.profiles, effect.after.observations)
             assert total / n == pytest.approx(effect.after.prefix_tokens)
 
 
-def test_mended_is_mended(sample, findings):
-    """Of a snapshot mended by a finding's best repair, the same is no more found."""
+def test_the_best_repair_removes_the_finding(sample, findings):
+    """A snapshot repaired by a finding's best repair no longer has the finding."""
     for finding in findings:
         if finding.repairs:
-            mended = acg.what_if(sample, finding.repairs[0].repairs)
-            left = acg.explain(mended)
+            repaired = acg.what_if(sample, finding.repairs[0].repairs)
+            left = acg.explain(repaired)
             assert (finding.agent_id, finding.kind) not in {(f.agent_id, f.kind) for f in left}
 
 
-def test_a_threshold_that_is_told_takes_the_block_in(sample, findings):
-    """At the threshold of a finding the prefix goes beyond the block; a hundredth above it does not."""
+def test_the_threshold_of_a_finding_includes_the_block(sample, findings):
+    """At the threshold of a finding the prefix includes the block; a hundredth above it does not."""
     for finding in findings:
         if (threshold := finding.evidence.threshold) is None:
             continue
@@ -137,31 +139,31 @@ def test_a_threshold_that_is_told_takes_the_block_in(sample, findings):
         assert depths[0] == depths[1] < depths[2]
 
 
-def test_told_thresholds_have_two_decimals_and_are_reached():
-    """Of any score the largest hundredth is told that is not above it, were it by the last bit; none up to one half."""
+def test_thresholds_have_two_decimals_and_are_reached():
+    """The threshold is the largest hundredth not above the score, to the last bit, and None up to one half."""
     scores = [(p / n) * (d / p) for n in range(1, 60) for p in range(1, n + 1) for d in range(1, p + 1)]
     for score in scores:
         expected = max((k / 100 for k in range(51, 101) if k / 100 <= score), default=None)
-        assert prefix_breaks._floor(score) == expected
+        assert prefix_breaks._round_down(score) == expected
 
 
 def test_another_threshold_another_answer(sample):
-    """At 0.9 claims-triage is mended, and claims-triage-next has a prefix that is bound to whole requests."""
+    """At 0.9 claims-triage has no finding, and claims-triage-next has a prefix that is bound to whole requests."""
     found = {f.agent_id: f for f in acg.explain(sample, thresholds=StabilityThresholds(stable_threshold=0.9))}
     assert "claims-triage" not in found
     assert found["claims-triage-next"].kind is Kind.BOUND_TO_REQUESTS
 
 
 def test_nothing_is_stable_above_one(sample):
-    """Under a stable_threshold that no score reaches, that is all that is said, and no profile is in good health."""
+    """Under a stable_threshold that no score reaches there are neither findings nor healthy profiles, and a reason."""
     found = acg.explain(sample, thresholds=StabilityThresholds(stable_threshold=1.5))
     assert (found, found.healthy) == ((), ())
-    assert found.to_text() == "No block can be stable: scores end at 1, and stable_threshold is 1.5"
+    assert found.to_text() == "No block can be stable: no score exceeds 1, and stable_threshold is 1.5"
     assert "impossible" not in repr(acg.explain(sample, thresholds=StabilityThresholds(stable_threshold=1.0)))
 
 
 def test_real_traffic_is_fragmented_by_its_first_message():
-    """Of 193 profiles of 0.2 one thing is said: the first message keeps them apart, and what merging wins."""
+    """The 193 profiles of 0.2 have one finding: the first message splits them, and merging saves tokens."""
     path = SHARED / "tau_airline" / "redis-0.3.0.jsonl.gz"
     if not path.exists():
         pytest.skip("no recordings: neither ACG_LAB_SHARED nor a folder 'shared' beside the repository")
@@ -186,19 +188,19 @@ def template(value):
 
 
 def test_where_it_differs():
-    """Places are offsets and lengths in the two contents, the texts themselves only when asked for."""
-    window = timed(map(template, each(lambda i: f"2026-11-{i + 10}")))
-    (finding,) = acg.explain(stored(window))
+    """Places are offsets and lengths in the two contents; excerpts are included only if asked for."""
+    window = a_minute_apart(map(template, each(lambda i: f"2026-11-{i + 10}")))
+    (finding,) = acg.explain(snapshot_of_window(window))
     (place,) = finding.evidence.places
     assert (place.offset, place.length, place.text) == (210 + 8, 2, None)
-    (finding,) = acg.explain(stored(window), text=True)
+    (finding,) = acg.explain(snapshot_of_window(window), text=True)
     assert {finding.evidence.places[0].text, finding.evidence.places[0].other_text} <= {str(i + 10) for i in range(N)}
 
 
 def test_evidence_counts():
-    """Evidence tells requests, contents, changes, the time of the last one, and what is out of reach."""
-    window = timed(map(template, ["2026-01-01"] * 8 + ["2026-01-02"] * 4))
-    (finding,) = acg.explain(stored(window))
+    """Evidence has requests, contents, changes, the time of the last change, and the tokens out of reach."""
+    window = a_minute_apart(map(template, ["2026-01-01"] * 8 + ["2026-01-02"] * 4))
+    (finding,) = acg.explain(snapshot_of_window(window))
     evidence = finding.evidence
     assert (evidence.requests, evidence.present, evidence.distinct, evidence.changes) == (12, 12, 2, 1)
     assert (finding.timing, evidence.last_change) == (Timing.ONCE, "2026-11-20T10:08:00Z")
@@ -209,49 +211,49 @@ def test_evidence_counts():
 
 
 def test_the_same_fault_in_several_profiles():
-    """Profiles of an agent with the same kind of change at the same block share a finding, told of the costliest."""
+    """Profiles of an agent with the same kind of change at the same block share a finding, that of the costliest."""
     backend = MemoryBackend()
     keys = [f"a::model=m::seed=no-seed::system=sha256:{i}::tools=sha256:{i}" for i in range(3)]
     for key, n in zip(keys, (6, 12, 3), strict=True):
-        backend.store_observations(key, timed(map(template, each(lambda i: f"2026-11-{i + 10}")[:n])))
+        backend.store_observations(key, a_minute_apart(map(template, each(lambda i: f"2026-11-{i + 10}")[:n])))
     (finding,) = acg.explain(acg.load(backend, rules="nemo-flow-0.2"))
     assert (finding.kind, finding.learning_key, finding.requests) == (Kind.DATETIME, keys[1], 21)
     assert (finding.evidence.requests, finding.evidence.profiles) == (12, (keys[1], keys[0], keys[2]))
-    assert "so it is in 3 profiles, where" in finding.sentence
+    assert ", in 3 profiles; " in finding.sentence
     assert finding.repairs[0].before.profiles == 1
 
 
 def test_a_redacted_export_is_explained_by_structure():
-    """Where hashes stand in place of texts, they are not taken for identifiers that change."""
+    """Hashes in place of texts do not count as identifiers that change."""
     hashes = [f"sha256:{i:064x}" for i in range(N + 2)]
     window = [make_ir(("system-0", hashes[0]), ("user-1", hashes[i + 2]), ("user-2", hashes[1])) for i in range(N)]
     heavy = [
         msgspec.structs.replace(ir, blocks=tuple(msgspec.structs.replace(b, token_metadata=TOKENS) for b in ir.blocks))
         for ir in window
     ]
-    (finding,) = acg.explain(stored(timed(heavy)))
+    (finding,) = acg.explain(snapshot_of_window(a_minute_apart(heavy)))
     assert (finding.kind, finding.evidence.places) == (Kind.UNKNOWN, ())
 
 
 def test_a_normal_conversation_is_no_fault():
-    """What a learner has of ordinary runs gives no reason to complain; an empty source gives none either."""
-    assert acg.explain(acg.load(learned())) == ()
+    """Ordinary conversations have no findings, and neither has an empty source."""
+    assert acg.explain(acg.load(learned_backend())) == ()
     assert acg.explain(acg.load(MemoryBackend())) == ()
-    assert acg.explain(stored([])) == ()
+    assert acg.explain(snapshot_of_window([])) == ()
 
 
 @given(st.lists(windows(), max_size=3), thresholds(), st.sampled_from([*RULES, "auto"]))
 def test_anything_is_explained(of_keys, limits, rules):
-    """Whatever foreign writers stored, each profile is explained or in good health, if any can be; no number is odd."""
+    """Whatever other programs stored, each profile has a finding or is healthy, and numbers are finite."""
     backend = MemoryBackend()
     for i, window in enumerate(of_keys):
         backend.store_observations(f"a::model=claude-{i % 2}::seed=no-seed::system=sha256:{i}::tools=no-tools", window)
     snap = acg.load(backend, rules=rules)
     findings = acg.explain(snap, thresholds=limits, text=True)
-    told = {key for finding in findings for key in finding.evidence.profiles}
+    named = {key for finding in findings for key in finding.evidence.profiles}
     assert bool(findings.impossible) == (limits.stable_threshold > 1)
     expected = set() if findings.impossible else {*snap.windows}
-    assert (told | {*findings.healthy}, told & {*findings.healthy}) == (expected, set())
+    assert (named | {*findings.healthy}, named & {*findings.healthy}) == (expected, set())
     assert all(0 <= finding.tokens_lost < float("inf") for finding in findings)
     assert all(f.evidence.requests and f.evidence.present <= f.evidence.requests for f in findings)
     assert findings == acg.explain(snap, thresholds=limits, text=True)

@@ -1,4 +1,4 @@
-"""How findings look, and that they keep prompts to themselves."""
+"""How findings look, and that they show no prompt text."""
 
 import copy
 import pickle
@@ -6,8 +6,8 @@ import re
 
 import msgspec
 import pytest
-from explained import STEADY, asking, learned_of, stored, timed
-from kinds import NAMES, TRUE, N
+from changing_windows import NAMES, TRUE, N
+from small_snapshots import STEADY, a_minute_apart, make_chat_request, snapshot_of_requests, snapshot_of_window
 from strategies import make_ir, make_tool
 
 import acg_lab as acg
@@ -21,7 +21,7 @@ TAGS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 def secret(value):
-    """Return an observation whose every content holds the canary, the second one a value that changes."""
+    """Return an observation with the canary in all contents, and a value that changes in two of them."""
     text = f"{CANARY}. {'Known. ' * 30} {value} {'Known. ' * 30} {CANARY}"
     return make_ir(
         ("system-0", CANARY * 20), ("user-1", text), ("user-2", CANARY + STEADY), ("user-3", f"{CANARY} {value}")
@@ -33,22 +33,29 @@ def secret_requests():
     for i in range(3 * N):
         tools = [make_tool("f", description=f"{CANARY} {i // N}", parameters={CANARY: i // N})]
         more = {"role": "user", "content": [{"type": "text", "text": CANARY * 20 + " " * (1 + i % 3) + "end"}]}
-        yield asking(f"{CANARY * 20} 10:{i % 2 + 10}", f"{CANARY} {i}", more, tools=tools, params={CANARY: i})
+        yield make_chat_request(
+            f"{CANARY * 20} 10:{i % 2 + 10}", f"{CANARY} {i}", more, tools=tools, params={CANARY: i}
+        )
 
 
 def looks(findings):
-    """Return everything that findings show of themselves."""
+    """Return everything that findings display."""
     shown = [repr(findings), findings._repr_html_(), str(findings), *map(repr, findings)]
     return "\n".join([*shown, *(finding.sentence for finding in findings), msgspec.json.encode(findings).decode()])
 
 
 def sources():
-    yield from (stored(timed(map(secret, values))) for values in (rows[0] for rows in TRUE.values()))
-    yield from (learned_of(secret_requests(), rules) for rules in ("nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"))
+    yield from (
+        snapshot_of_window(a_minute_apart(map(secret, values))) for values in (rows[0] for rows in TRUE.values())
+    )
+    yield from (
+        snapshot_of_requests(secret_requests(), rules)
+        for rules in ("nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8")
+    )
 
 
 def test_no_prompt_text():
-    """A canary in every content is in no repr, HTML, sentence or JSON, whatever kind of change is found."""
+    """A canary in every content appears in no repr, HTML, sentence or JSON, whatever the kind of change."""
     kinds = set()
     for snap in sources():
         findings = acg.explain(snap)
@@ -59,14 +66,14 @@ def test_no_prompt_text():
     assert len(kinds) > 12
 
 
-def test_text_when_asked_for():
-    """With text=True the differing excerpts are shown, and nothing else of the texts."""
-    window = timed(map(secret, NAMES))
-    findings = acg.explain(stored(window), text=True)
+def test_excerpts():
+    """With text=True excerpts of the differences are shown, and nothing else of the texts."""
+    window = a_minute_apart(map(secret, NAMES))
+    findings = acg.explain(snapshot_of_window(window), text=True)
     assert NAMES[-1] in repr(findings)
     assert NAMES[-1] in findings._repr_html_()
     assert CANARY not in looks(findings)
-    assert NAMES[-1] not in looks(acg.explain(stored(window)))
+    assert NAMES[-1] not in looks(acg.explain(snapshot_of_window(window)))
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -77,9 +84,9 @@ def test_tags_are_escaped(text):
         msgspec.structs.replace(
             ir, blocks=tuple(msgspec.structs.replace(b, span_id=b.span_id + TAGS) for b in ir.blocks)
         )
-        for ir in timed(secret(f"{TAGS}{name}<b>") for name in NAMES)
+        for ir in a_minute_apart(secret(f"{TAGS}{name}<b>") for name in NAMES)
     ]
-    findings = acg.explain(stored(window, key=key), text=text)
+    findings = acg.explain(snapshot_of_window(window, key=key), text=text)
     html = findings._repr_html_()
     assert findings[0].kind is Kind.UNKNOWN
     assert "&lt;script&gt;" in html
@@ -102,22 +109,22 @@ def test_tags_are_escaped(text):
 
 
 def test_control_characters_are_escaped():
-    """A terminal is never told what a name holds beyond what prints."""
+    """Control characters in names are escaped before a terminal sees them."""
     key = "\x1b[31ma::model=m::seed=no-seed::system=no-system::tools=no-tools"
-    shown = repr(acg.explain(stored(timed(map(secret, NAMES)), key=key)))
+    shown = repr(acg.explain(snapshot_of_window(a_minute_apart(map(secret, NAMES)), key=key)))
     assert "\x1b" not in shown
     assert "\\x1b[31ma: unknown" in shown
 
 
 def test_one_finding_is_one_line():
-    """A finding shows whose it is, its kind and its sentence, and nothing that a terminal would obey."""
-    (finding,) = acg.explain(stored(timed(map(secret, NAMES))))
+    """The repr of a finding has its agent, kind and sentence, with control characters escaped."""
+    (finding,) = acg.explain(snapshot_of_window(a_minute_apart(map(secret, NAMES))))
     assert repr(finding) == f"<Finding of 'a', unknown: {finding.sentence}>"
     assert repr(msgspec.structs.replace(finding, sentence="\x1b[31m")) == "<Finding of 'a', unknown: \\x1b[31m>"
 
 
 def test_evidence_and_effects_are_short():
-    """Of thousands of profiles evidence and effects show the number, not the keys."""
+    """The repr of evidence and effects has the number of profiles, not their keys."""
     evidence = Evidence(requests=2, threshold=0.5, profiles=("key of a profile",) * 2000)
     assert repr(evidence).startswith("<Evidence: requests=2, ")
     assert repr(evidence).endswith("; 2,000 profiles>")
@@ -126,30 +133,30 @@ def test_evidence_and_effects_are_short():
     merged = msgspec.structs.replace(extent, profiles=1)
     pins = (Pin("user-1", learning_keys=evidence.profiles), Pin("user-2"), Pin("\x1b[31m"))
     shown = [repr(Effect(repairs=pins[:n], before=extent, after=merged)) for n in (0, 1, 3)]
-    wins = "2,000 profiles → 1, prefix 50 → 50 tokens>"
+    change = "2,000 profiles → 1, prefix 50 → 50 tokens>"
     assert shown == [
-        f"<Effect if nothing is done: {wins}",
-        f"<Effect if 'user-1' is pinned to its dominant content in 2,000 profiles: {wins}",
-        f"<Effect if 'user-1' is pinned to its dominant content in 2,000 profiles, and 2 more repairs: {wins}",
+        f"<Effect if nothing changes: {change}",
+        f"<Effect if 'user-1' is pinned to its dominant content in 2,000 profiles: {change}",
+        f"<Effect if 'user-1' is pinned to its dominant content in 2,000 profiles, and 2 more repairs: {change}",
     ]
 
 
 def test_a_terminal_of_100_columns():
-    """Plain findings fit 100 columns, of whatever names, and say how many there are."""
-    snap = learned_of(secret_requests())
+    """Findings as text fit 100 columns, whatever the names, and say how many there are."""
+    snap = snapshot_of_requests(secret_requests())
     findings = acg.explain(snap)
     assert max(map(len, repr(findings).splitlines())) <= 100
     assert repr(findings).startswith(f"{len(findings)} finding")
     many = Findings([*findings] * 30, healthy=["x"])
     assert f"... and {len(many) - 12} more findings; .to_frame() has all" in repr(many)
-    assert "1 profile in good health" in many._repr_html_()
-    assert repr(Findings()) == "Nothing to complain of"
+    assert "1 healthy profile" in many._repr_html_()
+    assert repr(Findings()) == "No findings"
     assert "<table>" not in Findings()._repr_html_()
 
 
 def test_findings_are_a_tuple():
-    """Findings slice, compare, copy and pickle as tuples do, and keep what is healthy."""
-    findings = acg.explain(learned_of(secret_requests()))
+    """Findings slice, compare, copy and pickle as tuples do, and keep the healthy profiles."""
+    findings = acg.explain(snapshot_of_requests(secret_requests()))
     assert isinstance(findings[:1], Findings)
     assert findings[:1] == (findings[0],)
     healthy = Findings(findings, healthy=("k",))

@@ -1,8 +1,8 @@
-"""What production itself makes of a stable prefix, told where nothing else is to be said."""
+"""Why production plans nothing for a stable prefix, reported where there is no other finding."""
 
 import pytest
-from explained import asking, learned_of
-from kinds import NAMES, N
+from changing_windows import NAMES, N
+from small_snapshots import make_chat_request, snapshot_of_requests
 
 import acg_lab as acg
 from acg_lab.core import StabilityThresholds
@@ -13,7 +13,8 @@ PROMPT = "You answer questions of customers, and are polite. " * 100  # 1,275 to
 
 def found(requests, rules="nemo-relay-0.8", **thresholds):
     return [
-        (f.kind, round(f.tokens_lost)) for f in acg.explain(learned_of(requests, rules), thresholds=limits(thresholds))
+        (f.kind, round(f.tokens_lost))
+        for f in acg.explain(snapshot_of_requests(requests, rules), thresholds=limits(thresholds))
     ]
 
 
@@ -22,7 +23,7 @@ def limits(thresholds):
 
 
 def asked(prompt, model, n=N, *more):
-    return [asking(prompt, f"{NAMES[i]}?", *more, model=model) for i in range(n)]
+    return [make_chat_request(prompt, f"{NAMES[i]}?", *more, model=model) for i in range(n)]
 
 
 @pytest.mark.parametrize(
@@ -38,15 +39,15 @@ def asked(prompt, model, n=N, *more):
     ],
 )
 def test_models(model, prompt, kind):
-    """Of Claude models is told what production knows; of others nothing, as nobody knows the provider in use."""
+    """Refusals are reported for Claude models; not for others, since the provider in use is unknown."""
     tokens = len(prompt.strip()) // 4
     assert found(asked(prompt, model)) == ([(kind, tokens)] if kind else [])
 
 
 @pytest.mark.parametrize("model", ["claude-{x}", "claude-{", "claude-{}", "claude-{profiles}", "claude-%s"])
-def test_a_model_is_told_as_it_is(model):
-    """Names of models are data, whatever stands in them, as where a template was never filled in."""
-    (finding,) = acg.explain(learned_of(asked(PROMPT, model)))
+def test_models_with_braces(model):
+    """A model's name appears as it is, whatever it contains, such as a template that was never filled in."""
+    (finding,) = acg.explain(snapshot_of_requests(asked(PROMPT, model)))
     assert repr(model) in finding.sentence
 
 
@@ -58,17 +59,17 @@ def test_few_requests():
 
 
 def test_few_requests_of_many_profiles_are_one_finding():
-    """Profiles that have seen too little are told of together."""
-    requests = [asking(name * 300, "?") for name in ("x", "y")]
-    snap = learned_of(requests)
+    """Profiles with too few requests share one finding."""
+    requests = [make_chat_request(name * 300, "?") for name in ("x", "y")]
+    snap = snapshot_of_requests(requests)
     (finding,) = acg.explain(snap)
     assert (finding.kind, len(finding.evidence.profiles), finding.evidence.requests) == (Kind.TOO_FEW_REQUESTS, 2, 2)
-    told = "Production plans nothing for requests of 2 profiles, as it wants 3 requests of a profile first;"
-    assert finding.sentence.startswith(told)
+    start = "Production plans nothing for requests of 2 profiles until a profile has 3 requests;"
+    assert finding.sentence.startswith(start)
 
 
 def test_a_prefix_beyond_the_scaffold():
-    """In 0.8 a shared first turn makes the prefix one that no other request can match; before, it does not."""
+    """By the rules of 0.8 a shared first turn binds the prefix to whole requests that do not recur; earlier not."""
     turn = [{"role": "user", "content": "hello " * 20}, {"role": "assistant", "content": "Good day. " * 20}]
     requests = asked(PROMPT, "gpt-5.1", N, *turn)
     ((kind, lost),) = found(requests)
@@ -77,11 +78,11 @@ def test_a_prefix_beyond_the_scaffold():
     assert found(requests, "nemo-relay-0.6") == []
 
 
-def test_one_request_over_and_over():
-    """A prefix that is bound to whole requests is no fault where the requests are all the same."""
-    assert found([asking(PROMPT, "the same?", model="gpt-5.1")] * N) == []
+def test_one_request_repeatedly():
+    """A prefix that is bound to whole requests is no fault if all requests are equal."""
+    assert found([make_chat_request(PROMPT, "the same?", model="gpt-5.1")] * N) == []
 
 
-def test_settings_count():
-    """Without a need for confidence two requests are enough."""
+def test_no_confidence_needed():
+    """If full confidence needs no observations, two requests are enough."""
     assert found(asked(PROMPT, "gpt-5.1", 2), min_observations_for_full_confidence=0) == []

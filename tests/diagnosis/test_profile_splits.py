@@ -1,10 +1,10 @@
-"""What keeps profiles of an agent apart."""
+"""What splits the requests of an agent into several profiles."""
 
 import random
 
 import pytest
-from explained import asking, learned_of
-from kinds import NAMES, SHUFFLED, WORDS, N
+from changing_windows import NAMES, SHUFFLED, WORDS, N
+from small_snapshots import make_chat_request, snapshot_of_requests
 from strategies import make_tool
 
 import acg_lab as acg
@@ -17,7 +17,7 @@ RULES = ["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"]
 
 
 def explained(requests, rules):
-    (finding,) = acg.explain(learned_of(requests, rules))
+    (finding,) = acg.explain(snapshot_of_requests(requests, rules))
     return finding
 
 
@@ -35,8 +35,8 @@ def explained(requests, rules):
     ],
 )
 def test_a_system_prompt_that_changes(kind, value, rules):
-    """What changes in the system prompt is named across profiles, as it is part of their keys; pinned, one is left."""
-    finding = explained([asking(f"{PROMPT}{value(i)} {PROMPT}", NAMES[i]) for i in range(N)], rules)
+    """A change in the system prompt is named across profiles, since keys contain it; pinned, one profile is left."""
+    finding = explained([make_chat_request(f"{PROMPT}{value(i)} {PROMPT}", NAMES[i]) for i in range(N)], rules)
     assert (finding.kind, finding.span_id, len(finding.evidence.profiles)) == (kind, "system-0", N)
     if kind is not Kind.UNKNOWN:
         assert finding.repairs[0].after.profiles == 1
@@ -56,8 +56,8 @@ def test_a_system_prompt_that_changes(kind, value, rules):
     ],
 )
 def test_tools_that_change(kind, tools, rules):
-    """What becomes of the tools is named across profiles, with the tools or fields that it concerns."""
-    finding = explained([asking(PROMPT, "?", tools=tools(i)) for i in range(N)], rules)
+    """A change of the tools is named across profiles, with the tools or fields concerned."""
+    finding = explained([make_chat_request(PROMPT, "?", tools=tools(i)) for i in range(N)], rules)
     assert (finding.kind, finding.timing) == (kind, Timing.ONCE)
     expected = {
         Kind.TOOLS_REORDERED: "2 orders of the same 4 tools",
@@ -71,69 +71,69 @@ def test_tools_that_change(kind, tools, rules):
 
 @pytest.mark.parametrize("rules", RULES[:2])
 def test_first_messages(rules):
-    """Before 0.8 a fresh first message makes each conversation its own profile; merged they have the system prompt."""
-    finding = explained([asking(PROMPT, name) for name in NAMES], rules)
+    """Before 0.8 a new first message makes each conversation a profile; merged, they share the system prompt."""
+    finding = explained([make_chat_request(PROMPT, name) for name in NAMES], rules)
     assert (finding.kind, finding.span_id) == (Kind.FRAGMENTED_BY_FIRST_MESSAGE, "user-1")
     (effect,) = finding.repairs
     assert (effect.before.profiles, effect.after.profiles, effect.after.prefix_blocks) == (N, 1, 1)
 
 
 def test_first_messages_do_not_matter_to_the_newest_rules():
-    """From 0.8 on a first message keeps nothing apart that has a system prompt."""
-    assert acg.explain(learned_of([asking(PROMPT, name) for name in NAMES])) == ()
+    """From 0.8 on first messages do not split profiles with a system prompt."""
+    assert acg.explain(snapshot_of_requests([make_chat_request(PROMPT, name) for name in NAMES])) == ()
 
 
 @pytest.mark.parametrize("rules", RULES)
 def test_another_model(rules):
-    """A model that changes once is told with both names, and without a repair."""
-    finding = explained([asking(PROMPT, "?", model="new" if i > 5 else "old") for i in range(N)], rules)
+    """A model that changes once is reported with both names and without a repair."""
+    finding = explained([make_chat_request(PROMPT, "?", model="new" if i > 5 else "old") for i in range(N)], rules)
     assert (finding.kind, finding.timing, finding.repairs) == (Kind.MODEL_CHANGED, Timing.ONCE, ())
     assert "'old', 'new'" in finding.sentence
     assert "after 2026-11-20 10:05 UTC" in finding.sentence
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "start"),
     [
-        (lambda i: f"m{i % 2}", "The model changes back and forth, no fault if it was meant ('m0', 'm1')"),
-        (lambda i: f"m{i // 4}", "The model changes time and again, no fault if it was meant ('m0', 'm1', 'm2')"),
+        (lambda i: f"m{i % 2}", "The model changes alternately, which may be intended ('m0', 'm1')"),
+        (lambda i: f"m{i // 4}", "The model changes repeatedly, which may be intended ('m0', 'm1', 'm2')"),
     ],
 )
-def test_a_model_that_changes_often(model, told):
-    """Of a model that does not change once and for good, no moment of the change is told."""
-    finding = explained([asking(PROMPT, "?", model=model(i)) for i in range(12)], "nemo-relay-0.8")
-    assert finding.sentence.startswith(told)
+def test_a_model_that_changes_often(model, start):
+    """No time of the change is given if a model does not change once for good."""
+    finding = explained([make_chat_request(PROMPT, "?", model=model(i)) for i in range(12)], "nemo-relay-0.8")
+    assert finding.sentence.startswith(start)
 
 
 @pytest.mark.parametrize("rules", RULES)
-def test_what_only_the_key_sees(rules):
-    """Learning keys hash texts as they were sent: white space that blocks do not have keeps profiles apart."""
-    finding = explained([asking(f"{PROMPT} {' ' * i}end", "?") for i in range(N)], rules)
+def test_differences_only_in_the_key(rules):
+    """Learning keys hash texts as they were sent, so white space that blocks do not have splits profiles."""
+    finding = explained([make_chat_request(f"{PROMPT} {' ' * i}end", "?") for i in range(N)], rules)
     assert (finding.kind, finding.repairs[0].after.profiles) == (Kind.RAW_BYTES_DIFFER, 1)
 
 
 @pytest.mark.parametrize(
     ("requests", "split"),
     [
-        ([asking(f"{PROMPT} {' ' * i}end", "?") for i in range(N)], "sent otherwise"),
-        ([asking(f"{PROMPT} {i} {PROMPT}", "?") for i in SHUFFLED], "number"),
-        ([asking(PROMPT, "?", model=f"m{i // 6}") for i in range(N)], "model changed"),
+        ([make_chat_request(f"{PROMPT} {' ' * i}end", "?") for i in range(N)], "sent differently"),
+        ([make_chat_request(f"{PROMPT} {i} {PROMPT}", "?") for i in SHUFFLED], "number"),
+        ([make_chat_request(PROMPT, "?", model=f"m{i // 6}") for i in range(N)], "model changed"),
     ],
 )
-def test_what_splits_an_agent_in_a_few_words(requests, split):
-    """For a table, what keeps an agent's profiles apart is told in a few words."""
-    assert find_causes(learned_of(requests)).splits == {"a": split}
+def test_labels_of_splits(requests, split):
+    """find_causes labels what splits an agent's profiles."""
+    assert find_causes(snapshot_of_requests(requests)).splits == {"a": split}
 
 
 def test_two_prompts_are_no_fault():
-    """An agent with two system prompts that share nothing, each used often, gives no reason to complain."""
+    """Two system prompts of an agent that share nothing and are each used often are no finding."""
     prompts = [" ".join(words * 30) for words in (WORDS, NAMES)]
-    assert acg.explain(learned_of([asking(prompts[i % 2], "?") for i in range(40)])) == ()
+    assert acg.explain(snapshot_of_requests([make_chat_request(prompts[i % 2], "?") for i in range(40)])) == ()
 
 
-def test_what_is_lost():
-    """Lost are the shared tokens of requests that met a profile of fewer than 3 requests, but for those of one."""
-    requests = [asking(f"2026-11-{10 + i // 4}. {PROMPT}", "?") for i in range(20)]
+def test_tokens_lost():
+    """Lost are the shared tokens of requests that met a profile with fewer than 3, beyond those of one profile."""
+    requests = [make_chat_request(f"2026-11-{10 + i // 4}. {PROMPT}", "?") for i in range(20)]
     finding = explained(requests, "nemo-relay-0.8")
     assert finding.tokens_lost == pytest.approx(len(PROMPT) // 4 * (5 * 3 - 3) / 20, abs=3)
 
@@ -142,31 +142,35 @@ def test_what_is_lost():
 
 
 def deployed(i, changed=lambda i: i > 5):
-    """Return a request before or after a deployment of another prompt and one tool less."""
-    return asking(PROMPT + " Be brief." * changed(i), NAMES[i], tools=TOOLS[:3] if changed(i) else TOOLS)
+    """Return a request from before or after a deployment that changes the prompt and removes a tool."""
+    return make_chat_request(PROMPT + " Be brief." * changed(i), NAMES[i], tools=TOOLS[:3] if changed(i) else TOOLS)
 
 
 @pytest.mark.parametrize(
     ("changed", "timing", "moment"),
-    [(lambda i: i > 5, Timing.ONCE, "(after 2026-11-20 10:05 UTC)"), (lambda i: i % 2, Timing.ALTERNATING, "back")],
+    [
+        (lambda i: i > 5, Timing.ONCE, "(after 2026-11-20 10:05 UTC)"),
+        (lambda i: i % 2, Timing.ALTERNATING, "alternately"),
+    ],
 )
 def test_prompt_and_tools_at_once(changed, timing, moment):
-    """A prompt and tools that only change together are told as one split, by what of it has a name."""
+    """A prompt and tools that only change together are one split, named by the cause of a known kind."""
     finding = explained([deployed(i, changed) for i in range(N)], "nemo-relay-0.8")
     assert (finding.kind, finding.timing, finding.repairs) == (Kind.TOOLS_REMOVED, timing, ())
-    assert finding.evidence.details[-1] == "system too"
-    assert "and with it the system prompt: 2 profiles of 'a' learn apart what one could" in finding.sentence
+    assert finding.evidence.details[-1] == "also system"
+    assert "and with it the system prompt: 2 profiles of 'a' each learn what one profile could" in finding.sentence
     assert moment in finding.sentence
 
 
 @pytest.mark.parametrize("rules", RULES)
-def test_all_that_changes_at_once_is_mended(rules):
-    """Where a date in the prompt and the order of tools change together, mending both leaves one profile."""
+def test_a_repair_fixes_all_that_changes_at_once(rules):
+    """If a date in the prompt and the order of tools change together, repairing both leaves one profile."""
     requests = [
-        asking(f"{PROMPT} 2026-11-{10 + i // 3}", "?", tools=TOOLS[i // 3 :] + TOOLS[: i // 3]) for i in range(N)
+        make_chat_request(f"{PROMPT} 2026-11-{10 + i // 3}", "?", tools=TOOLS[i // 3 :] + TOOLS[: i // 3])
+        for i in range(N)
     ]
     finding = explained(requests, rules)
-    assert (finding.kind, finding.evidence.details[-1]) == (Kind.DATETIME, "tools too")
+    assert (finding.kind, finding.evidence.details[-1]) == (Kind.DATETIME, "also tools")
     assert [type(repair) for repair in finding.repairs[0].repairs] == [repairs.Pin, repairs.SortTools]
     assert finding.repairs[0].after.profiles == 1
 
@@ -181,15 +185,15 @@ def test_all_that_changes_at_once_is_mended(rules):
     ],
 )
 def test_when_tools_change(tools, timing):
-    """When tools change is told of their list, whatever the names of those in it: one name may be there but once."""
-    finding = explained([asking(PROMPT, "?", tools=tools(i)) for i in range(N)], "nemo-relay-0.8")
+    """The timing of a change of tools is that of their list, even if each name occurs only once."""
+    finding = explained([make_chat_request(PROMPT, "?", tools=tools(i)) for i in range(N)], "nemo-relay-0.8")
     assert (finding.kind, finding.timing) == (Kind.TOOLS_REMOVED, timing)
 
 
 def test_sub_agents_are_no_fault():
-    """Two tasks under one agent id, each with its own prompt and tools, share nothing to be learned together."""
-    tasks = [asking(" ".join(words * 30), "?", tools=[make_tool(words[0])]) for words in (WORDS, NAMES)]
-    assert acg.explain(learned_of([tasks[i % 2] for i in range(N)])) == ()
+    """Two tasks under one agent id, each with its own prompt and tools, are no finding: they share nothing."""
+    tasks = [make_chat_request(" ".join(words * 30), "?", tools=[make_tool(words[0])]) for words in (WORDS, NAMES)]
+    assert acg.explain(snapshot_of_requests([tasks[i % 2] for i in range(N)])) == ()
 
 
 # --- one cause beside another ---
@@ -197,12 +201,12 @@ def test_sub_agents_are_no_fault():
 
 @pytest.mark.parametrize("rules", RULES[:2])
 def test_each_cause_has_its_share(rules):
-    """Where first messages and a daily date keep apart, each is told once, with what it costs beside the other."""
-    requests = [asking(f"{PROMPT}2026-11-{10 + i // 12}", f"{NAMES[i % N]} {i}") for i in range(48)]
-    first, date = acg.explain(learned_of(requests, rules))
+    """First messages and a daily date that both split profiles are a finding each, with its own share of the loss."""
+    requests = [make_chat_request(f"{PROMPT}2026-11-{10 + i // 12}", f"{NAMES[i % N]} {i}") for i in range(48)]
+    first, date = acg.explain(snapshot_of_requests(requests, rules))
     assert (first.kind, date.kind) == (Kind.FRAGMENTED_BY_FIRST_MESSAGE, Kind.DATETIME)
-    assert "48 profiles of 'a' learn apart what 4 could" in first.sentence
-    assert "48 profiles of 'a' learn apart what one could" in date.sentence
+    assert "48 profiles of 'a' learn what 4 profiles could" in first.sentence
+    assert "48 profiles of 'a' each learn what one profile could" in date.sentence
     assert (first.evidence.n_profiles_if_fixed, date.evidence.n_profiles_if_fixed) == (4, 1)
     together = len(PROMPT) / 4
     assert first.tokens_lost == pytest.approx(together * (48 - 4 * 3) / 48, rel=0.05)
@@ -214,10 +218,10 @@ def test_each_cause_has_its_share(rules):
 
 @pytest.mark.parametrize("rules", RULES)
 def test_two_causes_that_are_independent(rules):
-    """Of a daily date and tools in random order each is told, the repair of one with that of the other if need be."""
+    """A daily date and tools in random order are a finding each; the repair of one may include that of the other."""
     tools = [random.Random(i).sample(TOOLS, 4) for i in range(48)]
-    requests = [asking(f"{PROMPT}2026-11-{10 + i // 12}", "?", tools=tools[i]) for i in range(48)]
-    found = {finding.kind: finding for finding in acg.explain(learned_of(requests, rules))}
+    requests = [make_chat_request(f"{PROMPT}2026-11-{10 + i // 12}", "?", tools=tools[i]) for i in range(48)]
+    found = {finding.kind: finding for finding in acg.explain(snapshot_of_requests(requests, rules))}
     assert found.keys() == {Kind.TOOLS_REORDERED, Kind.DATETIME}
     assert found[Kind.TOOLS_REORDERED].repairs[0].after.profiles == 4
     assert [type(repair) for repair in found[Kind.DATETIME].repairs[0].repairs] == [repairs.SortTools, repairs.Pin]
@@ -225,26 +229,29 @@ def test_two_causes_that_are_independent(rules):
 
 
 def test_the_same_cause_under_two_models():
-    """What keeps profiles apart in the same way under each of two models is told once."""
-    requests = [asking(f"{PROMPT}2026-11-{10 + i // 2}", "?", model=f"m{i % 2}") for i in range(24)]
-    date, *_ = acg.explain(learned_of(requests))
+    """The same split under each of two models is one finding."""
+    requests = [make_chat_request(f"{PROMPT}2026-11-{10 + i // 2}", "?", model=f"m{i % 2}") for i in range(24)]
+    date, *_ = acg.explain(snapshot_of_requests(requests))
     assert (date.kind, date.requests, len(date.evidence.profiles)) == (Kind.DATETIME, 24, 24)
-    assert "24 profiles of 'a' learn apart what 2 could" in date.sentence
+    assert "24 profiles of 'a' learn what 2 profiles could" in date.sentence
     assert (date.repairs[0].before.profiles, date.repairs[0].after.profiles) == (24, 2)
-    assert "if 'system-0' is pinned to its dominant content: 24 profiles" in acg.explain(learned_of(requests)).to_text()
+    assert (
+        "if 'system-0' is pinned to its dominant content: 24 profiles"
+        in acg.explain(snapshot_of_requests(requests)).to_text()
+    )
 
 
-def test_what_costs_nothing_is_not_told():
-    """Two profiles of one request each cost nothing beside one of two requests."""
-    (finding,) = acg.explain(learned_of([asking(PROMPT, "?", model=f"m{i}") for i in range(2)]))
+def test_a_split_that_costs_nothing_is_no_finding():
+    """Two profiles with one request each cost nothing compared with one of two requests."""
+    (finding,) = acg.explain(snapshot_of_requests([make_chat_request(PROMPT, "?", model=f"m{i}") for i in range(2)]))
     assert finding.kind is Kind.TOO_FEW_REQUESTS
 
 
 @pytest.mark.parametrize("rules", RULES)
 def test_a_system_message_that_comes_and_goes(rules):
-    """A system message that some requests leave out is mended by leaving it out of all, not by pinning it."""
+    """The repair for a system message that some requests leave out is to drop it, not to pin it."""
     extra = {"role": "system", "content": "Be brief. " * 30}
-    finding = explained([asking(PROMPT, "?", *[extra] * (i % 3 > 0)) for i in range(N)], rules)
+    finding = explained([make_chat_request(PROMPT, "?", *[extra] * (i % 3 > 0)) for i in range(N)], rules)
     assert (finding.kind, finding.span_id) == (Kind.BLOCK_MISSING, "system-1")
     (effect,) = finding.repairs
     assert isinstance(effect.repairs[0], repairs.Drop)
@@ -252,7 +259,7 @@ def test_a_system_message_that_comes_and_goes(rules):
 
 
 def test_system_messages_that_change_places():
-    """Of two system messages in either order neither can be pinned or dropped to make one profile."""
+    """Two system messages in either order have no repair: neither pinning nor dropping makes one profile."""
     texts = [{"role": "system", "content": text * 30} for text in ("Be brief. ", "Be polite. ")]
     requests = [{"messages": [*texts[:: 1 - 2 * (i % 2)], {"role": "user", "content": "?"}]} for i in range(N)]
     finding = explained(requests, "nemo-relay-0.8")
@@ -261,18 +268,18 @@ def test_system_messages_that_change_places():
 
 @pytest.mark.parametrize("rules", RULES)
 def test_a_date_in_a_tool(rules):
-    """A date in a tool's description is a date, and can be pinned; an edit once and for all is an edit."""
+    """A date in a tool's description is a date and can be pinned; a single edit is an edited tool."""
     tools = [
         [make_tool("f", description=f"Looks it up. Today is 2026-11-{i}. " * 9), *TOOLS] for i in range(10, 10 + N)
     ]
-    finding = explained([asking(PROMPT, "?", tools=listed) for listed in tools], rules)
+    finding = explained([make_chat_request(PROMPT, "?", tools=listed) for listed in tools], rules)
     assert (finding.kind, finding.span_id, finding.repairs[0].after.profiles) == (Kind.DATETIME, "system-1-f", 1)
-    finding = explained([asking(PROMPT, "?", tools=tools[i > 5]) for i in range(N)], rules)
+    finding = explained([make_chat_request(PROMPT, "?", tools=tools[i > 5]) for i in range(N)], rules)
     assert (finding.kind, finding.repairs) == (Kind.TOOLS_EDITED, ())
 
 
 @pytest.mark.parametrize("rules", RULES[:2])
-def test_a_first_message_that_takes_turns(rules):
-    """A first message with two contents is not said to be ever new."""
-    finding = explained([asking(PROMPT, NAMES[i % 2]) for i in range(N)], rules)
-    assert "changes back and forth (2 contents in 12 requests; 6 without the dominant one)" in finding.sentence
+def test_a_first_message_that_alternates(rules):
+    """A first message with two contents is reported as alternating, not as new in each request."""
+    finding = explained([make_chat_request(PROMPT, NAMES[i % 2]) for i in range(N)], rules)
+    assert "changes alternately (2 contents in 12 requests, 6 without the dominant one)" in finding.sentence

@@ -1,11 +1,11 @@
-"""What changes without a text that changes: blocks missing, blocks shifted, and lists of tools."""
+"""Structural changes: blocks missing, blocks shifted, and lists of tools that differ."""
 
 import json
 
 import msgspec
 import pytest
-from explained import STEADY, kind_of, stored, timed
-from kinds import NAMES, WORDS, N
+from changing_windows import NAMES, WORDS, N
+from small_snapshots import STEADY, a_minute_apart, find_kind, snapshot_of_window
 from strategies import make_ir, make_tool
 
 import acg_lab as acg
@@ -49,7 +49,7 @@ TOOLS = [tool(name, description=f"Does what {name} does. " * 8, parameters={"typ
 
 
 def edited(name, **function):
-    """Return the six tools with one defined otherwise."""
+    """Return the six tools with another definition of one."""
     known = {"description": f"Does what {name} does. " * 8, "parameters": {"type": "object"}}
     return [tool(name, **{**known, **function}) if json.loads(t[1])["function"]["name"] == name else t for t in TOOLS]
 
@@ -126,12 +126,12 @@ ALL = {
     ("kind", "window"), [pytest.param(k, w, id=f"{k}: {name}") for k, of in ALL.items() for name, w in of.items()]
 )
 def test_structures_of_a_kind(kind, window, rules):
-    """What comes, goes or moves is named by its kind, and so it is by no other of the table."""
-    assert kind_of(window, rules) is kind
+    """A structural change gets its kind from the table of detectors, and no other."""
+    assert find_kind(window, rules) is kind
 
 
 def test_there_are_enough():
-    """Each kind has at least ten windows; those of the other five are its near misses."""
+    """Each kind has at least ten windows; those of the other kinds are its near misses."""
     assert all(len(windows) >= 10 for windows in ALL.values())
 
 
@@ -146,18 +146,20 @@ def test_there_are_enough():
     ],
 )
 def test_conversations_are_no_fault(make):
-    """A conversation that goes on, or begins otherwise, ends the prefix, and there is nothing to complain of."""
-    assert kind_of(requests(make)) is None
+    """A conversation that goes on or starts differently ends the prefix and is no finding."""
+    assert find_kind(requests(make)) is None
 
 
 def test_a_definition_that_is_no_json():
-    """Of a tool whose definition can't be read it is told that it changes, not in which field."""
-    (finding,) = acg.explain(stored(timed(renamed(requests(lambda i: [SYSTEM, tool("amber", x=i // 6), *TOOLS[1:]])))))
+    """If a tool's definition cannot be read, the finding says that it changes, not in which field."""
+    (finding,) = acg.explain(
+        snapshot_of_window(a_minute_apart(renamed(requests(lambda i: [SYSTEM, tool("amber", x=i // 6), *TOOLS[1:]]))))
+    )
     assert (finding.kind, finding.evidence.details) == (Kind.TOOLS_EDITED, ("amber: definition",))
 
 
 def renamed(window):
-    """Make the definitions of the first tool texts that are no JSON."""
+    """Return the window with definitions of the first tool that are not JSON."""
     return [
         msgspec.structs.replace(
             ir,

@@ -1,4 +1,4 @@
-"""Comparing texts, patterns, and sequences in time."""
+"""Differences between texts, patterns in texts, and changes in time."""
 
 import json
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from strategies import json_values, reordered, texts
 
 from acg_lab.diagnosis import Timing
-from acg_lab.diagnosis.block_history import read_sequence
-from acg_lab.diagnosis.text_diff import differing, same_values, shared_length, with_texts
+from acg_lab.diagnosis.block_history import find_changes
+from acg_lab.diagnosis.text_diff import add_excerpts, canonicalize_json, count_shared_bytes, find_differences
 from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, NUMBER, PATH
 from acg_lab.storage.columns import is_redacted
 
@@ -20,10 +20,10 @@ sentences = st.lists(st.sampled_from(["the ", "quick ", "fox ", "10:15", "\n", "
 
 @given(sentences | texts(), sentences | texts())
 def test_places_are_all_that_differs(dominant, other):
-    """Putting the other text's excerpts in their places makes the dominant text the other; no place is empty."""
+    """Replacing each place in the dominant text by the other excerpt yields the other text; no place is empty."""
     made, end = [], 0
-    for place in differing(dominant, other):
-        excerpts = with_texts(place, dominant, other)
+    for place in find_differences(dominant, other):
+        excerpts = add_excerpts(place, dominant, other)
         assert place.offset >= end
         assert excerpts.text != excerpts.other_text
         made += dominant[end : place.offset], excerpts.other_text
@@ -33,24 +33,24 @@ def test_places_are_all_that_differs(dominant, other):
 
 @given(sentences)
 def test_equal_texts_have_no_places(text):
-    """A text does not differ from itself, and shares all of it that is long enough to tell."""
-    assert differing(text, text) == ()
-    assert shared_length(text, ()) == (len(text.encode()) if len(text) >= 32 else 0)
+    """A text does not differ from itself, and shares all its bytes if it is long enough."""
+    assert find_differences(text, text) == ()
+    assert count_shared_bytes(text, ()) == (len(text.encode()) if len(text) >= 32 else 0)
 
 
 def test_very_long_texts_are_one_place():
-    """Texts of more words than are worth aligning differ in one place, between what they begin and end with."""
+    """Texts with too many words to align differ in one place, between their common start and end."""
     dominant, other = (" ".join(f"{word}{i}" for i in range(30_000)) for word in "ab")
-    (place,) = differing(f"same {dominant} same", f"same {other} same")
+    (place,) = find_differences(f"same {dominant} same", f"same {other} same")
     assert (place.offset, place.length) == (5, len(dominant))
 
 
 @given(st.dictionaries(texts(3), json_values(4), max_size=4))
 def test_json_in_another_order(value):
-    """JSON values are the same in any order of keys, with or without spaces, and wherever they stand in a text."""
+    """JSON values in a text are equal in any key order and spacing."""
     forms = [json.dumps(value), json.dumps(reordered(value), indent=1, ensure_ascii=False)]
     try:
-        first, second = (same_values(f"see {form} there") for form in forms)
+        first, second = (canonicalize_json(f"see {form} there") for form in forms)
     except UnicodeEncodeError:
         return  # a lone surrogate, which no stored text has
     assert first == second
@@ -60,11 +60,11 @@ def test_json_in_another_order(value):
     "text", ["{" * 100_000, "[1," * 50_000, "{a} " * 40_000, "a_" * 100_000, "1." * 100_000, "/a" * 100_000]
 )
 def test_hostile_texts_take_no_time(text):
-    """Texts made to keep an expression or a parser busy are read in passing; nothing is lost of them."""
-    assert len(same_values(text)) == len(text)
+    """Texts made to slow down an expression or a parser are processed fast, and lose nothing."""
+    assert len(canonicalize_json(text)) == len(text)
     for pattern in (DATETIME, IDENTIFIER, PATH, NUMBER):
-        assert len(pattern.take_out(text)) <= len(text)
-    assert differing(text, text) == ()
+        assert len(pattern.remove(text)) <= len(text)
+    assert find_differences(text, text) == ()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_hostile_texts_take_no_time(text):
     ],
 )
 def test_redacted(text, expected):
-    """A hash with a size beside it stands for a text; a text that holds one does not."""
+    """A hash, with or without a size, counts as redacted; a text that contains one does not."""
     assert is_redacted(text) is expected
 
 
@@ -102,12 +102,12 @@ def test_redacted(text, expected):
     ],
 )
 def test_timings(sequence, changes, last, timing):
-    """Once, in every request, back and forth, or on and on; stray requests around the moment do not count."""
-    assert read_sequence(sequence) == (changes, last, timing)
+    """Changes are once, in every request, alternating or drifting; strays around a single change do not count."""
+    assert find_changes(sequence) == (changes, last, timing)
 
 
 @given(st.lists(st.sampled_from("abc") | st.none(), max_size=12))
 def test_every_change_has_a_timing(sequence):
-    """There is a timing if, and only if, something changes."""
-    found = read_sequence(sequence)
+    """There is a timing if and only if something changes."""
+    found = find_changes(sequence)
     assert (found.timing is None) == (len(set(sequence)) < 2) == (found.last_change is None) == (found.changes == 0)

@@ -1,4 +1,4 @@
-"""Frames: every number is one that another room holds, and an empty frame is typed as a full one."""
+"""Frames: every number is held by a value of another package, and an empty frame has the dtypes of a full one."""
 
 from collections import Counter, defaultdict
 from hashlib import sha256
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from learned import SECRET, learned
+from learned_backend import SECRET, learned_backend
 from strategies import make_block, make_call, make_ir, make_request, make_run, make_tool, thresholds, windows
 
 import acg_lab as acg
@@ -24,7 +24,7 @@ TAILS = ("seed=no-seed::system=no-system::tools=no-tools", "seed=stable-scaffold
 
 
 def snapshot_of(*of_keys, rules="auto", runs=()):
-    """Return a snapshot of these windows, each of a profile of its own, and of a seed entry."""
+    """Return a snapshot with one profile per window, and a seed entry."""
     backend = MemoryBackend()
     for i, window in enumerate(of_keys):
         backend.store_observations(f"a{i % 2}::model=m{i}::{TAILS[i % 2]}", window)
@@ -53,7 +53,7 @@ several = st.lists(windows(), max_size=3)
 class TestWindows:
     @given(several)
     def test_blocks(self, of_keys):
-        """Every block of every window is a row, in their order; seed entries, which are copies, are not."""
+        """Every block of every window is a row, in order; seed entries, which are copies, are left out."""
         snap = snapshot_of(*of_keys)
         expected = [
             (
@@ -69,7 +69,7 @@ class TestWindows:
 
     @given(several)
     def test_windows(self, of_keys):
-        """Every request is a row; its tokens are the sum of its blocks'."""
+        """Every request is a row; its tokens are the sum over its blocks."""
         snap = snapshot_of(*of_keys)
         frame = frames.windows(snap)
         expected = [
@@ -83,7 +83,7 @@ class TestWindows:
 
     @given(windows())
     def test_variants(self, window):
-        """Each content of each span is a row, in prompt order, of a span the commonest first."""
+        """Each content of each block is a row, in prompt order, the commonest first."""
         snap = snapshot_of(window)
         (key,) = snap.windows
         frame = frames.variants(snap, key, text=True)
@@ -99,7 +99,7 @@ class TestWindows:
         assert all(g["count"].is_monotonic_decreasing for _, g in frame.groupby("span_id", observed=True))
 
     def test_when_variants_were_seen(self):
-        """A content's first and last request are those that have it, whatever stands between."""
+        """first_seen and last_seen are the first and last request with the content, whatever comes between."""
         days = [f"2026-11-{day:02}T00:00:00.000000001Z" for day in (1, 2, 3, 4)]
         window = [
             msgspec.structs.replace(make_ir(("system-0", text)), created_at=day)
@@ -119,7 +119,7 @@ class TestWindows:
 class TestProfiles:
     @given(several, thresholds(), st.sampled_from([*RULES, "auto"]))
     def test_profiles(self, of_keys, limits, rules):
-        """A row a profile says what `summarize` says, in its order, by the profile's generation of the rules."""
+        """Rows of profiles equal `summarize`, in its order, by each profile's rules version."""
         snap = snapshot_of(*of_keys, rules=rules)
         results = acg.analyze(snap, limits)
         summaries = acg.summarize(snap, results)
@@ -140,7 +140,7 @@ class TestProfiles:
             assert row.confidence == min((s.confidence for s in scores[: max(summary.prefix_blocks, 1)]), default=0)
 
     def test_when_profiles_were_seen(self, sample):
-        """A profile's first and last request are those of its window; an empty window has neither."""
+        """first_seen and last_seen are those of the window; missing if it is empty."""
         for row in frames.profiles(sample).head(20).itertuples():
             window = sample.windows[row.learning_key]
             seen = (pd.Timestamp(window[0].created_at), pd.Timestamp(window[-1].created_at))
@@ -151,7 +151,7 @@ class TestProfiles:
 class TestScores:
     @given(several, thresholds(), st.sampled_from([*RULES, "auto"]))
     def test_results(self, of_keys, limits, rules):
-        """A row a score says what the result says, with the snapshot and without; a snapshot is analysed first."""
+        """Rows of scores equal the results, with and without the snapshot; a snapshot is analysed first."""
         snap = snapshot_of(*of_keys, rules=rules)
         results = acg.analyze(snap, limits)
         bare, full = frames.scores(results), frames.scores(results, snap)
@@ -183,7 +183,7 @@ class TestScores:
 
     @given(several)
     def test_facts(self, of_keys):
-        """What is told of a span is what its blocks say: contents, changes in time, tokens where it is present."""
+        """The facts of a block follow from its window: contents, changes in time, mean tokens where present."""
         snap = snapshot_of(*of_keys)
         for row in frames.scores(snap).itertuples():
             window = snap.windows[row.learning_key]
@@ -201,7 +201,7 @@ class TestScores:
 
     @given(several)
     def test_tokens_add_up(self, of_keys):
-        """Each span's tokens, as often as it is present, add up to the mean prompt."""
+        """Tokens of blocks, weighted by presence, add up to the mean prompt."""
         snap = snapshot_of(*of_keys)
         scores, profiles = frames.scores(snap), frames.profiles(snap).set_index("learning_key")
         scores["mean"] = scores["tokens"] * scores["present"] / scores["requests"]
@@ -210,7 +210,7 @@ class TestScores:
             assert rows.loc[rows["in_prefix"], "mean"].sum() == pytest.approx(profiles.loc[key, "prefix_tokens"])
 
     def test_orders_of_tools(self):
-        """The same tools in several orders are counted; other tools, or none, are no orders of the same."""
+        """Orders are counted only if all requests have the same tools."""
         tools = [make_block(f"t{i}", f"tool {i}", i, content_type="tool_schema") for i in range(3)]
         orders = [(0, 1, 2), (1, 0, 2), (0, 1, 2), (2, 1, 0)]
         window = [make_ir() for _ in range(4)]
@@ -227,7 +227,7 @@ class TestScores:
         assert found[2].empty
 
     def test_sharing(self):
-        """A stable block that breaks an exact prefix tells how many requests share the whole prefix up to it."""
+        """A stable block that breaks an exact prefix has the number of requests that share the prefix up to it."""
         window = [make_ir(("s0", "x" if i else "y"), ("s1", "x" if i != 1 else "y")) for i in range(20)]
         snap = snapshot_of(window, rules="nemo-relay-0.8")
         frame = frames.scores(snap)
@@ -244,7 +244,7 @@ class TestScores:
         assert list(frames.scores(result, snap, learning_key=key)["agent_id"]) == ["a0"]
 
     def test_a_result_of_another_window(self, sample):
-        """What was analysed elsewhere is refused, as is a key that is not there, or no result at all."""
+        """Results of another snapshot, an unknown key, or no results are a UsageError."""
         key = next(iter(sample.windows))
         cut = acg.load(SAMPLE, limit=3)
         with pytest.raises(acg.UsageError, match=r"is not of the window that .* holds; give results of this snapshot"):
@@ -266,7 +266,7 @@ class TestScores:
 
 class TestBreaks:
     def test_rows_are_findings(self, sample):
-        """A row a finding, in the order and with the numbers of `acg.explain`; findings and snapshot give the same."""
+        """Rows of findings have the order and numbers of `acg.explain`, from findings or a snapshot."""
         findings = acg.explain(sample)
         frame = frames.findings(sample)
         pd.testing.assert_frame_equal(frame, findings.to_frame())
@@ -277,13 +277,13 @@ class TestBreaks:
         assert (told["profiles"], told["profiles_after"], told["timing"]) == (123, 1, "drifting")
 
     def test_without_a_repair(self, sample):
-        """Where no block does it, or no repair fits, the cells are missing."""
+        """Without a block or a repair the cells are missing."""
         row = frames.findings(sample).set_index("agent_id").loc["code-review"]
         assert row[["span_id", "profiles_after", "prefix_tokens_after"]].isna().all()
         assert row["repair"] == ""
 
     def test_thresholds(self, sample):
-        """A snapshot is explained under the thresholds given; times are UTC, with nanoseconds."""
+        """A snapshot is explained under the given thresholds; times are UTC with nanoseconds."""
         frame = frames.findings(sample, StabilityThresholds(stable_threshold=0.9))
         assert "claims-triage" not in set(frame["agent_id"])
         assert frame["last_change"].dtype == "datetime64[ns, UTC]"
@@ -291,7 +291,7 @@ class TestBreaks:
 
 class TestCalls:
     def test_the_sample(self, sample):
-        """Each LLM call has its profile, time and usage; what a window holds are the newest calls of its profile."""
+        """Each LLM call has its profile, time and usage; a window holds the newest calls of its profile."""
         frame = frames.calls(sample)
         recorded = [
             (run.agent_id, run.id, i, call)
@@ -314,7 +314,7 @@ class TestCalls:
             assert min(len(of_keys[key]), 100) == len(window)
 
     def test_what_is_not_known(self):
-        """Without usage, response, request or end there are missing values; odd usage is no count."""
+        """Without usage, response, request or end, values are missing; invalid usage is not counted."""
         request = make_request({"role": "system", "content": "s"}, "u", model="m")
         calls = [
             make_call(request, annotated_response={"usage": {"prompt_tokens": "many", "cache_read_tokens": -1}}),
@@ -333,7 +333,7 @@ class TestCalls:
         assert frame["learning_key"].isna().all()
 
     def test_profiles_that_are_gone(self, sample):
-        """A call whose profile is stored no more has the key that the agent's rules give it, if they are one."""
+        """A call of a profile no longer stored has the key of the agent's rules version, if there is only one."""
         key = "support-legacy::model=gpt-4.1"
         kept = [name for name in sample.windows if not name.startswith(key)]
         legacy = next(name for name in sample.windows if name.startswith(key))
@@ -364,7 +364,7 @@ def kind_of(dtype):
 class TestTypes:
     @pytest.mark.parametrize("name", ALL)
     def test_empty(self, sample, name):
-        """Nothing in gives the columns and types that much in gives, and a plain index."""
+        """An empty frame has the columns and dtypes of a full one, and a plain index."""
         full, empty = ALL[name](sample), ALL[name](snapshot_of([]))
         if name != "profiles":  # a profile without requests is a profile
             assert len(empty) == 0
@@ -374,13 +374,13 @@ class TestTypes:
         assert isinstance(empty.index, pd.RangeIndex)
 
     def test_no_profiles(self):
-        """A source without a single profile gives frames too."""
+        """A source without profiles gives empty frames."""
         snap = acg.load(MemoryBackend())
         for name in ("blocks", "windows", "profiles", "scores", "calls"):
             assert list(ALL[name](snap).columns) == list(getattr(schema, name.upper()))
 
     def test_classes_and_roles(self, sample):
-        """Classes are ordered from faint to strong; roles and types are those that production knows, used or not."""
+        """Classes are ordered from variable to stable; roles and types are all that production knows."""
         scores, blocks = frames.scores(sample), frames.blocks(sample)
         assert list(scores["classification"].cat.categories) == ["variable", "semi_stable", "stable"]
         assert scores["classification"].cat.ordered
@@ -389,7 +389,7 @@ class TestTypes:
         assert set(blocks["learning_key"].cat.categories) == set(sample.windows)
 
     def test_snapshot_stays_as_it_was(self, sample):
-        """Making frames changes nothing: the columns of the source are the same objects, with the same values."""
+        """Making frames changes nothing in the snapshot."""
         before = sample.columns.observations.contents.copy()
         frame = frames.blocks(sample)
         frame["tokens"] += 1
@@ -398,7 +398,7 @@ class TestTypes:
 
 
 def test_no_prompt_text():
-    """A text that stands in every content field of windows and runs is in no frame that was not asked for it."""
+    """Prompt text is in no frame that was not asked for it."""
     tool = make_tool("f", description=SECRET)
     request = make_request({"role": "system", "content": SECRET}, SECRET, tools=(tool,), model="m")
     response = {"message": SECRET, "usage": {"prompt_tokens": 1}}
@@ -411,14 +411,14 @@ def test_no_prompt_text():
 
 
 def test_the_lazy_names():
-    """`acg.frames` and `acg.plots` are there without an import of their own."""
+    """`acg.frames` and `acg.plots` need no import of their own."""
     assert acg.frames is frames
     assert acg.plots.theme() in {"light", "dark"}
 
 
 def test_defaults(sample):
-    """Without thresholds production's are taken; a seeded backend's stored results can be shown as they are."""
+    """Without thresholds production's defaults are used; stored results can be shown as they are."""
     pd.testing.assert_frame_equal(frames.profiles(sample), frames.profiles(sample, StabilityThresholds()))
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     pd.testing.assert_frame_equal(frames.scores(snap.stability, snap), frames.scores(snap))
     assert isinstance(next(iter(snap.windows.values()))[0], PromptIR)

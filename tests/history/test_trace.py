@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 from history.histories import at, run_id, snapshot_of
-from learned import SECRET, learned
+from learned_backend import SECRET, learned_backend
 from strategies import make_call, make_request, make_run
 
 import acg_lab as acg
@@ -16,8 +16,8 @@ from acg_lab.history.build_history import build_from_runs
 
 @pytest.fixture(scope="module")
 def snap():
-    backend = learned("a", rules="nemo-relay-0.8")
-    learned("b", rules="nemo-relay-0.8", backend=backend)
+    backend = learned_backend("a", rules="nemo-relay-0.8")
+    learned_backend("b", rules="nemo-relay-0.8", backend=backend)
     return acg.load(backend, progress=False)
 
 
@@ -120,7 +120,7 @@ def test_repr_shows_what_is_inside_and_no_text(trace):
 
 def test_windows_only():
     """Without runs each stored observation counts as a run of its own, and a caveat says so."""
-    whole = learned("a")
+    whole = learned_backend("a")
     backend = acg.MemoryBackend()
     (key,) = set(whole._windows) - {"a"}
     backend.store_observations(key, whole.load_observations(key))
@@ -133,8 +133,8 @@ def test_windows_only():
 
 def test_runs_and_windows_in_one_source():
     """An agent without recorded requests is replayed from its windows, beside the others."""
-    backend = learned("a")
-    only_windows = learned("b")
+    backend = learned_backend("a")
+    only_windows = learned_backend("b")
     for key, window in only_windows._windows.items():
         backend.store_observations(key, window)
     trace = acg.replay(acg.load(backend, progress=False), progress=False)
@@ -202,8 +202,8 @@ def test_nothing_readable():
 
 def test_mixed_rules_versions():
     """An agent with profiles of two rules versions is replayed by the newer one, and a caveat says so."""
-    backend = learned("a", rules="nemo-relay-0.6")
-    learned("a", rules="nemo-relay-0.8", backend=backend)
+    backend = learned_backend("a", rules="nemo-relay-0.6")
+    learned_backend("a", rules="nemo-relay-0.8", backend=backend)
     trace = acg.replay(acg.load(backend, progress=False), progress=False)
     assert {profile.rules for profile in trace.profiles} == {"nemo-relay-0.8"}
     assert "profiles of nemo-relay-0.6 and nemo-relay-0.8, and is replayed by the newest" in trace.caveats[0]
@@ -243,10 +243,10 @@ def test_progress_of_reading(snap):
 def test_frame(snap):
     """The frame has one row per step and setting with the trace's numbers; an empty one has the same dtypes."""
     trace = acg.replay(snap, window=[1, 100], progress=False)
-    frame = trace.to_frame([0.5, StabilityThresholds(stable_threshold=2.0)])
+    frame = trace.to_frame([0.5, StabilityThresholds(stable_threshold=1.5)])
     assert len(frame) == len(trace) * 4
     for window in trace.windows:
-        for column, number in enumerate((0.5, 2.0)):
+        for column, number in enumerate((0.5, 1.5)):
             rows = frame[(frame["window"] == window) & (frame["stable_threshold"] == number)]
             assert rows["step"].tolist() == list(range(len(trace)))
             for name, answer in (
@@ -255,7 +255,7 @@ def test_frame(snap):
                 ("matched_tokens", trace.matched_tokens),
                 ("requests", trace.n_observations),
             ):
-                assert rows[name].tolist() == answer([0.5, 2.0], window=window)[:, column].tolist()
+                assert rows[name].tolist() == answer([0.5, 1.5], window=window)[:, column].tolist()
             assert rows["agent_id"].tolist() == trace.agent_ids
             assert rows["learning_key"].tolist() == trace.learning_keys
             assert rows["run_id"].tolist() == trace.run_ids

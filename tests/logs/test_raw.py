@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import json
+import os
 import sys
 
 import pandas as pd
@@ -160,7 +161,7 @@ def test_fields_can_be_named(log):
     snap = load(log(lines(wrapped)), fields=fields, format="raw")
     assert snap.agent_ids == ("sales",)
     assert calls(snap)[0].started_at == wrapped["when"]
-    with pytest.raises(acg.UsageError, match="dotted path"):
+    with pytest.raises(acg.UsageError, match="must be dotted"):
         load(log(lines(CHAT)), fields={"agent": "a..b"})
     with pytest.raises(acg.UsageError, match="fields of a line"):
         load(log(lines(CHAT)), fields={"who": "a"})
@@ -179,6 +180,35 @@ def test_batch_files_join_requests_and_answers(log, tmp_path):
     usage = {call.exchange.request_id: call.exchange.usage for call in calls(snap)}
     assert (usage["a"].prompt_tokens, usage["a"].cache_read_tokens) == (9, 4)
     assert usage["b"].prompt_tokens == 3
+
+
+def test_folders_of_body_files_are_joined(log, tmp_path):
+    """Of bodies in files of their own, the answer that a later request names is that of the one before it."""
+
+    def request(number, previous, *texts):
+        header = f"x: cc_version=2; cc_prev_req={previous};" if previous else "x: cc_version=2;"
+        roles = ("user", "assistant")
+        body = MESSAGES | {
+            "system": [{"type": "text", "text": header}, {"type": "text", "text": "S"}],
+            "metadata": {"user_id": json.dumps({"device_id": "d", "session_id": "s-1"})},
+            "messages": [{"role": roles[i % 2], "content": text} for i, text in enumerate(texts)],
+        }
+        path = log(json.dumps(body).encode(), f"bodies/{number}f.request.json")
+        os.utime(path, (1764460800 + number, 1764460800 + number))
+
+    request(2, None, "a")
+    answer = {"type": "message", "role": "assistant", "content": [], "usage": {"input_tokens": 3, "output_tokens": 1}}
+    path = log(json.dumps(answer).encode(), "bodies/req_A.response.json")
+    os.utime(path, (1764460803, 1764460803))
+    request(5, "req_A", "a", "b", "c")
+    snap = load(tmp_path / "bodies")
+    assert not snap.problems
+    (run,) = snap.runs
+    assert run.id == "s-1"
+    assert [call.exchange.usage and call.exchange.usage.prompt_tokens for call in run.calls] == [3, None]
+    assert run.calls[0].started_at == "2025-11-30T00:00:02Z"
+    assert run.calls[0].ended_at == "2025-11-30T00:00:03Z"
+    assert any("that of its file" in caveat for caveat in snap.caveats)
 
 
 def test_requests_in_memory_are_learned():

@@ -1,4 +1,4 @@
-"""Looking into a figure that is drawn: artists by name, its texts; and the profile behind it."""
+"""Find artists and texts in a drawn figure, and read the profile behind it."""
 
 import io
 
@@ -14,7 +14,7 @@ def key_of(snap, agent_id):
 
 
 def find(axes, gid):
-    """Return the artists of a figure whose gid begins so."""
+    """Return the artists of a figure whose gid starts with ``gid``."""
     return axes.get_figure().findobj(lambda artist: (artist.get_gid() or "").startswith(gid))
 
 

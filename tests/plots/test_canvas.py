@@ -1,11 +1,11 @@
 """The canvas of matplotlib figures: where its page is, and that all texts fit."""
 
 import pytest
-from drawn import figure_of, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from plot_snapshots import figure_of, text_of
 
 import acg_lab as acg
 from acg_lab.plots.canvas import wrap
@@ -15,7 +15,7 @@ from acg_lab.plots.theme import drawing
 
 
 def begin_page(place=None, height=2.0):
-    """Return a canvas with a page of a height."""
+    """Return a canvas whose page has the given height."""
     with drawing():
         canvas = MplCanvas(place)
         canvas.begin(height, gid="page")
@@ -54,7 +54,7 @@ def test_heading_fits(width, name):
 
 
 def test_panels_move_with_their_page():
-    """A panel stands where it was put, also after the figure was made larger."""
+    """A panel keeps its place on the page when the figure is enlarged."""
     canvas = begin_page(Figure(figsize=(6, 9)))
     axes = canvas.panel(1, 0.5, 3, 1, gid="panel").axes
     for scale in (1, 2):
@@ -64,7 +64,7 @@ def test_panels_move_with_their_page():
 
 
 def test_text_is_not_read_as_mathematics():
-    """Dollar signs and backslashes of a name stand as they are."""
+    """Dollar signs and backslashes of a name are drawn as they are."""
     canvas = begin_page()
     canvas.text(1, 1, r"$x_1$ \frac{1}", gid="text")
     figure_of(canvas.axes).draw_without_rendering()
@@ -81,7 +81,7 @@ def test_drawable(text, mono):
 
 
 def test_letters_of_other_scripts():
-    """Letters that the font has stay; those it lacks are written by their code, as are controls."""
+    """Letters that the fonts have stay; others, and control characters, are written as their codes."""
     assert drawable("Größe é ф λ", mono=True) == "Größe é ф λ"
     assert drawable("查\n\u202e😀", mono=True) == r"\u67e5\u000a\u202e\U0001f600"
     assert drawable("e\u0301 א ع") == r"e\u0301 \u05d0 \u0639"
@@ -89,7 +89,7 @@ def test_letters_of_other_scripts():
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0.1, 1)), max_size=6))
 def test_spread(labels):
-    """Labels that are moved apart stay in order, do not overlap, and stay inside where there is room."""
+    """Labels moved apart stay in order, do not overlap, and stay inside if there is room."""
     labels.sort()
     middles, sizes = [middle for middle, _ in labels], [size for _, size in labels]
     placed = spread(middles, sizes, 0.1, 0, 10)

@@ -1,9 +1,12 @@
-"""What holds for every figure, whatever it draws: names, room, privacy, and words for those who can't see it."""
+"""What holds for every figure: gids, texts that fit, privacy, and alternative text."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import (
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+from plot_snapshots import (
     CANARY,
     by_gid,
     figure_of,
@@ -18,9 +21,6 @@ from drawn import (
     texts,
     window,
 )
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
-from PIL import Image
 
 import acg_lab as acg
 from acg_lab import frames, plots
@@ -101,14 +101,14 @@ def test_sound(draw, snap, theme):
 @pytest.mark.parametrize("width", [6, 10])
 @pytest.mark.parametrize("name", ["4 blocks", "long names", "200 blocks"])
 def test_widths(draw, name, width):
-    """From 6 to 10 inches all texts have room."""
+    """All texts fit at widths from 6 to 10 inches."""
     axes = draw(SNAPSHOTS[name], ax=Figure(figsize=(width, 1)))
     assert outside(axes) == []
     assert overlapping(axes) == []
 
 
 def test_without_heading(draw):
-    """Without a heading title and subtitle are not drawn, and can still be had in words."""
+    """Without a heading, title and subtitle are not drawn but stay in the alternative text."""
     whole = draw(SNAPSHOTS["4 blocks"])
     axes = draw(SNAPSHOTS["4 blocks"], heading=False)
     assert plots.alt_text(axes) == plots.alt_text(whole)
@@ -117,7 +117,7 @@ def test_without_heading(draw):
 
 
 def test_in_an_axes(draw):
-    """Drawn into an axes, all stays within its place, and the neighbour is left alone."""
+    """A plot drawn into axes stays within their place and leaves the neighbour alone."""
     figure, (left, right) = plt.subplots(2, 1, figsize=(8, 12))
     right.plot([1, 2])
     before = right.get_children()
@@ -134,7 +134,7 @@ def test_in_an_axes(draw):
 
 
 def test_alternative_text(draw, tmp_path):
-    """The words of a figure are its title and subtitle, and a saved picture carries them."""
+    """The alternative text is title and subtitle, and a saved picture carries it."""
     axes = draw(SNAPSHOTS["long names"])
     words = plots.alt_text(axes)
     assert words == plots.alt_text(figure_of(axes))
@@ -149,7 +149,7 @@ def test_alternative_text(draw, tmp_path):
 
 
 def test_removed_axes():
-    """Axes that were taken out of their figure have no words any more, and that is said."""
+    """Asking for the alternative text of removed axes is a UsageError."""
     axes = plots.window_heatmap(SNAPSHOTS["3 blocks"])
     axes.remove()
     with pytest.raises(acg.UsageError, match="were removed from their figure"):
@@ -157,7 +157,7 @@ def test_removed_axes():
 
 
 def test_sharp_at_any_scale(draw):
-    """Twice as many dots an inch move nothing: all texts have room there too."""
+    """All texts fit at twice the resolution too."""
     axes = draw(SNAPSHOTS["4 blocks"])
     figure_of(axes).set_dpi(200)
     assert outside(axes) == []
@@ -166,7 +166,7 @@ def test_sharp_at_any_scale(draw):
 
 @pytest.mark.usefixtures("theme")
 def test_many_profiles():
-    """2,000 profiles of every size are drawn with room for all texts."""
+    """All texts fit with 2,000 profiles of every size."""
     snap = SNAPSHOTS["3 blocks"]
     (row,) = frames.profiles(snap).to_dict("records")
     rng = np.random.default_rng(7)
@@ -182,7 +182,7 @@ def test_many_profiles():
 
 
 def test_two_profiles_in_a_window():
-    """Plots of one profile say which profiles there are when none is named."""
+    """Plots of one profile list profiles if there are several and none is named."""
     snap = snapshot_of(window(3, *mixed), window(3, *mixed))
     for name in ("prefix_stability", "window_heatmap", "threshold_curve"):
         with pytest.raises(ValueError, match="There are 2 profiles"):
@@ -191,7 +191,7 @@ def test_two_profiles_in_a_window():
 
 @pytest.mark.parametrize("name", [name for name in plots.__all__ if name in DRAW and name != "prefix_over_time"])
 def test_an_empty_source(name):
-    """A source without a single profile is drawn like a profile without requests."""
+    """A source without profiles is drawn like a profile without requests."""
     axes = getattr(plots, name)(acg.load(acg.MemoryBackend(), progress=False))
     assert text_of(axes, "title") == "No requests observed yet"
 
@@ -199,12 +199,39 @@ def test_an_empty_source(name):
 @pytest.mark.parametrize("name", [name for name in plots.__all__ if name in DRAW])
 @pytest.mark.parametrize("given", [None, "data/sample", 0.9])
 def test_anything_else_is_refused(name, given):
-    """What is neither a source nor a frame is refused with what was expected."""
+    """Anything but a snapshot or a frame is a UsageError that says what was expected."""
     with pytest.raises(acg.UsageError, match=f"or a .*; got {type(given).__name__}"):
         getattr(plots, name)(given)
 
 
 def test_a_snapshot_is_no_trace():
-    """Steps are made by a replay, and that is said to those who give a snapshot."""
+    """Given a snapshot instead of a trace, the error names acg.replay."""
     with pytest.raises(acg.UsageError, match=r"Trace \(of acg.replay\), or a frame of frames.steps; got Snapshot"):
         plots.prefix_over_time(SNAPSHOTS["one block"])
+
+
+@pytest.mark.parametrize(
+    "draw_it",
+    [
+        lambda snap, limits: plots.prefix_stability(snap, thresholds=limits),
+        lambda snap, limits: plots.window_heatmap(snap, thresholds=limits),
+        lambda snap, limits: plots.threshold_curve(snap, thresholds=limits),
+        lambda snap, limits: plots.profiles_overview(snap, thresholds=limits),
+        lambda snap, limits: over_time(snap, current=limits.stable_threshold),
+        frames.profiles,
+        lambda snap, limits: frames.scores(snap, thresholds=limits),
+        frames.findings,
+    ],
+)
+def test_per_cent_is_refused(draw_it):
+    """A threshold written in per cent is a UsageError that names the setting and the share to write."""
+    with pytest.raises(acg.UsageError, match=r"is a share from 0 to 1, not per cent; got 95: write 0\.95"):
+        draw_it(SNAPSHOTS["3 blocks"], acg.StabilityThresholds(stable_threshold=95))
+
+
+def test_thresholds_of_another_type_are_refused():
+    """Thresholds of another type and an unknown role are a UsageError that says what is valid."""
+    with pytest.raises(acg.UsageError, match="must be a StabilityThresholds or None; got float"):
+        plots.prefix_stability(SNAPSHOTS["3 blocks"], thresholds=0.9)
+    with pytest.raises(acg.UsageError, match="'role' option must be 'current' or 'tuned'; got 'best'"):
+        plots.threshold_curve(SNAPSHOTS["3 blocks"], role="best")

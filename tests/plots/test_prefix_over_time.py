@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import by_gid, gids, key_of, new, of_one, same, text_of
 from matplotlib.colors import to_hex
+from plot_snapshots import by_gid, gids, key_of, new, of_one, same, text_of
 
 import acg_lab as acg
 from acg_lab import plots
@@ -30,7 +30,7 @@ def line(axes, name):
 
 @pytest.mark.usefixtures("theme")
 def test_steps():
-    """Each setting is a line of steps, one a request; what the tuned one has more is filled."""
+    """Each setting is a line with one step per request; where the tuned one has more, the gap is filled."""
     axes = plots.prefix_over_time(BETTER)
     for name, height in (("default", 100), ("tuned", 150)):
         assert line(axes, name) == ([0] * 10 + [height] * 30, list(range(41)))
@@ -40,7 +40,7 @@ def test_steps():
 
 
 def test_numbers_are_held_out():
-    """Title and labels tell means of the requests after the tuning period."""
+    """Title and labels show means over the requests after the tuning period."""
     axes = plots.prefix_over_time(BETTER, n_tuning=10)
     assert text_of(axes, "title") == "Tuned settings keep 150 tokens in the prefix instead of 100"
     assert (text_of(axes, "mean-tuned"), text_of(axes, "mean-default")) == ("mean 150", "mean 100")
@@ -50,14 +50,14 @@ def test_numbers_are_held_out():
 
 
 def test_nothing_is_held_out():
-    """Where all requests were used for tuning no mean is told."""
+    """If all requests were used for tuning, no mean is shown."""
     axes = plots.prefix_over_time(BETTER, n_tuning=40)
     assert text_of(axes, "title") == "No request came after the tuning period"
     assert text_of(axes, "mean-tuned") == ""
 
 
 def test_tuned_is_worse():
-    """Where the tuned setting keeps less, the title says so, and the gap is of the breaking tint."""
+    """If the tuned setting keeps less, the title says so and the gap has the breaking tint."""
     axes = plots.prefix_over_time(both([150] * 9, [100] * 9))
     assert text_of(axes, "title") == "Tuned settings keep only 100 tokens in the prefix instead of 150"
     assert to_hex(by_gid(axes, "loss").get_facecolor()).upper() == PALETTES["light"].breaking_tint
@@ -73,7 +73,7 @@ def test_default_is_tuned():
 
 
 def test_equal_means():
-    """Settings of equal means are not said to differ."""
+    """The title does not claim a difference between equal means."""
     title = text_of(plots.prefix_over_time(both([100, 200], [200, 100])), "title")
     assert title == "Tuned and default settings both keep 150 tokens in the prefix"
 
@@ -86,7 +86,7 @@ def test_one_setting():
 
 
 def test_windows():
-    """Settings may differ in their window, and then it is told."""
+    """If settings differ in their window, the note says so."""
     frame = pd.concat([steps(0.95, [20, 20], window=30), steps(0.95, [10, 10], window=100)])
     axes = plots.prefix_over_time(frame)
     assert "default: stable_threshold 0.95, window 100.  tuned: stable_threshold 0.95, window 30." in text_of(
@@ -95,7 +95,7 @@ def test_windows():
 
 
 def test_what_requests_repeated():
-    """Where it is known how much of the prefix requests repeated, that is told too."""
+    """If a frame has matched tokens, the subtitle shows them."""
     frame = pd.concat(
         [steps(0.95, [100] * 4, matched_tokens=90), steps(0.86, [150] * 4, matched_tokens=[40, 41, 42, 37])]
     )
@@ -117,7 +117,7 @@ def test_many_requests():
 
 
 def test_changes():
-    """Changes of content are marked: the five largest named above their line, the others by ticks."""
+    """Content changes are marked: the five largest are named above their lines, the others have ticks."""
     changes = pd.DataFrame({"step": range(8), "span_id": [f"user-{i}" for i in range(8)], "tokens": range(8)})
     axes = plots.prefix_over_time(BETTER, changes=changes)
     assert [text_of(axes, f"change-{i}-name") for i in range(5)] == [f"user-{i} changes" for i in range(3, 8)]
@@ -126,7 +126,7 @@ def test_changes():
 
 
 def test_steps_of_a_selection():
-    """Steps are counted as they come, whatever their numbers are."""
+    """Steps are drawn in order, whatever their numbers."""
     frame = BETTER.assign(step=BETTER["step"] * 10 + 5).sample(frac=1, random_state=1)
     changes = pd.DataFrame({"step": [105], "span_id": ["user-1"]})
     axes = plots.prefix_over_time(frame, changes=changes)
@@ -135,7 +135,7 @@ def test_steps_of_a_selection():
 
 
 def test_trace():
-    """A trace is asked for the steps of the two settings."""
+    """A trace is drawn as the steps of its two settings."""
     spans = (("system-0", same), ("user-1", lambda i: "dominant" if i % 8 else new(i)), ("user-2", new))
     trace = acg.replay(of_one(40, *spans), progress=False)
     frame = trace.to_frame([0.95, 0.8])
@@ -146,7 +146,7 @@ def test_trace():
 
 
 def test_no_steps():
-    """Without steps there is nothing but what to do next."""
+    """Without steps, only the next thing to do is shown."""
     axes = plots.prefix_over_time(BETTER.iloc[:0])
     assert text_of(axes, "title") == "No requests observed yet"
     assert text_of(axes, "subtitle") == "The trace has no steps: replay a source with runs, or with windows"
@@ -163,6 +163,6 @@ def test_no_steps():
     ],
 )
 def test_refusals(frame, options, message):
-    """Too many settings, one that is not there, or a frame of something else are refused."""
+    """Too many settings, an unknown one, per cent, or a frame of something else is a UsageError."""
     with pytest.raises(acg.UsageError, match=message):
         plots.prefix_over_time(frame, **options)

@@ -1,4 +1,4 @@
-"""prefix_stability: where things stand, folded, in columns and in places that are given, without a collision."""
+"""prefix_stability: folding, columns, given axes, and texts that do not collide."""
 
 from itertools import combinations
 
@@ -26,7 +26,7 @@ WIDTHS = ("blocks", "tokens")
 
 class TestFolding:
     def test_two_hundred(self):
-        """200 blocks are as readable as 20: what is around the break, the ends of runs, dots for the rest."""
+        """Of 200 blocks, those around the break and the ends of runs keep rows; the rest become dots."""
         axes = plots.prefix_stability(CASES["200 blocks"])
         assert texts(axes, "fold-") == ["⋯ 84 more blocks", "⋯ 46 more blocks", "⋯ 55 more blocks"]
         names = texts(axes, "name-")
@@ -38,7 +38,7 @@ class TestFolding:
         assert "Dots: blocks folded into one row." in " ".join(texts(axes, "note"))
 
     def test_all_rows(self):
-        """Asked not to fold, it shows every block; columns are never folded."""
+        """With fold=False every block has a row; columns are never folded."""
         axes = plots.prefix_stability(CASES["200 blocks"], fold=False)
         assert len(texts(axes, "name-")) == 200
         assert not find(axes, "fold-")
@@ -52,7 +52,7 @@ class TestFolding:
         st.integers(12, 60),
     )
     def test_law(self, kinds, break_at, most):
-        """Rows hold all blocks in their order, none alone in a fold; few are not folded, many become few."""
+        """Rows hold all blocks in order; no fold has a single block; many blocks become few rows."""
         blocks = [Block(i, str(i), kind, 1.0, 1.0, 1.0) for i, kind in enumerate(kinds)]
         rows = fold_blocks(blocks, break_at, most=most)
         flat = [block for row in rows for block in (row.blocks if isinstance(row, Fold) else (row,))]
@@ -69,7 +69,7 @@ class TestFolding:
 class TestStrip:
     @given(windows(), any_thresholds())
     def test_widths_add_up(self, requests, limits):
-        """Pieces follow one another without a gap and make the whole prompt; the prefix is one of them."""
+        """Pieces make up the whole prompt without a gap; the prefix is one of them."""
         snap = snapshot(requests)
         if not frames.scores(snap).empty:
             profile = blocks_of(snap, limits)
@@ -97,7 +97,7 @@ class TestStrip:
 
 class TestColumns:
     def test_widths(self):
-        """A column is as wide as its block is long, as high as its score, and begins where the last one ends."""
+        """A column is as wide as its block's tokens, as high as its score, and begins where the last one ends."""
         snap = CASES["three blocks"]
         frame = frames.scores(snap)
         axes = plots.prefix_stability(snap, width="tokens")
@@ -113,7 +113,7 @@ class TestColumns:
         assert texts(axes, "breaks") == ["user-1  0.75"]
 
     def test_the_breaking_block_is_seen(self):
-        """However short it is, the breaking block is at least 0.4% wide and named."""
+        """However short, the breaking block is at least 0.4% wide and named."""
         snap = snapshot(window(30, **{"system-0": always(50_000), "user-1": lambda r: f"{r:04}", "user-2": always(9)}))
         axes = plots.prefix_stability(snap, width="tokens")
         (area,) = find(axes, "scores-breaking")
@@ -121,7 +121,7 @@ class TestColumns:
         assert texts(axes, "breaks") == ["user-1  0.03"]
 
     def test_names_inside(self):
-        """Names stand in columns that are wide enough: level if they fit, else upright, else not at all."""
+        """Names are level in columns where they fit, else upright, else left out."""
         axes = plots.prefix_stability(CASES["all stable"], width="tokens")
         inside = {artist.get_text(): artist.get_rotation() for artist in find(axes, "name-")}
         assert inside["system-11"] in {0, 90}
@@ -135,7 +135,7 @@ class TestPlaces:
     @pytest.mark.parametrize("width", WIDTHS)
     @pytest.mark.parametrize("case", CASES)
     def test_nothing_overlaps(self, case, width):
-        """At every resolution all texts are inside the figure, and none covers another."""
+        """At every resolution all texts are inside the figure and do not overlap."""
         for theme in PALETTES:
             plots.set_theme(theme)
             axes = plots.prefix_stability(CASES[case], width=width)
@@ -169,7 +169,7 @@ class TestPlaces:
             assert across <= 1 or down <= 0.3 * min(a.height, b.height), (one.get_text(), other.get_text())
 
     def test_in_axes(self, sample):
-        """In axes it keeps to their place, folds more, and returns its own axes."""
+        """In given axes the plot stays in their place, folds more, and returns its own axes."""
         figure, (left, right) = plt.subplots(1, 2, figsize=(15, 4))
         axes = plots.prefix_stability(CASES["200 blocks"], ax=left)
         plots.prefix_stability(sample, key_of(sample, "handbook-search"), width="tokens", ax=right)
@@ -189,7 +189,7 @@ class TestPlaces:
         assert plots.alt_text(axes).startswith("1 stable block")
 
     def test_the_users_settings(self):
-        """The user's own settings of matplotlib are as before, and change nothing."""
+        """The user's own matplotlib settings stay as they were and change nothing."""
         with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
             before = dict(mpl.rcParams)
             axes = plots.prefix_stability(CASES["three blocks"])
@@ -198,7 +198,7 @@ class TestPlaces:
         assert {text.get_fontsize() for text in find(axes, "name-")} == {7.5}
 
     def test_every_artist_has_a_name(self):
-        """Tests and callers find every artist that is drawn by its gid."""
+        """Every artist has a gid."""
         for width in WIDTHS:
             axes = plots.prefix_stability(CASES["200 blocks"], width=width)
             page = axes.get_figure().axes[0]
@@ -208,7 +208,7 @@ class TestPlaces:
             assert all(artist.get_gid() for artist in drawn)
 
     def test_names_that_no_font_has(self):
-        """Names in any script stay one line that can be told from others; mathematics and markup are plain text."""
+        """Names in any script stay one line and different; mathematics and markup are plain text."""
         names = texts(plots.prefix_stability(CASES["names"]), "name-")
         assert "\\u7cfb\\u7edf\\u63d0\\u793a-0" in names
         assert "\u0441\u0438\u0441\u0442\u0435\u043c\u0430-1" in names
@@ -216,7 +216,7 @@ class TestPlaces:
         assert len(set(names)) == 6
 
     def test_names_that_are_alike(self):
-        """Names that differ only in the middle stay different, whatever their length, and leave room for bars."""
+        """Long names that differ only in the middle stay different and leave room for bars."""
         spans = {f"system-{'x' * 200}{i}{'y' * 200}": always(5) for i in range(3)}
         axes = plots.prefix_stability(snapshot(window(30, **spans)))
         assert len(set(texts(axes, "name-"))) == 3

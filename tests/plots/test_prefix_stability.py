@@ -1,4 +1,4 @@
-"""prefix_stability: what can be cached, what breaks the prefix, and why; in every case that there is."""
+"""prefix_stability: what can be cached, what breaks the prefix, and why, in every case."""
 
 import io
 from itertools import combinations
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from learned import SECRET
+from learned_backend import SECRET
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.text import Text
@@ -53,7 +53,7 @@ class TestWords:
         ],
     )
     def test_title_and_subtitle(self, case, title, subtitle):
-        """The title states the finding, the subtitle the numbers behind it, then the profile's name and model."""
+        """The title states the answer, the subtitle the numbers behind it, then the profile's name and model."""
         axes = plots.prefix_stability(CASES[case])
         said, *numbers = plots.alt_text(axes).split(" · ")
         assert said == title
@@ -61,13 +61,13 @@ class TestWords:
         assert plots.alt_text(axes).endswith("crm-assistant · claude-sonnet-4.5")
 
     def test_title_in_tokens(self):
-        """Of columns the title says which share of the prompt the prefix is, and the subtitle does not repeat it."""
+        """The title of columns gives the share of the prefix, and the subtitle does not repeat it."""
         said = plots.alt_text(plots.prefix_stability(CASES["three blocks"], width="tokens"))
         assert said.startswith("73% of the prompt is a stable prefix; user-1 breaks it · 640 of 872 tokens per request")
         assert "(73%)" not in said
 
     def test_confidence(self):
-        """With fewer requests than full confidence needs, the confidence is told."""
+        """With fewer requests than full confidence needs, the subtitle has the confidence."""
         snap = snapshot(window(14, **{"system-0": always(10), "user-1": changing(3)}))
         assert "14 requests · confidence 0.70 · crm" in plots.alt_text(plots.prefix_stability(snap))
 
@@ -85,13 +85,13 @@ class TestWords:
         ],
     )
     def test_reasons(self, span, said):
-        """Below the breaking block stands why it breaks the prefix, and what is lost behind it."""
+        """Below the breaking block stand the reason and the tokens out of reach."""
         snap = snapshot(window(60, **{"system-0": always(50), "user-1": span, "user-2": always(40)}))
         lines = texts(plots.prefix_stability(snap), "reason")
         assert lines == [*said, "40 stable tokens behind it are out of reach"]
 
     def test_stable_by_itself(self):
-        """A block that is stable but shared by too few says so: its prefix is the one that the result has."""
+        """If a stable block breaks an exact prefix, the reason says how few requests share the prefix."""
         axes = plots.prefix_stability(CASES["stable by itself"])
         (line,) = texts(axes, "reason")
         assert line == "stable by itself (0.96), but only 92 of 100 requests share the whole prefix up to it"
@@ -104,7 +104,7 @@ class TestWords:
         assert texts(plots.prefix_stability(snap, thresholds=limits), "number") == ["1.00", "0.667"]
 
     def test_unknown_tokens(self, sample):
-        """Results alone know no tokens: equal widths, no column of tokens, and the note says so; never zeros."""
+        """Results without a snapshot hold no tokens: equal widths, no token column, a note, and no zeros."""
         key = key_of(sample, "coder")
         results = acg.analyze(sample)
         axes = plots.prefix_stability(results, key)
@@ -150,7 +150,7 @@ class TestBars:
 
     @given(windows(), any_thresholds(), st.sampled_from(list(RULES)))
     def test_the_prefix_of_the_result(self, requests, limits, rules):
-        """Whatever the window, thresholds and generation: the rail is as long as the result's prefix."""
+        """For any window, thresholds and rules version, the rail is as long as the result's prefix."""
         snap = snapshot(requests, rules=rules)
         (result,) = acg.analyze(snap, limits).values()
         for width in WIDTHS:
@@ -167,7 +167,7 @@ class TestBars:
             plt.close("all")
 
     def test_one_request(self):
-        """Of one request nothing is known: hollow bars without hatch, no rail, no orange."""
+        """A single request gives hollow bars without hatch, rail or orange."""
         axes = plots.prefix_stability(CASES["one request"])
         bars = [bar for bar in find(axes, "score-") if hasattr(bar, "get_hatch")]
         assert {bar.get_hatch() for bar in bars} == {None}
@@ -188,7 +188,7 @@ class TestBars:
         assert isinstance(plots.prefix_stability(acg.load(acg.MemoryBackend())), Axes)
 
     def test_a_score_above_1(self):
-        """A span that a request repeats has a bar that ends at 1 with a mark, and its true number."""
+        """A block that a request repeats has a bar that ends at 1 with a mark, and its true score."""
         axes = plots.prefix_stability(CASES["repeated span"])
         assert texts(axes, "number") == ["2.00", "0.05"]
         assert texts(axes, "above-1") == ["▸"]
@@ -219,7 +219,7 @@ class TestThresholds:
 
     @pytest.mark.parametrize(("stable", "semi"), [(0.95, 0.9), (0.6, 0.55), (0.3, 0.29), (1.0, 0.0), (0.05, 0.0)])
     def test_close_thresholds(self, stable, semi):
-        """Names of thresholds never touch each other, nor the headings beside them."""
+        """Threshold names touch neither each other nor the headings beside them."""
         axes = self.draw(stable, semi)
         render(axes)
         gids = ("stable-threshold-name", "semi-stable-threshold-name", "score-heading")
@@ -234,7 +234,7 @@ class TestThresholds:
             assert "No block can be semi-stable" in " ".join(texts(axes, "note"))
 
     def test_off_the_scale(self):
-        """A threshold that no bar can show is told in the note."""
+        """A threshold off the scale is in the note."""
         axes = self.draw(1.5, -1.0)
         assert not find(axes, "stable-threshold")
         said = " ".join(texts(axes, "note"))
@@ -244,7 +244,7 @@ class TestThresholds:
 
 class TestGiven:
     def test_the_same_from_all(self, sample):
-        """A snapshot, its frame, and the rows of one key give the same picture; the frame stays as it was."""
+        """A snapshot, its frame, and the rows of one profile give the same picture; the frame is not changed."""
         key = key_of(sample, "claims-triage")
         frame = frames.scores(sample)
         before = frame.copy()
@@ -276,12 +276,12 @@ class TestGiven:
         ],
     )
     def test_refusals(self, sample, make, said):
-        """What can't be drawn is refused, and what to give instead is told."""
+        """What can't be drawn is a UsageError that says what to give instead."""
         with pytest.raises(acg.UsageError, match=said):
             make(sample)
 
     def test_other_thresholds(self):
-        """Scores that were judged by other thresholds than those drawn are refused."""
+        """Scores classified by other thresholds than those drawn are refused."""
         frame = frames.scores(CASES["three blocks"], thresholds=StabilityThresholds(stable_threshold=0.7))
         with pytest.raises(
             acg.UsageError, match=r"judged by other thresholds .* 0\.95 .*'user-1' with the score 0\.75"

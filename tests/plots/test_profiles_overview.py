@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import by_gid, gids, key_of, new, same, snapshot_of, text_of, window
 from matplotlib.colors import to_hex
+from plot_snapshots import by_gid, gids, key_of, new, same, snapshot_of, text_of, window
 
 import acg_lab as acg
 from acg_lab import frames, plots
@@ -56,14 +56,14 @@ class TestColumns:
             assert own_edges == edges[part.start : part.stop + 1]
 
     def test_colours(self):
-        """Full confidence is dark, fewer requests are paler, one request is grey."""
+        """Profiles with full confidence are dark, with fewer requests paler, with one request grey."""
         axes = plots.profiles_overview(profiles(*[20] * 10, *[19] * 12, *[1] * 8))
         colours = [to_hex(by_gid(axes, f"prefixes-{i}").get_facecolor()).upper() for i in range(3)]
         light = PALETTES["light"]
         assert colours == [light.stable, light.low_confidence, light.variable]
 
     def test_brackets(self):
-        """Brackets count the profiles of full confidence, of fewer requests, and of one."""
+        """Brackets count the profiles with full confidence, with fewer requests, and with one."""
         axes = plots.profiles_overview(profiles(*[30] * 10, *[5] * 12, *[1] * 8))
         told = [text_of(axes, f"bracket-{i}-label").removesuffix(" profiles") for i in range(3)]
         assert told == ["20 or more · 10", "2\N{EN DASH}19 · 12", "1, unused · 8"]
@@ -81,7 +81,7 @@ class TestColumns:
         assert gids(plots.profiles_overview(many(401)), "separators") == []
 
     def test_causes(self):
-        """What breaks them is told by share of requests, tool calls by their place, and beyond 7 as a number."""
+        """Causes are listed by share of requests, tool calls without their ids; beyond 7 they are only counted."""
         frame = pd.concat([many(30, 8, f"tool-3-call_{i}" if i < 2 else f"user-{i}") for i in range(10)])
         frame["learning_key"] = [key_of(i) for i in range(len(frame))]
         axes = plots.profiles_overview(frame)
@@ -92,7 +92,7 @@ class TestColumns:
         assert by_gid(axes, "cause-0").get_width() == pytest.approx(0.2 * tracks)
 
     def test_no_cause(self):
-        """Where every prompt is stable, nothing is said to break them."""
+        """If every prompt is stable, no cause is shown."""
         axes = plots.profiles_overview(many(30, breaks=None))
         assert text_of(axes, "no-cause") == "nothing: every prompt is stable"
 
@@ -104,7 +104,7 @@ class TestColumns:
 class TestTable:
     @pytest.mark.usefixtures("theme")
     def test_rows(self):
-        """Up to 25 profiles are a table: requests, prefix in its prompt, share, and what breaks it."""
+        """Up to 25 profiles are a table: requests, prefix in its prompt, share, and breaking block."""
         frame = profiles(30, 5, 1, spans=(("system-0", same), ("user-1", new), ("user-2", same)))
         axes = plots.profiles_overview(frame)
         ordered = frame.sort_values("requests", ascending=False, kind="stable")
@@ -157,13 +157,13 @@ class TestTable:
     ],
 )
 def test_titles(data, title):
-    """The title is the first finding that holds."""
+    """The title is the first one that holds."""
     axes = plots.profiles_overview(data)
     assert text_of(axes, "title") == title
 
 
 def test_causes_add_up():
-    """The id of a tool's call is no part of what broke a prefix; the name of a tool is."""
+    """The id of a tool call is not part of a cause; the name of a tool is."""
     assert [
         drop_call_id(name) for name in ("tool-2-call_a", "tool-2-toolu_b", "system-1-find", "assistant-3-find")
     ] == [
@@ -175,6 +175,6 @@ def test_causes_add_up():
 
 
 def test_refusals():
-    """A frame of something else is refused, and so is what is none."""
+    """A frame of something else, or no frame at all, is a UsageError."""
     with pytest.raises(acg.UsageError, match=r"Expected a frame of frames\.profiles; it has no"):
         plots.profiles_overview(frames.windows(snapshot_of([])))

@@ -1,11 +1,11 @@
-"""One setting for all figures, and none of the user's is touched."""
+"""One theme for all figures, and no setting of the user's is touched."""
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-from drawn import figure_of, new, of_one, same
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from plot_snapshots import figure_of, new, of_one, same
 
 import acg_lab as acg
 from acg_lab import plots
@@ -38,7 +38,7 @@ def snap():
 
 
 def test_unknown_theme():
-    """A theme that there is none of is refused, with those there are."""
+    """An unknown theme is a UsageError that lists the themes."""
     with pytest.raises(acg.UsageError, match="'light', 'dark'; got 'blue'"):
         plots.set_theme("blue")
     assert plots.theme() == "light"
@@ -65,7 +65,7 @@ def test_settings_of_the_user(snap, name):
 
 
 def test_pyplot_is_left_alone(snap):
-    """Drawn into a figure or axes of the user's, a plot opens no figure and takes no other one's place."""
+    """Drawn into the user's figure or axes, a plot opens no figure and does not change the current one."""
     mine, axes = plt.subplots()
     other = plt.figure()
     plots.window_heatmap(snap, ax=axes)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from drawn import by_gid, gids, new, of_one, same, snapshot_of, text_of, window
+from plot_snapshots import by_gid, gids, new, of_one, same, snapshot_of, text_of, window
 
 import acg_lab as acg
 from acg_lab import frames, plots
@@ -37,7 +37,7 @@ def test_steps():
 
 
 def test_title():
-    """The title tells the threshold that would read most, and how much; the marks stand there."""
+    """The title gives the threshold that would read most, and how much; the marks stand there."""
     snap = of_one(60, *SPANS)
     axes = plots.threshold_curve(snap)
     (key,) = snap.windows
@@ -54,13 +54,13 @@ def test_title():
 
 
 def test_recommended_threshold_is_reached():
-    """The threshold told is never rounded above the score that must reach it."""
+    """The threshold in the title is never rounded above the score that must reach it."""
     snap = of_one(12, ("system-0", same), ("user-1", lambda i: "a" if i else "b"), ("user-2", same))
     assert text_of(plots.threshold_curve(snap), "title").startswith("At threshold 0.91 ")
 
 
 def test_nothing_to_gain():
-    """Where less than 5% is to be gained, that is the title, and nothing is recommended."""
+    """If less than 5% can be gained, the title says so and no threshold is marked as best."""
     limits = acg.StabilityThresholds(stable_threshold=0.9)
     axes = plots.threshold_curve(of_one(60, *SPANS), thresholds=limits)
     assert text_of(axes, "title") == "0.9 is within 5% of the best threshold for this window"
@@ -84,7 +84,7 @@ def test_at_most_seven_names():
 
 
 def test_exact_prefix():
-    """By the rules of 0.8 a prefix that reaches past the scaffold is read by no one, however long it is."""
+    """Under nemo-relay-0.8 a prefix beyond system prompt and tools is read by no other request."""
     snap = of_one(60, *SPANS, rules="nemo-relay-0.8")
     axes = plots.threshold_curve(snap)
     assert text_of(axes, "title") == "0.95 is within 5% of the best threshold for this window"
@@ -114,12 +114,12 @@ def test_odd_thresholds(current):
     ],
 )
 def test_extremes(snap, title):
-    """Where there is little to see, the title says it."""
+    """If there is little to see, the title says so."""
     assert text_of(plots.threshold_curve(snap), "title") == title
 
 
 def test_frame():
-    """Given the frame, it draws what it draws of the snapshot; several profiles must be told apart."""
+    """A frame gives the picture of its snapshot; with several profiles one must be named."""
     snap = snapshot_of(window(9, *SPANS), window(5, *SPANS))
     one, other = snap.windows
     axes = plots.threshold_curve(frames.threshold_curve(snap, one))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawn import by_gid, figure_of, gids, new, of_one, once_changed, same, snapshot_of, text_of, window
 from matplotlib.colors import to_rgb
 from msgspec.structs import replace
+from plot_snapshots import by_gid, figure_of, gids, new, of_one, once_changed, same, snapshot_of, text_of, window
 
 import acg_lab as acg
 from acg_lab import frames, plots
@@ -42,7 +42,7 @@ def test_cells():
 
 
 def test_title_tells_the_moment():
-    """A deployment is told as one change, and when."""
+    """The title calls a deployment one change, and says when."""
     axes = plots.window_heatmap(of_one(60, *DEPLOYED))
     assert text_of(axes, "title") == "system-5-policy changed once, 22 requests ago, and breaks the prefix"
     assert text_of(axes, "subtitle").startswith(
@@ -73,7 +73,7 @@ def test_prefix_is_the_results():
 
 
 def test_names_and_times():
-    """Columns are named in prompt order, the breaking one in orange; first, last and new days are told, apart."""
+    """Columns are named in prompt order, the breaking one in orange; labels of time do not overlap."""
     axes = plots.window_heatmap(of_one(60, *DEPLOYED))
     assert [text_of(axes, gid) for gid in gids(axes, "name-")] == [name for name, _ in DEPLOYED]
     assert by_gid(axes, "name-2").get_color() == PALETTES["light"].breaking
@@ -81,7 +81,7 @@ def test_names_and_times():
 
 
 def test_many_blocks():
-    """Beyond 40 blocks groups are named and the breaking block; beyond 120 the note says how many are not drawn."""
+    """Beyond 40 blocks, groups and the breaking block are named; beyond 120, the note counts those not drawn."""
     spans = [("system-0", same), *((f"tools-{i}-t", same) for i in range(1, 60)), ("user-60", new)]
     spans += [(f"assistant-{i}", same) for i in range(61, 200)]
     axes = plots.window_heatmap(of_one(5, *spans))
@@ -116,7 +116,7 @@ def test_breaking_block_far_behind():
 )
 @pytest.mark.usefixtures("theme")
 def test_extremes(snap, title):
-    """Where there is little to see, the title says it."""
+    """If there is little to see, the title says so."""
     axes = plots.window_heatmap(snap)
     assert text_of(axes, "title") == title
 
@@ -131,7 +131,7 @@ def test_no_requests():
 
 
 def test_one_request():
-    """With one request bars are hollow, and no prefix is claimed."""
+    """With one request bars are hollow, and no prefix is marked."""
     axes = plots.window_heatmap(of_one(1, ("system-0", same), ("user-1", new)))
     assert by_gid(axes, "score-0").get_hatch() is None
     assert by_gid(axes, "score-0").get_facecolor()[:3] == to_rgb(PALETTES["light"].paper)
@@ -139,7 +139,7 @@ def test_one_request():
 
 
 def test_score_above_one():
-    """A span that requests repeat scores above 1: its bar ends at 1, with a mark."""
+    """A block that requests repeat scores above 1: its bar ends at 1, with a mark."""
     blocks = [("system-0", same), ("user-1", same), ("user-1", same)]
     axes = plots.window_heatmap(of_one(4, *blocks))
     assert by_gid(axes, "score-1").get_height() == by_gid(axes, "score-0").get_height()
@@ -147,7 +147,7 @@ def test_score_above_one():
 
 
 def test_frames():
-    """Given the two frames, it draws what it draws of the snapshot."""
+    """The two frames give the picture of their snapshot."""
     snap = snapshot_of(window(9, *DEPLOYED), window(5, *DEPLOYED))
     key = next(iter(snap.windows))
     axes = plots.window_heatmap(frames.cells(snap, key), scores=frames.scores(snap), learning_key=key)
@@ -177,13 +177,13 @@ def test_frames():
     ],
 )
 def test_refusals(arguments, message):
-    """What can't be drawn is refused, with what was expected."""
+    """What can't be drawn is a UsageError that says what was expected."""
     with pytest.raises(acg.UsageError, match=message):
         plots.window_heatmap(**arguments)
 
 
 def test_times_beyond_all_days():
-    """The earliest and the latest times that nanoseconds can tell, as damaged clocks write them, are drawn too."""
+    """The earliest and latest times that nanoseconds can hold, as damaged clocks write them, are drawn too."""
     told = ("0001-01-01T00:00:00Z", "2026-11-02T08:00:00Z", "9999-12-31T23:59:59Z")
     observations = [replace(ir, created_at=at) for ir, at in zip(window(3, ("user-0", new)), told, strict=True)]
     figure_of(plots.window_heatmap(snapshot_of(observations))).canvas.draw()

@@ -1,4 +1,4 @@
-"""Windows made for pictures: each case of LOOK.md section 7, and what else is hard to draw."""
+"""Windows made for pictures: each case of acg_lab/docs/look.md, section 7, and others that are hard to draw."""
 
 import msgspec
 from strategies import make_block, make_ir
@@ -10,22 +10,22 @@ SCAFFOLD = "crm-assistant::model=claude-sonnet-4.5::seed=stable-scaffold::system
 
 
 def always(tokens, text="s"):
-    """Return a content of so many tokens that never changes."""
+    """Return a content of ``tokens`` tokens that never changes."""
     return lambda _: (text * 4 * tokens)[: 4 * tokens]
 
 
 def changing(tokens):
-    """Return a content that is another one in every request."""
+    """Return a content that differs in every request."""
     return lambda request: f"{request:04}" * tokens
 
 
 def sometimes(tokens, every, other=None):
-    """Return a content that is another one, or missing, in one request of so many."""
+    """Return a content that is another one, or missing, in one of ``every`` requests."""
     return lambda request: ("u" * 4 * tokens) if request % every else other and other(request)
 
 
 def window(n, **spans):
-    """Return n requests; each span is given by what it holds in a request, None if it is missing."""
+    """Return ``n`` requests; each span is a function from the request's number to its content, None if missing."""
     return [
         msgspec.structs.replace(
             make_ir(),
@@ -47,7 +47,7 @@ def snapshot(requests, rules="nemo-flow-0.2", key=SCAFFOLD):
 
 
 def two_hundred():
-    """Return 200 blocks: tools of which one breaks the prefix, and a tail of messages."""
+    """Return requests of 200 blocks: tools, one of which breaks the prefix, then messages."""
     spans = {"system-0": always(2400)}
     for i in range(1, 141):
         spans[f"system-{i}-crm__{('accounts', 'contacts', 'leads')[i % 3]}__create_v{i // 28}"] = always(80 + 2 * i)

@@ -1,4 +1,4 @@
-"""Repairs as values, which profiles come of them, and what they win on the sample."""
+"""Repairs as values, the profiles that they make, and how much they save on the sample."""
 
 import hashlib
 from pathlib import Path
@@ -6,13 +6,13 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from learned import SECRET, learned
+from learned_backend import SECRET, learned_backend
 from msgspec.structs import replace
 from strategies import ID, make_block, make_id, make_ir, make_request, make_tool
 
 import acg_lab as acg
 from acg_lab.core import build_prompt_ir, learning_key
-from acg_lab.repairs.effects import effect
+from acg_lab.repairs.effects import measure_effect
 from acg_lab.repairs.repairs import (
     Drop,
     MergeProfiles,
@@ -34,19 +34,19 @@ REPAIRS = [
     (MoveToEnd("user-6"), "'user-6' moves to the end of the prompt"),
     (MoveToSystemPrompt("user-7", learning_keys=("k",)), "'user-7' moves into the system prompt in 1 profile"),
     (SortTools(learning_keys=("k", "l")), "tools are sorted by name in 2 profiles"),
-    (RemovePattern(r"\d+"), r"matches of '\\d+' are stripped"),
-    (RemovePattern(r"\d+", "system-0"), r"matches of '\\d+' in 'system-0' are stripped"),
-    (MergeProfiles(), "profiles that differ in the first message are one"),
-    (MergeProfiles(learning_keys=("k", "l")), "2 profiles are one"),
-    (MergeProfiles(agent_id="a"), "profiles of 'a' that differ in the first message are one"),
+    (RemovePattern(r"\d+"), r"matches of '\\d+' are removed"),
+    (RemovePattern(r"\d+", "system-0"), r"matches of '\\d+' in 'system-0' are removed"),
+    (MergeProfiles(), "profiles that differ only in the first message are merged"),
+    (MergeProfiles(learning_keys=("k", "l")), "2 profiles are merged"),
+    (MergeProfiles(agent_id="a"), "profiles of 'a' that differ only in the first message are merged"),
 ]
 
 
 class TestValues:
     @pytest.mark.parametrize(("repair", "words"), REPAIRS)
-    def test_words(self, repair, words):
-        """A repair says what is done, in words that follow "what if"."""
-        assert repair.describe == words
+    def test_description(self, repair, words):
+        """A repair describes what it does, in words that follow "what if"."""
+        assert repair.description == words
 
     def test_completion(self):
         """Completion offers the repairs, and none of their helpers."""
@@ -55,7 +55,7 @@ class TestValues:
 
     @pytest.mark.parametrize("repair", [repair for repair, _ in REPAIRS])
     def test_values(self, repair):
-        """Repairs are equal by value, can be hashed, and survive JSON, which names them."""
+        """Repairs are equal by value, hashable, and equal after a round trip through JSON, which names their class."""
         text = msgspec.json.encode(repair)
         assert msgspec.json.decode(text, type=Repair) == repair
         assert f'"repair":"{type(repair).__name__}"' in text.decode()
@@ -81,14 +81,14 @@ class TestValues:
             ),
         ],
     )
-    def test_what_is_none(self, make, message):
-        """A repair that says nothing sensible is refused when it is made."""
+    def test_invalid_fields(self, make, message):
+        """A repair with an invalid field raises UsageError when it is made."""
         with pytest.raises(acg.UsageError) as caught:
             make()
         assert message in str(caught.value)
 
     def test_public_names(self):
-        """Repairs are at hand under the package's name."""
+        """Repairs are public names of acg_lab.repairs."""
         assert acg.repairs.Pin is Pin
         assert {"Pin", "Drop", "MoveToEnd", "MoveToSystemPrompt", "SortTools", "RemovePattern", "MergeProfiles"} <= set(
             acg.repairs.__all__
@@ -139,9 +139,9 @@ class TestErrors:
             ),
             (Pin("nope"), "'user-10', 'user-11' and 20 more."),
             (RemovePattern("x", "nope"), "There is no span 'nope'"),
-            (SortTools(learning_keys=("k",)), f"no profile of the learning key 'k'; there are '{KEYS[0]}'"),
+            (SortTools(learning_keys=("k",)), "There is no profile 'k'; the nearest of 3"),
             (MoveToEnd("user-0", contents=("0f",)), "'user-0' has no content of hash '0f'; it has 2d711642b726b044."),
-            (MoveToEnd("system-1-f"), "'system-1-f' is a tool or response format: production puts it where it is."),
+            (MoveToEnd("system-1-f"), "'system-1-f' is a tool or response format, whose position production chooses;"),
             (MoveToSystemPrompt("system-1-f"), "'system-1-f' is a tool or response format"),
             (
                 MoveToEnd("system-0-instructions"),
@@ -151,7 +151,7 @@ class TestErrors:
                 MergeProfiles(learning_keys=(KEYS[0], "b::model=m::seed=no-seed::system=no-system::tools=no-tools")),
                 "got those of 'a', 'b'.",
             ),
-            (MergeProfiles(agent_id="c"), "There is no agent 'c'; there are 'a', 'b'."),
+            (MergeProfiles(agent_id="c"), "There is no profile of agent 'c'; the nearest of 2: 'b', 'a'."),
             (
                 "user-0",
                 "A repair must be one of acg.repairs.Pin, acg.repairs.Drop, acg.repairs.MoveToEnd, acg.",
@@ -163,35 +163,35 @@ class TestErrors:
             (5, "got 5."),
         ],
     )
-    def test_what_does_not_fit(self, repair, message):
-        """A repair that does not fit the snapshot is refused, and what there is is named."""
+    def test_repairs_that_do_not_fit(self, repair, message):
+        """A repair that does not fit the snapshot raises UsageError, and the message names what the snapshot has."""
         with pytest.raises(acg.UsageError) as caught:
             acg.what_if(self.SNAP, repair)
         assert message in str(caught.value)
 
     @pytest.mark.parametrize("limit", [-1, True, 1.5, None])
-    def test_limits_that_are_none(self, limit):
-        """A window of no length that production knows is refused."""
-        with pytest.raises(acg.UsageError, match="'observation_window' option must be an integer from 0 on"):
+    def test_invalid_observation_windows(self, limit):
+        """An observation window that production would not accept raises UsageError."""
+        with pytest.raises(acg.UsageError, match="'observation_window' option must be a non-negative integer"):
             acg.what_if(self.SNAP, SortTools(), observation_window=limit)
 
     def test_effects_of_unknown_profiles(self):
-        """Profiles that there are not have no effects."""
-        with pytest.raises(acg.UsageError, match="no profile of the learning key 'k'; there are 'a::"):
-            effect(self.SNAP, "k", SortTools())
+        """Measuring the effect on an unknown profile raises UsageError."""
+        with pytest.raises(acg.UsageError, match="There is no profile 'k'; the nearest of 3: 'b', 'a "):
+            measure_effect(self.SNAP, "k", SortTools())
 
-    def test_nothing_to_mend(self):
-        """A snapshot without profiles has no spans; tools may be sorted and texts stripped all the same."""
+    def test_empty_snapshots(self):
+        """A snapshot without profiles has no spans, but tools can be sorted and patterns removed, to no effect."""
         empty = acg.load(MemoryBackend())
         for repair in (SortTools(), RemovePattern("x"), MergeProfiles()):
             assert acg.what_if(empty, repair) == empty
-            found = effect(empty, (), repair).after
+            found = measure_effect(empty, (), repair).after
             assert (found.profiles, found.observations, found.share) == (0, 0, 0.0)
         with pytest.raises(acg.UsageError, match="there are none"):
             acg.what_if(empty, Drop("user-0"))
 
     def test_empty_windows_stay(self):
-        """A profile without observations is kept as it is."""
+        """A profile without observations stays as it is."""
         snap = loaded({KEYS[0]: [], KEYS[1]: [at(0, ("user-0", "x"))]})
         assert {key: len(window) for key, window in acg.what_if(snap, Drop("user-0")).windows.items()} == {
             KEYS[0]: 0,
@@ -200,22 +200,22 @@ class TestErrors:
 
 
 class TestPlaces:
-    def test_contents_tell_blocks_apart(self):
-        """A block that stands in some requests only is told by its contents from what has its place in others."""
+    def test_contents_select_blocks(self):
+        """Contents select a block that only some requests have, and leave the block at its position in others alone."""
         snap = loaded({KEYS[0]: [at(0, ("user-0", "hint"), ("user-1", "q")), at(1, ("user-0", "q"))]})
         hint = hashlib.sha256(b"hint").hexdigest()[:16]
         (window,) = acg.what_if(snap, Drop("user-0", contents=(hint,))).windows.values()
         assert [[(b.span_id, b.content) for b in ir.blocks] for ir in window] == [[("user-0", "q")], [("user-0", "q")]]
 
-    def test_matches_beyond_the_usual_stay(self):
-        """The first match is set to the first of the dominant content, and so on; what is left over stays."""
+    def test_matches_beyond_the_dominant_stay(self):
+        """The first match is set to the first match of the dominant content, and so on; further matches stay."""
         texts = ["1 b 2", "1 b 2", "3 b", "4 b 5 6"]
         snap = loaded({KEYS[0]: [at(i, ("user-0", "x"), ("user-1", text)) for i, text in enumerate(texts)]})
         (window,) = acg.what_if(snap, Pin("user-1", r"\d")).windows.values()
         assert [ir.blocks[1].content for ir in window] == ["1 b 2", "1 b 2", "1 b", "1 b 2 6"]
 
     def test_known_tokens_go_with_their_text(self):
-        """Tokens that were counted hold for a pinned content, and not for one that was cut."""
+        """A pinned content keeps its known token count; an edited one loses it."""
         known = [acg.core.TokenMetadata(model_family="m", token_count=n) for n in (7, 9)]
         blocks = [make_block("user-0", text, token_metadata=of) for text, of in (("x", known[0]), ("xy", known[1]))]
         snap = loaded({KEYS[0]: [replace(at(i), blocks=(block,)) for i, block in enumerate(blocks)]})
@@ -225,7 +225,7 @@ class TestPlaces:
         assert [ir.blocks[0].token_metadata for ir in window] == [known[0], None]
 
     def test_response_formats_are_not_normalised(self):
-        """Text is cut out of a response format and nothing else is touched, as production does not normalise it."""
+        """Removing a pattern from a response format changes nothing else of it, as production does not normalise it."""
         blocks = [("system-0-structured-output", "{ x  }", "structured_output"), ("system-1", "a x  b", "text")]
         made = [make_block(s, c, i, role="system", content_type=t) for i, (s, c, t) in enumerate(blocks)]
         snap = loaded({KEYS[0]: [replace(at(0), blocks=tuple(made), structured_output_schema_id="sha256:0")]})
@@ -233,15 +233,15 @@ class TestPlaces:
         assert [block.content for block in ir.blocks] == ["{   }", "a b"]
         assert ir.structured_output_schema_id == f"sha256:{sha('{   }')}"
 
-    def test_no_tools_stay_none(self):
-        """A request without tools has none after its response format went, not an empty list of them."""
+    def test_dropping_a_response_format_adds_no_tools(self):
+        """A request without tools has no list of tools after its response format is dropped, not an empty one."""
         block = make_block("system-0-structured-output", "{}", role="system", content_type="structured_output")
         snap = loaded({KEYS[0]: [replace(at(0), blocks=(block,), structured_output_schema_id="sha256:0")]})
         ((ir,),) = acg.what_if(snap, Drop("system-0-structured-output")).windows.values()
         assert (ir.blocks, ir.tool_schema_hashes, ir.structured_output_schema_id) == ((), None, None)
 
     def test_hashes_of_tools_as_they_were_sent(self):
-        """A pinned tool has the hash of the definition that was sent, not of the text that is stored."""
+        """A pinned tool has the hash of the definition that was sent, not of the stored text."""
         sent = [make_request("x", tools=(make_tool("f", description=text),)) for text in ("two  spaces", "none")]
         irs = [build_prompt_ir(r, ir_id=ID, created_at=at(0).created_at) for r in (sent[0], *sent)]
         ((first, _, last),) = acg.what_if(loaded({KEYS[0]: irs}), Pin("system-0-f")).windows.values()
@@ -260,7 +260,7 @@ class TestMerging:
     )
 
     def test_order_and_key(self):
-        """Merged windows are in the order of time, equal times by key, under the key of the largest."""
+        """Merged windows are in the order of time, equal times by key, under the key of the largest profile."""
         merged = acg.what_if(self.SNAP, MergeProfiles())
         assert list(merged.windows) == [KEYS[1], KEYS[2].replace("=m:", "=n:")]
         assert [(number(ir), ir.blocks[0].content) for ir in merged.windows[KEYS[1]]] == [
@@ -273,45 +273,45 @@ class TestMerging:
         assert (merged.members[KEYS[1]], merged.stand_ins) == ((KEYS[0], KEYS[1]), {KEYS[1]})
 
     def test_of_one_agent(self):
-        """Profiles of one agent that differ in the first message become one; those of others are left alone."""
+        """Profiles of one agent that differ in the first message are merged; those of other agents stay."""
         others = [key.replace("a::", "b::", 1) for key in KEYS]
         snap = loaded({key: [at(0, ("user-0", key))] for key in (*KEYS, *others)})
         assert list(acg.what_if(snap, MergeProfiles(agent_id="a")).windows) == [KEYS[0], *others]
 
     @pytest.mark.parametrize(("limit", "kept"), [(0, [4]), (1, [4]), (3, [2, 4, 4]), (9, [0, 1, 2, 4, 4])])
     def test_the_newest_are_kept(self, limit, kept):
-        """Merged windows keep the newest observations, at least one; other windows keep theirs."""
+        """Merged windows keep the newest observations, at least one; other windows keep all of theirs."""
         merged = acg.what_if(self.SNAP, MergeProfiles(), observation_window=limit)
         assert [number(ir) for ir in merged.windows[KEYS[1]]] == kept
         assert [number(ir) for ir in merged.windows[KEYS[2].replace("=m:", "=n:")]] == [3]
 
-    def test_windows_that_are_not_merged_are_left_alone(self):
-        """A window that stays by itself keeps its order, though its times say another, and its length."""
+    def test_windows_that_are_not_merged_stay(self):
+        """A window that is not merged keeps its order, even against its times, and its length."""
         snap = loaded({KEYS[0]: [at(hour, ("user-0", "x"), ("user-1", "y")) for hour in (3, 1, 2)]})
         (window,) = acg.what_if(snap, Drop("user-1"), observation_window=1).windows.values()
         assert [number(ir) for ir in window] == [3, 1, 2]
 
     def test_equal_sizes(self):
-        """Of profiles of the same size the first gives its key."""
+        """Of profiles of the same size, the merged one has the key of the first."""
         snap = loaded({key: [at(0, ("user-0", key))] for key in reversed(KEYS)})
         assert list(acg.what_if(snap, MergeProfiles()).windows) == [KEYS[0]]
 
     def test_stand_ins_remain(self):
-        """A key that stands in for another goes on doing so, whatever is mended next."""
+        """A stand-in key remains a stand-in after further repairs."""
         snap = acg.what_if(self.SNAP, [MergeProfiles(), SortTools()])
         assert {key for key, members in snap.members.items() if len(members) == 2} == snap.stand_ins
 
     def test_rules_of_the_largest(self):
-        """Profiles that different generations learned are analysed by the rules of the largest."""
+        """Merged profiles of different rules versions are analysed by the rules of the largest."""
         old = "a::model=m::seed=no-seed::system=sha256:000000000::tools=no-tools"
         new = f"a::model=m::seed=stable-scaffold::system=sha256:{'0' * 64}::tools=no-tools"
         snap = loaded({old: [at(0, ("u", "x")), at(1, ("u", "x"))], new: [at(2, ("u", "x"))]}, "auto")
         assert {snap.rules[key].rules for key in (old, new)} == {"nemo-relay-0.6", "nemo-relay-0.8"}
         merged = acg.what_if(snap, MergeProfiles(learning_keys=(new, old)))
-        assert {key: generation.rules for key, generation in merged.rules.items()} == {old: "nemo-relay-0.6"}
+        assert {key: detected.rules for key, detected in merged.rules.items()} == {old: "nemo-relay-0.6"}
 
     def test_named_profiles(self):
-        """Profiles that are named become one whatever their keys, and go by what they were called before."""
+        """Named profiles are merged whatever their keys, and later repairs may name them by their old keys."""
         keys = (KEYS[0], KEYS[2].replace("=m:", "=n:"))
         snap = acg.what_if(self.SNAP, [MergeProfiles(learning_keys=keys), Pin("user-0", learning_keys=keys[1:])])
         (x,) = {
@@ -327,27 +327,27 @@ class TestMerging:
 
 class TestKeys:
     def test_unknown_texts_get_a_stand_in(self):
-        """Where texts were sent otherwise than they are stored, keys can't be known; equal blocks still merge."""
+        """Where texts were not sent as they are stored, keys are stand-ins; profiles with equal blocks still merge."""
         tools = [make_tool("f", description="two  spaces"), make_tool("g")]
         sent = [make_request("x", tools=tuple(order)) for order in (tools, tools[::-1])]
         keys = [learning_key("a", request, rules="nemo-relay-0.8") for request in sent]
         irs = [build_prompt_ir(r, ir_id=ID, created_at=at(0).created_at, rules="nemo-relay-0.8") for r in sent]
         snap = loaded({key: [ir] for key, ir in zip(keys, irs, strict=True)}, "nemo-relay-0.8")
         repaired = acg.what_if(snap, SortTools())
-        # The first has its tools in order: what it is called is what the others would be called.
+        # The first profile has its tools in order, so the others would get its key.
         assert (list(repaired.windows), repaired.stand_ins) == ([keys[0]], {keys[0]})
         assert [ir.tool_schema_hashes for ir in repaired.windows[keys[0]]] == [irs[0].tool_schema_hashes] * 2
         alone = acg.what_if(snap, SortTools(learning_keys=(keys[1],)))
         assert list(alone.windows) == [keys[0]]
 
-    def test_what_is_no_request_keeps_its_key(self):
-        """Blocks that no request gives leave the key as it is, which is then a stand-in."""
+    def test_blocks_that_no_request_has_keep_their_key(self):
+        """If no request could have an observation's blocks, its key stays, as a stand-in."""
         odd = replace(at(0), blocks=(make_block("d", "x", role="system", provenance="developer"),))
         repaired = acg.what_if(loaded({KEYS[0]: [odd]}), RemovePattern("x"))
         assert (list(repaired.windows), repaired.stand_ins) == ([KEYS[0]], {KEYS[0]})
 
     def test_redacted(self):
-        """With hashes in the place of texts, blocks are dropped, moved and pinned to the same effect."""
+        """With hashes in place of texts, dropping, moving and pinning blocks has the same effect."""
         snap = acg.load(DATA / "sample", agent_id="handbook-search")
         (key,) = snap.windows
         hidden = [
@@ -360,10 +360,10 @@ class TestKeys:
             assert one.stable_prefix_length == other.stable_prefix_length
 
     @pytest.mark.parametrize("repair", [RemovePattern("0"), Pin("user-0", "0")])
-    def test_nothing_is_matched_in_hashes(self, repair):
-        """Where hashes stand in the place of texts, patterns are refused, not matched against the hashes."""
+    def test_patterns_are_refused_on_hashes(self, repair):
+        """With hashes in place of texts, patterns raise UsageError and are not matched against the hashes."""
         snap = loaded({KEYS[0]: [at(i, ("user-0", sha(str(i)))) for i in range(2)]})
-        with pytest.raises(acg.UsageError, match="are hashes, in which nothing can be matched"):
+        with pytest.raises(acg.UsageError, match="are hashes, so a pattern cannot match them"):
             acg.what_if(snap, repair)
 
 
@@ -372,30 +372,30 @@ def sha(text):
 
 
 class TestSnapshot:
-    def test_what_is_dropped(self):
-        """Stored results, seed entries and runs are production's of what was sent; rules are kept."""
-        snap = acg.load(learned(rules="nemo-flow-0.2"))
+    def test_results_seeds_and_runs_are_left_out(self):
+        """A repaired snapshot keeps the rules, and has no stored results, seed entries or runs."""
+        snap = acg.load(learned_backend(rules="nemo-flow-0.2"))
         repaired = acg.what_if(snap, RemovePattern("question"))
         assert isinstance(repaired, RepairedSnapshot)
         assert (dict(repaired.stability), dict(repaired.seeds), len(repaired.runs)) == ({}, {}, 0)
         assert {str(rule) for rule in repaired.rules.values()} == {str(rule) for rule in snap.rules.values()}
         assert set(repaired.agent_ids) == {"a"}
 
-    def test_shown(self):
-        """The source says what was mended, escaped; no text of a prompt is shown."""
-        snap = acg.what_if(acg.load(learned()), RemovePattern("<b>q"))
+    def test_repr(self):
+        """The repr describes the repairs, escaped in HTML, and shows no prompt text."""
+        snap = acg.what_if(acg.load(learned_backend()), RemovePattern("<b>q"))
         assert repr(snap).startswith(
-            "<Snapshot of memory, what if matches of '<b>q' are stripped: 1 agent, 1 profile, 8 observations, "
+            "<Snapshot of memory, what if matches of '<b>q' are removed: 1 agent, 1 profile, 8 observations, "
             "6 distinct texts, 0 runs; 1 profile before>"
         )
-        assert "matches of &#x27;&lt;b&gt;q&#x27; are stripped" in snap._repr_html_()
+        assert "matches of &#x27;&lt;b&gt;q&#x27; are removed" in snap._repr_html_()
         pinned = acg.what_if(snap, Pin("user-1"))
-        assert "are stripped and 'user-1' is pinned" in repr(pinned)
+        assert "are removed and 'user-1' is pinned" in repr(pinned)
         for shown in (repr(pinned), pinned._repr_html_(), repr(pinned.windows), repr(pinned.rules)):
             assert SECRET not in shown
 
     def test_it_can_be_exported(self, tmp_path):
-        """A repaired snapshot is written and read as any other."""
+        """A repaired snapshot can be written and read like any other."""
         snap = acg.what_if(acg.load(DATA / "sample", agent_id="handbook-search"), MoveToSystemPrompt("user-7"))
         snap.to_parquet(tmp_path / "export")
         again = acg.load(tmp_path / "export")
@@ -403,14 +403,14 @@ class TestSnapshot:
         assert acg.analyze(again) == acg.analyze(snap)
 
     def test_an_export_keeps_the_rules(self, tmp_path):
-        """What is mended no longer tells its rules: they are kept, also of a part, or if more is stored."""
+        """An export stores the rules of a repaired snapshot, which its blocks no longer show, also for parts of it."""
         snap = acg.what_if(acg.load(DATA / "sample", agent_id="support-legacy"), Drop("system-0"))
         snap.to_parquet(tmp_path / "export")
         assert dict(acg.load(tmp_path / "export").rules) == dict(snap.rules)
         (agent_id,) = snap.agent_ids
         assert dict(acg.load(tmp_path / "export", agent_id=agent_id, limit=1).rules) == dict(snap.rules)
         asked = acg.load(tmp_path / "export", rules="nemo-relay-0.6").rules.values()
-        assert {generation.rules for generation in asked} == {"nemo-relay-0.6"}
+        assert {detected.rules for detected in asked} == {"nemo-relay-0.6"}
         with acg.ParquetExport(tmp_path / "export") as backend:
             backend.store_observations("later", ())
         assert dict(acg.load(tmp_path / "export", agent_id=agent_id).rules) == dict(snap.rules)
@@ -418,7 +418,7 @@ class TestSnapshot:
 
 # --- the sample ---
 
-# Digest and two worked examples, each with its answer: as one goes, the next takes its place.
+# Digest and two worked examples with their answers: when one moves, the next gets its number.
 EXAMPLES = [MoveToSystemPrompt("user-8"), MoveToSystemPrompt("assistant-8")] * 3
 
 
@@ -445,16 +445,16 @@ def of_agent(snap, agent_id):
         ("claims-triage-next", EXAMPLES, (1, 100, 8, 1714), (2, 100, 8, 2306)),
     ],
 )
-def test_what_mends_the_sample(sample, agent_id, repair, before, after):
-    """Each agent's planted fault is mended by what the sample says mends it."""
-    found = effect(sample, of_agent(sample, agent_id), repair)
+def test_repairs_of_the_sample(sample, agent_id, repair, before, after):
+    """The repair that data/README.md names for each agent has the effect stated there."""
+    found = measure_effect(sample, of_agent(sample, agent_id), repair)
     for extent, expected in ((found.before, before), (found.after, after)):
         rounded = round(extent.prefix_blocks), round(extent.prefix_tokens)
         assert (extent.profiles, extent.observations, *rounded) == expected
 
 
-def test_the_pilot_is_a_profile_of_its_own(sample):
-    """Digest and examples in the system prompt: each digest has its profile, whose prefix ends with the scaffold."""
+def test_the_pilot_becomes_a_profile(sample):
+    """With digest and examples in the system prompt each digest has a profile, whose prefix ends with the scaffold."""
     (key,) = of_agent(sample, "claims-triage-next")
     repaired = acg.what_if(sample, [replace(repair, learning_keys=(key,)) for repair in EXAMPLES])
     results = acg.analyze(repaired)

@@ -1,4 +1,4 @@
-"""Snapshots of mended requests: what production would have observed of them."""
+"""Snapshots of repaired requests equal what production would have observed of them."""
 
 import re
 from collections import Counter
@@ -8,14 +8,14 @@ import pytest
 from examples import scaled
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learned import learned
-from mending import comparable, histories, mended, observed, places
+from learned_backend import learned_backend
 from msgspec.structs import replace
+from repaired_requests import comparable, histories, places, repaired_windows, store_history
 from strategies import prompt_irs, thresholds
 
 import acg_lab as acg
 from acg_lab.core import normalize_whitespace
-from acg_lab.repairs.effects import effect
+from acg_lab.repairs.effects import measure_effect
 from acg_lab.repairs.repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
 from acg_lab.storage.memory import MemoryBackend
 
@@ -28,7 +28,7 @@ KEY = "a::model={}::seed=no-seed::system=no-system::tools=no-tools"
 
 @st.composite
 def cases(draw, kind, history=None):
-    """Draw a history, and a repair of a kind that fits it."""
+    """Draw a history and a repair that fits it."""
     history = history or draw(histories())
     keys = draw(st.just(()) | st.sampled_from(sorted({(one.key,) for one in history.sent})))
     sent = [one for one in history.sent if not keys or one.key in keys]
@@ -45,7 +45,7 @@ def cases(draw, kind, history=None):
 
 
 def fits(kind, place):
-    """Whether a block may be mended so: tools and response formats can't be moved, instructions not be moved back."""
+    """Return whether a repair fits a block: tools, response formats and instructions cannot be moved."""
     if kind in (MoveToEnd, MoveToSystemPrompt):
         return isinstance(place, int) or (place == "instructions" and kind is MoveToSystemPrompt)
     return True
@@ -56,11 +56,11 @@ KINDS = [Drop, MoveToEnd, MoveToSystemPrompt, Pin, SortTools, RemovePattern]
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data(), limit=st.integers(1, 4))
-def test_windows_are_those_of_mended_requests(kind, data, limit):
-    """Keys, blocks, numbers, names, hashes of tools: all is as production makes it of requests changed by hand."""
+def test_windows_are_those_of_repaired_requests(kind, data, limit):
+    """Keys, blocks, numbers, names and hashes are those that production computes of requests edited one by one."""
     history, repair = data.draw(cases(kind))
-    snap = acg.what_if(observed(history), repair, observation_window=limit)
-    assert comparable(snap.windows) == comparable(mended(history, repair, limit))
+    snap = acg.what_if(store_history(history), repair, observation_window=limit)
+    assert comparable(snap.windows) == comparable(repaired_windows(history, repair, limit))
     assert snap.stand_ins == frozenset()
 
 
@@ -68,7 +68,7 @@ def test_windows_are_those_of_mended_requests(kind, data, limit):
 
 
 def renumbered(before, blocks):
-    """Give the k-th block the number of the k-th before, and the name that goes with it."""
+    """Return blocks in which the k-th one has the number of the k-th one before, and the matching name."""
     named = []
     for old, block in zip(before, blocks, strict=False):
         found = re.fullmatch(f"{block.role}-{block.sequence_index}(-.*)?", block.span_id, re.DOTALL)
@@ -78,7 +78,7 @@ def renumbered(before, blocks):
 
 
 def settled(before, blocks):
-    """Put tools before the first message that is not system, if they were there."""
+    """Return blocks with tools before the first message that is not system, if they were there before."""
     return by_rank(blocks) if by_rank(before) == list(before) else blocks
 
 
@@ -138,7 +138,7 @@ def name(block):
 
 
 def foreign_windows():
-    """Windows as anybody may have stored them; some blocks are named as production would, most are not."""
+    """Windows as any program may have stored them; some blocks are named as production would, most are not."""
 
     def rename(ir, proper):
         if not proper:
@@ -149,7 +149,7 @@ def foreign_windows():
     return st.lists(st.builds(rename, prompt_irs(), st.booleans()), min_size=1, max_size=6)
 
 
-RECORD_MENDS = {
+RECORD_REPAIRS = {
     Drop: (Drop, dropped),
     MoveToEnd: (MoveToEnd, moved_back),
     Pin: (Pin, pinned),
@@ -158,15 +158,15 @@ RECORD_MENDS = {
 }
 
 
-@pytest.mark.parametrize("kind", RECORD_MENDS)
+@pytest.mark.parametrize("kind", RECORD_REPAIRS)
 @given(data=st.data(), window=foreign_windows(), given_thresholds=thresholds())
 def test_records_changed_by_hand(kind, data, window, given_thresholds):
-    """Whatever a window holds, each observation is as if its record had been changed, and is analysed as such."""
+    """Whatever a window holds, a repair changes each observation as an edit of its record would."""
     spans = Counter(block.span_id for ir in window for block in ir.blocks if kind is not MoveToEnd or may_move(block))
     fixed = {block.span_id for ir in window for block in ir.blocks if not may_move(block)} if kind is MoveToEnd else ()
     span = data.draw(st.sampled_from(sorted(set(spans) - set(fixed)) or [""]))
     snap = loaded(window)
-    make, by_hand = RECORD_MENDS[kind]
+    make, by_hand = RECORD_REPAIRS[kind]
     if not span:
         return
     change = by_hand(window, span)
@@ -194,8 +194,8 @@ def loaded(*of_keys):
 
 
 def test_no_repair_is_the_identity():
-    """Without a repair the snapshot is handed back, stored results and runs included."""
-    snap = acg.load(learned())
+    """Without a repair what_if returns the snapshot itself."""
+    snap = acg.load(learned_backend())
     assert acg.what_if(snap, ()) is snap
     assert acg.what_if(snap, []) == snap
 
@@ -203,8 +203,8 @@ def test_no_repair_is_the_identity():
 @settings(max_examples=scaled(40))
 @given(histories(), st.data())
 def test_the_snapshot_is_not_changed(history, data):
-    """Columns, pools and equality of what was given are as before, after any repair."""
-    snap = observed(history)
+    """No repair changes the columns or pools of the snapshot that it is tried on."""
+    snap = store_history(history)
     source = snap.columns.observations
     arrays = {name: value.copy() for name, value in vars(source).items() if isinstance(value, np.ndarray)}
     pools = source.span_pool, source.content_pool, source.form_pool, source.header_pool
@@ -212,13 +212,13 @@ def test_the_snapshot_is_not_changed(history, data):
         acg.what_if(snap, data.draw(cases(kind, history))[1])
     assert all(np.array_equal(value, getattr(source, name)) for name, value in arrays.items())
     assert pools == (source.span_pool, source.content_pool, source.form_pool, source.header_pool)
-    assert snap == observed(history)
+    assert snap == store_history(history)
 
 
 @given(histories(), st.data())
 def test_a_sequence_is_one_after_the_other(history, data):
-    """Two repairs at once are the second applied to what the first left, with the same words for it."""
-    snap = observed(history)
+    """A sequence of two repairs equals the second applied to the result of the first, with the same description."""
+    snap = store_history(history)
     first = data.draw(cases(data.draw(st.sampled_from(KINDS)), history))[1]
     between = acg.what_if(snap, first)
     at_once = acg.what_if(snap, [first, SortTools()])
@@ -232,10 +232,10 @@ def test_a_sequence_is_one_after_the_other(history, data):
 @settings(max_examples=scaled(40))
 @given(data=st.data(), limit=st.integers(1, 4), given_thresholds=thresholds())
 def test_effects_are_what_if_analysed(kind, data, limit, given_thresholds):
-    """The quick numbers are those of the repaired snapshot, analysed and summed up, float by float."""
+    """The measured effect equals the summary of the analysed repaired snapshot, to the last bit."""
     history, repair = data.draw(cases(kind))
-    snap = observed(history)
-    found = effect(snap, list(snap.windows), repair, given_thresholds, observation_window=limit)
+    snap = store_history(history)
+    found = measure_effect(snap, list(snap.windows), repair, given_thresholds, observation_window=limit)
     repaired = acg.what_if(snap, repair, observation_window=limit)
     for extent, one in ((found.before, snap), (found.after, repaired)):
         profiles = {p.learning_key: p for p in acg.summarize(one, acg.analyze(one, given_thresholds))}
@@ -250,14 +250,14 @@ def test_effects_are_what_if_analysed(kind, data, limit, given_thresholds):
 @settings(max_examples=scaled(40))
 @given(histories(), st.data())
 def test_effects_look_at_profiles_alone(history, data):
-    """The effect on one profile is that of a source that holds nothing else."""
-    snap = observed(history)
+    """The effect on one profile is the effect in a source that holds only this profile."""
+    snap = store_history(history)
     key = data.draw(st.sampled_from(list(snap.windows)))
-    alone = observed(history._replace(sent=tuple(one for one in history.sent if one.key == key)))
+    alone = store_history(history._replace(sent=tuple(one for one in history.sent if one.key == key)))
     repairs = [
         SortTools(),
         RemovePattern(CLOCK),
         *(Drop(block.span_id) for ir in snap.windows[key] for block in ir.blocks[:1]),
     ]
     for repair in repairs:
-        assert effect(snap, key, repair) == effect(alone, key, repair)
+        assert measure_effect(snap, key, repair) == measure_effect(alone, key, repair)

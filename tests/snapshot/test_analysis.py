@@ -1,5 +1,6 @@
 """Analysis of columns: what the core says of each window, and of the sample what production stored."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from learned import learned
+from learned_backend import learned_backend
 from strategies import make_ir, thresholds, windows
 
 import acg_lab as acg
@@ -31,7 +32,7 @@ def stored(*of_keys):
 
 @given(st.lists(windows(), max_size=3), thresholds(), st.sampled_from([*RULES, None]))
 def test_columns_are_judged_as_windows_are(of_keys, given_thresholds, rules):
-    """For every profile, threshold and generation the analysis is the core's, float by float."""
+    """For every profile, threshold and rules version the analysis is the core's, float by float."""
     snap = acg.load(stored(*of_keys))
     results = acg.analyze(snap, given_thresholds, rules=rules)
     assert list(results) == list(snap.windows)
@@ -73,8 +74,8 @@ def test_same_text_of_another_role_is_another_block():
 
 
 def test_defaults():
-    """Without thresholds production's are taken, and each profile's own generation."""
-    snap = acg.load(learned("b", rules="nemo-flow-0.2", backend=learned("a", rules="nemo-relay-0.8")))
+    """Without thresholds production's are taken, and each profile's own rules version."""
+    snap = acg.load(learned_backend("b", rules="nemo-flow-0.2", backend=learned_backend("a", rules="nemo-relay-0.8")))
     assert acg.analyze(snap) == acg.analyze(snap, StabilityThresholds()) == dict(snap.stability)
     assert {result.stable_prefix_fingerprint is None for result in acg.analyze(snap).values()} == {True, False}
 
@@ -84,7 +85,7 @@ def test_defaults():
     [
         (
             lambda _: acg.explain("redis://:secret@host"),
-            "Expected a Snapshot, as acg_lab.load makes it of a source; got str",
+            "Expected a Snapshot, as acg_lab.load returns it; got str",
         ),
         (lambda _: acg.analyze("x"), "got str"),
         (lambda _: acg.replay("x"), "got str"),
@@ -101,7 +102,7 @@ def test_defaults():
 def test_arguments_that_are_none(call, told):
     """What is no snapshot, thresholds or learning key is refused with what is expected; an address is not repeated."""
     with pytest.raises(acg.UsageError) as caught:
-        call(acg.load(learned()))
+        call(acg.load(learned_backend()))
     assert told in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -109,14 +110,14 @@ def test_arguments_that_are_none(call, told):
 @pytest.mark.parametrize("rules", ["nemo-relay", "auto", "NEMO-FLOW-0.2", 5])
 def test_unknown_rules(rules):
     """Rules that there are not are refused, and those that there are listed."""
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     with pytest.raises(acg.UsageError, match=r"must be one of 'nemo-flow-0\.2', 'nemo-relay-0\.6'"):
         acg.analyze(snap, rules=rules)
 
 
 def test_a_window_cut_down_is_analysed_alone():
     """What was filtered away is not looked at."""
-    backend = learned(n_runs=4)
+    backend = learned_backend(n_runs=4)
     (key,) = acg.load(backend).windows
     for limit in (1, 3, 99):
         (result,) = acg.analyze(acg.load(backend, limit=limit)).values()
@@ -152,15 +153,17 @@ def test_the_sample_is_what_production_would_have_stored():
 
 
 def test_the_sample_is_made_again(tmp_path):
-    """The script makes the same sample each time, however Python hashes, and it is the one that lies there."""
+    """The script makes the same samples each time, however Python hashes, and they are the ones that lie there."""
     processes = [
         subprocess.Popen(
-            [sys.executable, str(DATA / "make_sample.py"), "--out", str(tmp_path / seed)],
+            [sys.executable, str(DATA / "make_sample.py"), "--out", str(tmp_path / seed / "sample")],
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
         for seed in ("1", "2")
     ]
     assert [process.wait(300) for process in processes] == [0, 0]
     sample = acg.load(DATA / "sample")
-    assert acg.load(tmp_path / "1") == sample
-    assert acg.load(tmp_path / "2") == sample
+    log = gzip.decompress((DATA / "requests.jsonl.gz").read_bytes())
+    for seed in ("1", "2"):
+        assert acg.load(tmp_path / seed / "sample") == sample
+        assert gzip.decompress((tmp_path / seed / "requests.jsonl.gz").read_bytes()) == log

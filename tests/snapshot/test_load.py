@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from learned import SECRET, learned
+from learned_backend import SECRET, learned_backend
 from strategies import ID, TIME
 
 import acg_lab as acg
@@ -35,7 +35,7 @@ def table(tmp_path, rows):
 
 def test_a_snapshot_holds_what_was_stored():
     """Windows, results and runs are those of the backend; seed entries are no profiles."""
-    backend = learned()
+    backend = learned_backend()
     snap = acg.load(backend)
     (key,) = snap.windows
     assert snap.agent_ids == ("a",)
@@ -48,8 +48,8 @@ def test_a_snapshot_holds_what_was_stored():
 
 @pytest.mark.parametrize("rules", ["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"])
 def test_analyze_is_the_learners_analysis(rules):
-    """Columns of codes are judged as windows are, and the generation is found out."""
-    snap = acg.load(learned(rules=rules))
+    """Columns of codes are judged as windows are, and the rules version is found out."""
+    snap = acg.load(learned_backend(rules=rules))
     for key, result in acg.analyze(snap).items():
         assert snap.rules[key].rules == rules
         assert result == snap.stability[key]
@@ -61,15 +61,15 @@ def test_analyze_is_the_learners_analysis(rules):
 )
 @pytest.mark.parametrize("model", ["m", "x::y", "q::seed=z"])
 def test_seed_entries_are_recognised(agent_id, model):
-    """Whatever stands in agent ids and models, the plain agent's entry is no profile, and profiles have their agent."""
-    snap = acg.load(learned(agent_id, model=model))
+    """Whatever is in agent ids and models, the plain agent's entry is no profile, and profiles have their agent."""
+    snap = acg.load(learned_backend(agent_id, model=model))
     assert set(snap.seeds) == {agent_id}
     assert {snap.owners[key].agent_id for key in snap.windows} == {agent_id}
 
 
 def test_filters():
     """Agent, keys, time and number each leave what they should."""
-    backend = learned("b", backend=learned("a"))
+    backend = learned_backend("b", backend=learned_backend("a"))
     assert acg.load(backend, agent_id="a").agent_ids == ("a",)
     assert len(acg.load(backend, agent_id="a").runs) == 4
     (key,) = acg.load(backend, agent_id="b").windows
@@ -85,7 +85,7 @@ SENSELESS = [
     ("since", "yesterday", "must be a date, an RFC 3339 time or a datetime; got 'yesterday'"),
     ("since", "", "got ''"),
     ("since", 5, "got 5"),
-    ("limit", 0, "must be an integer from 1 on; got 0"),
+    ("limit", 0, "must be a positive integer; got 0"),
     ("limit", -3, "got -3"),
     ("limit", True, "got True"),
     ("limit", 2.0, "got 2.0"),
@@ -100,7 +100,7 @@ SENSELESS = [
 @pytest.mark.parametrize(("option", "value", "message"), SENSELESS)
 def test_senseless_filters_are_refused(option, value, message):
     """An option that makes no sense is named, with what it may be, before anything is read."""
-    for source in (learned(), "redis://127.0.0.1:1/0"):
+    for source in (learned_backend(), "redis://127.0.0.1:1/0"):
         with pytest.raises(acg.UsageError) as caught:
             acg.load(source, **{option: value})
         assert str(caught.value).startswith(f"The {option!r} ")
@@ -123,17 +123,17 @@ DAY = datetime(2026, 11, 3, tzinfo=UTC)
 )
 def test_since(since, n_runs):
     """What began before a date or time is dropped, to the nanosecond; without a zone it is UTC."""
-    snap = acg.load(learned(), since=since)
+    snap = acg.load(learned_backend(), since=since)
     assert (len(snap.runs), len(*snap.windows.values())) == (n_runs, 2 * n_runs)
 
 
 @pytest.mark.parametrize("kind", ["memory", "export", "table", "redis"])
 def test_filters_of_every_source(tmp_path, request, kind):
-    """Agents whose ids continue one another are told apart, and filters leave the same, wherever it is read."""
+    """Agents whose ids continue one another are reported apart, and filters leave the same, wherever it is read."""
     backend = MemoryBackend()
     agents = ("a", "a:b", "a::model=x", "a::model=m::seed=no-seed::system=no-system::tools=no-tools", "ab")
     for agent_id in agents:
-        learned(agent_id, n_runs=3, backend=backend)
+        learned_backend(agent_id, n_runs=3, backend=backend)
     whole = acg.load(backend)
     source = backend
     if kind == "redis":
@@ -149,7 +149,7 @@ def test_filters_of_every_source(tmp_path, request, kind):
     assert acg.load(source) == whole
     for agent_id in agents:
         snap = acg.load(source, agent_id=agent_id)
-        assert snap == acg.load(learned(agent_id, n_runs=3))
+        assert snap == acg.load(learned_backend(agent_id, n_runs=3))
         assert snap.agent_ids == (agent_id,)
         (key,) = snap.windows
         assert list(acg.load(source, keys={key}, agent_id=agent_id, limit=2).windows) == [key]
@@ -160,10 +160,10 @@ def test_filters_of_every_source(tmp_path, request, kind):
 
 def test_filters_leave_stored_results_alone():
     """Results are those that were stored, of whole windows, however windows are cut."""
-    snap = acg.load(learned(), limit=1)
-    assert dict(snap.stability) == dict(acg.load(learned()).stability)
+    snap = acg.load(learned_backend(), limit=1)
+    assert dict(snap.stability) == dict(acg.load(learned_backend()).stability)
     assert snap.is_filtered
-    assert not acg.load(learned()).is_filtered
+    assert not acg.load(learned_backend()).is_filtered
 
 
 class Foreign:
@@ -230,7 +230,7 @@ def test_passwords_are_never_shown(url):
 
 def test_bad_entries_of_a_redis(redis_url, redis_client):
     """Each is one problem, and the good ones are all loaded."""
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     snap.to_redis(redis_url, key_prefix="p:")
     redis_client.lpush("p:acg_observations:list", "x")
     redis_client.set("p:acg_stability:cut", '{"scores":[{"span_id":"user-0"')
@@ -270,7 +270,7 @@ def test_the_warning_points_at_the_caller(tmp_path):
 
 def test_reprs_hide_prompts_and_escape():
     """What a notebook shows holds counts and ids, escaped, and no prompt text."""
-    snap = acg.load(learned("<script>alert(1)</script>"))
+    snap = acg.load(learned_backend("<script>alert(1)</script>"))
     assert "1 profile, 8 observations" in repr(snap)
     assert SECRET not in repr(snap) + snap._repr_html_()
     assert "<script>" not in snap._repr_html_()
@@ -329,7 +329,7 @@ def text(value, *changes):
 )  # fmt: skip
 def test_one_bad_entry_does_not_hide_the_good_ones(tmp_path, key, raw, message):
     """It is reported with source, key and path, and raised in strict mode; no text of the document is shown."""
-    good = entries(learned())
+    good = entries(learned_backend())
     path = table(tmp_path, [*good.items(), (f"nemo_relay:{key}", raw)])
     with pytest.warns(acg.LoadWarning, match="1 entry can't be read"):
         snap = acg.load(path)
@@ -345,7 +345,7 @@ def test_one_bad_entry_does_not_hide_the_good_ones(tmp_path, key, raw, message):
 
 def test_a_key_that_stands_twice_is_reported(tmp_path):
     """The first of two equal keys is kept, the second told."""
-    good = list(entries(learned()).items())
+    good = list(entries(learned_backend()).items())
     path = table(tmp_path, [*good, good[0]])
     with pytest.warns(acg.LoadWarning):
         snap = acg.load(path)
@@ -365,7 +365,7 @@ def test_empty_windows_and_runs_without_calls_are_no_problem(tmp_path):
 
 def test_every_source_gives_the_same(tmp_path, redis_url):
     """Memory, its Parquet export, a Redis that it was written to, and the export of that are equal."""
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     snap.to_parquet(tmp_path / "export")
     snap.to_redis(redis_url, key_prefix="nemo_relay:")
     acg.load(redis_url).to_parquet(tmp_path / "again")
@@ -377,7 +377,7 @@ def test_every_source_gives_the_same(tmp_path, redis_url):
 
 def test_a_redis_is_never_overwritten(redis_url, redis_client):
     """If one key is there already, nothing at all is written."""
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     redis_client.set("nemo_relay:acg_stability:a", "theirs")
     with pytest.raises(acg.UsageError, match="nothing is ever overwritten"):
         snap.to_redis(redis_url, key_prefix="nemo_relay:")

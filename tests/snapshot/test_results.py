@@ -1,4 +1,4 @@
-"""How results look; that they are right is told elsewhere."""
+"""How results look; that they are right is reported elsewhere."""
 
 import copy
 import pickle
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import msgspec
-from learned import SECRET, learned
+from learned_backend import SECRET, learned_backend
 
 import acg_lab as acg
 from acg_lab.snapshot import Results
@@ -17,7 +17,7 @@ TAGS = "<script>alert(1)</script>\x1b[31m"
 
 def test_results_are_a_dict():
     """They compare, copy, pickle and encode as the dict that they are."""
-    results = acg.analyze(acg.load(learned()))
+    results = acg.analyze(acg.load(learned_backend()))
     assert isinstance(results, dict)
     assert results == dict(results) == copy.deepcopy(results) == pickle.loads(pickle.dumps(results))
     assert msgspec.json.encode(results) == msgspec.json.encode(dict(results))
@@ -50,20 +50,20 @@ def test_no_two_rows_look_the_same():
 
 def test_a_key_that_cannot_be_parsed_names_itself():
     """A key that is no learning key is shown as it is, control characters escaped."""
-    (result,) = acg.analyze(acg.load(learned())).values()
+    (result,) = acg.analyze(acg.load(learned_backend())).values()
     assert "  odd \\n key " in repr(Results({"odd \n key": result}))
 
 
 def test_nothing():
     """No profiles are no profiles; one without a break ends before nothing."""
     assert repr(Results()) == "<Results: 0 profiles, 0 requests>"
-    one_run = acg.analyze(acg.load(learned(n_runs=1), limit=1))
+    one_run = acg.analyze(acg.load(learned_backend(n_runs=1), limit=1))
     assert "blocks, then nothing" in repr(one_run)
 
 
 def test_names_are_escaped_and_no_text_is_shown():
     """Agents' names are text in HTML, control characters spelled; no prompt text can be there."""
-    results = acg.analyze(acg.load(learned(agent_id=TAGS)))
+    results = acg.analyze(acg.load(learned_backend(agent_id=TAGS)))
     for shown in (repr(results), results._repr_html_()):
         assert SECRET not in shown
         assert "\x1b" not in shown

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from learned import SECRET, learned, run_of
+from learned_backend import SECRET, learned_backend, run_of
 from strategies import make_ir, make_run, windows
 
 import acg_lab as acg
@@ -20,7 +20,7 @@ NASTY = "<script>alert('&')</script>"
 class TestMappings:
     def test_reading_only(self):
         """Windows, results and seed entries can't be changed, nor can the snapshot."""
-        snap = acg.load(learned())
+        snap = acg.load(learned_backend())
         for mapping in (snap.windows, snap.stability, snap.seeds, snap.rules):
             with pytest.raises(TypeError):
                 mapping["x"] = ()
@@ -33,13 +33,13 @@ class TestMappings:
 
     def test_keys_are_offered(self):
         """Jupyter completes learning keys, which are sorted."""
-        snap = acg.load(learned("b", backend=learned("a")))
+        snap = acg.load(learned_backend("b", backend=learned_backend("a")))
         assert snap.windows._ipython_key_completions_() == sorted(snap.windows)
         assert repr(snap.windows) == "<2 by learning key>"
 
     def test_runs_are_a_sequence(self):
         """Runs are made one by one, or as a slice, also from the end."""
-        backend = learned(n_runs=4)
+        backend = learned_backend(n_runs=4)
         runs, stored = acg.load(backend).runs, backend.list_runs("a")
         assert (runs[0], runs[-1], list(runs[1:3]), len(runs)) == (stored[0], stored[-1], list(stored[1:3]), 4)
         assert repr(runs) == "<Runs: 4 runs, 8 calls>"
@@ -78,7 +78,7 @@ class TestMappings:
 class TestRepr:
     def test_facts(self):
         """A line for the whole, and one an agent: profiles, observations and the days of its runs."""
-        backend = learned("b", n_runs=1, backend=learned("a"))
+        backend = learned_backend("b", n_runs=1, backend=learned_backend("a"))
         assert repr(acg.load(backend)) == (
             "<Snapshot of memory: 2 agents, 2 profiles, 10 observations, 6 distinct texts, 5 runs>\n"
             "  'a': 1 profile, 8 observations, 4 runs from 2026-11-01 to 2026-11-04\n"
@@ -101,7 +101,7 @@ class TestRepr:
 
     def test_untrusted(self):
         """Ids are escaped in HTML, and no text of a prompt is shown."""
-        backend = learned(NASTY, n_runs=2)
+        backend = learned_backend(NASTY, n_runs=2)
         backend.store_run(run_of("b\x1b[31m\nc", 0, ["x"]))
         snap = acg.load(backend)
         assert "<script" not in snap._repr_html_()
@@ -114,7 +114,7 @@ class TestRepr:
     def test_source(self, tmp_path):
         """The source is shown as it was named, escaped."""
         path = tmp_path / "<b>"
-        acg.load(learned()).to_parquet(path)
+        acg.load(learned_backend()).to_parquet(path)
         snap = acg.load(path)
         assert repr(snap).startswith(f"<Snapshot of {tmp_path}/<b>: ")
         assert "/&lt;b&gt;</code>" in snap._repr_html_()
@@ -128,8 +128,8 @@ class TestRepr:
 class TestEquality:
     def test_what_counts(self):
         """Equal is what holds equal windows, results, seed entries and runs, wherever it was read."""
-        snap = acg.load(learned())
-        assert snap == acg.load(learned())
+        snap = acg.load(learned_backend())
+        assert snap == acg.load(learned_backend())
         changes = [
             lambda backend: backend.store_observations(KEY, [make_ir(("u", "x"))]),
             lambda backend: backend.store_stability(KEY, RESULT),
@@ -137,7 +137,7 @@ class TestEquality:
             lambda backend: backend.store_run(make_run(run_id="another")),
         ]
         for change in changes:
-            backend = learned()
+            backend = learned_backend()
             change(backend)
             assert acg.load(backend) != snap
 
@@ -151,7 +151,10 @@ class TestEquality:
 
     def test_order_of_storing(self):
         """The order in which agents were stored makes no difference."""
-        one, other = learned("b", backend=learned("a")), learned("a", backend=learned("b"))
+        one, other = (
+            learned_backend("b", backend=learned_backend("a")),
+            learned_backend("a", backend=learned_backend("b")),
+        )
         assert acg.load(one) == acg.load(other)
         assert list(acg.load(one).runs) == list(acg.load(other).runs)
 
@@ -160,7 +163,7 @@ class TestToRedis:
     def test_round_trip(self, redis_url, redis_client):
         """What is written there is loaded as equal, under the prefix that was named; other entries are left alone."""
         redis_client.set("other", "entry")
-        snap = acg.load(learned("b", backend=learned("a")))
+        snap = acg.load(learned_backend("b", backend=learned_backend("a")))
         snap.to_redis(redis_url, key_prefix="mine:")
         again = acg.load(redis_url)
         assert again == snap
@@ -174,31 +177,31 @@ class TestToRedis:
         """If one key is there, whatever it holds, nothing is written, and the key is named."""
         redis_client.lpush(f"p:{taken}", "theirs")
         with pytest.raises(acg.UsageError, match="nothing is ever overwritten") as caught:
-            acg.load(learned()).to_redis(redis_url, key_prefix="p:")
+            acg.load(learned_backend()).to_redis(redis_url, key_prefix="p:")
         assert f"p:{taken}" in str(caught.value)
         assert redis_client.keys() == [f"p:{taken}".encode()]
 
     def test_the_prefix_of_the_source(self, redis_url, tmp_path):
         """A source that knows its prefix is written under it, also by way of an export; else one must be named."""
-        acg.load(learned()).to_redis(redis_url, key_prefix="nemo_flow:")
+        acg.load(learned_backend()).to_redis(redis_url, key_prefix="nemo_flow:")
         acg.load(redis_url).to_parquet(tmp_path / "export")
         other = f"{redis_url[:-1]}1"
         acg.load(tmp_path / "export").to_redis(other)
         assert acg.load(other).columns.key_prefix == "nemo_flow:"
-        with pytest.raises(acg.UsageError, match="has no key prefix of its own"):
-            acg.load(learned()).to_redis(other)
+        with pytest.raises(acg.UsageError, match="has no key prefix"):
+            acg.load(learned_backend()).to_redis(other)
 
     @pytest.mark.parametrize("url", ["http://u:hunter2@host/0", "", "redis://u:hunter2@127.0.0.1:1/0"])
     def test_places_that_are_none(self, url):
-        """An address that is none, or where nothing listens, is told without its password."""
+        """An address that is none, or where nothing listens, is reported without its password."""
         with pytest.raises((acg.UsageError, acg.SourceError)) as caught:
-            acg.load(learned()).to_redis(url, key_prefix="p:")
+            acg.load(learned_backend()).to_redis(url, key_prefix="p:")
         assert "hunter2" not in f"{caught.value} {caught.value!r}"
 
 
 def test_owners_tell_seed_entries():
-    """Whose each stored key is stands in the snapshot."""
-    snap = acg.load(learned())
+    """Whose each stored key is is in the snapshot."""
+    snap = acg.load(learned_backend())
     assert {key: tuple(owner) for key, owner in snap.owners.items()} == {
         "a": ("a", True),
         next(iter(snap.windows)): ("a", False),

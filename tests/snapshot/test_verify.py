@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from learned import learned, run_of
+from learned_backend import learned_backend, run_of
 from strategies import make_ir
 
 import acg_lab as acg
@@ -24,15 +24,15 @@ def profile_key(backend):
 @pytest.mark.parametrize("rules", RULES)
 def test_what_a_learner_left_is_equal(rules):
     """Results, windows and the seed entry of an untouched store all agree."""
-    verification = acg.verify(acg.load(learned(rules=rules)))
+    verification = acg.verify(acg.load(learned_backend(rules=rules)))
     assert set(statuses(verification).values()) == {Status.EQUAL}
     assert verification.ok
     assert all(v.checked_runs for v in verification.verdicts if "::" in v.key)
 
 
 def test_a_changed_score_is_named():
-    """Span and field of the first difference are told, and only that profile and its seed's copy differ."""
-    backend = learned(n_runs=3)
+    """Span and field of the first difference are reported, and only that profile and its seed's copy differ."""
+    backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     result = backend.load_stability(key)
     first = msgspec.structs.replace(result.scores[0], score=0.75)
@@ -45,8 +45,8 @@ def test_a_changed_score_is_named():
 
 
 def test_a_changed_window_entry_is_named():
-    """A block that the runs do not give is told by observation, span and field, without its text."""
-    backend = learned(n_runs=3)
+    """A block that the runs do not give is reported by observation, span and field, without its text."""
+    backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     window = list(backend.load_observations(key))
     block = msgspec.structs.replace(window[2].blocks[1], content="forged")
@@ -66,7 +66,7 @@ def test_a_changed_window_entry_is_named():
 @pytest.mark.parametrize("confidence", [0.123456, 1e-12, 5e-324, 0.0, -1.0, 3 / 2**33])
 def test_confidences_that_no_settings_give(confidence):
     """A confidence that follows from no count, or from one that production can't hold, is a difference."""
-    backend = learned(n_runs=3)
+    backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     result = backend.load_stability(key)
     scores = tuple(msgspec.structs.replace(score, confidence=confidence) for score in result.scores)
@@ -78,8 +78,8 @@ def test_confidences_that_no_settings_give(confidence):
 
 
 def test_a_changed_window_entry_is_named_beside_the_result():
-    """Where a changed entry makes the result differ, both are told."""
-    backend = learned(n_runs=3)
+    """Where a changed entry makes the result differ, both are reported."""
+    backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     window = list(backend.load_observations(key))
     block = msgspec.structs.replace(window[2].blocks[0], content="forged")
@@ -142,14 +142,14 @@ def test_order_of_tied_spans_before_0_8():
     ],
 )
 def test_what_of_a_result_differs(changes, difference):
-    """In 0.8 the order counts, too; the first thing that differs is told."""
+    """In 0.8 the order counts, too; the first thing that differs is reported."""
     verdict = judged("nemo-relay-0.8", **changes)
     assert (verdict.status, verdict.difference) == (Status.DIFFERENT, difference)
 
 
 def test_half_of_an_entry_is_no_difference():
-    """A window without its result, or the other way round, can't be compared: it is told, and not called different."""
-    backend = learned(n_runs=3)
+    """A window without its result, or a result without its window, is not comparable, and not called different."""
+    backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     for missing in ("result", "window"):
         halved = MemoryBackend()
@@ -161,12 +161,12 @@ def test_half_of_an_entry_is_no_difference():
         (verdict,) = verification.verdicts
         assert (verdict.status, verdict.detail) == (Status.UNCHECKED, f"it has no stored {missing}")
         assert not verification.ok
-        assert verification.conclusion == "Nothing differs of what could be compared; 1 of 1 entries could not."
+        assert verification.conclusion == "Nothing differs among the entries that could be compared; 1 of 1 could not."
 
 
 def test_a_window_without_result_is_compared_with_the_runs():
-    """What differs of it is told, and that its result is missing."""
-    backend = learned(n_runs=3)
+    """What differs of it is reported, and that its result is missing."""
+    backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     del backend._results[key]
     (verdict,) = [v for v in acg.verify(acg.load(backend)).verdicts if v.key == key]
@@ -176,14 +176,14 @@ def test_a_window_without_result_is_compared_with_the_runs():
     verification = acg.verify(acg.load(backend))
     (verdict,) = [v for v in verification.verdicts if v.key == key]
     assert verdict.status == Status.LOST
-    assert verdict.detail == "1 update missing of the 6 that the runs give; it has no stored result"
+    assert verdict.detail == "1 update missing of the 6 in the runs; it has no stored result"
     assert verification.conclusion == "Something differs."
 
 
 @pytest.mark.parametrize("lost", [0, 3])
 def test_lost_updates_are_counted(lost):
     """Observations of the runs that the window lacks are counted; the first ones too, if it is not full."""
-    backend, lossy = learned(n_runs=6), MemoryBackend()
+    backend, lossy = learned_backend(n_runs=6), MemoryBackend()
     learner, hot_cache = AcgLearner("a", rules="nemo-relay-0.8"), HotCache()
     for number, run in enumerate(backend.list_runs("a")):
         lossy.store_run(run)
@@ -191,13 +191,13 @@ def test_lost_updates_are_counted(lost):
             learner.process_run(run, lossy, hot_cache)
     verification = acg.verify(acg.load(lossy), observation_window=100)
     (verdict,) = [v for v in verification.verdicts if "::" in v.key]
-    assert (verdict.status, verdict.detail) == (Status.LOST, "2 updates missing of the 12 that the runs give")
+    assert (verdict.status, verdict.detail) == (Status.LOST, "2 updates missing of the 12 in the runs")
     assert not verification.ok
 
 
 def test_runs_that_were_dropped_are_no_contradiction():
     """A window that reaches further back than the runs is fine, and said to."""
-    backend, short = learned(n_runs=6), learned(n_runs=6)
+    backend, short = learned_backend(n_runs=6), learned_backend(n_runs=6)
     short._runs["a"] = {run.id: run for run in backend.list_runs("a")[2:]}
     verification = acg.verify(acg.load(short))
     (verdict,) = [v for v in verification.verdicts if "::" in v.key]
@@ -237,19 +237,19 @@ def test_settings_are_found_to_the_last_bit():
 
 def test_profiles_that_no_one_setting_explains():
     """Where profiles of an agent were analysed by different settings, each is verified by what explains it."""
-    backend = learned()
+    backend = learned_backend()
     strict = AcgLearner("a", thresholds=StabilityThresholds(min_observations_for_full_confidence=9), rules=RULES[2])
     run = run_of("a", 9, ["x"], model="other")
     backend.store_run(run)
     strict.process_run(run, backend, HotCache())
     verification = acg.verify(acg.load(backend))
-    assert verification.settings == {"a": "no one setting explains all profiles; each was verified by its own"}
+    assert verification.settings == {"a": "no settings explain all profiles; each was verified by its own"}
     assert set(statuses(verification).values()) == {Status.EQUAL}
 
 
 def test_verdicts_are_in_the_order_of_their_keys():
     """Seed entries stand among the profiles."""
-    backend = learned("b", backend=learned("a", backend=learned("c")))
+    backend = learned_backend("b", backend=learned_backend("a", backend=learned_backend("c")))
     keys = [verdict.key for verdict in acg.verify(acg.load(backend)).verdicts]
     assert keys == sorted(keys)
     assert len(keys) == 6
@@ -257,22 +257,22 @@ def test_verdicts_are_in_the_order_of_their_keys():
 
 def test_a_seed_entry_of_another_agent_is_named():
     """A seed entry must be the copy of a profile of its own agent."""
-    backend = learned("b", n_runs=5, backend=learned("a"))
+    backend = learned_backend("b", n_runs=5, backend=learned_backend("a"))
     backend.store_observations("a", backend.load_observations("b"))
     backend.store_stability("a", backend.load_stability("b"))
     (verdict,) = [v for v in acg.verify(acg.load(backend)).verdicts if v.key == "a"]
-    assert verdict.detail == "seed entry: its window is that of no profile"
+    assert verdict.detail == "seed entry: its window is not that of any profile"
 
 
 def test_a_cut_snapshot_is_refused():
     """A part of a window proves nothing."""
     with pytest.raises(acg.UsageError, match="whole source"):
-        acg.verify(acg.load(learned(), limit=1))
+        acg.verify(acg.load(learned_backend(), limit=1))
 
 
 def test_what_a_terminal_would_obey_is_escaped():
     """Control characters of an agent's id do not reach the terminal by way of a repr."""
-    backend = learned("a\x1b[2J", n_runs=3)
+    backend = learned_backend("a\x1b[2J", n_runs=3)
     key = profile_key(backend)
     result = backend.load_stability(key)
     backend.store_stability(key, msgspec.structs.replace(result, scores=()))

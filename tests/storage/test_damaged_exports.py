@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 
 import acg_lab as acg
 from acg_lab.storage.parquet_schema import OPTIONAL, TABLES, schemas
@@ -64,7 +64,7 @@ def spoil(path):
 )  # fmt: skip
 def test_damaged_exports_are_refused(tmp_path, name, damage, message):
     """The folder, the table and what was expected are named."""
-    acg.load(learned()).to_parquet(tmp_path / "export")
+    acg.load(learned_backend()).to_parquet(tmp_path / "export")
     damage(tmp_path / "export" / f"{name}.parquet")
     with pytest.raises((acg.SourceError, acg.RecordError)) as caught:
         acg.load(tmp_path / "export")
@@ -77,7 +77,7 @@ def test_damaged_exports_are_refused(tmp_path, name, damage, message):
     [
         (lambda _: None, "no such file or folder"),
         (lambda path: path.write_text("not Parquet"), "neither an export nor a table"),
-        (lambda path: path.mkdir(), "a folder without either"),
+        (lambda path: path.mkdir(), "a folder with none of these"),
         (lambda path: pq.write_table(pa.table({"a": [1]}), path), "got columns 'a'"),
         (lambda path: pq.write_table(pa.table({"key": ["x"], "value": ["y"]}), path), "no entries of the governor"),
         (lambda path: pq.write_table(pa.table({"key": ["x"]}), path), "columns 'key' and 'value'; got columns 'key'"),
@@ -99,12 +99,12 @@ def test_what_is_no_source_is_refused(tmp_path, write, message):
 @pytest.mark.parametrize("table", [name for name in TABLES if name != "observations"])
 def test_tables_of_two_exports_are_not_mixed(tmp_path, table):
     """A table of another export is refused, even of the same source: on an object store some may have been replaced."""
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     for name in ("one", "two"):
         snap.to_parquet(tmp_path / name)
     assert acg.load(tmp_path / "one") == snap
     (tmp_path / "two" / f"{table}.parquet").replace(tmp_path / "one" / f"{table}.parquet")
-    with pytest.raises(acg.SourceError, match=rf"one: the tables '{table}' are of another export than 'observations'"):
+    with pytest.raises(acg.SourceError, match=rf"one: tables '{table}' are from another export than 'observations'"):
         acg.load(tmp_path / "one")
 
 
@@ -122,7 +122,7 @@ def edited(column, value):
 @pytest.mark.parametrize(("table", "column"), [(name, c) for name in TABLES for c in schemas()[name].names])
 def test_nulls(tmp_path, table, column):
     """A null where production stores a value is refused, with the row; where it may be absent it is read."""
-    acg.load(learned()).to_parquet(tmp_path / "export")
+    acg.load(learned_backend()).to_parquet(tmp_path / "export")
     rewrite(tmp_path / "export" / f"{table}.parquet", edited(column, None))
     if column in OPTIONAL[table]:
         assert acg.load(tmp_path / "export").problems == ()
@@ -166,7 +166,7 @@ def test_nulls(tmp_path, table, column):
 )
 def test_values_that_production_does_not_store(tmp_path, table, column, value, message):
     """What is wrong in an edited export is named with its row and not repeated; what is not asked for is let be."""
-    acg.load(learned()).to_parquet(tmp_path / "export")
+    acg.load(learned_backend()).to_parquet(tmp_path / "export")
     rewrite(tmp_path / "export" / f"{table}.parquet", edited(column, value))
     with pytest.raises(acg.RecordError) as refused:
         acg.load(tmp_path / "export")
@@ -180,7 +180,7 @@ def test_values_that_production_does_not_store(tmp_path, table, column, value, m
 @pytest.mark.parametrize("name", ["key_prefix", "empty_windows"])
 def test_metadata_that_are_none(tmp_path, name):
     """Metadata that can't be read are refused as such."""
-    acg.load(learned()).to_parquet(tmp_path / "export")
+    acg.load(learned_backend()).to_parquet(tmp_path / "export")
     told = {f"acg_lab.{name}".encode(): b"\xff"}
     path = tmp_path / "export" / "observations.parquet"
     rewrite(path, lambda rows: rows.replace_schema_metadata({**rows.schema.metadata, **told}))
@@ -190,8 +190,8 @@ def test_metadata_that_are_none(tmp_path, name):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_no_damage_is_read_over(tmp_path, table):
-    """Pages have checksums: damage that decompresses, or was never compressed, is told too."""
-    acg.load(learned()).to_parquet(tmp_path / "export")
+    """Pages have checksums: damage that decompresses, or was never compressed, is reported too."""
+    acg.load(learned_backend()).to_parquet(tmp_path / "export")
     path = tmp_path / "export" / f"{table}.parquet"
     column = pq.read_metadata(path).row_group(0).column(0)
     page = column.dictionary_page_offset or column.data_page_offset

@@ -23,7 +23,7 @@ from examples import scaled
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from learned import learned
+from learned_backend import learned_backend
 from strategies import (
     TIME,
     json_values,
@@ -145,7 +145,7 @@ def test_one_dictionary_for_a_row_group(tmp_path):
 def test_row_groups_are_cut_between_windows(tmp_path, monkeypatch):
     """Many small row groups load equal, and one agent is read from its own ones."""
     monkeypatch.setattr(parquet_writer, "ROWS_PER_GROUP", 8)
-    snap = acg.load(learned("b", backend=learned("a")))
+    snap = acg.load(learned_backend("b", backend=learned_backend("a")))
     snap.to_parquet(tmp_path / "export")
     metadata = pq.ParquetFile(tmp_path / "export" / "blocks.parquet").metadata
     assert metadata.num_row_groups > 2
@@ -159,10 +159,10 @@ def test_row_groups_are_cut_between_windows(tmp_path, monkeypatch):
         return read_row_groups(self, groups, **options)
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_groups", counted)
-    assert acg.load(tmp_path / "export", agent_id="b") == acg.load(learned("b"))
+    assert acg.load(tmp_path / "export", agent_id="b") == acg.load(learned_backend("b"))
     assert sum(read) < sum(pq.ParquetFile(file).num_row_groups for file in (tmp_path / "export").iterdir())
     assert read[TABLES.index("blocks")] == 2
-    (key,) = acg.load(learned("b")).windows
+    (key,) = acg.load(learned_backend("b")).windows
     assert dict(acg.load(tmp_path / "export", keys=[key]).windows) == {key: snap.windows[key]}
 
 
@@ -207,8 +207,8 @@ def rows_of(backend, prefix="nemo_flow:"):
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
 def test_plain_tables(tmp_path, kind):
-    """A file or a folder of keys and values, as texts or bytes, gives what was stored, runs in the index's order."""
-    backend = learned(n_runs=12)
+    """A file or folder of keys and values, as texts or bytes, is read, with runs in the order of the index."""
+    backend = learned_backend(n_runs=12)
     rows = [*rows_of(backend).items(), ("other:app", "x"), ("nemo_flow:plan:a", "{}")]
     encoded = [[value.encode() if kind == pa.binary() else value for value in row] for row in rows]
     for name, part in (("1", encoded[:5]), ("2", encoded[5:])):
@@ -224,22 +224,22 @@ def test_plain_tables(tmp_path, kind):
 
 def test_two_prefixes_are_named(tmp_path):
     """A table of two deployments asks which one is meant."""
-    rows = rows_of(learned()) | rows_of(learned(), "nemo_relay:")
+    rows = rows_of(learned_backend()) | rows_of(learned_backend(), "nemo_relay:")
     pq.write_table(pa.table({"key": list(rows), "value": list(rows.values())}), tmp_path / "kv.parquet")
     with pytest.raises(acg.UsageError, match="'nemo_flow:' and 'nemo_relay:'"):
         acg.load(tmp_path / "kv.parquet")
-    assert acg.load(tmp_path / "kv.parquet", key_prefix="nemo_relay:") == acg.load(learned())
+    assert acg.load(tmp_path / "kv.parquet", key_prefix="nemo_relay:") == acg.load(learned_backend())
 
 
 def test_places_that_fsspec_and_pyarrow_open(tmp_path):
     """An export goes to a URI and comes back."""
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     for uri in (f"file://{tmp_path}/export", "memory://acg-lab-test/export"):
         snap.to_parquet(uri)
         assert acg.load(uri) == snap
         with pytest.raises(acg.UsageError, match="exists already"):
             snap.to_parquet(uri)
-        other = acg.load(learned(n_runs=2))
+        other = acg.load(learned_backend(n_runs=2))
         other.to_parquet(uri, overwrite=True)
         assert acg.load(uri) == other
         system, place = fsspec.core.url_to_fs(uri)
@@ -263,7 +263,7 @@ class OutOfReach(MemoryFileSystem):
 
 
 def test_errors_of_remote_clients():
-    """Whatever a remote file system's client raises is told as an error of the source."""
+    """Whatever a remote file system's client raises is reported as an error of the source."""
     fsspec.register_implementation("out-of-reach", OutOfReach, clobber=True)
     with pytest.raises(acg.SourceError, match=r"out-of-reach://bucket/export: .*export"):
         acg.load("out-of-reach://bucket/export")
@@ -271,8 +271,8 @@ def test_errors_of_remote_clients():
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
 def test_an_interrupted_export_leaves_nothing_half(tmp_path, monkeypatch, error):
-    """Nothing stands in its place, or still the old one; nothing lies beside it."""
-    old, new = acg.load(learned(n_runs=2)), acg.load(learned(n_runs=3))
+    """Either nothing or the old export is at the path, and no temporary folder is left."""
+    old, new = acg.load(learned_backend(n_runs=2)), acg.load(learned_backend(n_runs=3))
     old.to_parquet(tmp_path / "old")
     write, calls = parquet_backend._write_table, []
 
@@ -292,7 +292,7 @@ def test_an_interrupted_export_leaves_nothing_half(tmp_path, monkeypatch, error)
 
 def test_only_exports_are_replaced(tmp_path):
     """An export is replaced if asked for; any other folder never."""
-    snap = acg.load(learned())
+    snap = acg.load(learned_backend())
     snap.to_parquet(tmp_path / "export")
     snap.to_parquet(tmp_path / "export", overwrite=True)
     (tmp_path / "mine").mkdir()
@@ -324,7 +324,7 @@ def test_empty_objects_are_kept(tmp_path):
 
 def test_storing_keeps_the_key_prefix(tmp_path):
     """What is stored in an export later leaves the key prefix of its source."""
-    columns = replace(acg.load(learned()).columns, key_prefix="nemo_flow:")
+    columns = replace(acg.load(learned_backend()).columns, key_prefix="nemo_flow:")
     acg.ParquetExport(tmp_path / "export").write(columns)
     with acg.ParquetExport(tmp_path / "export") as backend:
         backend.store_run(make_run(run_id="later"))
@@ -335,7 +335,7 @@ def test_storing_keeps_the_key_prefix(tmp_path):
 @pytest.mark.parametrize("told", [b"{", b'{"a": ["nemo-relay-9", "", true]}', b"[]"])
 def test_rules_that_are_not_known(tmp_path, told):
     """An export whose metadata names rules that there are not is refused, not read by others."""
-    acg.load(learned()).to_parquet(tmp_path / "export")
+    acg.load(learned_backend()).to_parquet(tmp_path / "export")
     path = tmp_path / "export" / "observations.parquet"
     rows = pq.read_table(path)
     pq.write_table(rows.replace_schema_metadata({**rows.schema.metadata, b"acg_lab.rules": told}), path)
@@ -346,7 +346,7 @@ def test_rules_that_are_not_known(tmp_path, told):
 def test_a_part_of_a_source_is_exported_alone(tmp_path):
     """An export of one agent, or of the newest runs, holds no text of the others."""
     secret = "what only b was told"
-    backend = learned("a", backend=MemoryBackend())
+    backend = learned_backend("a", backend=MemoryBackend())
     backend.store_run(make_run(make_request(secret), agent_id="b", run_id="old"))
     backend.store_run(make_run(make_request("hello"), agent_id="b", run_id="new"))
     acg.load(backend).to_parquet(tmp_path / "all")
@@ -375,7 +375,7 @@ def test_equal_requests_are_held_once(tmp_path):
 
 def test_an_id_without_its_run_is_told(tmp_path):
     """What an index of a plain table promises and nothing holds is a problem, as it is with a Redis."""
-    rows = rows_of(learned(n_runs=3))
+    rows = rows_of(learned_backend(n_runs=3))
     del rows["nemo_flow:runs:a:run-1"]
     pq.write_table(pa.table({"key": list(rows), "value": list(rows.values())}), tmp_path / "kv.parquet")
     with pytest.warns(acg.LoadWarning, match="1 entry can't be read"):
@@ -389,23 +389,23 @@ def test_an_id_without_its_run_is_told(tmp_path):
 
 def test_a_null_is_a_problem_of_its_entry(tmp_path):
     """A value that is null does not hide the others; a key that is null is nobody's."""
-    rows = {**rows_of(learned()), "nemo_flow:acg_stability:z": None}
+    rows = {**rows_of(learned_backend()), "nemo_flow:acg_stability:z": None}
     keys, values = [*rows, None], [*rows.values(), "x"]
     pq.write_table(pa.table({"key": keys, "value": values}), tmp_path / "kv.parquet")
     with pytest.warns(acg.LoadWarning, match="1 entry can't be read"):
         snap = acg.load(tmp_path / "kv.parquet")
     assert [problem.reason for problem in snap.problems] == ["expected a text, got null"]
-    assert snap == acg.load(learned())
+    assert snap == acg.load(learned_backend())
 
 
 class TestReplacing:
     @pytest.fixture
     def export(self, tmp_path):
-        acg.load(learned(n_runs=2)).to_parquet(tmp_path / "export")
+        acg.load(learned_backend(n_runs=2)).to_parquet(tmp_path / "export")
         return tmp_path / "export"
 
     def test_last_step(self, export, monkeypatch):
-        """If the last step of replacing fails, the old export stands in its place again."""
+        """If the last step of replacing fails, the old export is restored."""
         moves, replace_path = [], os.replace
 
         def fail_at_the_second(source, target):
@@ -416,9 +416,9 @@ class TestReplacing:
 
         monkeypatch.setattr(os, "replace", fail_at_the_second)
         with pytest.raises(KeyboardInterrupt):
-            acg.load(learned()).to_parquet(export, overwrite=True)
+            acg.load(learned_backend()).to_parquet(export, overwrite=True)
         assert [path.name for path in export.parent.iterdir()] == ["export"]
-        assert acg.load(export) == acg.load(learned(n_runs=2))
+        assert acg.load(export) == acg.load(learned_backend(n_runs=2))
 
     def test_killed(self, export):
         """A process that is killed in the middle leaves the old export, and at most a folder named partial."""
@@ -443,42 +443,42 @@ class TestReplacing:
             assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
         names = {path.name.partition(".")[0] for path in export.parent.iterdir() if path.suffix != ".partial"}
         assert names == {"export"}
-        assert acg.load(export) == acg.load(learned(n_runs=2))
+        assert acg.load(export) == acg.load(learned_backend(n_runs=2))
 
     def test_link(self, export, tmp_path):
         """Where a link leads to an export, that is replaced, and the link stays."""
         link = tmp_path / "link"
         link.symlink_to(export)
-        acg.load(learned(n_runs=3)).to_parquet(link, overwrite=True)
+        acg.load(learned_backend(n_runs=3)).to_parquet(link, overwrite=True)
         assert link.is_symlink()
-        assert acg.load(export) == acg.load(link) == acg.load(learned(n_runs=3))
+        assert acg.load(export) == acg.load(link) == acg.load(learned_backend(n_runs=3))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["export", "link"]
 
     def test_other_files(self, export):
         """An export beside which other files lie is not replaced: they would be lost."""
         (export / "notes.txt").write_text("mine")
-        with pytest.raises(acg.UsageError, match=r"holds more than an export \('notes.txt'\)"):
-            acg.load(learned()).to_parquet(export, overwrite=True)
+        with pytest.raises(acg.UsageError, match=r"holds other files than an export \('notes.txt'\)"):
+            acg.load(learned_backend()).to_parquet(export, overwrite=True)
         assert (export / "notes.txt").read_text() == "mine"
-        assert acg.load(export) == acg.load(learned(n_runs=2))
+        assert acg.load(export) == acg.load(learned_backend(n_runs=2))
 
     def test_places_that_are_none(self, tmp_path):
-        """A place that can't be is told, with its name."""
+        """An impossible path is reported by name."""
         (tmp_path / "file").write_text("x")
         with pytest.raises(acg.SourceError, match="Not a directory") as caught:
-            acg.load(learned()).to_parquet(tmp_path / "file" / "export")
+            acg.load(learned_backend()).to_parquet(tmp_path / "file" / "export")
         assert str(caught.value).startswith(f"{tmp_path}/file/export: export: ")
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere, and read everything")
     def test_permission(self, export):
-        """A folder that may not be written, or a file that may not be read, is told as that."""
+        """A folder that may not be written, or a file that may not be read, is reported as such."""
         (export / "blocks.parquet").chmod(0)
         with pytest.raises(acg.SourceError, match="table 'blocks': permission denied"):
             acg.load(export)
         export.parent.chmod(0o500)
         try:
             with pytest.raises(acg.SourceError, match="permission denied"):
-                acg.load(learned()).to_parquet(export.parent / "new")
+                acg.load(learned_backend()).to_parquet(export.parent / "new")
         finally:
             export.parent.chmod(0o700)
 

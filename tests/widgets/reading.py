@@ -1,4 +1,4 @@
-"""Reading what the tuner displays from its widgets."""
+"""Read what the tuner displays from its widgets."""
 
 import re
 from html import unescape
@@ -10,7 +10,7 @@ def shown(html):
 
 
 def cards(tuner):
-    """Return what the cards display: by name, the texts by part."""
+    """Return the texts of the tiles by name and part."""
     found = {}
     for name, inner in re.findall(r'data-name="(\w+)"(.*?)(?=data-name=|$)', tuner._numbers.value, re.DOTALL):
         found[name] = {part: unescape(text) for part, text in re.findall(r'data-part="(\w+)"[^>]*>([^<]*)<', inner)}
@@ -19,7 +19,7 @@ def cards(tuner):
 
 
 def parts(widget):
-    """Yield a widget with all that is in it."""
+    """Yield a widget and everything in it."""
     yield widget
     for child in getattr(widget, "children", ()):
         yield from parts(child)

@@ -1,4 +1,4 @@
-"""When to draw: the newest of many, then what can wait; a change in between comes first, and the end is the end."""
+"""When to draw: the last of many changes first, then what can wait, and nothing after closing."""
 
 import asyncio
 import gc
@@ -9,7 +9,7 @@ from acg_lab.widgets.debounce import Debouncer
 
 
 class Seen:
-    """Notes what is called."""
+    """Records its calls."""
 
     def __init__(self):
         self.calls, self.again = [], None
@@ -28,7 +28,7 @@ class Seen:
 
 
 def test_without_a_loop():
-    """In plain Python everything is called at once."""
+    """Without an event loop everything is called at once."""
     seen = Seen()
     seen.newest.request()
     assert seen.calls == ["soon", "first", "second"]
@@ -37,7 +37,7 @@ def test_without_a_loop():
 
 
 def test_on_a_loop():
-    """Many changes are drawn once, then the rest."""
+    """Many changes are drawn once, then the rest follows."""
 
     async def change():
         seen = Seen()
@@ -53,7 +53,7 @@ def test_on_a_loop():
 
 
 def test_a_change_in_between():
-    """What comes between two parts of the rest is drawn first, and the rest begins anew."""
+    """A change between two parts of the rest is drawn first, and the rest starts again."""
 
     async def change():
         seen = Seen()
@@ -82,7 +82,7 @@ def test_from_another_thread():
 
 
 def test_the_end():
-    """After closing nothing is called, and what waits keeps nothing alive."""
+    """After closing nothing is called, and nothing is kept alive."""
 
     async def change():
         seen, other = Seen(), Seen()

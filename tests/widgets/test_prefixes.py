@@ -1,4 +1,4 @@
-"""All prefixes at once, and one profile's frame: equal to analysing anew at every setting."""
+"""All prefixes at once, and one profile's frame, equal the analysis at every setting."""
 
 import pandas as pd
 import pytest
@@ -32,7 +32,7 @@ def prefixes_of(snap):
 @settings(max_examples=scaled(50))
 @given(st.lists(windows(), min_size=1, max_size=3), thresholds(), RULE)
 def test_prefixes_are_those_of_the_analysis(of_keys, limits, rules):
-    """Length, tokens and prompt of every profile are what analyze and summarize give."""
+    """Length, tokens and prompt of every profile equal analyze and summarize."""
     snap = snapshot_of(*of_keys, rules=rules)
     prefixes, results = prefixes_of(snap), acg.analyze(snap, limits)
     lengths = prefixes.lengths(limits)
@@ -48,7 +48,7 @@ def test_prefixes_are_those_of_the_analysis(of_keys, limits, rules):
 @settings(max_examples=scaled(50))
 @given(windows(), thresholds(), thresholds(), RULE)
 def test_the_frame_is_that_of_frames(window, first, second, rules):
-    """Changing the setting of one profile gives the frame of scores that its analysis gives."""
+    """The frame of one profile at another setting equals frames.scores of its analysis."""
     snap = snapshot_of(window, rules=rules)
     if not snap.windows or not window:
         return
@@ -65,7 +65,7 @@ def test_the_frame_is_that_of_frames(window, first, second, rules):
 @settings(max_examples=scaled(30))
 @given(st.lists(windows(), min_size=1, max_size=3), st.integers(1, 4), thresholds())
 def test_a_smaller_window_holds_the_newest(of_keys, size, limits):
-    """A smaller observation window is the newest requests of the stored one."""
+    """A smaller observation window holds the newest requests of the stored one."""
     cut = keep_newest(snapshot_of(*of_keys), size)
     expected = snapshot_of(*(window[-size:] for window in of_keys))
     assert dict(cut.windows) == dict(expected.windows)
@@ -73,7 +73,7 @@ def test_a_smaller_window_holds_the_newest(of_keys, size, limits):
 
 
 def test_a_larger_window_comes_from_the_runs(sample, trace):
-    """Where a stored window is full, the recorded runs tell what a larger one would hold."""
+    """If a stored window is full, a larger one is filled from the recorded runs."""
     key = next(key for key in sample.windows if key.startswith("claims-triage::"))
     assert sample.n_observations(key) == 100
     larger = keep_newest(sample, 120, trace)
@@ -85,7 +85,7 @@ def test_a_larger_window_comes_from_the_runs(sample, trace):
 
 
 def test_ties_keep_productions_order():
-    """In 0.8 spans that tie on the index stand by class, and so the tokens of a prefix hang on the setting."""
+    """Under nemo-relay-0.8 spans with equal indexes are ordered by class, so prefix tokens depend on it."""
     window = [make_ir(("system-0", "s" * 40), ("user-1", "x" * 400)) for _ in range(3)]
     window.append(make_ir(("system-0", "s" * 40), ("other-1", "y" * 4)))
     snap = snapshot_of(window, rules="nemo-relay-0.8")
@@ -96,7 +96,7 @@ def test_ties_keep_productions_order():
 
 
 def test_the_threshold_that_takes_a_block_in_does():
-    """Where 14 of 25 share a prefix, 0.56 is too high: 25 times 0.56 is above 14."""
+    """If 14 of 25 share a prefix, 0.56 is too high: 25 times 0.56 is above 14."""
     snap = snapshot_of([make_ir(("user-0", "x" if i < 14 else str(i))) for i in range(25)], rules="nemo-relay-0.8")
     (key,) = snap.windows
     upto = ProfileScores(snap, key).joins_at(acg.StabilityThresholds())
@@ -106,7 +106,7 @@ def test_the_threshold_that_takes_a_block_in_does():
 
 @pytest.mark.parametrize("stable", [1e308, 2**64 - 1])
 def test_a_threshold_beyond_measure(stable):
-    """A threshold so large that its product overflows is one that only what all share can reach."""
+    """A threshold whose product overflows is reached only by what all requests share."""
     snap = snapshot_of([make_ir(("user-0", "x"), ("user-1", str(i))) for i in range(25)], rules="nemo-relay-0.8")
     (key,) = snap.windows
     limits = acg.StabilityThresholds(stable_threshold=stable)

@@ -1,4 +1,4 @@
-"""Pixels without artists: the quick picture is the one that matplotlib draws, but for the smoothing of edges."""
+"""The raster canvas draws matplotlib's picture, but for the smoothing of edges."""
 
 from io import BytesIO
 
@@ -26,7 +26,7 @@ def theme(request):
 
 @pytest.mark.parametrize("agent_id", ["coder", "claims-triage", "support-chat", "sales-analyst"])
 def test_it_is_the_picture_of_matplotlib(sample, agent_id, theme):
-    """Size, words and pixels are those of the figure: seen from a little distance they are the same."""
+    """Size, alternative text and blurred pixels are those of the matplotlib figure."""
     key = next(key for key in sample.windows if key.startswith(f"{agent_id}::"))
     given = frames.scores({key: acg.analyze(sample)[key]}, sample)
     raster, figure = RasterCanvas(7.0), Figure(figsize=(7, 1), dpi=96)
@@ -52,7 +52,7 @@ def blurred(pixels, n=6):
 
 @pytest.mark.parametrize("dpi", [72, 96, 192])
 def test_lines_are_as_wide_wherever_they_run(dpi):
-    """A line covers the same number of pixels at every place, one at least."""
+    """A line covers the same number of pixels at every place, at least one."""
     widths = set()
     for place in np.linspace(0.3, 0.6, 23):
         ink = Raster(1, 1, dpi, "#FFFFFF")
@@ -62,7 +62,7 @@ def test_lines_are_as_wide_wherever_they_run(dpi):
 
 
 def test_what_is_off_the_sheet_is_cut():
-    """Text, dots and rectangles beyond an edge fail nothing and leave the rest."""
+    """Dots and rectangles beyond an edge are cut and change nothing else."""
     ink = Raster(1, 0.5, 96, "#FFFFFF")
     ink.dot(0, 0, 10, "#000000", "#000000", 1)
     ink.dot(1, 0.5, 10, "#000000", "#000000", 1)
@@ -74,7 +74,7 @@ def test_what_is_off_the_sheet_is_cut():
 
 
 def test_dashes():
-    """A dashed line has strokes and gaps of the lengths given."""
+    """A dashed line has strokes and gaps of the given lengths."""
     ink = Raster(1, 0.2, 72, "#FFFFFF")
     ink.line((0, 0.1), (1, 0.1), "#000000", 1, (3, 2))
     row = ink.pixels[:, :, 0].min(axis=0)
@@ -82,7 +82,7 @@ def test_dashes():
 
 
 def test_png():
-    """The bytes are a PNG of exactly these pixels, with words in it."""
+    """The bytes are a PNG of exactly these pixels, with the alternative text in it."""
     pixels = np.random.default_rng(7).integers(0, 256, (13, 17, 3), np.uint8)
     picture = Image.open(BytesIO(encode_png(pixels, "16 stable blocks · größer")))
     assert (np.array(picture) == pixels).all()

@@ -1,9 +1,9 @@
-"""The state without a view: settings as one value, refusals, and windows that are walked beside the sliders."""
+"""The state without a view: settings as one value, refusals, and windows replayed in the background."""
 
 import time
 
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 
 import acg_lab as acg
 from acg_lab.core import UsageError
@@ -13,7 +13,7 @@ from acg_lab.widgets.background import BackgroundTask
 
 @pytest.fixture(scope="module")
 def snap():
-    return acg.load(learned(n_runs=6), progress=False)
+    return acg.load(learned_backend(n_runs=6), progress=False)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_it_begins_with_the_defaults(state):
 
 
 def test_a_snapshot_and_its_trace(sample, triage):
-    """What is no snapshot, no trace, or a trace with agents of another snapshot is refused."""
+    """Anything but a snapshot and a trace of it is a UsageError."""
     snap, trace = triage
     with pytest.raises(UsageError, match="Expected a Snapshot"):
         TunerState("data/sample")
@@ -41,7 +41,7 @@ def test_a_snapshot_and_its_trace(sample, triage):
 
 
 def test_a_proposal_replaces_the_settings(state):
-    """What can be tried is in force at once, and told once."""
+    """An accepted proposal is in force at once and notifies once."""
     seen = []
     state.observe(lambda change: seen.append(change["new"]), "settings")
     assert state.propose(stable_threshold=0.9)
@@ -61,7 +61,7 @@ def test_a_proposal_replaces_the_settings(state):
     ],
 )
 def test_what_cannot_be_tried_is_refused_in_a_line(state, values, said):
-    """A refusal leaves the settings, and says why; putting the control back does not erase what was said."""
+    """A refusal keeps the settings and says why; snapping the control back does not erase the message."""
     before = state.settings
     assert not state.propose(**values)
     assert state.settings is before
@@ -74,7 +74,7 @@ def test_what_cannot_be_tried_is_refused_in_a_line(state, values, said):
 
 
 def test_settings_from_code_are_checked(state):
-    """Setting the trait to what can't be tried raises, and changes nothing."""
+    """Setting the trait to settings that can't be tried raises and changes nothing."""
     before = state.settings
     with pytest.raises(UsageError, match="semi_stable_threshold"):
         state.settings = before.replace(semi_stable_threshold=0.99)
@@ -87,7 +87,7 @@ def test_semi_may_equal_stable(state):
 
 
 def test_a_config_that_cannot_be_tried(snap):
-    """Where production has settings that the lab does not write, the defaults are tried, and it is said."""
+    """If production has settings that can't be tried, the defaults are tried, and `problem` says so."""
     odd = acg.AcgSettings().replace(semi_stable_threshold=0.99)
     state = TunerState(snap, current=odd)
     assert state.current == odd
@@ -96,7 +96,7 @@ def test_a_config_that_cannot_be_tried(snap):
 
 
 def test_unknown_agents_and_profiles(state, snap):
-    """An agent or a profile that the source does not have is refused by name."""
+    """An unknown agent or profile is refused by name."""
     with pytest.raises(UsageError, match="'nobody'"):
         TunerState(snap, agent_id="nobody")
     with pytest.raises(UsageError, match="'nothing'"):
@@ -104,7 +104,7 @@ def test_unknown_agents_and_profiles(state, snap):
 
 
 def test_results_are_those_of_the_analysis(sample):
-    """The results of all profiles are what analyze gives, worst loss first."""
+    """The results of all profiles equal analyze, worst loss first."""
     state = TunerState(sample, agent_id="sales-analyst")
     state.propose(stable_threshold=0.8)
     expected = acg.analyze(sample, state.settings.thresholds)
@@ -114,7 +114,7 @@ def test_results_are_those_of_the_analysis(sample):
 
 
 def test_an_empty_source():
-    """Without profiles there is nothing to look at, and nothing fails."""
+    """Without profiles nothing is shown and nothing fails."""
     state = TunerState(acg.load(acg.MemoryBackend()))
     assert state.learning_key == ""
     assert dict(state.results) == {}
@@ -122,8 +122,8 @@ def test_an_empty_source():
     assert state.progress == ""
 
 
-def test_windows_are_walked_in_the_background(triage):
-    """A window that no trace holds is walked in a thread; then its numbers are those of a replay."""
+def test_windows_are_replayed_in_the_background(triage):
+    """A window that no trace holds is replayed in a thread; then its numbers are those of the replay."""
     snap, _ = triage
     state = TunerState(snap)
     state.propose(observation_window=40)
@@ -139,8 +139,8 @@ def test_windows_are_walked_in_the_background(triage):
     assert 0 < state.matched(state.settings).matched <= (known > 0).sum()
 
 
-def test_nothing_is_walked_after_closing(triage):
-    """Closing while a walk is just ending begins no other, though another window is missing."""
+def test_nothing_is_replayed_after_closing(triage):
+    """Closing while a replay is ending starts no other, even if another window is missing."""
     state = TunerState(triage[0])
     state.propose(observation_window=40)
     state.observe(lambda _change: state.close(), "n_replays")  # told by the walk that has ended
@@ -152,8 +152,8 @@ def test_nothing_is_walked_after_closing(triage):
     assert state.progress == ""
 
 
-def test_a_failing_walk_is_told(sample, monkeypatch):
-    """What goes wrong in the background is said in the problem line, however soon, and tried again when asked for."""
+def test_a_failing_replay_is_reported(sample, monkeypatch):
+    """An error in the background is shown in the problem line, and the replay is tried again when asked for."""
     tries = []
 
     def fail(*_args):
@@ -171,8 +171,8 @@ def test_a_failing_walk_is_told(sample, monkeypatch):
     assert len(tries) == 2
 
 
-def test_a_walk_that_is_not_wanted_any_more_stops():
-    """Cancelling stops the work at its next sign of life, and its end is not told."""
+def test_a_cancelled_task_stops():
+    """Cancelling stops the work at its next step, and its end is not reported."""
     told = []
 
     def work(tell):
@@ -180,10 +180,10 @@ def test_a_walk_that_is_not_wanted_any_more_stops():
             tell(1, 1000)
             time.sleep(0.001)
 
-    walk = BackgroundTask(work, told.append, told.append)
-    walk.start()
+    task = BackgroundTask(work, told.append, told.append)
+    task.start()
     time.sleep(0.1)
-    walk.cancel()
-    walk.join(20)
-    assert not walk.is_alive
+    task.cancel()
+    task.join(20)
+    assert not task.is_alive
     assert all(0 <= share <= 1 for share in told)

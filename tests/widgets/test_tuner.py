@@ -1,4 +1,4 @@
-"""The tuner: what it displays is what analyze and the trace say; how it behaves, and that nothing is left of it."""
+"""The tuner displays what analyze and the trace hold, and behaves like a widget."""
 
 import asyncio
 import re
@@ -42,12 +42,12 @@ def any_settings(draw):
 
 
 class TestNumbers:
-    """Each figure is read from the widget that displays it."""
+    """Each number is read from the widget that displays it."""
 
     @settings(max_examples=scaled(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(any_settings(), st.sampled_from(AGENTS))
     def test_they_are_those_of_analyze_and_the_trace(self, one, sample, trace, tried, agent_id):
-        """Prefix, share, profiles, median and matching requests equal what analyze and the trace give."""
+        """Prefix, share, profiles, median and matching requests equal analyze and the trace."""
         one.state.agent_id = agent_id
         one.settings = tried
         found, key = cards(one), one.state.learning_key
@@ -55,18 +55,18 @@ class TestNumbers:
         windows = {key: w[-size:] for key, w in sample.windows.items() if sample.owners[key].agent_id == agent_id}
         summaries = {s.learning_key: s for s in acg.summarize(*self.analyzed(windows, limits, sample.rules))}
         chosen, mine = summaries[key], summaries.values()
-        assert found["prefix"]["now"] == tokens(chosen.prefix_tokens)
+        assert found["prefix"]["tried"] == tokens(chosen.prefix_tokens)
         assert found["prefix"]["below"].startswith(f"{chosen.prefix_blocks:,} block")
-        assert found["share"]["now"] == percent(chosen.share)
+        assert found["share"]["tried"] == percent(chosen.share)
         used = [s.prefix_tokens if s.observations > 1 and s.prefix_blocks else 0.0 for s in mine]
-        assert found["profiles"]["now"] == tokens(sum(n > 0 for n in used))
-        assert found["median"]["now"] == tokens(float(np.median(used)))
+        assert found["profiles"]["tried"] == tokens(sum(n > 0 for n in used))
+        assert found["median"]["tried"] == tokens(float(np.median(used)))
         steps = trace.select(agent_id=agent_id)
         stable = limits.stable_threshold
         whole = steps.matched_tokens(stable, window=size) == steps.prefix_tokens(stable, window=size)
         lengths = steps.prefix_lengths(stable, window=size)[:, 0]
         matched = int((whole[:, 0] & (lengths > 0) & (lengths <= steps.n_blocks)).sum())
-        assert found["matched"]["now"] == percent(matched / len(steps))
+        assert found["matched"]["tried"] == percent(matched / len(steps))
         assert found["matched"]["below"].startswith(f"{matched:,} of {len(steps):,} requests")
 
     @staticmethod
@@ -83,15 +83,15 @@ class TestNumbers:
         return snap, results
 
     def test_the_difference_to_production(self, tuner):
-        """Each number shows what production has, and the difference with its sign."""
+        """Each number shows the current value, and the difference with its sign."""
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
         found = cards(tuner)
-        assert found["prefix"] | {"below": ""} == {"now": "2,384", "current": "1,796", "change": "+588", "below": ""}
+        assert found["prefix"] | {"below": ""} == {"tried": "2,384", "current": "1,796", "change": "+588", "below": ""}
         assert found["share"]["change"] == "+24 pts"
         assert found["matched"]["change"].startswith(MINUS)
 
     def test_what_changed(self, tuner):
-        """It says by name which profiles gain or lose."""
+        """A line names the profiles that gain or lose."""
         assert shown(tuner._changes.value) == "No prefix changes."
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
         assert "1 prefix gets longer : claims-triage" in shown(tuner._changes.value)
@@ -99,7 +99,7 @@ class TestNumbers:
         assert "2 prefixes get longer" in shown(tuner._changes.value)
 
     def test_each_agent(self, tuner, sample):
-        """One setting holds for all agents of a process: the effect on each stands there, the largest first."""
+        """A table shows the effect on each agent, the largest first."""
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
         rows = re.findall(r'data-agent="([^"]+)"', tuner._agents.value)
         assert sorted(rows) == sorted(sample.agent_ids)
@@ -107,7 +107,7 @@ class TestNumbers:
         assert "One setting holds for all agents of a process" in shown(tuner._agents.value)
 
     def test_the_frame_behind_the_picture(self, tuner, sample):
-        """The frame is that of the tab: scores of the profile, all profiles, steps, cells or the curve."""
+        """The frame is that of the tab: scores, profiles, steps, cells or the curve."""
         key, limits = tuner.state.learning_key, tuner.settings.thresholds
         expected = frames.scores({key: acg.analyze(sample, limits)[key]}, sample)
         pd.testing.assert_frame_equal(tuner.frame(), expected, check_categorical=False)
@@ -123,21 +123,21 @@ class TestNumbers:
 
 class TestProblemLine:
     def test_a_threshold_that_mends(self, tuner):
-        """It names what breaks the prefix, why, what is out of reach, and the threshold that takes it in."""
+        """The line names the breaking block, the reason, what is out of reach, and the threshold that includes it."""
         said = shown(tuner._problem.value)
         assert said.startswith("user-10 breaks the prefix: content differs from the dominant one in 8 of 100 requests.")
         assert "294 stable tokens behind it are out of reach. At 0.92 or less it joins the prefix." in said
         assert "acg-can" in tuner._problem.value
 
     def test_nothing_to_gain(self, tuner):
-        """Where nothing stable follows it says so, without alarm."""
+        """If nothing stable follows, the line says so, in grey."""
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
         said = shown(tuner._problem.value)
         assert "Nothing stable follows it: this is the longest useful prefix." in said
         assert "acg-can" not in tuner._problem.value
 
     def test_what_production_does_with_it(self, make_tuner, sample, trace):
-        """A prefix that production would do nothing with is not recommended; where it is in force, it is said."""
+        """A prefix that production would ignore is not advised; if it is in force, a line says so."""
         tuner = make_tuner(sample, trace, agent_id="claims-triage-next")
         assert "but then production plans nothing for it" in shown(tuner._problem.value)
         assert tuner._idle.value == ""
@@ -148,7 +148,7 @@ class TestProblemLine:
     @settings(max_examples=scaled(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(any_settings(), st.sampled_from(AGENTS))
     def test_the_threshold_takes_the_block_in(self, one, tried, agent_id):
-        """Whatever threshold is named, the prefix under it has the block; and a little above it has not."""
+        """The prefix at a named threshold includes the block; a little above, it does not."""
         one.state.agent_id = agent_id
         one.settings = tried
         found = re.search(r"<b title=\"([^\"]+)\">.*At ([\d.]+) or less", one._problem.value)
@@ -162,14 +162,14 @@ class TestProblemLine:
         assert threshold < tried.thresholds.stable_threshold
 
     def test_equal_thresholds(self, tuner):
-        """With equal thresholds a note says that nothing can be semi-stable."""
+        """With equal thresholds a note says that no block can be semi-stable."""
         tuner.settings = tuner.settings.replace(semi_stable_threshold=0.95)
         assert "no block can be semi-stable" in shown(tuner._idle.value)
 
 
 class TestControls:
     def test_sliders_move_the_settings(self, tuner):
-        """A slider that is moved proposes its value; box and picture follow."""
+        """Moving a slider proposes its value; box and picture follow."""
         before = tuner._image.value
         tuner._controls["stable_threshold"].slider.value = 0.9
         assert tuner.settings.thresholds.stable_threshold == 0.9
@@ -177,7 +177,7 @@ class TestControls:
         assert tuner._image.value != before
 
     def test_exact_values(self, make_tuner, triage):
-        """What is typed is taken as it is, beyond the slider's end too."""
+        """A typed value is taken as it is, even beyond the slider's end."""
         tuner = make_tuner(*triage)
         tuner._controls["stable_threshold"].exact.value = 0.9125
         assert tuner.settings.thresholds.stable_threshold == 0.9125
@@ -188,7 +188,7 @@ class TestControls:
         tuner.state.join()
 
     def test_a_refusal(self, tuner):
-        """A refused value goes back, the last valid settings stay, and one line says why until the next valid one."""
+        """A refused value snaps back, the last valid settings stay, and a line says why until the next valid one."""
         control = tuner._controls["semi_stable_threshold"]
         control.slider.value = 0.97
         assert control.slider.value == control.exact.value == 0.5
@@ -199,7 +199,7 @@ class TestControls:
         assert tuner._refused.value == ""
 
     def test_settings_from_code(self, tuner):
-        """The trait can be set, observed and linked; what can't be tried raises and changes nothing."""
+        """The trait can be set, observed and linked; settings that can't be tried raise and change nothing."""
         seen = []
         tuner.observe(lambda change: seen.append(change["new"].thresholds.stable_threshold), "settings")
         tuner.settings = tuner.settings.replace(stable_threshold=0.8)
@@ -210,13 +210,13 @@ class TestControls:
         assert seen == [0.8]
 
     def test_reset(self, tuner):
-        """Reset goes back to production's settings."""
+        """Reset goes back to the current settings."""
         tuner.settings = tuner.settings.replace(stable_threshold=0.8, observation_window=30)
         tuner._reset.click()
         assert tuner.settings == acg.AcgSettings()
 
     def test_choosing(self, make_tuner, sample, trace):
-        """Profiles stand worst first, and can be searched by any part of their name or key."""
+        """Profiles are listed worst first and can be searched by any part of their name or key."""
         tuner = make_tuner(sample, trace)
         menu, state = tuner._chooser.profile, tuner.state
         assert [key for _, key in menu.options] == list(state.keys)
@@ -227,14 +227,14 @@ class TestControls:
         assert found == [key for key in state.keys if key.startswith("support-mail")]
         menu.value = found[0]
         assert state.learning_key == found[0]
-        assert cards(tuner)["share"]["now"] == "97%"
+        assert cards(tuner)["share"]["tried"] == "97%"
         tuner._chooser.filter.value = "support-MAIL"
         assert menu.description == "profile (1 found)", "the chosen one counts where it has the words"
         tuner._chooser.agent.value = "coder"
         assert state.learning_key.startswith("coder")
 
     def test_every_control_is_labelled(self, tuner):
-        """Every control that can be used has a description."""
+        """Every control has a description."""
         used = [part for part in parts(tuner) if isinstance(part, w.Button | w.Text | w.Dropdown | w.ToggleButtons)]
         used += [c for control in tuner._controls.values() for c in (control.slider, control.exact)]
         assert len(used) >= 14
@@ -244,7 +244,7 @@ class TestControls:
 
 class TestPictures:
     def test_every_tab(self, tuner):
-        """Every tab shows a picture that says in words what it shows."""
+        """Every tab shows a picture with alternative text."""
         for view in ("Blocks", "Requests", "All profiles", "Over time", "Threshold"):
             tuner.view = view
             picture = Image.open(BytesIO(tuner._image.value))
@@ -254,7 +254,7 @@ class TestPictures:
             assert " ".join(picture.info["Description"].split()) == shown(tuner._words.value)
 
     def test_the_height_does_not_jump(self, tuner):
-        """A profile's picture stays as high as it ever was."""
+        """A profile's picture never gets lower."""
 
         def height():
             return Image.open(BytesIO(tuner._image.value)).height
@@ -264,14 +264,14 @@ class TestPictures:
         assert height() == highest
 
     def test_without_a_loop_nothing_is_late(self, tuner):
-        """In plain Python everything is shown when setting returns."""
+        """Without an event loop everything is shown when the assignment returns."""
         shown_in = tuner._numbers, tuner._changes, tuner._image
         before = [part.value for part in shown_in]
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
         assert all(part.value != old for part, old in zip(shown_in, before, strict=True))
 
     def test_a_redraw_is_overtaken(self, sample, trace):
-        """On a loop only the newest of many values is drawn, and a sharp picture follows when things rest."""
+        """On an event loop only the last of many values is drawn, and a sharp picture follows when changes pause."""
 
         async def drag():
             tuner = acg.ThresholdTuner(sample, trace, agent_id="claims-triage")
@@ -295,7 +295,7 @@ class TestPictures:
         asyncio.run(drag())
 
     def test_errors_are_shown(self, tuner, monkeypatch):
-        """What fails while drawing is shown in the tuner, by its name, escaped."""
+        """An error while drawing is shown in the tuner, escaped."""
 
         def fail(*_args, **_kw):
             msg = "<b>no</b>"

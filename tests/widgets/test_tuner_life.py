@@ -1,4 +1,4 @@
-"""The tuner at its edges: other people's texts, sources with little in them, export, and what is left at the end."""
+"""The tuner at its edges: export, untrusted texts, small sources, and closing."""
 
 import asyncio
 import gc
@@ -8,7 +8,7 @@ from io import BytesIO
 
 import ipywidgets as w
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 from PIL import Image
 from strategies import make_ir
 from widgets.reading import cards, parts, shown
@@ -18,7 +18,7 @@ import acg_lab as acg
 
 class TestExport:
     def test_the_way_back(self, make_tuner, sample, trace, tmp_path):
-        """The lines that change stand there with what they were; export writes them, and is then compared with."""
+        """The changed lines are shown with the old values; export writes them, and then they are current."""
         path = tmp_path / "plugins.toml"
         acg.export_config(path, acg.AcgSettings(provider="anthropic"))
         tuner = make_tuner(sample, trace, config=path, agent_id="claims-triage")
@@ -37,7 +37,7 @@ class TestExport:
         assert tuner.state.current == tuner.settings
 
     def test_a_file_that_is_not_used(self, make_tuner, triage, tmp_path):
-        """What keeps production from using the file that was written is said."""
+        """If production would not use the written file, a line says why."""
         path = tmp_path / "plugins.toml"
         path.write_text('[[components]]\nkind = "adaptive"\nenabled = false\n', encoding="utf-8")
         tuner = make_tuner(*triage)
@@ -48,7 +48,7 @@ class TestExport:
         assert "learns nothing with this file: The component is disabled." in shown(tuner._exporter.outcome.value)
 
     def test_another_file_keeps_its_provider(self, make_tuner, triage, tmp_path):
-        """What is not tuned is not written: another file keeps provider and priority."""
+        """Provider and priority are not written: another file keeps its own."""
         for name, provider in (("one", "anthropic"), ("other", "openai")):
             acg.export_config(tmp_path / name, acg.AcgSettings(provider=provider, priority=7))
         tuner = make_tuner(*triage, config=tmp_path / "one")
@@ -60,7 +60,7 @@ class TestExport:
         assert "no change" in shown(tuner._exporter._toml.value)
 
     def test_a_file_that_was_changed(self, make_tuner, triage, tmp_path):
-        """What the file has by now is shown first, as what would be undone; the next click writes."""
+        """If the file has changed, its settings are shown first; the next click writes."""
         path = tmp_path / "plugins.toml"
         acg.export_config(path, acg.AcgSettings())
         tuner = make_tuner(*triage, config=path)
@@ -76,7 +76,7 @@ class TestExport:
         assert acg.load_config(path) == tuner.settings == acg.AcgSettings().replace(stable_threshold=0.9)
 
     def test_the_first_file(self, make_tuner, triage, tmp_path):
-        """Without a config the defaults are compared with; from the first export on, the file."""
+        """Without a config, settings are compared with the defaults; after the first export, with the file."""
         tuner = make_tuner(*triage)
         assert tuner._reset.description == "Reset to default"
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
@@ -86,7 +86,7 @@ class TestExport:
         assert "default" not in tuner._legend.value + tuner._numbers.value
 
     def test_what_cannot_be_written(self, make_tuner, sample, trace, tmp_path):
-        """A file that can't be written is told in a line, and the settings stay to be exported elsewhere."""
+        """A file that can't be written is reported in a line, and the settings can be exported elsewhere."""
         tuner = make_tuner(sample, trace, agent_id="claims-triage")
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
         assert tuner._exporter.button.disabled, "there is no file to write to yet"
@@ -100,7 +100,7 @@ class TestExport:
 
 class TestUntrusted:
     def test_names_are_escaped(self, make_tuner):
-        """Whatever stands in names shows as text."""
+        """Markup in names is shown as text."""
         evil = "<img src=x onerror=alert(1)>"
         backend = acg.MemoryBackend()
         for i in range(4):
@@ -115,7 +115,7 @@ class TestUntrusted:
         assert any("&lt;img" in text for text in html)
 
     def test_no_prompt_text(self, make_tuner, sample, trace):
-        """Prompts are private: no content of a block shows in any part."""
+        """No content of a block is shown in any part."""
         tuner = make_tuner(sample, trace, agent_id="claims-triage")
         texts = {block.content[:40] for block in sample.windows[tuner.state.learning_key][-1].blocks}
         said = " ".join(str(part.value) for part in parts(tuner) if isinstance(part, w.HTML)) + repr(tuner)
@@ -125,7 +125,7 @@ class TestUntrusted:
 class TestExtremes:
     @pytest.mark.parametrize("n", [0, 1, 2])
     def test_few_requests(self, make_tuner, n):
-        """Nothing, one request, or few: every tab shows something, and nothing fails."""
+        """With no request, one or few, every tab shows something and nothing fails."""
         backend = acg.MemoryBackend()
         if n:
             key = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
@@ -151,7 +151,7 @@ class TestExtremes:
         assert cards(tuner)["matched"]["below"].startswith("0 of 5 requests"), "all at one time: none knew another"
 
     def test_a_window_larger_than_what_is_stored(self, make_tuner):
-        """Where windows have dropped requests and no run has them, a line says that a larger one shows no more."""
+        """If windows have dropped requests and no run holds them, a line says that a larger window shows no more."""
         backend = acg.MemoryBackend()
         key = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
         backend.store_observations(key, [make_ir(("system-0", "s"), ("user-1", f"u{i}")) for i in range(5)])
@@ -164,7 +164,7 @@ class TestExtremes:
         assert tuner._idle.value == "", "production's window has room left, and so dropped none"
 
     def test_recorded_requests_fill_a_larger_window(self, make_tuner, triage):
-        """A window larger than the stored one holds what runs have recorded, with and without a trace."""
+        """A window larger than the stored one is filled from recorded runs, with and without a trace."""
         snap, trace = triage
         for given_trace in (trace, None):
             tuner = make_tuner(snap, given_trace)
@@ -178,15 +178,15 @@ class TestExtremes:
             assert "no others recorded" not in tuner._idle.value
 
     def test_learned_by_a_learner(self, make_tuner):
-        """A store that a learner of ours has filled can be tuned."""
-        tuner = make_tuner(acg.load(learned(n_runs=3)))
+        """A store filled by acg_lab's own learner can be tuned."""
+        tuner = make_tuner(acg.load(learned_backend(n_runs=3)))
         tuner.state.join()
-        assert cards(tuner)["prefix"]["now"]
+        assert cards(tuner)["prefix"]["tried"]
 
 
 class TestTheEnd:
     def test_closing_frees_everything(self, triage):
-        """After closing no widget is registered, and tuner, state and picture are gone."""
+        """After closing no widget is registered, and tuner, state and picture are freed."""
 
         async def use():
             tuner = acg.ThresholdTuner(*triage)
@@ -209,7 +209,7 @@ class TestTheEnd:
         assert set(registry()) == registered
 
     def test_closing_twice_and_changing_after(self, tuner):
-        """Closing twice does nothing, and what is set afterwards draws nothing."""
+        """Closing twice does nothing, and setting traits afterwards draws nothing."""
         tuner.close()
         tuner.close()
         before = tuner._image.value

@@ -1,6 +1,6 @@
-"""A plain reading of what each repair means: requests changed as an application would, one by one, and observed again.
+"""Repairs carried out on requests one by one, as an application would, and observed again: a slow oracle for `what_if`.
 
-Requests here say texts as a window stores them, so that learning keys are known from windows.
+Texts are in the form in which a window stores them, so that windows determine learning keys.
 """
 
 import re
@@ -21,8 +21,8 @@ from acg_lab.storage.memory import MemoryBackend
 AGENTS = ("a", "b::model=b")
 
 
-class Sent(NamedTuple):
-    """One request: whose, when (of one day), under which key it is observed, and what it says."""
+class SentRequest(NamedTuple):
+    """A request, its agent, the hour at which it was sent, and its learning key."""
 
     agent_id: str
     hour: int
@@ -30,14 +30,14 @@ class Sent(NamedTuple):
     request: AnnotatedLlmRequest
 
 
-class History(NamedTuple):
-    """What was sent, in the order of windows (by key, then as sent), under which rules."""
+class SentHistory(NamedTuple):
+    """The requests that were sent, by learning key and then as sent, and the rules version."""
 
     rules: str
-    sent: tuple[Sent, ...]
+    sent: tuple[SentRequest, ...]
 
 
-# --- what there may be ---
+# --- strategies ---
 
 
 def _texts():
@@ -80,20 +80,23 @@ def _unknown(rules):
 
 @st.composite
 def histories(draw):
-    """A few requests of two agents; few contents, so that profiles meet and have something in common."""
+    """A few requests of two agents, with few different contents, so that profiles have something in common."""
     rules = draw(st.sampled_from(["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"]))
     some = st.builds(AnnotatedLlmRequest, messages=_messages(rules), tools=_tools(), unknown=_unknown(rules))
     kinds = draw(st.lists(some, min_size=1, max_size=3))
     drawn = draw(st.lists(st.tuples(st.sampled_from(AGENTS), st.sampled_from(kinds) | some), min_size=1, max_size=8))
     hours = sorted(draw(st.lists(st.integers(0, 4), min_size=len(drawn), max_size=len(drawn))))
-    sent = [Sent(who, hour, learning_key(who, r, rules=rules), r) for (who, r), hour in zip(drawn, hours, strict=True)]
-    return History(rules, tuple(sorted(sent, key=lambda one: one.key)))
+    sent = [
+        SentRequest(who, hour, learning_key(who, r, rules=rules), r)
+        for (who, r), hour in zip(drawn, hours, strict=True)
+    ]
+    return SentHistory(rules, tuple(sorted(sent, key=lambda one: one.key)))
 
 
-def observed(history):
-    """Return the snapshot of what production would have stored of a history, window by window."""
+def store_history(history):
+    """Return the snapshot of the windows that production would have stored of a history."""
     backend = MemoryBackend()
-    for agent_id in AGENTS:  # seed entries tell whose keys are
+    for agent_id in AGENTS:  # seed entries show whose keys are
         backend.store_observations(agent_id, [])
     for key in {one.key for one in history.sent}:
         backend.store_observations(key, [_observation(history.rules, one) for one in history.sent if one.key == key])
@@ -106,23 +109,23 @@ def _observation(rules, one):
 
 
 def comparable(windows):
-    """Return windows by key, without what can't be known of a mended request."""
+    """Return windows by key, without the fields that a repair cannot determine."""
     return {
         key: [replace(observation, ir_id="", source_request_hash=None) for observation in window]
         for key, window in windows.items()
     }
 
 
-# --- mending requests ---
+# --- repairing requests ---
 
 
-def mended(history, repair, limit=100):
-    """Return the windows of mended requests by key: merged ones by time, the newest kept."""
+def repaired_windows(history, repair, limit=100):
+    """Return the windows of repaired requests by key; merged windows by time, cut to the newest."""
     chosen = [one for one in history.sent if not repair.learning_keys or one.key in repair.learning_keys]
-    mend = MENDS[type(repair)](history.rules, chosen, repair)
+    repair_request = REPAIR_FUNCTIONS[type(repair)](history.rules, chosen, repair)
     windows = {}
     for one in history.sent:
-        request = mend(one) if one in chosen else one.request
+        request = repair_request(one) if one in chosen else one.request
         key = learning_key(one.agent_id, request, rules=history.rules)
         windows.setdefault(key, []).append(one._replace(request=request))
     return {
@@ -137,7 +140,7 @@ def _merged(window, limit):
 
 
 def places(rules, request):
-    """Return what of the request each block is, by span id."""
+    """Return the part of the request that each block comes from, and its content, by span id."""
     table = get_rules(rules)
     found = ["instructions"] if "instructions" in request.unknown else []
     first = next((i for i, m in enumerate(request.messages) if not table.messages[m["role"]].scaffold), None)
@@ -160,26 +163,26 @@ def _without(request, place):
 
 
 def drop(rules, _sent, repair):
-    def mend(one):
+    def repair_request(one):
         found = places(rules, one.request)
         return _without(one.request, found[repair.span_id][0]) if repair.span_id in found else one.request
 
-    return mend
+    return repair_request
 
 
-def move_back(rules, _sent, repair):
-    def mend(one):
+def move_to_end(rules, _sent, repair):
+    def repair_request(one):
         place, _ = places(rules, one.request).get(repair.span_id, (None, ""))
         if place is None:
             return one.request
         rest = _without(one.request, place)
         return replace(rest, messages=(*rest.messages, one.request.messages[place]))
 
-    return mend
+    return repair_request
 
 
-def move_forward(rules, _sent, repair):
-    def mend(one):
+def move_to_system_prompt(rules, _sent, repair):
+    def repair_request(one):
         table, request = get_rules(rules), one.request
         place, text = places(rules, request).get(repair.span_id, (None, ""))
         first = next((i for i, m in enumerate(request.messages) if not table.messages[m["role"]].scaffold), None)
@@ -192,18 +195,18 @@ def move_forward(rules, _sent, repair):
         added = {"role": "system", "content": text}
         return replace(rest, messages=(*rest.messages[:first], added, *rest.messages[first:]))
 
-    return mend
+    return repair_request
 
 
 def sort_tools(_rules, _sent, _repair):
-    def mend(one):
+    def repair_request(one):
         tools = sorted(one.request.tools or (), key=lambda tool: (tool["function"]["name"], canonical_json(tool)))
         return one.request if one.request.tools is None else replace(one.request, tools=tuple(tools))
 
-    return mend
+    return repair_request
 
 
-def strip(rules, _sent, repair):
+def remove_pattern(rules, _sent, repair):
     return lambda one: _each_text(rules, one.request, repair.span_id, lambda text: re.sub(repair.pattern, "", text))
 
 
@@ -214,13 +217,13 @@ def pin(rules, sent, repair):
         contents = Counter(place[1] for place in found if place)
         dominant[agent_id] = next(iter(max(contents.items(), key=lambda item: item[1], default=("",))), "")
 
-    def mend(one):
+    def repair_request(one):
         text = dominant[one.agent_id]
         if repair.pattern is None:
             return _each_text(rules, one.request, repair.span_id, lambda _: text)
         return _each_text(rules, one.request, repair.span_id, lambda old: _pieces(repair.pattern, old, text))
 
-    return mend
+    return repair_request
 
 
 def _pieces(pattern, old, dominant):
@@ -229,7 +232,7 @@ def _pieces(pattern, old, dominant):
 
 
 def _each_text(rules, request, span_id, change):
-    """Change the text of one block, or of all."""
+    """Rewrite the text of one block, or of all."""
     for span, (place, text) in places(rules, request).items():
         if span_id in (None, span):
             request = _with_text(request, place, normalize_whitespace(change(text)))
@@ -255,11 +258,11 @@ def _with_text(request, place, text):
     return replace(request, messages=tuple(messages))
 
 
-MENDS = {
+REPAIR_FUNCTIONS = {
     repairs.Drop: drop,
-    repairs.MoveToEnd: move_back,
-    repairs.MoveToSystemPrompt: move_forward,
+    repairs.MoveToEnd: move_to_end,
+    repairs.MoveToSystemPrompt: move_to_system_prompt,
     repairs.SortTools: sort_tools,
-    repairs.RemovePattern: strip,
+    repairs.RemovePattern: remove_pattern,
     repairs.Pin: pin,
 }

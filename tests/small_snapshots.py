@@ -1,4 +1,4 @@
-"""Windows and runs, stored and explained."""
+"""Small snapshots: of one window, or of what a learner stored of a few requests."""
 
 import msgspec
 from strategies import ID
@@ -11,27 +11,27 @@ KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
 STEADY = "The guide to good answers, which never changes. " * 12
 
 
-def stored(window, rules="nemo-flow-0.2", key=KEY):
+def snapshot_of_window(window, rules="nemo-flow-0.2", key=KEY):
     """Return a snapshot of one window."""
     backend = MemoryBackend()
     backend.store_observations(key, window)
     return acg.load(backend, rules=rules)
 
 
-def timed(window):
-    """Return observations a minute apart."""
+def a_minute_apart(window):
+    """Return the observations with times a minute apart."""
     return [msgspec.structs.replace(ir, created_at=f"2026-11-20T10:{i:02}:00Z") for i, ir in enumerate(window)]
 
 
-def kind_of(window, rules="nemo-flow-0.2"):
-    """Return the kind of the one finding, None if there is none."""
-    findings = acg.explain(stored(timed(window), rules))
+def find_kind(window, rules="nemo-flow-0.2"):
+    """Return the kind of a window's only finding, None if it has none."""
+    findings = acg.explain(snapshot_of_window(a_minute_apart(window), rules))
     assert len(findings) <= 1
     return findings[0].kind if findings else None
 
 
-def learned_of(requests, rules="nemo-relay-0.8"):
-    """Return a snapshot of what a learner left of runs of one request each, a minute apart."""
+def snapshot_of_requests(requests, rules="nemo-relay-0.8"):
+    """Return a snapshot of what a learner stored of runs of one request each, a minute apart."""
     backend, hot_cache, learner = MemoryBackend(), HotCache(), AcgLearner("a", rules=rules)
     for i, request in enumerate(requests):
         began = f"2026-11-20T{10 + i // 60}:{i % 60:02}:00Z"
@@ -42,7 +42,7 @@ def learned_of(requests, rules="nemo-relay-0.8"):
     return acg.load(backend, rules=rules)
 
 
-def asking(system, question, *more, **fields):
-    """Return a request of a system prompt and a question, with messages between them."""
+def make_chat_request(system, question, *more, **fields):
+    """Return a request with a system prompt and a question, and messages between them."""
     messages = [{"role": "system", "content": system}, *more, {"role": "user", "content": question}]
     return {"messages": messages, **fields}

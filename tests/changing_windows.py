@@ -1,6 +1,6 @@
-"""Windows that change in one known way, for each kind: true ones, and near misses that only look like it.
+"""Windows that change in one known way, for each kind of change, and near misses that only resemble it.
 
-A row is what stands at the changing place in each of twelve requests. Everything is made from a seed.
+A row holds what is at the changing place in each of twelve requests. Everything is made from a seed.
 """
 
 import json
@@ -24,7 +24,7 @@ def each(make):
 
 
 def drawn(make, seed=1):
-    """Values of a seeded generator."""
+    """Return values of a seeded generator."""
     rng = random.Random(seed)
     return [make(rng) for _ in range(N)]
 

@@ -1,4 +1,4 @@
-"""A store as a learner leaves it after a few runs."""
+"""A backend as a learner leaves it after a few runs."""
 
 from itertools import count
 
@@ -35,8 +35,8 @@ def run_of(agent_id, number, texts, model="m"):
     return msgspec.convert(record, RunRecord)
 
 
-def learned(agent_id="a", n_runs=4, rules="nemo-relay-0.8", model="m", backend=None):
-    """Return a backend with what a learner left of some runs, each stamped with its run's day."""
+def learned_backend(agent_id="a", n_runs=4, rules="nemo-relay-0.8", model="m", backend=None):
+    """Return a backend with what a learner stored of some runs, one a day."""
     backend = backend or MemoryBackend()
     learner, hot_cache, number_of = AcgLearner(agent_id, rules=rules), HotCache(), count(1)
     for number in range(n_runs):

@@ -1,4 +1,4 @@
-"""Requests, results and plans for the tests of request time: made in a line each."""
+"""Requests, results and plans for the tests of the planner, each made in one line."""
 
 import msgspec
 from strategies import make_block, make_ir, make_request, make_run
@@ -21,7 +21,7 @@ FLOW, RELAY_6, RELAY_8 = RULES
 
 
 def text_of(tokens, lead=""):
-    """Make a text of so many tokens, without white space."""
+    """Return a text of a number of tokens, without white space."""
     return lead + "x" * (tokens * 4 - len(lead))
 
 
@@ -29,7 +29,7 @@ SCAFFOLD = text_of(1500)
 
 
 def ask(*messages, system=SCAFFOLD, rules=RELAY_8, **fields):
-    """Make a Messages request as the codec of a generation normalises it."""
+    """Return a Messages request as the codec of a rules version normalises it."""
     fields = {"model": SONNET, **fields}
     if rules == FLOW:
         return make_request({"role": "system", "content": system}, *messages, **fields)
@@ -37,7 +37,7 @@ def ask(*messages, system=SCAFFOLD, rules=RELAY_8, **fields):
 
 
 def learn(history, rules=RELAY_8, **settings):
-    """Learn requests, each as a run of its own."""
+    """Return the hot cache of a learner that processed the requests, each as a run of its own."""
     learner = AcgLearner("a", thresholds=StabilityThresholds(**settings), rules=rules)
     hot_cache, backend = HotCache(), MemoryBackend()
     for request in history:
@@ -50,7 +50,7 @@ def plan(request, hot_cache, rules=RELAY_8, **options):
 
 
 def stable(*scores, n=2, depth=None, fingerprint=None):
-    """Make a result whose blocks are all stable; a score is given with or without its confidence."""
+    """Return a result whose blocks are all stable; a score may come with its confidence."""
     pairs = [score if isinstance(score, tuple) else (score, 1.0) for score in scores]
     return StabilityAnalysisResult(
         scores=tuple(
@@ -64,7 +64,7 @@ def stable(*scores, n=2, depth=None, fingerprint=None):
 
 
 def ir_of(*blocks):
-    """Make a live request of blocks given as tokens, or as (tokens, fields)."""
+    """Return a live request from blocks given as tokens or as (tokens, fields)."""
     made = []
     for i, given_block in enumerate(blocks):
         tokens, fields = given_block if isinstance(given_block, tuple) else (given_block, {})

@@ -1,4 +1,4 @@
-"""Windows to draw, and what is found in a figure."""
+"""Snapshots to plot, and what a figure shows of them."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -21,7 +21,7 @@ def key_of(number=0, agent_id="agent", model="model"):
 
 
 def request(number, *blocks):
-    """Build a request, an hour behind the one before; a block is a span id and its content."""
+    """Return a request, an hour after the one before; a block is a span id and its content."""
     made = []
     for index, (span_id, content) in enumerate(blocks):
         role = span_id.partition("-")[0]
@@ -32,7 +32,7 @@ def request(number, *blocks):
 
 
 def window(n, *spans):
-    """Build a window; a span is its id and a function of the request's number to its content, None for absent."""
+    """Return a window; a span is its id and a function from a request's number to its content, None for absent."""
     wholes = [[(span_id, content(i)) for span_id, content in spans] for i in range(n)]
     return [request(i, *(block for block in blocks if block[1] is not None)) for i, blocks in enumerate(wholes)]
 
@@ -50,7 +50,7 @@ def once_changed(i):
 
 
 def snapshot_of(*windows, rules=FLOW, keys=None):
-    """Return a snapshot of these windows, each of a profile of its own, or of the keys given."""
+    """Return a snapshot of windows, each of its own profile, with default or given keys."""
     backend = MemoryBackend()
     for number, observations in enumerate(windows):
         backend.store_observations(keys[number] if keys else key_of(number), tuple(observations))
@@ -61,7 +61,7 @@ def of_one(n, *spans, rules=FLOW):
     return snapshot_of(window(n, *spans), rules=rules)
 
 
-# --- looking into figures ---
+# --- what a figure shows ---
 
 
 def figure_of(axes):
@@ -75,7 +75,7 @@ def by_gid(axes, gid):
 
 
 def gids(axes, start=""):
-    """Return the gids of a figure that begin so, in order of drawing."""
+    """Return the gids of a figure that start with a text, in drawing order."""
     found = (artist.get_gid() for artist in figure_of(axes).findobj())
     return [gid for gid in found if gid and gid.startswith(start)]
 
@@ -85,7 +85,7 @@ def text_of(axes, gid):
 
 
 def texts(axes):
-    """Return all texts that are seen; ticks out of view are not."""
+    """Return all visible texts; labels of ticks outside the axes are left out."""
     figure = figure_of(axes)
     panels = [place for page in figure.axes for place in (page, *page.child_axes)]
     ticks = {text for panel in panels for axis in (panel.xaxis, panel.yaxis) for text in axis.findobj(Text)}
@@ -100,7 +100,7 @@ def _labels(panel, axis):
 
 
 def nameless(axes):
-    """Return what was drawn without a gid: all but the parts that any axes have."""
+    """Return the artists without a gid, apart from those that all axes have."""
     lost = []
     for page in figure_of(axes).axes:
         for place in (page, *page.child_axes):
@@ -110,7 +110,7 @@ def nameless(axes):
 
 
 def outside(axes):
-    """Return the texts that reach out of the figure by more than a pixel."""
+    """Return the texts that extend beyond the figure by more than a pixel."""
     figure = figure_of(axes)
     figure.draw_without_rendering()
     width, height = figure.bbox.size
@@ -123,7 +123,7 @@ def outside(axes):
 
 
 def overlapping(axes):
-    """Return the pairs of texts that cover each other by more than two pixels."""
+    """Return the pairs of texts that overlap by more than two pixels."""
     figure_of(axes).draw_without_rendering()
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts(axes)]
     found = []

@@ -1,0 +1,140 @@
+"""The options of request logs, declared once for every command that takes SOURCE.
+
+A command that is registered by `source_command` has a parameter ``log``, which holds what `acg_lab.load` takes of a
+log. On the command line it is a group of options of its own.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from acg_lab._format import suggest
+from acg_lab.cli._app import cli
+from acg_lab.core import RULES, UsageError
+from acg_lab.logs.entries import APIS
+from acg_lab.logs.raw_fields import FIELD_NAMES
+
+__all__ = ["LogOptions", "source_command"]
+
+LogOptions = dict[str, Any]
+_GROUP = "Options of request logs"
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def _option(*names: str, about: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=about, metavar=metavar, rich_help_panel=_GROUP)
+
+
+def _collect(
+    *,
+    log_format: Annotated[
+        str, _option("--format", metavar="NAME", about="Format of the log; 'auto' looks at its first lines.")
+    ] = "auto",
+    api: Annotated[
+        str, _option("--api", metavar="NAME", about=f"API of raw bodies: auto, {', '.join(APIS)}.")
+    ] = "auto",
+    agent_from: Annotated[
+        str | None,
+        _option("--agent-from", metavar="PATH", about="Where a line names the agent, such as metadata.app."),
+    ] = None,
+    session_from: Annotated[
+        str | None, _option("--session-from", metavar="PATH", about="Where a line names the session.")
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        _option("--field", metavar="NAME=PATH", about=f"Where a line has another field: {', '.join(FIELD_NAMES)}."),
+    ] = None,
+    rules: Annotated[
+        str, _option("--rules", about=f"Rules version to learn by: {', '.join(RULES)}; 'auto' takes the newest.")
+    ] = "auto",
+    since: Annotated[
+        str | None, _option("--since", about="Leave out requests sent before this date or RFC 3339 time.")
+    ] = None,
+    until: Annotated[
+        str | None, _option("--until", about="Leave out requests sent at or after this date or RFC 3339 time.")
+    ] = None,
+    sample_rate: Annotated[
+        float, _option("--sample-rate", about="Share of the traffic in the log, such as 0.1.")
+    ] = 1.0,
+    full_payloads: Annotated[
+        bool, _option("--full-payloads", about="Learn later requests of a run whole, not cut to the current turn.")
+    ] = False,
+) -> LogOptions:
+    """Return the options as `acg_lab.load` takes them."""
+    named = {"agent": agent_from, "session": session_from}
+    paths = {name: path for name, path in named.items() if path is not None}
+    return {
+        "format": log_format,
+        "api": api,
+        "fields": _parse_fields(fields or (), paths),
+        "rules": rules,
+        "since": since,
+        "until": until,
+        "sample_rate": sample_rate,
+        "full_payloads": full_payloads,
+    }
+
+
+def _parse_fields(given: Sequence[str], paths: dict[str, str]) -> dict[str, str]:
+    for text in given:
+        name, equals, path = (part.strip() for part in text.partition("="))
+        if not equals or not path:
+            msg = f"--field {text}: expected NAME=PATH, such as started=meta.time."
+            raise UsageError(msg)
+        if name not in FIELD_NAMES:
+            msg = f"--field {text}: the names are {', '.join(FIELD_NAMES)}; got {name!r}.{suggest(name, FIELD_NAMES)}"
+            raise UsageError(msg)
+        if name in paths:
+            msg = f"--field {text}: the path of {name!r} is given twice."
+            raise UsageError(msg)
+        paths[name] = path
+    return paths
+
+
+class _SourceCommand(TyperCommand):
+    """A command whose help lists the options of request logs apart."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                groups.setdefault(getattr(parameter, "rich_help_panel", None) or default, []).append(record)
+        for title, records in sorted(groups.items(), key=lambda group: group[0] == _GROUP):
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def source_command(name: str) -> Callable[[_Command], _Command]:
+    """Register a command that takes SOURCE, with the options of request logs.
+
+    Parameters
+    ----------
+    name : str
+        Of the command. Its function has a parameter ``log``; an option that it declares itself is left to it.
+    """
+
+    def register(command: _Command) -> _Command:
+        own = inspect.signature(command).parameters
+        added = {n: p for n, p in inspect.signature(_collect).parameters.items() if n not in own}
+        hints = get_type_hints(_collect, include_extras=True)
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            log = _collect(**{name: given.pop(name) for name in added})
+            command(**given, log={option: value for option, value in log.items() if option not in own})
+
+        kept = [parameter for parameter in own.values() if parameter.name != "log"]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [*(p.replace(kind=keyword) for p in kept), *added.values()]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        of_command = get_type_hints(command, include_extras=True)
+        run.__annotations__ = {p.name: of_command[p.name] for p in kept} | {n: hints[n] for n in added}
+        cli.command(name, cls=_SourceCommand)(run)
+        return command
+
+    return register
