@@ -1,11 +1,8 @@
 """Frames of simulations: every number is one of the simulation, and an empty frame is typed as a full one."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
-
-
 from simulation.spending import clock, growing, reordered, simulated, unpriced
 
 import acg_lab as acg
@@ -22,7 +19,7 @@ NUMBERS = {
     "lost_tokens": "lost_tokens",
     "idle_seconds": "idle_seconds",
 }
-SECRET = "word"
+SECRET = "wordword"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +81,7 @@ def test_costs(sim):
     assert set(frame["currency"]) == {"USD"}
 
 
-def test_costs_of_changes(sim):
+def test_costs_of_changes():
     """Simulations of changes add rows under their names; what they have in common comes once."""
     calls = clock()
     none, sent = simulated(*calls, breakpoints="none"), simulated(*calls)
