@@ -1,13 +1,7 @@
-"""How values show themselves: names that print, and tables for notebooks.
+"""Numbers, names and tables as text for people: the same in reprs, tables, figures and messages.
 
-Belongs here: what every repr needs. Names may come from prompts, so they are untrusted: a terminal obeys control
-characters, and a notebook obeys tags.
-
-
-Words and numbers: how every figure says what it says (LOOK.md section 4).
-
-Belongs here: numbers as text, singular and plural, names cut so that they stay different, and the reasons why a block
-breaks the prefix. No drawing.
+Scores and shares are never rounded across a threshold, to nothing or to all. Names may come from prompts, so text that
+could act on a terminal or in HTML is escaped.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -26,6 +20,7 @@ __all__ = [
     "html_table",
     "html_text",
     "joined",
+    "money",
     "percent",
     "printable",
     "score",
@@ -34,7 +29,10 @@ __all__ = [
     "tokens",
 ]
 
-# On the elements themselves: notebooks have rules for tables of their own, and some front ends drop style sheets.
+MINUS = "\N{MINUS SIGN}"
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_MOST_DECIMALS = 17  # more than a float has
+# Styles are set on the elements: notebooks style tables themselves, and some front ends drop style sheets.
 _TABLE = (
     "border-collapse:collapse;table-layout:auto;margin:.5em 0;font-size:inherit;color:var(--jp-ui-font-color1,inherit)"
 )
@@ -44,7 +42,7 @@ _NUMBER = "right;white-space:nowrap;font-variant-numeric:tabular-nums"
 
 
 def printable(text: str) -> str:
-    r"""Escape what does not print.
+    r"""Escape characters that do not print, which a terminal might obey.
 
     >>> printable("a\x1b[2Jb")
     'a\\x1b[2Jb'
@@ -53,7 +51,7 @@ def printable(text: str) -> str:
 
 
 def html_text(text: str) -> str:
-    """Return untrusted text as HTML that shows it.
+    """Return untrusted text escaped for HTML.
 
     >>> html_text("<b>")
     '&lt;b&gt;'
@@ -67,11 +65,11 @@ def html_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers:
     Parameters
     ----------
     titles : sequence of str
-        Of the columns.
+        Titles of the columns.
     rows : iterable of sequence of str
-        Cells are HTML already: untrusted text goes through `html_text` first.
+        Cells in HTML; pass untrusted text through `html_text` first.
     numbers : collection of str
-        Titles of the columns that are aligned at the right.
+        Titles of the columns to align at the right.
     """
     ends = [_NUMBER if title in numbers else "left" for title in titles]
     head = "".join(f'<th style="{_CELL}{end};white-space:normal">{t}</th>' for t, end in zip(titles, ends, strict=True))
@@ -83,13 +81,8 @@ def _cells(row: Sequence[str], ends: Sequence[str]) -> str:
     return "".join(f'<td style="{_CELL}{end}">{cell}</td>' for cell, end in zip(row, ends, strict=True))
 
 
-MINUS = "\N{MINUS SIGN}"
-ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
-_MOST_DECIMALS = 17  # more than a float has
-
-
 def tokens(value: float) -> str:
-    """Return a number of tokens: thousands separated, no decimals.
+    """Return a number of tokens with thousands separators and without decimals.
 
     >>> tokens(3735.6)
     '3,736'
@@ -98,7 +91,7 @@ def tokens(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share in whole per cent, never rounded to nothing, nor to all.
+    """Return a share in whole per cent, never rounded to 0% or 100%.
 
     >>> percent(0.77), percent(0.004), percent(0.999), percent(1), percent(0)
     ('77%', '<1%', '>99%', '100%', '0%')
@@ -110,8 +103,21 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f}%".replace("-", MINUS)
 
 
+def money(dollars: float) -> str:
+    """Return an amount in US dollars, never rounded to nothing.
+
+    >>> money(3.0753), money(0.004), money(0), money(12345.6)
+    ('$3.08', '<$0.01', '$0.00', '$12,346')
+    """
+    if 0 < dollars < 0.01:  # noqa: PLR2004
+        return "<$0.01"
+    sign = MINUS if dollars <= -0.005 else ""  # noqa: PLR2004
+    decimals = 0 if abs(dollars) >= 1000 else 2  # noqa: PLR2004
+    return f"{sign}${abs(dollars):,.{decimals}f}"
+
+
 def change(text: str, difference: float) -> str:
-    """Return the text of an absolute difference with its sign.
+    """Return the text of a difference with its sign.
 
     >>> change("33%", 0.33), change("0", 0)
     ('+33%', '±0')
@@ -121,7 +127,7 @@ def change(text: str, difference: float) -> str:
 
 
 def setting(value: float) -> str:
-    """Return a setting as it was entered.
+    """Return a setting as a user would enter it.
 
     >>> setting(0.95), setting(0.9), setting(1.0), setting(20)
     ('0.95', '0.9', '1', '20')
@@ -130,7 +136,7 @@ def setting(value: float) -> str:
 
 
 def score(value: float, *thresholds: float) -> str:
-    """Return a score with 2 decimals, and with more where those would carry it across a threshold.
+    """Return a score with 2 decimals, or with as many as keep it on its side of all thresholds.
 
     >>> score(0.9496, 0.95), score(0.9496, 0.8), score(0.95, 0.95)
     ('0.9496', '0.95', '0.95')
@@ -147,7 +153,7 @@ def _side(value: float, threshold: float) -> bool:
 
 
 def between(above: float, upto: float, near: float) -> str:
-    """Return the threshold nearest to ``near`` above one and up to and with another, with as few decimals as will do.
+    """Return the threshold in ``(above, upto]`` that is nearest to ``near``, with as few decimals as possible.
 
     >>> between(0.07, 11 / 12, 0.95), between(0.9, 1.0, 0.5), between(0.901, 0.902, 0.5)
     ('0.91', '0.91', '0.902')
@@ -165,7 +171,7 @@ def between(above: float, upto: float, near: float) -> str:
 
 
 def counted(n: float, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun.
+    """Return a number with its noun, in the singular or plural.
 
     >>> counted(1, "request"), counted(1240, "request"), counted(2, "reply"), counted(2, "match", "matches")
     ('1 request', '1,240 requests', '2 replies', '2 matches')
@@ -176,7 +182,7 @@ def counted(n: float, noun: str, plural: str | None = None) -> str:
 
 
 def joined(*parts: str | None) -> str:
-    """Return the parts of a subtitle that there are, in one line.
+    """Join the parts of a subtitle that are neither None nor empty.
 
     >>> joined("60 requests", None, "", "gpt-4o")
     '60 requests · gpt-4o'
@@ -202,7 +208,7 @@ def cut(name: str, width: int, measure: Callable[[str], int] = len) -> str:
 
 
 def cut_all(names: Iterable[str], width: int) -> dict[str, str]:
-    """Cut each of the names of one figure; names that would look the same are lengthened until they differ.
+    """Shorten the names of one figure; names that would become equal keep more characters until they differ.
 
     >>> cut_all(["a-very-long-name-1", "a-very-long-name-2", "b"], 8)
     {'a-very-long-name-1': 'a-very…1', 'a-very-long-name-2': 'a-very…2', 'b': 'b'}

@@ -57,7 +57,7 @@ def make_block(span_id, content="x", index=0, **fields):
 
 
 def make_id(number):
-    """Give ids that are UUIDs, as production stores them, and easily told apart."""
+    """Return ids that are UUIDs, as production stores them, and easily told apart."""
     return str(UUID(int=number))
 
 
@@ -68,7 +68,7 @@ def make_ir(*blocks, ir_id=ID):
 
 
 def make_stamp():
-    """Give ids and times that repeat from test to test: ``make_id(1)``, ``make_id(2)``, and so on."""
+    """Return ids and times that repeat from test to test: ``make_id(1)``, ``make_id(2)``, and so on."""
     count = 0
 
     def stamp():
@@ -150,7 +150,7 @@ def _tool_calls():
 
 
 def messages():
-    """Messages that every generation of the rules can read."""
+    """Messages that every rules version can read."""
     name = {"name": texts(3)}
     return st.one_of(
         st.fixed_dictionaries({"role": st.sampled_from(["system", "user"]), "content": _contents()}, optional=name),
@@ -162,14 +162,14 @@ def messages():
 
 
 def tools():
-    """Tool definitions that every generation of the rules can read."""
+    """Tool definitions that every rules version can read."""
     optional = {"description": texts(), "parameters": st.dictionaries(texts(3), json_values(3), max_size=2)}
     function = st.fixed_dictionaries({"name": st.sampled_from(["f", "g", ""])}, optional=optional)
     return st.fixed_dictionaries({"type": st.just("function"), "function": function})
 
 
 def requests():
-    """Requests that every generation of the rules can read; few models and contents, so that profiles meet."""
+    """Requests that every rules version can read; few models and contents, so that profiles meet."""
     return st.builds(
         AnnotatedLlmRequest,
         messages=st.lists(messages(), max_size=4).map(tuple),

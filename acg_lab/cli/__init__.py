@@ -3,7 +3,17 @@
 Nothing here that a notebook could not call as a function.
 """
 
-from acg_lab.cli import analyze, app, config, explain, export, notebook, verify  # noqa: F401  # each adds its command
+from acg_lab.cli import (  # noqa: F401  # each adds its command
+    analyze,
+    app,
+    config,
+    cost,
+    explain,
+    export,
+    misses,
+    notebook,
+    verify,
+)
 from acg_lab.cli._app import main
 
 __all__ = ["main"]

@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 import acg_lab
 from acg_lab._format import counted, printable
-from acg_lab.core import RULES, AcgLabError, StabilityThresholds, UsageError
+from acg_lab.core import RULES, AcgLabError, SourceError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
 from acg_lab.storage.sources import mask_credentials
 
@@ -189,11 +189,15 @@ def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **o
 
     Raises
     ------
+    SourceError
+        If not one request of a log can be read.
     UsageError
         If the source has no such agent; the message lists the nearest names.
     """
     with complaints():
         snapshot = load(source, agent_id=agent, key_prefix=key_prefix, **options)
+        if agent is None and not (options.get("since") or options.get("until")):
+            _check_requests(snapshot)
     if snapshot.learned_here:
         complain(f"acg-lab: {snapshot.source}: {snapshot.facts}")
     for caveat in snapshot.caveats:
@@ -212,6 +216,13 @@ def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **o
         msg = f"{snapshot.source} holds no agent {agent!r} (--agent); it holds {names or 'no agents'}."
         raise UsageError(msg)
     return snapshot
+
+
+def _check_requests(snapshot: Snapshot) -> None:
+    if snapshot.learned_here and snapshot.problems and not len(snapshot.runs):
+        more = f" ({len(snapshot.problems) - 1:,} more problems)" if len(snapshot.problems) > 1 else ""
+        msg = f"no request can be read: {snapshot.problems[0]}{more}"
+        raise SourceError(msg)
 
 
 def _without_filters(options: Mapping[str, Any]) -> dict[str, Any]:

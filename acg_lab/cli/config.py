@@ -70,6 +70,8 @@ def _set(file: File, changes: Set, note: Note = None) -> None:
     changed = ", ".join(f"{name} = {values[name]}" for name in _parse(changes))
     say(f"{file}: wrote {changed}.")
     say("Restart the process that reads this file to use it.")
+    for caveat in proposal.caveats:
+        say(caveat)
     for reason in inactive_reasons(file):
         complain(f"acg-lab: warning: {file}: production learns nothing with this file: {reason}", "yellow")
 

@@ -82,5 +82,6 @@ def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, findings: Find
         "findings": [msgspec.structs.asdict(f) | {"total_lost": f.total_lost} for f in findings],
         "healthy": findings.healthy,
         "impossible": findings.impossible,
+        "caveats": snapshot.caveats,
         "problems": [str(problem) for problem in snapshot.problems],
     }

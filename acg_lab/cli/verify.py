@@ -68,7 +68,7 @@ def _as_json(snapshot: Snapshot, verification: Verification) -> dict[str, Any]:
     ]
     problems = [str(problem) for problem in snapshot.problems]
     found = {"ok": verification.ok, "settings": verification.settings, "verdicts": verdicts, "problems": problems}
-    return found | {"notes": list(verification.notes)}
+    return found | {"notes": list(verification.notes), "caveats": snapshot.caveats}
 
 
 def _print(snapshot: Snapshot, verification: Verification) -> None:

@@ -1,7 +1,7 @@
 """The learner's settings in the file that production reads: reading, checking and writing them.
 
-Belongs here: `AcgSettings`, and the way from and to a plugin document (spec/config.md). May import core and tomlkit.
-Nothing else of a file is ever touched: it is cut at its own tables and keys, and only values in question are replaced.
+Nothing else in a file is ever changed: only the values in question are replaced, where they are. See
+``acg_lab/docs/rules/config.md``.
 """
 
 from acg_lab.config.export import (

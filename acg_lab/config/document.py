@@ -1,16 +1,6 @@
-"""Text to mapping: TOML and JSON.
+"""A plugin document as a mapping: parsing it, reading the settings, and merging settings into it.
 
-Belongs here: parsing, no meaning.
-
-
-A plugin document as a mapping: where the learner's settings stand in it, and what they are (spec/config.md).
-
-Belongs here: the path to the settings, reading them, and what keeps production from using them.
-
-
-Which values a plugin document lacks for settings to hold, and a copy of it that has them.
-
-Belongs here: the difference between settings and document. Text is changed in `edit`.
+See ``acg_lab/docs/rules/config.md``. Texts are edited in `acg_lab.config.toml_edit`.
 """
 
 import copy
@@ -48,9 +38,9 @@ BOM: Final = "\ufeff"
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML, a byte order mark at its beginning included.
+    """Parse TOML, with or without a byte order mark.
 
-    tomllib is seven times as fast as tomlkit, which alone reads what TOML 1.1 added, as production's 0.10 does.
+    tomllib is seven times as fast as tomlkit; only tomlkit reads TOML 1.1, as production does from 0.10 on.
     """
     text = text.removeprefix(BOM)
     try:
@@ -66,7 +56,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> dict[str, Any]:
-    """Parse a plugin document that is kept as JSON."""
+    """Parse a plugin document in JSON."""
     try:
         document = json.loads(text.removeprefix(BOM))
     except (ValueError, RecursionError) as error:
@@ -87,12 +77,12 @@ _NAMES: Final = {bool: "a boolean", str: "a string", list: "an array", dict: "a 
 
 
 def find_component(document: Mapping[str, Any]) -> int | None:
-    """Return the position of the component of kind ``adaptive`` among the document's components; None without one.
+    """Return the index of the component of kind ``adaptive``, or None if there is none.
 
     Raises
     ------
     RecordError
-        If there are two, which production refuses, or if what stands there is no array of tables.
+        If there are two, which production refuses, or ``components`` is not an array of tables.
     """
     components = document.get("components", [])
     if not isinstance(components, list | tuple):
@@ -106,7 +96,7 @@ def find_component(document: Mapping[str, Any]) -> int | None:
 
 
 def read_settings(document: Mapping[str, Any]) -> AcgSettings:
-    """Read the settings; see `load_config`."""
+    """Return the settings in a document; see `load_config`."""
     index = find_component(document)
     if index is None:
         msg = "expected a component of kind 'adaptive', got none; export_config adds one"
@@ -116,7 +106,7 @@ def read_settings(document: Mapping[str, Any]) -> AcgSettings:
     known: dict[str, Any] = {}
     if thresholds is not None:
         if missing := [name for name in StabilityThresholds.__struct_fields__ if name not in thresholds]:
-            msg = f"expected all three thresholds, got none of name {' and '.join(map(repr, missing))}"
+            msg = f"expected all three thresholds, got no {' and '.join(map(repr, missing))}"
             raise RecordError(msg, path=where(index, THRESHOLDS))
         known = {name: thresholds[name] for name in StabilityThresholds.__struct_fields__}
     settings = AcgSettings()
@@ -132,7 +122,7 @@ def read_settings(document: Mapping[str, Any]) -> AcgSettings:
 
 
 def find_inactive_reasons(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return why production would learn nothing; see `inactive_reasons`."""
+    """Return why production would not learn; see `inactive_reasons`."""
     index = find_component(document)
     if index is None:
         return ("There is no component of kind 'adaptive'.",)
@@ -141,7 +131,7 @@ def find_inactive_reasons(document: Mapping[str, Any]) -> tuple[str, ...]:
     telemetry = config.get("telemetry") or {}
     faults = {
         "The component is disabled.": component.get("enabled", True) is False,
-        "It has no 'state': windows are kept nowhere, and all that needs them is off.": not config.get("state"),
+        "It has no 'state': windows are not kept, and everything that needs them is off.": not config.get("state"),
         "It has no 'acg' table: cache planning is off.": config.get("acg") is None,
         "'acg' is not among telemetry.learners.": "acg" not in (telemetry.get("learners") or ()),
     }
@@ -149,22 +139,20 @@ def find_inactive_reasons(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def tables_of(document: Mapping[str, Any], index: int) -> dict[Names, Mapping[str, Any] | None]:
-    """Return the tables on the way to the settings, None for those that are not there."""
+    """Return the tables on the path to the settings, None for those that are absent."""
     table: Mapping[str, Any] | None = document["components"][index]
     tables: dict[Names, Mapping[str, Any] | None] = {}
     for depth, name in enumerate(THRESHOLDS, 1):
         path = THRESHOLDS[:depth]
         value = table.get(name, ...) if table else ...
-        absent = value is ... or (
-            value is None and path != THRESHOLDS
-        )  # null, as JSON has it, is absence to production
+        absent = value is ... or (value is None and path != THRESHOLDS)  # production treats null in JSON as absent
         table = None if absent else _expect_table(value, where(index, path))
         tables[path] = table
     return tables
 
 
 def where(index: int, path: Names) -> str:
-    """Return the place of what stands in the component, for an error."""
+    """Return the JSON path of a value in the component, for an error."""
     return f"$.components[{index}].{'.'.join(path)}"
 
 
@@ -175,7 +163,7 @@ def _expect_table(value: Any, path: str) -> Mapping[str, Any]:
 
 
 def _unexpected(value: Any, expected: str, path: str) -> RecordError:
-    # The kind only: what stands in a place where it does not belong may be anything.
+    # Only the kind is shown: an unexpected value may be anything, even a secret.
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     got = repr(value) if numeric else "null" if value is None else _NAMES.get(type(value), type(value).__name__)
     return RecordError(f"expected {expected}, got {got}", path=path)
@@ -184,10 +172,10 @@ def _unexpected(value: Any, expected: str, path: str) -> RecordError:
 _DEFAULTS: Final = {"observation_window": 100, "provider": DEFAULT_PROVIDER, "priority": DEFAULT_PRIORITY}
 _NUMBERS: Final = ("stable_threshold", "semi_stable_threshold")
 _FIELDS: Final = StabilityThresholds.__struct_fields__
-# Where the settings stand within the component, in the order in which they are written.
+# The paths of the settings within the component, in the order in which they are written.
 PATHS: Final[tuple[Names, ...]] = (*((*ACG, name) for name in _DEFAULTS), *((*THRESHOLDS, name) for name in _FIELDS))
-# What a component gets that has neither the learner's table nor a state, without which that table is off: all that
-# learning needs, in memory, since nobody told where a Redis is.
+# Added to a component that has neither the learner's table nor a state: all that learning needs, with the state in
+# memory, since the address of a Redis is unknown.
 _COMPLETION: Final[Mapping[Names, Any]] = {
     ("config", "version"): 1,
     ("config", "state", "backend", "kind"): "in_memory",
@@ -196,7 +184,7 @@ _COMPLETION: Final[Mapping[Names, Any]] = {
 
 
 def values_to_set(document: Mapping[str, Any], index: int, settings: AcgSettings) -> dict[Names, Any]:
-    """Return what must be set in the component for the settings to hold, by path within it; what is so is left out."""
+    """Return the values that must change in the component for the settings to hold, by path within it."""
     tables = tables_of(document, index)
     config, acg, thresholds = tables[ACG[:1]] or {}, tables[ACG], tables[THRESHOLDS]
     found: dict[Names, Any] = {}
@@ -235,7 +223,7 @@ def _is_so(name: str, value: Any, acg: Mapping[str, Any] | None) -> bool:
 
 
 def _same(name: str, wanted: Any, found: Any) -> bool:
-    """Whether production reads the same: a threshold may be an integer, but 20.0 is no count, and true no number."""
+    """Return whether production reads the same: a threshold may be an integer, but 20.0 is no count, true no number."""
     if isinstance(found, bool) or (isinstance(found, float) and name not in _NUMBERS):
         return False
     return bool(wanted == found)

@@ -1,14 +1,10 @@
-"""What an export would do to a file, as a value: to look at first, and to write.
+"""Load settings from a plugin document, and write them back: a file, a mapping or a text.
 
-Belongs here: files, from reading to replacing. How a text changes is in `render`, how a file is replaced in `files`.
-
-
-Loading settings from a plugin document, and writing them back into it.
-
-Belongs here: the public functions, whatever the document is: a file, a mapping, or text.
+A `Proposal` is a change that can be looked at before it is written.
 """
 
 import difflib
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,17 +39,25 @@ __all__ = [
 ]
 
 
+logger = logging.getLogger(__name__)
+
+_WINDOWS_KEEP_THEIR_SIZE = (
+    "Stored windows larger than the new observation_window never shrink: they lose one observation for each that is "
+    "added, so they keep their size."
+)
+
+
 class Proposal(Struct, frozen=True):
-    """What an export would do to a file; nothing is written before `write`.
+    """The change that an export would make to a file. Nothing is written before `write`.
 
     Attributes
     ----------
     path : Path
-        As it was given.
+        The path that was passed in.
     settings : AcgSettings
-        As production will read them, with what the file itself says of provider and priority.
+        The settings that production will read, with provider and priority of the file.
     before, after : str
-        The file's text; ``before`` is empty where there is no file.
+        The text of the file; ``before`` is empty if there is no file.
     """
 
     path: Path
@@ -67,10 +71,19 @@ class Proposal(Struct, frozen=True):
         """Whether there is anything to write."""
         return self._file.content is None or self.before != self.after
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Consequences of the change that the file does not show, one sentence each."""
+        try:
+            former = read_settings(_parse(self._file)) if self._file.content is not None else AcgSettings()
+        except RecordError:
+            former = AcgSettings()
+        return (_WINDOWS_KEEP_THEIR_SIZE,) if self.settings.observation_window < former.observation_window else ()
+
     def diff(self) -> str:
         """Return the change as a unified diff; empty if there is none.
 
-        It shows lines around the change, and so what stands in them, addresses included.
+        The diff shows the lines around the change, with any addresses in them.
         """
         before, after = (text.removeprefix(BOM).splitlines(keepends=True) for text in (self.before, self.after))
         name = str(self.path)
@@ -88,15 +101,16 @@ class Proposal(Struct, frozen=True):
         Raises
         ------
         SourceError
-            If it can't be written, or was changed since the proposal was made; the file is then as it was.
+            If the file cannot be written, or was modified since the proposal was made. It is then unchanged.
         """
         if self.is_change:
             replace_file(self._file, self.after.encode())
+            logger.info("wrote %s", self.path)
         return self.path
 
 
 def propose_config(path: str | os.PathLike[str], settings: AcgSettings, *, note: str | None = None) -> Proposal:
-    """Return what `export_config` would do, for looking at it first; parameters and errors are the same."""
+    """Return what `export_config` would write; parameters and errors are the same."""
     render = render_json if _is_json(path) else render_toml
     with _open(path) as file:
         after, found = render(file.text, settings, note)
@@ -104,21 +118,21 @@ def propose_config(path: str | os.PathLike[str], settings: AcgSettings, *, note:
 
 
 def propose_changes(path: str | os.PathLike[str], changes: Mapping[str, Any], *, note: str | None = None) -> Proposal:
-    """Return what `export_config` would do with the file's own settings, some of them changed.
+    """Return what `export_config` would write to change some of the file's own settings.
 
     Parameters
     ----------
     path : path
-        Where there is no file yet, or no component in it, production's defaults are changed.
+        Without a file, or a component in it, production's defaults are changed.
     changes : mapping
-        Values by production's names. With all of ``AcgSettings().values()``, it does not matter what the file has.
+        Values by production's names. If it has all of ``AcgSettings().values()``, the file's own are not read.
     note : str, optional
-        As for `export_config`.
+        As in `export_config`.
 
     Raises
     ------
     UsageError, RecordError, SourceError
-        As `load_config` and `export_config`.
+        As in `load_config` and `export_config`.
     """
     settings = AcgSettings()
     with _open(path) as file:
@@ -131,7 +145,7 @@ def propose_changes(path: str | os.PathLike[str], changes: Mapping[str, Any], *,
 
 @contextmanager
 def open_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Give a document as a mapping; what goes wrong with it meanwhile gets the file's name."""
+    """Yield a document as a mapping; errors raised meanwhile are extended by the file's name."""
     if isinstance(source, Mapping):
         yield source
         return
@@ -168,19 +182,21 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> AcgSettin
     Parameters
     ----------
     source : path or mapping
-        A ``plugins.toml``, the same as JSON (by its suffix ``.json``), or the mapping that the bindings take.
+        A ``plugins.toml``, a JSON file (with suffix ``.json``) of the same content, or the mapping that the bindings
+        take.
 
     Returns
     -------
     AcgSettings
-        What is not there is production's default, all of it where there is no ``acg`` table; `inactive_reasons` tells.
+        Absent settings have production's defaults, also if there is no ``acg`` table; see `inactive_reasons`.
 
     Raises
     ------
     SourceError
-        If the file can't be read.
+        If the file cannot be read.
     RecordError
-        If production would refuse what is there (spec/config.md), or there is no component of kind ``adaptive``.
+        If production would refuse the document (``acg_lab/docs/rules/config.md``, 3), or it has no component of kind
+        ``adaptive``.
 
     Examples
     --------
@@ -193,17 +209,27 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> AcgSettin
 
 
 def inactive_reasons(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, ...]:
-    """Say why production would learn nothing with a plugin document; empty if it would.
+    """Return why production would not learn with a plugin document; empty if it would.
 
     Parameters
     ----------
     source : path or mapping
-        As for `load_config`, which must be able to read it.
+        As in `load_config`, which must be able to read it.
 
     Returns
     -------
     tuple of str
-        A sentence a reason.
+        One sentence per reason.
+
+    Raises
+    ------
+    SourceError, RecordError
+        As in `load_config`.
+
+    Examples
+    --------
+    >>> inactive_reasons({"version": 1})
+    ("There is no component of kind 'adaptive'.",)
     """
     with open_document(source) as document:
         return find_inactive_reasons(document)
@@ -220,41 +246,46 @@ def export_config(
 ) -> Path | dict[str, Any]:
     """Write settings into the file that production reads, and change nothing else in it.
 
-    Only values that differ are replaced, where they stand; the rest is kept byte for byte. The file is replaced as a
-    whole or not at all. A new file, or a new component of kind ``adaptive``, is minimal and complete: it keeps its
-    windows in memory, until a Redis is put in.
+    Only values that differ are replaced; the rest is kept byte for byte. The file is replaced as a whole or not at all.
+    A new file, or a new component of kind ``adaptive``, is minimal and complete, with its windows in memory. Lowering
+    ``observation_window`` never shrinks windows that are already stored.
 
     Parameters
     ----------
     target : path or mapping
-        A ``plugins.toml``; the same as JSON (by its suffix ``.json``), which is written anew in its own indent; or the
-        mapping that the bindings take, for those who configure in code: it is copied.
+        A ``plugins.toml``; a JSON file (with suffix ``.json``), which is rewritten in its own indentation; or the
+        mapping that the bindings take, which is copied.
     settings : AcgSettings
-        A provider or priority of None is left as it is.
+        A provider or priority of None keeps the document's value.
     note : str, optional
-        What to remember, such as what was tuned on which data. It goes as comments above the first changed value, and
-        replaces the note of an earlier export; without one, that goes too once a value changes. An empty table takes
-        none, and JSON and mappings don't either.
+        A remark, for example what was tuned on which data. It is written as comments above the first changed value,
+        and replaces the note of an earlier export, which is removed in any case once a value changes. JSON, mappings
+        and empty tables take no note.
 
     Returns
     -------
     Path or dict
-        The path as it was given, or the new mapping; `load_config` takes both.
+        The path that was passed in, or the new mapping; `load_config` takes both.
 
     Raises
     ------
     UsageError
-        If the settings should not be written: unless 0 <= semi_stable_threshold <= stable_threshold <= 1 and
-        observation_window >= 1.
+        Unless 0 <= semi_stable_threshold <= stable_threshold <= 1 and observation_window >= 1.
     RecordError
-        If the document is not what production reads: no TOML, two components of kind ``adaptive``, a wrong type.
+        If production could not read the document: not TOML, two components of kind ``adaptive``, a wrong type.
     SourceError
-        If the file can't be read or written, or was changed in between; it is then as it was.
+        If the file cannot be read or written, or was modified by another process. It is then unchanged.
+
+    Examples
+    --------
+    >>> document = export_config({}, AcgSettings(observation_window=30))
+    >>> load_config(document).observation_window
+    30
     """
     if not isinstance(target, Mapping):
         return propose_config(target, settings, note=note).write()
     if note:
-        msg = "A mapping has no comments, so it can't take a note."
+        msg = "A mapping has no comments, so it cannot take a note."
         raise UsageError(msg)
     check_writable(settings)
     merged = merge(target, settings)
@@ -263,25 +294,25 @@ def export_config(
 
 
 def render_config(settings: AcgSettings, document: str = "", *, note: str | None = None) -> str:
-    """Return TOML text with settings in it, as `export_config` writes it.
+    """Return a TOML text with the settings put in, as `export_config` writes it.
 
     Parameters
     ----------
     settings : AcgSettings
     document : str
-        The text to change; a minimal complete one is made from an empty one.
+        The text to change. An empty one becomes a minimal complete document.
     note : str, optional
-        See `export_config`.
+        As in `export_config`.
 
     Returns
     -------
     str
-        The document itself if it says so already.
+        The document unchanged if it has these settings already.
 
     Raises
     ------
     UsageError, RecordError
-        As `export_config`.
+        As in `export_config`.
 
     Examples
     --------

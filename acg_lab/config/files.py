@@ -1,7 +1,4 @@
-"""Reading a config file, and replacing it so that at every moment the old or the new one is there, whole.
-
-Belongs here: bytes, modes and what the system can say against them. A file's meaning is none of its business.
-"""
+"""Read a config file, and replace it atomically: at every moment the old or the new file is there, whole."""
 
 import contextlib
 import glob
@@ -21,7 +18,7 @@ _OURS, _PARTIAL = ".acg-lab-", ".partial"
 
 
 class ConfigFile(NamedTuple):
-    """A file as it was read: where links lead to, and its content; None if there is no file yet."""
+    """A file as read: its name, its path with links resolved, and its content, None if it does not exist."""
 
     label: str
     place: Path
@@ -34,7 +31,7 @@ class ConfigFile(NamedTuple):
         Raises
         ------
         RecordError
-            If it is not UTF-8.
+            If the content is not UTF-8.
         """
         try:
             return (self.content or b"").decode()
@@ -44,12 +41,12 @@ class ConfigFile(NamedTuple):
 
 
 def read_file(path: str | os.PathLike[str]) -> ConfigFile:
-    """Read a file that may not be there.
+    """Read a file that may not exist.
 
     Raises
     ------
     SourceError
-        If it can't be read, or is no regular file.
+        If the file cannot be read, or is not a regular file.
     """
     label = os.fspath(path)
     place = Path(os.path.realpath(label))
@@ -65,20 +62,19 @@ def read_file(path: str | os.PathLike[str]) -> ConfigFile:
 
 
 def replace_file(file: ConfigFile, content: bytes) -> None:
-    """Write a file's new content beside it, read it back, and let it take the place; mode, owner and links stay.
+    """Write new content to a temporary file, read it back, and replace the file; mode, owner and links are kept.
 
     Raises
     ------
     SourceError
-        If anything is against it: the folder, the disk, or somebody else who changed the file since it was read. What
-        was there is then as it was.
+        If the file cannot be replaced, or was modified since it was read. It is then unchanged.
     """
     with _errors(file.label, "it was not changed"):
         if file.content is not None and not os.access(file.place, os.W_OK):
             msg = f"{file.label}: it was not changed: it is read-only."
             raise SourceError(msg)
         if not file.place.parent.is_dir():
-            msg = f"{file.label}: there is no folder {file.place.parent}; make it first."
+            msg = f"{file.label}: there is no folder {file.place.parent}; create it first."
             raise SourceError(msg)
         with _only_one_in(file.place):
             _write_and_replace(file, content)
@@ -103,7 +99,7 @@ def _write_and_replace(file: ConfigFile, content: bytes) -> None:
 
 def _keep_owner_and_mode(file: ConfigFile, temporary: Path) -> None:
     if file.content is None:
-        return  # for its owner alone, as temporary files are: it may come to hold the password of a store
+        return  # readable by its owner only, like temporary files: it may later contain the password of a store
     old, new = file.place.stat(), temporary.stat()
     if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
         try:
@@ -115,21 +111,21 @@ def _keep_owner_and_mode(file: ConfigFile, temporary: Path) -> None:
 
 
 def _check(file: ConfigFile, temporary: Path, content: bytes) -> None:
-    """Refuse what was not written as it was meant, and what would undo another's change."""
+    """Raise if the content was not written correctly, or the file was modified in the meantime."""
     if temporary.read_bytes() != content:
-        msg = f"{file.label}: it was not changed: what was written beside it could not be read back."
+        msg = f"{file.label}: it was not changed: the new content could not be read back."
         raise SourceError(msg)
     if read_file(file.label)[1:] != file[1:]:
-        msg = f"{file.label}: it was not changed: somebody else changed it in between; look at it and try again."
+        msg = f"{file.label}: it was not changed: it was modified by another process; check it and try again."
         raise SourceError(msg)
 
 
 @contextlib.contextmanager
 def _only_one_in(place: Path) -> Iterator[None]:
-    """Let one export at a time work beside a file, clear up after killed ones, and bring the folder to the disk.
+    """Lock a file's folder, remove what killed exports left, and sync the folder at the end.
 
-    A lock of the folder ends with its process, so that whoever holds it knows that what others began is stale. Not all
-    systems can lock, or open a folder at all; the file is whole in any case.
+    The lock of a folder ends with its process, so that temporary files found by its holder are stale. Not all systems
+    can lock or open a folder; the file is replaced atomically in any case.
     """
     with contextlib.ExitStack() as stack:
         descriptor = None

@@ -1,7 +1,4 @@
-"""Settings put into a document's text, TOML or JSON, and the proof that nothing else changed.
-
-Belongs here: text in, text out. Which values are needed is said by `merging`, where they go by `edit`.
-"""
+"""Put settings into the text of a document, TOML or JSON, and prove that nothing else changed."""
 
 import json
 import re
@@ -33,7 +30,7 @@ _unprintable = re.compile(r"[^\t\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
 
 
 def render_toml(text: str, settings: AcgSettings, note: str | None) -> tuple[str, AcgSettings]:
-    """Return TOML with settings in it, and the settings that it then has."""
+    """Return a TOML text with the settings put in, and the settings that it then has."""
     check_writable(settings)
     before, edited = parse_toml(text), Document(text.removeprefix(BOM))
     index = find_component(before)
@@ -57,7 +54,7 @@ def _add_component(edited: Document, *, is_new: bool) -> None:
 
 
 def _put(edited: Document, values: Mapping[Key, Any], managed: Sequence[Key], note: list[str]) -> None:
-    """Set values, and put the note above the first of them; where none is set, where a note stood."""
+    """Set values, and put the note above the first of them; if none is set, in the place of the former note."""
     former = edited.notes(managed, _MARK)
     if not values and (not note or [lines for _, lines in former] == [note]):
         return
@@ -69,22 +66,22 @@ def _put(edited: Document, values: Mapping[Key, Any], managed: Sequence[Key], no
 
 
 def _as_toml(value: Any) -> str:
-    # repr has the digits that read back as the same number; strings and arrays, all of ours, look as in JSON.
+    # repr has all digits that are needed to read the same number; our strings and arrays look as in JSON.
     return float.__repr__(value) if isinstance(value, float) else json.dumps(value)
 
 
 def _note_lines(note: str | None) -> list[str]:
-    """Return a note as comment lines; what TOML allows in no comment is escaped."""
+    """Return a note as comment lines, with characters escaped that TOML does not allow in comments."""
     lines = (note or "").strip().splitlines()
     return [f"{_MARK} {_unprintable.sub(lambda m: ascii(m[0])[1:-1], line)}".rstrip() for line in lines]
 
 
 def _check_edit(before: Mapping[str, Any], after: str, settings: AcgSettings) -> AcgSettings:
-    """Refuse an edit that says anything else than it should, so that nothing is written; return the settings it has."""
+    """Return the settings of the edited text; raise if anything else changed, so that nothing is written."""
     found = parse_toml(after)
-    # As text, since a nan is equal to nothing, and 1, 1.0 and true are equal.
+    # Compared as text, since nan differs from itself, and 1, 1.0 and true are equal.
     if _as_text(found) != _as_text(merge(before, settings)):
-        msg = "expected TOML that can be changed key by key, got a form that can't; change it by hand"
+        msg = "expected TOML that can be changed key by key, got another form; change it by hand"
         raise RecordError(msg, path="$.components")
     return read_settings(found)
 
@@ -94,10 +91,10 @@ def _as_text(document: Mapping[str, Any]) -> str:
 
 
 def render_json(text: str, settings: AcgSettings, note: str | None) -> tuple[str, AcgSettings]:
-    """Return JSON with settings in it, in the indent that it has, and the settings that it then has."""
+    """Return a JSON text with the settings put in, in its own indentation, and the settings that it then has."""
     check_writable(settings)
     if note:
-        msg = "JSON has no comments, so it can't take a note."
+        msg = "JSON has no comments, so it cannot take a note."
         raise UsageError(msg)
     before = parse_json(text) if text.strip() else {}
     after = merge(before, settings)

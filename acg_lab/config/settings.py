@@ -1,7 +1,7 @@
-"""What the learner is told: the settings as one value.
+"""The learner's settings as one value.
 
-Belongs here: names, types and ranges of the settings. Two borders: `AcgSettings` holds whatever production accepts, so
-that a file can be shown as it is; `check_writable` draws the lab's own, narrower one, for what it writes.
+`AcgSettings` holds whatever production accepts, so that any file can be shown. `check_writable` is narrower: it limits
+what acg_lab writes.
 """
 
 from typing import Any, Final
@@ -26,19 +26,19 @@ class AcgSettings(Struct, frozen=True):
     Parameters
     ----------
     thresholds : StabilityThresholds
-        Production's defaults when left out.
+        Production's defaults if omitted.
     observation_window : int, default 100
-        Requests that a profile's window holds.
+        How many requests a profile's window keeps.
     provider : {"passthrough", "anthropic", "openai"}, optional
-        What is done to live requests. None: as the document has it, production's default if it has none.
+        What is done to live requests. None keeps the document's value, or production's default if it has none.
     priority : int, optional
-        Of the learner among other plugins. None as for ``provider``.
+        Priority of the learner among other plugins. None as for ``provider``.
 
     Raises
     ------
     UsageError
-        If production would refuse a value (spec/config.md, "Refused by production"). Thresholds outside 0 to 1 and a
-        window of 0 it takes, and so does this; the lab won't write them.
+        If production would refuse a value (``acg_lab/docs/rules/config.md``, 3). Like production, this accepts
+        thresholds outside 0 to 1 and a window of 0, which acg_lab does not write.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class AcgSettings(Struct, frozen=True):
         if not isinstance(self.thresholds, StabilityThresholds):
             msg = f"The 'thresholds' setting must be a StabilityThresholds; got {type(self.thresholds).__name__}."
             raise UsageError(msg)
-        _check_integer("observation_window", self.observation_window, 0, 2**63 - 1)  # u64, of which TOML has a half
+        _check_integer("observation_window", self.observation_window, 0, 2**63 - 1)  # u64; TOML has half of it
         if self.priority is not None:
             _check_integer("priority", self.priority, -(2**31), 2**31 - 1)
         if self.provider is not None and self.provider not in PROVIDERS:
@@ -69,12 +69,12 @@ class AcgSettings(Struct, frozen=True):
         return values | {name: value for name, value in optional.items() if value is not None}
 
     def replace(self, **values: Any) -> "AcgSettings":
-        """Return the settings with some changed, by production's names.
+        """Return the settings with some values changed, by production's names.
 
         Raises
         ------
         UsageError
-            If there is no setting of that name, or production would refuse the value.
+            If a name is unknown, or production would refuse a value.
         """
         own = set(self.__struct_fields__) - {"thresholds"}
         within = set(StabilityThresholds.__struct_fields__)
@@ -95,12 +95,16 @@ def _check_integer(name: str, value: Any, low: int, high: int) -> None:
 
 
 def check_writable(settings: AcgSettings) -> None:
-    """Refuse what production would take but nobody can want.
+    """Raise for settings that production accepts but that make no sense.
 
     Raises
     ------
     UsageError
         Unless 0 <= ``semi_stable_threshold`` <= ``stable_threshold`` <= 1 and ``observation_window`` >= 1.
+
+    Examples
+    --------
+    >>> check_writable(AcgSettings())
     """
     stable, semi = settings.thresholds.stable_threshold, settings.thresholds.semi_stable_threshold
     for name, value in (("stable_threshold", stable), ("semi_stable_threshold", semi)):

@@ -1,7 +1,7 @@
-"""Setting values in TOML text, in the style in which the text has them already.
+"""Set values in a TOML text, in the style of the text.
 
-Belongs here: which bytes change. A value that is there is replaced where it stands; a new one goes beside its
-siblings: into their inline table, below their header, among their dotted keys, or else below a header of its own.
+A value is replaced where it is. A new one is added next to its siblings: into their inline table, below their header,
+among their dotted keys, or below a new header.
 """
 
 import re
@@ -10,15 +10,15 @@ from itertools import takewhile
 from operator import eq
 from typing import NamedTuple
 
-from acg_lab.config.toml_scan import Key, Section, Statement, cut, members
+from acg_lab.config.toml_scan import Key, Section, Statement, members, split_sections
 
 __all__ = ["Document"]
 
-_OWN_COMMENTS = re.compile(r"(?:[ \t]*#[^\n]*(?:\n|\Z))+(?=[ \t]*\r?\n)")  # those that a blank line ends
+_OWN_COMMENTS = re.compile(r"(?:[ \t]*#[^\n]*(?:\n|\Z))+(?=[ \t]*\r?\n)")  # comments followed by a blank line
 
 
 class _Place(NamedTuple):
-    """A statement, the section that it stands in, and its path from the root."""
+    """A statement, its section, and its path from the root."""
 
     section: Section
     statement: Statement
@@ -26,7 +26,7 @@ class _Place(NamedTuple):
 
 
 class Document:
-    """A TOML text that is being edited; ``str`` gives it back.
+    """A TOML text that is being edited; ``str`` returns it.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Document:
     """
 
     def __init__(self, text: str) -> None:
-        self._sections = cut(text)
+        self._sections = split_sections(text)
         self._eol = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
 
     def __str__(self) -> str:
@@ -47,9 +47,9 @@ class Document:
         Parameters
         ----------
         path : tuple of str or int
-            From the root of the document: ``("components", 2, "config", "acg", "priority")``.
+            Path from the root of the document, such as ``("components", 2, "config", "acg", "priority")``.
         value : str
-            As TOML.
+            TOML of the value.
         """
         if place := self._holder(path):
             place.section.text = _set_within(place.section.text, place.statement, path[len(place.path) :], value)
@@ -62,20 +62,20 @@ class Document:
             self._add_section(path[:-1], f"{path[-1]} = {value}")
 
     def append(self, text: str) -> None:
-        """Append tables behind everything else."""
+        """Append tables at the end."""
         whole = str(self)
         gap = self._eol if not whole or whole.endswith("\n") else self._eol * 2
         added = text.replace("\n", self._eol)
-        self._sections = cut(f"{whole}{gap}{added}" if whole else added)
+        self._sections = split_sections(f"{whole}{gap}{added}" if whole else added)
 
     def append_member(self, path: Key, value: str) -> bool:
-        """Append to the array that is a value of that path; False if there is none."""
+        """Append to the array at a path; return whether there is one."""
         if place := self._holder(path):
             place.section.text = _add_member(place.section.text, place.statement, value)
         return place is not None
 
     def notes(self, paths: Sequence[Key], mark: str) -> list[tuple[Key, list[str]]]:
-        """Return the lines above values that begin with a mark: by statement, with the first value that it holds."""
+        """Return the comment lines above values that begin with a mark, with the path of the first value below."""
         found: dict[tuple[int, int], tuple[Key, list[str]]] = {}
         for path in paths:
             if (place := self._holder(path)) and (spans := _marked(place, mark)):
@@ -91,7 +91,7 @@ class Document:
                     place.section.text = place.section.text[:start] + place.section.text[end:]
 
     def add_note(self, paths: Sequence[Key], lines: Sequence[str]) -> None:
-        """Put lines above the first of the values that are there; nowhere if there is none."""
+        """Insert comment lines above the first of the values that exist, if any does."""
         found = [place for path in paths if (place := self._holder(path))]
         if not found:
             return
@@ -109,14 +109,14 @@ class Document:
                     yield _Place(section, statement, (*section.path, *statement.path))
 
     def _holder(self, path: Key) -> _Place | None:
-        """Find the statement whose value is the one of the path, or has it within."""
+        """Return the statement whose value is at the path or contains it."""
         return next((place for place in self._places(path) if place.path == path[: len(place.path)]), None)
 
     def _section(self, path: Key) -> Section | None:
         return next((section for section in self._sections if section.path == path), None)
 
     def _sibling(self, path: Key) -> _Place | None:
-        """Find the last of the dotted keys that have most in common with the path."""
+        """Return the last of the dotted keys that have most in common with the path."""
         found = [(_common(place.path, path), place) for place in self._places(path)]
         found = [(length, place) for length, place in found if length > len(place.section.path)]
         most = max((length for length, _ in found), default=0)
@@ -134,7 +134,7 @@ class Document:
             section.text = f"{text[:end]}{indent}{line}{self._eol}{text[end:]}"
 
     def _add_section(self, path: Key, line: str) -> None:
-        """Add a table behind those that have most in common with it."""
+        """Add a table after those that have most in common with it."""
         most = max(_common(section.path, path) for section in self._sections)
         i = max(i for i, section in enumerate(self._sections) if _common(section.path, path) == most)
         before = self._sections[i]
@@ -166,7 +166,7 @@ def _line_end(text: str, position: int) -> int:
 
 
 def _marked(place: _Place, mark: str) -> list[tuple[int, int]]:
-    """Return where the lines stand that begin with a mark, among the comments directly above a statement."""
+    """Return the spans of the lines that begin with a mark, among the comments directly above a statement."""
     section, statement, _ = place
     floor = max((other.end for other in section.statements() if other.end <= statement.start), default=section.body)
     found, end = list[tuple[int, int]](), _line_start(section.text, statement.start)
@@ -181,7 +181,7 @@ def _marked(place: _Place, mark: str) -> list[tuple[int, int]]:
 
 
 def _set_within(text: str, statement: Statement, path: Key, value: str) -> str:
-    """Set a value that is the statement's own, or one within its inline table or array."""
+    """Set the value of a statement, or a value within its inline table or array."""
     if not path:
         return text[: statement.value] + value + text[statement.end :]
     inner = members(text, statement.value)
@@ -199,7 +199,7 @@ def _set_within(text: str, statement: Statement, path: Key, value: str) -> str:
 
 
 def _add_member(text: str, container: Statement, member: str, after: Statement | None = None) -> str:
-    """Add to an inline table or array, at its end or behind a member."""
+    """Add a member to an inline table or array, at its end or after another member."""
     if after is None and (inner := members(text, container.value)):
         after = inner[-1]
     if after is not None:

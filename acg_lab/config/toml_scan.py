@@ -1,10 +1,10 @@
-r"""Where tables, keys and values begin and end in TOML text, so that one value can be replaced and no other byte.
+r"""Find where tables, keys and values begin and end in a TOML text, so that a value can be replaced and no other byte.
 
-Belongs here: spans, no meaning. tomlkit gives none, and writing its document back loses a byte order mark, moves tables
-that are out of order, and makes a table of wrong name below dotted keys; for 2 MB it takes seconds. The text must have
-been parsed before: what is no TOML is not found out here, and an edit is parsed and compared after it.
+tomlkit offers no spans. Writing its document back loses a byte order mark, moves tables that are out of order, writes a
+table of the wrong name below dotted keys, and takes seconds for 2 MB. The text must be valid TOML: it is parsed before,
+and the edited text is parsed and compared after.
 
->>> [(s.path, s.text) for s in cut('a = "[x]"\n[b . "c"]\nd = 1\n')]
+>>> [(s.path, s.text) for s in split_sections('a = "[x]"\n[b . "c"]\nd = 1\n')]
 [((), 'a = "[x]"\n'), (('b', 'c'), '[b . "c"]\nd = 1\n')]
 """
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from acg_lab.config.document import parse_toml
 from acg_lab.core.errors import RecordError
 
-__all__ = ["Section", "Statement", "cut", "members", "statements"]
+__all__ = ["Section", "Statement", "members", "split_sections", "statements"]
 
 _STRING = r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}|\'\'\'(?:[^\']++|\'{1,2}(?!\'))*+\'{3,5}'
 _STRING += r'|"(?:[^"\\\n]++|\\.)*+"|\'[^\'\n]*+\''
@@ -32,7 +32,7 @@ Key = tuple[str | int, ...]
 
 
 class Statement(NamedTuple):
-    """``key = value``, or a member of an array: its path from where it stands, and where it begins and ends."""
+    """``key = value`` or a member of an array: its path within its container, and its span in the text."""
 
     path: Key
     start: int
@@ -42,9 +42,9 @@ class Statement(NamedTuple):
 
 @dataclass
 class Section:
-    """A table's header and what follows it up to the next header, or what stands before the first one.
+    """The text from a table's header to the next header, or before the first header.
 
-    ``path`` has the positions of the elements of ``components`` in it, and of no other array.
+    ``path`` contains the index of an element of ``components``, but of no other array.
     """
 
     path: Key
@@ -52,17 +52,17 @@ class Section:
 
     @property
     def body(self) -> int:
-        """Where its header ends."""
+        """The position after the header."""
         start = _skip(_GAP, self.text, 0)
         return _read_header(self.text, start)[1] if self.text[start : start + 1] == "[" else 0
 
     def statements(self) -> list[Statement]:
-        """Return its statements, in order."""
+        """Return the statements of the section, in order."""
         return statements(self.text, self.body)
 
 
-def cut(text: str) -> list[Section]:
-    """Cut a document at its headers; joined again, the sections' texts are the document."""
+def split_sections(text: str) -> list[Section]:
+    """Split a document at its headers; the joined texts of the sections are the document."""
     sections, start, path, n_components = [], 0, Key(), 0
     for position in _headers(text):
         sections.append(Section(path, text[start:position]))
@@ -77,7 +77,7 @@ def cut(text: str) -> list[Section]:
 
 
 def _headers(text: str) -> Iterator[int]:
-    """Give the beginning of each line that holds a header."""
+    """Yield the start of each line with a header."""
     position = 0
     while True:
         found = statements(text, position)
@@ -89,7 +89,7 @@ def _headers(text: str) -> Iterator[int]:
 
 
 def _read_header(text: str, position: int) -> tuple[Key, int, bool]:
-    """Return a header's path, where it ends, and whether it begins an element of an array."""
+    """Return the path of a header, its end, and whether it starts an element of an array."""
     start = _skip(_BLANK, text, position)
     brackets = 2 if text.startswith("[[", start) else 1
     path, after = _read_key(text, start + brackets)
@@ -108,7 +108,7 @@ def statements(text: str, position: int = 0) -> list[Statement]:
 
 
 def members(text: str, position: int) -> list[Statement]:
-    """Return the members of the inline table or array that begins there; those of an array have a number for path."""
+    """Return the members of the inline table or array that begins at a position; the path of an array's is a number."""
     is_table, found = text[position] == "{", list[Statement]()
     position += 1
     while True:
@@ -137,7 +137,7 @@ def _read_key(text: str, position: int) -> tuple[Key, int]:
         if text[position : position + 1] != ".":
             return tuple(path), position
         position += 1
-    raise _lost(text, position)
+    raise _unreadable(text, position)
 
 
 def _end_of_value(text: str, position: int) -> int:
@@ -148,15 +148,15 @@ def _end_of_value(text: str, position: int) -> int:
         depth += (match[0] in "[{") - (match[0] in "]}")
         if depth == 0:
             return match.end()
-    raise _lost(text, position)
+    raise _unreadable(text, position)
 
 
 def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
     if match := pattern.match(text, position):
         return match.end()
-    raise _lost(text, position)
+    raise _unreadable(text, position)
 
 
-def _lost(text: str, position: int) -> RecordError:
+def _unreadable(text: str, position: int) -> RecordError:
     line = text.count("\n", 0, position) + 1
-    return RecordError(f"expected TOML, got what can't be followed near line {line} of a table; edit it by hand")
+    return RecordError(f"expected TOML that can be edited, got other text near line {line} of a table; edit it by hand")

@@ -1,32 +1,32 @@
-"""The learner core, shared with production.
+"""The learner core, shared with production: what the governor computes, as values in and values out.
 
-Belongs here: what the governor computes, as values in and values out. No network, files, clocks or randomness but
-those that a caller passes in, and nothing beyond the standard library, msgspec and an RFC 8785 library, so that a
-production service can run the same learner as the notebooks.
+The core reads no network, file, clock or random source unless the caller passes one in, and needs only the standard
+library, msgspec and an RFC 8785 library, so that a production service can run the same learner as the notebooks.
 
-Numbers are sections of the specification of the learner, ``p`` before them those of the request time planner.
-
-================ ================================================== ========
-module           what it holds                                      spec
-================ ================================================== ========
-``records``      what production stores, as frozen values           1, 2, 4, 6
-``rules``        the generations, and what differs between them     8
-``canonical``    canonical JSON and hashing                         2
-``prompt_ir``    request to observation                             2
-``keys``         learning keys                                      3
-``stability``    scores, classes, stable prefix                     4
-``window``       the bounded window                                 5
-``learner``      the step, its two shells, the hot cache            5
-``economics``    which prefix ends can take a cache breakpoint      p4
-``selection``    which of them are worth one                        p4
-``placement``    where in a body a breakpoint is marked             p1, p5
-``request_time`` what a live request meets, and what comes of it    p2, p3, p6
-================ ================================================== ========
+================ ========================================================== ==================================
+module           contents                                                   rules (``acg_lab/docs/rules/``)
+================ ========================================================== ==================================
+``records``      what production stores, as frozen values                   learner.md, 1, 2 and 4
+``codec``        JSON to records and back                                   learner.md, 1
+``rules``        rules versions, and how they differ                        learner.md, 8
+``messages``     how messages and content parts become blocks and seeds     learner.md, 2, 3 and 8
+``canonical``    canonical JSON and hashing                                 learner.md, 2
+``prompt_ir``    request to observation                                     learner.md, 2
+``keys``         learning keys                                              learner.md, 3
+``stability``    scores, classes, stable prefix                             learner.md, 4
+``window``       the bounded window and its counts                          learner.md, 4 and 5
+``exact_prefix`` the majority prefix of 0.8 and its fingerprint             learner.md, 8.4
+``learner``      one step after a run, and the hot cache                    learner.md, 5
+``breakpoints``  which prefix ends get a cache breakpoint                   planner.md, 4
+``cache_marks``  where in a request body a breakpoint is marked             planner.md, 1 and 5
+``planner``      what production does to a live request, and why            planner.md, 2, 3 and 6
+================ ========================================================== ==================================
 """
 
 from acg_lab.core.breakpoints import MINIMUM_TOKENS, BreakpointSegment, Multipliers, plan_breakpoints
 from acg_lab.core.cache_marks import Target, mark_paths, surface_of
 from acg_lab.core.canonical import canonical_json, hash_text
+from acg_lab.core.codec import decode, decode_window, encode, encode_window
 from acg_lab.core.errors import AcgLabError, MissingExtraError, RecordError, SourceError, UsageError
 from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.learner import AcgLearner, HotCache, LearnerUpdate, system_stamp
@@ -80,6 +80,10 @@ __all__ = [
     "analyze_stability",
     "build_prompt_ir",
     "canonical_json",
+    "decode",
+    "decode_window",
+    "encode",
+    "encode_window",
     "hash_text",
     "learning_key",
     "mark_paths",

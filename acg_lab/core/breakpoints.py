@@ -1,15 +1,9 @@
-"""The choice among places where a cached prefix may end (spec planner.md, section 4).
+"""Which ends of a stable prefix get a cache breakpoint (``acg_lab/docs/rules/planner.md``, 4).
 
-Belongs here: what a breakpoint is worth, and the best few of many candidates. Numbers only: nothing here knows of
-blocks, requests or results. The order of floating-point operations is production's: where sums exceed about
-1e7 it decides which ends are taken.
+A breakpoint is worth what caching the prefix up to it is expected to save. Which result a request is compared with is
+decided in `acg_lab.core.planner`, where in the request body a breakpoint is marked in `acg_lab.core.cache_marks`.
 
-
-Which ends of a stable prefix can take a cache breakpoint, and which are worth one (spec planner.md, section 4).
-
-Belongs here: model families as data, tokens, candidates, and the plan. The choice among candidates is in
-`acg_lab.core.breakpoints`; what comes before (which result is met, and the gate), in `acg_lab.core.planner`; where a
-mark then stands, in `acg_lab.core.cache_marks`.
+The order of floating-point operations is production's: for sums above about 1e7 it decides which ends are chosen.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +44,7 @@ _PREFERENCE: Final[Mapping[EndKind, int]] = MappingProxyType(
 
 
 class Multipliers(NamedTuple):
-    """What a cached token costs, in prices of an input token that is not cached."""
+    """What writing and reading a cached token costs, relative to an uncached input token."""
 
     write: float = 1.25
     read: float = 0.1
@@ -67,11 +61,11 @@ class Candidate(NamedTuple):
     end : int
         Length of the prefix, in blocks.
     tokens : int
-        Of the whole prefix.
+        Length of the prefix, in tokens.
     reads : float
         How often the prefix is expected to be read.
     kind : str
-        Of the last block; it decides between ends of equal worth.
+        Kind of the last block; it decides between ends of equal worth.
     """
 
     end: int
@@ -81,15 +75,21 @@ class Candidate(NamedTuple):
 
 
 def expected_savings(tokens: int, reads: float, multipliers: Multipliers = MULTIPLIERS) -> float:
-    """Return what caching is expected to save, in input tokens at full price; negative where it costs more.
+    """Return what caching is expected to save, in input tokens at full price; negative if it costs more.
 
-    The order of the floating-point operations is production's.
+    Examples
+    --------
+    >>> expected_savings(1000, 10.0)
+    8750.0
     """
     return tokens * (((1.0 - multipliers.read) * reads) - (multipliers.write - 1.0))
 
 
 class _Chain(NamedTuple):
-    """The best way to end at a candidate with so many breakpoints; ``before`` is the candidate of the one before."""
+    """The best choice of k breakpoints of which the last is at a given candidate.
+
+    ``before`` is the index of the previous candidate, None for the first breakpoint.
+    """
 
     value: float
     before: int | None
@@ -98,10 +98,11 @@ class _Chain(NamedTuple):
 def choose_ends(
     candidates: Sequence[Candidate], multipliers: Multipliers = MULTIPLIERS, *, max_breakpoints: int = MAX_BREAKPOINTS
 ) -> tuple[Candidate, ...]:
-    """Choose the candidates whose segments are together worth most, at most ``max_breakpoints`` of them.
+    """Choose at most ``max_breakpoints`` candidates whose segments are together worth most.
 
-    Every segment must be worth something by itself. Within 1e-9 of each other fewer breakpoints win, then the
-    preferred kind of the last end (user, retrieval, tool, system, structured, generic), then the longer prefix.
+    Every segment must be worth something on its own. Among choices within 1e-9 of each other, fewer breakpoints are
+    preferred, then the kind of the last end (user, retrieval, tool, system, structured, generic), then the longer
+    prefix.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ def choose_ends(
     Returns
     -------
     tuple of Candidate
-        Shortest first; empty where nothing is worth a write.
+        Shortest first; empty if nothing is worth a write.
     """
     chains: list[list[_Chain | None]] = []
     best: tuple[float, tuple[int, int, int], int, int] | None = None
@@ -133,7 +134,7 @@ def _chains_to(
     multipliers: Multipliers,
     max_breakpoints: int,
 ) -> list[_Chain | None]:
-    """Return the best chains that end at candidate i, by their number of breakpoints less one."""
+    """Return the best chains that end at candidate i; the chain of k breakpoints is at index k - 1."""
     tokens, reads = candidates[i].tokens, candidates[i].reads
     value = expected_savings(tokens, reads, multipliers)
     if not value > 0:
@@ -147,7 +148,7 @@ def _chains_to(
             if before is None or not gain > 0:
                 continue
             total = before.value + gain
-            # More by 1e-9, or within 1e-9: of equals the later predecessor.
+            # Values within 1e-9 count as equal, and then the later predecessor is preferred.
             if found is None or total - found.value >= -_TOLERANCE:
                 found = _Chain(total, j)
         row.append(found)
@@ -166,8 +167,7 @@ def _follow(
     return chosen[::-1]
 
 
-# The shortest prefix that a model caches, in tokens, by model family: as production has it, which is not in every case
-# what the provider says today.
+# Production's table of the shortest prefix that a model family caches, in tokens. Providers may state other numbers.
 MINIMUM_TOKENS: Final[Mapping[str, int]] = MappingProxyType(
     {
         **dict.fromkeys(("claude-opus-4.6", "claude-opus-4.5", "claude-haiku-4.5"), 4096),
@@ -179,22 +179,22 @@ MINIMUM_TOKENS: Final[Mapping[str, int]] = MappingProxyType(
 
 
 class BreakpointSegment(Struct, frozen=True, kw_only=True):
-    """What one breakpoint adds to the cached prefix: the blocks from the breakpoint before it up to its own end.
+    """What one breakpoint adds to the cached prefix: the blocks between the previous breakpoint and its own end.
 
     Attributes
     ----------
     start, end : int
-        In blocks: the segment is ``blocks[start:end]``.
+        The segment is ``blocks[start:end]``.
     tokens, prefix_tokens : int
-        Of the segment, and of the whole prefix that ends with it; estimates.
+        Estimated length of the segment, and of the whole prefix that ends with it.
     expected_reads : float
         How often the prefix is expected to be read.
     expected_savings : float
-        What caching the segment is worth, in input tokens at full price.
+        What caching the segment is expected to save, in input tokens at full price.
     kind : str
-        Of its last block.
+        Kind of its last block.
     target : Target
-        What of a Messages body the mark is for.
+        The entry of a Messages body that the mark is for.
     """
 
     start: int
@@ -208,9 +208,9 @@ class BreakpointSegment(Struct, frozen=True, kw_only=True):
 
 
 def minimum_tokens(model: str, families: Mapping[str, int] = MINIMUM_TOKENS) -> int | None:
-    """Return the shortest prefix that a model caches, in tokens; None for a model in no family.
+    """Return the shortest prefix that a model caches, in tokens; None for a model of no known family.
 
-    A model belongs to the family of exactly its name, else to the longest that its name starts with.
+    A model belongs to the family with the longest name that the model's name starts with.
 
     Examples
     --------
@@ -241,17 +241,17 @@ def estimate_tokens(block: PromptBlock) -> int:
 def find_candidates(ir: PromptIR, result: StabilityAnalysisResult, minimum: int) -> Iterator[Candidate]:
     """Yield the places where a cached prefix may end, shortest first.
 
-    Live blocks and scores are walked side by side, by position, up to the first score whose class is not ``stable``.
-    Reads never rise from one candidate to the next: the weakest block so far decides.
+    Live blocks and scores are compared by position, up to the first score whose class is not ``stable``. Expected reads
+    never rise from one candidate to the next: the weakest block so far decides.
 
     Parameters
     ----------
     ir : PromptIR
         The live request, whole.
     result : StabilityAnalysisResult
-        What was learned; its scores in prompt order.
+        What was learned, scores in prompt order.
     minimum : int
-        Of the model, in tokens.
+        The shortest prefix that the model caches, in tokens.
     """
     before, weight = 0, 1.0
     for i, (block, score) in enumerate(zip(ir.blocks[: result.stable_prefix_length], result.scores, strict=False)):
@@ -259,7 +259,7 @@ def find_candidates(ir: PromptIR, result: StabilityAnalysisResult, minimum: int)
             break
         weight = min(weight, _clamp(score.score) * _clamp(score.confidence))
         tokens = before + estimate_tokens(block)
-        # Once the minimum is reached, tools are cached up to the last one or not at all.
+        # A tool that another tool follows is a candidate only if the prefix reaches the minimum with it.
         inside_tools = _is_tool(block) and any(map(_is_tool, ir.blocks[i + 1 : i + 2]))
         if tokens >= minimum and not (inside_tools and before >= minimum):
             yield Candidate(i + 1, tokens, (result.total_observations - 1) * weight, _kind(block))
@@ -274,16 +274,16 @@ def plan_breakpoints(
     families: Mapping[str, int] = MINIMUM_TOKENS,
     multipliers: Multipliers = MULTIPLIERS,
 ) -> tuple[BreakpointSegment, ...]:
-    """Choose where cache breakpoints go in a live request, as provider ``anthropic`` does.
+    """Choose the cache breakpoints of a live request, as provider ``anthropic`` does.
 
     Parameters
     ----------
     ir : PromptIR
         The live request, whole. Read, never changed.
     result : StabilityAnalysisResult
-        What was learned of requests like it.
+        What was learned of the profile.
     model : str
-        By its name in the request.
+        The model's name, as in the request.
     families : mapping of str to int
         Shortest cached prefix by model family, in tokens.
     multipliers : Multipliers
@@ -292,7 +292,7 @@ def plan_breakpoints(
     Returns
     -------
     tuple of BreakpointSegment
-        At most four, shortest prefix first; empty for a model in no family, or where nothing is worth a write.
+        At most four, shortest prefix first; empty for a model of no known family, or if nothing is worth a write.
     """
     minimum = minimum_tokens(model, families)
     candidates = () if minimum is None else tuple(find_candidates(ir, result, minimum))

@@ -1,7 +1,6 @@
-"""Where a planned breakpoint stands in a request's body (spec planner.md, sections 1 and 5).
+"""Where in a request body a planned breakpoint is marked (``acg_lab/docs/rules/planner.md``, 1 and 5).
 
-Belongs here: what kind of body it is, which of its fields a block answers to, and the JSON path of the mark. Production
-counts blocks, not messages, so a mark may miss its message; that is kept.
+Production counts blocks, not messages, so a mark may miss its message. This module keeps that behaviour.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,14 +19,14 @@ Surface: TypeAlias = Literal["anthropic", "chat", "responses"]
 
 
 class Target(Struct, frozen=True):
-    """What of a Messages body a mark is for.
+    """The entry of a Messages body that a mark is for.
 
     Attributes
     ----------
     field : {"tools", "system", "messages"}
-        Of the body.
+        Field of the body.
     index : int
-        Of the entry in that field, 0 for ``system``. It may lie beyond the list, and then there is no mark.
+        Index of the entry in that field, 0 for ``system``. An index beyond the list means that there is no mark.
     """
 
     field: Field
@@ -35,9 +34,9 @@ class Target(Struct, frozen=True):
 
 
 def surface_of(body: JsonObject) -> Surface | None:
-    """Tell what kind of body this is, by which keys it has; None for one that is left alone.
+    """Return the kind of a request body, judged by its keys; None for a body that production leaves alone.
 
-    ``anthropic`` is the Messages API. A Messages body without ``system`` is taken for ``chat``, as production does.
+    ``anthropic`` is the Messages API. As in production, a Messages body without ``system`` counts as ``chat``.
 
     Examples
     --------
@@ -52,10 +51,10 @@ def surface_of(body: JsonObject) -> Surface | None:
 
 
 def target_of(ir: PromptIR, end: int) -> Target:
-    """Return what of a Messages body the last of the first ``end`` blocks answers to, as production counts.
+    """Return the entry of a Messages body that the last of the first ``end`` blocks stands for, as production counts.
 
-    Tools are counted by tool schema blocks, messages by blocks that are not of role system. So the right message is
-    met only where each makes one block.
+    Tools are counted by their blocks, messages by blocks of other roles than system. The message is therefore the right
+    one only if every message makes one block.
     """
     blocks = ir.blocks[:end]
     if blocks[-1].content_type == "tool_schema":
@@ -66,18 +65,18 @@ def target_of(ir: PromptIR, end: int) -> Target:
 
 
 def mark_paths(targets: Iterable[Target], body: JsonObject) -> tuple[str | None, ...]:
-    """Return the JSON path of the object that takes each mark, in order; None for a mark that goes nowhere.
+    """Return the JSON path of the object that takes each mark, in order; None for a mark that cannot be placed.
 
-    A text becomes a list of one part first, so its mark stands at ``[0]`` of a list that was not there. A message
-    without usable content takes the mark itself.
+    Production first turns a text into a list of one part, so the path of its mark ends in ``[0]``. A message without
+    usable content takes the mark itself.
 
     Parameters
     ----------
     targets : iterable of Target
-        Of the segments of a plan.
+        Targets of the segments of a plan.
     body : JSON object
-        The Messages body as the planner meets it. In generation 0.2 a call made with a codec was written anew before;
-        `body_of` gives that one.
+        The Messages body that the planner sees. In `nemo-flow-0.2` a codec rewrites the body first; `body_of` returns
+        the rewritten one.
 
     Examples
     --------
@@ -99,27 +98,28 @@ def _path(target: Target, body: JsonObject) -> str | None:
 
 
 def _last_part(content: Json) -> int | None:
-    """Return the index of the part that takes the mark; None where there is none."""
+    """Return the index of the part that takes the mark, or None if there is none."""
     if isinstance(content, str):
         return 0
     return len(content) - 1 if isinstance(content, list | tuple) and content else None
 
 
 def body_of(request: AnnotatedLlmRequest, *, rules: str) -> JsonObject:
-    """Return the Messages body that a normalised request stands for, as far as marks ask for it.
+    """Return the Messages body that a normalised request stands for, as far as marks need it.
 
-    Generation 0.2 itself writes this body when a call is made with a codec: the system messages become one text. Later
-    ones leave the body alone; what they normalised was seen to have the same messages and parts in the same order.
+    In `nemo-flow-0.2` this is the body that production writes if a call is made with a codec: the system messages
+    become one text. Later versions leave the body alone; all recorded requests had the same messages and parts, in the
+    same order, as their bodies.
 
     Returns
     -------
     JSON object
-        With ``system``, ``messages`` and ``tools``, as far as the request has them. Shares the request's values.
+        ``system``, ``messages`` and ``tools``, as far as the request has them. Shares the request's values.
 
     Raises
     ------
     RecordError
-        If a message is of a shape that production can't read.
+        If production cannot read a message.
     """
     table = get_rules(rules)
     messages: list[JsonObject] = []

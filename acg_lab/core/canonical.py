@@ -1,7 +1,7 @@
-"""Canonical JSON (RFC 8785, as production prints it), compact JSON, and hashing (spec sections 2 and 8).
+"""Canonical JSON (RFC 8785, as production prints it), compact JSON, and hashing.
 
-Belongs here: how a JSON value becomes one text, and a text one hash. Production prints every number as ECMAScript
-prints its nearest double, integers beyond 2**53 too; there the RFC 8785 library refuses, and we convert first.
+Production prints every number as ECMAScript prints its nearest double, integers beyond 2**53 included; the RFC 8785
+library refuses those, so they are converted first. See ``acg_lab/docs/rules/learner.md``, 2.
 """
 
 import math
@@ -23,36 +23,47 @@ _INTEGERS = range(-(2**63), 2**64)
 _PLAIN_FROM, _PYTHON_PLAIN_FROM = 1e-5, 1e-4
 
 _encode = json.Encoder(order="sorted").encode
-# What the fast encoder prints otherwise than RFC 8785 does, looked for where no text can be mistaken for it.
+# Numbers that the fast encoder prints differently from RFC 8785; searched for outside of texts only.
 _odd_number = re.compile(rb"\d[.e]|\d{16}").search
-# The fast encoder sorts keys by code point, the RFC by UTF-16 unit: they part beyond the basic plane.
+# The fast encoder sorts keys by code point, RFC 8785 by UTF-16 unit: they differ beyond the basic plane.
 _beyond_plane = re.compile(rb"[\xf0-\xf4]").search
 
 
 def hash_text(text: str) -> str:
-    """Return ``"sha256:"`` and the lowercase hex digest of the text's UTF-8 bytes."""
+    """Return ``"sha256:"`` followed by the lowercase hex digest of the text's UTF-8 bytes.
+
+    Examples
+    --------
+    >>> hash_text("")[:15]
+    'sha256:e3b0c442'
+    """
     return "sha256:" + sha256(text.encode()).hexdigest()
 
 
 def canonical_json(value: Json) -> str:
-    """Print a JSON value in its one canonical form.
+    """Return a JSON value in canonical form.
 
-    It must be one, as decoded from JSON: dates, bytes and records are printed as msgspec has them, and not refused,
-    since looking for them would cost every other value a second pass.
+    The value must consist of what JSON decodes to. Dates, bytes and records are printed as msgspec prints them, since
+    searching for them would cost every other value a second pass.
 
     Raises
     ------
     RecordError
-        If the value holds what JSON or production can't: NaN, an integer outside -2**63 .. 2**64 - 1, a lone
-        surrogate, a key that is no text, or nesting beyond the interpreter's depth.
+        If the value holds something that JSON or production cannot represent: NaN, an integer outside
+        -2**63 .. 2**64 - 1, a lone surrogate, a key that is not a text, or nesting beyond the interpreter's depth.
+
+    Examples
+    --------
+    >>> canonical_json({"b": 1.0, "a": [True, None]})
+    '{"a":[true,null],"b":1}'
     """
-    # Nearly all values take this way, so it does without the cost of a context manager.
+    # The fast path, taken by nearly all values, avoids the cost of a context manager.
     with_care = True
     try:
         fast = _encode(value)
         with_care = not _is_exact(fast, value)
     except (MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
-        pass  # the exact way says what is wrong
+        pass  # the exact path raises an error that says what is wrong
     if not with_care:
         return fast.decode()
     with _refusals():
@@ -60,7 +71,7 @@ def canonical_json(value: Json) -> str:
 
 
 def compact_json(value: Json, *, first: Iterable[str] = ()) -> str:
-    """Print a JSON value as the runtime's serializer does (spec section 8).
+    """Return a JSON value as the runtime's serializer prints it (``acg_lab/docs/rules/learner.md``, 8.2).
 
     Parameters
     ----------
@@ -72,7 +83,7 @@ def compact_json(value: Json, *, first: Iterable[str] = ()) -> str:
     Raises
     ------
     RecordError
-        As `canonical_json`.
+        As in `canonical_json`.
     """
     with _refusals():
         if not isinstance(value, Mapping):
@@ -92,7 +103,7 @@ def _refusals() -> Iterator[None]:
         msg = "expected a JSON value of sane depth, got one that is nested too deeply"
         raise RecordError(msg) from None
     except (MsgspecError, TypeError, ValueError, OverflowError) as error:
-        msg = f"expected a JSON value, got one that can't be printed ({type(error).__name__})"
+        msg = f"expected a JSON value, got one that cannot be printed ({type(error).__name__})"
         raise RecordError(msg) from None
 
 
@@ -101,7 +112,7 @@ def _is_exact(fast: bytes, value: Json) -> bool:
     outside_texts = b"".join(unescaped.split(b'"')[::2])
     if _odd_number(outside_texts) or (not fast.isascii() and _beyond_plane(fast)):
         return False
-    # The fast encoder makes null of NaN.
+    # The fast encoder prints NaN as null.
     return b"null" not in outside_texts or not _holds_float(value)
 
 
@@ -162,8 +173,8 @@ def _name(key: str) -> str:
 
 
 def _double(value: float) -> str:
-    # Python and the runtime print the same shortest digits; Python goes over to exponents a decade earlier, and pads
-    # small ones with a zero.
+    # Python and the runtime print the same shortest digits, but Python uses exponents below 1e-4, the runtime below
+    # 1e-5, and Python pads small exponents with a zero.
     _check_number(value)
     if _PLAIN_FROM <= abs(value) < _PYTHON_PLAIN_FROM:
         return f"{Decimal(repr(value)):f}"

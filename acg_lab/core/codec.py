@@ -1,12 +1,7 @@
-"""The identity and the time of a record: which texts production takes for them.
+"""Stored JSON to records and back, without I/O.
 
-Belongs here: checking such texts, and a time as a number. The texts themselves are kept as they were stored.
-
-
-Stored JSON to records and back; pure, opens nothing.
-
-Belongs here: decoding with typed errors, and the care that nothing is lost or let through on the way: unknown fields
-are kept, a key that occurs twice is refused as production refuses it, numbers beyond production's range too.
+Nothing is lost or let through on the way: unknown fields are kept; duplicate keys, numbers beyond production's range,
+and ids and times that production does not read raise `RecordError`. See ``acg_lab/docs/rules/learner.md``, 1.
 """
 
 import functools
@@ -51,7 +46,7 @@ __all__ = [
     "raise_record_error",
 ]
 
-# What 64 bits hold of nanoseconds since 1970, but for the lowest number: columns have that in the place of no time.
+# The range of nanoseconds since 1970 in 64 bits, without the lowest number, which stands for a missing time in columns.
 EARLIEST, LATEST = -(2**63) + 1, 2**63 - 1
 _GIGA = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,12 +60,12 @@ _id = re.compile(rf"{_hyphenated}|[0-9a-fA-F]{{32}}|\{{{_hyphenated}\}}|urn:uuid
 
 
 def check_id(text: str, path: str = "$") -> None:
-    """Make sure that a text is a UUID: with hyphens or without, in braces, or as a URN.
+    """Raise unless a text is a UUID: with or without hyphens, in braces, or as a URN.
 
     Raises
     ------
     RecordError
-        If it is none.
+        If the text is not a UUID.
     """
     if not _id(text):
         msg = "expected a UUID, got another text"
@@ -78,17 +73,22 @@ def check_id(text: str, path: str = "$") -> None:
 
 
 def parse_time(text: str, path: str = "$") -> int:
-    """Return an RFC 3339 time as nanoseconds since 1970, held to the range of 64 bits (1677 to 2262).
+    """Return an RFC 3339 time as nanoseconds since 1970, limited to the range of 64 bits (1677 to 2262).
 
     Raises
     ------
     RecordError
-        If it is none.
+        If the text is not an RFC 3339 time.
+
+    Examples
+    --------
+    >>> parse_time("1970-01-01T00:00:01.5Z")
+    1500000000
     """
     found = _time(text)
     year, day, minute, second, fraction, zone = found.groups() if found else ("", "", "", "", "", "")
     is_leap = second == "60"
-    # Python has no year 0. It is as long as 2000, and both ends of it are below what 64 bits hold.
+    # Python has no year 0. It has as many days as 2000, and all of it is below the range of 64 bits.
     early = year == "0000"
     try:
         moment = datetime.fromisoformat(
@@ -106,7 +106,7 @@ def parse_time(text: str, path: str = "$") -> int:
 T = TypeVar("T", bound=Record)
 R = TypeVar("R", bound=Record | tuple[Record, ...])
 
-# Which fields hold records in turn, so that their unknown fields are found too.
+# The fields that hold records, whose unknown fields are kept too.
 _NESTED: dict[tuple[type[Record], str], type[Record]] = {
     (PromptIR, "blocks"): PromptBlock,
     (PromptIR, "tool_schema_hashes"): ToolSchemaHash,
@@ -117,21 +117,21 @@ _NESTED: dict[tuple[type[Record], str], type[Record]] = {
     (CallRecord, "acg_lab_exchange"): Exchange,
     (Exchange, "usage"): Usage,
 }
-# Which may be absent but never null, and what stands in them.
+# The fields that may be absent but not null, with their values.
 _NEVER_NULL: dict[tuple[type[Record], str], tuple[str, ...]] = {(PromptBlock, "sensitivity"): get_args(Sensitivity)}
-# Which hold JSON of any shape.
+# The records that hold JSON of any shape.
 _FREE = (RunRecord, CallRecord, AnnotatedLlmRequest)
 _MARK = UNKNOWN.encode()
 _long_number = re.compile(rb"\d{19}").search
 _brackets = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
 _all_but_brackets = bytes(set(range(256)) - set(b"[{]}"))
 _MAX_DEPTH = 127  # production's parser refuses the next level
-# What msgspec raises for bytes or texts it can't decode. Bytes that are not UTF-8 raise UnicodeDecodeError before 0.23,
-# and MsgspecError since.
+# The errors of msgspec for bytes or texts that it cannot decode. Bytes that are not UTF-8 raise UnicodeDecodeError
+# before 0.23, and MsgspecError since.
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _ERRORS = (*DECODE_ERRORS, AcgLabError)
-# msgspec reports the place of a mismatch in its message only. These sentences hold names of types and fields, no text
-# of the document; any other is replaced, so that a new wording costs detail and never shows a document's text.
+# msgspec reports the place of a mismatch only in its message. The sentences matched here contain names of types and
+# fields. All others are replaced, so that a new wording may cost detail but never shows text of the document.
 _PLACE = re.compile(r" - at `(\$(?:\.\w+|\[\d+\]|\[\.\.\.\])*)`$")
 _MISMATCH = re.compile(
     r"Expected `[\w |]+`(?: [<>]=? -?\d+)?(?:, got `\w+`)?|Object missing required field `\w+`|Number out of range"
@@ -147,41 +147,54 @@ def _parser(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 def decode(kind: type[T], raw: bytes) -> T:
-    """Decode one JSON document into a record.
+    """Decode a JSON document into a record.
+
+    Parameters
+    ----------
+    kind : type
+        The class of the record, for example `RunRecord`.
+    raw : bytes
+        The JSON document as production stores it.
 
     Raises
     ------
     RecordError
-        If it is no JSON, or not what was expected; with the path inside the document, and never its text.
+        If the document is not JSON, or not a record of that class; the error has the path inside the document, never
+        its text.
+
+    Examples
+    --------
+    >>> decode(RunRecord, b'{"id":"r","agent_id":"chat","calls":[],"started_at":"2026-01-01T00:00:00Z"}').agent_id
+    'chat'
     """
     try:
         record: T = _parser(kind).decode(raw)
     except _ERRORS:
         pass
     else:
-        if _is_print_of(record, raw) and (kind not in _FREE or _is_sane(raw)):
-            return _stamped(record)
-    return _stamped(cast("T", _convert(kind, _lift(kind, parse_strict(raw)))))
+        if _prints_as(record, raw) and (kind not in _FREE or _is_sane(raw)):
+            return _check_stamps(record)
+    return _check_stamps(cast("T", _convert(kind, _collect_unknown(kind, parse_strict(raw)))))
 
 
 def decode_window(raw: bytes) -> tuple[PromptIR, ...]:
-    """Decode the JSON array of observations that is stored under a key; raises as `decode`."""
+    """Decode the JSON array of observations stored under a learning key; raise the same errors as `decode`."""
     try:
         window: tuple[PromptIR, ...] = _parser(tuple[PromptIR, ...]).decode(raw)
     except _ERRORS:
         pass
     else:
-        if _is_print_of(window, raw):
-            return _stamped(window)
-    read = _convert(tuple[PromptIR, ...], _lift(PromptIR, parse_strict(raw)))
-    return _stamped(cast("tuple[PromptIR, ...]", read))
+        if _prints_as(window, raw):
+            return _check_stamps(window)
+    read = _convert(tuple[PromptIR, ...], _collect_unknown(PromptIR, parse_strict(raw)))
+    return _check_stamps(cast("tuple[PromptIR, ...]", read))
 
 
-def _stamped(value: R, path: str = "$") -> R:
-    """Return a record, or several, having made sure that identity and times are such as production reads."""
+def _check_stamps(value: R, path: str = "$") -> R:
+    """Return one or more records after checking that production can read their ids and times."""
     if isinstance(value, tuple):
         for i, record in enumerate(value):
-            _stamped(record, f"{path}[{i}]")
+            _check_stamps(record, f"{path}[{i}]")
     elif isinstance(value, PromptIR):
         check_id(value.ir_id, f"{path}.ir_id")
         parse_time(value.created_at, f"{path}.created_at")
@@ -190,51 +203,57 @@ def _stamped(value: R, path: str = "$") -> R:
         if value.ended_at is not None:
             parse_time(value.ended_at, f"{path}.ended_at")
         if isinstance(value, RunRecord):
-            _stamped(value.calls, f"{path}.calls")
+            _check_stamps(value.calls, f"{path}.calls")
     return value
 
 
-def _is_print_of(value: Any, raw: bytes) -> bool:
-    """Whether the text says just this value: no key doubled or dropped, nothing spelled in another way but spaces."""
+def _prints_as(value: Any, raw: bytes) -> bool:
+    """Return whether the value prints as this text, apart from spaces: no key is duplicated or dropped."""
     printed = _print(value)
     return printed == raw or printed == msgspec.json.format(raw, indent=-1)
 
 
 def _is_sane(raw: bytes) -> bool:
-    """Whether nothing in it is nested too deeply, and no number can be too long."""
+    """Return whether nothing is nested too deeply and no number can be out of range."""
     outside_texts = b"".join(raw.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
     steps = memoryview(outside_texts.translate(_brackets, _all_but_brackets)).cast("b")
     return not _long_number(outside_texts) and max(accumulate(steps), default=0) <= _MAX_DEPTH
 
 
 def encode(record: Record) -> bytes:
-    """Print a record as production does: compact, absent fields left out, unknown ones among the others."""
+    """Return a record as production stores it: compact JSON without absent fields, unknown fields included.
+
+    Examples
+    --------
+    >>> encode(ToolSchemaHash(tool_name="f", schema_hash="0"))
+    b'{"tool_name":"f","schema_hash":"0"}'
+    """
     raw = _print(record)
-    return _print(_lower(record)) if _MARK in raw else raw
+    return _print(_inline_unknown(record)) if _MARK in raw else raw
 
 
 def encode_window(window: Sequence[PromptIR]) -> bytes:
-    """Print a window as production stores it; see `encode`."""
+    """Return a window as production stores it; see `encode`."""
     raw = _print(window)
-    return _print([_lower(observation) for observation in window]) if _MARK in raw else raw
+    return _print([_inline_unknown(observation) for observation in window]) if _MARK in raw else raw
 
 
-def _lower(value: Any) -> Any:
-    """Put the fields that a record does not know among the others; free JSON stays as it is."""
+def _inline_unknown(value: Any) -> Any:
+    """Return records as JSON objects, with their unknown fields among the others; other values unchanged."""
     if isinstance(value, Record):
         names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
         fields = {name: getattr(value, field) for name, field in names}
         unknown = fields.pop(UNKNOWN)
-        return {name: _lower(item) for name, item in fields.items() if item is not None} | unknown
+        return {name: _inline_unknown(item) for name, item in fields.items() if item is not None} | unknown
     if isinstance(value, tuple):
-        return [_lower(item) for item in value]
+        return [_inline_unknown(item) for item in value]
     return value
 
 
-def _lift(kind: type[Record], value: Any, path: str = "$") -> Any:
-    """Put the fields that a record does not know where it keeps them."""
+def _collect_unknown(kind: type[Record], value: Any, path: str = "$") -> Any:
+    """Return JSON objects with the fields that ``kind`` does not know moved to where records keep them."""
     if isinstance(value, list):
-        return [_lift(kind, item, f"{path}[{i}]") for i, item in enumerate(value)]
+        return [_collect_unknown(kind, item, f"{path}[{i}]") for i, item in enumerate(value)]
     if not isinstance(value, dict):
         return value
     known, unknown = {}, {}
@@ -244,7 +263,7 @@ def _lift(kind: type[Record], value: Any, path: str = "$") -> Any:
             raise RecordError(msg, path=f"{path}.{key}")
         nested = _NESTED.get((kind, key))
         if key in kind.__struct_encode_fields__ and key != UNKNOWN:
-            known[key] = _lift(nested, item, f"{path}.{key}") if nested else item
+            known[key] = _collect_unknown(nested, item, f"{path}.{key}") if nested else item
         else:
             unknown[key] = item
     return known | {UNKNOWN: unknown} if unknown else known
@@ -258,16 +277,16 @@ def _convert(kind: Any, value: Any) -> Any:
 
 
 def raise_record_error(error: Exception, path: str = "$", *, raw: bytes = b"") -> NoReturn:
-    """Raise what a decoder refused as a `RecordError`, without any text of the document.
+    """Raise an error of a decoder as a `RecordError`, without any text of the document.
 
     Parameters
     ----------
     error : Exception
         One of `DECODE_ERRORS`, or a `RecordError`, which keeps its reason.
     path : str
-        Where the document stands in a larger one.
+        Path of the document inside a larger one.
     raw : bytes
-        The document, to find out whether it is UTF-8.
+        The document, to check whether it is UTF-8.
     """
     if isinstance(error, RecordError):
         raise error.at(path=path) from None
@@ -293,7 +312,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _word_mismatch(message: str) -> str:
-    """Return why JSON is not what was expected, in msgspec's words where they hold no text of the document."""
+    """Return why JSON does not match, in msgspec's words if they contain no text of the document."""
     if _MISMATCH.fullmatch(message):
         return message[0].lower() + message[1:].replace("`", "")
     if message.startswith("Invalid enum value"):
@@ -302,7 +321,7 @@ def _word_mismatch(message: str) -> str:
 
 
 def _word_syntax(message: str) -> str:
-    """Return why a text is not JSON, in msgspec's words where they hold no text of the document."""
+    """Return why a text is not JSON, in msgspec's words if they contain no text of the document."""
     if message == "Input data was truncated":
         return "not JSON: it ends too early"
     known = _SYNTAX.fullmatch(message)
@@ -310,12 +329,12 @@ def _word_syntax(message: str) -> str:
 
 
 class _Repeated(dict[str, Any]):
-    """An object in which a key occurred twice."""
+    """A JSON object in which a key occurs twice."""
 
     key = ""
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _collect_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) == len(pairs):
         return value
@@ -326,7 +345,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    # The length is looked at first: Python refuses to convert thousands of digits.
+    # The length is checked first, since Python refuses to convert thousands of digits.
     if len(digits) <= len(str(-(2**64))) and -(2**63) <= (value := int(digits)) < 2**64:
         return value
     msg = "expected an integer from -2**63 to 2**64 - 1, got one beyond"
@@ -342,16 +361,17 @@ def _double(digits: str) -> float:
 
 
 def parse_strict(raw: bytes) -> Any:
-    """Parse JSON, refusing what production's parser refuses.
+    """Parse JSON as strictly as production does.
 
     Raises
     ------
     RecordError
-        If it is malformed, holds a key twice, lone surrogates, numbers out of range, or is nested too deeply.
+        If the JSON is malformed or nested too deeply, or contains duplicate keys, lone surrogates or numbers out of
+        range.
     """
     try:
-        msgspec.json.decode(raw)  # the syntax, with a place in the message; surrogates; UTF-8
-        value = json.loads(raw, object_pairs_hook=_pairs, parse_int=_integer, parse_float=_double)
+        msgspec.json.decode(raw)  # checks syntax, with a position in the message, surrogates and UTF-8
+        value = json.loads(raw, object_pairs_hook=_collect_pairs, parse_int=_integer, parse_float=_double)
     except (*_ERRORS, ValueError) as error:
         raise_record_error(error, raw=raw)
     for path, item, depth in _walk(value):

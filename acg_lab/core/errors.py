@@ -1,7 +1,7 @@
-"""What can go wrong, by who is to blame.
+"""The exceptions that acg_lab raises, by who is to blame.
 
-Belongs here: the exception classes that every room raises. Messages say what, where, what was expected, what came and
-the next step; they never hold prompt text or credentials.
+Messages say what is wrong and where, what was expected, what came, and the next step. They never contain prompt text or
+credentials.
 """
 
 __all__ = ["AcgLabError", "MissingExtraError", "RecordError", "SourceError", "UsageError"]
@@ -12,18 +12,18 @@ class AcgLabError(Exception):
 
 
 class UsageError(AcgLabError, ValueError):
-    """The caller is wrong: an argument, an option, or a combination of them."""
+    """An argument or option, or a combination of them, is wrong."""
 
 
 class RecordError(AcgLabError, ValueError):
-    """The stored data is wrong.
+    """Stored data is wrong.
 
     Parameters
     ----------
     reason : str
         What was expected and what came, without prompt text.
     source, key : str
-        Where the document stands; empty while it is not known.
+        Where the document is stored; empty while not known.
     path : str
         JSON path inside the document, ``$`` for its root.
     """
@@ -46,9 +46,9 @@ class RecordError(AcgLabError, ValueError):
         return f"{', '.join(where)}: {self.reason}"
 
     def at(self, *, source: str = "", key: str = "", path: str = "") -> "RecordError":
-        """Return the same error with the places filled in that it does not know yet.
+        """Return the same error with missing places filled in.
 
-        ``path`` is the place of the document inside a larger one and is put before the error's own.
+        ``path`` is the path of the document inside a larger one; it is put before the error's own path.
         """
         inner = self.path.removeprefix("$")
         return RecordError(
@@ -60,7 +60,7 @@ class RecordError(AcgLabError, ValueError):
 
 
 class SourceError(AcgLabError, OSError):
-    """A source can't be reached, opened, or read."""
+    """A source cannot be reached, opened or read."""
 
 
 class MissingExtraError(AcgLabError, ImportError):

@@ -1,7 +1,7 @@
-"""The exact stable prefix of a window, and its fingerprint (spec section 8).
+"""The exact stable prefix of a window, and its fingerprint (``acg_lab/docs/rules/learner.md``, 8.4).
 
-Belongs here: what generation 0.8 puts in the place of leading scores. Blocks are compared by identity, so that columns
-of codes can be judged by the same rules: a block may be any hashable value, and ``reveal`` gives what it stands for.
+Rules version `nemo-relay-0.8` uses both in place of leading scores. Blocks are compared by identity, so that columns of
+codes are judged by the same functions: a block may be any hashable value, and ``reveal`` returns its `BlockIdentity`.
 """
 
 import math
@@ -16,13 +16,13 @@ from acg_lab.core.canonical import hash_text
 
 __all__ = [
     "BlockIdentity",
-    "count_enough",
+    "count_sharing_by_depth",
+    "count_stable_depths",
+    "find_majority_depth",
     "identity",
     "is_scaffold",
     "largest_threshold",
-    "majority_prefix",
     "prefix_fingerprint",
-    "shared_depths",
     "window_fingerprint",
 ]
 
@@ -44,7 +44,7 @@ def is_scaffold(role: str, content_type: str) -> bool:
 
 
 class BlockIdentity(NamedTuple):
-    """What makes two blocks the same."""
+    """The fields in which two blocks must agree to be the same."""
 
     span_id: str
     role: str
@@ -57,28 +57,45 @@ class BlockIdentity(NamedTuple):
         return is_scaffold(self.role, self.content_type)
 
 
-# What makes two blocks the same, as a plain tuple in the order of `BlockIdentity`.
+# The fields of `BlockIdentity` as a plain tuple, in its order.
 identity = attrgetter(*BlockIdentity._fields)
 
 
-def majority_prefix(observations: Sequence[Sequence[T]], stable_threshold: float, same: Callable[[T], Hashable]) -> int:
-    """Return the depth of the longest exact block prefix that enough observations share.
+def find_majority_depth(
+    observations: Sequence[Sequence[T]], stable_threshold: float, identify: Callable[[T], Hashable]
+) -> int:
+    """Return the length in blocks of the longest exact prefix that enough observations share.
 
-    Blocks with equal ``same`` are the same. Enough are ``min(max(ceil(stable_threshold * n), n // 2 + 1), n)``: always
-    a majority, so at each depth at most one block can go on.
+    Two blocks are the same if ``identify`` returns equal values for them. Enough observations are
+    ``min(max(ceil(stable_threshold * n), n // 2 + 1), n)``: always a majority, so that at most one block continues the
+    prefix at each depth.
+
+    Examples
+    --------
+    >>> find_majority_depth(["abc", "abd", "xyz"], 0.6, str)
+    2
     """
-    return count_enough(shared_depths(observations, same), len(observations), stable_threshold)
+    return count_stable_depths(count_sharing_by_depth(observations, identify), len(observations), stable_threshold)
 
 
-def count_enough(shared: Iterable[int], n: int, stable_threshold: float) -> int:
-    """Return at how many of the depths that a majority of n observations shares enough do; see `majority_prefix`."""
-    # Production rounds the product up first; to whole counts that makes no difference.
+def count_stable_depths(shared: Iterable[int], n: int, stable_threshold: float) -> int:
+    """Return how many depths are shared by at least ``min(stable_threshold * n, n)`` observations.
+
+    ``shared`` is the result of `count_sharing_by_depth`: all its depths are shared by a majority.
+    """
+    # Production rounds the product up first, which makes no difference when whole counts are compared.
     needed = min(stable_threshold * n, n)
     return sum(count >= needed for count in shared)
 
 
 def largest_threshold(count: int, n: int) -> float:
-    """Return the largest float t with ``t * n <= count``, as production multiplies; ``count / n`` may be too large."""
+    """Return the largest float t with ``t * n <= count`` in production's arithmetic; ``count / n`` may be too large.
+
+    Examples
+    --------
+    >>> largest_threshold(3, 4)
+    0.75
+    """
     threshold = count / n
     while threshold * n > count:
         threshold = math.nextafter(threshold, 0)
@@ -87,13 +104,13 @@ def largest_threshold(count: int, n: int) -> float:
     return threshold
 
 
-def shared_depths(observations: Sequence[Sequence[T]], same: Callable[[T], Hashable]) -> list[int]:
-    """Return how many observations share each depth of the prefix of a majority, from 1 block on."""
+def count_sharing_by_depth(observations: Sequence[Sequence[T]], identify: Callable[[T], Hashable]) -> list[int]:
+    """Return how many observations share the first block of the majority's prefix, its first two blocks, and so on."""
     counts: list[int] = []
     sharing = observations
     while True:
         sharing = [blocks for blocks in sharing if len(blocks) > len(counts)]
-        found = [same(blocks[len(counts)]) for blocks in sharing]
+        found = [identify(blocks[len(counts)]) for blocks in sharing]
         block, count = Counter(found).most_common(1)[0] if found else (None, 0)
         if count <= len(observations) // 2:
             break
@@ -107,9 +124,8 @@ def prefix_fingerprint(
 ) -> str | None:
     """Return the fingerprint of one observation's prefix.
 
-    A prefix that ends within the leading scaffold is bound to the profile; one that goes beyond, to the whole request.
-    None where the observation is shorter than the prefix, the prefix is empty, or the request's hash is needed and
-    absent.
+    A prefix of scaffold blocks only is bound to the profile, a longer one to the whole request. Return None if the
+    prefix is empty or longer than the observation, or if the request's hash is needed but absent.
     """
     if depth == 0 or len(blocks) < depth:
         return None
@@ -136,18 +152,23 @@ def window_fingerprint(
     depth: int,
     reveal: Callable[[B], BlockIdentity],
 ) -> str | None:
-    """Return the commonest fingerprint of a window's observations, the smallest of several.
+    """Return the commonest fingerprint of a window's observations, the smallest if several are equally common.
 
     Parameters
     ----------
     learning_key : str
-        Of the window.
+        Learning key of the window.
     observations : sequence of (blocks, request hash)
-        In any order; blocks behind the prefix may be left out.
+        In any order; blocks after the prefix may be left out.
     depth : int
-        Of the stable prefix.
+        Length of the stable prefix, in blocks.
     reveal : callable
-        Gives the identity of a block.
+        Returns the identity of a block.
+
+    Returns
+    -------
+    str or None
+        None if no observation has a fingerprint; see `prefix_fingerprint`.
     """
     hashes: defaultdict[tuple[B, ...], list[str | None]] = defaultdict(list)
     for blocks, request_hash in observations:
@@ -165,7 +186,7 @@ def window_fingerprint(
 
 
 def _by_scope(prefix: Sequence[BlockIdentity], hashes: Mapping[str | None, int]) -> Mapping[str, int]:
-    """Return how many observations with this prefix each scope has: with equal scope goes an equal fingerprint."""
+    """Return how many observations of one prefix have each scope; equal scopes have equal fingerprints."""
     if _is_scaffold(prefix):
         return {_STABLE_SCAFFOLD: sum(hashes.values())}
     return {request_hash: n for request_hash, n in hashes.items() if request_hash is not None}

@@ -1,14 +1,11 @@
-"""The learning key: which profile an observation belongs to (spec section 3).
-
-Belongs here: making a learning key of a request, and taking one apart again.
-"""
+"""The learning key: which profile an observation belongs to (``acg_lab/docs/rules/learner.md``, 3)."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from acg_lab.core.canonical import hash_text
-from acg_lab.core.messages import each_message, message_rule, tool_schemas
+from acg_lab.core.messages import map_messages, message_rule, tool_schemas
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.core.rules import Rules, get_rules
 
@@ -23,7 +20,7 @@ _pattern = re.compile(
 
 
 class LearningKey(NamedTuple):
-    """The parts of a learning key; fingerprints as they stand in it, mostly cut."""
+    """The parts of a learning key; fingerprints as in the key, most of them truncated."""
 
     agent_id: str
     model: str
@@ -40,14 +37,29 @@ def learning_key(
     rules: str = "nemo-flow-0.2",
     schemas: Sequence[str] | None = None,
 ) -> str:
-    """Return the key of the profile that the request belongs to.
+    """Return the learning key of a request: the key of the profile that it belongs to.
 
-    ``schemas`` is the canonical JSON of the request's tools, where it is known already.
+    Parameters
+    ----------
+    agent_id : str
+        The agent that made the request.
+    request : AnnotatedLlmRequest
+        Read, never changed.
+    rules : str
+        Name of the rules version.
+    schemas : sequence of str, optional
+        Canonical JSON of the request's tools, if already known.
 
     Raises
     ------
     RecordError
-        If the request is of a shape that production can't read.
+        If production cannot read the request.
+
+    Examples
+    --------
+    >>> request = AnnotatedLlmRequest(messages=({"role": "user", "content": "Hi"},), model="gpt-4.1")
+    >>> learning_key("chat", request)
+    'chat::model=gpt-4.1::seed=user:sha256:3639::system=no-system::tools=no-tools'
     """
     table = get_rules(rules)
     system = table.system_fingerprint(table, request)
@@ -63,10 +75,10 @@ def learning_key(
 
 
 def parse_learning_key(key: str, *, agent_id: str | None = None) -> LearningKey | None:
-    """Take a learning key apart; None if the text is not one, but, say, a plain agent id.
+    """Split a learning key into its parts; return None if the text is no learning key, for example an agent id.
 
-    Agent ids and models may themselves contain ``::model=``. Where the agent is known, give it; else the agent id is
-    taken to end at the first such place, and the model to reach to the last ``::seed=``.
+    Agent ids and models may themselves contain ``::model=``. Pass ``agent_id`` if it is known; otherwise the agent id
+    ends at the first ``::model=`` and the model at the last ``::seed=``.
 
     Examples
     --------
@@ -83,25 +95,25 @@ def parse_learning_key(key: str, *, agent_id: str | None = None) -> LearningKey 
 
 
 class Owner(NamedTuple):
-    """Whose a stored key is, and whether it is the agent's seed entry instead of a profile."""
+    """The agent that a stored key belongs to, and whether the key is the agent's seed entry."""
 
     agent_id: str
     is_seed: bool
 
 
 def assign_agents(keys: Collection[str], agent_ids: Collection[str] = ()) -> Mapping[str, Owner]:
-    """Tell seed entries from profiles, and whose they are.
+    """Return the agent of each stored key, and whether the key is the agent's seed entry.
 
-    Agent ids and models may hold what separates the parts of a learning key. What decides is which agents there are:
-    those given (say, of runs), and each key that others continue as ``{key}::model=...``. A key belongs to the longest
-    of them that it continues.
+    Agent ids and models may contain the separators of a learning key, so keys are compared with the known agents: those
+    passed in, and every key that others continue as ``{key}::model=...``. A key belongs to the longest agent id that it
+    continues.
 
     Parameters
     ----------
     keys : collection of str
-        All keys under which windows or results are stored, learning keys and plain agent ids.
+        All keys under which windows or results are stored: learning keys and agent ids.
     agent_ids : collection of str
-        Agents known from elsewhere.
+        Agents known from elsewhere, for example from runs.
     """
     known = {*keys, *agent_ids}
     owners = {key: _owner(key, known) for key in keys}
@@ -124,7 +136,7 @@ def _seed(table: Rules, request: AnnotatedLlmRequest) -> str:
         rule = message_rule(table, message)
         return None if rule.scaffold else rule.seed(table, message)
 
-    return next((found for found in each_message(request, seed) if found is not None), "no-seed")
+    return next((found for found in map_messages(request, seed) if found is not None), "no-seed")
 
 
 def _tools(request: AnnotatedLlmRequest, schemas: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""The learner: what production does when a run has ended (spec section 5).
+"""The learner: what production does after a run has ended (``acg_lab/docs/rules/learner.md``, 5).
 
-Belongs here: one step without I/O, and the two shells that carry out its storage commands, blocking and asyncio. The
-step asks for windows and hands out what is to be stored; it never touches its arguments, a clock or randomness.
+`AcgLearner.step` does no I/O: it yields commands that load and store windows, which `process_run` and `aprocess_run`
+carry out. The step changes none of its arguments and uses no clock or random source but the ``stamp`` passed in.
 """
 
 import uuid
@@ -40,10 +40,10 @@ Stamp: TypeAlias = Callable[[], tuple[str, str]]
 
 
 class LearnerBackend(Protocol):
-    """The part of a storage backend that the learner needs."""
+    """The methods of a storage backend that the learner needs."""
 
     def load_observations(self, key: str, /) -> Window | None:
-        """Return the window of a key, None for none."""
+        """Return the window of a key, or None if there is none."""
         ...
 
     def store_observations(self, key: str, window: Window, /) -> None:
@@ -56,10 +56,10 @@ class LearnerBackend(Protocol):
 
 
 class AsyncLearnerBackend(Protocol):
-    """The same for asyncio."""
+    """`LearnerBackend` for asyncio."""
 
     async def load_observations(self, key: str, /) -> Window | None:
-        """Return the window of a key, None for none."""
+        """Return the window of a key, or None if there is none."""
         ...
 
     async def store_observations(self, key: str, window: Window, /) -> None:
@@ -72,7 +72,7 @@ class AsyncLearnerBackend(Protocol):
 
 
 class Load(NamedTuple):
-    """Command: load the window of a key and send it back, None for none."""
+    """Command: load the window of a key and send it back, or None if there is none."""
 
     key: str
 
@@ -86,9 +86,16 @@ class Store(NamedTuple):
 
 
 class LearnerUpdate(Struct, frozen=True, kw_only=True):
-    """What a run taught: results by learning key in call order, the seed entry's, and how many requests were skipped.
+    """What was learned from a run.
 
-    ``skipped`` counts the requests whose observation can't be built; production passes over them in silence.
+    Attributes
+    ----------
+    results : dict of str to StabilityAnalysisResult
+        By learning key, in the order of calls.
+    seed : StabilityAnalysisResult or None
+        The new seed entry of the agent.
+    skipped : int
+        How many requests production cannot read, and so ignores silently.
     """
 
     results: dict[str, StabilityAnalysisResult] = field(default_factory=dict)
@@ -97,16 +104,18 @@ class LearnerUpdate(Struct, frozen=True, kw_only=True):
 
 
 class HotCache:
-    """What a running process knows at request time; updated as a whole, under a lock.
+    """What a running process knows at request time. Updates are atomic.
 
     Attributes
     ----------
     acg_profiles : dict of str to StabilityAnalysisResult
+        Results by learning key.
     acg_profile_observation_counts : dict of str to int
-        Both by learning key.
+        Number of observations by learning key.
     acg_stability : StabilityAnalysisResult or None
+        Result of the seed entry.
     acg_observation_count : int
-        Of the seed entry.
+        Number of observations of the seed entry.
     """
 
     def __init__(self) -> None:
@@ -120,7 +129,7 @@ class HotCache:
         return f"<HotCache: {len(self.acg_profiles)} profiles, seed of {self.acg_observation_count} observations>"
 
     def apply(self, update: LearnerUpdate) -> None:
-        """Take in what a run taught; an update without results changes nothing."""
+        """Apply what was learned from a run; an update without results changes nothing."""
         if update.seed is None:
             return
         with self._lock:
@@ -133,7 +142,7 @@ class HotCache:
 
 
 def system_stamp() -> tuple[str, str]:
-    """Return a random UUID and the time now, as production stamps its observations."""
+    """Return a random UUID and the current time, with which production stamps its observations."""
     return str(uuid.uuid4()), datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -143,18 +152,25 @@ class AcgLearner:
     Parameters
     ----------
     agent_id : str
-        Whose runs these are; part of every learning key.
+        The agent whose runs are processed; part of every learning key.
     observation_window : int
         How many observations a profile keeps, from 0 to 2**64 - 1; 0 keeps one.
     thresholds : StabilityThresholds, optional
-        Production's defaults when left out.
+        Production's defaults if omitted.
     rules : str
-        Name of the generation of the rules.
+        Name of the rules version.
 
     Raises
     ------
     UsageError
-        If the window is no integer of that range, or the rules are unknown.
+        If the window is not an integer of that range, or the rules version is unknown.
+
+    Examples
+    --------
+    >>> from acg_lab.storage.memory import MemoryBackend
+    >>> run = RunRecord(id="r1", agent_id="chat", calls=(), started_at="2026-01-01T00:00:00Z")
+    >>> AcgLearner("chat").process_run(run, MemoryBackend(), HotCache()).skipped
+    0
     """
 
     def __init__(
@@ -173,7 +189,7 @@ class AcgLearner:
         self.observation_window = observation_window
         self.thresholds = thresholds or StabilityThresholds()
         self.rules = get_rules(rules).name
-        # Counts of the windows that were stored last, by key. They hold as long as the backend gives back that window.
+        # Counts of the windows stored last, by key. They are valid while the backend returns that same window.
         self._counted: dict[str, tuple[Window, CountedWindow]] = {}
 
     def __repr__(self) -> str:
@@ -187,23 +203,28 @@ class AcgLearner:
     ) -> LearnerUpdate:
         """Learn from a run: load windows, store windows and results, then update the hot cache.
 
-        A storage error ends the call with that error and leaves the hot cache as it was.
+        Errors of the backend propagate and leave the hot cache unchanged.
 
         Parameters
         ----------
         run : RunRecord
-            A finished run of this agent. Its calls without a request, or with one that can't be read, teach nothing.
+            A finished run of the agent. Calls without a request, or with an unreadable one, are skipped.
         backend : LearnerBackend
-            Where windows and results are kept, by learning key: the store in memory, or a Redis opened ``writable``.
+            Stores windows and results by learning key: a `MemoryBackend`, or a `RedisBackend` opened ``writable``.
         hot_cache : HotCache
             What the process knows at request time.
         stamp : callable
-            Gives each observation its id and RFC 3339 time; a random UUID and the clock when left out.
+            Returns id and RFC 3339 time of each observation; `system_stamp` if omitted.
 
         Returns
         -------
         LearnerUpdate
-            What the hot cache took in.
+            The changes applied to the hot cache.
+
+        Raises
+        ------
+        UsageError
+            If ``run`` is not a RunRecord; decode stored JSON with ``acg_lab.core.decode(RunRecord, raw)`` first.
         """
         step, answer = self.step(run, stamp), None
         while True:
@@ -224,7 +245,7 @@ class AcgLearner:
     async def aprocess_run(
         self, run: RunRecord, backend: AsyncLearnerBackend, hot_cache: HotCache, *, stamp: Stamp = system_stamp
     ) -> LearnerUpdate:
-        """As `process_run`, for asyncio."""
+        """Learn from a run as `process_run` does, with an asyncio backend."""
         step, answer = self.step(run, stamp), None
         while True:
             try:
@@ -242,11 +263,22 @@ class AcgLearner:
         return update
 
     def step(self, run: RunRecord, stamp: Stamp) -> Generator[Load | Store, Window | None, LearnerUpdate]:
-        """Learn from a run without doing I/O.
+        """Learn from a run without I/O.
 
-        Yields `Load` commands, each to be answered with the stored window, and `Store` commands, answered with None;
-        returns the update for the hot cache. ``stamp`` gives each observation its id and RFC 3339 time.
+        Yield `Load` commands, which expect the stored window as answer, and `Store` commands, which expect None. Return
+        the update of the hot cache.
+
+        Raises
+        ------
+        UsageError
+            If ``run`` is not a RunRecord.
         """
+        if not isinstance(run, RunRecord):
+            msg = (
+                f"The 'run' must be a RunRecord; got {type(run).__name__}. "
+                "Decode the stored JSON first: acg_lab.core.decode(RunRecord, raw)."
+            )
+            raise UsageError(msg)
         rules = get_rules(self.rules)
         observed, skipped = self._observe(run, stamp)
         results: dict[str, StabilityAnalysisResult] = {}
@@ -263,7 +295,7 @@ class AcgLearner:
             if best is None or _rank(result) > _rank(best.result):
                 best = store
         if best is not None:
-            # The seed entry: what a restarted process warms up from without a scan.
+            # The seed entry lets a restarted process warm up without a scan.
             yield best._replace(key=self.agent_id)
         return LearnerUpdate(results=results, seed=best.result if best else None, skipped=skipped)
 

@@ -1,7 +1,7 @@
-"""What parts, messages and requests give, as small functions for the tables of `acg_lab.core.rules`.
+"""How content parts, messages and whole requests become blocks and learning keys: the functions of the rules tables.
 
-Belongs here: one function for each fact of spec sections 2, 3 and 8. None of them knows its generation; each takes
-the `Rules` it is called under.
+The tables of `acg_lab.core.rules` combine these functions (``acg_lab/docs/rules/learner.md``, 2, 3 and 8). No function
+here knows which rules version it serves; each takes the `Rules` that it is called under.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,16 +15,16 @@ from acg_lab.core.rule_types import Draft, MessageRule, PartText, Rules
 __all__ = [
     "PART_FIELDS",
     "block_text",
-    "each_message",
+    "map_messages",
     "require",
     "seed_text",
     "tool_schemas",
 ]
 
 T = TypeVar("T")
-_OBJECT = (dict, Mapping)  # in this order: to ask whether a dict is a mapping takes ten times as long
+_OBJECT = (dict, Mapping)  # dict first: isinstance of Mapping takes ten times as long
 
-# A part's own fields in the order in which production prints them; others follow.
+# The fields of a content part in the order in which production prints them, before any others.
 PART_FIELDS: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
     "refusal": ("refusal",),
@@ -54,7 +54,13 @@ def require(value: JsonObject, name: str, kind: type, *, optional: bool = False)
 
 
 def message_rule(rules: Rules, message: JsonObject) -> MessageRule:
-    """Return what the message's role gives; a role that the generation can't read is refused."""
+    """Return the rule for a message's role.
+
+    Raises
+    ------
+    RecordError
+        If the rules version does not read the role.
+    """
     role = require(message, "role", str)
     if role not in rules.messages:
         msg = f"expected one of the roles {', '.join(rules.messages)}, got another"
@@ -62,8 +68,8 @@ def message_rule(rules: Rules, message: JsonObject) -> MessageRule:
     return rules.messages[role]
 
 
-def each_message(request: AnnotatedLlmRequest, make: Callable[[JsonObject], T]) -> Iterator[T]:
-    """Yield what is made of each message; what is wrong with one is told with its place."""
+def map_messages(request: AnnotatedLlmRequest, make: Callable[[JsonObject], T]) -> Iterator[T]:
+    """Apply ``make`` to each message of a request; errors name the message's position."""
     for i, message in enumerate(request.messages):
         try:
             yield make(message)
@@ -75,12 +81,12 @@ def each_message(request: AnnotatedLlmRequest, make: Callable[[JsonObject], T]) 
 
 
 def block_text(rules: Rules, content: Json) -> str:
-    """Return the text of a message's content as it goes into a block, not yet normalised."""
+    """Return the text of a message's content for a block, before white space is normalised."""
     return _text(content, rules.block_parts, keep_empty=rules.keep_empty_parts)
 
 
 def seed_text(rules: Rules, content: Json) -> str:
-    """Return the text of a message's content as it goes into a learning key."""
+    """Return the text of a message's content for a learning key."""
     return _text(content, rules.seed_parts, keep_empty=True)
 
 
@@ -102,34 +108,34 @@ def _part(part: JsonObject, parts: Mapping[str, PartText]) -> str | None:
     return parts[kind](part)
 
 
-def field(name: str) -> PartText:
-    """Make what gives a field of a part as its text."""
+def text_of(name: str) -> PartText:
+    """Return a function that takes one field of a content part as its text."""
     return lambda part: cast("str", require(part, name, str))
 
 
-def nothing(_part: JsonObject) -> None:
-    """Give no text."""
+def no_text(_part: JsonObject) -> None:
+    """Contribute no text."""
 
 
-def image_tag(part: JsonObject) -> str:
-    """Give a tag in place of an image."""
+def tag_image(part: JsonObject) -> str:
+    """Return a tag that stands for an image: its detail and the hash of its URL."""
     image = require(part, "image_url", dict)
     detail = require(image, "detail", str, optional=True)
     return f"[image:{'none' if detail is None else detail}:{hash_text(require(image, 'url', str))}]"
 
 
-def compact_part(part: JsonObject) -> str:
-    """Give the part itself, printed."""
+def print_part(part: JsonObject) -> str:
+    """Return the whole part as compact JSON."""
     return compact_json(part, first=("type", *PART_FIELDS[part["type"]]))
 
 
 # --- messages to blocks ---
 
 
-def plain(
+def text_block(
     role: str, provenance: str, content_type: str = "text", suffix: str = ""
 ) -> Callable[[Rules, JsonObject], Iterator[Draft]]:
-    """Make what gives a message's text as one block."""
+    """Return a function that makes one block of a message's text."""
 
     def drafts(rules: Rules, message: JsonObject) -> Iterator[Draft]:
         yield Draft(role, provenance, content_type, suffix, block_text(rules, message.get("content")))
@@ -137,8 +143,8 @@ def plain(
     return drafts
 
 
-def assistant(rules: Rules, message: JsonObject) -> Iterator[Draft]:
-    """Give the content, if there is one, and a block for each tool call."""
+def assistant_blocks(rules: Rules, message: JsonObject) -> Iterator[Draft]:
+    """Yield a block for the content, if there is any, and one for each tool call."""
     if (content := message.get("content")) is not None:
         yield Draft("assistant", "developer", "text", "", block_text(rules, content))
     for call in require(message, "tool_calls", list, optional=True) or ():
@@ -146,21 +152,21 @@ def assistant(rules: Rules, message: JsonObject) -> Iterator[Draft]:
         yield Draft("assistant", "developer", "text", f"-{name}", canonical_json(call))
 
 
-def tool(rules: Rules, message: JsonObject) -> Iterator[Draft]:
-    """Give a tool's result."""
+def tool_result_block(rules: Rules, message: JsonObject) -> Iterator[Draft]:
+    """Yield the block of a tool's result."""
     call_id = require(message, "tool_call_id", str)
     yield Draft("tool", "tool", "tool_result", f"-{call_id}", block_text(rules, message.get("content")))
 
 
-def function(rules: Rules, message: JsonObject) -> Iterator[Draft]:
-    """Give a function's result, which may be absent."""
+def function_result_block(rules: Rules, message: JsonObject) -> Iterator[Draft]:
+    """Yield the block of a function's result, empty if there is no content."""
     content = message.get("content")
     text = "" if content is None else block_text(rules, content)
     yield Draft("tool", "tool", "text", f"-{require(message, 'name', str)}", text)
 
 
-def whole(role: str, provenance: str, named: str) -> Callable[[Rules, JsonObject], Iterator[Draft]]:
-    """Make what gives a whole item, named by one of its fields."""
+def whole_message_block(role: str, provenance: str, named: str) -> Callable[[Rules, JsonObject], Iterator[Draft]]:
+    """Return a function that makes one block of a whole message, named by one of its fields."""
 
     def drafts(_rules: Rules, message: JsonObject) -> Iterator[Draft]:
         yield Draft(role, provenance, "text", f"-{require(message, named, str)}", canonical_json(message))
@@ -172,12 +178,12 @@ def whole(role: str, provenance: str, named: str) -> Callable[[Rules, JsonObject
 
 
 def text_seed(kind: str) -> Callable[[Rules, JsonObject], str]:
-    """Make what hashes a message's text."""
+    """Return a function that hashes a message's text."""
     return lambda rules, message: f"{kind}:{hash_text(seed_text(rules, message.get('content')))}"
 
 
 def assistant_seed(rules: Rules, message: JsonObject) -> str:
-    """Hash the content, if there is one."""
+    """Hash the content, if there is any."""
     content = message.get("content")
     return "assistant:no-content" if content is None else f"assistant:{hash_text(seed_text(rules, content))}"
 
@@ -197,8 +203,8 @@ def tool_result_seed(_rules: Rules, message: JsonObject) -> str:
     return f"tool-result:{hash_text(compact_json(message.get('output')))}"
 
 
-def native_seed(_rules: Rules, message: JsonObject) -> str:
-    """Hash what the provider's own item holds."""
+def provider_native_seed(_rules: Rules, message: JsonObject) -> str:
+    """Hash provider, kind and value of a provider's own item."""
     return f"native:{_hash_of(message, 'provider', 'kind', 'value')}"
 
 
@@ -214,54 +220,54 @@ def tool_schemas(request: AnnotatedLlmRequest) -> list[str]:
     return [canonical_json(tool) for tool in request.tools or ()]
 
 
-def function_name(definition: JsonObject) -> str:
+def tool_name(definition: JsonObject) -> str:
     """Return the name of a tool."""
     return cast("str", require(require(definition, "function", dict), "name", str))
 
 
-def function_name_or_kind(definition: JsonObject) -> str:
-    """Return the name of a tool; a provider's own goes by its kind."""
+def tool_name_or_kind(definition: JsonObject) -> str:
+    """Return the name of a tool, or the kind of a provider's own tool."""
     if definition.get("type") == "provider_native":
         return cast("str", require(definition, "kind", str))
-    return function_name(definition)
+    return tool_name(definition)
 
 
 def no_blocks(_rules: Rules, _request: AnnotatedLlmRequest) -> Iterator[Draft]:
-    """Give no blocks."""
+    """Return no blocks."""
     return iter(())
 
 
-def instructions(rules: Rules, request: AnnotatedLlmRequest) -> Iterator[Draft]:
-    """Give the top-level instructions."""
+def instructions_block(rules: Rules, request: AnnotatedLlmRequest) -> Iterator[Draft]:
+    """Yield the block of the top-level instructions, if there are any."""
     content = request.unknown.get("instructions")
     if content is not None:
         yield Draft("system", "system", "text", "-instructions", block_text(rules, content))
 
 
-def structured_output(rules: Rules, request: AnnotatedLlmRequest) -> Iterator[Draft]:
-    """Give the response format, as it is printed."""
+def response_format_block(rules: Rules, request: AnnotatedLlmRequest) -> Iterator[Draft]:
+    """Yield the block of the response format, if there is one."""
     schema = rules.response_format(request)
     if schema is not None:
         yield Draft("system", "system", "structured_output", "-structured-output", schema, normalised=False)
 
 
-def no_response_format(_request: AnnotatedLlmRequest) -> None:
-    """Give none."""
+def ignore_response_format(_request: AnnotatedLlmRequest) -> None:
+    """Return None: this rules version does not read the response format."""
 
 
-def response_format(request: AnnotatedLlmRequest) -> str | None:
+def print_response_format(request: AnnotatedLlmRequest) -> str | None:
     """Return the canonical JSON of the response format; null counts as absent."""
     value = request.unknown.get("response_format")
     return None if value is None else canonical_json(value)
 
 
-def system_texts(rules: Rules, request: AnnotatedLlmRequest) -> str:
+def hash_system_texts(rules: Rules, request: AnnotatedLlmRequest) -> str:
     """Hash the texts of all system messages."""
 
     def text(message: JsonObject) -> str | None:
         return seed_text(rules, message.get("content")) if message_rule(rules, message).scaffold else None
 
-    joined = "\n".join(found for found in each_message(request, text) if found is not None)
+    joined = "\n".join(found for found in map_messages(request, text) if found is not None)
     return hash_text(joined) if joined else "no-system"
 
 
@@ -275,20 +281,20 @@ def system_items(rules: Rules, request: AnnotatedLlmRequest) -> list[dict[str, A
 
     given = request.unknown.get("instructions")
     items = [] if given is None else [{"source": "instructions", "content": given}]
-    return items + [found for found in each_message(request, item) if found is not None]
+    return items + [found for found in map_messages(request, item) if found is not None]
 
 
-def system_items_hash(rules: Rules, request: AnnotatedLlmRequest) -> str:
+def hash_system_items(rules: Rules, request: AnnotatedLlmRequest) -> str:
     """Hash the list of system items."""
     items = system_items(rules, request)
     return hash_text(canonical_json(items)) if items else "no-system"
 
 
-def no_scaffold(_rules: Rules, _request: AnnotatedLlmRequest) -> bool:
-    """Tell that there is no scaffold."""
+def has_no_scaffold(_rules: Rules, _request: AnnotatedLlmRequest) -> bool:
+    """Return False: this rules version knows no scaffold."""
     return False
 
 
-def scaffold(rules: Rules, request: AnnotatedLlmRequest) -> bool:
-    """Tell whether something of the request stays while its conversation changes."""
+def has_scaffold(rules: Rules, request: AnnotatedLlmRequest) -> bool:
+    """Return whether the request has tools, system messages, instructions or a response format."""
     return bool(request.tools or system_items(rules, request) or rules.response_format(request) is not None)

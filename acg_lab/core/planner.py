@@ -1,7 +1,7 @@
-"""What the governor does to a live request (spec planner.md).
+"""What production does to a live request, and why (``acg_lab/docs/rules/planner.md``, 2, 3 and 6).
 
-Belongs here: which result a request meets, the gate of generation 0.8, what each provider then does, and why nothing
-is planned where nothing is. The choice of breakpoints is in `acg_lab.core.breakpoints`.
+`plan_request` looks up the result that applies to a request, checks the gate of `nemo-relay-0.8`, and decides what the
+provider setting makes of it. Breakpoints are chosen in `acg_lab.core.breakpoints`.
 """
 
 from collections.abc import Mapping
@@ -36,11 +36,11 @@ __all__ = ["MIN_OBSERVATIONS", "BreakpointPlan", "PlanReason", "Provider", "plan
 Provider: TypeAlias = Literal["anthropic", "openai", "passthrough"]
 Entry: TypeAlias = Literal["profile", "agent"]
 _OPENAI_SURFACES: Final = ("chat", "responses")
-MIN_OBSERVATIONS: Final = 2  # with fewer production plans nothing
+MIN_OBSERVATIONS: Final = 2  # production plans nothing for profiles with fewer
 
 
 class PlanReason(StrEnum):
-    """What came of a request, and why nothing is planned where nothing is; `message` says it to a user."""
+    """The outcome of planning a request, or why nothing is planned; `message` words it for a user."""
 
     PLANNED = "planned"
     CANONICAL = "canonical"
@@ -59,49 +59,47 @@ class PlanReason(StrEnum):
 
     @property
     def message(self) -> str:
-        """One sentence for a user."""
+        """The reason in one sentence."""
         return _MESSAGES[self]
 
 
 _MESSAGES: Final[Mapping[PlanReason, str]] = {
     PlanReason.PLANNED: "Cache breakpoints are placed.",
-    PlanReason.CANONICAL: "The prefix is sent in canonical form; the provider caches by itself.",
-    PlanReason.UNREADABLE: "The request can't be read, so it is passed on untouched.",
-    PlanReason.NOTHING_LEARNED: "Nothing was learned for this agent yet.",
-    PlanReason.ONE_OBSERVATION: "The profile that the request meets has seen fewer than two requests.",
+    PlanReason.CANONICAL: "The prefix is sent in canonical form; the provider caches it automatically.",
+    PlanReason.UNREADABLE: "The request cannot be read, so it is passed on unchanged.",
+    PlanReason.NOTHING_LEARNED: "Nothing has been learned for this agent yet.",
+    PlanReason.ONE_OBSERVATION: "The profile of the request has seen fewer than two requests.",
     PlanReason.FINGERPRINT: (
-        "The request does not start with the stable prefix that was learned (there may be none), "
-        "or is not the repeated request that this prefix is bound to."
+        "The request does not start with the learned stable prefix (if there is one), "
+        "or differs from the repeated request that this prefix is bound to."
     ),
-    PlanReason.PASSTHROUGH: "Provider 'passthrough' learns, but never changes a request.",
-    PlanReason.SURFACE: (
-        "Provider 'anthropic' marks only Messages requests, which production knows by their top-level 'system'."
-    ),
+    PlanReason.PASSTHROUGH: "Provider 'passthrough' learns but never changes a request.",
+    PlanReason.SURFACE: ("Provider 'anthropic' marks only Messages requests, recognised by their top-level 'system'."),
     PlanReason.NO_MODEL: "The request names no model, so the shortest prefix that can be cached is unknown.",
-    PlanReason.UNKNOWN_MODEL_FAMILY: "The model belongs to no family that production knows.",
+    PlanReason.UNKNOWN_MODEL_FAMILY: "Production does not know the family of the model.",
     PlanReason.NO_PREFIX: "The profile has no stable prefix.",
-    PlanReason.NO_CANDIDATE: "No stable prefix of the request is as long as the shortest that the model caches.",
+    PlanReason.NO_CANDIDATE: "The stable prefix is shorter than the shortest that the model caches.",
     PlanReason.NOT_WORTH_IT: "Too few reads are expected to pay for writing the prefix to the cache.",
     PlanReason.INCOMPATIBLE_SURFACE: "Provider 'openai' rewrites only Chat and Responses requests.",
 }
 
 
 class BreakpointPlan(Struct, frozen=True, kw_only=True):
-    """What the governor does to one request.
+    """What production does to one request.
 
     Attributes
     ----------
     reason : PlanReason
     learning_key : str or None
-        Of the live request; None where it can't be read.
+        Learning key of the request; None if it cannot be read.
     entry : {"profile", "agent"} or None
-        Whose result it meets: its profile's, or the agent's seed entry's; None where nothing was learned.
+        Which result applies: that of its profile, or that of the agent's seed entry; None if nothing was learned.
     n_observations, depth : int
-        Of that result: its observations, and its stable prefix in blocks; 0 where there is none.
+        Observations of that result, and its stable prefix in blocks; 0 if there is none.
     segments : tuple of BreakpointSegment
         Shortest prefix first; at most four.
     paths : tuple of str or None
-        JSON path of the object that each segment's mark goes to; None for a mark that goes nowhere.
+        JSON path of the object that takes each segment's mark; None for a mark that cannot be placed.
     """
 
     reason: PlanReason
@@ -114,13 +112,13 @@ class BreakpointPlan(Struct, frozen=True, kw_only=True):
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """The planned prefix ends, in blocks, ascending."""
+        """The planned ends of prefixes, in blocks, ascending."""
         return tuple(segment.end for segment in self.segments)
 
     @property
     def expected_savings(self) -> float:
-        """What all breakpoints are worth together, in input tokens at full price."""
-        # Left to right, as the selection adds them up; `sum` compensates from Python 3.12 on.
+        """What all breakpoints together are expected to save, in input tokens at full price."""
+        # Added from left to right, as `choose_ends` does; `sum` compensates from Python 3.12 on.
         return reduce(add, (segment.expected_savings for segment in self.segments), 0.0)
 
 
@@ -136,25 +134,25 @@ def plan_request(
     families: Mapping[str, int] = MINIMUM_TOKENS,
     multipliers: Multipliers = MULTIPLIERS,
 ) -> BreakpointPlan:
-    """Tell what a runtime would do to a live request.
+    """Return what production would do to a live request.
 
     Parameters
     ----------
     request : AnnotatedLlmRequest or None
-        The live request, normalised, whole and never cut to a turn; None for one that can't be normalised.
+        The live request, normalised and not truncated to a turn; None for one that cannot be normalised.
     hot_cache : HotCache
-        What the runtime knows. A run is learned when it ends, so calls of one run never profit from its earlier ones.
+        What the runtime knows. A run is learned when it ends, so its calls never profit from its earlier ones.
     agent_id : str
     provider : {"anthropic", "openai", "passthrough"}
         The setting ``acg.provider``.
     rules : str
-        Name of the generation of the rules.
+        Name of the rules version.
     surface : {"anthropic", "chat", "responses"} or None
-        What kind of body it is; `surface_of` tells.
+        The kind of request body, as returned by `surface_of`.
     body : JSON object, optional
-        The body as the planner meets it, for the paths of the marks. When left out it is made of the request (see
-        `body_of`), which gave the right paths for every recorded request. In generation 0.2 leave it out for a call
-        made with a codec: the codec writes the body anew.
+        The request body as the planner sees it, for the paths of the marks. If omitted it is made of the request by
+        `body_of`, which returned the right paths for every recorded request. In `nemo-flow-0.2` omit it for a call made
+        with a codec, which rewrites the body.
     families : mapping of str to int
         Shortest cached prefix by model family, in tokens.
     multipliers : Multipliers
@@ -167,7 +165,12 @@ def plan_request(
     Raises
     ------
     UsageError
-        If the provider or the rules are unknown.
+        If the provider or the rules version is unknown.
+
+    Examples
+    --------
+    >>> plan_request(None, HotCache(), agent_id="chat", provider="anthropic", rules="nemo-relay-0.8").reason.message
+    'The request cannot be read, so it is passed on unchanged.'
     """
     table = get_rules(rules)
     if provider not in get_args(Provider):
@@ -176,11 +179,11 @@ def plan_request(
     if request is None or (observed := _observe(request, agent_id, table)) is None:
         return BreakpointPlan(reason=PlanReason.UNREADABLE)
     key, ir = observed
-    entry, result = _meet(hot_cache, key)
+    entry, result = _look_up(hot_cache, key)
     if result is None:
         return BreakpointPlan(reason=PlanReason.NOTHING_LEARNED, learning_key=key)
     segments: tuple[BreakpointSegment, ...] = ()
-    reason = _refusal(ir, key, result, table) or _without_marks(result, provider, surface)
+    reason = _find_refusal(ir, key, result, table) or _plan_without_marks(result, provider, surface)
     if reason is None:
         reason, segments = _plan_marks(ir, result, request.model, families, multipliers)
     targets = [segment.target for segment in segments]
@@ -196,7 +199,7 @@ def plan_request(
 
 
 def _observe(request: AnnotatedLlmRequest, agent_id: str, table: Rules) -> tuple[str, PromptIR] | None:
-    """Return the learning key and the blocks of the live request; None for one that can't be read."""
+    """Return the learning key and the blocks of the live request, or None if it cannot be read."""
     try:
         key = learning_key(agent_id, request, rules=table.name)
         return key, build_prompt_ir(request, ir_id="", created_at="", rules=table.name)
@@ -204,8 +207,8 @@ def _observe(request: AnnotatedLlmRequest, agent_id: str, table: Rules) -> tuple
         return None
 
 
-def _meet(hot_cache: HotCache, key: str) -> tuple[Entry | None, StabilityAnalysisResult | None]:
-    """Return the result that requests of this key meet: their profile's, else the seed entry, whatever it is of."""
+def _look_up(hot_cache: HotCache, key: str) -> tuple[Entry | None, StabilityAnalysisResult | None]:
+    """Return the result that applies to a learning key: its profile's, else the seed entry's, whatever its key."""
     profile = hot_cache.acg_profiles.get(key)
     if profile is not None:
         return "profile", profile
@@ -213,8 +216,8 @@ def _meet(hot_cache: HotCache, key: str) -> tuple[Entry | None, StabilityAnalysi
     return (None, None) if seed is None else ("agent", seed)
 
 
-def _refusal(ir: PromptIR, key: str, result: StabilityAnalysisResult, table: Rules) -> PlanReason | None:
-    """Tell what keeps every provider from acting: too little seen, or the gate of generation 0.8; None for nothing."""
+def _find_refusal(ir: PromptIR, key: str, result: StabilityAnalysisResult, table: Rules) -> PlanReason | None:
+    """Return why no provider acts: too few observations, or the gate of `nemo-relay-0.8`; None if neither."""
     if result.total_observations < MIN_OBSERVATIONS:
         return PlanReason.ONE_OBSERVATION
     if not table.exact_prefix:
@@ -233,7 +236,7 @@ def _plan_marks(
     families: Mapping[str, int],
     multipliers: Multipliers,
 ) -> tuple[PlanReason, tuple[BreakpointSegment, ...]]:
-    """Place breakpoints as provider ``anthropic`` does, or tell why there are none."""
+    """Place breakpoints as provider ``anthropic`` does, or return why there are none."""
     if model is None:
         return PlanReason.NO_MODEL, ()
     minimum = minimum_tokens(model, families)
@@ -248,8 +251,10 @@ def _plan_marks(
     return (PlanReason.PLANNED if ends else PlanReason.NOT_WORTH_IT), make_segments(ir, ends, multipliers)
 
 
-def _without_marks(result: StabilityAnalysisResult, provider: Provider, surface: Surface | None) -> PlanReason | None:
-    """Tell what comes of a request that gets no marks in any case; None for one that may get some."""
+def _plan_without_marks(
+    result: StabilityAnalysisResult, provider: Provider, surface: Surface | None
+) -> PlanReason | None:
+    """Return the outcome of a request that never gets marks, or None if it may get some."""
     if provider == "passthrough":
         return PlanReason.PASSTHROUGH
     if provider == "anthropic":

@@ -1,7 +1,7 @@
-"""From a request to one observation (spec section 2).
+"""From a request to one observation (``acg_lab/docs/rules/learner.md``, 2).
 
-Belongs here: the flattening of a request into ordered blocks, and the normalisation of white space. What a message or
-a part gives is told by the tables in `acg_lab.core.rules`.
+A request becomes ordered, numbered blocks with normalised white space. How a message or content part becomes text is in
+the tables of `acg_lab.core.rules`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ import msgspec
 
 from acg_lab.core.canonical import canonical_json, hash_text
 from acg_lab.core.errors import RecordError
-from acg_lab.core.messages import each_message, message_rule, tool_schemas
+from acg_lab.core.messages import map_messages, message_rule, tool_schemas
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject, PromptBlock, PromptIR, ToolSchemaHash
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import Rules, get_rules
@@ -20,17 +20,16 @@ from acg_lab.core.rules import Rules, get_rules
 __all__ = [
     "build_prompt_ir",
     "hash_request",
-    "in_order",
     "make_block",
     "normalize_whitespace",
+    "order_blocks",
     "request_to_json",
     "tool_drafts",
 ]
 
 G = TypeVar("G")
 
-# Unicode's White_Space property, without space and line feed. Python's own idea of white space has U+001C to U+001F as
-# well.
+# Unicode's White_Space property without space and line feed; `str.isspace` includes U+001C to U+001F as well.
 _ODD_ASCII = "\t\v\f\r"
 _ODD = f"{_ODD_ASCII}\x85\xa0\u1680{''.join(map(chr, range(0x2000, 0x200B)))}\u2028\u2029\u202f\u205f\u3000"
 _EDGES = f" \n{_ODD}"
@@ -39,8 +38,8 @@ _EDGES = f" \n{_ODD}"
 def normalize_whitespace(text: str) -> str:
     r"""Normalise white space as production does before it compares contents.
 
-    Both ends are trimmed; a run of white space other than line feeds becomes one space, or nothing directly before a
-    line feed; line feeds stay.
+    Both ends are stripped. A run of white space other than line feeds becomes one space, or nothing before a line feed.
+    Line feeds are kept.
 
     Examples
     --------
@@ -48,7 +47,7 @@ def normalize_whitespace(text: str) -> str:
     'a b\n\n c'
     """
     text = text.strip(_EDGES)
-    # One at a time: a search for one character is much faster than a regular expression's for any of them.
+    # Replacing one character at a time is much faster than one regular expression for all.
     for odd in _ODD_ASCII if text.isascii() else _ODD:
         text = text.replace(odd, " ")
     while "  " in text:
@@ -57,7 +56,7 @@ def normalize_whitespace(text: str) -> str:
 
 
 def request_to_json(request: AnnotatedLlmRequest) -> JsonObject:
-    """Return the request as the JSON object that production stores, its unknown fields among the others."""
+    """Return the request as the JSON object that production stores, unknown fields included."""
     fields: dict[str, Any] = msgspec.structs.asdict(request)
     unknown: JsonObject = fields.pop("unknown")
     return {name: value for name, value in fields.items() if value is not None} | dict(unknown)
@@ -78,11 +77,11 @@ def build_prompt_ir(
     request : AnnotatedLlmRequest
         Read, never changed.
     ir_id, created_at : str
-        Identity and RFC 3339 time of the observation; production takes a random UUID and the clock.
+        UUID and RFC 3339 time of the observation; production uses a random UUID and the current time.
     rules : str
-        Name of the generation of the rules.
+        Name of the rules version.
     schemas : sequence of str, optional
-        Canonical JSON of the request's tools, where it is known already.
+        Canonical JSON of the request's tools, if already known.
 
     Returns
     -------
@@ -92,7 +91,13 @@ def build_prompt_ir(
     Raises
     ------
     RecordError
-        If a message, part or tool is of a shape that production can't read, with its path in the request.
+        If production cannot read a message, content part or tool; the error names its path in the request.
+
+    Examples
+    --------
+    >>> request = AnnotatedLlmRequest(messages=({"role": "user", "content": " Hi  there "},))
+    >>> build_prompt_ir(request, ir_id="1", created_at="2026-01-01T00:00:00Z").blocks[0].content
+    'Hi there'
     """
     table = get_rules(rules)
     schemas = tool_schemas(request) if schemas is None else schemas
@@ -103,8 +108,8 @@ def build_prompt_ir(
         rule = message_rule(table, message)
         return rule.scaffold, tuple(rule.drafts(table, message))
 
-    drafts = in_order(
-        table.opening(table, request), _tools(table, request, names, schemas), each_message(request, read)
+    drafts = order_blocks(
+        table.opening(table, request), _tools(table, request, names, schemas), map_messages(request, read)
     )
     blocks = tuple(make_block(draft, number) for number, draft in enumerate(chain.from_iterable(drafts)))
     response_format = table.response_format(request)
@@ -119,11 +124,11 @@ def build_prompt_ir(
 
 
 def make_block(draft: Draft, number: int) -> PromptBlock:
-    """Make a block of what a message or tool gives, at its place in the prompt."""
+    """Return the block of a draft at a position in the prompt."""
     return PromptBlock(
         span_id=f"{draft.role}-{number}{draft.suffix}",
         sequence_index=number,
-        role=draft.role,  # type: ignore[arg-type]  # the tables hold no other
+        role=draft.role,  # type: ignore[arg-type]  # the tables contain no other
         content=normalize_whitespace(draft.content) if draft.normalised else draft.content,
         content_type=draft.content_type,  # type: ignore[arg-type]
         provenance=draft.provenance,  # type: ignore[arg-type]
@@ -131,15 +136,15 @@ def make_block(draft: Draft, number: int) -> PromptBlock:
     )
 
 
-def in_order(opening: G, tools: G, messages: Iterable[tuple[bool, G]]) -> Iterator[G]:
-    """Yield what gives the blocks of a request, in order: tools stand before the first message not system, else last.
+def order_blocks(opening: G, tools: G, messages: Iterable[tuple[bool, G]]) -> Iterator[G]:
+    """Yield the parts of a request in prompt order: tools come before the first message that is not system, or last.
 
     Parameters
     ----------
     opening, tools : any
-        What comes first, and what the tools give, the response format behind them.
+        What comes first; the tools with the response format.
     messages : iterable of (bool, any)
-        Of each message whether it counts as system, and what it gives.
+        For each message, whether it is part of the scaffold, and the message.
     """
     yield opening
     waiting = True
@@ -153,12 +158,15 @@ def in_order(opening: G, tools: G, messages: Iterable[tuple[bool, G]]) -> Iterat
 
 
 def hash_request(request: AnnotatedLlmRequest) -> str:
-    """Return the ``source_request_hash`` of a request: of its canonical JSON, the whole of it."""
+    """Return the ``source_request_hash`` of a request: the hash of its whole canonical JSON."""
     return hash_text(_canonical_request(request, tool_schemas(request)))
 
 
 def _canonical_request(request: AnnotatedLlmRequest, schemas: Sequence[str]) -> str:
-    """Print the request in canonical form, piece by piece: one odd number then slows down one message, not all."""
+    """Return the request's canonical JSON.
+
+    Messages are printed one by one, so that a number that needs the slow path slows down one message only.
+    """
     fields = request_to_json(request)
     printed = {
         "messages": f"[{','.join(map(canonical_json, request.messages))}]",
@@ -169,7 +177,7 @@ def _canonical_request(request: AnnotatedLlmRequest, schemas: Sequence[str]) -> 
 
 
 def tool_drafts(table: Rules, request: AnnotatedLlmRequest) -> tuple[Draft, ...]:
-    """Return what the tools of a request give, the response format behind them."""
+    """Return the blocks of a request's tools, followed by that of its response format."""
     return _tools(table, request, _tool_names(table, request), tool_schemas(request))
 
 

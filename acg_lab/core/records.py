@@ -1,13 +1,11 @@
-"""What production stores, as frozen values (spec sections 1, 2, 4 and 6).
+"""What production stores, as frozen values: runs, calls, requests, observations and results.
 
-Belongs here: the shape of runs, calls, requests, observations and results, and nothing that computes. Optional fields
-are absent in JSON, never null. Fields that this version does not know are kept in ``unknown`` and written back, so
-that a record survives reading and writing whatever production adds to it.
+Optional fields are absent in JSON, never null. Fields that this version does not know are kept in ``unknown`` and
+written back, so that a record survives reading and writing whatever production adds to it. See
+``acg_lab/docs/rules/learner.md``, 1, 2 and 4.
 
-The parts of a request (messages, tools) stay JSON values: providers put what they like into them, and what a
-generation of the rules makes of it is told in `acg_lab.core.rules`. They are shared between records: never change them.
-
-Prompts are private: what holds text of one shows its length in a repr, and how many things it has.
+The parts of a request (messages, tools) stay JSON values, since providers put what they like into them. Records share
+them: never change them. Prompts are private: a repr shows the lengths of texts and collections, never their content.
 """
 
 from collections.abc import Mapping, Sized
@@ -41,7 +39,7 @@ StabilityClass: TypeAlias = Literal["stable", "semi_stable", "variable"]
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
-_SAID = {
+_PRIVATE_FIELDS = {
     "content",
     "error",
     "metadata",
@@ -50,20 +48,20 @@ _SAID = {
     "request",
     "response",
     "tool_choice",
-}  # fields with text, or with any JSON
+}  # fields with text, or with JSON of any shape
 
-# A private-use character leads the JSON name, so that a stored field that happens to be called "unknown" is no clash.
+# The JSON name starts with a private-use character, so that it cannot clash with a stored field named "unknown".
 UNKNOWN = "\ue000unknown"
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Base of all stored records: equal by value, unknown fields kept in ``unknown``."""
+    """Base of all stored records: compared by value, with unknown fields in ``unknown``."""
 
     unknown: JsonObject = field(default_factory=dict, name=UNKNOWN)
 
 
-class _Told(str):
-    """Text that a repr shows as it is, without quotes."""
+class _Unquoted(str):
+    """A text that a repr shows without quotes."""
 
     __slots__ = ()
 
@@ -72,17 +70,17 @@ class _Told(str):
 
 
 class Private(Record, frozen=True, kw_only=True):
-    """Base of records that hold what was said; their repr doesn't tell it."""
+    """Base of records that hold prompt text, which their repr does not show."""
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Return what may be shown, by field; for `rich` and the repr."""
+        """Return the fields that may be shown, for `rich` and the repr."""
         shown: list[tuple[str, Any]] = []
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if name in _SAID and value is not None:
-                value = _Told(f"<{len(value):,} characters>" if isinstance(value, str) else "<not shown>")
+            if name in _PRIVATE_FIELDS and value is not None:
+                value = _Unquoted(f"<{len(value):,} characters>" if isinstance(value, str) else "<not shown>")
             elif isinstance(value, Sized) and not isinstance(value, str):
-                value = _Told(f"<{len(value):,}>") if value else None
+                value = _Unquoted(f"<{len(value):,}>") if value else None
             if value is not None:
                 shown.append((name, value))
         return shown
@@ -92,14 +90,14 @@ class Private(Record, frozen=True, kw_only=True):
 
 
 class TokenMetadata(Record, frozen=True, kw_only=True):
-    """What a tokenizer said of a block."""
+    """The token count of a block, as counted by a tokenizer."""
 
     model_family: str
     token_count: Annotated[int, Meta(ge=0, lt=2**32)]
 
 
 class PromptBlock(Private, frozen=True, kw_only=True):
-    """One block of a prompt; ``span_id`` says which block it is, ``content`` what stands in it now."""
+    """One block of a prompt: ``span_id`` identifies the block across requests, ``content`` is its text in this one."""
 
     span_id: str
     sequence_index: Annotated[int, Meta(ge=0, lt=2**32)]
@@ -119,7 +117,7 @@ class ToolSchemaHash(Record, frozen=True, kw_only=True):
 
 
 class PromptIR(Private, frozen=True, kw_only=True):
-    """One observation: a request as ordered blocks. Times are RFC 3339 texts, as stored."""
+    """One observation: a request as ordered blocks, with its time as an RFC 3339 text."""
 
     ir_id: str
     blocks: tuple[PromptBlock, ...]
@@ -130,7 +128,7 @@ class PromptIR(Private, frozen=True, kw_only=True):
 
 
 class BlockStability(Record, frozen=True, kw_only=True):
-    """How stable one span was over a window."""
+    """How stable one span is in a window."""
 
     span_id: str
     classification: StabilityClass
@@ -140,7 +138,7 @@ class BlockStability(Record, frozen=True, kw_only=True):
 
 
 class StabilityAnalysisResult(Record, frozen=True, kw_only=True):
-    """What the analysis of one window gives; ``scores`` in prompt order (see `analyze_stability`)."""
+    """The result of analysing one window; ``scores`` are in prompt order, see `analyze_stability`."""
 
     scores: tuple[BlockStability, ...]
     stable_prefix_length: Count
@@ -149,7 +147,7 @@ class StabilityAnalysisResult(Record, frozen=True, kw_only=True):
 
 
 class AnnotatedLlmRequest(Private, frozen=True, kw_only=True):
-    """A request as the runtime normalised it; other provider keys are in ``unknown``."""
+    """A request as normalised by the runtime; other provider keys are in ``unknown``."""
 
     messages: tuple[JsonObject, ...]
     model: str | None = None
@@ -178,7 +176,7 @@ class Exchange(Private, frozen=True, kw_only=True):
     """What passed between the application and the provider in one call; request logs hold it, production does not.
 
     ``api`` is ``"anthropic"``, ``"openai-chat"`` or ``"openai-responses"``. ``request`` is the body as sent, in the
-    order of its keys. ``first_token_at`` is an RFC 3339 text like all times. ``error`` says why there is no answer.
+    order of its keys. ``first_token_at`` is an RFC 3339 text like all times. ``error`` says why there is no response.
     ``metadata`` holds ids and labels of the log's own: session, workspace, account, application.
     """
 
@@ -193,7 +191,7 @@ class Exchange(Private, frozen=True, kw_only=True):
 
 
 class CallRecord(Private, frozen=True, kw_only=True):
-    """One LLM or tool call of a run; production stores all of it but ``exchange``."""
+    """One LLM or tool call of a run; production stores all fields but ``exchange``."""
 
     kind: Literal["llm", "tool"]
     name: str
@@ -211,7 +209,7 @@ class CallRecord(Private, frozen=True, kw_only=True):
 
 
 class RunRecord(Private, frozen=True, kw_only=True):
-    """One finished run of an agent, its calls in the order in which they were made."""
+    """One finished run of an agent, with its calls in order."""
 
     id: str
     agent_id: str

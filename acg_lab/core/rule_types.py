@@ -1,4 +1,4 @@
-"""The types of the tables in `acg_lab.core.rules`: what a rules version fixes, and what a message becomes."""
+"""The types of the tables in `acg_lab.core.rules`: a rules version, a message rule, and a block without its number."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple, TypeAlias
@@ -12,7 +12,7 @@ PartText: TypeAlias = Callable[[JsonObject], str | None]
 
 
 class Draft(NamedTuple):
-    """A block before it has a number: its span id will be ``{role}-{number}{suffix}``."""
+    """A block without its number. Its span id becomes ``{role}-{number}{suffix}``."""
 
     role: str
     provenance: str
@@ -23,10 +23,10 @@ class Draft(NamedTuple):
 
 
 class MessageRule(NamedTuple):
-    """What one kind of message gives.
+    """How messages of one role become blocks and fingerprints.
 
-    ``scaffold`` messages count as system: they come before the tools and make the system fingerprint; the first other
-    message makes the seed fingerprint.
+    ``scaffold`` messages count as system messages: they come before the tools and enter the system fingerprint. The
+    first other message makes the seed fingerprint.
     """
 
     scaffold: bool
@@ -35,36 +35,37 @@ class MessageRule(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """One generation.
+    """One rules version.
 
     Attributes
     ----------
     name : str
     key_prefix : str
-        Production's default in Redis.
+        Production's default key prefix in Redis.
     messages : mapping of str to MessageRule
-        What each role gives.
+        The rule for each role.
     block_parts, seed_parts : mapping of str to callable
-        The text of each type of content part, in blocks and in learning keys; None for none at all.
+        The text of each type of content part, in blocks and in learning keys; the callable returns None for no text.
     keep_empty_parts : bool
-        Whether a part without text still makes a line of its block.
+        Whether a part with an empty text adds a line to its block.
     tool_name : callable
-        The name of a tool definition.
+        Returns the name of a tool definition.
     opening, closing : callable
-        The blocks of a request that come before its messages, and directly behind its tools.
+        Yield the blocks before a request's messages, and those directly after its tools.
     system_fingerprint : callable
-        Of the request's system items, not yet cut.
+        Returns the fingerprint of the request's system items, untruncated.
     response_format : callable
-        The canonical JSON of the request's response format, None where the generation does not look or there is none.
+        Returns the canonical JSON of the request's response format, or None.
     has_scaffold : callable
-        Whether the request has a stable scaffold, so that its key leaves out the seed and holds whole fingerprints.
+        Returns whether the request has a stable scaffold. Its key then has no seed, and whole fingerprints.
     exact_prefix : bool
-        Whether the stable prefix is one that a majority shares exactly, with a fingerprint, instead of leading scores.
-        A live request then has to have the same fingerprint.
+        Whether the stable prefix is the one that a majority shares exactly, with a fingerprint that a live request must
+        match, instead of the leading stable scores.
     rewrites_body : bool
-        Whether a codec writes the body of a live request anew before the planner sees it (planner.md, section 1).
+        Whether a codec rewrites the body of a live request before the planner sees it (``rules/planner.md``, 1).
     records_turns : bool
-        Whether all but the first request of a run are recorded cut to the current turn, unless full payloads are on.
+        Whether requests after the first of a run are recorded truncated to the current turn, unless full payloads are
+        enabled.
     """
 
     name: RulesName

@@ -1,7 +1,6 @@
-"""How stable each block of a window is, and how many lead (spec section 4).
+"""How stable each block of a window is, and how long the stable prefix is (``acg_lab/docs/rules/learner.md``, 4).
 
-Belongs here: thresholds, scoring, classes, and the length of the stable prefix. Counting is apart (`CountedWindow`), so
-that columns of codes can be judged by the same rules.
+Counting is apart, in `CountedWindow`, so that columns of codes are judged by the same functions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from acg_lab.core.errors import UsageError
-from acg_lab.core.exact_prefix import count_enough, window_fingerprint
+from acg_lab.core.exact_prefix import count_stable_depths, window_fingerprint
 from acg_lab.core.records import BlockStability, PromptIR, StabilityAnalysisResult, StabilityClass
 from acg_lab.core.rules import Rules, get_rules
 from acg_lab.core.window import CountedWindow, SpanCount
@@ -20,10 +19,10 @@ __all__ = [
     "CLASS_ORDER",
     "StabilityThresholds",
     "analyze_stability",
+    "count_leading_stable",
     "judge_spans",
     "judge_window",
-    "leading_stable",
-    "result_of",
+    "make_result",
 ]
 
 _block = attrgetter("block")
@@ -31,16 +30,26 @@ CLASS_ORDER: Final[Mapping[StabilityClass, int]] = {"variable": 0, "semi_stable"
 
 
 class StabilityThresholds(Struct, frozen=True, kw_only=True):
-    """Where the classes begin, and how many observations make full confidence.
+    """The thresholds that classify a block's score, and the number of observations for full confidence.
 
-    Production takes any number that its types can hold, and so do these: a ``stable_threshold`` above 1 makes nothing
-    stable, one of 0 everything.
+    As in production, any number is allowed: with a ``stable_threshold`` above 1 no block is stable, with 0 every block.
+
+    Attributes
+    ----------
+    stable_threshold, semi_stable_threshold : float
+        Blocks with at least this score are stable, or semi-stable. Scores are between 0 and 1.
+    min_observations_for_full_confidence : int
+        From how many observations on a score has confidence 1.
 
     Raises
     ------
     UsageError
-        If a threshold is no number, not finite, or an integer that 64 bits do not hold; or the count no integer that 32
-        bits hold.
+        If a threshold is not a finite number that fits 64 bits, or the count is not an integer of 32 bits.
+
+    Examples
+    --------
+    >>> StabilityThresholds(stable_threshold=0.9).semi_stable_threshold
+    0.5
     """
 
     stable_threshold: float = 0.95
@@ -68,13 +77,13 @@ def judge_spans(
 ) -> tuple[BlockStability, ...]:
     """Score and classify spans, in prompt order.
 
-    The order is (smallest index, least stable class first, span id). Generations before 0.8 leave spans that tie on
-    the index in random order; ours is one of their outcomes, the cautious one.
+    Spans are ordered by smallest index, then least stable class, then span id. Before 0.8 production leaves spans of
+    equal index in random order; this is its most cautious outcome.
     """
     minimum = thresholds.min_observations_for_full_confidence
     judged = []
     for span_id, sequence_index, present, dominant in counts:
-        # Production's order of floating-point operations: it decides the last bit, and so, at a threshold, the class.
+        # Production's order of floating-point operations decides the last bit, and at a threshold the class.
         score = (present / n_observations) * (dominant / present)
         classification = _classify(score, thresholds)
         block = BlockStability(
@@ -85,7 +94,7 @@ def judge_spans(
             observation_count=present,
         )
         judged.append((sequence_index, CLASS_ORDER[classification], span_id, block))
-    judged.sort()  # never comes to compare blocks: a window has each span once
+    judged.sort()  # blocks are never compared: each span id occurs once
     return tuple([block for *_, block in judged])
 
 
@@ -95,8 +104,8 @@ def _classify(score: float, thresholds: StabilityThresholds) -> StabilityClass:
     return "semi_stable" if score >= thresholds.semi_stable_threshold else "variable"
 
 
-def leading_stable(scores: Iterable[BlockStability]) -> int:
-    """Return how many scores lead with class ``stable``."""
+def count_leading_stable(scores: Iterable[BlockStability]) -> int:
+    """Return how many leading scores have class ``stable``."""
     length = 0
     for score in scores:
         if score.classification != "stable":
@@ -112,24 +121,34 @@ def analyze_stability(
     rules: str = "nemo-flow-0.2",
     learning_key: str = "",
 ) -> StabilityAnalysisResult:
-    """Analyse a window.
+    """Analyse the observations of one profile.
 
     Parameters
     ----------
     observations : sequence of PromptIR
         Oldest first. Read, never changed.
     thresholds : StabilityThresholds, optional
-        Production's defaults when left out.
+        Production's defaults if omitted.
     rules : str
-        Name of the generation of the rules.
+        Name of the rules version.
     learning_key : str
-        Whose window it is; generation 0.8 puts it into the fingerprint.
+        Learning key of the profile; `nemo-relay-0.8` includes it in the fingerprint.
 
     Returns
     -------
     StabilityAnalysisResult
-        ``scores`` in prompt order, one per span; ``stable_prefix_length`` in blocks. An empty window gives no scores
-        and zeros.
+        ``scores`` in prompt order, one per span; ``stable_prefix_length`` in blocks. Without observations there are no
+        scores, and all counts are zero.
+
+    Raises
+    ------
+    UsageError
+        If the rules version is unknown.
+
+    Examples
+    --------
+    >>> analyze_stability([]).stable_prefix_length
+    0
     """
     return judge_window(
         CountedWindow(observations), thresholds or StabilityThresholds(), get_rules(rules), learning_key
@@ -139,20 +158,20 @@ def analyze_stability(
 def judge_window(
     window: CountedWindow, thresholds: StabilityThresholds, rules: Rules, learning_key: str
 ) -> StabilityAnalysisResult:
-    """Analyse a window that is counted already; see `analyze_stability`."""
+    """Analyse a counted window; see `analyze_stability`."""
     scores = judge_spans(window.counts(), len(window), thresholds)
     if not rules.exact_prefix:
-        return result_of(scores, leading_stable(scores), len(window))
+        return make_result(scores, count_leading_stable(scores), len(window))
     prefixes = window.prefixes
-    depth = count_enough(prefixes.shared(), len(window), thresholds.stable_threshold)
+    depth = count_stable_depths(prefixes.shared(), len(window), thresholds.stable_threshold)
     fingerprint = window_fingerprint(learning_key, prefixes.paths(), depth, _block)
-    return result_of(scores, depth, len(window), fingerprint)
+    return make_result(scores, depth, len(window), fingerprint)
 
 
-def result_of(
+def make_result(
     scores: tuple[BlockStability, ...], length: int, n_observations: int, fingerprint: str | None = None
 ) -> StabilityAnalysisResult:
-    """Put a result together."""
+    """Return the result of an analysis."""
     return StabilityAnalysisResult(
         scores=scores,
         stable_prefix_length=length,

@@ -1,7 +1,7 @@
-"""The bounded window of observations, and its counts (spec section 4 and 5, step 2).
+"""The bounded window of observations and its counts (``acg_lab/docs/rules/learner.md``, 4 and 5).
 
-Belongs here: sliding a window, and counting what it holds so that every push has an exact undo: a slide costs the
-blocks of the observations that enter and leave, not the window. So do the shared prefixes (section 8), kept as a tree.
+Every push has an exact undo, so that sliding a window costs the blocks of the observations that enter and leave it, not
+the whole window. The same holds for the shared prefixes of 0.8, which are kept as a tree.
 """
 
 from collections import Counter, deque
@@ -23,10 +23,17 @@ _identity = attrgetter("span_id", "sequence_index", "content")
 
 
 class SpanCount(NamedTuple):
-    """What a window holds of one span.
+    """The counts of one span in a window.
 
-    ``sequence_index`` is the smallest it was seen at; ``present`` the number of observations that have it;
-    ``dominant`` how often its commonest content occurs, more than ``present`` where observations repeat the span.
+    Attributes
+    ----------
+    span_id : str
+    sequence_index : int
+        The smallest index of the span.
+    present : int
+        How many observations have the span.
+    dominant : int
+        How often its commonest content occurs; more than ``present`` if observations repeat the span.
     """
 
     span_id: str
@@ -59,7 +66,7 @@ class _Node:
 
 
 class PrefixTree:
-    """The prefixes of a window: observations that begin alike share the nodes of their first blocks."""
+    """The prefixes of a window as a tree: observations with the same first blocks share nodes."""
 
     def __init__(self, observations: Iterable[PromptIR] = ()) -> None:
         self._root = _Node(BlockIdentity("", "", "", ""))
@@ -84,13 +91,13 @@ class PrefixTree:
         parent = self._root
         for node in path:
             node.count -= 1
-            if node.count == 0:  # and so is all that follows
+            if node.count == 0:  # so are all nodes below
                 del parent.children[node.block]
                 break
             parent = node
 
     def shared(self) -> Iterator[int]:
-        """Yield how many observations share each depth of the prefix of a majority; see `shared_depths`."""
+        """Yield how many observations share each depth of the majority's prefix; see `count_sharing_by_depth`."""
         node = self._root
         while node.children:
             node = max(node.children.values(), key=_count)
@@ -99,7 +106,7 @@ class PrefixTree:
             yield node.count
 
     def paths(self) -> list[tuple[Sequence[_Node], str | None]]:
-        """Return the nodes of each observation, and its request's hash, oldest first."""
+        """Return the nodes and the request hash of each observation, oldest first."""
         return list(self._kept)
 
 
@@ -107,7 +114,7 @@ _count = attrgetter("count")
 
 
 class CountedWindow:
-    """A window that knows how often each span and content occurs in it.
+    """A window of observations that counts its spans and contents.
 
     Parameters
     ----------
@@ -135,8 +142,8 @@ class CountedWindow:
     def push(self, observation: PromptIR, limit: int) -> None:
         """Append an observation, dropping the oldest if the window is full.
 
-        As in production a limit of 0 keeps one, and a window that was stored longer than the limit keeps its length:
-        each append drops one at most.
+        As in production, a limit of 0 keeps one observation, and a window that is longer than the limit keeps its
+        length, since each push drops at most one.
         """
         if self._kept and len(self._kept) >= limit:
             self._add(self._kept.popleft(), -1)
@@ -149,13 +156,13 @@ class CountedWindow:
 
     @property
     def prefixes(self) -> PrefixTree:
-        """The prefixes of its observations; kept from the first use on, since not all rules ask for them."""
+        """The prefixes of the observations, counted from the first use on: not all rules versions need them."""
         if self._prefixes is None:
             self._prefixes = PrefixTree(self._kept)
         return self._prefixes
 
     def counts(self) -> list[SpanCount]:
-        """Return what the window holds of each span, in no particular order."""
+        """Return the counts of each span, in no particular order."""
         return [span.counted or span.count(span_id) for span_id, span in self._spans.items()]
 
     def _add(self, observation: PromptIR, sign: int) -> None:
@@ -175,7 +182,7 @@ class CountedWindow:
             del self._spans[span_id]
 
     def _correct(self, blocks: tuple[PromptBlock, ...], sign: int) -> None:
-        """Count as present but once what an observation repeats."""
+        """Count a span that an observation repeats as present once."""
         if len(set(map(_span_id, blocks))) < len(blocks):
             for span_id, n in Counter(map(_span_id, blocks)).items():
                 if span_id in self._spans:

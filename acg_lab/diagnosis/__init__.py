@@ -17,7 +17,7 @@ module                what it does
 ``text_diff``         where two texts differ
 ``structure``         blocks missing and shifted, and lists of tools
 ``suggestions``       which repairs fit, tried
-``phrases``           the words of the sentences
+``phrases``           the words of the sentences; ``break_reason``: those of a breaking block
 ===================== ===========================================================================
 """
 

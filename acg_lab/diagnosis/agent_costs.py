@@ -1,171 +1,141 @@
-"""What each agent's requests cost, why money is lost, and what a repair saves: all of it by simulation.
+"""What each agent pays for input, what it could pay, and what most of the difference is for.
 
-Each agent is simulated once and kept for as long as its snapshot lives; a repair is simulated on the requests of its
-agent only. Where no usage or no price is recorded there are no costs, and nothing is claimed.
+Invariant: agents come dearest loss first, in the one order that all tables share.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from acg_lab.core.errors import UsageError
-from acg_lab.core.stability import StabilityThresholds
-from acg_lab.history.replay import choose_rules, replay
-from acg_lab.repairs.repairs import Drop, Repair
-from acg_lab.repairs.requests import repair_requests
-from acg_lab.repairs.what_if import what_if
-from acg_lab.simulation.result import CacheSimulation, CostTotals
-from acg_lab.simulation.simulate import simulate, simulate_change
-from acg_lab.simulation.verdicts import Verdict
-from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.diagnosis.misses import Miss, find_misses
+from acg_lab.simulation.result import CacheSimulation
 
-if TYPE_CHECKING:
-    from acg_lab.history.trace import Trace
-    from acg_lab.storage.columns import Columns
-
-__all__ = ["AgentCosts", "CauseCost", "has_usage", "read_costs"]
-
-_DAY: Final = 86_400 * 10**9
-_HALF: Final = 0.5
+__all__ = ["AgentCost", "ProfileCost", "order_agents", "sum_profiles", "summarize_costs"]
 
 
-class CauseCost(NamedTuple):
-    """What one cause costs an agent: requests, and what they could have saved at most, in US dollars."""
+class AgentCost(NamedTuple):
+    """The input cost of one agent.
 
-    requests: int
-    avoidable: float
+    Attributes
+    ----------
+    agent_id : str
+    n_requests, n_without_usage, n_failed, n_without_price : int
+        All requests; those that no bill states, that were answered by an error, whose model has no price.
+    tokens : int
+        Of all prompts.
+    read_share : float
+        Share of them that was read; NaN without any.
+    cost, limit, lost : float
+        In US dollars, over the requests that have a price: as billed, at the limit, and the difference; NaN where no
+        request has a price.
+    cost_tokens, limit_tokens, lost_tokens, full_tokens : float
+        The same in uncached tokens, over the requests with known rates, and without a cache.
+    worst : Miss or None
+        The dearest of its misses.
+    """
+
+    agent_id: str
+    n_requests: int
+    n_without_usage: int
+    n_failed: int
+    n_without_price: int
+    tokens: int
+    read_share: float
+    cost: float
+    limit: float
+    lost: float
+    cost_tokens: float
+    limit_tokens: float
+    lost_tokens: float
+    full_tokens: float
+    worst: Miss | None
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether any request has a price."""
+        return not np.isnan(self.cost)
 
 
-class AgentCosts:
-    """The costs of one agent's requests.
+def summarize_costs(sim: CacheSimulation, misses: Sequence[Miss] | None = None) -> list[AgentCost]:
+    """Return the costs of all agents of a simulation, dearest loss first.
 
     Parameters
     ----------
-    snap : Snapshot
-        Of a repaired one, costs are those of the repaired requests.
-    agent_id : str
+    sim : CacheSimulation
+        Costs as it was; a change that it simulates is left aside.
+    misses : sequence of Miss, optional
+        Those of ``sim``, where they are known already.
     """
-
-    def __init__(self, snap: Snapshot, agent_id: str) -> None:
-        # The snapshot keeps its costs, so they must not keep it.
-        self.agent_id = agent_id
-        self._trace: Trace = replay(snap.recorded, agent_id=agent_id, progress=False)
-        self._recorded: CacheSimulation = simulate(self._trace)
-        self.simulation: CacheSimulation = self._recorded
-        if snap.recorded is not snap:
-            self.simulation = simulate_change(self._recorded, replay(snap, agent_id=agent_id, progress=False))
-        self._saved: dict[tuple[Repair, ...], float | None] = {}
-
-    @cached_property
-    def totals(self) -> CostTotals:
-        """What the requests cost, in US dollars."""
-        return self.simulation.totals()
-
-    @property
-    def cost(self) -> float:
-        """What the requests cost, in US dollars: as billed, or with the repairs of a repaired snapshot."""
-        return self.totals.simulated
-
-    @property
-    def lost(self) -> float:
-        """What of that the best use of the cache would have saved."""
-        return max(self.totals.simulated - self.totals.limit, 0.0)
-
-    @property
-    def days(self) -> float:
-        """Days from the first request to the last."""
-        started = self.simulation.started_ns
-        return float(started[-1] - started[0]) / _DAY if len(started) else 0.0
-
-    @cached_property
-    def causes(self) -> Mapping[Verdict, CauseCost]:
-        """What each cause costs, dearest first."""
-        sim = self.simulation
-        found: dict[Verdict, list[float]] = {}
-        for cause, amount in zip(sim.caused_by, np.nan_to_num(sim.avoidable).tolist(), strict=True):
-            found.setdefault(cause, []).append(amount)
-        costs = {cause: CauseCost(len(amounts), sum(amounts)) for cause, amounts in found.items()}
-        return dict(sorted(costs.items(), key=lambda item: -item[1].avoidable))
-
-    @property
-    def reads(self) -> int:
-        """Tokens that the provider read from its cache, as billed."""
-        return int(np.maximum(self.simulation.recorded_read, 0).sum())
-
-    def saved(self, snap: Snapshot, repairs: Sequence[Repair]) -> float | None:
-        """Return what repairs save in US dollars; None where they can't be simulated or would remove shared content.
-
-        A request that can't be repaired is simulated as it was sent.
-        """
-        key = tuple(repairs)
-        if key not in self._saved:
-            self._saved[key] = self._simulate(snap, key)
-        return self._saved[key]
-
-    def saved_by_threshold(self, thresholds: StabilityThresholds) -> float:
-        """Return what the governor's thresholds would have saved in US dollars."""
-        totals = simulate(self._trace, thresholds).totals()
-        return totals.as_was - totals.simulated
-
-    def is_tried(self, repairs: Sequence[Repair]) -> bool:
-        """Whether repairs were simulated before."""
-        return tuple(repairs) in self._saved
-
-    def _simulate(self, snap: Snapshot, repairs: tuple[Repair, ...]) -> float | None:
-        if any(isinstance(repair, Drop) and _is_shared(snap, self.agent_id, repair) for repair in repairs):
-            return None
-        try:
-            repaired = what_if(snap, repairs)
-        except UsageError:
-            return None
-        # Whether a request can be replayed does not depend on a repair, so the same requests are compared.
-        trace = replay(repaired, agent_id=self.agent_id, progress=False)
-        return self.cost - simulate_change(self._recorded, trace).totals().simulated
+    worst: dict[str, Miss] = {}
+    for miss in find_misses(sim) if misses is None else misses:
+        worst.setdefault(miss.agent_id, miss)
+    found = {agent_id: _of_agent(agent_id, of_agent, worst) for agent_id, of_agent in sim.by_agent().items()}
+    return [found[agent_id] for agent_id in order_agents(found)]
 
 
-def _is_shared(snap: Snapshot, agent_id: str, repair: Drop) -> bool:
-    """Whether most of the requests that a repair is for have the content that it drops."""
-    runs = snap.runs
-    rules = {agent_id: choose_rules(snap, agent_id, "auto").rules}
-    of_agent = [i for i, record in enumerate(runs.records) if record.agent_id == agent_id]
-    n_requests = sum(call.request is not None for i in of_agent for call in runs.calls[i])
-    return repair_requests(runs, repair, rules, runs).n_changed > _HALF * n_requests
+def order_agents(costs: Mapping[str, AgentCost]) -> list[str]:
+    """Return agents dearest loss first: by money; those without prices follow, by tokens."""
+    return sorted(
+        costs, key=lambda a: (not costs[a].has_prices, -costs[a].lost, -np.nan_to_num(costs[a].lost_tokens), a)
+    )
 
 
-# By what a snapshot holds: equal snapshots are not one snapshot.
-_known: "WeakKeyDictionary[Columns, dict[str, AgentCosts | None]]" = WeakKeyDictionary()
+def _of_agent(agent_id: str, sim: CacheSimulation, worst: Mapping[str, Miss]) -> AgentCost:
+    answered = ~sim.failed
+    no_price = np.isnan(sim.cost_as_was[answered])
+    has_prices = bool(answered.any()) and not no_price.all()
+    money, relative = sim.totals(), sim.totals(money=False)
+    in_money = (money.as_was, money.limit, money.lost) if has_prices else (float("nan"),) * 3
+    return AgentCost(
+        agent_id,
+        len(sim),
+        int((answered & ~sim.billed).sum()),
+        int(sim.failed.sum()),
+        int(no_price.sum()),
+        int(sim.tokens[answered].sum()),
+        _read_share(sim),
+        *in_money,
+        relative.as_was,
+        relative.limit,
+        relative.lost,
+        relative.without_cache,
+        worst.get(agent_id),
+    )
 
 
-def has_usage(snap: Snapshot) -> bool:
-    """Whether usage is recorded with any request, so that costs are known."""
-    for calls in snap.runs.calls:
-        for call in calls:
-            exchange = call.record.exchange
-            if call.request is not None and (
-                (exchange is not None and exchange.usage is not None)
-                or call.record.prompt_tokens is not None
-                or call.response >= 0
-            ):
-                return True
-    return False
+def _read_share(sim: CacheSimulation) -> float:
+    """Return the share of prompt tokens that was read, as billed."""
+    rows = sim.rows[~sim.failed]
+    total = int(sim.history.prompt[rows].sum())
+    return float(sim.history.as_was.read[rows].sum()) / total if total else float("nan")
 
 
-def read_costs(snap: Snapshot, agent_id: str) -> AgentCosts | None:
-    """Return the costs of an agent, None where usage or prices of its requests are not known."""
-    known = _known.setdefault(snap.columns, {})
-    if agent_id not in known:
-        known[agent_id] = _read(snap, agent_id)
-    return known[agent_id]
+class ProfileCost(NamedTuple):
+    """The input cost of the requests that one profile learned from, as in `AgentCost`."""
+
+    tokens: int
+    read_share: float
+    cost: float
+    lost: float
+    cost_tokens: float
+    lost_tokens: float
+    full_tokens: float
 
 
-def _read(snap: Snapshot, agent_id: str) -> AgentCosts | None:
-    runs = snap.runs
-    of_agent = (calls for record, calls in zip(runs.records, runs.calls, strict=True) if record.agent_id == agent_id)
-    if not any(call.request is not None for calls in of_agent for call in calls):
-        return None
-    costs = AgentCosts(snap, agent_id)
-    is_known = bool(costs.simulation.billed.any()) and costs.totals.without_cache > 0
-    return costs if is_known else None
+def sum_profiles(sim: CacheSimulation, groups: Mapping[str, Collection[str]]) -> dict[str, ProfileCost]:
+    """Return the cost of groups of learning keys, by name; groups without a recorded request are left out."""
+    rows_of: dict[str, list[int]] = {}
+    for i, key in enumerate(sim.learning_keys):
+        rows_of.setdefault(key, []).append(i)
+    found = {}
+    for name, keys in groups.items():
+        rows = sorted(row for key in keys for row in rows_of.get(key, ()))
+        if rows:
+            of_group = replace(sim, rows=sim.rows[rows])
+            cost = _of_agent(name, of_group, {})
+            found[name] = ProfileCost(
+                cost.tokens, cost.read_share, cost.cost, cost.lost, cost.cost_tokens, cost.lost_tokens, cost.full_tokens
+            )
+    return found

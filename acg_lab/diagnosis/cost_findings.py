@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from acg_lab._format import counted
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.diagnosis.agent_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
+from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.repairs.apply import select_windows
 from acg_lab.repairs.effects import Effect, measure_extent
 from acg_lab.repairs.repairs import (

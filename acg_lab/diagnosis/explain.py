@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.diagnosis.agent_costs import has_usage
 from acg_lab.diagnosis.build_findings import (
     build_fault_findings,
     build_raw_difference_findings,
@@ -22,6 +21,7 @@ from acg_lab.diagnosis.phrases import KIND_LABELS
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
+from acg_lab.diagnosis.repair_costs import has_usage
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 from acg_lab.storage._runtime import Bar

@@ -123,7 +123,7 @@ def _format_finding(number: int, finding: Finding, width: int) -> Iterator[str]:
         yield from _wrap("    -> ", line, width)
     for place in finding.evidence.places:
         if place.text is not None:
-            yield from _wrap("    ", f"at {place.offset:,}: {_excerpts(place)}", width)
+            yield from _wrap("    ", f"at {place.offset:,}: {_format_excerpts(place)}", width)
 
 
 def describe_loss(finding: Finding) -> str:
@@ -200,11 +200,11 @@ def _join_descriptions(repairs: Sequence[Repair]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _excerpts(place: TextDifference) -> str:
-    return " / ".join(_excerpt(text or "") for text in (place.text, place.other_text))
+def _format_excerpts(place: TextDifference) -> str:
+    return " / ".join(_format_excerpt(text or "") for text in (place.text, place.other_text))
 
 
-def _excerpt(text: str) -> str:
+def _format_excerpt(text: str) -> str:
     return printable(repr(text if len(text) <= _MAX_EXCERPT else f"{text[: _MAX_EXCERPT - 1]}…"))
 
 
@@ -238,4 +238,4 @@ def _format_loss(finding: Finding) -> str:
 
 
 def _format_place(place: TextDifference) -> str:
-    return f"at {place.offset:,}: <code>{escape(_excerpts(place))}</code>"
+    return f"at {place.offset:,}: <code>{escape(_format_excerpts(place))}</code>"

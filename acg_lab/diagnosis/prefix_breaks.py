@@ -19,8 +19,9 @@ from acg_lab.diagnosis.structure import is_growth, is_missing
 from acg_lab.diagnosis.text_diff import add_excerpts
 from acg_lab.snapshot.analysis import shared_prefixes
 
-__all__ = ["MIN_TOKENS_LOST", "Fault", "PrefixBreak", "build_evidence", "find_break", "find_threshold"]
+__all__ = ["CONVERSATION", "MIN_TOKENS_LOST", "Fault", "PrefixBreak", "build_evidence", "find_break", "find_threshold"]
 
+CONVERSATION = "conversation"  # the label of a prefix that ends where the conversation starts or goes on
 MIN_TOKENS_LOST = 64  # per request; for less nobody changes an application
 _MAX_DIFFERENCES = 8
 _RECURRING = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
@@ -87,7 +88,7 @@ def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
     grows = not block.form.is_scaffold and is_growth(block)
     tokens_inside = 0.0 if grows else _tokens_inside(context, block)
     if not block.form.is_scaffold and tokens_after + tokens_inside < MIN_TOKENS_LOST:
-        return PrefixBreak("conversation")
+        return PrefixBreak(CONVERSATION)
     fault = Fault(block, detect(block), tokens_after, tokens_inside)
     return PrefixBreak(KIND_LABELS[fault.kind], fault)
 

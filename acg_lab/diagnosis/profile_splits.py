@@ -189,8 +189,8 @@ def _find_changed_span(context: AnalysisContext, part: str, rows: Sequence[int])
         blocks = slice(int(source.block_offsets[row]), int(source.block_offsets[row + 1]))
         columns = (column[blocks].tolist() for column in (source.spans, source.contents, source.forms))
         of_requests.append([(span, content) for span, content, form in zip(*columns, strict=True) if belongs[form]])
-    places = list(zip_longest(*of_requests)) or [()]
-    changed = next((blocks for blocks in places if len(set(blocks)) > 1), places[0])
+    positions = list(zip_longest(*of_requests)) or [()]
+    changed = next((blocks for blocks in positions if len(set(blocks)) > 1), positions[0])
     spans = Counter(block[0] for block in changed if block is not None)
     return spans.most_common(1)[0][0] if spans else None
 

@@ -51,10 +51,10 @@ def try_break_repairs(
         whole requests.
     """
     plans = _PLANS.get(kind, _plan_pins_and_moves)(context, key, block)
-    tried = list(_try_plans(context, [key], plans))
-    won = [(bound, effect) for bound, effect in tried if effect.tokens_gained >= 1]
-    won.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
-    return tuple(effect for _, effect in won), sum(bound for bound, _ in won)
+    tried = _try_plans(context, [key], plans)
+    helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
+    helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
+    return tuple(effect for _, effect in helpful), sum(is_bound for is_bound, _ in helpful)
 
 
 def try_split_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> tuple[Effect, ...]:
@@ -79,7 +79,7 @@ def _try_plans(context: AnalysisContext, keys: Sequence[str], plans: Sequence[Pl
     windows = select_windows(context.snapshot, keys)
     before = measure_extent(windows, context.thresholds)
     for plan in filter(None, plans):
-        with suppress(UsageError):  # a block that can't be moved
+        with suppress(UsageError):  # a block that cannot be moved
             after = windows
             for repair in plan:
                 after = apply_repair(after, repair, _WINDOW)
@@ -109,13 +109,13 @@ def _plan_pins_and_moves(_context: AnalysisContext, key: str, block: BlockHistor
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
-    tokens_after = (MoveToEnd(span_id=block.span_id, learning_keys=(key,)),)
-    return [_plan_move_to_system_prompt(context, key, block, itself=False), tokens_after]
+    to_end = (MoveToEnd(span_id=block.span_id, learning_keys=(key,)),)
+    return [_plan_move_to_system_prompt(context, key, block, itself=False), to_end]
 
 
 def _plan_for_variants(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
-    forward = _plan_move_to_system_prompt(context, key, block, itself=True)
-    return [forward, *reversed(_plan_pins_and_moves(context, key, block))]
+    to_system_prompt = _plan_move_to_system_prompt(context, key, block, itself=True)
+    return [to_system_prompt, *reversed(_plan_pins_and_moves(context, key, block))]
 
 
 def _plan_for_missing(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -138,20 +138,20 @@ def _take_away(
     kind: type[MoveToEnd | Drop], contents: Mapping[str, Sequence[str]], keys: tuple[str, ...]
 ) -> tuple[MoveToEnd | Drop, ...]:
     """Return repairs that take blocks away from their positions, last block first so that the others keep their ids."""
-    blocks = sorted(contents.items(), key=lambda item: _number(item[0]), reverse=True)
+    blocks = sorted(contents.items(), key=lambda item: _number_of(item[0]), reverse=True)
     return tuple(kind(span_id=span_id, contents=tuple(hashes), learning_keys=keys) for span_id, hashes in blocks)
 
 
-def _number(span_id: str) -> int:
+def _number_of(span_id: str) -> int:
     found = _numbered.fullmatch(span_id)
     return int(found[2]) if found else 0
 
 
-def _plan_sorting(_context: AnalysisContext, key: str, _change: BlockHistory) -> list[Plan]:
+def _plan_sorting(_context: AnalysisContext, key: str, _block: BlockHistory) -> list[Plan]:
     return [(SortTools(learning_keys=(key,)),)]
 
 
-def _plan_nothing(_context: AnalysisContext, _key: str, _change: BlockHistory) -> list[Plan]:
+def _plan_nothing(_context: AnalysisContext, _key: str, _block: BlockHistory) -> list[Plan]:
     return []
 
 
@@ -179,12 +179,12 @@ def _plan_move_to_system_prompt(context: AnalysisContext, key: str, block: Block
     # A block that joins the instructions leaves its position, and the blocks after it move up.
     joins = any(score.span_id.endswith("-instructions") for score in result.scores[:1])
     return tuple(
-        MoveToSystemPrompt(span_id=_renumbered(span, -i if joins else 0), learning_keys=(key,))
+        MoveToSystemPrompt(span_id=_renumber(span, -i if joins else 0), learning_keys=(key,))
         for i, span in enumerate(movable)
     )
 
 
-def _renumbered(span_id: str, step: int) -> str:
+def _renumber(span_id: str, step: int) -> str:
     found = _numbered.fullmatch(span_id)
     return f"{found[1]}-{int(found[2]) + step}{found[3]}" if found else span_id
 

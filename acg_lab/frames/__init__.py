@@ -17,12 +17,16 @@ frame               one row per                                             made
 ``calls``           LLM call of a recorded run                              snapshot
 ``steps``           request of a replay, under one setting                  trace
 ``findings``        finding: what breaks prefixes, and what fixing it saves snapshot, findings
+``requests``        recorded request: what the cache did with it, and why   simulation
+``misses``          group of requests that missed alike, dearest first      simulation
+``costs``           policy and agent: what input costs                      simulations
 =================== ======================================================= ==================
 """
 
 from acg_lab.frames.curve import threshold_curve
 from acg_lab.frames.findings import findings
 from acg_lab.frames.profiles import profiles, scores
+from acg_lab.frames.simulated import costs, misses, requests
 from acg_lab.frames.steps import calls, steps
 from acg_lab.frames.windows import blocks, cells, variants, windows
 
@@ -30,8 +34,11 @@ __all__ = [
     "blocks",
     "calls",
     "cells",
+    "costs",
     "findings",
+    "misses",
     "profiles",
+    "requests",
     "scores",
     "steps",
     "threshold_curve",

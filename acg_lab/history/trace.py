@@ -18,7 +18,7 @@ from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.history import HistoryProfile
 from acg_lab.history.lookup import ReplayedHistory
-from acg_lab.snapshot.load import nanoseconds
+from acg_lab.snapshot.load import parse_option_time
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.storage.columns import offsets
 from acg_lab.storage.times import render_time
@@ -326,7 +326,7 @@ class Trace:
             kept &= self._are_of({names.resolve(learning_key, agent_id=agent_id)})
         elif agent_id is not None:
             kept &= self._are_of(set(names.of_agent(agent_id)))
-        begin, end, started = nanoseconds(since, "since"), nanoseconds(until, "until"), self.started_ns
+        begin, end, started = parse_option_time(since, "since"), parse_option_time(until, "until"), self.started_ns
         if begin is not None:
             kept &= started >= begin
         if end is not None:

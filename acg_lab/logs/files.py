@@ -12,17 +12,19 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path, PurePosixPath
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import IO, Any, Final, NamedTuple
 
 from acg_lab.core.errors import MissingExtraError, SourceError
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.times import render_time
 
-__all__ = ["LogFile", "find_log_files", "is_log_name", "source_name"]
+__all__ = ["LogFile", "find_log_files", "is_log_name", "is_pipe", "looks_like_log", "source_name"]
 
 _KINDS: Final = (".jsonl", ".ndjson", ".json", ".log", ".txt")
 _PACKED: Final = (".gz", ".zst", ".zstd", ".bz2", ".xz")
+_BEGINNINGS: Final = (b"{", b"[", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_HEAD: Final = 64
 _scheme = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://").match
 
 
@@ -47,6 +49,26 @@ def is_log_name(name: str) -> bool:
     for ending in _PACKED:
         stem = stem.removesuffix(ending)
     return stem.endswith(_KINDS)
+
+
+def looks_like_log(path: str) -> bool:
+    """Whether a local file that its name does not place begins like a log: JSON, or packed. A pipe is taken for one."""
+    try:
+        if is_pipe(path):
+            return True
+        with Path(path).open("rb") as opened:
+            return opened.read(_HEAD).lstrip().startswith(_BEGINNINGS)
+    except OSError:
+        return False
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a path is something that can be read only once, such as what a shell makes of ``<(command)``."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116
+    except (OSError, ValueError):
+        return False
+    return not S_ISREG(mode) and not S_ISDIR(mode)
 
 
 def source_name(source: str) -> str:
@@ -76,7 +98,8 @@ def find_log_files(source: str) -> list[LogFile]:
     if _scheme(source):
         return list(_remote(source))
     if glob.has_magic(source) and not os.path.lexists(source):
-        paths = sorted(Path(path) for path in glob.glob(source, recursive=True) if os.path.isfile(path))  # noqa: PTH113, PTH207
+        found = (Path(path) for path in glob.glob(source, recursive=True) if os.path.isfile(path))  # noqa: PTH113, PTH207
+        paths = sorted(path for path in found if not path.name.startswith(("_", ".")))
     elif os.path.isdir(source):  # noqa: PTH112  a path by name, as the user gave it
         paths = [path for path in sorted(Path(source).rglob("*")) if path.is_file() and _is_wanted(path, source)]
     else:

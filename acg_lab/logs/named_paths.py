@@ -15,7 +15,7 @@ from acg_lab.logs.entries import Document
 from acg_lab.logs.json_pieces import split_object
 from acg_lab.logs.raw_fields import FIELD_NAMES, follow
 
-__all__ = ["NamedPaths"]
+__all__ = ["NamedPaths", "find_request"]
 
 _LOOKED_AT, _DEEPEST, _LISTED = 50, 4, 12
 _INNER: Final = {*FIELD_NAMES["request"], *FIELD_NAMES["response"], "messages", "input", "tools", "system"}
@@ -74,6 +74,18 @@ class NamedPaths:
                 f"No line has {path!r}, the path given for {name!r}; the nearest are {', '.join(near) or 'none'}{more}."
             )
             raise UsageError(msg)
+
+
+def find_request(line: Mapping[str, Any], before: str = "", depth: int = 1) -> str | None:
+    """Return the path of what looks like a request body inside a line, None where nothing does."""
+    for name, inner in line.items():
+        if not isinstance(inner, dict) or not _is_name(name):
+            continue
+        if isinstance(inner.get("messages"), list) or ("input" in inner and "model" in inner):
+            return f"{before}{name}"
+        if depth < _DEEPEST and (found := find_request(inner, f"{before}{name}.", depth + 1)):
+            return found
+    return None
 
 
 def _find(pieces: Mapping[str, bytes], path: str) -> bytes | None:

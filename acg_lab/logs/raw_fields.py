@@ -1,7 +1,7 @@
 """Names under which request logs keep what belongs to a call; one table, first name first.
 
 Names are looked for in the line itself, then in its ``metadata``. A field that goes by another name is given as a
-dotted path (``agent_from="metadata.app"``).
+dotted path (``fields={"agent": "metadata.app"}``).
 """
 
 from collections.abc import Callable, Mapping
@@ -67,6 +67,16 @@ class LineFields:
                     return text
         return None
 
+    def _place(self, name: str) -> str:
+        """Return the dotted path at which a field that is there stands."""
+        if name in self._paths:
+            return self._paths[name]
+        for before, pieces in (("", self._pieces), (f"{_METADATA}.", self._metadata)):
+            for alias in _present(tuple(pieces))[name]:
+                if pieces[alias] != b"null":
+                    return f"{before}{alias}"
+        return name
+
     def text(self, name: str) -> str | None:
         """Return a field as a text; a number is printed, anything else counts as absent."""
         value = self.value(name)
@@ -85,7 +95,7 @@ class LineFields:
         if value is None:
             return None, None
         try:
-            return read_time(value, f"$.{self._paths.get(name, name)}"), value
+            return read_time(value, f"$.{self._place(name)}"), value
         except RecordError as error:
             on_problem(error)
             return None, None

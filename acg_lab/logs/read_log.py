@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from acg_lab._format import counted
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.records import JsonObject
 from acg_lab.logs.call_table import CallTable
@@ -25,7 +26,7 @@ from acg_lab.logs.entries import (
 )
 from acg_lab.logs.files import LogFile, find_log_files, source_name
 from acg_lab.logs.formats import LogFormat, detect_format, get_format, list_formats
-from acg_lab.logs.named_paths import NamedPaths
+from acg_lab.logs.named_paths import NamedPaths, find_request
 from acg_lab.logs.runs import LoggedRuns, group_runs
 from acg_lab.logs.text_stream import Fault, Text, read_texts
 
@@ -40,10 +41,14 @@ class _Stream:
     """Documents of files, with the format of each."""
 
     def __init__(
-        self, files: Iterable[LogFile], format_name: str, on_problem: Callable[[RecordError], None], progress: Progress
+        self,
+        files: Iterable[LogFile],
+        given: LogFormat | None,
+        on_problem: Callable[[RecordError], None],
+        progress: Progress,
     ) -> None:
         self._files = list(files)
-        self._given = None if format_name == "auto" else get_format(format_name)
+        self._given = given
         self._on_problem, self._progress = on_problem, progress
         self.formats: dict[str, int] = {}
 
@@ -88,8 +93,12 @@ class _Stream:
 def _unknown(label: str, objects: list[JsonObject]) -> LogProblem:
     names = ", ".join(repr(log_format.name) for log_format in list_formats())
     came = f"objects with {', '.join(sorted(objects[0])[:8])}" if objects else "no JSON objects"
-    reason = f"expected a request log in one of the formats {names}; got {came}. Name one: format='raw' (--format raw)"
-    return LogProblem(reason, file=label)
+    advice = "Name one: format='raw' (--format raw)"
+    if path := next(filter(None, map(find_request, objects)), None):
+        advice = (
+            f"What stands at {path!r} looks like a request: fields={{'request': {path!r}}} (--field request={path})"
+        )
+    return LogProblem(f"expected a request log in one of the formats {names}; got {came}. {advice}", file=label)
 
 
 class _Counted:
@@ -153,7 +162,7 @@ def read_log(
     UsageError
         If no line has a path that the options name.
     """
-    stream = _Stream(find_log_files(source), format, on_problem, progress)
+    stream = _Stream(find_log_files(source), _given_format(format, options), on_problem, progress)
     runs = _read(stream, options, on_problem, wants, agent_id or source_name(source))
     return Log(runs, tuple(stream.formats))
 
@@ -171,7 +180,7 @@ def read_documents(
     documents = iter(documents)
     first = list(islice(documents, _LOOKED_AT))
     objects = [value for document in first if (value := _object(document.raw)) is not None]
-    found = detect_format(objects) if format == "auto" else get_format(format)
+    found = _given_format(format, options) or detect_format(objects)
     if found is None:
         if first:
             on_problem(_unknown(first[0].file, objects))
@@ -182,6 +191,13 @@ def read_documents(
         raise UsageError(msg)
     stream = ((found, document) for document in chain(first, documents))
     return Log(_read(stream, options, on_problem, wants, agent_id), (found.name,))
+
+
+def _given_format(name: str, options: ReadOptions) -> LogFormat | None:
+    """Return the format that the caller named; who says where a line has the request reads raw bodies."""
+    if name == "auto":
+        return get_format("raw") if "request" in options.fields else None
+    return get_format(name)
 
 
 def _nothing(_documents: Iterable[Document], _options: ReadOptions) -> Iterator[Yielded]:
@@ -215,7 +231,7 @@ def _read(
     for problem in table.unanswered():
         on_problem(problem)
     runs = group_runs(table, said, agent_id)
-    return runs._replace(caveats=(*runs.caveats, *(f"{n:,} times: {text}" for text, n in notes.items())))
+    return runs._replace(caveats=(*runs.caveats, *(f"{text} ({counted(n, 'request')})" for text, n in notes.items())))
 
 
 def _add(table: CallTable, call: LoggedCall, on_problem: Callable[[RecordError], None]) -> None:

@@ -13,9 +13,9 @@ import msgspec
 
 from acg_lab.core.records import JsonObject
 from acg_lab.logs.entries import Document, LogProblem
-from acg_lab.logs.files import find_log_files
+from acg_lab.logs.files import find_log_files, is_pipe
 from acg_lab.logs.text_stream import Fault, read_texts
-from acg_lab.storage.base import Entry, Progress, Selection, silent
+from acg_lab.storage.base import Entry, Progress, Selection, ignore_progress
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
 from acg_lab.storage.masking import mask_credentials
 
@@ -54,7 +54,7 @@ class RedisDump:
     def __repr__(self) -> str:
         return f"<RedisDump: {self.label}>"
 
-    def scan(self, selection: Selection, progress: Progress = silent) -> Iterator[Entry]:
+    def scan(self, selection: Selection, progress: Progress = ignore_progress) -> Iterator[Entry]:
         """Yield every stored document that the selection wants; what is wrong stands in an entry of its own."""
         faults: list[LogProblem] = []
         stored = _read_lines(_documents(self._source, progress, faults), faults)
@@ -67,14 +67,14 @@ class RedisDump:
 def open_dump(source: str, *, format: str, key_prefix: str) -> RedisDump | None:  # noqa: A002  the option's name
     """Return a source as a dump, None if it is not one: by the name of its format, or by its first lines.
 
-    Standard input can't be looked at beforehand, so a dump there needs the name.
+    A pipe such as standard input can't be looked at beforehand, so a dump there needs the name.
     """
     if format == "redis-dump":
         return RedisDump(source, key_prefix=key_prefix)
-    if format != "auto" or source == "-":
+    if format != "auto" or source == "-" or is_pipe(source):
         return None
     first = []
-    for document in islice(_documents(source, silent, []), _LOOKED_AT):
+    for document in islice(_documents(source, ignore_progress, []), _LOOKED_AT):
         with suppress(*_BAD):
             first.append(_read_object(document.raw))
     return RedisDump(source, key_prefix=key_prefix) if first and is_redis_dump(first) else None
@@ -126,7 +126,7 @@ def _entries(stored: _Stored, prefix: str, selection: Selection, faults: list[Lo
     for key, (document, value) in stored.items():
         stands = parse_stored_key(key, prefix)
         is_index = key.startswith(prefix + INDEX)
-        if not is_index and (stands is None or not stands.wanted(selection)):
+        if not is_index and (stands is None or not stands.is_wanted(selection)):
             continue
         try:
             raw = _unpacked(value)

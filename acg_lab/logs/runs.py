@@ -154,7 +154,7 @@ def _caveats(table: CallTable, inferred: Counter[str], default_agent: str) -> It
     failed = sum(_is_failed(row) for row in table.rows)
     if failed:
         yield f"{_share(failed, n)} failed: kept, without usage"
-    if (silent := n - answered - failed) and answered:
+    if silent := n - answered - failed:
         yield f"{_share(silent, n)} had no usage"
     if table.n_duplicates:
         yield f"{counted(table.n_duplicates, 'duplicate')} left out: same id and same request"
@@ -165,7 +165,9 @@ def _caveats(table: CallTable, inferred: Counter[str], default_agent: str) -> It
 
 
 def _share(count: int, total: int) -> str:
-    return f"all {total:,} requests" if count == total > 1 else f"{count:,} of {counted(total, 'request')}"
+    if count < total:
+        return f"{count:,} of {counted(total, 'request')}"
+    return f"all {total:,} requests" if total > 1 else "the only request"
 
 
 def _has_usage(row: Row) -> bool:

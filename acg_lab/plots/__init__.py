@@ -9,18 +9,24 @@ user's own settings of it never change. How figures look: acg_lab/docs/look.md.
 """
 
 from acg_lab.plots.alt_text import alt_text, save
+from acg_lab.plots.cost_breakdown import cost_breakdown
+from acg_lab.plots.misses import misses
 from acg_lab.plots.prefix_over_time import prefix_over_time
 from acg_lab.plots.prefix_stability import prefix_stability
 from acg_lab.plots.profiles_overview import profiles_overview
+from acg_lab.plots.requests_over_time import requests_over_time
 from acg_lab.plots.theme import set_theme, theme
 from acg_lab.plots.threshold_curve import threshold_curve
 from acg_lab.plots.window_heatmap import window_heatmap
 
 __all__ = [
     "alt_text",
+    "cost_breakdown",
+    "misses",
     "prefix_over_time",
     "prefix_stability",
     "profiles_overview",
+    "requests_over_time",
     "save",
     "set_theme",
     "theme",

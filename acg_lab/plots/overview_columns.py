@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from acg_lab._format import counted, cut_all, percent
+from acg_lab.diagnosis.prefix_breaks import CONVERSATION
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
 from acg_lab.plots.text import Size, drawable, spread, text_width
@@ -153,9 +154,12 @@ def _draw_causes(canvas: MplCanvas, frame: pd.DataFrame, left: float, top: float
 def _causes(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the costliest causes and one row for the others: name, requests, profiles, and whether it is a block."""
     named = frame.assign(name=frame["breaking_span"].map(drop_call_id, na_action="ignore")).dropna(subset="name")
-    causes = named.groupby("name", sort=False)["requests"].agg(requests="sum", profiles="size").reset_index()
+    starts = named["cause"] == CONVERSATION if "cause" in named else pd.Series(data=False, index=named.index)
+    named.loc[starts, "name"] = "conversation starts"
+    named["block"] = ~starts
+    columns = {"requests": ("requests", "sum"), "profiles": ("requests", "size"), "block": ("block", "first")}
+    causes = named.groupby("name", sort=False).agg(**columns).reset_index()
     causes = causes.sort_values(["requests", "profiles"], ascending=False, kind="stable", ignore_index=True)
-    causes["block"] = True
     others = causes.iloc[_MOST_CAUSES:]
     if others.empty:
         return causes

@@ -12,7 +12,11 @@ import pandas as pd
 from acg_lab import frames
 from acg_lab._format import counted, cut_all, percent
 from acg_lab.core.stability import StabilityThresholds
+from acg_lab.diagnosis import find_causes
+from acg_lab.diagnosis.agent_costs import summarize_costs
+from acg_lab.diagnosis.prefix_breaks import CONVERSATION
 from acg_lab.frames.thresholds import checked_thresholds
+from acg_lab.plots.amounts import round_money
 from acg_lab.plots.canvas import HEADING, MARGIN
 from acg_lab.plots.empty import Title, draw_empty
 from acg_lab.plots.inputs import check_columns, check_source, name_profiles, rows_of, shared_words
@@ -25,12 +29,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from acg_lab.plots.mpl_canvas import Place
+    from acg_lab.simulation import CacheSimulation
     from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["profiles_overview"]
 
 _MOST_ROWS: Final = 25
 _HALF, _MOST = 0.5, 0.8
+_FRAGMENTS: Final = 5  # profiles of one agent; fewer are no fragments
+_CENT, _ALL = 0.01, 0.995
+_STARTS: Final = "conversation starts"
 _FEW: Final = 4  # few profiles: at most one in this many
 _COLUMNS: Final = ("learning_key", "agent_id", "requests", "prompt_tokens", "prefix_tokens", "share", "breaking_span")
 _ROW: Final = 0.235
@@ -43,6 +51,7 @@ def profiles_overview(
     data: "Snapshot | pd.DataFrame",
     *,
     thresholds: StabilityThresholds | None = None,
+    sim: "CacheSimulation | None" = None,
     heading: bool = True,
     ax: "Place" = None,
 ) -> "Axes":
@@ -54,6 +63,8 @@ def profiles_overview(
         What to draw; or rows of `acg_lab.frames.profiles`, the table behind the figure.
     thresholds : StabilityThresholds, optional
         By which the profiles are analysed; production's defaults when left out.
+    sim : CacheSimulation, optional
+        Of the same history (`acg_lab.simulate`): the title then says what is lost, and where most of it.
     heading : bool
         Whether to draw title and subtitle; `acg_lab.plots.alt_text` has them in any case.
     ax : Axes or Figure, optional
@@ -81,6 +92,12 @@ def profiles_overview(
     check_source(data, "frames.profiles")
     frame = data if isinstance(data, pd.DataFrame) else frames.profiles(data, thresholds)
     frame = check_columns(frame, _COLUMNS, "frames.profiles")
+    if not isinstance(data, pd.DataFrame):
+        causes = find_causes(data, thresholds)
+        frame = frame.assign(
+            cause=[causes.breaks[key] for key in frame["learning_key"]],
+            split=[causes.splits.get(agent_id, "") for agent_id in frame["agent_id"].astype(str)],
+        )
     frame = frame[frame["requests"] > 0].sort_values("requests", ascending=False, kind="stable", ignore_index=True)
     enough = max(thresholds.min_observations_for_full_confidence, 1)
     with drawing():
@@ -90,9 +107,12 @@ def profiles_overview(
         is_table = len(frame) <= _MOST_ROWS
         agent, *shared = shared_words(frame)
         total = counted(int(frame["requests"].sum()), "request")
+        title = _title(frame, enough)
+        if sim is not None and (lost := _title_of_losses(sim)):
+            title, agent = lost, f"{title.text}".replace("{name}", title.name)
         words = (agent, total, *([] if is_table else _median_and_cause(frame)), *shared)
         draw = _draw_table if is_table else draw_columns
-        return draw(frame, _title(frame, enough), words, enough, ax, heading=heading)
+        return draw(frame, title, words, enough, ax, heading=heading)
 
 
 def _title(frame: pd.DataFrame, enough: int) -> Title:
@@ -100,6 +120,8 @@ def _title(frame: pd.DataFrame, enough: int) -> Title:
     if len(frame) == 1:
         return _title_of_one(frame)
     n, requests = len(frame), frame["requests"].to_numpy()
+    if len(set(frame["agent_id"])) > 1 and (fragmented := _title_of_fragments(frame, enough)):
+        return fragmented
     full = float(requests[requests >= enough].sum() / requests.sum())
     if full < _HALF:
         reach = f"only {percent(full)} of requests reach" if full else "no request reaches"
@@ -107,6 +129,13 @@ def _title(frame: pd.DataFrame, enough: int) -> Title:
     few = int(np.searchsorted(np.cumsum(requests) / requests.sum(), _MOST)) + 1
     if few * _FEW <= n:
         return Title(f"{few:,} of {n:,} profiles {'carries' if few == 1 else 'carry'} 80% of the requests")
+    if "split" in frame and len(set(frame["split"])) == 1 and frame["split"].iloc[0]:
+        return Title(f"{n:,} profiles each learn what one could: {frame['split'].iloc[0]}")
+    return _title_of_prefixes(frame)
+
+
+def _title_of_prefixes(frame: pd.DataFrame) -> Title:
+    n, requests = len(frame), frame["requests"].to_numpy()
     without = frame["prefix_tokens"] == 0
     if not without.any():
         least, most = percent(float(frame["share"].min())), percent(float(frame["share"].max()))
@@ -120,8 +149,37 @@ def _title(frame: pd.DataFrame, enough: int) -> Title:
     )
 
 
+def _title_of_losses(sim: "CacheSimulation") -> Title | None:
+    """Return what is lost and in which agent most of it; None where nothing is, or no request has a price."""
+    costs = summarize_costs(sim)
+    lost = sum(cost.lost for cost in costs if cost.has_prices)
+    if not costs or not costs[0].has_prices or lost < _CENT:
+        return None
+    paid = sum(cost.cost for cost in costs if cost.has_prices)
+    most = "all" if costs[0].lost > _ALL * lost else round_money(costs[0].lost)
+    return Title(f"{round_money(lost)} of {round_money(paid)} is lost, {most} of it in {{name}}", costs[0].agent_id)
+
+
+def _title_of_fragments(frame: pd.DataFrame, enough: int) -> Title | None:
+    """Return the agent with most requests in profiles that learn apart, None where most reach full confidence."""
+    worst: tuple[int, str, int, float] | None = None
+    for agent_id, of_agent in frame.groupby("agent_id", observed=True):
+        requests = of_agent["requests"]
+        fragments = int(requests[requests < enough].sum())
+        full = 1 - fragments / int(requests.sum())
+        if len(of_agent) >= _FRAGMENTS and full < _HALF and (worst is None or fragments > worst[0]):
+            worst = fragments, str(agent_id), len(of_agent), full
+    if worst is None:
+        return None
+    _, agent_id, n, full = worst
+    reach = f"only {percent(full)} of its requests reach" if full else "none of its requests reaches"
+    return Title(f"{{name}} is fragmented: {n:,} profiles, and {reach} full confidence", agent_id)
+
+
 def _title_of_one(frame: pd.DataFrame) -> Title:
     share, breaks = float(frame["share"].iloc[0]), frame["breaking_span"].iloc[0]
+    if "cause" in frame and frame["cause"].iloc[0] == CONVERSATION and share > 0:
+        return Title(f"{percent(share)} of the prompt is a stable prefix; then the conversation starts")
     if pd.isna(breaks):
         return Title("The whole prompt is a stable prefix")
     if share == 0:
@@ -140,7 +198,10 @@ def _names(frame: pd.DataFrame) -> list[str]:
 def _median_and_cause(frame: pd.DataFrame) -> tuple[str, ...]:
     median = frame["requests"].median()
     each = f"median {counted(round(median, 1) if median % 1 else int(median), 'request')} each"
-    requests = frame.groupby(frame["breaking_span"].dropna().map(drop_call_id))["requests"].sum()
+    blocks = frame["breaking_span"]
+    if "cause" in frame:
+        blocks = blocks[frame["cause"] != CONVERSATION]
+    requests = frame.groupby(blocks.dropna().map(drop_call_id))["requests"].sum()
     if requests.empty:
         return (each,)
     share = percent(float(requests.max() / frame["requests"].sum()))
@@ -163,7 +224,7 @@ def _draw_table(
     shown = cut_all(keys, _KEY)
     names = cut_all((drawable(str(name), mono=True) for name in frame["breaking_span"].dropna()), _NAME)
     requests = MARGIN + max(_widest(shown.values()), 0.7) + 0.62
-    broken = canvas.right - max(_widest(names.values()), 0.95)
+    broken = canvas.right - max(_widest(names.values()), text_width(_STARTS, Size.NAME))
     left, right = requests + 0.16, broken - 0.62
     axes = _make_panel(canvas, frame, (left, base, right - left, each * len(frame)))
     _draw_heads(canvas, base - 0.13, requests, (left, right), broken)
@@ -218,6 +279,9 @@ def _name_breaking(canvas: MplCanvas, number: int, row: Any, at: tuple[float, fl
     if row.requests == 1 or pd.isna(row.breaking_span):
         text = "1 request: unused" if row.requests == 1 else "nothing"
         canvas.label(*at, text, gid=f"broken-by-{number}")
+        return
+    if getattr(row, "cause", "") == CONVERSATION and row.prefix_tokens > 0:
+        canvas.label(*at, _STARTS, gid=f"broken-by-{number}", size=Size.NAME)
         return
     style: Any = {"bold": True, "colour": canvas.colours.breaking} if row.prefix_tokens == 0 else {}
     name = names[drawable(row.breaking_span, mono=True)]

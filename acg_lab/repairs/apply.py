@@ -21,12 +21,11 @@ from acg_lab.repairs.repairs import MergeProfiles, Repair
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import Lazy, ObservationColumns, offsets
+from acg_lab.storage.columns import ObservationColumns, offsets
+from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.times import Times
 
 __all__ = ["ProfileWindows", "apply_repair", "select_windows"]
-
-_MAX_LISTED = 5
 
 
 class ProfileWindows(NamedTuple):
@@ -128,11 +127,8 @@ def _merge_keys(windows: ProfileWindows, chosen: Collection[str], agent_id: str 
 
     Merged profiles get the key of the largest of them.
     """
-    if agent_id is not None and agent_id not in (known := sorted(set(windows.agents.values()))):
-        shown = ", ".join(map(repr, known[:_MAX_LISTED])) or "none"
-        more = f" and {len(known) - _MAX_LISTED:,} more" if len(known) > _MAX_LISTED else ""
-        msg = f"There is no agent {agent_id!r}; there are {shown}{more}."
-        raise UsageError(msg)
+    if agent_id is not None:
+        ProfileNames(windows.agents).of_agent(agent_id)
     if len(agents := {windows.agents[key] for key in chosen}) > 1:
         msg = f"Only profiles of one agent can be merged; got those of {', '.join(map(repr, sorted(agents)))}."
         raise UsageError(msg)
@@ -162,7 +158,7 @@ def _sort_under_keys(
     return ProfileWindows(
         _build_columns(*tables, rows, counts, tuple(origins)),
         {key: windows.agents[old[0]] for key, old in origins.items()},
-        Lazy(origins, lambda key: windows.rules[origins[key][0]]),
+        LazyMapping(origins, lambda key: windows.rules[origins[key][0]]),
         {key: tuple(sorted({m for name in old for m in windows.members[name]})) for key, old in origins.items()},
         new.stand_ins | {key for key, old in origins.items() if not windows.stand_ins.isdisjoint(old)},
     )

@@ -11,9 +11,9 @@ import numpy as np
 from msgspec import Struct
 
 from acg_lab._format import counted, printable
-from acg_lab.core.exact_prefix import majority_prefix
+from acg_lab.core.exact_prefix import find_majority_depth
 from acg_lab.core.rules import get_rules
-from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable
+from acg_lab.core.stability import StabilityThresholds, count_leading_stable, judge_spans
 from acg_lab.core.window import SpanCount
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
 from acg_lab.repairs.block_table import Rows
@@ -146,7 +146,7 @@ def measure_extent(windows: ProfileWindows, thresholds: StabilityThresholds) -> 
         n = len(source.observations_of(window))
         scores = judge_spans(spans[a:b], n, thresholds)
         exact = get_rules(windows.rules[key].rules).exact_prefix
-        length = _exact_length(source, window, thresholds) if exact else leading_stable(scores)
+        length = _exact_length(source, window, thresholds) if exact else count_leading_stable(scores)
         of_span = {span.span_id: total / n for span, total in zip(spans[a:b], tokens[a:b], strict=True)}
         # The order of summation is that of `acg_lab.summarize`, since it decides the last bit.
         blocks += n * length
@@ -173,7 +173,7 @@ def _exact_length(source: ObservationColumns, window: int, thresholds: Stability
     ends = source.block_offsets[observations.start : observations.stop + 1] - rows.start
     common = _count_common(codes, ends)
     blocks = [codes[a + common : b].tolist() for a, b in pairwise(ends.tolist())]
-    return common + majority_prefix(blocks, thresholds.stable_threshold, int)
+    return common + find_majority_depth(blocks, thresholds.stable_threshold, int)
 
 
 def _count_common(codes: Rows, ends: Rows) -> int:

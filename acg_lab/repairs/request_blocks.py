@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from acg_lab.core.messages import block_text, message_rule
-from acg_lab.core.prompt_ir import in_order, normalize_whitespace, tool_drafts
+from acg_lab.core.prompt_ir import normalize_whitespace, order_blocks, tool_drafts
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import RulesName, get_rules
@@ -118,7 +118,7 @@ class BlockFinder:
         opening = _opening_part(self.rules.opening(self.rules, call.request or _NO_REQUEST))
         messages = ((i, self._message(code)) for i, code in enumerate(call.messages.tolist()))
         pairs = ((part.is_scaffold, (i, part)) for i, part in messages)
-        return in_order((0, opening), (0, self._tool_part(call)), pairs)
+        return order_blocks((0, opening), (0, self._tool_part(call)), pairs)
 
     def _message(self, code: int) -> _Part:
         part = self._messages.get(code)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from acg_lab.simulation.costs import CachedTokens, all_ttls, tokens_of_runs
 from acg_lab.simulation.history import GovernorSettings, PreparedHistory
+from acg_lab.simulation.judged_history import JudgedHistory
 from acg_lab.simulation.pieces import FRAMING, GAP
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.sizes import Sizes
-from acg_lab.simulation.verdicts import JudgedHistory
 
 if TYPE_CHECKING:
     from acg_lab.simulation.tables import CacheRun

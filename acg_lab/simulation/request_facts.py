@@ -10,7 +10,7 @@ from acg_lab.providers.matching import run_variants
 from acg_lab.simulation.sizes import SizeSource
 
 if TYPE_CHECKING:
-    from acg_lab.simulation.verdicts import JudgedHistory
+    from acg_lab.simulation.judged_history import JudgedHistory
 
 __all__ = ["PromptParts", "SimulatedRequests"]
 

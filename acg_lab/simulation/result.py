@@ -17,7 +17,7 @@ from acg_lab.simulation.parts import common_bytes
 from acg_lab.simulation.plans import REASONS
 from acg_lab.simulation.request_facts import PromptParts, SimulatedRequests
 from acg_lab.simulation.verdicts import VERDICTS, Verdict
-from acg_lab.snapshot.load import nanoseconds
+from acg_lab.snapshot.load import parse_option_time
 
 if TYPE_CHECKING:
     from acg_lab.simulation.costs import CachedTokens
@@ -141,6 +141,16 @@ class CacheSimulation(SimulatedRequests):
         """The same in uncached tokens."""
         return self._avoidable(money=False)
 
+    @property
+    def lost(self) -> Floats:
+        """What each prompt cost as billed less what it costs at the limit, in US dollars; adds up to `CostTotals`."""
+        return self.cost_as_was - self.cost_at_limit
+
+    @property
+    def lost_tokens(self) -> Floats:
+        """The same in uncached tokens."""
+        return self._cost(self.history.as_was, money=False) - self._cost(self.history.at_limit, money=False)
+
     def totals(self, *, money: bool = True) -> CostTotals:
         """Return what all these requests cost together.
 
@@ -221,9 +231,16 @@ class CacheSimulation(SimulatedRequests):
 
     def place(self, request: int) -> "DecidingPlace | None":
         """Return the place that decided a request's verdict, None where none did."""
-        row = int(self.rows[request])
-        verdicts, requests = self.history.verdicts, self.history.requests
-        piece, other = int(verdicts.pieces[row]), int(verdicts.counterparts[row])
+        row, verdicts = int(self.rows[request]), self.history.verdicts
+        return self._place(row, int(verdicts.pieces[row]), int(verdicts.counterparts[row]))
+
+    def cause_place(self, request: int) -> "DecidingPlace | None":
+        """Return the place of the change that a request's verdict follows from; else the same as `place`."""
+        row, origins = int(self.rows[request]), self.history.origins
+        return self._place(int(origins.rows[row]), int(origins.pieces[row]), int(origins.counterparts[row]))
+
+    def _place(self, row: int, piece: int, other: int) -> "DecidingPlace | None":
+        requests = self.history.requests
         if piece < 0:
             return None
         codes = int(requests.contents[piece]), -1 if other < 0 else int(requests.contents[other])
@@ -309,7 +326,7 @@ class CacheSimulation(SimulatedRequests):
                 msg = f"The 'agent_id' option must name an agent of the simulation; got {agent_id!r}."
                 raise UsageError(msg)
             kept &= requests.agents[self.rows] == requests.agent_ids.index(agent_id)
-        begin, end = nanoseconds(since, "since"), nanoseconds(until, "until")
+        begin, end = parse_option_time(since, "since"), parse_option_time(until, "until")
         if begin is not None:
             kept &= self.started_ns >= begin
         if end is not None:

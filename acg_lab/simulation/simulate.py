@@ -10,9 +10,9 @@ from acg_lab.history.replay import replay
 from acg_lab.history.trace import Trace
 from acg_lab.providers.prices import PriceList, TokenPrices
 from acg_lab.simulation.history import PreparedHistory, prepare_history, read_settings
+from acg_lab.simulation.judged_history import JudgedHistory
 from acg_lab.simulation.repaired import simulate_repair
 from acg_lab.simulation.result import CacheSimulation
-from acg_lab.simulation.verdicts import JudgedHistory
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Runs
 

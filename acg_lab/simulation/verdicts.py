@@ -7,7 +7,6 @@ how much time had passed. What usage contradicts is ``unexplained``, never dress
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -18,9 +17,8 @@ from acg_lab.providers.outcomes import NOTHING, LookupReason
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.columns import SimulatedHistory
 from acg_lab.simulation.plans import REASONS
-from acg_lab.storage._runtime import paused_collector
 
-__all__ = ["VERDICTS", "JudgedHistory", "Verdict", "Verdicts"]
+__all__ = ["VERDICTS", "Verdict", "Verdicts", "judge_requests"]
 
 Ints = NDArray[np.int64]
 NOT_ANY: Final = -1
@@ -128,17 +126,7 @@ class Verdicts:
     can_be_read: NDArray[np.bool_]
 
 
-class JudgedHistory(SimulatedHistory):
-    """A simulated history with one verdict per request."""
-
-    @cached_property
-    def verdicts(self) -> Verdicts:
-        """One verdict per request."""
-        with paused_collector():
-            return _judge_requests(self)
-
-
-def _judge_requests(sim: SimulatedHistory) -> Verdicts:
+def judge_requests(sim: SimulatedHistory) -> Verdicts:
     """Return the verdict of each request of a simulated history."""
     return _Judge(sim).judge()
 

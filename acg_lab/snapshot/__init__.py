@@ -1,8 +1,7 @@
-"""Snapshots: one immutable read of a source, and the analysis of it.
+"""Snapshots: one immutable read of a source, and the analysis of its profiles.
 
-Belongs here: loading with its filters, telling seed entries from profiles and generations of the rules apart, and
-judging windows that are columns of codes by the core's rules. Everything downstream is a pure function of a snapshot
-and settings. Imports the core, storage and numpy.
+A snapshot keeps columns of codes and judges them by the core's functions. Everything downstream is a pure function of a
+snapshot and settings.
 """
 
 from acg_lab.snapshot.analysis import Results, analyze

@@ -1,10 +1,6 @@
-"""Results of all profiles: a dict that shows itself in a few lines.
+"""Analyse the windows of a snapshot, as columns of codes, by the core's rules.
 
-Belongs here: how results look in a terminal and in a notebook. Learning keys and span ids may come from prompts, so
-they are escaped; there is no prompt text in a result.
-
-
-Analysing every profile of a snapshot, each by its generation of the rules.
+Every result equals `acg_lab.core.analyze_stability` of the same window.
 """
 
 from collections import Counter
@@ -15,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab._format import counted, cut, html_table, html_text, printable
-from acg_lab.core.exact_prefix import BlockIdentity, majority_prefix, shared_depths, window_fingerprint
+from acg_lab.core.exact_prefix import BlockIdentity, count_sharing_by_depth, find_majority_depth, window_fingerprint
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
-from acg_lab.core.stability import StabilityThresholds, judge_spans, leading_stable, result_of
+from acg_lab.core.stability import StabilityThresholds, count_leading_stable, judge_spans, make_result
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
@@ -33,12 +29,12 @@ _HTML = 78
 
 
 class Results(dict[str, StabilityAnalysisResult]):
-    """By learning key what `acg_lab.analyze` found of each profile: a dict in all but its looks.
+    """Results of `acg_lab.analyze` by learning key: a dict with a table as its repr.
 
     Attributes
     ----------
     unread : tuple of str
-        Recorded requests that teach nothing, a sentence for each reason.
+        Recorded requests that production cannot read, one sentence per reason.
     """
 
     unread: tuple[str, ...] = ()
@@ -89,20 +85,27 @@ def analyze(snapshot: Snapshot, thresholds: StabilityThresholds | None = None, *
     snapshot : Snapshot
         Read, never changed.
     thresholds : StabilityThresholds, optional
-        Production's defaults when left out.
+        Production's defaults if omitted.
     rules : str, optional
-        Name of the generation of the rules; each profile's own (``snapshot.rules``) when left out.
+        Name of the rules version for all profiles; the detected one of each (`Snapshot.rules`) if omitted.
 
     Returns
     -------
     Results
-        A dict by learning key, in the order of ``snapshot.windows``; each result equal to
+        A dict by learning key, in the order of ``snapshot.windows``; each result equals
         `acg_lab.core.analyze_stability` of that window.
 
     Raises
     ------
     UsageError
-        If what is given is no snapshot, no thresholds, or no generation.
+        If an argument has the wrong type, or the rules version is unknown.
+
+    Examples
+    --------
+    >>> from acg_lab.snapshot.load import load
+    >>> from acg_lab.storage.memory import MemoryBackend
+    >>> analyze(load(MemoryBackend()))
+    <Results: 0 profiles, 0 requests>
     """
     check_snapshot(snapshot)
     thresholds = check_thresholds(thresholds)
@@ -124,32 +127,32 @@ def analyze_profile(
 def judge_columns(
     source: ObservationColumns, key: str, counts: Iterable[SpanCount], thresholds: StabilityThresholds, rules: str
 ) -> StabilityAnalysisResult:
-    """Analyse one window of columns that is counted already."""
+    """Analyse one counted window of columns."""
     n = len(source.observations_of(source.number[key]))
     scores = judge_spans(counts, n, thresholds)
     if not get_rules(rules).exact_prefix:
-        return result_of(scores, leading_stable(scores), n)
+        return make_result(scores, count_leading_stable(scores), n)
     blocks, hashes, identities = _codes(source, key)
-    depth = majority_prefix(blocks, thresholds.stable_threshold, int)
+    depth = find_majority_depth(blocks, thresholds.stable_threshold, int)
     rows = [(codes[:depth], request_hash) for codes, request_hash in zip(blocks, hashes, strict=True)]
-    return result_of(scores, depth, n, window_fingerprint(key, rows, depth, identities.__getitem__))
+    return make_result(scores, depth, n, window_fingerprint(key, rows, depth, identities.__getitem__))
 
 
 def shared_prefixes(snapshot: Snapshot, key: str) -> list[int]:
-    """Return how many observations share each depth of the commonest exact prefix, from 1 block on."""
+    """Return how many observations share each depth of the majority's exact prefix, starting with 1 block."""
     blocks, _, _ = window_codes(snapshot, key)
-    return shared_depths(blocks, int)
+    return count_sharing_by_depth(blocks, int)
 
 
 def count_sharing(snapshot: Snapshot, key: str, depth: int) -> int:
-    """Return how many observations share the commonest exact prefix of so many blocks; 0 if none is that long."""
+    """Return how many observations share the commonest exact prefix of ``depth`` blocks; 0 if none is that long."""
     blocks, _, _ = window_codes(snapshot, key)
     counts = Counter(tuple(codes[:depth]) for codes in blocks if len(codes) >= depth)
     return max(counts.values(), default=0)
 
 
 def window_codes(snapshot: Snapshot, key: str) -> tuple[list[list[int]], list[str | None], Mapping[int, BlockIdentity]]:
-    """Return a window's blocks as codes that are equal where the blocks are the same, and what each stands for."""
+    """Return the blocks of a window as codes, the request hashes, and the identity that each code stands for."""
     return _codes(snapshot.columns.observations, key)
 
 
@@ -178,7 +181,7 @@ def _codes(
 
 
 def _kinds(source: ObservationColumns) -> NDArray[np.int64]:
-    """Return a number for each form, equal where role and content type are."""
+    """Return a number for each form; forms with the same role and content type have the same number."""
     forms: Sequence[tuple[str, str]] = [(f.role, f.content_type) for f in source.form_pool]
     numbers = {form: i for i, form in enumerate(dict.fromkeys(forms))}
     return np.array([numbers[form] for form in forms], np.int64)

@@ -1,7 +1,7 @@
-"""Which settings explain what production stored: a small search over the bounds that each result sets.
+"""Find the settings that explain what production stored.
 
-Belongs here: reading thresholds back from classes, confidences and prefix lengths. A class says on which side of a
-threshold its score lies, so every result narrows an interval; what all results of an agent leave is the answer.
+A stored class says on which side of a threshold its score lies, so every result narrows an interval of thresholds. What
+all results of an agent leave over is the answer. No settings are tried out.
 """
 
 import math
@@ -12,7 +12,7 @@ from acg_lab.core.exact_prefix import largest_threshold
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 
-__all__ = ["Bounds", "Settings", "bounds_of_result", "intersect"]
+__all__ = ["Bounds", "SettingBounds", "bound_settings", "intersect"]
 
 _DEFAULTS = StabilityThresholds()
 _TOP = math.inf
@@ -25,16 +25,16 @@ class Bounds(NamedTuple):
     up_to: float = _TOP
 
     def both(self, other: "Bounds") -> "Bounds":
-        """Return where the two overlap."""
+        """Return the intersection with another interval."""
         return Bounds(max(self.above, other.above), min(self.up_to, other.up_to))
 
     @property
     def is_empty(self) -> bool:
-        """Whether no threshold lies in it."""
+        """Whether no threshold lies in the interval."""
         return self.above >= self.up_to
 
     def choose(self, default: float) -> float:
-        """Return a threshold in it, the default if that is one."""
+        """Return a threshold in the interval, if possible the default."""
         if self.above < default <= self.up_to:
             return default
         return self.up_to if math.isfinite(self.up_to) else self.above + 1.0
@@ -49,8 +49,8 @@ class Bounds(NamedTuple):
         return f"in ({self.above:.6g}, {self.up_to:.6g}]"
 
 
-class Settings(NamedTuple):
-    """What explains stored results: bounds for the thresholds, and ``(lowest, highest)`` for the count."""
+class SettingBounds(NamedTuple):
+    """The settings that explain stored results: bounds of both thresholds, and ``(lowest, highest)`` for the count."""
 
     stable: Bounds = Bounds()
     semi_stable: Bounds = Bounds()
@@ -58,12 +58,12 @@ class Settings(NamedTuple):
 
     @property
     def is_possible(self) -> bool:
-        """Whether any settings explain what was stored."""
+        """Whether any settings explain the stored results."""
         low, high = self.full_confidence
         return not self.stable.is_empty and not self.semi_stable.is_empty and low <= high and low < _TOP
 
     def choose(self) -> StabilityThresholds:
-        """Return settings that explain what was stored, production's defaults where they do."""
+        """Return settings that explain the stored results, production's defaults where possible."""
         low, high = self.full_confidence
         default = _DEFAULTS.min_observations_for_full_confidence
         return StabilityThresholds(
@@ -81,25 +81,25 @@ class Settings(NamedTuple):
         )
 
 
-def intersect(settings: Iterable[Settings]) -> Settings:
+def intersect(settings: Iterable[SettingBounds]) -> SettingBounds:
     """Return the settings that explain all of several results."""
-    left = Settings()
+    left = SettingBounds()
     for other in settings:
         low = max(left.full_confidence[0], other.full_confidence[0])
         high = min(left.full_confidence[1], other.full_confidence[1])
-        left = Settings(left.stable.both(other.stable), left.semi_stable.both(other.semi_stable), (low, high))
+        left = SettingBounds(left.stable.both(other.stable), left.semi_stable.both(other.semi_stable), (low, high))
     return left
 
 
-def bounds_of_result(stored: StabilityAnalysisResult, shared: Iterable[int] | None = None) -> Settings:
+def bound_settings(stored: StabilityAnalysisResult, shared: Iterable[int] | None = None) -> SettingBounds:
     """Return the settings that explain one stored result.
 
     Parameters
     ----------
     stored : StabilityAnalysisResult
-        Its scores are taken as they are.
+        Its scores are used as stored.
     shared : iterable of int, optional
-        For generation 0.8: how many observations share each depth of the commonest prefix, from 1 block on.
+        For `nemo-relay-0.8`: how many observations share each depth of the majority's prefix, starting with 1 block.
     """
     scores = [(score.score, score.classification) for score in stored.scores]
     stable = Bounds(
@@ -112,11 +112,11 @@ def bounds_of_result(stored: StabilityAnalysisResult, shared: Iterable[int] | No
     )
     if shared is not None:
         stable = stable.both(_of_prefix(stored, list(shared)))
-    return Settings(stable, semi, _full_confidence(stored))
+    return SettingBounds(stable, semi, _full_confidence(stored))
 
 
 def _of_prefix(stored: StabilityAnalysisResult, shared: list[int]) -> Bounds:
-    """Bound the threshold by the depth it led to; a majority is needed whatever it is."""
+    """Return the bounds of the threshold that led to the stored prefix; below a majority no prefix is shared."""
     n, depth = stored.total_observations, stored.stable_prefix_length
     majority = n // 2 + 1
     reached = shared[depth - 1] if 0 < depth <= len(shared) else n
@@ -137,7 +137,7 @@ def _full_confidence(stored: StabilityAnalysisResult) -> tuple[float, float]:
 
 
 def _count_for(present: int, confidence: float) -> float:
-    """Return the count that gives this confidence to so many observations; infinite if production can hold none."""
+    """Return the count by which ``present`` observations have this confidence; infinity if there is no valid count."""
     if not confidence * 2**32 > present:
         return _TOP
     near = round(present / confidence)

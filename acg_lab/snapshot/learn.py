@@ -1,7 +1,7 @@
-"""Learning from runs: the windows and results that the governor would have of them.
+"""Learn from runs: the windows and results that the governor would have after them.
 
-`AcgLearner` over the runs in the order of their ends gives the same, run by run; here a window is made once, of the
-requests that are left in it at the end, since a window never depends on what it dropped.
+The result equals that of `AcgLearner` over the runs in the order of their ends. Each window is made once, of the
+requests that are in it at the end, since a window does not depend on what it dropped.
 """
 
 import uuid
@@ -24,7 +24,7 @@ from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.core.rules import NEWEST, get_rules
 from acg_lab.core.stability import judge_window
 from acg_lab.core.window import CountedWindow
-from acg_lab.snapshot.learnable import LearnableRequests, Roles, cut_to_turn, tell_unread
+from acg_lab.snapshot.learnable import LearnableRequests, Roles, cut_to_turn, word_refusals
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Entry
 from acg_lab.storage.columns import Call, Origin, Runs
@@ -38,7 +38,7 @@ _PLACEHOLDER = "1970-01-01T00:00:00Z"
 
 
 class _Request(NamedTuple):
-    """A request in a window: its call, run and place in it, and when it was learned (nanoseconds, or `NO_TIME`)."""
+    """A request in a window: its call, run, position in the run, and time of learning (nanoseconds or `NO_TIME`)."""
 
     call: Call
     run_id: str
@@ -53,20 +53,20 @@ def learn(
     rules: str = NEWEST,
     full_payloads: bool = False,
 ) -> Snapshot:
-    """Learn from run records what the governor would have learned from these runs.
+    """Return what the governor would have learned from some runs.
 
     Parameters
     ----------
     runs : iterable of RunRecord
-        Of any agents, in any order; they are learned in the order in which they ended. A mapping is read as the JSON
-        object of one. Calls without a request teach nothing.
+        Runs of any agents, in any order; they are learned in the order in which they ended. A mapping is decoded as the
+        JSON object of a run. Calls without a request are skipped.
     settings : AcgSettings, optional
-        Production's defaults when left out.
+        Production's defaults if omitted.
     rules : str
         Name of the rules version; the newest by default.
     full_payloads : bool
-        Whether requests are recorded whole. Otherwise those behind the first of a run are cut to the current turn, as
-        rules from 0.6 on do by default. What a provider saw, where a run holds it, is always the whole body.
+        Whether requests are recorded whole. Otherwise those after the first of a run are truncated to the current turn,
+        as production does by default from 0.6 on. Recorded request bodies of providers are always whole.
 
     Returns
     -------
@@ -76,9 +76,9 @@ def learn(
     Raises
     ------
     UsageError
-        If something in ``runs`` is not a run, or there are no such rules.
+        If an item of ``runs`` is not a run, or the rules version is unknown.
     RecordError
-        If a mapping can't be read as a run.
+        If a mapping cannot be decoded as a run.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def _print(run: Mapping[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(run)
     except (TypeError, ValueError, RecursionError) as error:
-        msg = f"expected a run as JSON has it, got one with something else ({type(error).__name__})"
+        msg = f"expected a run of JSON values, got another value ({type(error).__name__})"
         raise RecordError(msg) from None
 
 
@@ -134,18 +134,18 @@ def learn_runs(
     full_payloads: bool = False,
     problems: tuple[RecordError, ...] = (),
     caveats: tuple[str, ...] = (),
-    tell: Callable[[int], None] = lambda _n: None,
+    on_progress: Callable[[int], None] = lambda _n: None,
 ) -> Snapshot:
-    """Learn from runs that are columns already; see `learn`.
+    """Learn from runs in columns; see `learn`.
 
-    ``recorded`` says of each call whether its request is as production recorded it, and so never cut again.
+    ``recorded`` says for each call whether production recorded its request, which is then not truncated again.
     """
     settings = settings or AcgSettings()
     table = get_rules(rules)
     runs, recorded, ends = _in_order(runs, recorded)
     if table.records_turns and not full_payloads:
         runs = _cut(runs, recorded)
-    windows, touched, unread = _collect(runs, ends, rules, settings.observation_window, tell)
+    windows, touched, unread = _collect(runs, ends, rules, settings.observation_window, on_progress)
     learned = _Learned(runs, rules, settings)
     columns = ingest(learned.entries(windows, touched), _raise)
     created = [request.learned for key in columns.observations.keys for request in learned.requests[key]]
@@ -155,7 +155,7 @@ def learn_runs(
         results=learned.results,
         runs=runs,
         problems=problems,
-        unread=tuple(tell_unread(unread)),
+        unread=tuple(word_refusals(unread)),
         key_prefix=table.key_prefix,
         rules=dict.fromkeys(columns.observations.keys, (rules, "learned here", True)),
         origin=Origin(learned_here=True, caveats=caveats),
@@ -185,9 +185,9 @@ def _turns(calls: Sequence[Call], recorded: Sequence[bool], roles: Roles) -> Ite
 def _in_order(
     runs: Runs, recorded: Sequence[Sequence[bool]]
 ) -> tuple[Runs, Sequence[Sequence[bool]], NDArray[np.int64]]:
-    """Return the runs by agent in the order in which they ended, as production's index has them, and their ends.
+    """Return the runs by agent in the order of their ends, as in production's index, and their ends.
 
-    A run without times follows the one before it.
+    A run without times follows the previous one.
     """
     found = accumulate((_end(runs, position) for position in range(len(runs))), _known_or_last)
     ends = np.fromiter(found, np.int64, len(runs))
@@ -202,7 +202,7 @@ def _known_or_last(last: int, end: int) -> int:
 
 
 def _end(runs: Runs, position: int) -> int:
-    """Return when a run ended, the latest of its times; `NO_TIME` if it has none."""
+    """Return the end of a run, else its latest time, else `NO_TIME`."""
     record = runs.records[position]
     if record.ended_at:
         return read_time(record.ended_at)
@@ -212,9 +212,9 @@ def _end(runs: Runs, position: int) -> int:
 
 
 def _collect(
-    runs: Runs, ends: NDArray[np.int64], rules: str, observation_window: int, tell: Callable[[int], None]
+    runs: Runs, ends: NDArray[np.int64], rules: str, observation_window: int, on_progress: Callable[[int], None]
 ) -> tuple[dict[str, deque[_Request]], dict[str, list[str]], Counter[tuple[str, str]]]:
-    """Return the requests that each window holds at last, the keys that each agent's last run touched, and refusals."""
+    """Return the final requests of each window, the keys of each agent's last run, and the counted refusals."""
     unread: Counter[tuple[str, str]] = Counter()
     learnable = LearnableRequests(runs, rules)
     windows: dict[str, deque[_Request]] = {}
@@ -235,12 +235,12 @@ def _collect(
             keys[key] = None
         if keys:
             touched[record.agent_id] = list(keys)
-        tell(1)
+        on_progress(1)
     return windows, touched, unread
 
 
 class _Learned:
-    """Makes windows and results."""
+    """Make windows and results."""
 
     def __init__(self, runs: Runs, rules: str, settings: AcgSettings) -> None:
         self._runs, self._rules, self._settings = runs, rules, settings
@@ -250,7 +250,7 @@ class _Learned:
     def entries(
         self, windows: Mapping[str, Sequence[_Request]], touched: Mapping[str, Sequence[str]]
     ) -> Iterator[Entry]:
-        """Yield the windows, and the seed entry of each agent: the best of its last run, of equals the first."""
+        """Yield the windows, then the seed entry of each agent: the first of the best windows of its last run."""
         seeds = {key for keys in touched.values() for key in keys}
         kept: dict[str, bytes] = {}
         for key, requests in windows.items():

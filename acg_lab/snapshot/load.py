@@ -1,5 +1,6 @@
-"""Reading a source into a snapshot, with its filters."""
+"""Load a source into a snapshot, filtered by agent, profile, time and number."""
 
+import logging
 import os
 import warnings
 from collections.abc import Collection, Mapping
@@ -15,7 +16,7 @@ from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.rules import get_rules
 from acg_lab.logs.redis_dump import open_dump
-from acg_lab.snapshot.load_log import LoadWarning, LogOptions, is_log, load_log, within
+from acg_lab.snapshot.load_log import LoadWarning, LogOptions, Within, is_log, load_log
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
@@ -27,7 +28,10 @@ from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
 from acg_lab.storage.times import parse_time, read_time
 
-__all__ = ["LoadWarning", "load", "nanoseconds"]
+__all__ = ["LoadWarning", "load", "parse_option_time"]
+
+
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -54,62 +58,70 @@ def load(
     Parameters
     ----------
     source : str, path, backend or Snapshot
-        ``redis://``, ``rediss://`` or ``unix://`` address as redis-py takes it; a Parquet export, or a plain Parquet
-        table of ``key`` and ``value``, by path or URI; a request log (file, folder, glob, ``"-"`` for standard input,
-        or URI), which is learned here; a Redis dump (JSON lines of ``key`` and ``value``); any storage backend; a
-        snapshot, which is handed back; ``"sample"`` or ``"sample-log"``, which come with acg_lab.
+        A Redis URL (``redis://``, ``rediss://`` or ``unix://``); the path or URI of a Parquet export, or of a plain
+        Parquet table with columns ``key`` and ``value``; a request log (file, folder, glob, URI, or ``"-"`` for
+        standard input), which is learned here; a Redis dump (JSON lines of ``key`` and ``value``); a storage backend; a
+        snapshot, which is returned unchanged; ``"sample"`` or ``"sample-log"``, which come with acg_lab.
     agent_id : str, optional
-        Read this agent only.
+        Read only this agent.
     keys : collection of str, optional
-        Read the profiles of these learning keys only; runs are not affected.
+        Read only the profiles with these learning keys. Runs are not affected.
     since : str, date or datetime, optional
-        Drop observations and runs that began before; RFC 3339, a date, or a datetime (without zone: UTC).
+        Drop older observations, and runs that started earlier: an RFC 3339 time, a date or a datetime (UTC if it has
+        no time zone).
     until : str, date or datetime, optional
-        Of a log, drop the requests that began at this time or later.
+        For a log: drop requests that started at this time or later.
     limit : int, optional
-        Keep the newest so many observations of each profile and runs of each agent.
+        Keep only the newest N observations of each profile and the newest N runs of each agent.
     key_prefix : str
-        Of production's keys; ``"auto"`` finds the one in use.
+        Prefix of production's keys; ``"auto"`` detects it.
     rules : str
-        Generation of the rules to analyse by; ``"auto"`` looks at what each profile stored (``snapshot.rules``). Of a
-        log, those to learn by; ``"auto"`` takes the newest.
+        Rules version to analyse by; ``"auto"`` detects it for each profile, see `Snapshot.rules`. For a log: the rules
+        version to learn by; ``"auto"`` takes the newest.
     strict : bool
-        Raise at the first entry that can't be read, instead of warning of their number at the end.
+        Raise at the first entry that cannot be read, instead of warning once with their number.
     progress : bool
-        Show a progress bar on standard error while reading takes long.
+        Show a progress bar on standard error if reading takes long.
     format : str
-        Of a log, the name of its format (`acg_lab.logs.formats`); ``"auto"`` looks at the first lines of each file.
+        For a log: the name of its format (`acg_lab.logs.formats`); ``"auto"`` looks at the first lines of each file.
     api : {"auto", "anthropic", "openai-chat", "openai-responses"}
-        Of a log of raw bodies, whose they are; ``"auto"`` recognises them one by one.
+        For a log of raw bodies: the API they belong to; ``"auto"`` recognises each one.
     settings : AcgSettings, optional
-        Of a log, by which to learn; production's defaults when left out.
+        For a log: the settings to learn by; production's defaults if omitted.
     full_payloads : bool
-        Of a log, whether later requests of a run are learned whole; see `acg_lab.learn`.
+        For a log: whether later requests of a run are learned whole; see `acg_lab.learn`.
     sample_rate : float
-        Which share of the traffic a log holds, above 0 and at most 1.
+        For a log: its share of the traffic, above 0 and at most 1.
     fields : mapping of str to str, optional
-        Where the lines of a log have what goes by another name, as dotted paths: ``{"agent": "metadata.app"}``.
+        For a log: dotted paths of values that have other names, such as ``{"agent": "metadata.app"}``.
 
     Returns
     -------
     Snapshot
-        Whatever was filtered, ``stability`` holds the results as they were stored, of whole windows.
+        ``stability`` has the results as stored, for whole windows, regardless of filters.
 
     Raises
     ------
     SourceError
-        If the source can't be reached or read.
+        If the source cannot be reached or read.
     RecordError
-        With ``strict``, if an entry can't be read.
+        With ``strict``, if an entry cannot be read.
     UsageError
-        If an option makes no sense.
+        If an option is invalid.
+
+    Examples
+    --------
+    >>> from acg_lab.storage.memory import MemoryBackend
+    >>> load(MemoryBackend()).agent_ids
+    ()
     """
     if isinstance(source, Snapshot):
         return source
     source = find_sample(source)
     if rules != "auto":
         get_rules(rules)
-    start, end, limit = nanoseconds(since, "since"), nanoseconds(until, "until"), _checked(limit)
+    start, end = parse_option_time(since, "since"), parse_option_time(until, "until")
+    limit = _check_limit(limit)
     selection = _selection(agent_id, keys)
     is_named = format != "auto" or is_log(source)
     dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
@@ -119,7 +131,7 @@ def load(
             os.fsdecode(source),  # type: ignore[arg-type]  # what is not a path is refused there
             options,
             agent_id=agent_id,
-            wants=within(start, end),
+            wants=Within(start, end),
             strict=strict,
             progress=progress,
         )
@@ -148,10 +160,11 @@ def load(
     snapshot = _snapshot(backend.label, columns, rules)
     if agent_id is not None:
         snapshot = _of_agent(snapshot, agent_id)
+    logger.info("read %s: %s", backend.label, snapshot.facts)
     if problems:
         msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
         warnings.warn(msg, LoadWarning, stacklevel=2)
-    return snapshot if start is None and limit is None else _cut(snapshot, start, limit)
+    return snapshot if start is None and limit is None else _filter(snapshot, start, limit)
 
 
 def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limit: int | None) -> Snapshot:
@@ -169,7 +182,7 @@ def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limi
             results={key: result for key, result in snapshot.columns.results.items() if key in selection.keys},
         )
         snapshot = replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in kept})
-    return snapshot if limit is None else _cut(snapshot, None, limit)
+    return snapshot if limit is None else _filter(snapshot, None, limit)
 
 
 def _refuse_log_options(until: object, api: str, settings: object, full: object, rate: float, fields: object) -> None:
@@ -206,12 +219,18 @@ def _selection(agent_id: str | None, keys: Collection[str] | None) -> Selection:
     return Selection(agent_id, frozenset(keys))
 
 
-def nanoseconds(time: str | date | None, option: str) -> int | None:
-    """Return a time that an option was given, in nanoseconds since 1970; raises `UsageError` if it is none."""
+def parse_option_time(time: str | date | None, option: str) -> int | None:
+    """Return the time of an option in nanoseconds since 1970.
+
+    Raises
+    ------
+    UsageError
+        If the value is not a time.
+    """
     if time is None:
         return None
     if isinstance(time, str):
-        with suppress(RecordError):  # datetime drops what is finer than microseconds
+        with suppress(RecordError):  # keeps nanoseconds, which datetime drops
             return parse_time(time)
     try:
         moment = datetime.fromisoformat(time if isinstance(time, str) else time.isoformat())
@@ -221,15 +240,15 @@ def nanoseconds(time: str | date | None, option: str) -> int | None:
         raise UsageError(msg) from None
 
 
-def _checked(limit: int | None) -> int | None:
+def _check_limit(limit: int | None) -> int | None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        msg = f"The 'limit' option must be an integer from 1 on; got {limit!r}."
+        msg = f"The 'limit' option must be a positive integer; got {limit!r}."
         raise UsageError(msg)
     return limit
 
 
 def _of_agent(snapshot: Snapshot, agent_id: str) -> Snapshot:
-    """Drop what belongs to an agent whose id continues the wanted one's."""
+    """Drop other agents whose ids start with the wanted one: backends select by the start of a key."""
     wanted = {key for key, owner in snapshot.owners.items() if owner.agent_id == agent_id}
     observations = snapshot.columns.observations
     kept = [key for key in observations.keys if key in wanted]
@@ -242,8 +261,8 @@ def _of_agent(snapshot: Snapshot, agent_id: str) -> Snapshot:
     return replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in wanted})
 
 
-def _cut(snapshot: Snapshot, start: int | None, limit: int | None) -> Snapshot:
-    """Keep what is new enough, and of that the newest."""
+def _filter(snapshot: Snapshot, start: int | None, limit: int | None) -> Snapshot:
+    """Keep what is not older than ``start``, and of that the newest ``limit``."""
     observations, runs = snapshot.columns.observations, snapshot.runs
     rows: list[int] = []
     for window in range(len(observations.keys)):

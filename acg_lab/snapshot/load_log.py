@@ -1,13 +1,13 @@
-"""Request logs to snapshots: read into runs, and learned here as the governor would have.
+"""Load request logs into snapshots: read them into runs, and learn from the runs as the governor would have.
 
-Whatever was inferred, and what the log does not hold, stands in ``snapshot.caveats``; what can't be read in
+What was inferred and what the log does not contain is in ``snapshot.caveats``, what could not be read in
 ``snapshot.problems``.
 """
 
 import glob
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from acg_lab.core.codec import parse_time
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.rules import NEWEST
 from acg_lab.logs.entries import APIS, Document, LoggedCall, ReadOptions
-from acg_lab.logs.files import is_log_name
+from acg_lab.logs.files import is_log_name, is_pipe, looks_like_log
 from acg_lab.logs.formats import get_format
 from acg_lab.logs.raw_fields import FIELD_NAMES
 from acg_lab.logs.read_log import Log, read_documents, read_log
@@ -35,11 +35,11 @@ __all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
 
 
 class LoadWarning(UserWarning):
-    """Some entries of a source can't be read; the others were."""
+    """Some entries of a source could not be read, and were left out."""
 
 
 class LogOptions(NamedTuple):
-    """How a log is read and learned; see `acg_lab.load`."""
+    """Options for reading a log and learning from it; see `acg_lab.load`."""
 
     format: str = "auto"
     api: str = "auto"
@@ -50,12 +50,12 @@ class LogOptions(NamedTuple):
     fields: Mapping[str, str] = {}
 
     def check(self) -> ReadOptions:
-        """Return what readers need of it.
+        """Return the options of the readers.
 
         Raises
         ------
         UsageError
-            If an option makes no sense.
+            If an option is invalid.
         """
         if self.format != "auto":
             get_format(self.format)
@@ -78,10 +78,32 @@ class LogOptions(NamedTuple):
         return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
 
 
-def is_log(source: Any) -> bool:
-    """Whether a source is a request log by its looks: its name, or those of the files in a local folder or glob.
+class Within:
+    """Whether a call began in a time. One without a time did not, if there is a limit; these are counted."""
 
-    A folder elsewhere is taken for an export, unless a format is named.
+    def __init__(self, since: int | None, until: int | None) -> None:
+        self._since, self._until = since, until
+        self.n_untimed = 0
+
+    def __call__(self, call: LoggedCall) -> bool:
+        if self._since is None and self._until is None:
+            return True
+        if call.started_at is None:
+            self.n_untimed += 1
+            return False
+        started = parse_time(call.started_at)
+        return (self._since is None or started >= self._since) and (self._until is None or started < self._until)
+
+    def caveats(self) -> Iterator[str]:
+        """Yield what to say of the calls without a time."""
+        if self.n_untimed:
+            yield f"{counted(self.n_untimed, 'request')} without a time left out, since a time was asked for"
+
+
+def is_log(source: Any) -> bool:
+    """Return whether a source is a request log, judged by its name, or the names of files in a local folder or glob.
+
+    A remote folder counts as an export, unless a format is named.
     """
     if not isinstance(source, str | os.PathLike):
         return False
@@ -93,7 +115,7 @@ def is_log(source: Any) -> bool:
     if os.path.isdir(path):  # noqa: PTH112  a path by name
         files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
         return not any(map(is_parquet_file, files)) and any(is_log_name(file.name) for file in files)
-    return False
+    return is_pipe(path) or (not is_parquet_file(Path(path)) and looks_like_log(path))
 
 
 def load_log(
@@ -101,7 +123,7 @@ def load_log(
     options: LogOptions,
     *,
     agent_id: str | None,
-    wants: Callable[[LoggedCall], bool],
+    wants: Within,
     strict: bool,
     progress: bool,
 ) -> Snapshot:
@@ -120,7 +142,8 @@ def load_log(
                 wants=wants,
                 agent_id=agent_id,
             )
-        return _learn(log, options, label, problems, progress=progress)
+        left_out = log.runs._replace(caveats=(*log.runs.caveats, *wants.caveats()))
+        return _learn(log._replace(runs=left_out), options, label, problems, progress=progress)
 
 
 def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, progress: bool) -> Snapshot:
@@ -137,7 +160,7 @@ def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, 
             full_payloads=options.full_payloads,
             problems=tuple(problems.found),
             caveats=(*log.runs.caveats, *_sampled(options.sample_rate)),
-            tell=lambda n: bar(n, n_runs),
+            on_progress=lambda n: bar(n, n_runs),
         )
     if problems.strict and snapshot.problems:
         raise snapshot.problems[0]
@@ -155,7 +178,7 @@ def _sampled(rate: float) -> Iterator[str]:
 
 
 class _Problems:
-    """Collects problems, or raises the first."""
+    """Collect problems, or raise the first."""
 
     def __init__(self, *, strict: bool) -> None:
         self.strict = strict
@@ -165,20 +188,6 @@ class _Problems:
         if self.strict:
             raise error from None
         self.found.append(error)
-
-
-def within(since: int | None, until: int | None) -> Callable[[LoggedCall], bool]:
-    """Return what says whether a call began in a time; one without a time did not, if there is a limit."""
-    if since is None and until is None:
-        return lambda _call: True
-
-    def wants(call: LoggedCall) -> bool:
-        if call.started_at is None:
-            return False
-        started = parse_time(call.started_at)
-        return (since is None or started >= since) and (until is None or started < until)
-
-    return wants
 
 
 def from_requests(
@@ -194,43 +203,43 @@ def from_requests(
     fields: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> Snapshot:
-    """Learn from raw request bodies that are in memory.
+    """Learn from raw request bodies in memory.
 
     Parameters
     ----------
     rows : iterable of mapping, str or bytes, or a DataFrame
-        Bodies of an API, or objects that hold one beside its response, times and ids, in the order in which they were
-        sent; JSON texts are parsed. Of a DataFrame each row is one object.
+        Request bodies, or objects with a body, its response, times and ids, in the order in which they were sent. JSON
+        texts are parsed. Each row of a DataFrame is one object.
     api : {"auto", "anthropic", "openai-chat", "openai-responses"}
-        Whose bodies these are; recognised one by one when left out.
+        The API of the bodies; ``"auto"`` recognises each one.
     agent_id : str
-        Agent of the requests that name none.
+        The agent of requests that do not name one.
     format : str
         Name of a log format, for rows that are spans or events.
     settings : AcgSettings, optional
-        Production's defaults when left out.
+        Production's defaults if omitted.
     rules : str
         Name of the rules version to learn by; the newest by default.
     full_payloads : bool
         Whether later requests of a run are learned whole; see `acg_lab.learn`.
     sample_rate : float
-        Which share of the traffic these are.
+        The share of the traffic that the rows are.
     fields : mapping of str to str, optional
-        Where a row has what goes by another name, as dotted paths: ``{"agent": "metadata.app"}``.
+        Dotted paths of values that have other names, such as ``{"agent": "metadata.app"}``.
     strict : bool
-        Raise at the first row that can't be read, instead of warning of their number at the end.
+        Raise at the first row that cannot be read, instead of warning once with their number.
 
     Returns
     -------
     Snapshot
-        With the windows and results that the governor would have learned.
+        The windows and results that the governor would have learned.
 
     Raises
     ------
     UsageError
-        If an option makes no sense, or ``rows`` is not iterable.
+        If an option is invalid, or ``rows`` is not iterable.
     RecordError
-        With ``strict``, if a row can't be read.
+        With ``strict``, if a row cannot be read.
 
     Examples
     --------
@@ -249,7 +258,7 @@ def from_requests(
             format=format,
             options=options.check(),
             on_problem=problems.take,
-            wants=within(None, None),
+            wants=Within(None, None),
             agent_id=agent_id,
         )
         return _learn(log, options, "requests", problems, progress=False)
@@ -281,7 +290,7 @@ def _each_row(rows: Any) -> Iterable[Any]:
 
 
 def _print(row: Any) -> bytes:
-    """Print a row as JSON; what a DataFrame has in the place of nothing is left out."""
+    """Return a row as JSON, without the missing values of a DataFrame."""
     if hasattr(row, "model_dump"):
         row = row.model_dump(mode="json", exclude_unset=True)
     if not isinstance(row, Mapping):
@@ -291,7 +300,7 @@ def _print(row: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Return what stands for a value that JSON does not have: a number of numpy, a time, a mapping of another kind."""
+    """Return a JSON value for a numpy number, a time, or another kind of mapping."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(value, "isoformat"):

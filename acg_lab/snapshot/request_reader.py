@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 from msgspec.json import encode
 
+from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import learning_key, parse_learning_key
 from acg_lab.core.messages import message_rule
-from acg_lab.core.prompt_ir import in_order, make_block, tool_drafts
+from acg_lab.core.prompt_ir import make_block, order_blocks, tool_drafts
 from acg_lab.core.records import AnnotatedLlmRequest, PromptBlock
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import get_rules
@@ -44,7 +45,8 @@ class LearningKeys:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._is_scaffold: dict[int, bool] = {}
-        self._keys: dict[tuple[object, ...], str] = {}
+        self._heads: dict[int, tuple[AnnotatedLlmRequest | None, str | None, bytes]] = {}
+        self._keys: dict[tuple[object, ...], str | RecordError] = {}
 
     def inputs(self, call: Call) -> tuple[object, ...]:
         """Return everything that the learning key of a call's request can depend on, under any rules version.
@@ -63,10 +65,16 @@ class LearningKeys:
                 scaffold.append(code)
             elif first is None:
                 first = code
-        request = call.request
-        model, unknown = (None, None) if request is None else (request.model, request.unknown)
-        rest = encode([unknown.get("instructions"), unknown.get("response_format")]) if unknown else b""
-        return model, call.tools, rest, tuple(scaffold), first
+        return *self._head(call.request), call.tools, tuple(scaffold), first
+
+    def _head(self, request: AnnotatedLlmRequest | None) -> tuple[str | None, bytes]:
+        """Return model, instructions and response format, made once for calls that share the request object."""
+        known = self._heads.get(id(request))
+        if known is None:
+            model, unknown = (None, None) if request is None else (request.model, request.unknown)
+            rest = encode([unknown.get("instructions"), unknown.get("response_format")]) if unknown else b""
+            known = self._heads[id(request)] = request, model, rest  # keeps the request, and so its id
+        return known[1:]
 
     def key(self, agent_id: str, call: Call, rules: str) -> str:
         """Return the learning key of a call's request under a rules version.
@@ -80,11 +88,20 @@ class LearningKeys:
         without_first = agent_id, rules, *scaffold
         key = self._keys.get(without_first) or self._keys.get((*without_first, first))
         if key is None:
-            key = learning_key(agent_id, self._runs.request(call), rules=rules)
-            parsed = parse_learning_key(key, agent_id=agent_id)
+            key = _make_key(agent_id, self._runs.request(call), rules)
+            parsed = None if isinstance(key, RecordError) else parse_learning_key(key, agent_id=agent_id)
             depends_on_first = parsed is None or parsed.seed != "stable-scaffold"
             self._keys[(*without_first, first) if depends_on_first else without_first] = key
+        if isinstance(key, RecordError):
+            raise key
         return key
+
+
+def _make_key(agent_id: str, request: AnnotatedLlmRequest, rules: str) -> str | RecordError:
+    try:
+        return learning_key(agent_id, request, rules=rules)
+    except RecordError as error:
+        return error
 
 
 class BlockPool:
@@ -165,7 +182,7 @@ class RequestReader:
         request = call.request or AnnotatedLlmRequest(messages=())
         blocks: array[int] = array("i")
         opening, tools = self._opening(request), self._tools(call, request)
-        for part in in_order(opening, tools, ((part.scaffold, part) for part in messages)):
+        for part in order_blocks(opening, tools, ((part.scaffold, part) for part in messages)):
             blocks.extend(part.blocks(len(blocks)))
         return self._keys.key(agent_id, call, self._rules.name), blocks
 

@@ -1,7 +1,6 @@
-"""Which generation of the rules wrote a profile, from what is stored.
+"""Detect which rules version wrote a profile, from what is stored.
 
-Belongs here: evidence. Each piece leaves some generations possible; what is left at the end is the answer, and if it is
-more than one, the newest of them, said to be a guess.
+Each piece of evidence rules some versions out. If several remain, the newest is taken and said to be a guess.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -19,11 +18,11 @@ from acg_lab.storage.columns import Columns, Runs
 __all__ = ["DetectedRules", "detect_rules", "read_runs"]
 
 _FLOW, _RELAY_6, _RELAY_8 = RULES
-_CUT = 16
+_DIGITS = 16
 
 
 class DetectedRules(NamedTuple):
-    """A generation, and how it is known; not ``decided`` where others are possible too."""
+    """A rules version and the evidence for it; not ``decided`` if other versions are possible too."""
 
     rules: str
     evidence: str
@@ -36,7 +35,7 @@ class DetectedRules(NamedTuple):
 def detect_rules(
     columns: Columns, key: str, agent_id: str, keys_of_runs: Callable[[], Mapping[str, Collection[str]]]
 ) -> DetectedRules:
-    """Decide which generation of the rules wrote a profile.
+    """Return the rules version that wrote a profile.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ def detect_rules(
     key, agent_id : str
         Learning key of the profile, and its agent.
     keys_of_runs : callable
-        Gives what `read_runs` found for the agent; called only if nothing else decides.
+        Returns what `read_runs` found for the agent; called only if nothing else decides.
     """
     if key in columns.rules:
         return DetectedRules(*columns.rules[key])
@@ -60,12 +59,13 @@ def detect_rules(
     newest = [name for name in RULES if name in possible][-1]
     if len(possible) == 1:
         return DetectedRules(newest, "; ".join(known), decided=True)
-    open_ = f"nothing stored tells {' from '.join(name for name in RULES if name in possible)}"
-    return DetectedRules(newest, "; ".join([*known, f"{open_}, so the newest is taken"]), decided=False)
+    remaining = " and ".join(name for name in RULES if name in possible)
+    evidence = f"nothing stored distinguishes {remaining}, so the newest is assumed"
+    return DetectedRules(newest, "; ".join([*known, evidence]), decided=False)
 
 
 def read_runs(runs: Runs, agent_id: str) -> Mapping[str, Collection[str]]:
-    """Return the learning keys that an agent's recorded requests give, and under which rules each."""
+    """Return the learning keys of an agent's recorded requests, and the rules versions under which each occurs."""
     found: dict[str, set[str]] = {}
     keys, seen = LearningKeys(runs), set[tuple[object, ...]]()
     for record, calls in zip(runs.records, runs.calls, strict=True):
@@ -100,7 +100,7 @@ def _evidence(
     if columns.key_prefix == RULES[_FLOW].key_prefix:
         yield (_FLOW,), f"the key prefix is {columns.key_prefix!r}"
     if found := keys_of_runs().get(key):
-        yield found, "the recorded requests give this learning key"
+        yield found, "the recorded requests have this learning key"
 
 
 def _of_key(key: LearningKey) -> _KeyEvidence:
@@ -118,19 +118,19 @@ def _request_hashes(columns: Columns, key: str) -> list[str | None]:
 
 
 def _of_system(columns: Columns, key: str, parsed: LearningKey) -> _KeyEvidence:
-    """Yield what the system fingerprint says: the generations hash the same texts in different ways."""
+    """Yield what the system fingerprint shows: rules versions hash the same texts in different ways."""
     blocks = list(_system_blocks(columns, key))
     if any(span.endswith(("-developer", "-instructions")) for span, _ in blocks):
         yield (_RELAY_6, _RELAY_8), "it has developer messages or instructions"
         return
     texts = tuple(content for _, content in blocks)
-    if texts and _hash_of_texts(texts)[:_CUT] == parsed.system[:_CUT]:
+    if texts and _hash_of_texts(texts)[:_DIGITS] == parsed.system[:_DIGITS]:
         yield (_FLOW,), "the system fingerprint is that of the plain texts"
-    elif texts and _hash_of_items(texts)[:_CUT] == parsed.system[:_CUT]:
+    elif texts and _hash_of_items(texts)[:_DIGITS] == parsed.system[:_DIGITS]:
         yield (_RELAY_6, _RELAY_8), "the system fingerprint is that of a list of messages"
 
 
-# The profiles of an agent mostly have the same system texts, one after the other.
+# Consecutive profiles of an agent mostly have the same system texts.
 
 
 @lru_cache(maxsize=4)

@@ -1,9 +1,9 @@
 """The snapshot: one immutable read of a source.
 
-Belongs here: what a source holds, as mappings that make records when asked for, and the seed entries told from the
-profiles.
+A snapshot keeps columns, and makes records when asked for. Seed entries are kept apart from profiles.
 """
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,8 @@ from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
-from acg_lab.storage.columns import Columns, Lazy, ObservationColumns, Runs
+from acg_lab.storage.columns import Columns, ObservationColumns, Runs
+from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     import os
 
 __all__ = ["Seed", "Snapshot", "check_snapshot", "check_thresholds", "columns_of"]
+
+logger = logging.getLogger(__name__)
 
 Window = tuple[PromptIR, ...]
 _MAX_LINES = 20
@@ -51,13 +54,15 @@ class Snapshot:
     Attributes
     ----------
     source : str
-        Where it was read, credentials masked.
+        The source, credentials masked.
     columns : Columns
-        What was read, a row a block, texts by code.
+        Everything that was read: one row per block, texts by code.
     owners : mapping of str to Owner
-        Whose each stored key is.
+        The agent of each stored key.
     rules_setting : str
-        The generation that all profiles are to be analysed by, or ``"auto"``: each by its own, see `rules`.
+        The rules version for all profiles, or ``"auto"``: the detected one of each, see `rules`.
+    is_filtered : bool
+        Whether only a part of the windows was loaded (``since`` or ``limit``).
     """
 
     source: str
@@ -83,12 +88,12 @@ class Snapshot:
 
     @cached_property
     def problems(self) -> tuple[RecordError, ...]:
-        """What can't be read: entries, each with source, key and path; then recorded requests, counted by reason."""
+        """What could not be read: entries, with source, key and path; then recorded requests, counted by reason."""
         return *self.columns.problems, *(RecordError(text, source=self.source) for text in self.unread)
 
     @cached_property
     def unread(self) -> tuple[str, ...]:
-        """Recorded requests that teach nothing, since the rules can't read them; a sentence for each reason."""
+        """Recorded requests that the rules cannot read, and so not learned; one sentence per reason."""
         if self.columns.unread is not None:
             return self.columns.unread
         return tuple(count_unread(self.runs, self._rules_of_agents()))
@@ -106,7 +111,7 @@ class Snapshot:
 
     @property
     def runs(self) -> Runs:
-        """The recorded runs by agent, of each in the order of its index."""
+        """The recorded runs, by agent, in the order of production's index."""
         return self.columns.runs
 
     @property
@@ -121,10 +126,10 @@ class Snapshot:
 
     @cached_property
     def windows(self) -> Mapping[str, Window]:
-        """Observations by learning key, oldest first; seed entries are not among them."""
+        """The observations of each profile by learning key, oldest first, without seed entries."""
         observations = self.columns.observations
         keys = [key for key in observations.keys if not self.owners[key].is_seed]
-        return Lazy(keys, lambda key: observations.window(observations.number[key]))
+        return LazyMapping(keys, lambda key: observations.window(observations.number[key]))
 
     @cached_property
     def profile_names(self) -> ProfileNames:
@@ -133,88 +138,90 @@ class Snapshot:
 
     @cached_property
     def stability(self) -> Mapping[str, StabilityAnalysisResult]:
-        """Results as production stored them, by learning key."""
+        """The results that production stored, by learning key."""
         results = self.columns.results
-        return Lazy(sorted(key for key in results if not self.owners[key].is_seed), results.__getitem__)
+        return LazyMapping(sorted(key for key in results if not self.owners[key].is_seed), results.__getitem__)
 
     @cached_property
     def seeds(self) -> Mapping[str, Seed]:
         """Seed entries by agent id."""
         windows, results = self.columns.observations, self.columns.results
         keys = sorted(key for key, owner in self.owners.items() if owner.is_seed)
-        return Lazy(
+        return LazyMapping(
             keys,
             lambda key: Seed(windows.window(windows.number[key]) if key in windows.number else (), results.get(key)),
         )
 
     @cached_property
     def rules(self) -> Mapping[str, DetectedRules]:
-        """By which generation of the rules each profile is analysed, and on what evidence."""
+        """The rules version by which each profile is analysed, and the evidence for it."""
         if self.rules_setting != "auto":
-            given = DetectedRules(get_rules(self.rules_setting).name, "as asked for", decided=True)
-            return Lazy(tuple(self.windows), lambda _: given)
-        of_agent = Lazy(self.agent_ids, lambda agent_id: read_runs(self.runs, agent_id))
+            given = DetectedRules(get_rules(self.rules_setting).name, "as requested", decided=True)
+            return LazyMapping(tuple(self.windows), lambda _: given)
+        of_agent = LazyMapping(self.agent_ids, lambda agent_id: read_runs(self.runs, agent_id))
 
         def decide(key: str) -> DetectedRules:
             agent_id = self.owners[key].agent_id
             return detect_rules(self.columns, key, agent_id, lambda: of_agent[agent_id])
 
-        return Lazy(tuple(self.windows), decide)
+        return LazyMapping(tuple(self.windows), decide)
 
     @cached_property
     def counts(self) -> Mapping[str, list[SpanCount]]:
-        """What each profile's window holds of each span: all that thresholds are compared with."""
+        """The span counts of each profile's window, from which all scores follow."""
         keys = tuple(self.windows)
         return dict(zip(keys, count_columns(self.columns.observations, keys, self.span_counts), strict=True))
 
     @cached_property
     def span_counts(self) -> SpanCounts:
-        """The same as arrays over all windows, the seed entries' too."""
+        """The span counts as arrays over all windows, including those of seed entries."""
         return count_spans(self.columns.observations)
 
     def n_observations(self, key: str) -> int:
-        """Return how many observations the window of a key holds."""
+        """Return the number of observations in the window of a learning key."""
         return len(self.columns.observations.observations_of(self.columns.observations.number[key]))
 
     def to_parquet(self, path: "str | os.PathLike[str]", *, overwrite: bool = False) -> None:
-        """Export to Parquet; what is loaded from there equals this snapshot.
+        """Export to Parquet. A snapshot loaded from the export equals this one.
 
         Raises
         ------
         UsageError
-            If something stands there already.
+            If the path exists, unless ``overwrite`` is set.
         SourceError
-            If it can't be written.
+            If the export cannot be written.
         """
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
             ParquetExport(path).write(self.columns, overwrite=overwrite, progress=bar)
+        logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
-        """Write to a Redis in production's layout, and never over a key that is there.
+        """Write to a Redis in production's layout. Existing keys are never overwritten.
 
         Parameters
         ----------
         url : str
-            As redis-py takes it.
+            Redis URL.
         key_prefix : str, optional
-            That of the source when left out.
+            Prefix of the keys; the source's if omitted.
 
         Raises
         ------
         UsageError
-            If one of the keys is there already (then nothing is written), or no prefix is known.
+            If one of the keys exists (then nothing is written), or no prefix is known.
         SourceError
-            If the server can't be reached or refuses.
+            If the server cannot be reached or refuses.
         """
         prefix = self.columns.key_prefix if key_prefix is None else key_prefix
         if prefix is None:
             msg = (
-                "The source has no key prefix of its own; name the one to write under, as in "
+                "The source has no key prefix; pass the one to write under, such as "
                 "key_prefix='nemo_relay:' (--dest-prefix)."
             )
             raise UsageError(msg)
         with RedisBackend(url, key_prefix=prefix, writable=True) as backend, Bar(f"writing {backend.label}") as bar:
             backend.restore(self.columns, bar)
+            logger.info("wrote %s: %s", backend.label, self.facts)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
@@ -240,7 +247,7 @@ class Snapshot:
 
     @property
     def facts(self) -> str:
-        """What is inside, in one line."""
+        """The contents in one line."""
         observations = self.columns.observations
         facts = [
             counted(len(self.windows), "profile"),
@@ -253,7 +260,7 @@ class Snapshot:
         return ", ".join(facts)
 
     def _agents(self) -> Iterator[tuple[str, str]]:
-        """Yield a line an agent, the first of many only; never prompt text."""
+        """Yield name and contents of each agent, up to a limit; never prompt text."""
         for agent_id in self.agent_ids[:_MAX_LINES]:
             keys = [key for key in self.windows if self.owners[key].agent_id == agent_id]
             runs = [run for run in self.runs.records if run.agent_id == agent_id]
@@ -284,25 +291,19 @@ def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> Obser
 
 
 def check_snapshot(given: object) -> None:
-    """Check that a snapshot was given.
-
-    Raises
-    ------
-    UsageError
-        If something else was.
-    """
+    """Raise UsageError unless a value is a Snapshot."""
     if not isinstance(given, Snapshot):
-        msg = f"Expected a Snapshot, as acg_lab.load makes it of a source; got {type(given).__name__}."
+        msg = f"Expected a Snapshot, as acg_lab.load returns it; got {type(given).__name__}."
         raise UsageError(msg)
 
 
 def check_thresholds(given: StabilityThresholds | None) -> StabilityThresholds:
-    """Return the thresholds, production's defaults for None.
+    """Return the thresholds, or production's defaults for None.
 
     Raises
     ------
     UsageError
-        If something else was given.
+        If the value is not a StabilityThresholds.
     """
     if given is None:
         return StabilityThresholds()

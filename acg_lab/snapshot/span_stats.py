@@ -1,9 +1,6 @@
-"""Counting columns of codes, so that the core can judge them.
+"""Counts and facts of the spans of windows: what the core judges by, what explains instability, how large a span is.
 
-What windows hold of each span, beyond the counts that the core judges by.
-
-Belongs here: facts that say why a block is not stable, and how large it is; as arrays over columns of codes. No record
-is made, no text is looked at but for its length.
+All of it is computed over columns of codes. No record is made, and of texts only the length is used.
 """
 
 from collections.abc import Collection
@@ -35,7 +32,7 @@ Numbers = NDArray[np.int64]
 
 
 class SpanCounts(NamedTuple):
-    """What windows hold of each span: a row a span of a window, by window, then by code of the span.
+    """The counts of each span of each window: one row per span of a window, by window, then by code of the span.
 
     Attributes
     ----------
@@ -46,7 +43,7 @@ class SpanCounts(NamedTuple):
     first : (n_pairs,)
         The first block of each span in each observation that has it, by observation, then by span.
     indexes, present, contents, dominant : (n_spans,)
-        Smallest sequence index; observations that have the span; distinct contents; how often the commonest occurs.
+        Smallest sequence index; observations with the span; distinct contents; occurrences of the dominant content.
     """
 
     windows: Numbers
@@ -64,7 +61,7 @@ def count_spans(source: ObservationColumns) -> SpanCounts:
     n_names, n_texts = max(len(source.span_pool), 1), max(len(source.content_pool), 1)
     windows = np.repeat(np.arange(len(source.keys)), np.diff(source.window_offsets))
     lengths = np.diff(source.block_offsets)
-    # Where an index is asked for, numpy sorts stably: a third of the time, since most rows are in order already.
+    # With return_index numpy sorts stably, in a third of the time, since most rows are in order already.
     codes, _, of_block = np.unique(
         np.repeat(windows, lengths) * n_names + source.spans, return_index=True, return_inverse=True
     )
@@ -91,9 +88,9 @@ def count_spans(source: ObservationColumns) -> SpanCounts:
 def count_columns(
     source: ObservationColumns, keys: Collection[str], counts: SpanCounts | None = None
 ) -> list[list[SpanCount]]:
-    """Count the spans of several windows at once, as `acg_lab.core.window.CountedWindow` counts one.
+    """Return the counts that `acg_lab.core.window.CountedWindow` has, for several windows at once.
 
-    ``counts`` are `count_spans` of the source, where they are known already.
+    ``counts`` is the result of `count_spans`, if already known.
     """
     counts = counts or count_spans(source)
     names = [source.span_pool[span] for span in counts.spans.tolist()]
@@ -104,11 +101,10 @@ def count_columns(
 
 
 def block_tokens(source: ObservationColumns) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the tokens of every block row, known or estimated."""
+    """Return the tokens of every block row: recorded counts where there are any, else estimates."""
     estimated = np.zeros(len(source.content_pool), np.int64)
     for code in np.flatnonzero(np.bincount(source.contents, minlength=len(estimated))).tolist():
-        text = source.content_pool[code]
-        estimated[code] = estimate_text_tokens(text)
+        estimated[code] = estimate_text_tokens(source.content_pool[code])
     known = np.array([_known(form.token_metadata) for form in source.form_pool], np.int64)
     if not len(source.contents) or (known < 0).all():
         return estimated[source.contents]
@@ -120,21 +116,20 @@ def _known(token_metadata: str | None) -> int:
 
 
 class SpanFacts(NamedTuple):
-    """A row a span of a window, by window, then by code of the span; all columns are of shape (n_spans,).
+    """Facts of each span of each window, in the order of `SpanCounts`; all columns have shape (n_spans,).
 
     Attributes
     ----------
     counts : SpanCounts
-        What is counted of each.
-    newest : block rows
-        The newest block of each.
+    newest : int
+        Row of the newest block of the span.
     tokens : float
-        Mean where the span is present.
+        Mean tokens over the requests that have the span.
     changes : int
-        How often its content is another one than in the request before that has the span. Of a span that a request
-        repeats the first block counts.
+        How often the content differs from that in the previous request with the span. If a request repeats the span,
+        its first block counts.
     last_change : int
-        How many requests ago that last happened: 1 is the newest request; 0 where it never did.
+        How many requests ago the content last changed; 1 for the newest request, 0 if it never did.
     """
 
     counts: SpanCounts
@@ -145,25 +140,25 @@ class SpanFacts(NamedTuple):
 
 
 class ToolOrders(NamedTuple):
-    """How many tools every request of a window has, if they are the same ones in each, and in how many orders."""
+    """The number of tools, if all requests of a window have the same ones, and in how many orders they occur."""
 
     tools: int
     orders: int
 
 
 def observe_spans(source: ObservationColumns, counts: SpanCounts | None = None) -> SpanFacts:
-    """Find the facts of every span of every window; ``counts`` are `count_spans` of it, where they are known."""
+    """Return the facts of every span of every window; ``counts`` is the result of `count_spans`, if already known."""
     counts = counts or count_spans(source)
     n = len(counts.spans)
     newest = np.zeros(n, np.int64)
-    newest[counts.of_block] = np.arange(len(source.spans))  # of equal places the last one is kept
+    newest[counts.of_block] = np.arange(len(source.spans))  # the last assignment to a span is kept
     tokens = np.bincount(counts.of_block, weights=block_tokens(source), minlength=n) / np.maximum(counts.present, 1)
     changes, last_change = _changes(source, counts)
     return SpanFacts(counts, newest, tokens, changes, last_change)
 
 
 def _changes(source: ObservationColumns, counts: SpanCounts) -> tuple[Numbers, Numbers]:
-    """Return how often each span's content changed from request to request, and how long ago it last did."""
+    """Return how often each span's content changed from request to request, and how many requests ago it last did."""
     n = len(counts.spans)
     in_time = counts.first[np.argsort(counts.of_block[counts.first], kind="stable")]
     spans, contents = counts.of_block[in_time], source.contents[in_time]
@@ -176,13 +171,13 @@ def _changes(source: ObservationColumns, counts: SpanCounts) -> tuple[Numbers, N
 
 
 def count_tool_orders(source: ObservationColumns) -> list[ToolOrders | None]:
-    """Tell of each window whether all its requests have the same tools; None where they do not, or have none."""
+    """Return the tools of each window; None if its requests have different tools, or none."""
     is_tool = np.array([form.content_type == "tool_schema" for form in source.form_pool], bool)
     rows = np.flatnonzero(is_tool[source.forms]) if len(source.forms) else np.empty(0, np.int64)
     observations = np.searchsorted(source.block_offsets, rows, side="right") - 1
     ends = np.searchsorted(observations, np.arange(len(source.block_offsets))).tolist()
     tools = source.contents[rows]
-    # Their codes in ascending order, observation by observation.
+    # The codes of each observation's tools in ascending order.
     n_texts = max(len(source.content_pool), 1)
     alphabetical = (np.sort(observations * n_texts + tools, kind="stable") % n_texts).astype(tools.dtype)
     ordered = [tools[a:b].tobytes() for a, b in pairwise(ends)]
@@ -197,10 +192,16 @@ def count_tool_orders(source: ObservationColumns) -> list[ToolOrders | None]:
 
 
 class Variants(NamedTuple):
-    """The distinct contents of each span of each window, the commonest of a span first, then the one seen first.
+    """The distinct contents of each span of each window, by window, then in prompt order, the commonest first.
 
-    ``first`` and ``newest`` are block rows, ``position`` the smallest sequence index of the span, ``counts`` how
-    often the content occurs; all of shape (n_variants,), by window, then in prompt order.
+    Attributes
+    ----------
+    first, newest : (n_variants,)
+        Rows of the first and the newest block with the content.
+    position : (n_variants,)
+        Smallest sequence index of the span.
+    counts : (n_variants,)
+        How often the content occurs.
     """
 
     first: Numbers
@@ -210,7 +211,7 @@ class Variants(NamedTuple):
 
 
 def list_variants(source: ObservationColumns) -> Variants:
-    """List the distinct contents of each span of each window."""
+    """Return the distinct contents of each span of each window."""
     spans = count_spans(source)
     codes = spans.of_block * max(len(source.content_pool), 1) + source.contents
     _, first, of_block, counts = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)

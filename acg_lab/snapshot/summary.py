@@ -1,7 +1,4 @@
-"""A line a profile: how long its stable prefix is, what it misses, and what breaks it.
-
-Belongs here: what a table of profiles says, as values; printing them is the command line's business.
-"""
+"""Summaries of profiles: how long the stable prefix is, what it misses, and which block breaks it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -18,12 +15,21 @@ __all__ = ["ProfileSummary", "Totals", "summarize", "total"]
 
 
 class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One profile.
+    """The summary of one profile.
 
-    Tokens are means over its requests: a block's own count where it is known, else its UTF-8 bytes // 4, as
-    production estimates. ``lost_tokens`` are those of all observed requests that the stable prefix does not cover; all
-    of them while there is but one observation, since production then plans nothing. ``breaks`` is the first block
-    behind the prefix, None if there is none.
+    Attributes
+    ----------
+    learning_key, agent_id, model : str
+    observations : int
+    blocks, prefix_blocks : int
+        Spans, and those in the stable prefix.
+    prompt_tokens, prefix_tokens : float
+        Means over requests: recorded counts of blocks where there are any, else UTF-8 bytes // 4, as in production.
+    lost_tokens : float
+        Tokens of all observed requests that the stable prefix does not cover. All tokens if there are fewer than two
+        observations, since production then plans nothing.
+    breaks : BlockStability or None
+        The first block after the prefix.
     """
 
     learning_key: str
@@ -39,12 +45,15 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float:
-        """Share of the prompt's tokens that the prefix covers, from 0 to 1."""
+        """Share of the prompt's tokens in the prefix, from 0 to 1."""
         return self.prefix_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over profiles; ``share`` is that of all observed tokens. ``single`` counts profiles of one observation."""
+    """Sums over profiles, weighted by observations.
+
+    ``single`` counts the profiles of one observation, ``share`` is the share of all observed tokens in a prefix.
+    """
 
     profiles: int
     single: int
@@ -55,19 +64,19 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]) -> tuple[ProfileSummary, ...]:
-    """Sum up every profile, worst loss first, then by learning key.
+    """Summarise every profile, largest loss first, then by learning key.
 
     Parameters
     ----------
     snapshot : Snapshot
-        What was analysed.
+        The analysed snapshot.
     results : mapping of str to StabilityAnalysisResult
-        Of `acg_lab.analyze`, by learning key.
+        Results of `acg_lab.analyze`, by learning key.
 
     Returns
     -------
     tuple of ProfileSummary
-        One for each result: what `acg_lab.frames.profiles` and ``acg-lab analyze`` show.
+        One for each result, as shown by `acg_lab.frames.profiles` and ``acg-lab analyze``.
     """
     tokens = _span_tokens(snapshot)
     profiles = (_summary(snapshot, key, result, tokens[key]) for key, result in results.items())
@@ -97,7 +106,7 @@ def _summary(
 
 
 def total(profiles: Iterable[ProfileSummary]) -> Totals:
-    """Add up profiles, weighted by their observations."""
+    """Return the sums over profiles, weighted by their observations."""
     profiles = tuple(profiles)
     prompt = sum(profile.observations * profile.prompt_tokens for profile in profiles)
     prefix = sum(profile.observations * profile.prefix_tokens for profile in profiles)
@@ -112,7 +121,7 @@ def total(profiles: Iterable[ProfileSummary]) -> Totals:
 
 
 def _span_tokens(snapshot: Snapshot) -> Mapping[str, Mapping[str, float]]:
-    """Return the mean tokens per request of every span, by key and span id; they add up to the mean prompt."""
+    """Return the mean tokens per request of every span, by key and span id; their sum is the mean prompt."""
     source, counts = snapshot.columns.observations, snapshot.span_counts
     sums = np.bincount(counts.of_block, weights=block_tokens(source), minlength=len(counts.spans))
     means = sums / np.diff(source.window_offsets)[counts.windows]

@@ -1,7 +1,6 @@
-"""How long the stable prefix of a window is at every threshold, and how many requests match it.
+"""How long a profile's stable prefix is at every threshold, and how many requests match it.
 
-Belongs here: the step function of a profile's prefix over ``stable_threshold``, in closed form; thresholds are never
-tried out.
+The prefix is a step function of ``stable_threshold``, computed in closed form: no threshold is tried out.
 """
 
 import math
@@ -20,25 +19,25 @@ from acg_lab.snapshot.analysis import shared_prefixes, window_codes
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
 
-__all__ = ["ThresholdStep", "find_treads"]
+__all__ = ["ThresholdStep", "find_threshold_steps"]
 
 
 class ThresholdStep(NamedTuple):
-    """One level of the step function: what holds for all thresholds above ``above``, up to and with ``upto``.
+    """One step: what holds for all thresholds in ``(above, upto]``.
 
     Attributes
     ----------
     above, upto : float
-        The lowest tread begins below every threshold (-inf), the highest never ends (inf).
+        Bounds of the threshold; -inf for the lowest step, inf for the highest.
     prefix_blocks : int
         Length of the stable prefix.
     prefix_tokens : float
-        The same in tokens, mean over requests.
+        Length of the stable prefix in tokens, mean over requests.
     matching : int
-        Requests that have the whole prefix as most have it, block by block from the first; by the rules of 0.8 those
-        with its commonest fingerprint, which beyond the scaffold holds the whole request.
+        Requests that have the commonest content in every block of the prefix. Under `nemo-relay-0.8`, requests with the
+        commonest fingerprint, which beyond the scaffold covers the whole request.
     breaks : BlockStability or None
-        The first block behind the prefix.
+        The first block after the prefix.
     """
 
     above: float
@@ -49,21 +48,21 @@ class ThresholdStep(NamedTuple):
     breaks: BlockStability | None
 
 
-def find_treads(snapshot: Snapshot, key: str) -> tuple[ThresholdStep, ...]:
-    """Return the treads of the profile of a key, by ascending threshold.
+def find_threshold_steps(snapshot: Snapshot, key: str) -> tuple[ThresholdStep, ...]:
+    """Return the steps of a profile, by ascending threshold.
 
-    At each threshold ``prefix_blocks`` is `acg_lab.analyze`'s (spec sections 4 and 8).
+    At each threshold ``prefix_blocks`` equals that of `acg_lab.analyze` (``acg_lab/docs/rules/learner.md``, 4, 8).
     """
     n = snapshot.n_observations(key)
     exact = get_rules(snapshot.rules[key].rules).exact_prefix
     reaches = _exact_reaches(shared_prefixes(snapshot, key), n) if exact else _leading_reaches(snapshot, key)
     tokens, matching = _span_tokens(snapshot, key), _matching(snapshot, key, exact=exact)
     edges = [-math.inf, *sorted({reach for reach in reaches if reach < math.inf}), math.inf]
-    treads = []
+    steps = []
     for above, upto in pairwise(edges):
         length = sum(reach >= upto for reach in reaches)
         scores = judge_spans(snapshot.counts[key], n, StabilityThresholds(stable_threshold=min(upto, _ABOVE_ALL)))
-        treads.append(
+        steps.append(
             ThresholdStep(
                 above=above,
                 upto=upto,
@@ -73,16 +72,16 @@ def find_treads(snapshot: Snapshot, key: str) -> tuple[ThresholdStep, ...]:
                 breaks=scores[length] if length < len(scores) else None,
             )
         )
-    return tuple(treads)
+    return tuple(steps)
 
 
 _ABOVE_ALL = 1e9  # a threshold that no score reaches
 
 
 def _leading_reaches(snapshot: Snapshot, key: str) -> list[float]:
-    """Return up to which threshold each length of the prefix is reached, where leading scores decide.
+    """Return the highest threshold at which each length of the prefix is reached, if leading scores decide.
 
-    Of spans that tie on the index the least stable comes first: they are in the prefix together, or not at all.
+    Spans of equal index are ordered by stability, least first, so they enter the prefix together.
     """
     n = snapshot.n_observations(key)
     scores = {score.span_id: score.score for score in judge_spans(snapshot.counts[key], n, StabilityThresholds())}
@@ -95,12 +94,12 @@ def _leading_reaches(snapshot: Snapshot, key: str) -> list[float]:
 
 
 def _exact_reaches(shared: Sequence[int], n: int) -> list[float]:
-    """Return the same where a prefix must be shared exactly; what all share is reached at any threshold."""
+    """Return the same if the prefix must be shared exactly; what all requests share is reached at any threshold."""
     return [math.inf if count == n else largest_threshold(count, n) for count in shared]
 
 
 def _span_tokens(snapshot: Snapshot, key: str) -> Mapping[str, float]:
-    """Return the tokens of each span, mean over all requests."""
+    """Return the tokens of each span, as a mean over all requests."""
     source = snapshot.columns.observations
     rows = source.blocks_of(source.number[key])
     spans, inverse = np.unique(source.spans[rows], return_inverse=True)
@@ -110,7 +109,7 @@ def _span_tokens(snapshot: Snapshot, key: str) -> Mapping[str, float]:
 
 
 def _matching(snapshot: Snapshot, key: str, *, exact: bool) -> list[int]:
-    """Return how many requests have the commonest prefix of each length, from 0 blocks on."""
+    """Return how many requests have the commonest prefix of each length, starting with 0 blocks."""
     blocks, hashes, identities = window_codes(snapshot, key)
     scaffolds = {code for code, identity in identities.items() if identity.is_scaffold}
     prefixes: dict[tuple[int, int], int] = {}

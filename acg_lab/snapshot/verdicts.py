@@ -1,4 +1,4 @@
-"""What verifying finds: a verdict for each stored entry, with the first thing that differs."""
+"""The result of verifying a snapshot: a verdict for each stored entry, with the first difference found."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ __all__ = ["Difference", "Status", "Verdict", "Verification"]
 
 
 class Status(StrEnum):
-    """What became of one stored entry, in words for people."""
+    """The outcome for one stored entry, worded for people."""
 
     EQUAL = "equal"
     TIES = "equal but for the order of tied spans"
@@ -27,7 +27,7 @@ class Status(StrEnum):
 
 
 class Difference(NamedTuple):
-    """The first thing that differs: where, what, and the two values; of texts only their hashes."""
+    """The first difference found: place, field, and both values; of texts only their hashes."""
 
     place: str
     field: str
@@ -39,7 +39,7 @@ class Difference(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """One profile or seed entry. ``checked_runs`` says whether its window was compared with the runs."""
+    """The verdict on one profile or seed entry; ``checked_runs`` says whether its window was compared with runs."""
 
     key: str
     agent_id: str
@@ -51,9 +51,9 @@ class Verdict(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """All verdicts, by key, and the settings that explain each agent's results (or that were given).
+    """All verdicts, by key, and the settings that explain each agent's results (or that were passed in).
 
-    ``notes`` say what was learned here instead of stored, and which requests can't be read.
+    ``notes`` say what was learned here instead of stored, and which requests cannot be read.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -67,14 +67,16 @@ class Verification(NamedTuple):
 
     @property
     def conclusion(self) -> str:
-        """What all verdicts come to, in a sentence."""
+        """All verdicts in one sentence."""
         counts = Counter(verdict.status for verdict in self.verdicts)
         if not self.verdicts:
             return "There is nothing to verify."
         if counts[Status.DIFFERENT] or counts[Status.LOST]:
             return "Something differs."
         if n := counts[Status.UNCHECKED]:
-            return f"Nothing differs of what could be compared; {n:,} of {len(self.verdicts):,} entries could not."
+            return (
+                f"Nothing differs among the entries that could be compared; {n:,} of {len(self.verdicts):,} could not."
+            )
         return "Nothing differs."
 
     def __repr__(self) -> str:

@@ -1,10 +1,9 @@
-"""What the recorded runs explain of each stored window.
+"""Recompute what production stored, and name every difference.
 
-Proof on demand: what production stored, against what it must have stored.
-
-Belongs here: recomputing results from windows, windows from runs, and seed entries from profiles.
+Results are recomputed from windows, windows from runs, and seed entries are compared with the profiles they copy.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -20,27 +19,30 @@ from acg_lab.core.records import BlockStability, PromptIR, StabilityAnalysisResu
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.snapshot.analysis import analyze_profile, shared_prefixes
-from acg_lab.snapshot.inferred_settings import Settings, bounds_of_result, intersect
+from acg_lab.snapshot.inferred_settings import SettingBounds, bound_settings, intersect
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.verdicts import Difference, Status, Verdict, Verification
 
-__all__ = ["Explained", "verify"]
+__all__ = ["RecomputedWindows", "verify"]
 
 
-class Explained:
-    """What the runs explain of each window: digests of their observations, by learning key, in order."""
+logger = logging.getLogger(__name__)
+
+
+class RecomputedWindows:
+    """The windows that production must have stored after the recorded runs, as digests of observations."""
 
     def __init__(self, snapshot: Snapshot, observation_window: int | None) -> None:
         self._snapshot = snapshot
         self._digests: dict[str, list[bytes]] = {}
         self._agents = {run.agent_id for run in snapshot.runs.records}
         rules = {agent_id: self._rules_of(agent_id) for agent_id in self._agents}
-        for key, observation in observations_of_runs(snapshot, rules):
+        for key, observation in observe_runs(snapshot, rules):
             self._digests.setdefault(key, []).append(_digest(observation))
         self._window = {agent_id: observation_window or self._find_window(agent_id) for agent_id in self._agents}
 
     def has_runs(self, agent_id: str) -> bool:
-        """Whether the agent has runs to compare with."""
+        """Return whether the agent has runs to compare with."""
         return agent_id in self._agents
 
     def _rules_of(self, agent_id: str) -> Sequence[str]:
@@ -50,12 +52,12 @@ class Explained:
         return [key for key in self._snapshot.windows if self._snapshot.owners[key].agent_id == agent_id]
 
     def _find_window(self, agent_id: str) -> int | None:
-        """Return the longest window that is shorter than what the runs give: it must have been full."""
+        """Return the longest window that is shorter than what the runs explain: it must have been full."""
         lengths = {key: self._snapshot.n_observations(key) for key in self._keys_of(agent_id)}
         return max((n for key, n in lengths.items() if n < len(self._digests.get(key, ()))), default=None)
 
     def compare(self, verdict: Verdict) -> Verdict:
-        """Compare a profile's window with what the runs explain."""
+        """Compare a profile's stored window with the recomputed one."""
         if not verdict.checked_runs:
             return verdict
         stored = [_digest(observation) for observation in self._snapshot.windows[verdict.key]]
@@ -74,34 +76,34 @@ class Explained:
     ) -> Verdict:
         foreign = Counter(stored) - Counter(given)
         if not foreign:
-            # A window that is not full yet has dropped nothing: what it lacks at its beginning is missing, too.
+            # A window that is not full has dropped nothing, so observations missing at its start are lost, too.
             first = given.index(stored[0]) if stored and is_full else 0
             lost = max(sum((Counter(given[first:]) - Counter(stored)).values()), len(expected) - len(stored))
-            detail = f"{counted(lost, 'update')} missing of the {len(given) - first:,} that the runs give"
+            detail = f"{counted(lost, 'update')} missing of the {len(given) - first:,} in the runs"
             return verdict._replace(
-                status=Status.LOST, detail=detail if lost else "the observations stand in another order"
+                status=Status.LOST, detail=detail if lost else "the observations are in another order"
             )
         position = next(i for i, digest in enumerate(stored) if digest in foreign)
         place = f"window, observation {position}"
-        difference = Difference(place, "observation", "none such in the runs", f"sha256:{stored[position].hex()[:12]}")
+        difference = Difference(place, "observation", "not in the runs", f"sha256:{stored[position].hex()[:12]}")
         nearest = self._nearest(verdict, position, stored, given)
         return verdict._replace(
             status=Status.DIFFERENT, difference=nearest or difference, detail=str(nearest or difference)
         )
 
     def _nearest(self, verdict: Verdict, position: int, stored: list[bytes], given: list[bytes]) -> Difference | None:
-        """Compare with the observation of the runs that stands in its place, if the neighbours agree."""
+        """Compare an observation with the one at its position in the recomputed window, if there is one."""
         shift = len(given) - len(stored)
         if not 0 <= position + shift < len(given):
             return None
         rules = {verdict.agent_id: [verdict.rules]}
-        of_key = [o for key, o in observations_of_runs(self._snapshot, rules) if key == verdict.key]
+        of_key = [o for key, o in observe_runs(self._snapshot, rules) if key == verdict.key]
         theirs = self._snapshot.windows[verdict.key][position]
         return _difference(f"window, observation {position}", of_key[position + shift], theirs)
 
 
-def observations_of_runs(snapshot: Snapshot, rules: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, PromptIR]]:
-    """Yield what the runs give, in the order in which production learned them."""
+def observe_runs(snapshot: Snapshot, rules: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, PromptIR]]:
+    """Yield learning key and observation of every recorded request, in the order in which production learned them."""
     runs = snapshot.runs
     for record, calls in zip(runs.records, runs.calls, strict=True):
         for name in rules.get(record.agent_id, ()):
@@ -118,7 +120,7 @@ def observations_of_runs(snapshot: Snapshot, rules: Mapping[str, Sequence[str]])
 
 
 def _digest(observation: PromptIR) -> bytes:
-    """Return a digest of all but identity and time, with what production fills in filled in."""
+    """Return a digest of an observation without its id and time, with production's default sensitivity."""
     blocks = tuple(
         replace(block, sensitivity=block.sensitivity or "public", unknown={}) for block in observation.blocks
     )
@@ -150,17 +152,17 @@ def verify(
     *,
     observation_window: int | None = None,
 ) -> Verification:
-    """Recompute every stored result from its window and, where runs are there, every window from the runs.
+    """Recompute every stored result from its window, and every window from the recorded runs, if there are any.
 
     Parameters
     ----------
     snapshot : Snapshot
         A whole source, not filtered by time or number. Read, never changed.
     thresholds : StabilityThresholds, optional
-        The settings in force. When left out, those that explain an agent's results are found; that a result is
-        explained by no settings at all is then the difference.
+        The settings in force. If omitted, the settings that explain an agent's results are inferred; a result that no
+        settings explain counts as different.
     observation_window : int, optional
-        The window in force; when left out, the longest stored window of an agent that its runs overflow.
+        The window in force. If omitted, the longest stored window of an agent that is shorter than its runs explain.
 
     Returns
     -------
@@ -170,19 +172,28 @@ def verify(
     Raises
     ------
     UsageError
-        If the snapshot was cut by ``since`` or ``limit``.
+        If the snapshot was filtered by ``since`` or ``limit``.
+
+    Examples
+    --------
+    >>> from acg_lab.snapshot.load import load
+    >>> from acg_lab.storage.memory import MemoryBackend
+    >>> verify(load(MemoryBackend())).conclusion
+    'There is nothing to verify.'
     """
     if snapshot.is_filtered:
-        msg = "The snapshot holds only a part of the windows (since, limit); load the whole source to verify it."
+        msg = "The snapshot was filtered (since, limit); load the whole source to verify it."
         raise UsageError(msg)
     found = _find_settings(snapshot, thresholds)
-    explained = Explained(snapshot, observation_window)
-    verdicts = [_profile(snapshot, key, found, explained) for key in _profile_keys(snapshot)]
+    recomputed = RecomputedWindows(snapshot, observation_window)
+    verdicts = [_profile(snapshot, key, found, recomputed) for key in _profile_keys(snapshot)]
     verdicts += [_seed(snapshot, agent_id, verdicts) for agent_id in snapshot.seeds]
     texts = {agent_id: str(settings) for agent_id, (settings, _) in found.items()}
     learned = ("learned here from runs, not stored by production",) if snapshot.learned_here else ()
     notes = *learned, *snapshot.unread
-    return Verification(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), texts, notes)
+    verification = Verification(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), texts, notes)
+    logger.info("verified %s: %s", snapshot.source, verification.conclusion)
+    return verification
 
 
 def _profile_keys(snapshot: Snapshot) -> list[str]:
@@ -191,42 +202,42 @@ def _profile_keys(snapshot: Snapshot) -> list[str]:
 
 # --- settings ---
 
-Found = Mapping[str, tuple[Settings | str, StabilityThresholds | None]]
+Found = Mapping[str, tuple[SettingBounds | str, StabilityThresholds | None]]
 
 
 def _find_settings(snapshot: Snapshot, thresholds: StabilityThresholds | None) -> Found:
-    """Return the settings by agent, and what to recompute with; None where no one setting explains all its profiles."""
+    """Return by agent the settings, and the thresholds to recompute with: None if no settings explain all profiles."""
     if thresholds is not None:
         return dict.fromkeys(snapshot.agent_ids, (f"as given: {thresholds}", thresholds))
-    bounds: dict[str, list[Settings]] = {agent_id: [] for agent_id in snapshot.agent_ids}
+    bounds: dict[str, list[SettingBounds]] = {agent_id: [] for agent_id in snapshot.agent_ids}
     for key in snapshot.stability:
         if key in snapshot.windows and (settings := _bounds(snapshot, key)).is_possible:
             bounds[snapshot.owners[key].agent_id].append(settings)
     return {agent_id: _common(of_agent) for agent_id, of_agent in bounds.items()}
 
 
-def _common(of_agent: Sequence[Settings]) -> tuple[Settings | str, StabilityThresholds | None]:
+def _common(of_agent: Sequence[SettingBounds]) -> tuple[SettingBounds | str, StabilityThresholds | None]:
     settings = intersect(of_agent)
     if settings.is_possible:
         return settings, settings.choose()
-    return "no one setting explains all profiles; each was verified by its own", None
+    return "no settings explain all profiles; each was verified by its own", None
 
 
-def _bounds(snapshot: Snapshot, key: str) -> Settings:
+def _bounds(snapshot: Snapshot, key: str) -> SettingBounds:
     exact = get_rules(snapshot.rules[key].rules).exact_prefix
-    return bounds_of_result(snapshot.stability[key], shared_prefixes(snapshot, key) if exact else None)
+    return bound_settings(snapshot.stability[key], shared_prefixes(snapshot, key) if exact else None)
 
 
 # --- profiles ---
 
 
-def _profile(snapshot: Snapshot, key: str, found: Found, explained: Explained) -> Verdict:
+def _profile(snapshot: Snapshot, key: str, found: Found, recomputed: RecomputedWindows) -> Verdict:
     agent_id = snapshot.owners[key].agent_id
     if key not in snapshot.windows:
         return Verdict(key, agent_id, "", Status.UNCHECKED, False, "it has no stored window")
     rules = snapshot.rules[key].rules
     if key not in snapshot.stability:
-        verdict = explained.compare(Verdict(key, agent_id, rules, Status.UNCHECKED, explained.has_runs(agent_id)))
+        verdict = recomputed.compare(Verdict(key, agent_id, rules, Status.UNCHECKED, recomputed.has_runs(agent_id)))
         missing = "it has no stored result"
         if verdict.status.is_fine or not verdict.detail:
             return verdict._replace(status=Status.UNCHECKED, detail=missing)
@@ -234,10 +245,10 @@ def _profile(snapshot: Snapshot, key: str, found: Found, explained: Explained) -
     thresholds = found[agent_id][1] or _bounds(snapshot, key).choose()
     ours, stored = analyze_profile(snapshot, key, thresholds, rules), snapshot.stability[key]
     status, difference = _compare_results(ours, stored, exact=get_rules(rules).exact_prefix)
-    verdict = explained.compare(Verdict(key, agent_id, rules, status, explained.has_runs(agent_id)))
+    verdict = recomputed.compare(Verdict(key, agent_id, rules, status, recomputed.has_runs(agent_id)))
     if difference is None:
         return verdict
-    # What is wrong with the window may be why the result differs, so it is told as well.
+    # A wrong window may be the reason why the result differs, so it is reported as well.
     also = f"; {verdict.detail}" if verdict.detail and not verdict.status.is_fine else ""
     return verdict._replace(status=Status.DIFFERENT, detail=f"result: {difference}{also}", difference=difference)
 
@@ -284,7 +295,7 @@ def _of_fields(
 
 
 def _seed(snapshot: Snapshot, agent_id: str, verdicts: Iterable[Verdict]) -> Verdict:
-    """Compare a seed entry, which must be the copy of one of the agent's profiles as it still is."""
+    """Compare a seed entry, which must be an exact copy of one of the agent's profiles."""
     seed = snapshot.seeds[agent_id]
     identity = [observation.ir_id for observation in seed.window]
     keys = [verdict.key for verdict in verdicts if verdict.agent_id == agent_id and verdict.key in snapshot.windows]
@@ -293,10 +304,10 @@ def _seed(snapshot: Snapshot, agent_id: str, verdicts: Iterable[Verdict]) -> Ver
     if not keys:
         return verdict._replace(status=Status.UNCHECKED, detail="seed entry: its agent has no profile with a window")
     if not copies:
-        return verdict._replace(status=Status.DIFFERENT, detail="seed entry: its window is that of no profile")
+        return verdict._replace(status=Status.DIFFERENT, detail="seed entry: its window is not that of any profile")
     same = [
         key for key in copies if snapshot.windows[key] == seed.window and snapshot.stability.get(key) == seed.result
     ]
     if same:
         return verdict
-    return verdict._replace(status=Status.DIFFERENT, detail=f"seed entry: it is no exact copy of {copies[0]!r}")
+    return verdict._replace(status=Status.DIFFERENT, detail=f"seed entry: it is not an exact copy of {copies[0]!r}")

@@ -1,6 +1,6 @@
-"""What each block of a window is among its like: the dominant content, another one, or one seen once.
+"""How each block of a window compares with the other requests: dominant, repeated or unique content.
 
-Belongs here: which blocks of a request agree with the others, as arrays over columns of codes; no text is looked at.
+Blocks are compared by code; no text is read.
 """
 
 from enum import IntEnum
@@ -17,7 +17,7 @@ Numbers = NDArray[np.int64]
 
 
 class CellContent(IntEnum):
-    """What the content of a block is among the contents of its span in the window."""
+    """How common the content of a block is among the contents of its span in the window."""
 
     dominant = 0
     repeated = 1
@@ -25,20 +25,20 @@ class CellContent(IntEnum):
 
 
 class Cells(NamedTuple):
-    """A row a block of a window, oldest request first, in prompt order; all columns are of shape (n_blocks,).
+    """The blocks of a window, oldest request first, in prompt order; all columns have shape (n_blocks,).
 
     Attributes
     ----------
-    rows : block rows
-        Of the snapshot's observation columns.
+    rows : int
+        Row of the block in the snapshot's observation columns.
     requests, positions : int
-        Which request of the window, 0 = oldest; place in its prompt, 0 = first.
+        Request in the window, 0 = oldest; position in its prompt, 0 = first.
     kinds : int
-        Of `CellContent`: the commonest content of its span (the one seen first, of several), another that occurs more
-        than once, or one that occurs once.
+        Value of `CellContent`: the dominant content of its span (of several, the one seen first), another content that
+        occurs more than once, or one that occurs once.
     differs : bool
-        Whether it is the first block of its request that is not the commonest one, span and content, at its place:
-        there a cached prefix stops matching. Where all requests have different ones, none is the commonest.
+        Whether the block is the first of its request that differs from the commonest block (span and content) at its
+        position: there a cached prefix stops matching. If all requests differ at a position, all of them count.
     """
 
     rows: Numbers
@@ -49,7 +49,7 @@ class Cells(NamedTuple):
 
 
 def find_cells(snapshot: Snapshot, key: str) -> Cells:
-    """Compare the blocks of the window of a key."""
+    """Compare the blocks of a profile's window."""
     source = snapshot.columns.observations
     window = source.number[key]
     rows, observations = source.blocks_of(window), source.observations_of(window)
@@ -74,7 +74,7 @@ def find_cells(snapshot: Snapshot, key: str) -> Cells:
 
 
 def _commonest(groups: Numbers, values: Numbers) -> tuple[NDArray[np.bool_], Numbers]:
-    """Tell of each row whether its value is the commonest of its group, and how often it occurs there."""
+    """Return for each row whether its value is the commonest of its group, and how often it occurs in the group."""
     size = int(values.max(initial=0)) + 1
     codes, first, inverse, counts = np.unique(
         groups * size + values, return_index=True, return_inverse=True, return_counts=True

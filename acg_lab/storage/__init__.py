@@ -1,5 +1,5 @@
-"""Storage: bytes and rows in, records out.
+"""Storage: stored bytes and rows in, columns and records out.
 
-Belongs here: backends of one protocol (`acg_lab.storage.base`), the pure codec between stored JSON and records, and
-columns: a whole source as arrays of codes. Imports the core and numpy; redis and pyarrow only inside their backend.
+Backends share one protocol (`acg_lab.storage.base`), and a whole source is read into columns of codes. Only their
+backends import redis and pyarrow.
 """

@@ -1,9 +1,7 @@
-"""A progress bar for long reads and writes.
+"""What long reads and writes need of the process: a progress bar, and a pause of the garbage collector.
 
-Pausing Python's cyclic garbage collector.
-
-Belongs here: what keeps it from walking over a whole notebook's objects, again and again, because a read or a replay
-makes many records. None of those hold cycles: reference counts free them.
+Reading makes many records, and each collection would walk over all objects of a notebook. Records hold no cycles, so
+reference counts free them.
 """
 
 import gc
@@ -14,11 +12,11 @@ from typing import Any, Self
 
 __all__ = ["Bar", "paused_collector"]
 
-_SHOWN_AFTER = 0.5  # seconds: what is done at once needs no bar
+_SHOWN_AFTER = 0.5  # seconds; shorter work needs no bar
 
 
 class Bar:
-    """Shows what is done, bytes or other units, on standard error, while it is entered."""
+    """Show progress in bytes or other units on standard error, as a context manager."""
 
     def __init__(self, label: str, *, shown: bool = True, unit: str = "B") -> None:
         self._label, self._shown, self._unit = label, shown, unit
@@ -39,7 +37,7 @@ class Bar:
         return self
 
     def __call__(self, done: int, total: int) -> None:
-        """Take in what was done just now, and the total as far as it is known (0: not)."""
+        """Report progress: the amount just done, and the total so far (0 if unknown)."""
         if total:
             self._bar.total = total
         self._bar.update(done)
@@ -55,8 +53,8 @@ _was_enabled = False
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """Pause the collector; it goes on, if it was enabled, when the last pause of any thread has ended."""
-    global _pauses, _was_enabled  # noqa: PLW0603  the collector is one for the process, and so is this
+    """Pause the garbage collector until the last pause of any thread ends; if it was off before, it stays off."""
+    global _pauses, _was_enabled  # noqa: PLW0603  one collector per process, so one counter
     with _LOCK:
         if not _pauses:
             _was_enabled = gc.isenabled()

@@ -1,4 +1,4 @@
-"""The storage protocol: what every backend offers, and how a bulk read hands over what it found."""
+"""The storage protocol: what every backend offers, and the entries of a bulk read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple, NoReturn, Protocol, TypeAlias, runtime_checkable
@@ -15,8 +15,8 @@ __all__ = [
     "OnProblem",
     "Progress",
     "Selection",
+    "ignore_progress",
     "raise_problem",
-    "silent",
 ]
 
 EntryKind: TypeAlias = Literal["observations", "stability", "run"]
@@ -24,11 +24,19 @@ Window: TypeAlias = tuple[PromptIR, ...]
 
 
 class Entry(NamedTuple):
-    """One stored document as a bulk read found it.
+    """One stored document, as found by a bulk read.
 
-    ``key`` is the learning key or agent id of a window or result, or ``{agent_id}:{run id}`` of a run; ``agent_id`` is
-    known for runs only. ``raw`` is the JSON text as stored, or the error that stands in its place. ``stored`` is the
-    whole key in a source that has production's layout, for messages.
+    Attributes
+    ----------
+    kind : {"observations", "stability", "run"}
+    key : str
+        The learning key or agent id of a window or result, ``{agent_id}:{run id}`` of a run.
+    raw : bytes or RecordError
+        The JSON as stored, or the error that replaces it.
+    agent_id : str
+        The agent of a run; empty for other kinds.
+    stored : str
+        The whole key in a source with production's layout, for messages.
     """
 
     kind: EntryKind
@@ -39,24 +47,24 @@ class Entry(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """What to read: of one agent only, of these learning keys only; None is all."""
+    """What to read: one agent only, some learning keys only; None means all."""
 
     agent_id: str | None = None
     keys: frozenset[str] | None = None
 
     @property
     def agents(self) -> frozenset[str] | None:
-        """The wanted agents as a set, None for all."""
+        """The wanted agents as a set, or None for all."""
         return None if self.agent_id is None else frozenset({self.agent_id})
 
     def wants_key(self, key: str) -> bool:
-        """Whether a window or result stored under this learning key or agent id may be wanted."""
+        """Return whether a window or result under this learning key or agent id may be wanted."""
         if self.agent_id is not None and key != self.agent_id and not key.startswith(f"{self.agent_id}::model="):
             return False
         return self.keys is None or key in self.keys
 
     def wants_agent(self, agent_id: str) -> bool:
-        """Whether the runs of this agent are wanted."""
+        """Return whether the runs of this agent are wanted."""
         return self.agent_id is None or agent_id == self.agent_id
 
 
@@ -64,14 +72,14 @@ EVERYTHING: Final = Selection()
 
 
 class Progress(Protocol):
-    """What reports progress: called with the bytes just read and the total expected so far."""
+    """A callable that reports progress."""
 
     def __call__(self, n_bytes: int, total: int, /) -> None:
-        """Take in the bytes just read, and the total as far as it is known (0: not)."""
+        """Report the number of bytes just read, and the total expected so far (0 if unknown)."""
         ...
 
 
-def silent(_n_bytes: int, _total: int, /) -> None:
+def ignore_progress(_n_bytes: int, _total: int, /) -> None:
     """Report no progress."""
 
 
@@ -79,27 +87,27 @@ OnProblem: TypeAlias = Callable[[RecordError], None]
 
 
 def raise_problem(error: RecordError) -> NoReturn:
-    """Let one bad entry end the reading."""
+    """Raise the error, so that one bad entry ends the read."""
     raise error
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """A store of observations, results and runs; method names are production's.
+    """A store of observations, results and runs, with the method names of production.
 
-    Loading what is not there gives None. Windows and runs are oldest first.
+    Loading returns None for a key that does not exist. Windows and runs are ordered oldest first.
 
     Raises
     ------
     SourceError
-        If the store can't be reached, or refuses to be written.
+        If the store cannot be reached or written.
     RecordError
-        If what is stored can't be read, with key and path.
+        If a stored document cannot be read; the error has its key and path.
     """
 
     @property
     def label(self) -> str:
-        """How the source is called in messages; credentials masked."""
+        """The name of the source in messages, credentials masked."""
         ...
 
     def load_observations(self, key: str, /) -> Window | None:
@@ -107,7 +115,7 @@ class Backend(Protocol):
         ...
 
     def store_observations(self, key: str, window: Sequence[PromptIR], /) -> None:
-        """Store a window in the place of the former one."""
+        """Store a window, replacing the former one."""
         ...
 
     def load_stability(self, key: str, /) -> StabilityAnalysisResult | None:
@@ -115,28 +123,28 @@ class Backend(Protocol):
         ...
 
     def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None:
-        """Store a result in the place of the former one."""
+        """Store a result, replacing the former one."""
         ...
 
     def list_runs(self, agent_id: str, /) -> tuple[RunRecord, ...]:
-        """Return the runs of an agent in the order of its index; ids without a run are passed over."""
+        """Return the runs of an agent in the order of its index; ids without a run are skipped."""
         ...
 
     def store_run(self, run: RunRecord, /) -> None:
-        """Store a run, last in its agent's index."""
+        """Store a run, and append it to its agent's index."""
         ...
 
     def scan(self, selection: Selection, progress: Progress, /) -> Iterator[Entry]:
-        """Yield every stored document that the selection wants; one bad entry does not hide the others."""
+        """Yield every selected document; an entry that cannot be read is yielded with its error."""
         ...
 
 
 class AsyncBackend(Protocol):
-    """As `Backend`, for asyncio; bulk reads are the blocking backend's."""
+    """`Backend` for asyncio, without bulk reads."""
 
     @property
     def label(self) -> str:
-        """How the source is called in messages; credentials masked."""
+        """The name of the source in messages, credentials masked."""
         ...
 
     async def load_observations(self, key: str, /) -> Window | None:
@@ -144,7 +152,7 @@ class AsyncBackend(Protocol):
         ...
 
     async def store_observations(self, key: str, window: Sequence[PromptIR], /) -> None:
-        """Store a window in the place of the former one."""
+        """Store a window, replacing the former one."""
         ...
 
     async def load_stability(self, key: str, /) -> StabilityAnalysisResult | None:
@@ -152,13 +160,13 @@ class AsyncBackend(Protocol):
         ...
 
     async def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None:
-        """Store a result in the place of the former one."""
+        """Store a result, replacing the former one."""
         ...
 
     async def list_runs(self, agent_id: str, /) -> tuple[RunRecord, ...]:
-        """Return the runs of an agent, oldest first; ids of the index without a run are passed over."""
+        """Return the runs of an agent in the order of its index; ids without a run are skipped."""
         ...
 
     async def store_run(self, run: RunRecord, /) -> None:
-        """Store a run, last in its agent's index."""
+        """Store a run, and append it to its agent's index."""
         ...

@@ -1,22 +1,21 @@
 """A whole source as columns of codes; records are made when asked for.
 
-Belongs here: the shape of what a load holds in memory, and making records of it. Each distinct text, message and tool
-list is held once and named by its code, a position in a pool.
+Each distinct text, message and tool list is kept once, and named by its code: its position in a pool.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from acg_lab.core.codec import decode, parse_strict
+from acg_lab.core.codec import decode
 from acg_lab.core.errors import RecordError
 from acg_lab.core.exact_prefix import is_scaffold
 from acg_lab.core.records import (
@@ -31,6 +30,7 @@ from acg_lab.core.records import (
     TokenMetadata,
     ToolSchemaHash,
 )
+from acg_lab.storage.lazy import JsonPool
 from acg_lab.storage.times import Times
 
 __all__ = [
@@ -39,8 +39,6 @@ __all__ = [
     "Columns",
     "Form",
     "Header",
-    "JsonPool",
-    "Lazy",
     "ObservationColumns",
     "Origin",
     "Runs",
@@ -49,7 +47,6 @@ __all__ = [
     "offsets",
 ]
 
-V = TypeVar("V")
 Codes = NDArray[np.int32]
 Offsets = NDArray[np.int64]
 _redacted = re.compile(r"(?:[a-z0-9]+:)?[0-9a-f]{16,128}\b.{0,24}")
@@ -61,7 +58,7 @@ def _unknown(text: str | None) -> JsonObject:
 
 
 class Form(NamedTuple):
-    """All of a block but its span, index and content."""
+    """The fields of a block other than span id, index and content."""
 
     role: Any
     content_type: Any
@@ -77,70 +74,16 @@ class Form(NamedTuple):
 
 
 class Header(NamedTuple):
-    """All of an observation but its blocks, identity and time."""
+    """The fields of an observation other than its blocks, ids, hash and time."""
 
     tool_schema_hashes: str | None  # JSON
     structured_output_schema_id: str | None
     unknown: str | None  # JSON
 
 
-class Lazy(Mapping[str, V], Generic[V]):
-    """A read-only mapping whose values are made when asked for, once."""
-
-    def __init__(self, keys: Collection[str], make: Callable[[str], V]) -> None:
-        self._made: dict[str, V] = {}
-        self._names = dict.fromkeys(keys)
-        self._make = make
-
-    def __getitem__(self, key: str) -> V:
-        if key not in self._made:
-            if key not in self._names:
-                raise KeyError(key)
-            self._made[key] = self._make(key)
-        return self._made[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} by learning key>"
-
-    def _ipython_key_completions_(self) -> list[str]:
-        return list(self._names)
-
-
-class JsonPool:
-    """Distinct JSON texts by code; values are parsed once, when asked for."""
-
-    def __init__(self, texts: Iterable[bytes] = ()) -> None:
-        self.texts = list(texts)
-        self._values: dict[int, Any] = {}
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def value(self, code: int) -> Any:
-        """Return the value of a code; it is shared, so never change it."""
-        if code not in self._values:
-            self._values[code] = parse_strict(self.texts[code])
-        return self._values[code]
-
-    def extended(self) -> "JsonPool":
-        """Return a pool that may grow, with the same values under the same codes; what was parsed is shared."""
-        pool = JsonPool(self.texts)
-        pool._values = dict(self._values)
-        return pool
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ObservationColumns:
-    """Windows as columns.
+    """The windows of a source as columns.
 
     Attributes
     ----------
@@ -153,7 +96,7 @@ class ObservationColumns:
     ir_ids, request_hashes, headers, created : n_observations
         ``headers`` are codes of ``header_pool``.
     spans, contents, forms, indexes : (n_blocks,)
-        A row a block: codes of the pools, and the sequence index.
+        One row per block: codes of the pools, and the sequence index.
     """
 
     keys: tuple[str, ...]
@@ -174,7 +117,7 @@ class ObservationColumns:
 
     @cached_property
     def number(self) -> Mapping[str, int]:
-        """Position of each key."""
+        """The position of each key in `keys`."""
         return {key: i for i, key in enumerate(self.keys)}
 
     @cached_property
@@ -197,11 +140,11 @@ class ObservationColumns:
         )
 
     def window(self, window: int) -> tuple[PromptIR, ...]:
-        """Make the observations of a window, oldest first; equal blocks are one object."""
+        """Return the observations of a window, oldest first; equal blocks are one object."""
         return tuple(self.observation(row) for row in self.observations_of(window))
 
     def observation(self, row: int) -> PromptIR:
-        """Make the observation of a row."""
+        """Return the observation of a row."""
         hashes, schema_id, unknown = self.header_pool[self.headers[row]]
         blocks = slice(int(self.block_offsets[row]), int(self.block_offsets[row + 1]))
         columns = (self.spans, self.contents, self.forms, self.indexes)
@@ -288,17 +231,17 @@ class ObservationColumns:
 
 
 def offsets(counts: NDArray[np.int64] | Sequence[int]) -> Offsets:
-    """Return where each group of rows begins, and at last where the last one ends."""
+    """Return the start of each group of rows, followed by the end of the last one."""
     return np.concatenate(([0], np.cumsum(counts, dtype=np.int64))).astype(np.int64)
 
 
 class Body(NamedTuple):
-    """A request body as sent, and its answer, without their texts: those are codes, -1 where there is none.
+    """A request body as sent, and its response, with texts replaced by codes, -1 for none.
 
     Attributes
     ----------
     head : int
-        Code of `Runs.values`: the body with null in the place of what the other fields hold, its keys in order.
+        Code of `Runs.values`: the body, keys in order, with null for the values of the other fields.
     name : str
         The key of the messages, ``"messages"`` or ``"input"``.
     items : codes of `Runs.messages`
@@ -335,9 +278,9 @@ class Sending(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call without its texts: those are codes of `Runs.messages` and `Runs.values`, -1 where there is none.
+    """A call with texts replaced by codes of `Runs.messages` and `Runs.values`, -1 for none.
 
-    ``record.exchange`` is there if ``body`` is, but without request, response, and the raw usage that stands in it.
+    ``record.exchange`` exists if ``body`` does, but without request, response, and the raw usage of the response.
     """
 
     record: CallRecord
@@ -351,16 +294,16 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Runs(Sequence[RunRecord]):
-    """Runs by agent, of each in the order of its index; each distinct message held once.
+    """Runs by agent, in the order of each agent's index; each distinct message is kept once.
 
     Attributes
     ----------
     records : list of RunRecord
-        Without their calls.
+        The runs without their calls.
     calls : list of list of Call
-        Those of each run.
+        The calls of each run.
     messages, values : JsonPool
-        Distinct messages; distinct tool lists and responses.
+        Distinct messages; distinct tool lists, responses and request bodies.
     """
 
     records: Sequence[RunRecord] = ()
@@ -389,7 +332,7 @@ class Runs(Sequence[RunRecord]):
         return replace(call.record, annotated_request=request, annotated_response=response, exchange=exchange)
 
     def exchange(self, call: Call) -> Exchange | None:
-        """Make what passed between application and provider in a call, None where that is not recorded."""
+        """Return what passed between application and provider in a call, or None if it is not recorded."""
         light, body = call.record.exchange, call.body
         if light is None or body is None:
             return light
@@ -400,7 +343,7 @@ class Runs(Sequence[RunRecord]):
         return replace(light, request=self.body(body), response=response, usage=usage)
 
     def body(self, body: Body) -> JsonObject:
-        """Make a request body as it was sent, in the order of its keys."""
+        """Return a request body as sent, with its keys in order."""
         request = dict(self.values.value(body.head))
         if body.items.size or request.get(body.name, ...) is None:
             request[body.name] = list(map(self.messages.value, body.items.tolist()))
@@ -410,7 +353,7 @@ class Runs(Sequence[RunRecord]):
         return request
 
     def request(self, call: Call) -> AnnotatedLlmRequest:
-        """Make the request of a call that has one."""
+        """Return the request of a call that has one."""
         tools = None if call.tools < 0 else tuple(self.values.value(call.tools))
         request = call.request or AnnotatedLlmRequest(messages=())
         return replace(request, messages=tuple(map(self.messages.value, call.messages.tolist())), tools=tools)
@@ -434,9 +377,9 @@ class Origin(NamedTuple):
     learned_here : bool
         Whether windows and results were learned here from runs, and not stored by production.
     caveats : tuple of str
-        What had to be inferred, what was left out, and what the source does not hold.
+        What had to be inferred, what was omitted, and what the source does not contain.
     sample_rate : float
-        Which share of the traffic the source holds, in (0, 1], as the caller said.
+        The share of the traffic in the source, in (0, 1], as stated by the caller.
     """
 
     learned_here: bool = False
@@ -449,11 +392,18 @@ _UNKNOWN_ORIGIN = Origin()
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Columns:
-    """All that one read of a source found.
+    """Everything that one read of a source found.
 
-    ``problems`` are the entries that can't be read; ``key_prefix`` is production's, None where it is not known.
-    ``rules`` are of windows that no longer tell their generation, as repaired ones: its name, evidence, and whether
-    that decides. ``unread`` are sentences on recorded requests that teach nothing; None where they were not looked for.
+    Attributes
+    ----------
+    problems : tuple of RecordError
+        The entries that cannot be read.
+    key_prefix : str or None
+        Production's key prefix; None if unknown.
+    rules : mapping of str to (str, str, bool)
+        Name, evidence and certainty of rules versions that windows do not show, such as those of repaired windows.
+    unread : tuple of str or None
+        Sentences on recorded requests that production cannot read; None if they were not checked.
     """
 
     observations: ObservationColumns
@@ -467,5 +417,5 @@ class Columns:
 
 
 def is_redacted(text: str) -> bool:
-    """Whether a text is a hash in a content's place, as redacted exports hold it: nothing can be read in it."""
+    """Return whether a text is a hash that replaces a content, as in redacted exports."""
     return _redacted.fullmatch(text) is not None

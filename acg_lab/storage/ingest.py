@@ -1,12 +1,10 @@
-"""Columns back to the documents that production stores, by key without prefix.
+"""Stored JSON to columns, without a record for every block.
 
-Stored JSON to columns, without making a record of every block.
-
-Belongs here: the bulk way in. Production's windows say the same few blocks again and again, so each block is told
-apart by its bytes, and decoded and checked once; so is each message of a request.
+Windows repeat the same few blocks. Each distinct block, and each distinct message of a request, is recognised by its
+bytes, and decoded and checked once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -14,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from acg_lab.core.codec import DECODE_ERRORS, decode, encode, encode_window, parse_strict, raise_record_error
+from acg_lab.core.codec import DECODE_ERRORS, decode, encode, parse_strict, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -27,46 +25,11 @@ from acg_lab.core.records import (
     ToolSchemaHash,
 )
 from acg_lab.storage.base import Entry
-from acg_lab.storage.columns import Body, Call, Columns, Form, Header, JsonPool, ObservationColumns, Runs, offsets
+from acg_lab.storage.columns import Body, Call, Columns, Form, Header, ObservationColumns, Runs, offsets
+from acg_lab.storage.lazy import JsonPool
 from acg_lab.storage.times import Times
 
-__all__ = ["bounded", "documents", "index_ids", "ingest"]
-
-_BYTES = 2 << 20
-
-
-def documents(columns: Columns) -> Iterator[tuple[str, bytes]]:
-    """Yield every window, result and run, one by one as JSON, as production stores them."""
-    for key, window in columns.observations.number.items():
-        yield f"acg_observations:{key}", encode_window(columns.observations.window(window))
-    for key, result in columns.results.items():
-        yield f"acg_stability:{key}", encode(result)
-    for run in columns.runs:
-        calls = tuple(replace(call, exchange=None) for call in run.calls)
-        yield f"runs:{run.agent_id}:{run.id}", encode(replace(run, calls=calls))
-
-
-def index_ids(columns: Columns) -> Mapping[str, list[str]]:
-    """Return the ids of each agent's runs, in order."""
-    ids: dict[str, list[str]] = {}
-    for run in columns.runs.records:
-        ids.setdefault(run.agent_id, []).append(run.id)
-    return ids
-
-
-def bounded(items: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    """Group documents so that each group, but for its last one, is below 2 MiB."""
-    group: list[tuple[str, bytes]] = []
-    size = 0
-    for item in items:
-        group.append(item)
-        size += len(item[1])
-        if size >= _BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
+__all__ = ["ingest"]
 
 _parse_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _parse_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -80,9 +43,9 @@ def ingest(entries: Iterable[Entry], on_problem: Callable[[RecordError], None]) 
     Parameters
     ----------
     entries : iterable of Entry
-        In any order; of runs, those of one agent in the order of its index.
+        In any order, but the runs of an agent in the order of its index.
     on_problem : callable
-        Called with the error of each entry that can't be read; what it raises ends the reading.
+        Called with the error of each entry that cannot be read; an exception that it raises ends the read.
     """
     observations, results, runs = _Observations(), _Results(), _Runs()
     table: dict[str, _Observations | _Results | _Runs] = {
@@ -101,7 +64,7 @@ def ingest(entries: Iterable[Entry], on_problem: Callable[[RecordError], None]) 
 
 
 def _pieces(raw: bytes) -> dict[str, bytes]:
-    """Split a JSON object into the compact texts of its fields, having made sure that none stands in it twice."""
+    """Split a JSON object into the compact texts of its fields; raise if a key occurs twice."""
     pieces = _split(raw)
     if _length(pieces) != len(raw):
         compact = msgspec.json.format(raw, indent=-1)
@@ -119,7 +82,7 @@ def _split(raw: bytes) -> dict[str, bytes]:
 
 
 def _length(pieces: dict[str, bytes]) -> int:
-    """Return how long the object is if it is printed without spaces."""
+    """Return the length of the object when printed without spaces."""
     return sum(len(key.encode()) + 4 for key in pieces) + sum(map(len, pieces.values())) + 1
 
 
@@ -135,7 +98,7 @@ def _items(raw: bytes, path: str) -> list[bytes]:
 
 
 def _take_list(pieces: dict[str, bytes], name: str) -> list[bytes]:
-    """Take the items of a list out of an object, which keeps an empty one; nothing where it is missing."""
+    """Return the items of a list in an object, and leave an empty list; return [] if there is none."""
     if name not in pieces:
         return []
     items = _items(pieces[name], f"$.{name}")
@@ -144,7 +107,7 @@ def _take_list(pieces: dict[str, bytes], name: str) -> list[bytes]:
 
 
 class _Shape(msgspec.Struct, kw_only=True):
-    """An observation by the texts of its fields, in production's order."""
+    """The fields of an observation as JSON texts, in production's order."""
 
     ir_id: msgspec.Raw
     blocks: list[msgspec.Raw]
@@ -158,10 +121,10 @@ _parse_shapes = msgspec.json.Decoder(list[_Shape]).decode
 
 
 def _split_window(raw: bytes) -> list[tuple[dict[str, bytes], list[bytes]]] | None:
-    """Split a window as production prints it in one pass, into the fields of each observation and its blocks.
+    """Split a window in production's format, in one pass, into the fields and blocks of each observation.
 
-    None if there is anything else in it, or anything wrong: a field of another name, one twice, a space. All of these
-    show in the length.
+    Return None for any other text: one with an unknown field, a duplicate field or a space. The length shows all of
+    these.
     """
     try:
         shapes = _parse_shapes(raw)
@@ -188,7 +151,7 @@ def _split_observation(raw: bytes, path: str) -> tuple[dict[str, bytes], list[by
 
 
 class _Pool(dict[Any, int]):
-    """Codes by value, given in order of appearance."""
+    """Codes by value, assigned in order of appearance."""
 
     def __missing__(self, value: Any) -> int:
         code = self[value] = len(self)
@@ -196,7 +159,7 @@ class _Pool(dict[Any, int]):
 
 
 class _Blocks(dict[bytes, int]):
-    """Codes of blocks by their JSON; a new one is decoded, checked, and taken apart."""
+    """Codes of blocks by their JSON. A new block is decoded, checked, and split into columns."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -229,7 +192,7 @@ class _Observation(NamedTuple):
 
 
 class _Observations:
-    """Collects windows."""
+    """Collect windows."""
 
     def __init__(self) -> None:
         self._blocks = _Blocks()
@@ -302,7 +265,7 @@ class _Observations:
 
 
 class _Results:
-    """Collects results."""
+    """Collect results."""
 
     def __init__(self) -> None:
         self.found: dict[str, StabilityAnalysisResult] = {}
@@ -315,7 +278,7 @@ class _Results:
 
 
 class _Runs:
-    """Collects runs."""
+    """Collect runs."""
 
     def __init__(self) -> None:
         self._messages, self._values = _Pool(), _Pool()
@@ -394,7 +357,7 @@ class _Runs:
         return self._values[self._checked_text(raw, kind, path)]
 
     def _checked_text(self, raw: bytes, kind: type, path: str) -> bytes:
-        """Look into each distinct text once; return it without spaces, so that equal ones are one."""
+        """Check each distinct text once, and return it without spaces, so that equal values have one code."""
         if raw in self._checked:
             return self._checked[raw]
         try:

@@ -1,4 +1,4 @@
-"""Production's key layout, shared by every source that has it (spec section 6)."""
+"""Production's layout of keys, shared by every source that has it (``acg_lab/docs/rules/learner.md``, 6)."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -14,37 +14,40 @@ KINDS: Final[dict[str, EntryKind]] = {
     "runs:": "run",
 }
 INDEX: Final = "runs_index:"
-# "runs:" alone tells nothing: other applications may well use it.
-_TELLING: Final = ("acg_observations:", "acg_stability:", INDEX)
+# Other applications may use "runs:" as well, so it does not identify a prefix.
+_DISTINCTIVE: Final = ("acg_observations:", "acg_stability:", INDEX)
 
 
 class StoredKey(NamedTuple):
-    """What stands under a stored key: ``key`` without prefix and kind, and of a run its agent and id."""
+    """A stored key, parsed: the kind of its document, and the key without prefix and kind.
+
+    For a run ``key`` is ``{agent_id}:{run id}``; ``agent_id`` is empty for other kinds.
+    """
 
     kind: EntryKind
     key: str
     agent_id: str = ""
 
-    def wanted(self, selection: Selection) -> bool:
-        """Whether the selection wants it."""
+    def is_wanted(self, selection: Selection) -> bool:
+        """Return whether the selection includes the document."""
         return selection.wants_agent(self.agent_id) if self.kind == "run" else selection.wants_key(self.key)
 
 
 def find_prefix(key: str) -> str | None:
-    """Return the key prefix of a stored key, None where nothing tells that it is one of ours."""
-    if not any(name in key for name in _TELLING):
+    """Return the key prefix of a stored key, or None if the key is not recognisably production's."""
+    if not any(name in key for name in _DISTINCTIVE):
         return None
-    # An agent id may hold such a name too; the first one is production's.
+    # An agent id may contain such a name too; the first occurrence is production's.
     return key[: min(key.find(name) for name in (*KINDS, INDEX) if name in key)]
 
 
 def choose_prefix(found: Iterable[str], label: str) -> str:
-    """Return the one prefix that a source uses.
+    """Return the only prefix that a source uses.
 
     Raises
     ------
     UsageError
-        If there are several; the message names them.
+        If there are several; the message lists them.
     SourceError
         If there is none.
     """
@@ -53,14 +56,14 @@ def choose_prefix(found: Iterable[str], label: str) -> str:
         return prefixes[0]
     if prefixes:
         names = " and ".join(map(repr, prefixes))
-        msg = f"{label} holds entries under the key prefixes {names}; say which one with key_prefix=... (--key-prefix)."
+        msg = f"{label} holds entries under the key prefixes {names}; choose one with key_prefix=... (--key-prefix)."
         raise UsageError(msg)
-    msg = f"{label} holds no entries of the governor under any key prefix; is it the right one?"
+    msg = f"{label} holds no entries of the governor under any key prefix; is it the right source?"
     raise SourceError(msg)
 
 
 def parse_stored_key(stored: str, prefix: str) -> StoredKey | None:
-    """Tell what stands under a stored key; None for what is not ours, or not under this prefix."""
+    """Return the parts of a stored key, or None if it has another prefix or is not production's."""
     if not stored.startswith(prefix):
         return None
     rest = stored[len(prefix) :]

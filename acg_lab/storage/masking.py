@@ -1,7 +1,6 @@
-"""Masking credentials in text; pure.
+"""Mask credentials in text.
 
-Belongs here: what may be a secret in a URL. The name of a source goes through it before it reaches
-a message, a repr or a file.
+The name of a source is masked before it reaches a message, a repr, a log or a file.
 """
 
 import re
@@ -9,8 +8,8 @@ from urllib.parse import unquote
 
 __all__ = ["mask_credentials"]
 
-# User info, of which passwords may hold anything: better to mask too much than too little. It ends at the last @ of
-# the line that does not belong to the next URL. A path is told from it by what comes first, a slash or a colon.
+# User info. Passwords may contain anything, so rather too much is masked than too little: it ends at the last @ of the
+# line that does not belong to the next URL. A slash before the first colon marks a path.
 _USER_INFO = re.compile(
     r"""
     (?P<scheme>\b[a-z][a-z0-9+.-]*://)(?!/)
@@ -29,9 +28,9 @@ _SECRET = re.compile(
 
 
 def mask_credentials(text: str) -> str:
-    """Mask what may be a credential in URL-like text.
+    """Mask possible credentials in a text with URLs.
 
-    User info becomes ``***``, and so does the value of a parameter whose name tells that it is secret.
+    User info is replaced by ``***``, as is the value of a parameter with the name of a secret.
 
     Examples
     --------

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
-from acg_lab.storage.base import Entry, Progress, Selection, Window, silent
+from acg_lab.storage.base import Entry, Progress, Selection, Window, ignore_progress
 
 __all__ = ["MemoryBackend"]
 
 
 class MemoryBackend:
-    """Keep records by reference; they are immutable.
+    """Keep records in memory, by reference.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class MemoryBackend:
         return self._windows.get(key)
 
     def store_observations(self, key: str, window: Sequence[PromptIR]) -> None:
-        """Store a window in the place of the former one."""
+        """Store a window, replacing the former one."""
         self._windows[key] = tuple(window)
 
     def load_stability(self, key: str) -> StabilityAnalysisResult | None:
@@ -42,7 +42,7 @@ class MemoryBackend:
         return self._results.get(key)
 
     def store_stability(self, key: str, result: StabilityAnalysisResult) -> None:
-        """Store a result in the place of the former one."""
+        """Store a result, replacing the former one."""
         self._results[key] = result
 
     def list_runs(self, agent_id: str) -> tuple[RunRecord, ...]:
@@ -50,11 +50,11 @@ class MemoryBackend:
         return tuple(self._runs.get(agent_id, {}).values())
 
     def store_run(self, run: RunRecord) -> None:
-        """Store a run; one with the same id takes the place of the former."""
+        """Store a run, replacing one with the same id."""
         self._runs.setdefault(run.agent_id, {})[run.id] = run
 
-    def scan(self, selection: Selection, progress: Progress = silent) -> Iterator[Entry]:
-        """Yield every stored document that the selection wants, as JSON."""
+    def scan(self, selection: Selection, progress: Progress = ignore_progress) -> Iterator[Entry]:
+        """Yield every selected document as JSON."""
         for entry in self._entries(selection):
             if isinstance(entry.raw, bytes):
                 progress(len(entry.raw), 0)

@@ -1,6 +1,6 @@
-"""Parquet exports: a folder of tables, or one plain table of keys and values; local or remote.
+"""Parquet exports: a folder of tables, or one plain table of keys and values, local or remote.
 
-Belongs here: opening, selecting, and replacing files. What the tables hold is told in `acg_lab.storage.parquet_schema`.
+The tables are described in `acg_lab.storage.parquet_schema`.
 """
 
 import contextlib
@@ -16,12 +16,21 @@ from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
-from acg_lab.storage.base import EVERYTHING, Entry, OnProblem, Progress, Selection, Window, raise_problem, silent
+from acg_lab.storage.base import (
+    EVERYTHING,
+    Entry,
+    OnProblem,
+    Progress,
+    Selection,
+    Window,
+    ignore_progress,
+    raise_problem,
+)
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_files import Files
-from acg_lab.storage.parquet_keyvalue import PlainTable, documents_of
+from acg_lab.storage.parquet_keyvalue import PlainTable, read_documents
 from acg_lab.storage.parquet_reader import from_tables
 from acg_lab.storage.parquet_schema import (
     CODED,
@@ -45,22 +54,27 @@ _NO_LIMIT = 2**31 - 1
 
 
 class ParquetExport:
-    """A source in Parquet.
+    """A backend for Parquet.
 
     Parameters
     ----------
     path : str or path
-        Folder of an export; or a file or folder with a plain table of the columns ``key`` and ``value``, as it is made
-        of a Redis by copying. Local, or any URI that pyarrow or fsspec opens.
+        Folder of an export; or a file or folder with a plain table with columns ``key`` and ``value``, such as a copy
+        of a Redis. Local, or any URI that pyarrow or fsspec opens.
     key_prefix : str
-        Of a plain table: production's key prefix; ``"auto"`` finds it.
+        Production's key prefix in a plain table; ``"auto"`` detects it.
+
+    Examples
+    --------
+    >>> ParquetExport("exports/june")
+    ParquetExport('exports/june')
     """
 
     def __init__(self, path: "str | os.PathLike[str]", *, key_prefix: str = "auto") -> None:
         self.path = os.fspath(path)
         self.key_prefix = key_prefix
         self._files = Files(self.path)
-        self._stored: dict[str, Any] = {}  # of what `_memory` took over, all but its entries
+        self._stored: dict[str, Any] = {}  # key prefix and rules of the source, beside what `_memory` holds
         self._changed = False
         self.caveats: tuple[str, ...] = ()  # of a plain table that was read
 
@@ -75,16 +89,19 @@ class ParquetExport:
     # --- reading ---
 
     def columns(
-        self, selection: Selection = EVERYTHING, progress: Progress = silent, on_problem: OnProblem = raise_problem
+        self,
+        selection: Selection = EVERYTHING,
+        progress: Progress = ignore_progress,
+        on_problem: OnProblem = raise_problem,
     ) -> Columns:
         """Read the source into columns.
 
         Raises
         ------
         SourceError
-            If it is missing, no Parquet, of another version, or cut short.
+            If the source is missing, truncated, not Parquet, or of another version.
         RecordError
-            If the tables of an export do not fit one another.
+            If the tables of an export do not match each other.
         """
         if self._changed:
             return replace(ingest(self._memory.scan(selection, progress), on_problem), **self._stored)
@@ -99,8 +116,8 @@ class ParquetExport:
         except RecordError as error:
             raise error.at(source=self.label) from None
 
-    def scan(self, selection: Selection = EVERYTHING, progress: Progress = silent) -> Iterator[Entry]:
-        """Yield every stored document that the selection wants, as JSON."""
+    def scan(self, selection: Selection = EVERYTHING, progress: Progress = ignore_progress) -> Iterator[Entry]:
+        """Yield every selected document as JSON."""
         if self._changed:
             yield from self._memory.scan(selection, progress)
             return
@@ -117,7 +134,7 @@ class ParquetExport:
 
     @cached_property
     def _memory(self) -> MemoryBackend:
-        """What the source holds, and what was stored since; written by `close`."""
+        """The contents of the source, and everything stored since; written by `close`."""
         backend = MemoryBackend()
         if self._files.exists():
             columns = self.columns()
@@ -147,17 +164,15 @@ class ParquetExport:
         return self._files.exists(f"observations{_SUFFIX}")
 
     def _check_together(self, read: "Mapping[str, tuple[pa.Table, bytes | None]]") -> None:
-        """Make sure that one export wrote all tables: an object store replaces them one after the other."""
+        """Raise unless one export wrote all tables: an object store replaces them one after the other."""
         first = read["observations"][1]
         if others := [name for name, (_, export_id) in read.items() if first and export_id and export_id != first]:
             names = ", ".join(map(repr, others))
-            msg = (
-                f"{self.label}: the tables {names} are of another export than 'observations'; export the source again."
-            )
+            msg = f"{self.label}: tables {names} are from another export than 'observations'; export the source again."
             raise SourceError(msg)
 
     def _table(self, name: str, selection: Selection, progress: Progress) -> "tuple[pa.Table, bytes | None]":
-        """Return what is selected of a table, and the id of the export that wrote it; none if something else did."""
+        """Return the selected rows of a table, and the id of the export that wrote it, if it has one."""
         import pyarrow.parquet as pq
 
         schema = schemas()[name]
@@ -211,7 +226,7 @@ class ParquetExport:
     def _documents(self, selection: Selection, progress: Progress) -> Iterator[Entry]:
         table = PlainTable(self._files)
         self.key_prefix = table.find_prefix() if self.key_prefix == "auto" else self.key_prefix
-        yield from documents_of(table, self.key_prefix, selection, progress)
+        yield from read_documents(table, self.key_prefix, selection, progress)
         if table.n_older:
             self.caveats = (
                 f"{counted(table.n_older, 'entry')} of older partitions left out: a newer one holds the same key.",
@@ -235,7 +250,7 @@ class ParquetExport:
         self._changed = True
 
     def close(self) -> None:
-        """Write what was stored since: the whole export anew, beside the old one, which it replaces."""
+        """Write the whole export with everything stored since, and replace the old one."""
         if self._changed:
             self.write(self.columns(), overwrite=True)
             self._changed = False
@@ -247,8 +262,8 @@ class ParquetExport:
         if kind is None:
             self.close()
 
-    def write(self, columns: Columns, *, overwrite: bool = False, progress: Progress = silent) -> None:
-        """Write an export: beside its place, then renamed, so that nothing half is ever found there.
+    def write(self, columns: Columns, *, overwrite: bool = False, progress: Progress = ignore_progress) -> None:
+        """Write an export to a temporary folder, then rename it, so that no incomplete export is ever visible.
 
         Raises
         ------
@@ -259,17 +274,17 @@ class ParquetExport:
         """
         if self._files.exists() and not (overwrite and self._is_export):
             hint = "overwrite it with overwrite=True (--overwrite), or " if self._is_export else ""
-            msg = f"{self.label} exists already; {hint}choose another place."
+            msg = f"{self.label} exists already; {hint}choose another path."
             raise UsageError(msg)
-        if self._files.exists() and (others := self._files.others([f"{name}{_SUFFIX}" for name in TABLES])):
+        if self._files.exists() and (others := self._files.list_others([f"{name}{_SUFFIX}" for name in TABLES])):
             names = ", ".join(map(repr, others[:3]))
-            msg = f"{self.label} holds more than an export ({names}), which would be lost; choose another place."
+            msg = f"{self.label} holds other files than an export ({names}), which would be lost; choose another path."
             raise UsageError(msg)
         owners = assign_agents(
             {*columns.observations.keys, *columns.results}, {r.agent_id for r in columns.runs.records}
         )
         export_id = secrets.token_hex(8)
-        with self._files.errors("export"), self._files.beside() as place:
+        with self._files.errors("export"), self._files.replace_atomically() as place:
             for name, pieces in to_tables(columns, owners):
                 with self._files.create(f"{place}/{name}{_SUFFIX}") as file:
                     _write_table(name, pieces, file, progress, export_id)
@@ -296,7 +311,7 @@ def _conformed(table: "pa.Table", name: str, schema: "pa.Schema") -> "pa.Table":
 
 @contextlib.contextmanager
 def _lean_memory() -> Iterator[None]:
-    """Let pyarrow use the system's memory meanwhile: its own pool sets aside tens of megabytes for small reads."""
+    """Let pyarrow use the system's allocator: its own pool reserves tens of megabytes for small reads."""
     import pyarrow as pa
 
     former = pa.default_memory_pool()
@@ -318,9 +333,9 @@ def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: P
             compression="zstd",
             compression_level=9,
             use_dictionary=list(CODED[name]),
-            dictionary_pagesize_limit=_NO_LIMIT,  # one dictionary for a whole row group, however long its texts
+            dictionary_pagesize_limit=_NO_LIMIT,  # one dictionary per row group, however long its texts
             write_page_index=True,
-            write_page_checksum=True,  # compressed data tell of most damage, but not of all
+            write_page_checksum=True,  # decompression detects most damage, but not all
         )
         writer.write_table(piece, row_group_size=ROWS_PER_GROUP)
         progress(piece.nbytes, 0)
@@ -330,7 +345,7 @@ def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: P
 
 
 def _may_hold(group: Any, selection: Selection) -> bool:
-    """Whether the statistics of a row group allow that it holds what is wanted."""
+    """Return whether, by its statistics, a row group may contain selected rows."""
     for i in range(group.num_columns):
         column = group.column(i)
         wanted = {"agent_id": selection.agents, "key": selection.keys}.get(column.path_in_schema)

@@ -1,6 +1,6 @@
-"""Where the files of an export are: a local folder, or any place that pyarrow or fsspec opens.
+"""The files of an export: a local folder, or any place that pyarrow or fsspec opens.
 
-Belongs here: opening, creating and moving, with errors that name the place and say what to do.
+Errors name the place, without credentials, and say what to do.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _has_scheme = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://").match
 
 
 class Files:
-    """A folder or file by path or URI."""
+    """A folder or file, by path or URI."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -54,8 +54,8 @@ class Files:
                     fsspec.get_filesystem_class(scheme)
                 except ValueError:
                     msg = (
-                        f"{self.label}: neither pyarrow nor fsspec knows {scheme}://; a Redis begins with redis://, "
-                        "rediss:// or unix://."
+                        f"{self.label}: neither pyarrow nor fsspec knows {scheme}://; the URL of a Redis begins with "
+                        "redis://, rediss:// or unix://."
                     )
                     raise SourceError(msg) from None
                 opened, path = fsspec.core.url_to_fs(self.path)
@@ -77,7 +77,7 @@ class Files:
         return bool(self.system.type_name == "local")
 
     def exists(self, name: str = "") -> bool:
-        """Whether the place, or a file in it, is there."""
+        """Return whether the path, or a file in it, exists."""
         with self.errors("address"):
             info = self.system.get_file_info(f"{self.place}/{name}" if name else self.place)
         return str(info.type.name) != "NotFound"
@@ -108,12 +108,12 @@ class Files:
             if info.type == fs.FileType.File and not _is_hidden(name) and self._is_parquet(info)
         ]
         if not names:
-            msg = f"{self.label}: expected an export or Parquet files, got a folder without either."
+            msg = f"{self.label}: expected an export, Parquet files or a request log; got a folder with none of these."
             raise SourceError(msg)
         return names
 
     def _refuse_table_formats(self, names: Collection[str]) -> None:
-        """Refuse folders whose files are only valid together with a log of what belongs to the table."""
+        """Raise for tables whose files are only valid together with a log of the table."""
         kinds = {"a Delta table": _is_delta, "an Iceberg table": _is_iceberg, "a Hudi table": _is_hudi}
         for kind, matches in kinds.items():
             if any(map(matches, names)):
@@ -124,14 +124,14 @@ class Files:
                 raise SourceError(msg)
 
     def _is_parquet(self, info: "pafs.FileInfo") -> bool:
-        """Whether a file says so by its name or, without a suffix, by its first bytes."""
+        """Return whether a file is Parquet by its name or, without a suffix, by its first bytes."""
         if info.extension:
             return info.extension.lower() in _SUFFIXES
         with self.system.open_input_stream(info.path) as file:
             return bytes(file.read(len(_MAGIC))) == _MAGIC
 
-    def others(self, names: Collection[str]) -> list[str]:
-        """Return what lies in the folder beside the files of these names, sorted."""
+    def list_others(self, names: Collection[str]) -> list[str]:
+        """Return the names of all other files in the folder, sorted."""
         from pyarrow import fs
 
         with self.errors("address"):
@@ -147,9 +147,9 @@ class Files:
         return self.system.open_output_stream(path)
 
     @contextlib.contextmanager
-    def beside(self) -> Iterator[str]:
-        """Give a new folder beside the place; it takes the place at the end, or is removed on an error."""
-        # A link stays; what it leads to is replaced.
+    def replace_atomically(self) -> Iterator[str]:
+        """Yield a new folder that replaces the path at the end, or is removed after an error."""
+        # A symbolic link is kept; its target is replaced.
         place = os.path.realpath(self.place) if self._is_local else self.place
         temporary = f"{place}.{secrets.token_hex(4)}.partial"
         try:
@@ -167,7 +167,7 @@ class Files:
             return
         from pyarrow import fs
 
-        # An object store renames no folders. The table by which an export is recognised comes last.
+        # Object stores cannot rename folders. The table by which an export is recognised is moved last.
         names = [info.base_name for info in self.system.get_file_info(fs.FileSelector(temporary))]
         self.system.create_dir(place, recursive=True)
         for name in sorted(names, key=lambda name: name.startswith("observations")):
@@ -176,7 +176,7 @@ class Files:
 
     @contextlib.contextmanager
     def errors(self, what: str) -> Iterator[None]:
-        """Turn what pyarrow, fsspec and the system raise into errors that name the place and hide credentials."""
+        """Raise errors of pyarrow, fsspec and the system as SourceError, with the path and without credentials."""
         from pyarrow.lib import ArrowException
 
         try:
@@ -193,7 +193,7 @@ class Files:
             msg = f"{self.label}: {what}: a package for this kind of address is missing ({error.name or error})."
             raise SourceError(msg) from None
         except Exception as error:
-            # Remote file systems raise what their own clients do, which share no base; of local ones the rest is a bug.
+            # Clients of remote file systems raise errors without a common base; other errors of local ones are bugs.
             if not (isinstance(error, ArrowException | OSError | ValueError) or _has_scheme(self.path)):
                 raise
             reason = mask_credentials(str(error).splitlines()[0] if str(error) else type(error).__name__)
@@ -218,7 +218,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _replace(new: str, place: str) -> None:
-    """Move a local folder to its place; what stood there comes back if that fails, and goes if it does not."""
+    """Replace a local folder by another one; restore the old one if that fails, else delete it."""
     if not os.path.exists(place):  # noqa: PTH110
         os.replace(new, place)  # noqa: PTH105
         return

@@ -1,7 +1,4 @@
-"""A plain Parquet table of the columns ``key`` and ``value``, as it is made of a Redis by copying.
-
-Belongs here: telling such a table from others, and reading production's layout from it.
-"""
+"""A plain Parquet table with the columns ``key`` and ``value``, such as a copy of a Redis in production's layout."""
 
 import itertools
 from collections.abc import Iterator
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-__all__ = ["PlainTable", "documents_of"]
+__all__ = ["PlainTable", "read_documents"]
 
 _VALUES_AT_ONCE = 16
 
@@ -55,13 +52,13 @@ class PlainTable:
     Raises
     ------
     SourceError
-        If it is not such a table.
+        If the files are not such a table.
     """
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self.n_older = 0
-        with files.errors("neither an export nor a table of keys and values"):
+        with files.errors("neither an export nor a table of keys and values nor a request log"):
             partitions = itertools.groupby(files.source(), key=_partition_of)
             self._parts = [self._open(list(names)) for _, names in partitions]
 
@@ -93,13 +90,13 @@ class PlainTable:
         return str(found[0])
 
     def find_prefix(self) -> str:
-        """Return the key prefix in use; raises as `choose_prefix`."""
+        """Return the key prefix in use; raise the errors of `choose_prefix`."""
         with self._files.errors("column 'key'"):
             keys = (key for part in self._parts for key in part.keys())  # noqa: SIM118  no mapping
             return choose_prefix((p for key in keys if (p := find_prefix(key)) is not None), self._files.label)
 
     def rows(self, prefix: str, progress: Progress) -> Iterator[tuple[str, bytes | RecordError]]:
-        """Yield keys and values in the order of the files; keys of other prefixes are left out."""
+        """Yield keys and values in the order of the files; without keys of other prefixes."""
         with self._files.errors("columns 'key' and 'value'"):
             newest: dict[str, int] = {}
             if len(self._parts) > 1:
@@ -117,14 +114,14 @@ def _partition_of(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/")[:-1] if "=" in part)
 
 
-def documents_of(table: PlainTable, prefix: str, selection: Selection, progress: Progress) -> Iterator[Entry]:
-    """Yield the documents of a plain table, the runs of an agent in the order of its index."""
+def read_documents(table: PlainTable, prefix: str, selection: Selection, progress: Progress) -> Iterator[Entry]:
+    """Yield the documents of a plain table; the runs of an agent in the order of its index."""
     index: dict[str, dict[str, int]] = {}
     runs: list[Entry] = []
     for stored, raw in table.rows(prefix, progress):
         if stored.startswith(prefix + INDEX):
             index[stored[len(prefix + INDEX) :]] = {run: i for i, run in enumerate(_run_ids(raw))}
-        elif (place := parse_stored_key(stored, prefix)) is not None and place.wanted(selection):
+        elif (place := parse_stored_key(stored, prefix)) is not None and place.is_wanted(selection):
             entry = Entry(place.kind, place.key, raw, place.agent_id, stored)
             if place.kind == "run":
                 runs.append(entry)
@@ -133,7 +130,7 @@ def documents_of(table: PlainTable, prefix: str, selection: Selection, progress:
     for agent_id, ids in index.items():
         if selection.wants_agent(agent_id):
             missing = ids.keys() - {run.key[len(agent_id) + 1 :] for run in runs if run.agent_id == agent_id}
-            runs.extend(_lost(prefix, agent_id, run_id) for run_id in sorted(missing))
+            runs.extend(_missing_run(prefix, agent_id, run_id) for run_id in sorted(missing))
     yield from sorted(runs, key=lambda e: index.get(e.agent_id, {}).get(e.key[len(e.agent_id) + 1 :], len(runs)))
 
 
@@ -159,13 +156,13 @@ def _bytes(value: Any) -> bytes | RecordError:
     return RecordError(f"expected a text, got {'null' if value is None else type(value).__name__}")
 
 
-def _lost(prefix: str, agent_id: str, run_id: str) -> Entry:
+def _missing_run(prefix: str, agent_id: str, run_id: str) -> Entry:
     error = RecordError("expected the run of an id in the index, got none")
     return Entry("run", f"{agent_id}:{run_id}", error, agent_id, f"{prefix}runs:{agent_id}:{run_id}")
 
 
 def _run_ids(raw: bytes | RecordError) -> list[str]:
-    """Return a run index, if the copying kept it as a JSON list; runs then keep the order of the table."""
+    """Return the run ids of an index that was copied as a JSON list; else none, and runs keep the table's order."""
     try:
         return msgspec.json.decode(raw if isinstance(raw, bytes) else b"[]", type=list[str])
     except DECODE_ERRORS:

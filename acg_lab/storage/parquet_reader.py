@@ -1,4 +1,7 @@
-"""From the tables of an export (`acg_lab.storage.parquet_schema`) to columns."""
+"""From the tables of an export (`acg_lab.storage.parquet_schema`) to columns.
+
+An export may have been edited, so rows that are missing, duplicated or out of order raise `RecordError`.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,19 +32,18 @@ from acg_lab.storage.columns import (
     Columns,
     Form,
     Header,
-    JsonPool,
-    Lazy,
     ObservationColumns,
     Origin,
     Runs,
     offsets,
 )
+from acg_lab.storage.lazy import JsonPool, LazyMapping
 from acg_lab.storage.parquet_schema import (
     COUNTS,
     EMPTY_WINDOWS,
+    GIVEN_RULES,
     KEY_PREFIX,
     ORIGIN,
-    TOLD_RULES,
     check_values,
     read_codes,
     read_numbers,
@@ -55,24 +57,24 @@ __all__ = ["from_tables"]
 
 
 def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTHING) -> Columns:
-    """Make columns of the tables of an export, of which rows of the selection were read.
+    """Return the columns of the selected rows of an export's tables.
 
     Raises
     ------
     RecordError
-        If rows are missing, doubled, or out of order, or a value is none that production stores; with the table's
-        name in the path.
+        If rows are missing, duplicated or out of order, or production cannot store a value. The path of the error names
+        the table.
     """
     check_values(tables)
     runs = _read_runs(tables["runs"], tables["calls"], tables["messages"])
-    empty = list(filter(selection.wants_key, _told(tables["observations"], EMPTY_WINDOWS, list[str]) or ()))
+    empty = list(filter(selection.wants_key, _read_metadata(tables["observations"], EMPTY_WINDOWS, list[str]) or ()))
     observations = _read_observations(tables["observations"], tables["blocks"], empty)
     return Columns(
         observations=observations,
         results=_read_results(tables["stability"], tables["scores"]),
         runs=runs,
-        key_prefix=_told(tables["observations"], KEY_PREFIX, str),
-        rules=_told(tables["observations"], TOLD_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
+        key_prefix=_read_metadata(tables["observations"], KEY_PREFIX, str),
+        rules=_read_metadata(tables["observations"], GIVEN_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
         origin=_read_origin(tables["observations"]),
     )
 
@@ -80,7 +82,7 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
 def _read_origin(rows: "pa.Table") -> Origin:
     """Return what the metadata say of where the contents come from."""
     known: dict[str, Any] = {"learned_here": bool, "caveats": tuple[str, ...], "sample_rate": float}
-    stored = _told(rows, ORIGIN, dict[str, Any]) or {}
+    stored = _read_metadata(rows, ORIGIN, dict[str, Any]) or {}
     try:
         return Origin(**{name: msgspec.convert(stored[name], kind) for name, kind in known.items() if name in stored})
     except msgspec.ValidationError:
@@ -125,18 +127,18 @@ def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str
     )
 
 
-def _told(rows: "pa.Table", name: bytes, kind: Any) -> Any:
-    """Return what the metadata say under a name, None if nothing."""
+def _read_metadata(rows: "pa.Table", name: bytes, kind: Any) -> Any:
+    """Return the value of a name in the metadata, or None."""
     raw = (rows.schema.metadata or {}).get(name)
-    told, met = None, raw is None
+    value, met = None, raw is None
     with suppress(*DECODE_ERRORS):
-        told, met = raw and (raw.decode() if kind is str else msgspec.json.decode(raw, type=kind)), True
+        value, met = raw and (raw.decode() if kind is str else msgspec.json.decode(raw, type=kind)), True
     _expect("observations", f"known values in the metadata {name.decode()!r}", met=met)
-    return told
+    return value
 
 
-def _counting_up(owners: Iterable[Any], numbers: Sequence[int]) -> bool:
-    """Whether the numbers of each owner count up from 0."""
+def _count_up(owners: Iterable[Any], numbers: Sequence[int]) -> bool:
+    """Return whether the numbers of each owner count up from 0."""
     seen: Counter[Any] = Counter()
     for owner, number in zip(owners, numbers, strict=True):
         if number != seen[owner]:
@@ -166,7 +168,7 @@ def _check_blocks(blocks: "pa.Table", windows: Any, lengths: Any, keys: tuple[st
 
 
 def _combine(columns: Sequence[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[str | None, ...]]]:
-    """Return one code a row for several coded columns together, and their texts by code."""
+    """Return one code per row for several coded columns together, and their texts by code."""
     whole = np.zeros(len(columns[0][0]), np.int64)
     for codes, pool in columns:
         whole = whole * (len(pool) + 1) + codes + 1
@@ -197,21 +199,21 @@ def _read_results(stability: "pa.Table", scores: "pa.Table") -> Mapping[str, Sta
         judged = tuple(BlockStability(**row | {"unknown": _parse(row, "unknown") or {}}) for row in of_key)
         return StabilityAnalysisResult(scores=judged, **rows[key] | {"unknown": _parse(rows[key], "unknown") or {}})
 
-    return Lazy(rows, result)
+    return LazyMapping(rows, result)
 
 
 def _parse(row: Mapping[str, Any], name: str) -> Any:
-    """Return what a column of JSON texts holds; None where there is none."""
+    """Return the value of a JSON column, or None for null."""
     return None if row[name] is None else msgspec.json.decode(row[name])
 
 
 def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Runs:
     met = messages["message_id"].to_pylist() == list(range(len(messages)))
     _expect("messages", "every message_id from 0 on, in order", met=met)
-    met = _counting_up(runs["agent_id"].to_pylist(), runs["position"].to_pylist())
+    met = _count_up(runs["agent_id"].to_pylist(), runs["position"].to_pylist())
     _expect("runs", "the runs of each agent in order, from position 0 on", met=met)
     of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
-    met = _counting_up(of_runs, calls["call"].to_pylist())
+    met = _count_up(of_runs, calls["call"].to_pylist())
     _expect("calls", "the calls of each run in order, from call 0 on", met=met)
     for name in ("message_ids", "body_item_ids"):
         ids = calls[name].combine_chunks().flatten().fill_null(-1).to_numpy(zero_copy_only=False)
@@ -296,7 +298,7 @@ def _read_exchanges(table: "pa.Table", values: JsonPool) -> list[tuple[Exchange 
 
 
 def _read_requests(table: "pa.Table") -> list[AnnotatedLlmRequest | None]:
-    """Return the requests without their messages, equal ones as one object: their instructions may be long."""
+    """Return the requests without messages; equal ones are one object, since their instructions may be long."""
     columns = [read_codes(table, f"request_{name}") for name in ("model", "params", "tool_choice", "unknown")]
     whole, texts = _combine(columns)
     heads = [
@@ -314,14 +316,14 @@ def _read_requests(table: "pa.Table") -> list[AnnotatedLlmRequest | None]:
 
 
 def _parsed(table: "pa.Table", name: str) -> list[Any]:
-    """Return what a coded column of JSON texts holds, equal texts as one value, which must never be changed."""
+    """Return the values of a coded JSON column. Equal texts share one value, which must never be changed."""
     codes, texts = read_codes(table, name)
     values = {code: msgspec.json.decode(texts[code]) for code in set(codes.tolist()) - {-1}}
     return list(map(values.get, codes.tolist()))
 
 
 def _pooled(table: "pa.Table", name: str, values: JsonPool) -> Any:
-    """Return a coded column's codes in the pool, to which its texts are added."""
+    """Add the texts of a coded column to the pool, and return the codes of its rows."""
     codes, texts = read_codes(table, name)
     first = len(values)
     values.texts.extend(text.encode() for text in texts)

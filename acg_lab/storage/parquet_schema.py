@@ -1,29 +1,23 @@
-"""The layout of a Parquet export, version 2; version 1, which lacks `EXCHANGE_COLUMNS`, can be read.
+"""The tables of a Parquet export, version 2, and checks of their values. Version 1 lacks `EXCHANGE_COLUMNS`.
 
-Belongs here: what the tables and their columns are. `to_tables` and `from_tables` fill and read them; opening and
-replacing files is the backend's business.
+`acg_lab.storage.parquet_writer` fills the tables, `acg_lab.storage.parquet_reader` reads them and checks how their rows
+belong together. An export may have been edited, so each column is checked for values that production cannot store.
 
 ================ ===================================================================================================
-table            a row is
+table            one row is
 ================ ===================================================================================================
 ``observations`` one observation of a window; ``position`` counts from the oldest
 ``blocks``       one block of an observation, with its text; ``block`` counts in prompt order
-``stability``    one result as it was stored
+``stability``    one result as stored
 ``scores``       one span of a result; ``rank`` counts in the order of the result
 ``runs``         one run; ``position`` counts in the order of the agent's index
 ``calls``        one call of a run; ``message_ids`` are those of its request, in order
 ``messages``     one distinct message of the requests, as JSON
 ================ ===================================================================================================
 
-Windows and results stand under ``key``: a learning key, or, with ``is_seed``, the plain agent id that holds a copy of
-its best profile. JSON columns hold what has no fixed shape. Times are UTC; where a time was stored in another spelling
-than the shortest, ``*_text`` keeps it. ``unknown`` keeps fields that this version does not know.
-
-
-The values in the tables of an export, column by column, and making sure that they are such as were written.
-
-Belongs here: what one column may hold, for an export may have been edited. How rows belong together is the business of
-`acg_lab.storage.parquet_reader`.
+Windows and results have a ``key``: a learning key or, with ``is_seed``, the agent id under which a copy of the agent's
+best profile is stored. JSON columns hold values of any shape. Times are UTC; ``*_text`` has a time that was not stored
+in its shortest form. ``unknown`` has the fields that this version does not know.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -47,13 +41,13 @@ __all__ = [
     "EMPTY_WINDOWS",
     "EXCHANGE_COLUMNS",
     "EXPORT_ID",
+    "GIVEN_RULES",
     "KEY_PREFIX",
     "OPTIONAL",
     "ORIGIN",
     "READABLE",
     "ROWS_PER_GROUP",
     "TABLES",
-    "TOLD_RULES",
     "VERSION",
     "check_values",
     "read_codes",
@@ -91,7 +85,7 @@ CODED: Final = {
 }
 
 COUNTS: Final = ("output_tokens", "prompt_tokens", "total_tokens", "tool_call_count")
-# The columns that may hold nulls.
+# The columns that may contain nulls.
 OPTIONAL: Final = {
     "observations": {"created_at_text", "source_request_hash", *Header._fields},
     "blocks": {"sensitivity", "token_metadata", "unknown"},
@@ -108,13 +102,13 @@ OPTIONAL: Final = {
 
 KEY_PREFIX: Final = b"acg_lab.key_prefix"
 ORIGIN: Final = b"acg_lab.origin"
-TOLD_RULES: Final = b"acg_lab.rules"
+GIVEN_RULES: Final = b"acg_lab.rules"
 EXPORT_ID: Final = b"acg_lab.export_id"
 EMPTY_WINDOWS: Final = b"acg_lab.empty_windows"
 
 
 def schemas() -> "dict[str, pa.Schema]":
-    """Return the schema of every table; dictionary-encoded columns are plain texts in it."""
+    """Return the schema of every table, with dictionary-encoded columns as plain texts."""
     import pyarrow as pa
 
     text, number, time = pa.string(), pa.int64(), pa.timestamp("ns", "UTC")
@@ -212,7 +206,7 @@ def _name_in(record: type[msgspec.Struct], field: str) -> Callable[[str], object
     return lambda text: msgspec.convert(text, kind)
 
 
-_SPELLED: Final = dict.fromkeys(("started_at_text", "ended_at_text", "first_token_at_text"), parse_time)
+_TIME_TEXTS: Final = dict.fromkeys(("started_at_text", "ended_at_text", "first_token_at_text"), parse_time)
 _CHECKS: Final[Mapping[str, Mapping[str, Callable[[str], object]]]] = {
     "observations": {
         "tool_schema_hashes": lambda text: [decode(ToolSchemaHash, bytes(raw)) for raw in _list(text)],
@@ -232,7 +226,7 @@ _CHECKS: Final[Mapping[str, Mapping[str, Callable[[str], object]]]] = {
         **dict.fromkeys(("unknown", "request_unknown", "response", "body_head", "exchange_metadata"), _object),
         "usage": lambda text: decode(Usage, text.encode()),
         "tools": _objects,
-        **_SPELLED,
+        **_TIME_TEXTS,
         **dict.fromkeys(("metadata_snapshot", "request_params", "request_tool_choice"), _anything),
         **dict.fromkeys(("body_tools", "body_system", "raw_response"), _anything),
     },
@@ -265,7 +259,7 @@ def check_values(tables: "Mapping[str, pa.Table]") -> None:
 
 
 def _wrong_values(name: str, table: "pa.Table") -> Iterator[tuple[int, str, RecordError]]:
-    """Yield row, column and error of values that are wrong, at most one of each kind for each column."""
+    """Yield row, column and error of wrong values, at most one of each kind per column."""
     import pyarrow.compute as pc
 
     for column in table.column_names:
@@ -278,24 +272,24 @@ def _wrong_values(name: str, table: "pa.Table") -> Iterator[tuple[int, str, Reco
     for column in _DOUBLES.get(name, ()):
         is_finite = pc.is_finite(table[column])
         if not pc.all(is_finite, min_count=0).as_py():
-            yield pc.index(is_finite, False).as_py(), column, RecordError("expected a finite number, got none")
+            yield pc.index(is_finite, False).as_py(), column, RecordError("expected a finite number, got another")
     for column, check in _CHECKS[name].items():
         for row, text in _distinct(table, column):
             try:
                 check(text)
             except (*DECODE_ERRORS, RecordError) as error:
-                yield row, column, _told(error)
+                yield row, column, _as_record_error(error)
 
 
-def _told(error: Exception) -> RecordError:
+def _as_record_error(error: Exception) -> RecordError:
     try:
         raise_record_error(error)
-    except RecordError as told:
-        return told
+    except RecordError as record_error:
+        return record_error
 
 
 def _distinct(table: "pa.Table", column: str) -> Iterator[tuple[int, str]]:
-    """Yield the texts of a column, each with the row where it first stands; of a coded column each once."""
+    """Yield the texts of a column with their rows; for a coded column each distinct text once, with its first row."""
     import pyarrow as pa
 
     if not pa.types.is_dictionary(table.schema.field(column).type):
@@ -309,7 +303,7 @@ def _distinct(table: "pa.Table", column: str) -> Iterator[tuple[int, str]]:
 
 
 def read_codes(table: "pa.Table", name: str) -> tuple[Any, list[str]]:
-    """Return a dictionary column as codes, -1 where it is null, and its texts."""
+    """Return the codes of a dictionary column, -1 for null, and its texts."""
     import pyarrow as pa
 
     column = table[name].unify_dictionaries().combine_chunks()
@@ -325,7 +319,7 @@ def read_numbers(table: "pa.Table", name: str) -> Any:
 
 
 def read_times(table: "pa.Table", name: str) -> Times:
-    """Return a column of times, spelled as its column of texts says."""
+    """Return a column of times, with the spelling in its column of texts."""
     import pyarrow as pa
 
     moments = table[name].cast(pa.int64()).fill_null(NO_TIME).to_numpy()

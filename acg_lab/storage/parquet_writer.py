@@ -11,15 +11,16 @@ import numpy as np
 from acg_lab.core.codec import encode
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import Exchange, Record, StabilityAnalysisResult
-from acg_lab.storage.columns import Body, Call, Codes, Columns, Form, Header, JsonPool, ObservationColumns, Origin, Runs
+from acg_lab.storage.columns import Body, Call, Codes, Columns, Form, Header, ObservationColumns, Origin, Runs
+from acg_lab.storage.lazy import JsonPool
 from acg_lab.storage.parquet_schema import (
     CODED,
     COUNTS,
     EMPTY_WINDOWS,
+    GIVEN_RULES,
     KEY_PREFIX,
     ORIGIN,
     ROWS_PER_GROUP,
-    TOLD_RULES,
     schemas,
 )
 from acg_lab.storage.times import NO_TIME, Times
@@ -33,9 +34,9 @@ Owners: TypeAlias = Mapping[str, Owner]
 
 
 def to_tables(columns: Columns, owners: Owners) -> "Iterator[tuple[str, Iterator[pa.Table]]]":
-    """Yield the tables by name, each in pieces that want a row group of their own.
+    """Yield name and row groups of every table.
 
-    ``owners`` gives every key's agent, and whether it is a seed entry.
+    ``owners`` has the agent of each key, and whether it is a seed entry.
     """
     observations = _table("observations", _observations(columns.observations, owners))
     yield "observations", iter([_with_metadata(observations, columns)])
@@ -57,7 +58,7 @@ def _table(name: str, columns: Mapping[str, Any]) -> "pa.Table":
 
 
 def _with_metadata(table: "pa.Table", columns: Columns) -> "pa.Table":
-    """Keep in the metadata which windows have no row, the key prefix, and rules that windows do not tell."""
+    """Add to the metadata the windows without rows, the key prefix, and the rules versions that were passed in."""
     source = columns.observations
     empty = [key for key, n in zip(source.keys, np.diff(source.window_offsets), strict=True) if not n]
     metadata = {**(table.schema.metadata or {}), EMPTY_WINDOWS: msgspec.json.encode(empty)}
@@ -65,8 +66,8 @@ def _with_metadata(table: "pa.Table", columns: Columns) -> "pa.Table":
         metadata[KEY_PREFIX] = columns.key_prefix.encode()
     if columns.origin != Origin():
         metadata[ORIGIN] = msgspec.json.encode(columns.origin._asdict())
-    if told := {key: columns.rules[key] for key in source.keys if key in columns.rules}:
-        metadata[TOLD_RULES] = msgspec.json.encode(told)
+    if given := {key: columns.rules[key] for key in source.keys if key in columns.rules}:
+        metadata[GIVEN_RULES] = msgspec.json.encode(given)
     return table.replace_schema_metadata(metadata)
 
 
@@ -105,7 +106,7 @@ def _repeat(values: Sequence[Any], counts: Iterable[int]) -> list[Any]:
 
 
 def _blocks(source: ObservationColumns, owners: Owners) -> "Iterator[pa.Table]":
-    """Yield row groups cut between windows; each column of texts has one dictionary of its own in each."""
+    """Yield row groups of whole windows; each column of texts has one dictionary per row group."""
     import pyarrow as pa
 
     schema = schemas()["blocks"]
@@ -136,7 +137,7 @@ def _groups(source: ObservationColumns) -> Iterator[tuple[int, int]]:
     ends = source.block_offsets[source.window_offsets]
     first = 0
     if not source.keys:
-        yield 0, 0  # a table without rows is a table too
+        yield 0, 0  # a table without rows is written, too
     while first < len(source.keys):
         last = max(int(np.searchsorted(ends, ends[first] + ROWS_PER_GROUP, "right")) - 1, first + 1)
         yield first, last
@@ -144,7 +145,7 @@ def _groups(source: ObservationColumns) -> Iterator[tuple[int, int]]:
 
 
 def _coded(codes: Any, pool: Sequence[str | None]) -> "pa.DictionaryArray":
-    """Make a dictionary column of the texts in use, each once."""
+    """Return a dictionary column of the texts in use."""
     import pyarrow as pa
 
     used, inverse = np.unique(codes, return_inverse=True)
@@ -194,7 +195,7 @@ def _runs(runs: Runs) -> dict[str, Any]:
 
 
 def _compact(runs: Runs) -> Runs:
-    """Keep the messages in use: a part of a source says nothing of the rest."""
+    """Drop messages that no call uses: the export of a part of a source must not contain the rest."""
     codes = [codes for calls in runs.calls for call in calls for codes in (call.messages, *(call.body or ())[2:3])]
     used = np.unique(np.concatenate(codes)) if codes else np.empty(0, np.int32)
 

@@ -1,32 +1,34 @@
-"""Production's Redis as a backend, for reading and, if asked, for writing; blocking and asyncio.
+"""Production's Redis as a backend, blocking and asyncio: read-only unless opened ``writable``.
 
-Belongs here: the two shells that carry out the steps of `acg_lab.storage.redis_steps`.
+Both backends carry out the steps of `acg_lab.storage.redis_steps`.
 """
 
 import asyncio
 import contextlib
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
-from acg_lab.storage.base import Entry, Progress, Selection, Window, silent
+from acg_lab.storage.base import Entry, Progress, Selection, Window, ignore_progress
 from acg_lab.storage.columns import Columns
-from acg_lab.storage.ingest import bounded, documents, index_ids
 from acg_lab.storage.key_layout import INDEX
-from acg_lab.storage.redis_client import Failure, delays, describe, open_pool, settle
-from acg_lab.storage.redis_scan import Send, Step, groups
-from acg_lab.storage.redis_steps import RedisSteps
+from acg_lab.storage.redis_client import Failure, check_replies, explain_error, open_pool, retry_delays
+from acg_lab.storage.redis_scan import Send, Step, group_by_size
+from acg_lab.storage.redis_steps import RedisSteps, group_documents, list_documents, list_run_ids
 
 __all__ = ["AsyncRedisBackend", "RedisBackend"]
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _IDS_AT_ONCE = 5000
 
 
 class _Base(ABC):
-    """What both backends are but for their I/O."""
+    """What both backends share: everything but I/O."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class _Base(ABC):
     @staticmethod
     @abstractmethod
     def _library() -> tuple[Any, Any]:
-        """Return redis-py's client class and its module of connections."""
+        """Return redis-py's client class and connection module."""
 
     @property
     def label(self) -> str:
@@ -59,41 +61,41 @@ class _Base(ABC):
 
     @property
     def key_prefix(self) -> str:
-        """The key prefix in use; ``"auto"`` until it is found."""
+        """The key prefix in use; ``"auto"`` until it is detected."""
         return self._steps.key_prefix
 
     @property
     def writable(self) -> bool:
-        """Whether this backend may write."""
+        """Whether the backend may write."""
         return self._steps.writable
 
 
 class RedisBackend(_Base):
     """A Redis in production's layout.
 
-    Reading never writes and never blocks the server: it uses SCAN, STRLEN, MGET of up to 2 MiB, LLEN and LRANGE of up
-    to 5,000 ids, and no command that is not for reading can leave the client. Only a connection that breaks off is
-    tried again. A run whose id an index holds twice counts once, where it stands first.
+    Reading never writes and never blocks the server: it uses SCAN, STRLEN, MGET of up to 2 MiB, LLEN, and LRANGE of up
+    to 5,000 ids, and the client refuses all commands that are not for reading. Only connection errors are retried. A
+    run id that occurs twice in an index counts once, at its first position.
 
     Parameters
     ----------
     url : str
         ``redis://``, ``rediss://`` or ``unix://``, with redis-py's options in the query.
     key_prefix : str
-        Of all keys; ``"auto"`` finds it by looking at the first million keys or so, when it is first needed.
+        Prefix of all keys; ``"auto"`` detects it among the first million keys or so, when it is first needed.
     writable : bool
-        Whether to allow the commands that `store_observations`, `store_stability` and `store_run` need.
+        Whether to allow the commands of `store_observations`, `store_stability` and `store_run`.
     connect_timeout, timeout : float
-        How many seconds the server has to accept a connection, and to send (the next piece of) an answer. Values in
-        the URL go first.
+        Seconds for the server to accept a connection, and to send (the next part of) a reply. Values in the URL take
+        precedence.
     retries : int
-        How often to connect anew after a connection error, with 0.1 s before the first time and four times longer
-        before each further. A transaction is never sent twice.
+        How often to reconnect after a connection error, after 0.1 s at first and four times longer each time. A
+        transaction is never sent twice.
 
     Raises
     ------
     UsageError
-        If the URL can't be used. A server that can't be reached shows at the first command, as a SourceError.
+        If the URL is invalid. A server that cannot be reached raises SourceError at the first command.
 
     Examples
     --------
@@ -122,7 +124,7 @@ class RedisBackend(_Base):
         return self._run(self._steps.load_observations(key))
 
     def store_observations(self, key: str, window: Sequence[PromptIR]) -> None:
-        """Store a window in the place of the former one."""
+        """Store a window, replacing the former one."""
         self._run(self._steps.store_observations(key, window))
 
     def load_stability(self, key: str) -> StabilityAnalysisResult | None:
@@ -130,45 +132,46 @@ class RedisBackend(_Base):
         return self._run(self._steps.load_stability(key))
 
     def store_stability(self, key: str, result: StabilityAnalysisResult) -> None:
-        """Store a result in the place of the former one."""
+        """Store a result, replacing the former one."""
         self._run(self._steps.store_stability(key, result))
 
     def list_runs(self, agent_id: str) -> tuple[RunRecord, ...]:
-        """Return the runs of an agent in the order of its index; ids without a run are passed over."""
+        """Return the runs of an agent in the order of its index; ids without a run are skipped."""
         return self._run(self._steps.list_runs(agent_id))
 
     def store_run(self, run: RunRecord) -> None:
-        """Store a run and its place in the index at once; one with the same id takes the place of the former."""
+        """Store a run and append it to the index in one transaction, replacing a run with the same id."""
         self._run(self._steps.store_run(run))
 
-    def scan(self, selection: Selection, progress: Progress = silent) -> Iterator[Entry]:
-        """Yield every stored document that the selection wants; one bad entry does not hide the others.
+    def scan(self, selection: Selection, progress: Progress = ignore_progress) -> Iterator[Entry]:
+        """Yield every selected document; an entry that cannot be read is yielded with its error.
 
-        Windows and results come first, then runs: of each agent in the order of its index, and at last those that no
-        index holds. What can't be read, such as a key of another type or an id in an index without its run, comes as
-        its error. What other learners store is left alone.
+        Windows and results come first, then the runs of each agent in the order of its index, and last the runs without
+        an index entry. A key of the wrong type, or an index entry without a run, is an error. Keys of other learners
+        are ignored.
         """
         found = self._run(self._steps.survey(selection))
+        logger.debug("%s: found %d documents under %r", self.label, len(found), self.key_prefix)
         total = sum(item.size for item in found)
-        for group in groups(found):
+        for group in group_by_size(found):
             entries = self._run(self._steps.entries(group))
             progress(sum(len(entry.raw) for entry in entries if isinstance(entry.raw, bytes)), total)
             yield from entries
 
-    def restore(self, columns: Columns, progress: Progress = silent) -> None:
-        """Write all that a source held, if none of its keys is there yet; indexes last.
+    def restore(self, columns: Columns, progress: Progress = ignore_progress) -> None:
+        """Write a whole source, indexes last, if none of its keys exists.
 
         Raises
         ------
         UsageError
-            If a key is there; then nothing was written.
+            If a key exists; then nothing was written.
         SourceError
-            If the server fails, perhaps half-way; what was written stays.
+            If the server fails. What was written until then is kept.
         """
-        indexes = index_ids(columns)
-        names = [name for name, _ in documents(columns)]
+        indexes = list_run_ids(columns)
+        names = [name for name, _ in list_documents(columns)]
         self._run(self._steps.check_absent([*names, *(f"{INDEX}{agent_id}" for agent_id in indexes)]))
-        for group in bounded(documents(columns)):
+        for group in group_documents(list_documents(columns)):
             self._run(self._steps.add(group))
             progress(sum(len(raw) for _, raw in group), 0)
         for agent_id, run_ids in indexes.items():
@@ -186,12 +189,13 @@ class RedisBackend(_Base):
             replies = self._send(send)
 
     def _send(self, send: Send) -> list[Any]:
-        waits = delays(send, self._retries)
+        waits = retry_delays(send, self._retries)
         while isinstance(outcome := self._try(send), Failure):
             if not outcome.transient or (delay := next(waits, None)) is None:
                 raise outcome.error
+            logger.info("%s; trying again in %.1f s", outcome.error, delay)
             time.sleep(delay)
-        return settle(outcome, send, self.label)
+        return check_replies(outcome, send, self.label)
 
     def _try(self, send: Send) -> list[Any] | Failure:
         import redis
@@ -203,13 +207,11 @@ class RedisBackend(_Base):
                 replies: list[Any] = pipeline.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError, UnicodeError) as error:
-            return describe(error, self.label)
+            return explain_error(error, self.label)
 
 
 class AsyncRedisBackend(_Base):
-    """As `RedisBackend`, for asyncio; bulk reads are the blocking backend's.
-
-    Parameters are those of `RedisBackend`.
+    """`RedisBackend` for asyncio, without bulk reads; its parameters are the same.
 
     Examples
     --------
@@ -233,7 +235,7 @@ class AsyncRedisBackend(_Base):
         """Close all connections."""
         import redis
 
-        # A TLS server may fail to answer the goodbye, which is of no interest.
+        # A TLS server may fail while the connection is closed, which does no harm.
         with contextlib.suppress(redis.RedisError):
             await self._client.connection_pool.disconnect()
 
@@ -242,7 +244,7 @@ class AsyncRedisBackend(_Base):
         return await self._run(self._steps.load_observations(key))
 
     async def store_observations(self, key: str, window: Sequence[PromptIR]) -> None:
-        """Store a window in the place of the former one."""
+        """Store a window, replacing the former one."""
         await self._run(self._steps.store_observations(key, window))
 
     async def load_stability(self, key: str) -> StabilityAnalysisResult | None:
@@ -250,15 +252,15 @@ class AsyncRedisBackend(_Base):
         return await self._run(self._steps.load_stability(key))
 
     async def store_stability(self, key: str, result: StabilityAnalysisResult) -> None:
-        """Store a result in the place of the former one."""
+        """Store a result, replacing the former one."""
         await self._run(self._steps.store_stability(key, result))
 
     async def list_runs(self, agent_id: str) -> tuple[RunRecord, ...]:
-        """Return the runs of an agent in the order of its index; ids without a run are passed over."""
+        """Return the runs of an agent in the order of its index; ids without a run are skipped."""
         return await self._run(self._steps.list_runs(agent_id))
 
     async def store_run(self, run: RunRecord) -> None:
-        """Store a run and its place in the index at once; one with the same id takes the place of the former."""
+        """Store a run and append it to the index in one transaction, replacing a run with the same id."""
         await self._run(self._steps.store_run(run))
 
     async def _run(self, step: Step[T]) -> T:
@@ -272,12 +274,13 @@ class AsyncRedisBackend(_Base):
             replies = await self._send(send)
 
     async def _send(self, send: Send) -> list[Any]:
-        waits = delays(send, self._retries)
+        waits = retry_delays(send, self._retries)
         while isinstance(outcome := await self._try(send), Failure):
             if not outcome.transient or (delay := next(waits, None)) is None:
                 raise outcome.error
+            logger.info("%s; trying again in %.1f s", outcome.error, delay)
             await asyncio.sleep(delay)
-        return settle(outcome, send, self.label)
+        return check_replies(outcome, send, self.label)
 
     async def _try(self, send: Send) -> list[Any] | Failure:
         import redis
@@ -289,4 +292,4 @@ class AsyncRedisBackend(_Base):
                 replies: list[Any] = await pipeline.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError, UnicodeError) as error:
-            return describe(error, self.label)
+            return explain_error(error, self.label)

@@ -1,13 +1,7 @@
-"""From a URL to redis-py's connections, which let out no command that the lab has no use for.
+"""Guarded connections to a Redis, and its errors in words.
 
-Belongs here: options, the label, and the guard. The guard is put into the connection, where every command passes,
-whether it comes from a method, a pipeline, a transaction or a script.
-
-
-What can go wrong with a Redis, in words; no I/O.
-
-Belongs here: redis-py's errors to ours. Nothing of an error's own text is passed on, nor the error itself as cause or
-context: it may hold credentials, or the command and with it prompt text.
+A guard in the connection, which every command passes, refuses all commands that acg_lab does not need. Errors never
+contain an error of redis-py as text, cause or context: it may hold credentials, or a command with prompt text.
 """
 
 import re
@@ -18,45 +12,44 @@ from urllib.parse import urlsplit
 from acg_lab.core.errors import SourceError, UsageError
 from acg_lab.storage.redis_scan import RedisRefusal, Send
 
-__all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "delays", "describe", "open_pool", "settle"]
+__all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "check_replies", "explain_error", "open_pool", "retry_delays"]
 
 READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE"})
 WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC"})
-# What redis-py itself says on a new or an idle connection.
+# The commands that redis-py itself sends on a new or idle connection.
 _HANDSHAKE: Final = frozenset(
     {"AUTH", "HELLO", "SELECT", "PING", "CLIENT SETINFO", "CLIENT SETNAME", "CLIENT MAINT_NOTIFICATIONS"}
 )
 _EXPECTED: Final = "expected redis://, rediss:// or unix://, as in redis://host:6379/0"
-# Of a URL that would break what is built on it: replies are bytes, and retries are the backend's.
+# Options of a URL that are ignored: replies must be bytes, and the backend retries.
 _NOT_OURS: Final = ("decode_responses", "encoding", "encoding_errors", "retry", "retry_on_timeout", "retry_on_error")
-_READ_SIZE: Final = 1 << 18  # redis-py's default of 32 KiB makes many small pieces of a large value
+_READ_SIZE: Final = 1 << 18  # redis-py's default of 32 KiB splits large values into many parts
 
 
 def open_pool(module: Any, url: str, *, writable: bool, connect_timeout: float, timeout: float) -> tuple[Any, str]:
-    """Make a pool of guarded connections; nothing is connected yet.
+    """Return a pool of guarded connections, without connecting.
 
     Parameters
     ----------
     module : module
         ``redis.connection`` or ``redis.asyncio.connection``.
     url : str
-        As redis-py reads it, options in the query included.
+        URL in the format of redis-py, with options in the query.
     writable : bool
-        Whether commands that write are let out.
+        Whether commands that write are allowed.
     connect_timeout, timeout : float
-        In seconds; of a URL without ``socket_connect_timeout`` and ``socket_timeout``.
+        Seconds, unless the URL has ``socket_connect_timeout`` and ``socket_timeout``.
 
     Returns
     -------
-    pool
-        Of ``module.ConnectionPool``.
+    pool : module.ConnectionPool
     label : str
         Address and database, without credentials.
 
     Raises
     ------
     UsageError
-        If the URL or an option in it can't be used. The message does not repeat it.
+        If the URL or one of its options is invalid. The message does not repeat it.
     """
     options = {
         "socket_connect_timeout": connect_timeout,
@@ -71,9 +64,9 @@ def open_pool(module: Any, url: str, *, writable: bool, connect_timeout: float, 
     allowed = READ_COMMANDS | WRITE_COMMANDS if writable else READ_COMMANDS
     try:
         pool = module.ConnectionPool(connection_class=_guarded(base, allowed | _HANDSHAKE, label), **options)
-        # Made for its checks alone: an unknown option would else show only when the first command is sent.
+        # Made only to check options, which would otherwise fail with the first command.
         pool.connection_class(**pool.connection_kwargs)
-    except Exception:  # noqa: BLE001  # whatever redis-py or ssl raise; their texts may repeat what the URL holds
+    except Exception:  # noqa: BLE001  # any error of redis-py or ssl, whose texts may repeat the URL
         pool = None
     if pool is None:
         msg = f"An option in the URL of {label} is unknown to redis-py, or its value can't be used."
@@ -95,7 +88,7 @@ def _parse(module: Any, url: str) -> dict[str, Any]:
         msg = "The Redis URL can't be read: in a password, characters such as @ / : # must be percent-encoded."
         raise UsageError(msg)
     if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
-        msg = "The Redis URL must end in the number of a database, as in redis://host:6379/0, or in none."
+        msg = "The Redis URL must end in a database number, as in redis://host:6379/0, or without one."
         raise UsageError(msg)
     try:
         str(options.get("host", "")).encode("idna")
@@ -117,12 +110,12 @@ def _label(url: str, options: dict[str, Any]) -> str:
 
 
 def _guarded(base: Any, allowed: frozenset[str], label: str) -> Any:
-    """Derive a connection class that refuses, before anything is sent, every command but those allowed."""
+    """Return a connection class that refuses all but the allowed commands before anything is sent."""
 
     def check(command: Iterable[Any]) -> None:
         name = _name(*command)
         if name not in allowed:
-            msg = f"{label}: the command {name} was refused: acg_lab sends none but {', '.join(sorted(allowed))}."
+            msg = f"{label}: the command {name} was refused: acg_lab sends only {', '.join(sorted(allowed))}."
             if name in WRITE_COMMANDS:
                 msg = f"{label}: the command {name} was refused; to write, pass writable=True (--allow-write)."
             raise UsageError(msg)
@@ -150,7 +143,7 @@ def _guarded(base: Any, allowed: frozenset[str], label: str) -> Any:
 
 
 def _name(*command: Any) -> str:
-    """Return the name of a command; with the subcommand where that makes the difference."""
+    """Return the name of a command, for CLIENT with its subcommand."""
     words = [part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in command[:2]]
     name, *rest = " ".join(words[:1]).upper().split() or [""]
     if name == "CLIENT":
@@ -158,7 +151,7 @@ def _name(*command: Any) -> str:
     return name
 
 
-# By the name of an error's class, of a base of it, or of what it was raised from; the first row that fits holds.
+# By the class name of an error, one of its bases, or an error that it was raised from; the first match applies.
 _WORDS: Final = {
     "NoPermissionError": (
         "denies this user a command or key; to read, grant SCAN, GET, MGET, STRLEN, TYPE, LLEN and LRANGE on the keys "
@@ -176,8 +169,8 @@ _WORDS: Final = {
     "ClusterCrossSlotError": "is a node of a Redis Cluster, which can't be read as one source",
     "ClusterError": "is a Redis Cluster that is down",
     "SSLCertVerificationError": "has a certificate that can't be verified; name its authority with ?ssl_ca_certs=FILE",
-    "SSLError": "does not speak TLS as asked; if it speaks none, the URL must begin with redis://",
-    "gaierror": "can't be found: its host name is not known",
+    "SSLError": "does not speak TLS; if it is not meant to, the URL must begin with redis://",
+    "gaierror": "can't be found: its host name is unknown",
     "ConnectionRefusedError": "can't be reached: nothing listens there; is the server running, and the port right?",
     "FileNotFoundError": "can't be reached: there is no such socket (or certificate file)",
     "PermissionError": "can't be reached: this user may not open the socket",
@@ -186,21 +179,21 @@ _WORDS: Final = {
     "ConnectionError": "broke off the connection; is the server up, and does it want TLS (rediss://)?",
     "OSError": "can't be reached",
 }
-# What a server without TLS makes of a handshake: it waits for the end of a command.
+# A server without TLS waits for more when it receives a TLS handshake.
 _PLAIN: Final = "; if it speaks no TLS, the URL must begin with redis://"
 _TRANSIENT: Final = {"ConnectionError"}
 _LASTING: Final = {"AuthenticationError", "AuthorizationError", "MaxConnectionsError", "SSLError"}
 
 
 class Failure(NamedTuple):
-    """Why nothing came back, and whether it may come if it is tried again."""
+    """Why a command failed, and whether a retry may succeed."""
 
     error: SourceError
     transient: bool = False
 
 
-def describe(error: BaseException, label: str) -> Failure:
-    """Say what an error means, without its text."""
+def explain_error(error: BaseException, label: str) -> Failure:
+    """Return an error of redis-py in words, without its text."""
     names = {cls.__name__ for link in _chain(error) for cls in type(link).__mro__}
     transient = bool(names & _TRANSIENT) and not names & _LASTING
     words = _words(error, names, label)
@@ -224,23 +217,23 @@ def _words(error: BaseException, names: set[str], label: str) -> str:
     return f"answered with an error ({code[0] if code else 'ERR'})"
 
 
-def delays(send: Send, retries: int) -> Iterator[float]:
-    """Give the seconds to wait before each further try."""
+def retry_delays(send: Send, retries: int) -> Iterator[float]:
+    """Return the seconds to wait before each retry."""
     return (0.1 * 4**i for i in range(0 if send.atomic else retries))
 
 
-def settle(replies: list[Any], send: Send, label: str) -> list[Any]:
-    """Return the replies with what is refused for one key told as such.
+def check_replies(replies: list[Any], send: Send, label: str) -> list[Any]:
+    """Return the replies, with a `RedisRefusal` for each key that cannot be read.
 
     Raises
     ------
     SourceError
-        If a reply is an error that concerns more than its key.
+        If a reply is an error that concerns more than one key.
     """
     settled = [_settle(reply, send) for reply in replies]
     for reply in settled:
         if isinstance(reply, BaseException):
-            raise describe(reply, label).error
+            raise explain_error(reply, label).error
     return settled
 
 
@@ -250,7 +243,7 @@ def _settle(reply: Any, send: Send) -> Any:
     text = str(reply)
     if text.startswith("WRONGTYPE") and not send.atomic:
         return RedisRefusal.WRONG_TYPE
-    # A user may have the command, but not for this key.
+    # A user may have permission for the command, but not for this key.
     if send.per_key and type(reply).__name__ == "NoPermissionError" and re.search(r"\bkeys?\b", text):
         return RedisRefusal.NO_PERMISSION
     return reply

@@ -1,12 +1,7 @@
-"""How commands are put to a Redis, and the search for the key prefix; no I/O.
+"""Steps that find and read documents in a Redis, in batches of bounded size, without I/O.
 
-Belongs here: the steps that know Redis but not the records. A step is a generator: it yields what is to be sent, is
-handed the replies, and returns its result. The blocking and the asyncio backend carry the steps out.
-
-
-The bulk way through a Redis: what there is to read, and reading it in batches bounded by bytes; no I/O.
-
-Belongs here: finding windows, results and runs under a prefix, with what keeps one from being read told for it alone.
+A step is a generator: it yields commands to send, receives the replies, and returns its result. A key that cannot be
+read is reported for that key alone.
 """
 
 import re
@@ -24,33 +19,38 @@ __all__ = [
     "RedisRefusal",
     "Send",
     "Step",
-    "ask",
+    "decode_key",
     "escape",
-    "fetch",
+    "fetch_values",
     "find_runs",
-    "groups",
-    "measure",
+    "group_by_size",
+    "measure_documents",
     "read_indexes",
-    "scan",
+    "scan_keys",
     "search_prefix",
+    "send_in_batches",
     "survey",
-    "text_of",
 ]
 
 T = TypeVar("T")
 Command: TypeAlias = tuple[bytes | str | int, ...]
 
 SEARCH_STEPS: Final = 1000
-_SCAN_COUNT: Final = 1000  # keys that one SCAN looks at: well under a millisecond of the server's time
-# Matches the key names that tell the prefix, acg_observations, acg_stability and runs_index, and little else.
-_TELLING: Final = "*[gs]_[osi]*[sxy]:*"
+_SCAN_COUNT: Final = 1000  # keys per SCAN: well under a millisecond of the server's time
+# Matches the names that identify the prefix (acg_observations, acg_stability, runs_index), and little else.
+_DISTINCTIVE: Final = "*[gs]_[osi]*[sxy]:*"
 
 
 class Send(NamedTuple):
-    """Commands to be sent in one pipeline.
+    """Commands to send in one pipeline.
 
-    ``atomic``: as one transaction, and only once: what it did before a connection broke off can't be known.
-    ``per_key``: that a single key may not be read is an answer like any other, not the end.
+    Attributes
+    ----------
+    commands : sequence of Command
+    atomic : bool
+        Send as one transaction and never retry it, since its effect before a connection error is unknown.
+    per_key : bool
+        Treat a missing permission for one key as a reply, not as an error.
     """
 
     commands: Sequence[Command]
@@ -59,7 +59,7 @@ class Send(NamedTuple):
 
 
 class RedisRefusal(Enum):
-    """A reply that tells of one key, not of the whole source."""
+    """A refusal that concerns one key, not the whole source."""
 
     WRONG_TYPE = "a key of another type"
     NO_PERMISSION = "a key that this user may not read"
@@ -68,16 +68,16 @@ class RedisRefusal(Enum):
 Step: TypeAlias = Generator[Send, list[Any], T]
 
 
-def ask(commands: Sequence[Command], at_once: int) -> Step[list[Any]]:
-    """Return the replies to any number of commands, sent so many at once."""
+def send_in_batches(commands: Sequence[Command], at_once: int) -> Step[list[Any]]:
+    """Return the replies to any number of commands, sent ``at_once`` in a pipeline."""
     replies: list[Any] = []
     for i in range(0, len(commands), at_once):
         replies += yield Send(commands[i : i + at_once], per_key=True)
     return replies
 
 
-def scan(pattern: str, keep: Callable[[bytes], T | None], max_steps: int | None = None) -> Step[set[T]]:
-    """Return what ``keep`` makes of matching keys, None left out; at most those that so many SCANs find."""
+def scan_keys(pattern: str, keep: Callable[[bytes], T | None], max_steps: int | None = None) -> Step[set[T]]:
+    """Return what ``keep`` makes of matching keys, without None; at most ``max_steps`` SCANs are sent."""
     kept: set[T] = set()
     cursor = n_steps = 0
     while True:
@@ -89,26 +89,26 @@ def scan(pattern: str, keep: Callable[[bytes], T | None], max_steps: int | None 
 
 
 def escape(text: str) -> str:
-    """Escape what is special in a pattern."""
+    """Escape the special characters of a pattern."""
     return re.sub(r"([*?\[\]\\])", r"\\\1", text)
 
 
-def text_of(stored: bytes) -> str:
-    """Return a key as text; bytes that are no UTF-8 are spelled out."""
+def decode_key(stored: bytes) -> str:
+    """Return a key as text; bytes that are not UTF-8 are escaped."""
     return stored.decode(errors="backslashreplace")
 
 
 def search_prefix(label: str, *, writable: bool) -> Step[str]:
-    """Find the key prefix that is in use, among the first million keys or so (1,000 SCANs of 1,000 keys).
+    """Return the key prefix in use, searched for in the first million keys or so (1,000 SCANs of 1,000 keys).
 
     Raises
     ------
     UsageError
-        If several are in use; or none, in a source that is to be written.
+        If several prefixes are in use, or none in a source opened for writing.
     SourceError
-        If none is in use.
+        If no prefix is in use.
     """
-    prefixes = yield from scan(_TELLING, lambda key: find_prefix(text_of(key)), SEARCH_STEPS)
+    prefixes = yield from scan_keys(_DISTINCTIVE, lambda key: find_prefix(decode_key(key)), SEARCH_STEPS)
     if prefixes:
         return choose_prefix(prefixes, label)
     if writable:
@@ -122,16 +122,26 @@ def search_prefix(label: str, *, writable: bool) -> Step[str]:
 
 
 _NOT_UTF8: Final = "expected a key in UTF-8, got other bytes"
-_COMMANDS: Final = 1000  # small ones, in one pipeline
-_SLICE, _SLICES = 5000, 20  # ids of an index in one LRANGE, and LRANGEs in one pipeline
-_BYTES: Final = 2 << 20  # of values asked for at once: more is slower to allocate, less takes more round trips
+_COMMANDS: Final = 1000  # small commands in one pipeline
+_SLICE, _SLICES = 5000, 20  # ids in one LRANGE, and LRANGEs in one pipeline
+_BYTES: Final = 2 << 20  # values fetched at once: more is slower to allocate, fewer take more round trips
 
 
 class Found(NamedTuple):
-    """A document that should be there.
+    """A document that was found.
 
-    ``size`` is in bytes; ``problem`` says why it can't be read, and ``missing`` what it means if it turns out not to
-    be there: nothing, unless an index promised it.
+    Attributes
+    ----------
+    kind, key, agent_id
+        As in `Entry`.
+    stored : bytes
+        The whole key.
+    size : int
+        In bytes.
+    problem : str
+        Why the document cannot be read; empty if it can.
+    missing : str
+        The error if the document does not exist; empty unless an index names it.
     """
 
     kind: EntryKind
@@ -144,31 +154,31 @@ class Found(NamedTuple):
 
 
 def survey(prefix: str, selection: Selection) -> Step[list[Found]]:
-    """Find what the selection wants: windows and results, runs in the order of their index, then runs without one."""
+    """Return the selected documents: windows and results, runs in the order of their index, then runs without one."""
     pattern = f"{escape(prefix)}*"
     if selection.agent_id is not None:
         pattern = f"{escape(prefix)}[ar]*:{escape(selection.agent_id)}*"
-    keys = sorted((yield from scan(pattern, lambda key: key)))
-    agents = [text[len(prefix + INDEX) :] for text in map(text_of, keys) if text.startswith(prefix + INDEX)]
+    keys = sorted((yield from scan_keys(pattern, lambda key: key)))
+    agents = [text[len(prefix + INDEX) :] for text in map(decode_key, keys) if text.startswith(prefix + INDEX)]
     indexed = yield from find_runs(prefix, filter(selection.wants_agent, agents))
     known = {run.stored for run in indexed}
     others = [found for key in keys if key not in known and (found := _place(prefix, key, selection))]
     documents = [found for found in others if found.kind != "run"]
     orphans = [found for found in others if found.kind == "run"]
-    return (yield from measure([*documents, *indexed, *orphans]))
+    return (yield from measure_documents([*documents, *indexed, *orphans]))
 
 
 def _place(prefix: str, stored: bytes, selection: Selection) -> Found | None:
-    text = text_of(stored)
+    text = decode_key(stored)
     place = parse_stored_key(text, prefix)
-    if place is None or not place.wanted(selection):
+    if place is None or not place.is_wanted(selection):
         return None
     problem = "" if text.encode() == stored else _NOT_UTF8
     return Found(place.kind, place.key, stored, place.agent_id, problem=problem)
 
 
 def find_runs(prefix: str, agent_ids: Iterable[str]) -> Step[list[Found]]:
-    """List the runs that the indexes of the agents promise: each once, where its id first stands."""
+    """Return the runs in the indexes of the agents, each at its first position."""
     found: list[Found] = []
     for agent_id, ids in (yield from read_indexes(prefix, agent_ids)).items():
         if isinstance(ids, RedisRefusal):
@@ -176,7 +186,7 @@ def find_runs(prefix: str, agent_ids: Iterable[str]) -> Step[list[Found]]:
             found.append(Found("run", agent_id, index, agent_id, problem=problem))
             continue
         for run_id in dict.fromkeys(ids):
-            key, stored = f"{agent_id}:{text_of(run_id)}", f"{prefix}runs:{agent_id}:".encode() + run_id
+            key, stored = f"{agent_id}:{decode_key(run_id)}", f"{prefix}runs:{agent_id}:".encode() + run_id
             found.append(
                 Found("run", key, stored, agent_id, missing="expected the run of an id in the index, got none")
             )
@@ -184,26 +194,28 @@ def find_runs(prefix: str, agent_ids: Iterable[str]) -> Step[list[Found]]:
 
 
 def read_indexes(prefix: str, agent_ids: Iterable[str]) -> Step[dict[str, list[bytes] | RedisRefusal]]:
-    """Return the run ids of agents, oldest first, or why an index can't be read."""
+    """Return the run ids of each agent, oldest first, or why its index cannot be read."""
     keys = {agent_id: f"{prefix}{INDEX}{agent_id}" for agent_id in agent_ids}
-    lengths = yield from ask([("LLEN", key) for key in keys.values()], _COMMANDS)
+    lengths = yield from send_in_batches([("LLEN", key) for key in keys.values()], _COMMANDS)
     sizes: dict[str, int | RedisRefusal] = dict(zip(keys, lengths, strict=True))
     slices = [
         (agent_id, i) for agent_id, size in sizes.items() if isinstance(size, int) for i in range(0, size, _SLICE)
     ]
-    parts = yield from ask([("LRANGE", keys[agent_id], i, i + _SLICE - 1) for agent_id, i in slices], _SLICES)
+    parts = yield from send_in_batches(
+        [("LRANGE", keys[agent_id], i, i + _SLICE - 1) for agent_id, i in slices], _SLICES
+    )
     ids: dict[str, list[bytes]] = {agent_id: [] for agent_id in keys}
     for (agent_id, _), part in zip(slices, parts, strict=True):
         ids[agent_id] += [] if isinstance(part, RedisRefusal) else part
     return {agent_id: size if isinstance(size, RedisRefusal) else ids[agent_id] for agent_id, size in sizes.items()}
 
 
-def measure(found: Sequence[Found]) -> Step[list[Found]]:
-    """Fill in the sizes, and what keeps a document from being read."""
+def measure_documents(found: Sequence[Found]) -> Step[list[Found]]:
+    """Return documents with their sizes, and the problems of those that cannot be read."""
     stored = [item.stored for item in found]
-    sizes = yield from ask([("STRLEN", key) for key in stored], _COMMANDS)
+    sizes = yield from send_in_batches([("STRLEN", key) for key in stored], _COMMANDS)
     wrong = [key for key, size in zip(stored, sizes, strict=True) if size is RedisRefusal.WRONG_TYPE]
-    types = yield from ask([("TYPE", key) for key in wrong], _COMMANDS)
+    types = yield from send_in_batches([("TYPE", key) for key in wrong], _COMMANDS)
     names = {key: f"a {name.decode()}" for key, name in zip(wrong, types, strict=True) if isinstance(name, bytes)}
     return [_measured(item, size, names) for item, size in zip(found, sizes, strict=True)]
 
@@ -214,8 +226,8 @@ def _measured(item: Found, size: int | RedisRefusal, names: dict[bytes, str]) ->
     return item._replace(problem=item.problem or f"expected a string, got {names.get(item.stored, size.value)}")
 
 
-def groups(found: Iterable[Found]) -> Iterator[list[Found]]:
-    """Cut what is to be read into groups of bounded size, in its order."""
+def group_by_size(found: Iterable[Found]) -> Iterator[list[Found]]:
+    """Group documents, in order, by a bounded total size."""
     group: list[Found] = []
     size = 0
     for item in found:
@@ -228,8 +240,8 @@ def groups(found: Iterable[Found]) -> Iterator[list[Found]]:
         yield group
 
 
-def fetch(group: Sequence[Found]) -> Step[list[bytes | None]]:
-    """Return the values of a group in its order, None for what is not there or can't be read."""
+def fetch_values(group: Sequence[Found]) -> Step[list[bytes | None]]:
+    """Return the values of a group in order; None for a document that does not exist or cannot be read."""
     keys = [item.stored for item in group if not item.problem]
     if not keys:
         return [None] * len(group)

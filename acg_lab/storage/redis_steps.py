@@ -1,15 +1,19 @@
-"""What a backend is asked to do, as steps on production's keys; no I/O (spec section 6).
+"""The operations of a Redis backend as steps on production's keys, without I/O.
 
-Belongs here: records in, commands out, replies in, records out, the same for the blocking and the asyncio backend.
+A step takes and returns records, and yields commands; the blocking and the asyncio backend carry it out. See
+``acg_lab/docs/rules/learner.md``, 6.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from acg_lab.core.codec import decode, decode_window, encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.records import PromptIR, Record, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Selection, Window
+from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_scan import (
     Command,
@@ -17,20 +21,21 @@ from acg_lab.storage.redis_scan import (
     RedisRefusal,
     Send,
     Step,
-    ask,
-    fetch,
+    decode_key,
+    fetch_values,
     find_runs,
-    groups,
-    measure,
+    group_by_size,
+    measure_documents,
     read_indexes,
     search_prefix,
+    send_in_batches,
     survey,
-    text_of,
 )
 
-__all__ = ["RedisSteps"]
+__all__ = ["RedisSteps", "group_documents", "list_documents", "list_run_ids"]
 
 _KEYS_AT_ONCE = 1000
+_BYTES = 2 << 20
 R = TypeVar("R", bound=Record)
 
 
@@ -40,11 +45,11 @@ class RedisSteps:
     Parameters
     ----------
     key_prefix : str
-        Production's, or ``"auto"``, which the first step replaces by the one in use.
+        Production's key prefix; the first step replaces ``"auto"`` by the one in use.
     label : str
-        How messages call the source.
+        Name of the source in messages.
     writable : bool
-        Whether the steps that store may be taken.
+        Whether steps that store are allowed.
     """
 
     def __init__(self, key_prefix: str, *, label: str, writable: bool) -> None:
@@ -53,7 +58,7 @@ class RedisSteps:
         self.writable = writable
 
     def load_observations(self, key: str) -> Step[Window | None]:
-        """Get a window."""
+        """Return a stored window."""
         stored, raw = yield from self._load("acg_observations", key)
         try:
             return None if raw is None else decode_window(raw)
@@ -61,36 +66,36 @@ class RedisSteps:
             raise error.at(source=self.label, key=stored) from None
 
     def store_observations(self, key: str, window: Sequence[PromptIR]) -> Step[None]:
-        """Set a window."""
+        """Store a window."""
         yield from self._store("acg_observations", key, encode_window(window))
 
     def load_stability(self, key: str) -> Step[StabilityAnalysisResult | None]:
-        """Get a result."""
+        """Return a stored result."""
         stored, raw = yield from self._load("acg_stability", key)
         return None if raw is None else self._decode(StabilityAnalysisResult, stored, raw)
 
     def store_stability(self, key: str, result: StabilityAnalysisResult) -> Step[None]:
-        """Set a result."""
+        """Store a result."""
         yield from self._store("acg_stability", key, encode(result))
 
     def list_runs(self, agent_id: str) -> Step[tuple[RunRecord, ...]]:
-        """Get the runs that the index of an agent names."""
+        """Return the runs in an agent's index."""
         prefix = yield from self._prefix()
-        found = yield from measure((yield from find_runs(prefix, [agent_id])))
+        found = yield from measure_documents((yield from find_runs(prefix, [agent_id])))
         runs = []
-        for group in groups(found):
-            for item, raw in zip(group, (yield from fetch(group)), strict=True):
+        for group in group_by_size(found):
+            for item, raw in zip(group, (yield from fetch_values(group)), strict=True):
                 if item.problem:
-                    raise self._error(text_of(item.stored), item.problem)
+                    raise self._error(decode_key(item.stored), item.problem)
                 if raw is not None:
-                    runs.append(self._decode(RunRecord, text_of(item.stored), raw))
+                    runs.append(self._decode(RunRecord, decode_key(item.stored), raw))
         return tuple(runs)
 
     def store_run(self, run: RunRecord) -> Step[None]:
-        """Set a run and push its id to the index, in one transaction.
+        """Store a run and append its id to the index, in one transaction.
 
-        Production pushes without looking, so a run that is stored twice stands in its index twice. Here the index is
-        looked through if the run is there already, and an id that it holds is not pushed again.
+        Production appends without checking, so that a run stored twice is in its index twice. Here an id that the index
+        contains is not appended again.
         """
         self._check_writable()
         prefix = yield from self._prefix()
@@ -105,22 +110,22 @@ class RedisSteps:
         yield Send(commands, atomic=True)
 
     def check_absent(self, names: Sequence[str]) -> Step[None]:
-        """Make sure that no key of these names, which are without prefix, is there."""
+        """Raise UsageError if a key exists; names are without prefix."""
         self._check_writable()
         prefix = yield from self._prefix()
-        types = yield from ask([("TYPE", f"{prefix}{name}") for name in names], _KEYS_AT_ONCE)
+        types = yield from send_in_batches([("TYPE", f"{prefix}{name}") for name in names], _KEYS_AT_ONCE)
         taken = [name for name, kind in zip(names, types, strict=True) if kind != b"none"]
         self._refuse(prefix, taken)
 
     def add(self, documents: Sequence[tuple[str, bytes]]) -> Step[None]:
-        """Set new keys; one that was taken in the meantime is left as it is, and told."""
+        """Store new keys; raise UsageError for one that was created in the meantime, which is kept."""
         prefix = yield from self._prefix()
         replies = yield Send([("SET", f"{prefix}{name}", raw, "NX") for name, raw in documents])
         taken = [name for (name, _), reply in zip(documents, replies, strict=True) if reply is None]
         self._refuse(prefix, taken)
 
     def push(self, agent_id: str, run_ids: Sequence[str]) -> Step[None]:
-        """Append to an agent's index."""
+        """Append run ids to an agent's index."""
         prefix = yield from self._prefix()
         yield Send([("RPUSH", f"{prefix}{INDEX}{agent_id}", *run_ids)], atomic=True)
 
@@ -131,17 +136,17 @@ class RedisSteps:
             raise UsageError(msg)
 
     def survey(self, selection: Selection) -> Step[list[Found]]:
-        """Find all that the selection wants."""
+        """Return the selected documents."""
         return (yield from survey((yield from self._prefix()), selection))
 
     def entries(self, group: Sequence[Found]) -> Step[list[Entry]]:
-        """Read a group of what was found; what has gone since is left out."""
-        values = yield from fetch(group)
+        """Return the entries of a group of documents, without those deleted since."""
+        values = yield from fetch_values(group)
         return list(self._entries(group, values))
 
     def _entries(self, group: Sequence[Found], values: Sequence[bytes | None]) -> Iterator[Entry]:
         for item, value in zip(group, values, strict=True):
-            stored = text_of(item.stored)
+            stored = decode_key(item.stored)
             if value is not None:
                 yield Entry(item.kind, item.key, value, item.agent_id, stored)
             elif reason := item.problem or item.missing:
@@ -177,3 +182,36 @@ class RedisSteps:
 
     def _error(self, stored: str, reason: str) -> RecordError:
         return RecordError(reason, source=self.label, key=stored)
+
+
+def list_documents(columns: Columns) -> Iterator[tuple[str, bytes]]:
+    """Yield every window, result and run, with its key without prefix, as JSON in production's form."""
+    for key, window in columns.observations.number.items():
+        yield f"acg_observations:{key}", encode_window(columns.observations.window(window))
+    for key, result in columns.results.items():
+        yield f"acg_stability:{key}", encode(result)
+    for run in columns.runs:
+        calls = tuple(replace(call, exchange=None) for call in run.calls)
+        yield f"runs:{run.agent_id}:{run.id}", encode(replace(run, calls=calls))
+
+
+def list_run_ids(columns: Columns) -> Mapping[str, list[str]]:
+    """Return the ids of each agent's runs, in the order of its index."""
+    ids: dict[str, list[str]] = {}
+    for run in columns.runs.records:
+        ids.setdefault(run.agent_id, []).append(run.id)
+    return ids
+
+
+def group_documents(items: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """Group documents into lists that stay below 2 MiB without their last document."""
+    group: list[tuple[str, bytes]] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += len(item[1])
+        if size >= _BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

@@ -1,7 +1,4 @@
-"""From what the user calls a source to the backend that reads it.
-
-Belongs here: telling sources apart by their looks. Nothing is opened.
-"""
+"""Choose the backend for a source by its form. Nothing is opened."""
 
 import os
 import re
@@ -15,30 +12,28 @@ __all__ = ["check_path", "is_redis", "mask_credentials", "open_source"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _REDIS = ("redis", "rediss", "unix")
-# Of a Redis, but without "redis://": a path that looks so is worth a question, and may hold a password.
+# The address of a Redis without "redis://". It may contain a password, so it is not taken for a path.
 _BARE_ADDRESS = re.compile(r"rediss?:.*|[^\s/\\]*:\S*@.*|[^\s/\\@]+:\d+(/\d*)?", re.IGNORECASE | re.DOTALL)
 
 
 def is_redis(source: str) -> bool:
-    """Whether this is the address of a Redis."""
+    """Return whether a source is the URL of a Redis."""
     return bool((found := _SCHEME.match(source)) and found[1] in _REDIS)
 
 
 def check_path(path: str) -> None:
-    """Make sure that what is taken for a path is one, and not meant to be the address of a Redis.
+    """Raise unless a text can be a path and is not the address of a Redis without its scheme.
 
     Raises
     ------
     UsageError
-        If it is empty, or looks like an address and nothing stands there. The message does not repeat it.
+        If the text is empty, or looks like an address and no such path exists. The message does not repeat it.
     """
     if not path:
         msg = "The path of an export must not be empty."
         raise UsageError(msg)
     if not _SCHEME.match(path) and _BARE_ADDRESS.fullmatch(path) and not os.path.exists(path):  # noqa: PTH110
-        msg = (
-            "What looks like the address of a Redis must begin with redis://, rediss:// or unix://; got none of these."
-        )
+        msg = "What looks like the address of a Redis must begin with redis://, rediss:// or unix://."
         raise UsageError(msg)
 
 
@@ -49,16 +44,16 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
     ----------
     source : str, path, or Backend
         ``redis://``, ``rediss://`` or ``unix://`` for a Redis; any other text or path is a Parquet export. A backend
-        is handed back unchanged, and the other parameters are not looked at.
+        is returned unchanged, regardless of the other parameters.
     key_prefix : str
-        Production's key prefix; ``"auto"`` finds the one in use.
+        Production's key prefix; ``"auto"`` detects it.
     writable : bool
-        Whether a Redis may be written.
+        Whether the Redis may be written to.
 
     Raises
     ------
     UsageError
-        If it is nothing of this kind.
+        If the source is none of these.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""RFC 3339 times as stored, and as nanoseconds since 1970 in UTC; nothing of either is lost."""
+"""RFC 3339 times as stored, and as nanoseconds since 1970 in UTC, without loss."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ _GIGA = 10**9
 
 
 def render_time(nanoseconds: int) -> str:
-    """Print a time as production does: UTC, with no, 3, 6 or 9 digits after the second, as few as say it.
+    """Return a time as production prints it: UTC, with the fewest of 0, 3, 6 or 9 digits after the second.
 
     Examples
     --------
@@ -45,9 +45,9 @@ class Times:
     Parameters
     ----------
     nanoseconds : array of int64, shape (n,)
-        Since 1970; `NO_TIME` where there is none. Kept, not copied.
+        Nanoseconds since 1970; `NO_TIME` for a missing time. Kept, not copied.
     spelled : mapping of int to str
-        The text of the rows where it is not `render_time` of the number.
+        The stored texts that differ from `render_time`, by row.
     """
 
     def __init__(self, nanoseconds: NDArray[np.int64], spelled: Mapping[int, str]) -> None:
@@ -56,7 +56,7 @@ class Times:
 
     @classmethod
     def parse(cls, texts: Sequence[str | None]) -> "Times":
-        """Make a column of texts; raises as `parse_time`."""
+        """Return a column of times; raise the errors of `parse_time`."""
         numbers = list(map(read_time, texts))
         spelled = {
             i: text

@@ -26,6 +26,10 @@ __all__ = [
     "with_class",
 ]
 
+_ALL: Final = "all agents"
+_NAME: Final = 60  # characters of a profile's name
+_DECIMALS: Final = 2  # of a slider's steps
+
 
 def with_class(widget: Any, name: str) -> Any:
     """Give a widget a class of the stylesheet, and return it."""
@@ -66,9 +70,6 @@ def _parts(widget: Any) -> Iterator[Any]:
     yield widget
 
 
-_DECIMALS: Final = 2  # of a slider's steps
-
-
 class SliderRange(NamedTuple):
     """Ends and step of a slider; larger values can be typed. ``meaning`` is its tooltip."""
 
@@ -105,11 +106,11 @@ class SettingControl:
         self._name, self._propose = name, propose
         self._shown: float = 0
         low, high, step, meaning = RANGES[name]
-        whole = step == 1
+        is_whole = step == 1
         span: dict[str, Any] = {"min": low, "max": high, "step": step, "readout": False, "continuous_update": True}
-        said = {"tooltip": meaning}  # without one the label would say "null"
-        self.slider: Any = (w.IntSlider if whole else w.FloatSlider)(description=name, **span, **said)
-        self.exact: Any = (w.IntText if whole else w.FloatText)(description=f"{name}, exact", step=step, **said)
+        tooltip = {"tooltip": meaning}  # without one the label would say "null"
+        self.slider: Any = (w.IntSlider if is_whole else w.FloatSlider)(description=name, **span, **tooltip)
+        self.exact: Any = (w.IntText if is_whole else w.FloatText)(description=f"{name}, exact", step=step, **tooltip)
         self.slider.style.description_width = self.exact.style.description_width = "auto"
         self.exact.add_class("acg-exact")
         self._strip = w.HTML()
@@ -148,10 +149,6 @@ class SettingControl:
             f'<div class="acg-strip" title="{role}: {setting(current)}">{mark}<div class="acg-ends" aria-hidden="true">'
             f"<span>{setting(low)}</span><span>{setting(high)}</span></div></div>"
         )
-
-
-_ALL: Final = "all agents"
-_NAME: Final = 60  # characters
 
 
 def name_profiles(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:

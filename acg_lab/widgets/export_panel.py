@@ -12,7 +12,7 @@ import ipywidgets as w
 from msgspec.structs import replace
 
 from acg_lab._format import counted, percent, setting
-from acg_lab.config import export_config, inactive_reasons, load_config
+from acg_lab.config import inactive_reasons, load_config, propose_config
 from acg_lab.core.errors import AcgLabError
 from acg_lab.widgets.controls import RANGES, error_line, status_line
 from acg_lab.widgets.state import TunerState
@@ -92,7 +92,8 @@ class ExportPanel:
             return
         self.button.disabled = True
         try:
-            export_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
+            proposal = propose_config(path, settings, note=None if path.lower().endswith(".json") else self._note())
+            proposal.write()
             self._state.current = self._state.settings = load_config(path)
         except AcgLabError as error:
             self.outcome.value = error_line(str(error))
@@ -100,8 +101,7 @@ class ExportPanel:
             return
         self.outcome.value = (
             f'<div class="acg-line" role="status"><b>{escape(path)}</b> is written. The processes that read it use it '
-            "once they are restarted. Stored windows stay: each is analysed again at the next run of its profile. A "
-            "lower observation_window does not shrink them.</div>"
+            "once they are restarted. Stored windows stay: each is analysed again at the next run of its profile.</div>"
         ) + "".join(
             status_line(f"Production learns nothing with this file: {reason}") for reason in inactive_reasons(path)
         )

@@ -26,7 +26,7 @@ class Tile(NamedTuple):
         ``data-name`` of the element, for programs.
     label, unit, below : str
         Plain text above, after and below the number.
-    now, current : float
+    tried, current : float
         Under the settings being tried, and under those they are compared with.
     write : callable
         Returns a number as text.
@@ -38,7 +38,7 @@ class Tile(NamedTuple):
 
     name: str
     label: str
-    now: float
+    tried: float
     current: float
     write: Callable[[float], str]
     role: str
@@ -54,21 +54,21 @@ class Tile(NamedTuple):
         return (
             f'<div class="acg-number{stale}" data-name="{self.name}" title="{escape(self.label)}">'
             f'<div class="acg-label">{escape(self.label)}</div>'
-            f'<div class="acg-value"><span data-part="now">{escape(self.write(self.now))}</span>{unit}</div>'
+            f'<div class="acg-value"><span data-part="tried">{escape(self.write(self.tried))}</span>{unit}</div>'
             f'<div class="acg-below">{below}</div></div>'
         )
 
     def _compared(self) -> str:
-        mark = format_difference(self.now, self.current, self.write)
+        mark = format_difference(self.tried, self.current, self.write)
         return f'{self.role} <span data-part="current">{escape(self.write(self.current))}</span> {mark}'
 
 
-def format_difference(now: float, current: float, write: Callable[[float], str]) -> str:
+def format_difference(tried: float, current: float, write: Callable[[float], str]) -> str:
     """Return the difference with its sign, marked as better or worse; empty if both numbers read the same."""
-    if write(now) == write(current):
+    if write(tried) == write(current):
         return ""
     is_share = write is percent
-    size = (now - current) * 100 if is_share else now - current
+    size = (tried - current) * 100 if is_share else tried - current
     exact = abs(size) < (10 if is_share else 1)  # 97% and 96% may be 1.7 points apart
     text = change(f"{abs(size):.1f}" if exact else tokens(abs(size)), size) + (" pts" if is_share else "")
     return f'<span data-part="change" class="{"acg-better" if size > 0 else "acg-worse"}">{escape(text)}</span>'
@@ -77,9 +77,9 @@ def format_difference(now: float, current: float, write: Callable[[float], str])
 def numbers_row(state: TunerState, role: str, matched: tuple[Matched, Matched] | None, *, is_stale: bool) -> str:
     """Return a row of tiles; ``matched`` comes from replay: under the settings being tried, and the current ones."""
     tiles = _profile_tiles(state, role) if state.learning_key else []
-    now, current = (state.metrics(settings, state.agent_id) for settings in (state.settings, state.current))
-    if now is not None and current is not None:
-        tiles += _profiles_tiles(now, current, role)
+    tried, current = (state.metrics(settings, state.agent_id) for settings in (state.settings, state.current))
+    if tried is not None and current is not None:
+        tiles += _profiles_tiles(tried, current, role)
     if matched is not None and matched[0].requests:
         one, other = matched
         below = f"{one.matched:,} of {counted(one.requests, 'request')}"
@@ -89,8 +89,8 @@ def numbers_row(state: TunerState, role: str, matched: tuple[Matched, Matched] |
 
 
 def _profile_tiles(state: TunerState, role: str) -> list[Tile]:
-    now, current = ((state.profile(s), s.thresholds) for s in (state.settings, state.current))
-    (one, one_at), (other, other_at) = now, current
+    tried, current = ((state.profile(s), s.thresholds) for s in (state.settings, state.current))
+    (one, one_at), (other, other_at) = tried, current
     blocks = one.result(one_at).stable_prefix_length
     prefix, was = one.prefix_tokens(one_at), other.prefix_tokens(other_at)
     share, share_was = (
@@ -102,11 +102,11 @@ def _profile_tiles(state: TunerState, role: str) -> list[Tile]:
     ]
 
 
-def _profiles_tiles(now: ProfileMetrics, current: ProfileMetrics, role: str) -> list[Tile]:
-    unit = f"of {now.profiles:,}"
+def _profiles_tiles(tried: ProfileMetrics, current: ProfileMetrics, role: str) -> list[Tile]:
+    unit = f"of {tried.profiles:,}"
     return [
-        Tile("profiles", "Profiles with a prefix", now.with_prefix, current.with_prefix, tokens, role, unit=unit),
-        Tile("median", "Median prefix", now.median_tokens, current.median_tokens, tokens, role, "tokens"),
+        Tile("profiles", "Profiles with a prefix", tried.with_prefix, current.with_prefix, tokens, role, unit=unit),
+        Tile("median", "Median prefix", tried.median_tokens, current.median_tokens, tokens, role, "tokens"),
     ]
 
 
@@ -140,13 +140,13 @@ def agents_table(state: TunerState, role: str) -> str:
         return ""
     rows = []
     for agent_id in agents:
-        now, current = state.metrics(state.settings, agent_id), state.metrics(state.current, agent_id)
-        if now is None or current is None:
+        tried, current = state.metrics(state.settings, agent_id), state.metrics(state.current, agent_id)
+        if tried is None or current is None:
             return ""
-        rows.append((abs(now.share - current.share), agent_id, now, current))
+        rows.append((abs(tried.share - current.share), agent_id, tried, current))
     rows.sort(key=lambda row: (-row[0], row[1]))
     names = cut_all(agents, _NAME)
-    body = "".join(_row(agent_id, names[agent_id], now, current) for _, agent_id, now, current in rows[:_AGENTS])
+    body = "".join(_row(agent_id, names[agent_id], tried, current) for _, agent_id, tried, current in rows[:_AGENTS])
     rest = f"; {len(rows) - _AGENTS:,} more change less" if len(rows) > _AGENTS else ""
     caption = f"One setting holds for all agents of a process; what it does to each{rest}:"
     head = "".join(f'<th scope="col">{text}</th>' for text in ("agent", "with a prefix", "share in it", role, ""))
@@ -156,11 +156,11 @@ def agents_table(state: TunerState, role: str) -> str:
     )
 
 
-def _row(agent_id: str, name: str, now: ProfileMetrics, current: ProfileMetrics) -> str:
-    mark = format_difference(now.share, current.share, percent)
+def _row(agent_id: str, name: str, tried: ProfileMetrics, current: ProfileMetrics) -> str:
+    mark = format_difference(tried.share, current.share, percent)
     return (
         f'<tr data-agent="{escape(agent_id)}"><td title="{escape(agent_id)}">{escape(name)}</td>'
-        f'<td data-part="profiles">{now.with_prefix:,} of {now.profiles:,}</td>'
-        f'<td data-part="now">{escape(percent(now.share))}</td>'
+        f'<td data-part="profiles">{tried.with_prefix:,} of {tried.profiles:,}</td>'
+        f'<td data-part="tried">{escape(percent(tried.share))}</td>'
         f'<td data-part="current">{escape(percent(current.share))}</td><td>{mark}</td></tr>'
     )

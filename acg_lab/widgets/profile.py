@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from acg_lab import frames
-from acg_lab.core.exact_prefix import count_enough, largest_threshold, shared_depths
+from acg_lab.core.exact_prefix import count_sharing_by_depth, count_stable_depths, largest_threshold
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
-from acg_lab.core.stability import CLASS_ORDER, StabilityThresholds, judge_spans, leading_stable, result_of
+from acg_lab.core.stability import CLASS_ORDER, StabilityThresholds, count_leading_stable, judge_spans, make_result
 from acg_lab.snapshot.analysis import window_codes
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Columns, ObservationColumns, Runs
@@ -96,8 +96,8 @@ class ProfileScores:
         n = self.requests
         scores = judge_spans(self.snap.counts[self.key], n, thresholds)
         if not self._is_exact:
-            return result_of(scores, leading_stable(scores), n)
-        return result_of(scores, count_enough(self._shared, n, thresholds.stable_threshold), n)
+            return make_result(scores, count_leading_stable(scores), n)
+        return make_result(scores, count_stable_depths(self._shared, n, thresholds.stable_threshold), n)
 
     def _make_scores(self, thresholds: StabilityThresholds) -> pd.DataFrame:
         """Return `acg_lab.frames.scores` of the profile under a setting."""
@@ -130,13 +130,13 @@ class ProfileScores:
 
     @cached_property
     def _shared(self) -> list[int]:
-        return shared_depths(self._codes, int)
+        return count_sharing_by_depth(self._codes, int)
 
     def joins_at(self, thresholds: StabilityThresholds) -> float:
         """Return the largest ``stable_threshold`` with a longer prefix than under a setting; 0 if there is none.
 
         Before nemo-relay-0.8 it is the least score of the blocks that come next, from then on the share of requests
-        that share them (acg_lab/docs/rules/learner.md).
+        that share them (acg_lab/docs/rules/learner.md, section 8).
         """
         length = self.result(thresholds).stable_prefix_length
         if self._is_exact:

@@ -20,7 +20,7 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
-from acg_lab.storage.columns import Lazy
+from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
 from acg_lab.widgets.prefixes import (
     Lengths,
@@ -231,7 +231,7 @@ class TunerState(HasTraits):
             snap = select_profile(self.snap, key, size, source_of(self.snap, key, size, self._history.trace))
             return analyze_profile(snap, key, settings.thresholds, snap.rules[key].rules)
 
-        return Lazy(self.keys, result)
+        return LazyMapping(self.keys, result)
 
     # --- all profiles ---
 

@@ -55,7 +55,7 @@ def test_analyze_prints_a_table_of_100_columns():
     rows = out.splitlines()[: out.splitlines().index("")]
     assert rows[1].split() == [
         "coder",
-        "claude…250929",
+        "claude-so…929",
         "100",
         "13/88",
         "2,655",
@@ -165,7 +165,7 @@ def test_export_there_and_back(run, tmp_path, redis_url):
         (["export", SAMPLE, f"u:{PASSWORD}@127.0.0.1:1/0"], 2, "must begin with redis://"),
         (["analyze", "a\x1b[31m\u202eb"], 1, "a\\x1b[31m\\u202eb: there is no such file or folder."),
         (["analyze", f"redis+cluster://u:{PASSWORD}@host/x"], 2, "got redis+cluster://"),
-        (["analyze", f"redis://u:{PASSWORD}@127.0.0.1/zero"], 2, "must end in the number of a database"),
+        (["analyze", f"redis://u:{PASSWORD}@127.0.0.1/zero"], 2, "must end in a database number"),
         (["analyze", SAMPLE, f"redis://u:{PASSWORD}@host"], 2, "redis://***@host"),
         ([f"redis://u:{PASSWORD}@host"], 2, "redis://***@host"),
         (["verify", "nowhere"], 1, "nowhere: there is no such file or folder."),
@@ -175,7 +175,7 @@ def test_export_there_and_back(run, tmp_path, redis_url):
         (["export", SAMPLE], 2, "DEST"),
         (["export", SAMPLE, ""], 2, "must not be empty"),
         (["export", SAMPLE, SAMPLE], 2, "overwrite=True (--overwrite)"),
-        (["export", SAMPLE, __file__, "--overwrite"], 2, "exists already; choose another place."),
+        (["export", SAMPLE, __file__, "--overwrite"], 2, "exists already; choose another path."),
         (["export", SAMPLE, f"{__file__}/x"], 1, "Not a directory"),
         (["export", SAMPLE, "out", "--limit", "0"], 2, "--limit"),
         (["export", SAMPLE, f"redis://u:{PASSWORD}@127.0.0.1:1/0"], 2, "add --allow-write"),
@@ -239,7 +239,7 @@ def test_two_prefixes_ask_which(run, tmp_path):
     pq.write_table(pa.table({"key": keys, "value": [result] * 2}), tmp_path / "kv")
     status, _, err = run("analyze", str(tmp_path / "kv"))
     assert status == 2
-    assert "'nemo_flow:' and 'nemo_relay:'; say which one with key_prefix=... (--key-prefix)" in err
+    assert "'nemo_flow:' and 'nemo_relay:'; choose one with key_prefix=... (--key-prefix)" in err
     assert run("analyze", str(tmp_path / "kv"), "--key-prefix", "nemo_flow:")[0] == 0
 
 

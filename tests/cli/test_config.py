@@ -85,13 +85,20 @@ def test_diff_hides_credentials(run, file):
     assert "***" in out
 
 
+KEEPS_ITS_SIZE = (
+    "Stored windows larger than the new observation_window never shrink: they lose one observation for each that is "
+    "added, so they keep their size."
+)
+
+
 def test_set(run, file):
-    """Values are set, with the advice to restart production; a second time there is nothing to change."""
+    """Values are set, with what follows for production; a second time there is nothing to change."""
     status, out, err = run("set", file, *SETS, "--note", "why")
     assert (status, err) == (0, "")
     assert out.splitlines() == [
         f"{file}: wrote stable_threshold = 0.9, observation_window = 30.",
         "Restart the process that reads this file to use it.",
+        KEEPS_ITS_SIZE,
     ]
     expected = EXAMPLE.replace("redis://", "redis://me:hunter2@").replace("0.95", "0.9")
     expected = expected.replace("observation_window = 100", "# acg-lab: why\nobservation_window = 30")

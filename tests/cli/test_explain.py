@@ -93,8 +93,8 @@ def test_nobody():
     "line",
     [
         "handbook-search gpt-5.1 100 6/29 880 48% user-6 0.02 retrieved text",
-        "claims-triage claude…250929 100 10/17 1,796 74% user-10 0.92 alternates",
-        "support-mail claude…250929 100 11/12 2,215 97% user-11 0.02 conversation",
+        "claims-triage claude-so…929 100 10/17 1,796 74% user-10 0.92 alternates",
+        "support-mail claude-so…929 100 11/12 2,215 97% user-11 0.02 conversation",
         "and 120 more profiles 484 98% split: date or time",
         "and 67 more profiles 225 94% split: first message",
         "all 2 of them 200 97% split: tools reordered",

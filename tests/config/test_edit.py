@@ -23,7 +23,7 @@ def edited(text, path, value="3"):
     ],
 )
 def test_a_new_table(before, after):
-    """It goes behind its relatives; comments right above the next header stay there, those a blank line ends do not."""
+    """It goes after its relatives; comments right above the next header stay there, those a blank line ends do not."""
     assert edited(before, ("a", "c", "z")) == after
 
 
@@ -57,7 +57,7 @@ def test_components_are_counted_alone():
     ("before", "after"), [("a = []", "a = [ 3 ]"), ("a = [1, 2]", "a = [1, 2, 3]"), ("b = []", None)]
 )
 def test_a_new_member(before, after):
-    """It goes behind the last one of the array; where there is none, nothing changes."""
+    """It goes after the last one of the array; where there is none, nothing changes."""
     document = Document(before)
     assert document.append_member(("a",), "3") == (after is not None)
     assert str(document) == (after or before)

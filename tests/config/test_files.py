@@ -1,4 +1,4 @@
-"""Files: what is written, what stays, and what is told when it can't be done."""
+"""Files: what is written, what stays, and what is reported when it can't be done."""
 
 import errno
 import json
@@ -115,7 +115,7 @@ def test_proposal(file):
 
 
 def test_diff_of_a_new_file(tmp_path):
-    """A new file's difference is to nothing; a missing end of line is told as diff tells it."""
+    """A new file's difference is to nothing; a missing end of line is reported as diff tells it."""
     proposal = propose_config(tmp_path / "plugins.toml", TUNED)
     assert proposal.diff().startswith(f"--- {os.devnull}\n+++ {tmp_path}/plugins.toml\n@@ -0,0 +1,")
     path = tmp_path / "bare.toml"
@@ -159,7 +159,7 @@ def test_json_takes_no_note(tmp_path):
 
 
 def test_bad_content(file):
-    """What is not UTF-8 or not TOML is told with its place."""
+    """What is not UTF-8 or not TOML is reported with its place."""
     file.write_bytes(b"version = 1 # caf\xe9\n")
     with pytest.raises(acg.RecordError, match=r"plugins\.toml, at .*: expected UTF-8, got byte 0xe9 at position 17"):
         acg.load_config(file)
@@ -169,10 +169,10 @@ def test_bad_content(file):
 
 
 def test_bad_places(tmp_path):
-    """No file, no folder, a folder in place of a file, and a link to itself are told."""
+    """No file, no folder, a folder in place of a file, and a link to itself are reported."""
     with pytest.raises(acg.SourceError, match=r"nothing\.toml: there is no such file"):
         acg.load_config(tmp_path / "nothing.toml")
-    with pytest.raises(acg.SourceError, match=r"there is no folder .*no; make it first"):
+    with pytest.raises(acg.SourceError, match=r"there is no folder .*no; create it first"):
         acg.export_config(tmp_path / "no" / "plugins.toml", TUNED)
     with pytest.raises(acg.SourceError, match="expected a file, got a folder"):
         acg.export_config(tmp_path, TUNED)
@@ -206,7 +206,7 @@ def test_made_in_between(tmp_path):
     """Who made the file since there was none does not lose it."""
     proposal = propose_config(tmp_path / "plugins.toml", TUNED)
     proposal.path.write_text("# mine\n", encoding="utf-8")
-    with pytest.raises(acg.SourceError, match="somebody else changed it in between"):
+    with pytest.raises(acg.SourceError, match="it was modified by another process"):
         proposal.write()
     assert proposal.path.read_text(encoding="utf-8") == "# mine\n"
 
@@ -245,7 +245,7 @@ def export_in(preparation, path):
     ("folder_mode", "mode", "reason"), [(0o555, 0o666, "Permission denied"), (0o777, 0o444, "read-only")]
 )
 def test_read_only(folder_mode, mode, reason):
-    """In a read-only folder, or where the file itself is read-only, nothing happens, and that is told."""
+    """In a read-only folder, or if the file is read-only, nothing is written, and the reason is reported."""
     folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())  # where others may look in
     try:
         file = folder / "plugins.toml"
@@ -263,7 +263,7 @@ def test_read_only(folder_mode, mode, reason):
 
 
 def test_no_room(file):
-    """Where the system takes no more bytes, the file is as it was, nothing is left beside it, and that is told."""
+    """Where the system takes no more bytes, the file is as it was, nothing is left beside it, and that is reported."""
     assert os.strerror(errno.EFBIG) in export_in(LIMITED, file)
     assert listed(file.parent) == ["plugins.toml"]
     assert file.read_text(encoding="utf-8") == EXAMPLE
@@ -327,7 +327,7 @@ def test_two_at_once(file):
     os.close(folder)
     said = sorted(process.communicate(timeout=60)[0] for process in both)
     assert said[0] == ""
-    assert "somebody else changed it in between" in said[1]
+    assert "it was modified by another process" in said[1]
     found = acg.load_config(file).thresholds
     assert (found.stable_threshold, found.semi_stable_threshold) in {(0.9, 0.5), (0.95, 0.4)}
     assert listed(file.parent) == ["plugins.toml"]
@@ -356,3 +356,14 @@ def test_killed_at_every_step(tmp_path, exists):
     assert seen["old"] > 20
     assert seen["new"] > 1
     assert seen["old"] + seen["new"] == seen["steps"]
+
+
+def test_smaller_windows_are_a_caveat(tmp_path):
+    """A proposal that lowers observation_window says that stored windows keep their size; no other one does."""
+    path = tmp_path / "plugins.toml"
+    (caveat,) = propose_config(path, AcgSettings(observation_window=30)).caveats
+    assert "never shrink" in caveat
+    assert propose_config(path, AcgSettings()).caveats == ()
+    acg.export_config(path, AcgSettings(observation_window=30))
+    assert propose_config(path, AcgSettings(observation_window=40)).caveats == ()
+    assert propose_config(path, AcgSettings(observation_window=20)).caveats == (caveat,)

@@ -128,7 +128,7 @@ def lines_of_note(text):
 
 
 def test_note_replaces_its_former_self():
-    """A note stands above the first changed value; the next one takes its place, and comments of others stay."""
+    """A note is above the first changed value; the next one takes its place, and comments of others stay."""
     before = EXAMPLE.replace("stable_threshold = 0.95", "# mine\nstable_threshold = 0.95", 1)
     first = render_config(TUNED, before, note="tuned on monday\n\n  by 5%")
     noted = f"{MARK} tuned on monday\n{MARK}\n{MARK}   by 5%\nobservation_window = 30"
@@ -158,7 +158,7 @@ def test_note_in_a_text_is_no_note():
 
 
 def test_note_needs_a_value():
-    """A note stands above a value, if need be another one of the table; an empty table has no place for it."""
+    """A note is above a value, if need be another one of the table; an empty table has no place for it."""
     bare = EXAMPLE[: EXAMPLE.index("observation_window")]
     assert f"{MARK} why\nprovider" in render_config(AcgSettings(), bare, note="why")
     empty = bare.replace('provider = "anthropic"\n', "")

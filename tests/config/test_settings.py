@@ -63,7 +63,7 @@ def test_replace():
         (thresholds(stable_threshold=float("inf")), "acg.stability_thresholds.stable_threshold", "got inf"),
         (thresholds(stable_threshold=True), "acg.stability_thresholds.stable_threshold", "got True"),
         (thresholds(stable_threshold=None), "acg.stability_thresholds.stable_threshold", "got null"),
-        (thresholds(semi_stable_threshold=...), "acg.stability_thresholds", "got none of name 'semi_stable_threshold'"),
+        (thresholds(semi_stable_threshold=...), "acg.stability_thresholds", "got no 'semi_stable_threshold'"),
         ({"stability_thresholds": None}, "acg.stability_thresholds", "expected a table, got null"),
         ([], "acg", "expected a table, got an array"),
     ],
@@ -129,7 +129,7 @@ def test_null_is_absence():
 
 
 def test_wrong_sources():
-    """A document without the component is told, and so is what is no document."""
+    """A document without the component is reported, and so is what is no document."""
     with pytest.raises(acg.RecordError, match="expected a component of kind 'adaptive', got none"):
         acg.load_config({"version": 1})
     with pytest.raises(acg.UsageError, match="A config is a path or a mapping; got int"):

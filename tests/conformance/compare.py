@@ -97,8 +97,10 @@ def compare_results(
     indexes = smallest_indexes(window)
     one, other = ours, stored
     if not is_exact and len(set(indexes.values())) < len(indexes):
-        if stored.stable_prefix_length != leading_stable(stored):
-            return Difference(key, "", "stable_prefix_length", leading_stable(stored), stored.stable_prefix_length)
+        if stored.stable_prefix_length != count_leading_stable(stored):
+            return Difference(
+                key, "", "stable_prefix_length", count_leading_stable(stored), stored.stable_prefix_length
+            )
         one, other = _untied(ours, indexes), _untied(stored, indexes)
     names = [[score.span_id for score in result.scores] for result in (one, other)]
     if names[0] != names[1]:
@@ -115,7 +117,7 @@ def smallest_indexes(window: Iterable[PromptIR]) -> dict[str, int]:
     return indexes
 
 
-def leading_stable(result: StabilityAnalysisResult) -> int:
+def count_leading_stable(result: StabilityAnalysisResult) -> int:
     """Return how many scores lead with class ``stable``."""
     classes = [score.classification for score in result.scores]
     return next((i for i, name in enumerate(classes) if name != "stable"), len(classes))

@@ -230,7 +230,7 @@ def is_read_alike(call: Call) -> bool:
 
 
 def expected_body(body: Mapping[str, Any], plan: BreakpointPlan) -> dict[str, Any]:
-    """Return the body as the plan has it sent (spec planner.md, sections 5 and 6)."""
+    """Return the body as the plan has it sent (`acg_lab/docs/rules/planner.md`, 5 and 6)."""
     sent = deepcopy(dict(body))
     if plan.reason in {PlanReason.PLANNED, PlanReason.CANONICAL} and sent.get("tools"):
         sent["tools"] = [json.loads(canonical_json(tool), parse_int=_as_runtime_reads) for tool in sent["tools"]]

@@ -1,7 +1,7 @@
 """Several processes of the real runtime that write to one profile: some updates are lost, and ``verify`` counts them.
 
 The runtime loads a window, appends, and stores it back, without a lock: of two processes that do so at the same time
-one wins (spec learner.md, section 6).
+one wins (`acg_lab/docs/rules/learner.md`, 6).
 """
 
 import contextlib
@@ -53,7 +53,7 @@ def test_lost_updates(written, redis_client, tallies, version, capsys):
     verification = acg.verify(acg.load(written, progress=False), observation_window=2 * ALL)
     (verdict,) = [v for v in verification.verdicts if "::" in v.key]
     assert verdict.status == Status.LOST
-    assert verdict.detail == f"{ALL - n_kept} updates missing of the {ALL} that the runs give"
+    assert verdict.detail == f"{ALL - n_kept} updates missing of the {ALL} in the runs"
     with pytest.raises(SystemExit) as ended:
         main(["verify", written, "--window", str(2 * ALL)])
     assert (ended.value.code, verdict.detail in capsys.readouterr().out) == (1, True)

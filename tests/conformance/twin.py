@@ -26,7 +26,7 @@ from acg_lab.core import (
     parse_learning_key,
 )
 from acg_lab.core.codec import decode, decode_window, encode
-from acg_lab.core.exact_prefix import identity, majority_prefix
+from acg_lab.core.exact_prefix import find_majority_depth, identity
 from acg_lab.core.keys import Owner, assign_agents
 from acg_lab.storage.memory import MemoryBackend
 
@@ -166,7 +166,7 @@ class Twin:
         if not self.is_exact:
             return None
         limit = learner.thresholds.stable_threshold
-        depth = majority_prefix([observation.blocks for observation in window], limit, identity)
+        depth = find_majority_depth([observation.blocks for observation in window], limit, identity)
         given = result.stable_prefix_length
         return None if depth == given else Difference(key, "", "stable_prefix_length", given, depth)
 

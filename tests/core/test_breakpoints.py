@@ -1,4 +1,4 @@
-"""Which prefix ends a live request gets, and why those (spec planner.md, sections 4 and 7)."""
+"""Which prefix ends a live request gets, and why those (`acg_lab/docs/rules/planner.md`, 4 and 7)."""
 
 import copy
 import itertools
@@ -75,7 +75,7 @@ def test_first_example_with_one_question(rules, question):
 
 
 @pytest.mark.parametrize("rules", [FLOW, RELAY_6])
-def test_first_example_before_generation_8(rules):
+def test_first_example_before_rules_version_8(rules):
     """Before 0.8 each question makes its own profile of one observation, the seed entry's among them."""
     history = [ask(f"question {i}", rules=rules) for i in range(9)]
     planned = plan(ask("another", rules=rules), learn(history, rules), rules)
@@ -83,7 +83,7 @@ def test_first_example_before_generation_8(rules):
 
 
 def test_second_example():
-    """Where reads fall turn by turn, up to four ends stand where they fall."""
+    """If reads fall turn by turn, up to four ends are where they fall."""
     shares = [19, 18, 17, 16, 15, 13]
     dominant = [text_of(200, f"{i} ") for i in range(6)]
     roles = ["user", "assistant"] * 3
@@ -107,7 +107,7 @@ def test_second_example():
 
 
 def tool_of(tokens, name):
-    """Make a tool whose block has so many tokens."""
+    """Make a tool whose block has this many tokens."""
     empty = len(canonical_json(make_tool(name, description="")))
     tool = make_tool(name, description="x" * (tokens * 4 - empty))
     assert len(canonical_json(tool)) == tokens * 4
@@ -115,7 +115,7 @@ def tool_of(tokens, name):
 
 
 def test_third_example():
-    """Behind a long system prompt tools are cached to the last one, and the one mark stands there."""
+    """After a long system prompt tools are cached up to the last one, which takes the only mark."""
     tools = (tool_of(332, "a"), tool_of(332, "b"))
     history = [ask(f"question {i}", tools=tools) for i in range(8)]
     hot_cache = learn(history, min_observations_for_full_confidence=2)
@@ -190,7 +190,7 @@ def test_families(model, minimum):
 
 
 def test_families_and_prices_are_data():
-    """A caller can replace families and prices; the order of the families is of no account."""
+    """A caller can replace families and prices; the order of the families does not matter."""
     ir, result = ir_of(600), stable(1.0)
     assert ends_of(ir, result, "gpt", families={"gp": 9999, "gpt": 512}) == [1]
     assert ends_of(ir, result, "gpt", families={"gpt": 512, "gp": 9999}) == [1]
@@ -209,7 +209,7 @@ def test_minimum(model):
 
 @pytest.mark.parametrize(("text", "tokens"), [("", 0), ("abc", 0), ("abcd", 1), ("\U0001f600", 1), ("漢" * 4, 3)])
 def test_tokens_of_a_block(text, tokens):
-    """Tokens are UTF-8 bytes by four, rounded down, unless the block tells its own count."""
+    """Tokens are a quarter of the UTF-8 bytes, rounded down, unless the block has a recorded count."""
     assert estimate_tokens(make_block("s", text)) == tokens
     known = make_block("s", text, token_metadata=TokenMetadata(model_family="f", token_count=77))
     assert estimate_tokens(known) == 77
@@ -272,7 +272,7 @@ def test_tool_beyond_the_prefix_counts():
 
 
 def test_falling_tools():
-    """Where reads fall inside the tools, no end stands there all the same."""
+    """Reads that fall inside the tools put no end there."""
     ir = ir_of((1500, SYSTEM), (500, TOOL), (500, TOOL), (500, TOOL))
     segments = plan_breakpoints(ir, stable(1, 1, 0.8, 0.6, n=20), SONNET)
     assert [(s.end, s.tokens, s.target) for s in segments] == [

@@ -1,4 +1,4 @@
-"""Where the marks of a plan stand in a request (spec planner.md, section 5)."""
+"""Where the marks of a plan are in a request (`acg_lab/docs/rules/planner.md`, 5)."""
 
 import json
 
@@ -70,7 +70,7 @@ def test_paths(target, value, path):
 
 
 def test_body_is_used_for_paths():
-    """Given the body, marks stand where its parts are; else where those of the normalised request are."""
+    """Given the body, marks are where its parts are; else where those of the normalised request are."""
     request = ask("q" * 40, system=[{"type": "text", "text": text_of(1500)}, {"type": "text", "text": "b"}])
     hot_cache = learn([request, ask("r", system=request.unknown["instructions"])] * 3)
     assert plan(request, hot_cache).paths == ("$.system[1]",)
@@ -79,7 +79,7 @@ def test_body_is_used_for_paths():
     assert plan(request, hot_cache, body={"messages": []}).paths == (None,)
 
 
-def test_body_of_generation_2():
+def test_body_of_rules_version_2():
     """In 0.2 the codec's own body has one text for all system messages, and no system message elsewhere."""
     request = make_request({"role": "system", "content": "a"}, "u", {"role": "system", "content": "b"}, tools=({},))
     assert body_of(request, rules=FLOW) == {
@@ -90,7 +90,7 @@ def test_body_of_generation_2():
     assert body_of(make_request("u"), rules=FLOW) == {"messages": [{"role": "user", "content": "u"}]}
 
 
-def test_body_of_later_generations():
+def test_body_of_later_rules_versions():
     """From 0.6 on messages stay where they are, and native items are what they hold."""
     value = {"role": "critic", "content": ["p"]}
     native = {"role": "provider_native", "provider": "p", "kind": "critic", "value": value}

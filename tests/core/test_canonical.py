@@ -1,4 +1,4 @@
-"""Canonical JSON, compact JSON and hashing (spec sections 2 and 8)."""
+"""Canonical JSON, compact JSON and hashing (`acg_lab/docs/rules/learner.md`, 2 and 8)."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ COMPOUNDS = [
     ({"b": 1, "a": [{"d": 2.0, "c": None}]}, '{"a":[{"c":null,"d":2}],"b":1}'),
     ({"a\\": 1, 'b"': 1.0}, '{"a\\\\":1,"b\\"":1}'),
     ({"10": 1, "9": 2, "": 3, "A": 4, "a": 5}, '{"":3,"10":1,"9":2,"A":4,"a":5}'),
-    # U+1F600 begins with the unit D83D, so it stands before U+FB33, though its code point is the larger one.
+    # U+1F600 begins with the unit D83D, so it is before U+FB33, though its code point is the larger one.
     ({"\ufb33": 1, "\U0001f600": 2, "\ud7ff": 3}, '{"\ud7ff":3,"\U0001f600":2,"\ufb33":1}'),
     ([{"\ufb33": 1, "\U0001f600": None}], '[{"\U0001f600":null,"\ufb33":1}]'),
 ]
@@ -115,7 +115,7 @@ def test_canonical_form(value, text):
 
 @pytest.mark.parametrize(("value", "text"), COMPACT)
 def test_compact_form(value, text):
-    """Compact JSON keeps integers and gives doubles a decimal, or an exponent from 1e16 and below 1e-5."""
+    """Compact JSON keeps integers and prints doubles with a decimal, or an exponent from 1e16 and below 1e-5."""
     assert compact_json(value) == text
     assert compact_json([value]) == f"[{text}]"
     assert compact_json({"k": value}) == f'{{"k":{text}}}'

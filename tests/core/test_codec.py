@@ -130,7 +130,7 @@ def test_unknown_fields_survive(drawn):
 
 
 def test_unknown_fields_are_at_hand():
-    """Unknown fields stand in the record that they belong to."""
+    """Unknown fields are in the record that they belong to."""
     record = decode(RunRecord, written({**RUN, "later": [1], "unknown": 2}))
     assert record.unknown == {"later": [1], "unknown": 2}
     assert decode(AnnotatedLlmRequest, b'{"messages":[],"seed":7}').unknown == {"seed": 7}
@@ -426,7 +426,7 @@ def test_bytes_that_are_not_utf8(error):
 
 
 def test_errors_hold_no_text():
-    """What is refused shows ids and paths, never what stands in the document."""
+    """What is refused shows ids and paths, never what is in the document."""
     for bad in (f'{{"{PRIVATE}":1,}}', f'"{PRIVATE}', f'["{PRIVATE}" 1]', f'"{PRIVATE}"', f'{{"id":"{PRIVATE}"}}'):
         error_of(RunRecord, bad.encode())
         error_of(PromptIR, bad.encode())

@@ -1,4 +1,4 @@
-"""The exact stable prefix of a window, and its fingerprint (spec section 8)."""
+"""The exact stable prefix of a window, and its fingerprint (`acg_lab/docs/rules/learner.md`, 8)."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from strategies import make_block, make_ir
 
 from acg_lab.core import StabilityThresholds, analyze_stability, hash_text
-from acg_lab.core.exact_prefix import identity, majority_prefix
+from acg_lab.core.exact_prefix import find_majority_depth, identity
 
 
 def analysed(observations, stable_threshold=0.95):
@@ -23,7 +23,7 @@ def observed(letters, request_hash=None, role="user", **fields):
 
 
 def bound(observation, depth, scope):
-    """Make a fingerprint as the spec says it."""
+    """Make a fingerprint by the written rule."""
     blocks = [[b.span_id, b.role, b.content_type, b.content] for b in observation.blocks[:depth]]
     printed = [json.dumps(block, separators=(",", ":"), ensure_ascii=False) for block in blocks]
     return hash_text("\n".join(("key", hash_text("\n".join(printed)), scope)))
@@ -56,7 +56,7 @@ def test_depth(window, threshold, depth):
     """The prefix is as deep as ``min(max(ceil(threshold * n), n // 2 + 1), n)`` observations share it exactly."""
     observations = [observed(letters) for letters in window]
     assert analysed(observations, threshold).stable_prefix_length == depth
-    assert majority_prefix([o.blocks for o in observations], threshold, identity) == depth
+    assert find_majority_depth([o.blocks for o in observations], threshold, identity) == depth
 
 
 def test_no_prefix_has_no_fingerprint():

@@ -1,4 +1,4 @@
-"""Learning keys (spec section 3)."""
+"""Learning keys (`acg_lab/docs/rules/learner.md`, 3)."""
 
 import copy
 from hashlib import sha256
@@ -103,7 +103,7 @@ SEEDS = [
 
 @pytest.mark.parametrize(("messages", "fingerprint"), SEEDS)
 def test_seed(messages, fingerprint):
-    """The seed part is of the first message that is not system, its text not normalised, images by their tag."""
+    """The seed is that of the first message that is not system, with its text as it is and images as tags."""
     assert part_of(key_of(*messages), "seed") == fingerprint[:16]
 
 
@@ -142,7 +142,7 @@ def test_unreadable(messages, path):
 
 @given(requests())
 def test_arguments_stay_unchanged(request):
-    """Making a key changes nothing in the request, and gives the same key each time."""
+    """Making a key leaves the request unchanged, and repeating it returns the same key."""
     before = copy.deepcopy(request)
     assert learning_key("a", request) == learning_key("a", before)
     assert request == before
@@ -175,13 +175,13 @@ def test_parse():
     ],
 )
 def test_parse_of_what_is_no_key(text):
-    """A text that is no learning key gives None: plain agent ids stand in the same place."""
+    """A text that is not a learning key returns None: agent ids are stored in the same way."""
     assert parse_learning_key(text) is None
     assert parse_learning_key(text, agent_id="a") is None
 
 
 def test_parse_for_another_agent():
-    """With the agent given, a key of another agent gives None, one whose id merely begins so too."""
+    """With ``agent_id``, a key of another agent returns None, even if its id starts the same."""
     key = key_of("u", agent_id="ab")
     assert parse_learning_key(key, agent_id="a") is None
     assert parse_learning_key(key, agent_id="ab").agent_id == "ab"

@@ -1,4 +1,4 @@
-"""The learner: one step without I/O, its two shells, and the hot cache (spec section 5)."""
+"""The learner: one step without I/O, its two shells, and the hot cache (`acg_lab/docs/rules/learner.md`, 5)."""
 
 import asyncio
 import copy
@@ -29,10 +29,13 @@ from acg_lab.core import (
     RULES,
     AcgLearner,
     HotCache,
+    RunRecord,
     StabilityThresholds,
     UsageError,
     analyze_stability,
     build_prompt_ir,
+    decode,
+    encode,
     learning_key,
     system_stamp,
 )
@@ -84,7 +87,7 @@ class LoggingBackend(MemoryBackend):
 
 
 class AsyncBackend:
-    """The same store for asyncio: gives way to other tasks before each call."""
+    """The same store for asyncio, which yields to other tasks before each call."""
 
     def __init__(self, backend):
         self.backend = backend
@@ -215,7 +218,7 @@ def test_skipped_requests(process):
 
 
 def test_the_key_is_the_learners_agents(process):
-    """The agent of the key is the learner's own, whatever stands in the run."""
+    """The agent of the key is the learner's own, whatever is in the run."""
     backend = MemoryBackend()
     process(AcgLearner("b"), make_run(make_request("u"), agent_id="a"), backend, HotCache())
     assert set(backend._windows) == {learning_key("b", make_request("u")), "b"}
@@ -351,7 +354,7 @@ def test_failing_load(process, at):
 
 @given(st.lists(runs(simple_requests()), max_size=4), st.integers(1, 5), thresholds())
 def test_stream_equals_analysis_of_its_last(stream, n, limits):
-    """Learning from a stream gives, for each key, the analysis of its last n observations."""
+    """Learning from a stream ends with the analysis of the last n observations of each key."""
     backend, hot_cache = MemoryBackend(), HotCache()
     learner, stamp, numbers = AcgLearner("a", n, limits), make_stamp(), count(1)
     seen = {}
@@ -368,7 +371,7 @@ def test_stream_equals_analysis_of_its_last(stream, n, limits):
 
 @given(st.lists(st.tuples(runs(), st.none() | st.integers(1, 6)), max_size=5), st.integers(0, 3), thresholds())
 def test_a_learner_remembers_nothing_that_counts(stream, n, limits):
-    """A learner that lived through failing stores gives what one made afresh for each run gives."""
+    """A learner that saw stores fail learns the same as one made anew for each run."""
     lasting = AcgLearner("a", n, limits)
     sides = [(LoggingBackend(), HotCache(), make_stamp()) for _ in range(2)]
     for run, at in stream:
@@ -473,7 +476,7 @@ def test_repr_of_the_hot_cache_counts_only():
 
 
 def test_system_stamp():
-    """Unless told otherwise observations get a random UUID of version 4 and the time now, in UTC."""
+    """By default observations get a random UUID of version 4 and the time now, in UTC."""
     (first, time), (second, _) = system_stamp(), system_stamp()
     assert first != second
     assert (str(uuid.UUID(first)), uuid.UUID(first).version) == (first, 4)
@@ -488,3 +491,11 @@ def test_default_stamp(process):
     process(AcgLearner("a"), make_run(make_request("u"), make_request("u")), backend, HotCache())
     first, second = backend.load_observations(U)
     assert first.ir_id != second.ir_id
+
+
+def test_run_that_is_not_a_record(process):
+    """A run as a dict is refused with the way to make a record of it; a decoded run is learned."""
+    with pytest.raises(UsageError, match=r"must be a RunRecord; got dict\..*acg_lab\.core\.decode\(RunRecord, raw\)"):
+        process(AcgLearner("a"), {"id": "r"}, MemoryBackend(), HotCache())
+    run = decode(RunRecord, encode(make_run(make_request("u"))))
+    assert list(process(AcgLearner("a"), run, MemoryBackend(), HotCache()).results) == [key_of("u")]

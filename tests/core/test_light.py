@@ -13,6 +13,6 @@ def loaded_by(statement):
 
 
 def test_import_loads_few_modules():
-    """The core loads msgspec, hashlib, threading and lazy_loader, with their dependencies, and nothing else."""
+    """The core loads msgspec, hashlib, json, threading and lazy_loader, with their dependencies, and nothing else."""
     found = {name for name in loaded_by("import acg_lab.core") if name.partition(".")[0] != "acg_lab"}
-    assert found <= loaded_by("import msgspec, hashlib, threading, lazy_loader")
+    assert found <= loaded_by("import msgspec, hashlib, json, threading, lazy_loader")

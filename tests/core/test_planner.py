@@ -1,4 +1,4 @@
-"""Request time: which result is met, and why nothing is planned (spec planner.md, sections 1 to 3)."""
+"""Live requests: which result applies, and why nothing is planned (`acg_lab/docs/rules/planner.md`, 1 to 3)."""
 
 import msgspec
 import pytest
@@ -10,14 +10,14 @@ from acg_lab.core import RULES, HotCache, LearnerUpdate, PlanReason, UsageError
 # --- which result is met, and the gate ---
 
 
-def test_seed_entry_before_generation_8():
+def test_seed_entry_before_rules_version_8():
     """Before 0.8 the seed entry serves any request of the agent, by position alone."""
     hot_cache = learn([ask("q", rules=RELAY_6)] * 3, RELAY_6)
     planned = plan(ask("never seen", system=text_of(2000, "never seen"), rules=RELAY_6), hot_cache, RELAY_6)
     assert (planned.entry, planned.ends, planned.segments[0].prefix_tokens) == ("agent", (2,), 2002)
 
 
-def test_seed_entry_in_generation_8():
+def test_seed_entry_in_rules_version_8():
     """In 0.8 the seed entry serves requests of its own profile only."""
     seed = HotCache()  # as after a restart
     seed.apply(LearnerUpdate(seed=learn([ask(f"q{i}") for i in range(3)]).acg_stability))
@@ -56,7 +56,7 @@ def reasons(request, history=None, rules=RELAY_8, settings=(), **options):
 
 @pytest.mark.parametrize("rules", RULES)
 def test_every_reason(rules):
-    """Every reason is reached, in every generation that has it."""
+    """Every reason is reached, in every rules version that has it."""
     good = ask("q", rules=rules)
     no_prefix = {"settings": {"stable_threshold": 1.5}, "rules": rules}
     found = {
@@ -88,7 +88,7 @@ def test_every_reason(rules):
 
 
 def test_order_of_reasons():
-    """What is missing first is told first: observations, then surface, model, family, prefix."""
+    """What is missing first is reported first: observations, then surface, model, family, prefix."""
     odd = ask("q", model="gpt-4o", rules=RELAY_6)
     nothing_stable = {"stable_threshold": 1.5}
     assert reasons(odd, [odd], RELAY_6, provider="passthrough").reason is PlanReason.ONE_OBSERVATION

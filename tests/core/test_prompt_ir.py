@@ -1,4 +1,4 @@
-"""From a request to an observation (spec section 2)."""
+"""From a request to an observation (`acg_lab/docs/rules/learner.md`, 2)."""
 
 import copy
 import sys
@@ -68,7 +68,7 @@ NORMALISED = [
 
 
 def reference(text):
-    """Read the spec's sentence letter by letter."""
+    """Normalise white space by the written rule, letter by letter."""
     start, end = 0, len(text)
     while start < end and text[start] in WHITE_SPACE:
         start += 1
@@ -87,7 +87,7 @@ def reference(text):
 
 @pytest.mark.parametrize(("text", "expected"), NORMALISED)
 def test_normalize(text, expected):
-    """Ends are trimmed, runs become one space, line feeds stay, and nothing stands before a line feed."""
+    """Ends are trimmed, runs become one space, line feeds stay, and nothing is before a line feed."""
     assert normalize_whitespace(text) == expected
     assert reference(text) == expected
 
@@ -109,7 +109,7 @@ def test_near_white_space_stays(character):
 
 @given(texts(30) | odd_texts())
 def test_normalize_agrees_with_the_reference(text):
-    """The result is that of reading the spec's sentence character by character."""
+    """The result equals that of the written rule, applied character by character."""
     assert normalize_whitespace(text) == reference(text)
 
 
@@ -140,7 +140,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("message", "span_id", "role", "provenance", "content_type", "content"), KINDS)
 def test_kinds_of_messages(message, span_id, role, provenance, content_type, content):
-    """Each role gives its own role, provenance, type and span id; every block is public."""
+    """Each role has its own block role, provenance, type and span id; every block is public."""
     (block,) = build(make_request(message)).blocks
     assert (block.span_id, block.role, block.provenance) == (span_id, role, provenance)
     assert (block.content_type, block.content, block.sequence_index) == (content_type, content, 0)
@@ -148,7 +148,7 @@ def test_kinds_of_messages(message, span_id, role, provenance, content_type, con
 
 
 def test_tool_schema_block():
-    """A tool gives the canonical JSON of its whole definition, normalised."""
+    """The block of a tool is the canonical JSON of its whole definition, normalised."""
     tool = {**make_tool("f", description="a  \xa0b", parameters={"z": 1.0, "y": [2**63]}), "strict": True}
     (block,) = build(make_request(tools=(tool,))).blocks
     assert (block.span_id, block.role, block.provenance) == ("system-0-f", "system", "system")
@@ -173,7 +173,7 @@ def test_tool_schema_block():
     ],
 )
 def test_tools_stand_before_the_first_other_message(messages, expected):
-    """Tools stand before the first message that is not system, even one without a block; else they come last."""
+    """Tools are before the first message that is not system, even one without a block; else they come last."""
     assert spans(*messages, tools=(make_tool("f"), make_tool("g"))) == expected
 
 
@@ -208,12 +208,12 @@ def test_one_index_numbers_all_blocks():
     ],
 )
 def test_assistant_without_content(message, expected):
-    """An assistant message gives a text block if content is present, even empty, and none if it has neither."""
+    """An assistant message makes a text block if it has content, even an empty one, and none if it has neither."""
     assert contents(message) == expected
 
 
 def test_tool_call_is_normalised_json():
-    """A tool call gives the canonical JSON of the whole call, unknown keys too, white space in it normalised."""
+    """The block of a tool call is the canonical JSON of the whole call, unknown keys included, normalised."""
     call = tool_call("f", index=0.0)
     call["function"]["arguments"] = '{"a":  "x\u2003\u2003y\n"}'
     assert contents({"role": "assistant", "tool_calls": [call]}) == [
@@ -248,7 +248,7 @@ def test_empty_text_parts_make_lines():
 
 
 def test_tool_schema_hashes():
-    """Hashes stand over the canonical JSON as it is before white space is normalised."""
+    """Hashes are those of the canonical JSON as it is before white space is normalised."""
     tool = make_tool("f", description="a  b")
     (schema,) = build(make_request(tools=(tool,))).tool_schema_hashes
     text = '{"function":{"description":"a  b","name":"f"},"type":"function"}'
@@ -262,7 +262,7 @@ def test_no_tools(tools, expected):
 
 
 def test_request_hash():
-    """The request hash stands over the canonical JSON of the whole request, unknown keys among the others."""
+    """The request hash is that of the canonical JSON of the whole request, unknown keys among the others."""
     request = make_request(
         "u", model="m", params={"temperature": 1.0}, tools=(make_tool(),), tool_choice="auto", unknown={"seed": 2**63}
     )
@@ -280,7 +280,7 @@ def test_request_hash_is_of_the_stored_request(request):
 
 
 def test_request_hash_sorts_fields_by_utf_16():
-    """The request's own fields stand in the order of RFC 8785, which beyond the basic plane is not that of Python."""
+    """The request's own fields are in the order of RFC 8785, which beyond the basic plane is not that of Python."""
     request = make_request(unknown={"\uffff": 1, "\U00010000": 2, "a": 3})
     text = '{"a":3,"messages":[],"\U00010000":2,"\uffff":1}'
     assert build(request).source_request_hash == hash_text(text)
@@ -305,7 +305,7 @@ def test_identity_is_the_callers():
 
 @given(requests())
 def test_arguments_stay_unchanged(request):
-    """Building an observation changes nothing in the request, and gives the same one each time."""
+    """Building an observation leaves the request unchanged, and repeating it returns an equal one."""
     before = copy.deepcopy(request)
     assert build(request) == build(before)
     assert request == before
@@ -356,6 +356,6 @@ def test_unreadable_requests(request_, path):
 
 
 def test_unknown_rules():
-    """A generation that is not known is refused, and those that are get listed."""
+    """An unknown rules version raises UsageError, which lists the known ones."""
     with pytest.raises(UsageError, match=r"The 'rules' setting must be one of 'nemo-flow-0\.2'.*; got 'nemo'\."):
         build_prompt_ir(make_request("u"), ir_id="i", created_at=TIME, rules="nemo")

@@ -1,4 +1,4 @@
-"""Records: frozen values in the shape that production stores (spec sections 1, 2, 4 and 6)."""
+"""Records: frozen values in the shape that production stores (`acg_lab/docs/rules/learner.md`, 1, 2, 4 and 6)."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Scores, classes, and the stable prefix (spec section 4)."""
+"""Scores, classes, and the stable prefix (`acg_lab/docs/rules/learner.md`, 4)."""
 
 import copy
 import math
@@ -38,7 +38,7 @@ def test_defaults():
 
 
 def test_empty_window():
-    """An empty window gives no scores and zeros."""
+    """An empty window has no scores, and its counts are zero."""
     result = analyze_stability([])
     assert (result.scores, result.stable_prefix_length, result.total_observations) == ((), 0, 0)
     assert result.stable_prefix_fingerprint is None
@@ -103,7 +103,7 @@ def test_confidence(present, minimum, confidence):
 
 
 def test_confidence_counts_the_span_not_the_window():
-    """Confidence is of the observations that have the span."""
+    """Confidence counts the observations that have the span."""
     assert only_score(window_of(20, 2, 2), min_observations_for_full_confidence=10).confidence == 0.2
 
 
@@ -114,7 +114,7 @@ def test_scores_stand_by_smallest_index():
 
 
 def test_ties():
-    """Spans that tie on the index stand least stable first, then by span id."""
+    """Spans that tie on the index are least stable first, then by span id."""
     first = make_ir(("z", "x", 0), ("b", "x", 0), ("a", "x", 0), ("m", "1", 0), ("l", "1", 0))
     second = make_ir(("z", "x", 0), ("a", "x", 0), ("b", "x", 0), ("m", "2", 0))
     result = analyze_stability([first, second, make_ir()], StabilityThresholds(stable_threshold=0.6))
@@ -129,7 +129,7 @@ def test_ties():
 
 
 def test_ties_between_classes():
-    """At a tie variable stands before semi-stable, and that before stable, whatever the ids and scores."""
+    """At a tie variable is before semi-stable, and that before stable, whatever the ids and scores."""
     observations = [make_ir(("a", "x", 0), ("b", str(i), 0), ("c", str(i // 2), 0)) for i in range(4)]
     assert span_ids(analyze_stability(observations)) == ["b", "c", "a"]
 
@@ -191,7 +191,7 @@ def test_thresholds_are_frozen_values():
 
 @given(windows(), thresholds())
 def test_analysis_by_the_spec(observations, settings):
-    """The analysis is what the spec's formulas give, read one by one."""
+    """The analysis is what the formulas of the rules give, read one by one."""
     result = analyze_stability(observations, settings)
     rank = {"variable": 0, "semi_stable": 1, "stable": 2}
     expected = []
@@ -247,6 +247,6 @@ def test_thresholds_change_classes_only(observations, one, other):
 
 @pytest.mark.parametrize("rules", ["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"])
 def test_empty_window_under_all_rules(rules):
-    """A window without observations gives no scores, no prefix and no fingerprint."""
+    """A window without observations has no scores, no prefix and no fingerprint."""
     result = analyze_stability([], rules=rules, learning_key="k")
     assert (result.scores, result.stable_prefix_length, result.stable_prefix_fingerprint) == ((), 0, None)

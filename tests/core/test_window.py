@@ -1,4 +1,4 @@
-"""The bounded window and its counts (spec sections 4 and 5, step 2)."""
+"""The bounded window and its counts (`acg_lab/docs/rules/learner.md`, 4 and 5)."""
 
 import copy
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import make_ir, prompt_irs, windows
 
-from acg_lab.core.exact_prefix import identity, shared_depths
+from acg_lab.core.exact_prefix import count_sharing_by_depth, identity
 from acg_lab.core.window import CountedWindow, PrefixTree, SpanCount
 
 A, B, C, D = (make_ir(("s", "same"), ("u", name), ir_id=name) for name in "abcd")
@@ -18,7 +18,7 @@ def counts(window):
 
 
 def count_afresh(observations):
-    """Count as the spec says, span by span."""
+    """Count by the written rule, span by span."""
     found = []
     for span_id in {block.span_id for observation in observations for block in observation.blocks}:
         blocks = [block for observation in observations for block in observation.blocks if block.span_id == span_id]
@@ -99,12 +99,12 @@ def test_prefixes_slide_with_the_window(stored, pushed, limit):
     """After any pushes the tree holds the prefixes of the observations that are left, and nothing else."""
     window = CountedWindow(stored)
     tree = window.prefixes
-    assert list(tree.shared()) == shared_depths([o.blocks for o in stored], identity)
+    assert list(tree.shared()) == count_sharing_by_depth([o.blocks for o in stored], identity)
     for observation in pushed:
         window.push(observation, limit)
         left = list(window)
         assert window.prefixes is tree
-        assert list(window.prefixes.shared()) == shared_depths([o.blocks for o in left], identity)
+        assert list(window.prefixes.shared()) == count_sharing_by_depth([o.blocks for o in left], identity)
         assert prefixes(window.prefixes) == [(list(map(identity, o.blocks)), o.source_request_hash) for o in left]
         assert nodes(window.prefixes._root) == nodes(PrefixTree(left)._root)
 

@@ -5,7 +5,7 @@ import pytest
 import acg_lab as acg
 from acg_lab import repairs
 from acg_lab.diagnosis import Kind
-from acg_lab.diagnosis.agent_costs import AgentCosts
+from acg_lab.diagnosis.repair_costs import AgentCosts
 from acg_lab.simulation import simulate
 
 

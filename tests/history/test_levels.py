@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_lab.core.exact_prefix import largest_threshold, majority_prefix
+from acg_lab.core.exact_prefix import find_majority_depth, largest_threshold
 from acg_lab.history import lookup
 from acg_lab.history.lookup import prefix_lengths
 from acg_lab.history.walk_types import PrefixCurves
@@ -35,7 +35,7 @@ def test_scores_are_products_as_production_rounds_them():
 
 @given(st.data())
 def test_shares_are_those_of_the_majority_prefix(data):
-    """For exact prefixes a threshold reaches the depth of `majority_prefix`, at each share and next to it."""
+    """For exact prefixes a threshold reaches the depth of `find_majority_depth`, at each share and next to it."""
     n = data.draw(st.integers(1, 60))
     counts = sorted(data.draw(st.sets(st.integers(n // 2 + 1, n), max_size=5)), reverse=True)
     window = [list(range(sum(i < count for count in counts))) for i in range(n)]
@@ -45,7 +45,7 @@ def test_shares_are_those_of_the_majority_prefix(data):
     near = [one for number in numbers for one in (number, math.nextafter(number, 9), math.nextafter(number, -9))]
     curves = curves_of([(n, [(depth, count, count) for depth, count in enumerate(counts, 1)])])
     lengths = prefix_lengths(curves, np.array([True]), np.array(near))
-    assert lengths[0].tolist() == [majority_prefix(window, number, lambda block: block) for number in near]
+    assert lengths[0].tolist() == [find_majority_depth(window, number, lambda block: block) for number in near]
 
 
 def test_largest_thresholds_are_the_cores():

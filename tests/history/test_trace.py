@@ -243,10 +243,10 @@ def test_progress_of_reading(snap):
 def test_frame(snap):
     """The frame has one row per step and setting with the trace's numbers; an empty one has the same dtypes."""
     trace = acg.replay(snap, window=[1, 100], progress=False)
-    frame = trace.to_frame([0.5, StabilityThresholds(stable_threshold=2.0)])
+    frame = trace.to_frame([0.5, StabilityThresholds(stable_threshold=1.5)])
     assert len(frame) == len(trace) * 4
     for window in trace.windows:
-        for column, number in enumerate((0.5, 2.0)):
+        for column, number in enumerate((0.5, 1.5)):
             rows = frame[(frame["window"] == window) & (frame["stable_threshold"] == number)]
             assert rows["step"].tolist() == list(range(len(trace)))
             for name, answer in (
@@ -255,7 +255,7 @@ def test_frame(snap):
                 ("matched_tokens", trace.matched_tokens),
                 ("requests", trace.n_observations),
             ):
-                assert rows[name].tolist() == answer([0.5, 2.0], window=window)[:, column].tolist()
+                assert rows[name].tolist() == answer([0.5, 1.5], window=window)[:, column].tolist()
             assert rows["agent_id"].tolist() == trace.agent_ids
             assert rows["learning_key"].tolist() == trace.learning_keys
             assert rows["run_id"].tolist() == trace.run_ids

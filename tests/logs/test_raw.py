@@ -161,7 +161,7 @@ def test_fields_can_be_named(log):
     snap = load(log(lines(wrapped)), fields=fields, format="raw")
     assert snap.agent_ids == ("sales",)
     assert calls(snap)[0].started_at == wrapped["when"]
-    with pytest.raises(acg.UsageError, match="dotted path"):
+    with pytest.raises(acg.UsageError, match="must be dotted"):
         load(log(lines(CHAT)), fields={"agent": "a..b"})
     with pytest.raises(acg.UsageError, match="fields of a line"):
         load(log(lines(CHAT)), fields={"who": "a"})

@@ -160,7 +160,7 @@ class TestErrors:
                 MergeProfiles(learning_keys=(KEYS[0], "b::model=m::seed=no-seed::system=no-system::tools=no-tools")),
                 "got those of 'a', 'b'.",
             ),
-            (MergeProfiles(agent_id="c"), "There is no agent 'c'; there are 'a', 'b'."),
+            (MergeProfiles(agent_id="c"), "There is no profile of agent 'c'; the nearest of 2: 'b', 'a'."),
             (
                 "user-0",
                 "A repair must be one of acg.repairs.Pin, acg.repairs.Drop, acg.repairs.MoveToEnd, acg.",

@@ -76,9 +76,7 @@ def seen(request, rules):
 SYSTEM, NOTE = "Be kind. It is 10:30.", "Note at 10:30."
 TOOLS = {
     "anthropic": [{"name": n, "description": f"{n} at 10:30", "input_schema": {"type": "object"}} for n in ("b", "a")],
-    "openai-chat": [
-        {"type": "function", "function": {"name": n, "description": f"{n} at 10:30"}} for n in ("b", "a")
-    ],
+    "openai-chat": [{"type": "function", "function": {"name": n, "description": f"{n} at 10:30"}} for n in ("b", "a")],
     "openai-responses": [
         {"type": "function", "name": n, "description": f"{n} at 10:30", "parameters": {}, "strict": True}
         for n in ("b", "a")

@@ -32,7 +32,7 @@ def stored(*of_keys):
 
 @given(st.lists(windows(), max_size=3), thresholds(), st.sampled_from([*RULES, None]))
 def test_columns_are_judged_as_windows_are(of_keys, given_thresholds, rules):
-    """For every profile, threshold and generation the analysis is the core's, float by float."""
+    """For every profile, threshold and rules version the analysis is the core's, float by float."""
     snap = acg.load(stored(*of_keys))
     results = acg.analyze(snap, given_thresholds, rules=rules)
     assert list(results) == list(snap.windows)
@@ -74,7 +74,7 @@ def test_same_text_of_another_role_is_another_block():
 
 
 def test_defaults():
-    """Without thresholds production's are taken, and each profile's own generation."""
+    """Without thresholds production's are taken, and each profile's own rules version."""
     snap = acg.load(learned_backend("b", rules="nemo-flow-0.2", backend=learned_backend("a", rules="nemo-relay-0.8")))
     assert acg.analyze(snap) == acg.analyze(snap, StabilityThresholds()) == dict(snap.stability)
     assert {result.stable_prefix_fingerprint is None for result in acg.analyze(snap).values()} == {True, False}
@@ -85,7 +85,7 @@ def test_defaults():
     [
         (
             lambda _: acg.explain("redis://:secret@host"),
-            "Expected a Snapshot, as acg_lab.load makes it of a source; got str",
+            "Expected a Snapshot, as acg_lab.load returns it; got str",
         ),
         (lambda _: acg.analyze("x"), "got str"),
         (lambda _: acg.replay("x"), "got str"),

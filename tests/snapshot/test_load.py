@@ -48,7 +48,7 @@ def test_a_snapshot_holds_what_was_stored():
 
 @pytest.mark.parametrize("rules", ["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"])
 def test_analyze_is_the_learners_analysis(rules):
-    """Columns of codes are judged as windows are, and the generation is found out."""
+    """Columns of codes are judged as windows are, and the rules version is found out."""
     snap = acg.load(learned_backend(rules=rules))
     for key, result in acg.analyze(snap).items():
         assert snap.rules[key].rules == rules
@@ -61,7 +61,7 @@ def test_analyze_is_the_learners_analysis(rules):
 )
 @pytest.mark.parametrize("model", ["m", "x::y", "q::seed=z"])
 def test_seed_entries_are_recognised(agent_id, model):
-    """Whatever stands in agent ids and models, the plain agent's entry is no profile, and profiles have their agent."""
+    """Whatever is in agent ids and models, the plain agent's entry is no profile, and profiles have their agent."""
     snap = acg.load(learned_backend(agent_id, model=model))
     assert set(snap.seeds) == {agent_id}
     assert {snap.owners[key].agent_id for key in snap.windows} == {agent_id}
@@ -85,7 +85,7 @@ SENSELESS = [
     ("since", "yesterday", "must be a date, an RFC 3339 time or a datetime; got 'yesterday'"),
     ("since", "", "got ''"),
     ("since", 5, "got 5"),
-    ("limit", 0, "must be an integer from 1 on; got 0"),
+    ("limit", 0, "must be a positive integer; got 0"),
     ("limit", -3, "got -3"),
     ("limit", True, "got True"),
     ("limit", 2.0, "got 2.0"),
@@ -129,7 +129,7 @@ def test_since(since, n_runs):
 
 @pytest.mark.parametrize("kind", ["memory", "export", "table", "redis"])
 def test_filters_of_every_source(tmp_path, request, kind):
-    """Agents whose ids continue one another are told apart, and filters leave the same, wherever it is read."""
+    """Agents whose ids continue one another are reported apart, and filters leave the same, wherever it is read."""
     backend = MemoryBackend()
     agents = ("a", "a:b", "a::model=x", "a::model=m::seed=no-seed::system=no-system::tools=no-tools", "ab")
     for agent_id in agents:

@@ -16,7 +16,7 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 @pytest.mark.parametrize("rules", list(RULES))
 def test_keys_of_the_sample(rules):
-    """Every recorded request of the sample has the key that `learning_key` computes."""
+    """Every readable request of the sample has the key that `learning_key` computes."""
     runs = acg.load(SAMPLE).runs
     keys, reader = LearningKeys(runs), RequestReader(runs, rules, BlockPool())
     for run, calls in zip(runs.records, runs.calls, strict=True):

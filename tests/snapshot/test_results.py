@@ -1,4 +1,4 @@
-"""How results look; that they are right is told elsewhere."""
+"""How results look; that they are right is reported elsewhere."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Which generation wrote a profile: each piece of evidence, and what is said where there is none."""
+"""Which rules version wrote a profile: each piece of evidence, and what is said where there is none."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ WHOLE = "sha256:" + "0" * 64
 SEED_AND_SYSTEM = "its learning key has a seed beside system messages or tools"
 SCAFFOLD = "its learning key names a stable scaffold"
 ITEM = "its learning key begins with an item that older rules do not read"
-EITHER_OLD = f"{FLOW} from {RELAY_6}"
+EITHER_OLD = f"{FLOW} and {RELAY_6}"
 
 
 def key(seed="user:sha256:0bfe", system="no-system", tools="no-tools", tail=""):
@@ -95,23 +95,23 @@ EVIDENCE = [
     ("source", "rules", "evidence"), [row[1:] for row in EVIDENCE], ids=[row[0] for row in EVIDENCE]
 )
 def test_evidence(source, rules, evidence):
-    """What decides is told, in the order in which it was found."""
+    """What decides is reported, in the order in which it was found."""
     assert decided(**source) == DetectedRules(rules, evidence, decided=True)
 
 
 GUESSES = [
-    ("nothing", {"profile": key()}, RELAY_8, f"nothing stored tells {FLOW} from {RELAY_6} from {RELAY_8}"),
-    ("item", {"profile": key("function:sha256:0")}, RELAY_8, f"nothing stored tells {RELAY_6} from {RELAY_8}"),
-    ("tools", {"profile": key(tools="sha256:12")}, RELAY_6, f"nothing stored tells {EITHER_OLD}"),
+    ("nothing", {"profile": key()}, RELAY_8, f"nothing stored distinguishes {FLOW} and {RELAY_6} and {RELAY_8}"),
+    ("item", {"profile": key("function:sha256:0")}, RELAY_8, f"nothing stored distinguishes {RELAY_6} and {RELAY_8}"),
+    ("tools", {"profile": key(tools="sha256:12")}, RELAY_6, f"nothing stored distinguishes {EITHER_OLD}"),
     ("no fingerprint", {"profile": key(), "observations": window("x"), "stored": result(1)}, RELAY_6, EITHER_OLD),
     ("no prefix", {"profile": key(), "observations": window("x"), "stored": result(0)}, RELAY_8, RELAY_8),
     (
         "no request hash",
         {"profile": key(), "observations": window("x", request_hash=None), "stored": result(1)},
         RELAY_8,
-        f"nothing stored tells {FLOW} from {RELAY_6} from {RELAY_8}",
+        f"nothing stored distinguishes {FLOW} and {RELAY_6} and {RELAY_8}",
     ),
-    ("other prefix", {"profile": key(), "prefix": "nemo_relay:"}, RELAY_8, "nothing stored tells"),
+    ("other prefix", {"profile": key(), "prefix": "nemo_relay:"}, RELAY_8, "nothing stored distinguishes"),
 ]
 
 
@@ -121,12 +121,12 @@ def test_guesses(source, rules, evidence):
     found = decided(**source)
     assert (found.rules, found.decided) == (rules, False)
     assert evidence in found.evidence
-    assert found.evidence.endswith(", so the newest is taken")
+    assert found.evidence.endswith(", so the newest is assumed")
     assert str(found).startswith(f"{rules} (a guess): ")
 
 
 def test_recorded_requests_decide():
-    """If the agent's requests give the key under one generation only, it is that one."""
+    """If the agent's requests give the key under one rules version only, it is that one."""
     request = make_request({"role": "system", "content": [{"type": "text", "text": ""}]}, "hello", model="m")
     keys = {rules: learning_key("a", request, rules=rules) for rules in (FLOW, RELAY_6, RELAY_8)}
     assert len(set(keys.values())) == 3
@@ -140,7 +140,7 @@ def test_recorded_requests_decide():
 
 @pytest.mark.parametrize("rules", [FLOW, RELAY_6, RELAY_8])
 def test_system_messages_anywhere(rules):
-    """A system message behind the first other one is part of the learning key, by which requests are told apart."""
+    """A system message after the first other one is part of the learning key, by which requests are reported apart."""
     asked = [{"role": "system", "content": "S"}, {"role": "user", "content": "?"}]
     requests = [make_request(*asked, {"role": "system", "content": text}) for text in "AB"]
     keys = [learning_key("a", request, rules=rules) for request in requests]
@@ -162,7 +162,7 @@ def test_requests_that_no_generation_reads_decide_nothing():
 @pytest.mark.parametrize("rules", [FLOW, RELAY_6, RELAY_8])
 @pytest.mark.parametrize("agent_id", ["a", "a::model=x", "a:b::c"])
 def test_what_a_learner_left_is_told(rules, agent_id):
-    """Each generation is recognised by what its learner stored, whatever the agent is called."""
+    """Each rules version is recognised by what its learner stored, whatever the agent is called."""
     snap = acg.load(learned_backend(agent_id, rules=rules))
     for generation in snap.rules.values():
         assert (generation.rules, generation.decided) == (rules, True)
@@ -172,4 +172,4 @@ def test_what_a_learner_left_is_told(rules, agent_id):
 def test_generation_asked_for():
     """What the caller says goes first, and is the evidence."""
     snap = acg.load(learned_backend(rules=FLOW), rules=RELAY_8)
-    assert set(snap.rules.values()) == {(RELAY_8, "as asked for", True)}
+    assert set(snap.rules.values()) == {(RELAY_8, "as requested", True)}

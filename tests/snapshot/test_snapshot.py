@@ -188,19 +188,19 @@ class TestToRedis:
         other = f"{redis_url[:-1]}1"
         acg.load(tmp_path / "export").to_redis(other)
         assert acg.load(other).columns.key_prefix == "nemo_flow:"
-        with pytest.raises(acg.UsageError, match="has no key prefix of its own"):
+        with pytest.raises(acg.UsageError, match="has no key prefix"):
             acg.load(learned_backend()).to_redis(other)
 
     @pytest.mark.parametrize("url", ["http://u:hunter2@host/0", "", "redis://u:hunter2@127.0.0.1:1/0"])
     def test_places_that_are_none(self, url):
-        """An address that is none, or where nothing listens, is told without its password."""
+        """An address that is none, or where nothing listens, is reported without its password."""
         with pytest.raises((acg.UsageError, acg.SourceError)) as caught:
             acg.load(learned_backend()).to_redis(url, key_prefix="p:")
         assert "hunter2" not in f"{caught.value} {caught.value!r}"
 
 
 def test_owners_tell_seed_entries():
-    """Whose each stored key is stands in the snapshot."""
+    """Whose each stored key is is in the snapshot."""
     snap = acg.load(learned_backend())
     assert {key: tuple(owner) for key, owner in snap.owners.items()} == {
         "a": ("a", True),

@@ -11,7 +11,7 @@ from strategies import make_block, make_ir, windows
 
 import acg_lab as acg
 from acg_lab.core import RULES, StabilityThresholds
-from acg_lab.snapshot.threshold_curve import find_treads
+from acg_lab.snapshot.threshold_curve import find_threshold_steps
 from acg_lab.storage.memory import MemoryBackend
 
 KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
@@ -38,7 +38,7 @@ def edges_of(treads):
 def test_lengths(window, rules, thresholds):
     """At every threshold, and on both sides of every edge, the length is that of the analysis."""
     snap = snapshot_of(window, rules)
-    treads = find_treads(snap, KEY)
+    treads = find_threshold_steps(snap, KEY)
     assert [tread.upto for tread in treads[:-1]] == [tread.above for tread in treads[1:]]
     for threshold in [*thresholds, *edges_of(treads)]:
         result = acg.analyze(snap, StabilityThresholds(stable_threshold=threshold))[KEY]
@@ -47,9 +47,9 @@ def test_lengths(window, rules, thresholds):
 
 @given(windows(), st.sampled_from([*RULES]))
 def test_tokens_and_breaks(window, rules):
-    """Tokens and the breaking block of a level are those that the summary tells at its upper end."""
+    """Tokens and breaking block of a step are those of the summary at its upper end."""
     snap = snapshot_of(window, rules)
-    for tread in find_treads(snap, KEY):
+    for tread in find_threshold_steps(snap, KEY):
         limits = StabilityThresholds(stable_threshold=min(tread.upto, 1e9))
         (summary,) = acg.summarize(snap, acg.analyze(snap, limits))
         assert tread.prefix_tokens == summary.prefix_tokens
@@ -72,7 +72,7 @@ def matching(window, depth, rules):
 @given(windows(), st.sampled_from([*RULES]))
 def test_matching(window, rules):
     """Requests match by the whole prefix, block by block; from 0.8 on, beyond the scaffold, by the whole request."""
-    for tread in find_treads(snapshot_of(window, rules), KEY):
+    for tread in find_threshold_steps(snapshot_of(window, rules), KEY):
         assert tread.matching == matching(window, tread.prefix_blocks, rules)
 
 
@@ -80,14 +80,14 @@ def test_a_share_that_floats_miss():
     """Where n shares of n do not add up in floats, the edge is where production's multiplication has it."""
     window = [make_ir(("system-0", "s" if i < 47 else str(i))) for i in range(49)]
     snap = snapshot_of(window, "nemo-relay-0.8")
-    (_, edge) = find_treads(snap, KEY)[0][:2]
+    (_, edge) = find_threshold_steps(snap, KEY)[0][:2]
     assert edge * 49 <= 47 < math.nextafter(edge, 1) * 49
 
 
 def test_flat_below_a_half():
     """The rules of 0.8 want a majority: no threshold below one half makes the prefix longer."""
     window = [make_ir(("system-0", "s"), ("user-1", str(i % 2))) for i in range(10)]
-    treads = find_treads(snapshot_of(window, "nemo-relay-0.8"), KEY)
+    treads = find_threshold_steps(snapshot_of(window, "nemo-relay-0.8"), KEY)
     assert [(tread.above, tread.upto, tread.prefix_blocks) for tread in treads] == [(-math.inf, math.inf, 1)]
 
 
@@ -98,14 +98,14 @@ def test_prefix_past_the_scaffold():
         replace(make_ir(), blocks=(*blocks, make_block("user-2", str(i), 2)), source_request_hash=f"sha256:{i}")
         for i in range(9)
     ]
-    treads = find_treads(snapshot_of(window, "nemo-relay-0.8"), KEY)
+    treads = find_threshold_steps(snapshot_of(window, "nemo-relay-0.8"), KEY)
     assert [(tread.prefix_blocks, tread.matching) for tread in treads] == [(2, 1)]
-    treads = find_treads(snapshot_of(window, "nemo-flow-0.2"), KEY)
+    treads = find_threshold_steps(snapshot_of(window, "nemo-flow-0.2"), KEY)
     assert [(tread.prefix_blocks, tread.matching) for tread in treads] == [(3, 1), (2, 9), (0, 9)]
 
 
 @pytest.mark.parametrize("rules", RULES)
 def test_empty_window(rules):
     """A window without requests has one level, of nothing."""
-    (tread,) = find_treads(snapshot_of([], rules), KEY)
+    (tread,) = find_threshold_steps(snapshot_of([], rules), KEY)
     assert (tread.prefix_blocks, tread.prefix_tokens, tread.matching, tread.breaks) == (0, 0, 0, None)

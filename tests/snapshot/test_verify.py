@@ -31,7 +31,7 @@ def test_what_a_learner_left_is_equal(rules):
 
 
 def test_a_changed_score_is_named():
-    """Span and field of the first difference are told, and only that profile and its seed's copy differ."""
+    """Span and field of the first difference are reported, and only that profile and its seed's copy differ."""
     backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     result = backend.load_stability(key)
@@ -45,7 +45,7 @@ def test_a_changed_score_is_named():
 
 
 def test_a_changed_window_entry_is_named():
-    """A block that the runs do not give is told by observation, span and field, without its text."""
+    """A block that the runs do not give is reported by observation, span and field, without its text."""
     backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     window = list(backend.load_observations(key))
@@ -78,7 +78,7 @@ def test_confidences_that_no_settings_give(confidence):
 
 
 def test_a_changed_window_entry_is_named_beside_the_result():
-    """Where a changed entry makes the result differ, both are told."""
+    """Where a changed entry makes the result differ, both are reported."""
     backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     window = list(backend.load_observations(key))
@@ -142,13 +142,13 @@ def test_order_of_tied_spans_before_0_8():
     ],
 )
 def test_what_of_a_result_differs(changes, difference):
-    """In 0.8 the order counts, too; the first thing that differs is told."""
+    """In 0.8 the order counts, too; the first thing that differs is reported."""
     verdict = judged("nemo-relay-0.8", **changes)
     assert (verdict.status, verdict.difference) == (Status.DIFFERENT, difference)
 
 
 def test_half_of_an_entry_is_no_difference():
-    """A window without its result, or the other way round, can't be compared: it is told, and not called different."""
+    """A window without its result, or a result without its window, is not comparable, and not called different."""
     backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     for missing in ("result", "window"):
@@ -161,11 +161,11 @@ def test_half_of_an_entry_is_no_difference():
         (verdict,) = verification.verdicts
         assert (verdict.status, verdict.detail) == (Status.UNCHECKED, f"it has no stored {missing}")
         assert not verification.ok
-        assert verification.conclusion == "Nothing differs of what could be compared; 1 of 1 entries could not."
+        assert verification.conclusion == "Nothing differs among the entries that could be compared; 1 of 1 could not."
 
 
 def test_a_window_without_result_is_compared_with_the_runs():
-    """What differs of it is told, and that its result is missing."""
+    """What differs of it is reported, and that its result is missing."""
     backend = learned_backend(n_runs=3)
     key = profile_key(backend)
     del backend._results[key]
@@ -176,7 +176,7 @@ def test_a_window_without_result_is_compared_with_the_runs():
     verification = acg.verify(acg.load(backend))
     (verdict,) = [v for v in verification.verdicts if v.key == key]
     assert verdict.status == Status.LOST
-    assert verdict.detail == "1 update missing of the 6 that the runs give; it has no stored result"
+    assert verdict.detail == "1 update missing of the 6 in the runs; it has no stored result"
     assert verification.conclusion == "Something differs."
 
 
@@ -191,7 +191,7 @@ def test_lost_updates_are_counted(lost):
             learner.process_run(run, lossy, hot_cache)
     verification = acg.verify(acg.load(lossy), observation_window=100)
     (verdict,) = [v for v in verification.verdicts if "::" in v.key]
-    assert (verdict.status, verdict.detail) == (Status.LOST, "2 updates missing of the 12 that the runs give")
+    assert (verdict.status, verdict.detail) == (Status.LOST, "2 updates missing of the 12 in the runs")
     assert not verification.ok
 
 
@@ -243,7 +243,7 @@ def test_profiles_that_no_one_setting_explains():
     backend.store_run(run)
     strict.process_run(run, backend, HotCache())
     verification = acg.verify(acg.load(backend))
-    assert verification.settings == {"a": "no one setting explains all profiles; each was verified by its own"}
+    assert verification.settings == {"a": "no settings explain all profiles; each was verified by its own"}
     assert set(statuses(verification).values()) == {Status.EQUAL}
 
 
@@ -261,7 +261,7 @@ def test_a_seed_entry_of_another_agent_is_named():
     backend.store_observations("a", backend.load_observations("b"))
     backend.store_stability("a", backend.load_stability("b"))
     (verdict,) = [v for v in acg.verify(acg.load(backend)).verdicts if v.key == "a"]
-    assert verdict.detail == "seed entry: its window is that of no profile"
+    assert verdict.detail == "seed entry: its window is not that of any profile"
 
 
 def test_a_cut_snapshot_is_refused():

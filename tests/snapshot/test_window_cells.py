@@ -41,7 +41,7 @@ def told(window):
 
 @given(windows())
 def test_cells(window):
-    """Each block is told as a plain count tells it, ties going to what was seen first."""
+    """Each block is reported as a plain count tells it, ties going to what was seen first."""
     found = find_cells(snapshot_of(window), KEY)
     columns = (found.requests, found.positions, found.kinds, found.differs)
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == list(told(window))

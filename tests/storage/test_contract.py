@@ -9,7 +9,7 @@ from strategies import TIME, make_id, make_ir, make_request, make_run, make_stam
 
 from acg_lab.core import AcgLearner, BlockStability, HotCache, RunRecord, StabilityAnalysisResult
 from acg_lab.core.codec import decode, decode_window
-from acg_lab.storage.base import Backend, Selection, silent
+from acg_lab.storage.base import Backend, Selection, ignore_progress
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
@@ -80,7 +80,7 @@ ODD_KEYS = ["a", "a:b", "a::model=m", "a*[x]?\\", "é\U0001f600 \n", "runs_index
 
 class TestWindowsAndResults:
     def test_missing(self, backend):
-        """Loading what is not there gives None, and no runs."""
+        """Loading what is not there returns None, and no runs."""
         assert backend.load_observations("a") is None
         assert backend.load_stability("a") is None
         assert backend.list_runs("a") == ()
@@ -204,8 +204,8 @@ class TestScan:
         scanned.store_observations(key, window)
         scanned.store_stability(key, make_result())
         scanned.store_run(run)
-        found = {entry.kind: entry for entry in scanned.scan(Selection(), silent)}
-        assert len(list(scanned.scan(Selection(), silent))) == 3
+        found = {entry.kind: entry for entry in scanned.scan(Selection(), ignore_progress)}
+        assert len(list(scanned.scan(Selection(), ignore_progress))) == 3
         assert found["observations"].key == found["stability"].key == key
         assert (found["run"].key, found["run"].agent_id) == (f"{agent_id}:r", agent_id)
         assert decode_window(found["observations"].raw) == window
@@ -219,7 +219,7 @@ class TestScan:
             scanned.store_observations(f"{name}::model=m", ())
             scanned.store_observations(name, ())
             scanned.store_run(make_run(agent_id=name))
-        entries = list(scanned.scan(Selection(agent_id=agent_id), silent))
+        entries = list(scanned.scan(Selection(agent_id=agent_id), ignore_progress))
         assert sorted((entry.kind, entry.key) for entry in entries) == sorted(
             [("observations", agent_id), ("observations", f"{agent_id}::model=m"), ("run", f"{agent_id}:r")]
         )
@@ -230,7 +230,7 @@ class TestScan:
             scanned.store_observations(key, ())
             scanned.store_stability(key, make_result())
         scanned.store_run(make_run(agent_id="c"))
-        entries = list(scanned.scan(Selection(keys=frozenset({"a", "b"})), silent))
+        entries = list(scanned.scan(Selection(keys=frozenset({"a", "b"})), ignore_progress))
         assert sorted((entry.kind, entry.key) for entry in entries) == [
             *(("observations", key) for key in "ab"),
             ("run", "c:r"),
@@ -241,10 +241,10 @@ class TestScan:
         """A scan yields the runs of an agent in the order of its index."""
         for name in "bca":
             scanned.store_run(make_run(run_id=name))
-        assert [entry.key for entry in scanned.scan(Selection(), silent)] == ["a:b", "a:c", "a:a"]
+        assert [entry.key for entry in scanned.scan(Selection(), ignore_progress)] == ["a:b", "a:c", "a:a"]
 
     def test_progress(self, scanned):
-        """The bytes that progress is told of are those of the documents."""
+        """Progress reports the bytes of the documents."""
         told = []
         for i in range(3):
             scanned.store_observations(str(i), [make_ir(("user-0", "x" * i))])

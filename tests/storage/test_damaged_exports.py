@@ -77,7 +77,7 @@ def test_damaged_exports_are_refused(tmp_path, name, damage, message):
     [
         (lambda _: None, "no such file or folder"),
         (lambda path: path.write_text("not Parquet"), "neither an export nor a table"),
-        (lambda path: path.mkdir(), "a folder without either"),
+        (lambda path: path.mkdir(), "a folder with none of these"),
         (lambda path: pq.write_table(pa.table({"a": [1]}), path), "got columns 'a'"),
         (lambda path: pq.write_table(pa.table({"key": ["x"], "value": ["y"]}), path), "no entries of the governor"),
         (lambda path: pq.write_table(pa.table({"key": ["x"]}), path), "columns 'key' and 'value'; got columns 'key'"),
@@ -104,7 +104,7 @@ def test_tables_of_two_exports_are_not_mixed(tmp_path, table):
         snap.to_parquet(tmp_path / name)
     assert acg.load(tmp_path / "one") == snap
     (tmp_path / "two" / f"{table}.parquet").replace(tmp_path / "one" / f"{table}.parquet")
-    with pytest.raises(acg.SourceError, match=rf"one: the tables '{table}' are of another export than 'observations'"):
+    with pytest.raises(acg.SourceError, match=rf"one: tables '{table}' are from another export than 'observations'"):
         acg.load(tmp_path / "one")
 
 
@@ -190,7 +190,7 @@ def test_metadata_that_are_none(tmp_path, name):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_no_damage_is_read_over(tmp_path, table):
-    """Pages have checksums: damage that decompresses, or was never compressed, is told too."""
+    """Pages have checksums: damage that decompresses, or was never compressed, is reported too."""
     acg.load(learned_backend()).to_parquet(tmp_path / "export")
     path = tmp_path / "export" / f"{table}.parquet"
     column = pq.read_metadata(path).row_group(0).column(0)

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from learned import learned
+from learned_backend import learned_backend
 
 import acg_lab as acg
 from acg_lab.core.codec import encode, encode_window
@@ -29,7 +29,7 @@ def write_plain(path, entries, *, names=("key", "value"), kind=None):
 
 @pytest.fixture
 def snap():
-    return acg.load(learned())
+    return acg.load(learned_backend())
 
 
 @pytest.fixture

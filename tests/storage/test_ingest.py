@@ -1,4 +1,4 @@
-"""Stored documents to columns: records come back as they were, bad ones are told with key and path."""
+"""Stored documents to columns: records come back as they were, bad ones are reported with key and path."""
 
 import json
 import traceback
@@ -187,7 +187,7 @@ def reach(error):
 
 @pytest.mark.parametrize(("kind", "text", "path", "reason"), list(bad_documents()))
 def test_bad_documents(kind, text, path, reason):
-    """A document that can't be read is told with key, path, and what was expected, and with none of its text."""
+    """A document that can't be read is reported with key, path, and what was expected, and with none of its text."""
     problems = []
     take_in((kind, "k", text.encode(errors="surrogateescape")), on_problem=problems.append)
     (error,) = problems
@@ -222,7 +222,7 @@ def test_good_documents_beside_bad_ones(kind):
     ],
 )
 def test_second_of_its_key(kind, message):
-    """Of two documents of one key the first is kept, and the second told."""
+    """Of two documents with one key the first is kept, and the second is reported."""
     problems = []
     other = (
         GOOD[kind]
@@ -237,7 +237,7 @@ def test_second_of_its_key(kind, message):
 
 
 def test_an_error_in_the_place_of_a_document():
-    """What the backend could not fetch is told under its key; what it knows of the place stays."""
+    """What the backend could not fetch is reported under its key; what it knows of the place stays."""
     problems = []
     error = RecordError("expected a string, got a list", source="there")
     take_in(("run", "a:r", error), ("run", "a:r", GOOD["run"]), on_problem=problems.append)
@@ -341,7 +341,7 @@ def test_null_is_as_good_as_absent():
 
 
 def test_equal_texts_have_equal_codes():
-    """Each text, span and form stands once in its pool, however its block was spelled, and so does each message."""
+    """Each text, span and form is once in its pool, however its block was spelled, and so does each message."""
     spelled = GOOD["observations"].replace(b"user's", b"user\\u0027s").replace(b'"role":', b' "role" : ')
     columns = take_in(("observations", "a", GOOD["observations"]), ("observations", "b", spelled)).observations
     assert columns.content_pool == (PRIVATE,)
@@ -370,7 +370,7 @@ def test_runs_stand_by_agent():
 
 
 def test_nothing():
-    """Nothing gives empty columns."""
+    """No entries make empty columns."""
     columns = take_in()
     assert (columns.observations.keys, len(columns.results), len(columns.runs)) == ((), 0, 0)
     assert columns.observations.contents.shape == (0,)

@@ -207,7 +207,7 @@ def rows_of(backend, prefix="nemo_flow:"):
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
 def test_plain_tables(tmp_path, kind):
-    """A file or a folder of keys and values, as texts or bytes, gives what was stored, runs in the index's order."""
+    """A file or folder of keys and values, as texts or bytes, is read, with runs in the order of the index."""
     backend = learned_backend(n_runs=12)
     rows = [*rows_of(backend).items(), ("other:app", "x"), ("nemo_flow:plan:a", "{}")]
     encoded = [[value.encode() if kind == pa.binary() else value for value in row] for row in rows]
@@ -263,7 +263,7 @@ class OutOfReach(MemoryFileSystem):
 
 
 def test_errors_of_remote_clients():
-    """Whatever a remote file system's client raises is told as an error of the source."""
+    """Whatever a remote file system's client raises is reported as an error of the source."""
     fsspec.register_implementation("out-of-reach", OutOfReach, clobber=True)
     with pytest.raises(acg.SourceError, match=r"out-of-reach://bucket/export: .*export"):
         acg.load("out-of-reach://bucket/export")
@@ -271,7 +271,7 @@ def test_errors_of_remote_clients():
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
 def test_an_interrupted_export_leaves_nothing_half(tmp_path, monkeypatch, error):
-    """Nothing stands in its place, or still the old one; nothing lies beside it."""
+    """Either nothing or the old export is at the path, and no temporary folder is left."""
     old, new = acg.load(learned_backend(n_runs=2)), acg.load(learned_backend(n_runs=3))
     old.to_parquet(tmp_path / "old")
     write, calls = parquet_backend._write_table, []
@@ -405,7 +405,7 @@ class TestReplacing:
         return tmp_path / "export"
 
     def test_last_step(self, export, monkeypatch):
-        """If the last step of replacing fails, the old export stands in its place again."""
+        """If the last step of replacing fails, the old export is restored."""
         moves, replace_path = [], os.replace
 
         def fail_at_the_second(source, target):
@@ -457,13 +457,13 @@ class TestReplacing:
     def test_other_files(self, export):
         """An export beside which other files lie is not replaced: they would be lost."""
         (export / "notes.txt").write_text("mine")
-        with pytest.raises(acg.UsageError, match=r"holds more than an export \('notes.txt'\)"):
+        with pytest.raises(acg.UsageError, match=r"holds other files than an export \('notes.txt'\)"):
             acg.load(learned_backend()).to_parquet(export, overwrite=True)
         assert (export / "notes.txt").read_text() == "mine"
         assert acg.load(export) == acg.load(learned_backend(n_runs=2))
 
     def test_places_that_are_none(self, tmp_path):
-        """A place that can't be is told, with its name."""
+        """An impossible path is reported by name."""
         (tmp_path / "file").write_text("x")
         with pytest.raises(acg.SourceError, match="Not a directory") as caught:
             acg.load(learned_backend()).to_parquet(tmp_path / "file" / "export")
@@ -471,7 +471,7 @@ class TestReplacing:
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere, and read everything")
     def test_permission(self, export):
-        """A folder that may not be written, or a file that may not be read, is told as that."""
+        """A folder that may not be written, or a file that may not be read, is reported as such."""
         (export / "blocks.parquet").chmod(0)
         with pytest.raises(acg.SourceError, match="table 'blocks': permission denied"):
             acg.load(export)

@@ -16,7 +16,7 @@ from acg_lab.storage import redis_scan
 from acg_lab.storage.base import Selection
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 from acg_lab.storage.redis_client import READ_COMMANDS, WRITE_COMMANDS
-from acg_lab.storage.redis_scan import SEARCH_STEPS, Found, RedisRefusal, groups, search_prefix
+from acg_lab.storage.redis_scan import SEARCH_STEPS, Found, RedisRefusal, group_by_size, search_prefix
 
 RESULT = StabilityAnalysisResult(scores=(), stable_prefix_length=0, total_observations=1)
 WINDOW = (make_ir(("user-0", "hello")),)
@@ -36,13 +36,13 @@ def writer(redis_url):
         yield backend
 
 
-def scan(backend, selection=Selection()):  # noqa: B008  # immutable
+def list_entries(backend, selection=Selection()):  # noqa: B008  # immutable
     return list(backend.scan(selection))
 
 
 class TestLayout:
     def test_keys(self, writer, redis_client):
-        """Documents stand where production puts them, as it prints them, and runs in a list of ids."""
+        """Documents are where production puts them, as it prints them, and runs in a list of ids."""
         run = make_run(make_request("hello"), run_id="4d0f", agent_id="x:y")
         writer.store_observations("x:y::model=m", WINDOW)
         writer.store_stability("x:y", RESULT)
@@ -63,7 +63,7 @@ class TestLayout:
         others = {f"nemo_flow:{name}:a": b"{}" for name in ("plan", "trie", "accumulators")} | {"session:1": b"x"}
         redis_client.mset(others)
         writer.store_run(make_run())
-        assert [entry.key for entry in scan(writer)] == ["a:r"]
+        assert [entry.key for entry in list_entries(writer)] == ["a:r"]
         assert {key: redis_client.get(key) for key in others} == others
 
     def test_store_run_is_one_transaction(self, writer, redis_server):
@@ -92,19 +92,19 @@ class TestLayout:
         assert writer.list_runs("a") == (make_run(),)
 
     def test_index_twice(self, writer, redis_client):
-        """An id that production pushed twice counts once, where it stands first."""
+        """An id that production pushed twice counts once, where it is first."""
         for name in "rs":
             writer.store_run(make_run(run_id=name))
         redis_client.rpush("nemo_flow:runs_index:a", "r")
         assert [run.id for run in writer.list_runs("a")] == ["r", "s"]
-        assert [entry.key for entry in scan(writer)] == ["a:r", "a:s"]
+        assert [entry.key for entry in list_entries(writer)] == ["a:r", "a:s"]
 
     def test_long_index(self, writer, redis_client):
         """An index is read whole, in its order, however long it is."""
         ids = [f"{i * 7919 % 10_007}" for i in range(10_007)]
         redis_client.rpush("nemo_flow:runs_index:a", *ids)
         redis_client.mset({f"nemo_flow:runs:a:{run_id}": b"{}" for run_id in ids})
-        assert [entry.key for entry in scan(writer)] == [f"a:{run_id}" for run_id in ids]
+        assert [entry.key for entry in list_entries(writer)] == [f"a:{run_id}" for run_id in ids]
 
 
 class TestPrefix:
@@ -125,20 +125,20 @@ class TestPrefix:
         for other in (prefix, f"x{prefix}", f"{prefix}x", "pa:", "p*a\\:"):
             redis_client.set(f"{other}acg_stability:{other}", encode(RESULT))
         with RedisBackend(redis_url, key_prefix=prefix) as backend:
-            assert [entry.key for entry in scan(backend)] == [prefix]
+            assert [entry.key for entry in list_entries(backend)] == [prefix]
 
     def test_two(self, lab, redis_client):
         """Two prefixes are an error that names both and says what to do; nothing is guessed."""
         redis_client.set("nemo_flow:acg_stability:a", encode(RESULT))
         redis_client.rpush("nemo_relay:runs_index:a", "r")
         with pytest.raises(UsageError, match=r"'nemo_flow:' and 'nemo_relay:'.*key_prefix="):
-            scan(lab)
+            list_entries(lab)
 
     def test_none(self, lab, redis_client):
         """A source without entries is an error that says how to name the prefix."""
         redis_client.set("session:1", b"x")
         with pytest.raises(SourceError, match=r"no ACG entries under any prefix.*key_prefix='nemo_relay:'"):
-            scan(lab)
+            list_entries(lab)
 
     def test_none_to_write(self, redis_url):
         """A source without entries can't be written to until a prefix is named."""
@@ -151,7 +151,7 @@ class TestPrefix:
     def test_named_and_empty(self, redis_url):
         """A source without entries may be read if its prefix is named."""
         with RedisBackend(redis_url, key_prefix="nemo_flow:") as backend:
-            assert scan(backend) == []
+            assert list_entries(backend) == []
 
     def test_bounded(self):
         """The search ends after a bounded number of SCANs, with what it has found till then."""
@@ -273,8 +273,8 @@ class TestReading:
             writer.store_run(make_run(run_id=str(i)))
         redis_client.rpush("nemo_flow:acg_stability:list", "x")
         redis_client.config_resetstat()
-        assert len(scan(lab)) == 41
-        assert len(scan(lab, Selection(agent_id="a"))) == 20
+        assert len(list_entries(lab)) == 41
+        assert len(list_entries(lab, Selection(agent_id="a"))) == 20
         assert len(lab.list_runs("a")) == 20
         assert lab.load_observations("0") == WINDOW
         sent = {name.removeprefix("cmdstat_") for name in redis_client.info("commandstats")}
@@ -297,8 +297,12 @@ class TestReading:
     def test_many_small(self, lab, redis_client):
         """A group holds at most a thousand values, be they ever so small."""
         redis_client.mset({f"p:acg_stability:{i}": b"" for i in range(2500)})
-        assert len(scan(lab)) == 2500
-        assert [len(group) for group in groups(Found("stability", "", b"") for _ in range(2500))] == [1000, 1000, 500]
+        assert len(list_entries(lab)) == 2500
+        assert [len(group) for group in group_by_size(Found("stability", "", b"") for _ in range(2500))] == [
+            1000,
+            1000,
+            500,
+        ]
 
     def test_no_transaction(self, lab, writer):
         """A window that goes while a scan is under way is left out."""
@@ -315,7 +319,7 @@ class TestReading:
         for i in range(3):
             writer.store_observations(str(i), WINDOW)
         assert next(lab.scan(Selection())).key == "0"
-        assert len(scan(lab)) == 3
+        assert len(list_entries(lab)) == 3
 
     def test_loads_no_redis(self):
         """Importing the backend does not import redis-py."""
@@ -332,7 +336,7 @@ class TestBadEntries:
         """A key of another type comes as an error in its place; the others come too."""
         writer.store_stability("good", RESULT)
         redis_client.hset(f"nemo_flow:{name}", "x", "y")
-        entries = scan(lab)
+        entries = list_entries(lab)
         (error,) = self.problems(entries).values()
         assert error.key == f"nemo_flow:{name}"
         assert str(error) == f"{lab.label}, key 'nemo_flow:{name}', at $: expected a string, got a hash"
@@ -353,7 +357,7 @@ class TestBadEntries:
         redis_client.set("nemo_flow:runs_index:bad", "x")
         redis_client.set("nemo_flow:runs:bad:r", encode(make_run(agent_id="bad")))
         writer.store_run(make_run())
-        entries = scan(lab)
+        entries = list_entries(lab)
         assert [entry.key for entry in entries] == ["a:r", "bad", "bad:r"]
         assert str(self.problems(entries)["bad"]).endswith("expected a list of run ids, got a key of another type")
         for use in (lab.list_runs, lambda agent_id: writer.store_run(make_run(agent_id=agent_id, run_id="new"))):
@@ -369,7 +373,7 @@ class TestBadEntries:
         writer.store_run(make_run())
         for stored in ("acg_observations:a", "acg_stability:a", "runs:a:r"):
             redis_client.set(f"nemo_flow:{stored}", redis_client.get(f"nemo_flow:{stored}")[:end])
-        assert [type(entry.raw) for entry in scan(lab)] == [bytes] * 3
+        assert [type(entry.raw) for entry in list_entries(lab)] == [bytes] * 3
         for load in (lab.load_stability, lab.load_observations, lab.list_runs):
             with pytest.raises(RecordError) as refused:
                 load("a")
@@ -385,7 +389,7 @@ class TestBadEntries:
         for name in "rst":
             writer.store_run(make_run(run_id=name))
         redis_client.delete("nemo_flow:runs:a:s")
-        entries = scan(lab)
+        entries = list_entries(lab)
         assert [entry.key for entry in entries] == ["a:r", "a:s", "a:t"]
         assert "expected the run of an id in the index, got none" in str(self.problems(entries)["a:s"])
         assert [run.id for run in lab.list_runs("a")] == ["r", "t"]
@@ -395,33 +399,33 @@ class TestBadEntries:
         for agent_id, name in [("x:y", "r"), ("b", "r")]:
             writer.store_run(make_run(agent_id=agent_id, run_id=name))
         redis_client.set("nemo_flow:runs:a::b:lost", encode(make_run(agent_id="a::b", run_id="lost")))
-        entries = scan(lab)
+        entries = list_entries(lab)
         assert [(entry.agent_id, entry.key) for entry in entries] == [
             ("b", "b:r"),
             ("x:y", "x:y:r"),
             ("a::b", "a::b:lost"),
         ]
         assert lab.list_runs("a::b") == ()
-        assert [entry.key for entry in scan(lab, Selection(agent_id="a::b"))] == ["a::b:lost"]
-        assert scan(lab, Selection(agent_id="a")) == []
+        assert [entry.key for entry in list_entries(lab, Selection(agent_id="a::b"))] == ["a::b:lost"]
+        assert list_entries(lab, Selection(agent_id="a")) == []
 
     def test_no_text(self, lab, redis_client):
         """A key that is no UTF-8 comes as an error."""
         redis_client.set(b"p:acg_stability:\xff", encode(RESULT))
         redis_client.set(b"p:acg_stability:a", encode(RESULT))
-        entries = scan(lab)
+        entries = list_entries(lab)
         assert [entry.key for entry in entries] == ["a", "\\xff"]
         assert "expected a key in UTF-8" in str(entries[1].raw)
 
     def test_empty(self, lab, redis_client):
         """An empty value is a value: it is read, and refused as JSON."""
         redis_client.set("p:acg_stability:a", b"")
-        assert [entry.raw for entry in scan(lab)] == [b""]
+        assert [entry.raw for entry in list_entries(lab)] == [b""]
         with pytest.raises(RecordError):
             lab.load_stability("a")
 
     def test_races(self):
-        """A key that changes between two steps of a survey is told by the step that finds out."""
+        """A key that changes between two steps of a survey is reported by the step that finds out."""
         step = redis_scan.read_indexes("p:", ["a"])
         step.send(None)
         step.send([1])
@@ -457,7 +461,7 @@ class TestManners:
             backend.store_observations("a", WINDOW)
             backend.store_run(make_run())
             assert backend.load_observations("a") == WINDOW
-            assert len(scan(backend)) == 2
+            assert len(list_entries(backend)) == 2
             assert backend._client.connection_pool.connection_kwargs["socket_timeout"] == 9
         with RedisBackend(f"{redis_server.url(3)}", key_prefix="p:") as backend:
-            assert scan(backend) == []
+            assert list_entries(backend) == []

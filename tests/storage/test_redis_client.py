@@ -1,4 +1,4 @@
-"""What goes wrong with a Redis is told in words, and never with credentials."""
+"""What goes wrong with a Redis is reported in words, and never with credentials."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from acg_lab.core.errors import AcgLabError, SourceError, UsageError
 from acg_lab.storage.base import Selection
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
-from acg_lab.storage.redis_client import describe
+from acg_lab.storage.redis_client import explain_error
 
 SECRET = "p4ss:w@rd/#?%"
 QUOTED = "p4ss%3Aw%40rd%2F%23%3F%25"
@@ -73,11 +73,11 @@ class TestReaching:
         )
 
     def test_unknown_host(self, load):
-        """A host name that is not known is told as that."""
-        assert "its host name is not known" in refusal(load, f"redis://u:{QUOTED}@no-such-host.invalid/0", retries=0)
+        """A host name that is not known is reported as such."""
+        assert "its host name is unknown" in refusal(load, f"redis://u:{QUOTED}@no-such-host.invalid/0", retries=0)
 
     def test_no_socket(self, load, tmp_path):
-        """A socket that is not there is told as that."""
+        """A socket that is not there is reported as such."""
         message = refusal(load, f"unix://u:{QUOTED}@{tmp_path}/redis.sock?db=3", retries=0)
         assert message.startswith(f"unix://***@{tmp_path}/redis.sock?db=3 can't be reached: there is no such socket")
 
@@ -88,16 +88,16 @@ class TestReaching:
         assert load(f"unix://{redis_server.socket}?db=0") == RESULT
 
     def test_tls_to_a_plain_port(self, load, redis_server):
-        """TLS to a port that speaks none is told as that."""
+        """TLS to a port that speaks none is reported as such."""
         url = redis_server.url(user=f"u:{QUOTED}@").replace("redis:", "rediss:")
         message = refusal(load, url, connect_timeout=0.3, timeout=0.3)
         assert "if it speaks no TLS, the URL must begin with redis://" in message
         with serving(b"-ERR unknown command\r\n") as port:
             message = refusal(load, f"rediss://u:{QUOTED}@127.0.0.1:{port}/0")
-        assert "does not speak TLS as asked" in message
+        assert "does not speak TLS" in message
 
     def test_no_redis(self, load):
-        """A port where something else answers is told as that."""
+        """A port where something else answers is reported as such."""
         with serving(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
             assert "does not speak the protocol of Redis" in refusal(load, f"redis://127.0.0.1:{port}/0", retries=0)
 
@@ -170,7 +170,7 @@ class TestAccess:
 
     @pytest.mark.parametrize("user", ["", ":p4sswrong@", "reader:p4sswrong@", f"nobody:{QUOTED}@", "p4ss@"])
     def test_wrong(self, load, guarded, user):
-        """A wrong password, or none, is told at once, with what to do, which masking leaves whole."""
+        """A wrong password, or none, is reported at once, with what to do, which masking leaves whole."""
         message = refusal(load, guarded.url(user=user))
         assert "refused the credentials; give the right ones in the URL, with special characters" in message
         assert "127.0.0.1" in message
@@ -185,11 +185,11 @@ class TestAccess:
         assert "refused the credentials" in refusal(load, f"{guarded.url()}?password=p4sswrong")
 
     def test_none_wanted(self, load, redis_server):
-        """A user that the server does not know is told."""
+        """A user that the server does not know is reported."""
         assert "refused the credentials" in refusal(load, redis_server.url(user=f"nobody:{QUOTED}@"))
 
     def test_command_denied(self, load, guarded):
-        """A user without a command that is needed is told which ones are."""
+        """A user that lacks a needed command learns which commands to grant."""
         self.arrange(guarded)
         message = refusal(load, guarded.url(user=f"blind:{QUOTED}@"))
         assert "denies this user a command or key; to read, grant SCAN, GET, MGET" in message
@@ -213,7 +213,7 @@ class TestAccess:
         assert "expected a list of run ids, got a key that this user may not read" in str(entries["run", "a"])
 
     def test_write_denied(self, guarded):
-        """A user that may not write is told what writing needs, and nothing of what was to be written."""
+        """A user that may not write learns which commands writing needs; the data is not repeated."""
         self.arrange(guarded)
         text = "private" * 2
         with RedisBackend(guarded.url(user=f"reader:{QUOTED}@"), writable=True) as backend:
@@ -227,11 +227,11 @@ class TestAccess:
                 assert text not in everything(refused.value)
 
     def test_no_database(self, load, redis_server):
-        """A database that the server has not is told as that."""
+        """A database that the server has not is reported as such."""
         assert "has no database of this number" in refusal(load, redis_server.url(99))
 
     def test_full(self, start_redis):
-        """A server that is out of memory is told as that, and the run is in neither place."""
+        """A server that is out of memory is reported as such, and the run is in neither place."""
         server = start_redis("--maxmemory", "1")
         with RedisBackend(server.url(), key_prefix="p:", writable=True) as backend:
             with pytest.raises(SourceError, match="is out of memory and takes no writes"):
@@ -239,7 +239,7 @@ class TestAccess:
             assert list(backend.scan(Selection())) == []
 
     def test_replica(self, start_redis, redis_server):
-        """A replica that is to be written is told as that."""
+        """A replica that is to be written is reported as such."""
         server = start_redis("--replicaof", "127.0.0.1", redis_server.port)
         with (
             RedisBackend(server.url(), key_prefix="p:", writable=True) as backend,
@@ -359,8 +359,8 @@ class TestUrls:
     ],
 )
 def test_words(error, words, transient):
-    """What a server refuses is told in words, without the text of its answer."""
-    failure = describe(error, "label")
+    """What a server refuses is reported in words, without the text of its answer."""
+    failure = explain_error(error, "label")
     assert str(failure.error).startswith(f"label {words}")
     assert failure.transient is transient
     assert "p4ss" not in everything(failure.error)

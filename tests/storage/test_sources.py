@@ -65,7 +65,7 @@ class TestMasking:
 class TestOpening:
     @pytest.mark.parametrize("url", ["redis://h", "rediss://h:1/2", "unix:///run/r.sock"])
     def test_redis(self, url):
-        """What begins as redis-py's URLs do is a Redis, opened for reading unless told otherwise."""
+        """What begins as redis-py's URLs do is a Redis, opened for reading by default."""
         backend = open_source(url, key_prefix="p:")
         assert isinstance(backend, RedisBackend)
         assert (backend.key_prefix, backend.writable) == ("p:", False)
@@ -95,7 +95,7 @@ class TestOpening:
 
     @pytest.mark.parametrize("name", ["agent:7", "mail:me@home"])
     def test_files_that_look_like_addresses(self, name, tmp_path, monkeypatch):
-        """What stands there under such a name is an export; so is any path with a folder."""
+        """What is there under such a name is an export; so is any path with a folder."""
         assert type(open_source(f"exports/{name}")).__name__ == "ParquetExport"
         monkeypatch.chdir(tmp_path)
         Path(name).mkdir()

@@ -55,18 +55,18 @@ class TestNumbers:
         windows = {key: w[-size:] for key, w in sample.windows.items() if sample.owners[key].agent_id == agent_id}
         summaries = {s.learning_key: s for s in acg.summarize(*self.analyzed(windows, limits, sample.rules))}
         chosen, mine = summaries[key], summaries.values()
-        assert found["prefix"]["now"] == tokens(chosen.prefix_tokens)
+        assert found["prefix"]["tried"] == tokens(chosen.prefix_tokens)
         assert found["prefix"]["below"].startswith(f"{chosen.prefix_blocks:,} block")
-        assert found["share"]["now"] == percent(chosen.share)
+        assert found["share"]["tried"] == percent(chosen.share)
         used = [s.prefix_tokens if s.observations > 1 and s.prefix_blocks else 0.0 for s in mine]
-        assert found["profiles"]["now"] == tokens(sum(n > 0 for n in used))
-        assert found["median"]["now"] == tokens(float(np.median(used)))
+        assert found["profiles"]["tried"] == tokens(sum(n > 0 for n in used))
+        assert found["median"]["tried"] == tokens(float(np.median(used)))
         steps = trace.select(agent_id=agent_id)
         stable = limits.stable_threshold
         whole = steps.matched_tokens(stable, window=size) == steps.prefix_tokens(stable, window=size)
         lengths = steps.prefix_lengths(stable, window=size)[:, 0]
         matched = int((whole[:, 0] & (lengths > 0) & (lengths <= steps.n_blocks)).sum())
-        assert found["matched"]["now"] == percent(matched / len(steps))
+        assert found["matched"]["tried"] == percent(matched / len(steps))
         assert found["matched"]["below"].startswith(f"{matched:,} of {len(steps):,} requests")
 
     @staticmethod
@@ -86,7 +86,7 @@ class TestNumbers:
         """Each number shows the current value, and the difference with its sign."""
         tuner.settings = tuner.settings.replace(stable_threshold=0.9)
         found = cards(tuner)
-        assert found["prefix"] | {"below": ""} == {"now": "2,384", "current": "1,796", "change": "+588", "below": ""}
+        assert found["prefix"] | {"below": ""} == {"tried": "2,384", "current": "1,796", "change": "+588", "below": ""}
         assert found["share"]["change"] == "+24 pts"
         assert found["matched"]["change"].startswith(MINUS)
 
@@ -227,7 +227,7 @@ class TestControls:
         assert found == [key for key in state.keys if key.startswith("support-mail")]
         menu.value = found[0]
         assert state.learning_key == found[0]
-        assert cards(tuner)["share"]["now"] == "97%"
+        assert cards(tuner)["share"]["tried"] == "97%"
         tuner._chooser.filter.value = "support-MAIL"
         assert menu.description == "profile (1 found)", "the chosen one counts where it has the words"
         tuner._chooser.agent.value = "coder"

@@ -1,4 +1,4 @@
-"""What the generations from 0.6 on read differently (spec section 8)."""
+"""What the rules versions from 0.6 on read differently (`acg_lab/docs/rules/learner.md`, 8)."""
 
 import msgspec
 import pytest
@@ -49,7 +49,7 @@ def seed_of(message, rules="nemo-relay-0.6"):
     ],
 )
 def test_parts(rules, part, text):
-    """Refusals give their text, images nothing, other parts their compact JSON, own fields first."""
+    """Refusals contribute their text, images nothing, other parts their compact JSON with their own fields first."""
     made = request({"role": "user", "content": [{"type": "text", "text": "x"}, part, {"type": "text", "text": ""}]})
     assert blocks_of(made, rules)[0][4] == (f"x\n{text}" if text else "x")
 
@@ -64,7 +64,7 @@ def test_parts(rules, part, text):
     ],
 )
 def test_messages(rules, message, block):
-    """Developer messages are system; functions give their result, which may be absent."""
+    """Developer messages count as system; functions make a block of their result, which may be absent."""
     assert blocks_of(request(message), rules) == [block]
 
 
@@ -78,7 +78,7 @@ def test_messages(rules, message, block):
     ],
 )  # fmt: skip
 def test_items(rules, message, place):
-    """Items give the canonical JSON of the whole message."""
+    """Items make a block of the canonical JSON of the whole message."""
     assert blocks_of(request(message), rules) == [(*place, "text", canonical_json(message))]
 
 
@@ -124,7 +124,7 @@ def test_system_items():
 
 
 def test_response_format():
-    """0.8 gives it a block behind the tools and a part of the key; null counts as absent."""
+    """0.8 gives it a block after the tools and a part of the key; null counts as absent."""
     made = request({"role": "user", "content": "u"}, tools=[TOOL, NATIVE])
     made = with_unknown(made, response_format={"b": 1, "a": "  "})
     spans = [block[0] for block in blocks_of(made, "nemo-relay-0.8")]
