@@ -301,7 +301,7 @@ def _try(context: AnalysisContext, drafts: Sequence[_Draft]) -> None:
             if draft.costs.lost < _MIN_SAVED and draft.costs.totals.avoidable < _MIN_SAVED:
                 continue  # nothing to save: the provider reads all that it could
             plan = draft.plans[turn]
-            n_tried += not draft.costs.is_tried(plan)
+            n_tried += 1  # known ones count too: the same question has the same answer
             if n_tried > _MAX_TRIED:
                 return
             saved = draft.costs.saved(context.snapshot, plan)

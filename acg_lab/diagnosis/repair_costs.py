@@ -110,10 +110,6 @@ class AgentCosts:
         totals = simulate(self._trace, thresholds).totals()
         return totals.as_was - totals.simulated
 
-    def is_tried(self, repairs: Sequence[Repair]) -> bool:
-        """Whether repairs were simulated before."""
-        return tuple(repairs) in self._saved
-
     def _simulate(self, snap: Snapshot, repairs: tuple[Repair, ...]) -> float | None:
         if any(isinstance(repair, Drop) and _is_shared(snap, self.agent_id, repair) for repair in repairs):
             return None
