@@ -81,9 +81,9 @@ def requests_over_time(
     Examples
     --------
     >>> import acg_lab as acg
-    >>> axes = acg.plots.requests_over_time(acg.simulate(acg.load("data/sample", agent_id="code-review")))
+    >>> axes = requests_over_time(acg.simulate(acg.load("data/sample", agent_id="code-review")))
     >>> acg.plots.alt_text(axes).split(" · ")[0]
-    'Since 2026-11-13 11:03, code-review misses more: another model'
+    'Since 2026-11-13 11:14, code-review misses more: another model'
     """
     check_source(data, "frames.requests", expected="CacheSimulation (of acg.simulate)", attribute="verdicts")
     frame = data if isinstance(data, pd.DataFrame) else frames.requests(data)
