@@ -26,7 +26,7 @@ def test_explain_prints_what_python_says():
     out = acg_lab("explain", SAMPLE).stdout
     assert out.rstrip("\n") == acg.explain(acg.load(SAMPLE)).to_text(width=100)
     assert max(map(len, out.splitlines())) <= 100
-    assert out.splitlines()[1].startswith(" 1. support-chat: datetime, drifting; 1,507 tokens per request")
+    assert out.splitlines()[1].startswith(" 1. support-chat loses $3.05 of $4.82 in 14 days (63%): A date or time")
 
 
 def test_a_narrow_terminal():
@@ -38,8 +38,9 @@ def test_a_narrow_terminal():
 def test_json():
     """JSON holds every finding with its evidence and repairs, the healthy profiles, and no text."""
     printed = json.loads(acg_lab("explain", SAMPLE, "--agent", "claims-triage", "--json").stdout)
-    (finding,) = printed["findings"]
-    assert (finding["kind"], finding["span_id"], finding["evidence"]["threshold"]) == ("variants", "user-10", 0.92)
+    finding = printed["findings"][0]
+    assert (finding["kind"], finding["span_id"], finding["evidence"]["threshold"]) == ("variants", "user-10", 0.9)
+    assert finding["money_lost"] == finding["evidence"]["threshold_saved"]
     assert finding["total_lost"] == finding["tokens_lost"] * 100
     assert finding["repairs"][0]["repairs"][0]["repair"] == "MoveToSystemPrompt"
     assert finding["repairs"][0]["after"]["prefix_blocks"] == 16
