@@ -47,18 +47,18 @@ class _Columns:
     def __init__(self) -> None:
         self.facts: list[tuple[Any, ...]] = []
         self.diagnoses: list[str] = []
-        self.lengths, self.contents, self.messages, self.marks = (array("i") for _ in range(4))
-        self.kinds, self.markable = array("B"), array("B")
+        self.lengths, self.contents, self.messages, self.breakpoints = (array("i") for _ in range(4))
+        self.kinds, self.allows_breakpoint = array("B"), array("B")
         self.pool = Contents()
         self.agents, self.runs, self.models, self.scopes, self.parameters = (_Names() for _ in range(5))
 
     def add(self, pieces: Iterable[Piece], message: int) -> None:
         """Append pieces of one message, -1 for none."""
-        for content, kind, markable, mark in pieces:
+        for content, kind, allows_breakpoint, ttl in pieces:
             self.contents.append(content)
             self.kinds.append(kind)
-            self.markable.append(markable)
-            self.marks.append(mark)
+            self.allows_breakpoint.append(allows_breakpoint)
+            self.breakpoints.append(ttl)
             self.messages.append(message)
 
 
@@ -249,8 +249,8 @@ def _add_prompt(
         columns.add(unit.pieces, number)
 
 
-_FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), markable=False)
-_GAP: Final = Piece(GAP, int(PieceKind.FRAMING), markable=False)
+_FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), allows_breakpoint=False)
+_GAP: Final = Piece(GAP, int(PieceKind.FRAMING), allows_breakpoint=False)
 _TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "raw": bool, "cut": bool, "failed": bool, "flags": np.uint8}
 
 
@@ -268,8 +268,8 @@ def _finish(columns: _Columns) -> RecordedRequests:
             ("contents", columns.contents, np.int32),
             ("kinds", columns.kinds, np.uint8),
             ("messages", columns.messages, np.int32),
-            ("markable", columns.markable, bool),
-            ("own_marks", columns.marks, np.int32),
+            ("allows_breakpoint", columns.allows_breakpoint, bool),
+            ("own_breakpoints", columns.breakpoints, np.int32),
         )
     }
     facts = {name: values[order] for name, values in facts.items()}

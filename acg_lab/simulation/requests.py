@@ -42,7 +42,7 @@ FACTS: Final = [
     "flags",
     "automatic_ttls",
 ]
-PER_PIECE: Final = ("contents", "kinds", "messages", "markable", "own_marks", "nodes")
+PER_PIECE: Final = ("contents", "kinds", "messages", "allows_breakpoint", "own_breakpoints", "nodes")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -68,8 +68,8 @@ class RecordedRequests:
     flags, automatic_ttls : per request
         As in `acg_lab.providers.PromptTable`.
     piece_offsets : (n_requests + 1,)
-    contents, kinds, messages, markable, own_marks, nodes : per piece
-        ``contents`` are codes of ``texts``; ``own_marks`` the TTL of the application's breakpoint, -1 for none;
+    contents, kinds, messages, allows_breakpoint, own_breakpoints, nodes : per piece
+        ``contents`` are codes of ``texts``; ``own_breakpoints`` the TTL of the application's breakpoint, -1 for none;
         ``nodes`` the prefix that ends here.
     texts : sequence of bytes
         Contents by code. Private: prompts.
@@ -108,8 +108,8 @@ class RecordedRequests:
     contents: NDArray[np.int32]
     kinds: NDArray[np.uint8]
     messages: NDArray[np.int32]
-    markable: NDArray[np.bool_]
-    own_marks: NDArray[np.int32]
+    allows_breakpoint: NDArray[np.bool_]
+    own_breakpoints: NDArray[np.int32]
     nodes: Ints
     texts: Sequence[bytes]
     vendor_diagnoses: tuple[str, ...]
