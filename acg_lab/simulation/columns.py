@@ -29,9 +29,6 @@ from acg_lab.simulation.tables import CacheRun
 if TYPE_CHECKING:
     from acg_lab.simulation.plans import Plans
 
-if TYPE_CHECKING:
-    from acg_lab.simulation.plans import Plans
-
 __all__ = ["SimulatedHistory"]
 
 Ints = NDArray[np.int64]

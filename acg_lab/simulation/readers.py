@@ -17,7 +17,7 @@ from acg_lab.history.history import History
 from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, NO_TIME, PieceKind, RequestFlag
 from acg_lab.simulation.bodies import Api, Parameters, api_of
 from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piece, PieceReader, Unit
-from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, gather, number_prefixes
+from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, SentOtherwise, gather, number_prefixes
 from acg_lab.simulation.usage import is_uncached_rest, usage_of
 from acg_lab.storage.columns import Call, Runs, offsets
 from acg_lab.storage.times import parse_time
@@ -47,6 +47,7 @@ class _Columns:
     def __init__(self) -> None:
         self.facts: list[tuple[Any, ...]] = []
         self.diagnoses: list[str] = []
+        self.sendings: list[SentOtherwise | None] = []
         self.lengths, self.contents, self.messages, self.breakpoints = (array("i") for _ in range(4))
         self.kinds, self.allows_breakpoint = array("B"), array("B")
         self.pool = Contents()
@@ -172,6 +173,7 @@ class _CallReader:
         flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
         flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
         automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
+        columns.sendings.append(None if call.sending is None else SentOtherwise(call.sending, len(call.messages)))
         columns.diagnoses.append(_diagnosis(self._raw_response(call)))
         columns.facts.append(
             (
@@ -285,6 +287,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
         nodes=number_prefixes(roots, salted, piece_offsets),
         texts=columns.pool.texts,
         vendor_diagnoses=tuple(columns.diagnoses[row] for row in order.tolist()),
+        sendings={i: found for i, row in enumerate(order.tolist()) if (found := columns.sendings[row]) is not None},
         **facts,
         **per_piece,
     )
