@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from acg_lab.core.errors import UsageError
 from acg_lab.simulation.result import CacheSimulation
-from acg_lab.storage.times import render_time
+from acg_lab.storage.times import NO_TIME, render_time
 
 __all__ = ["Agreement", "Calibration", "Disagreement", "calibrate"]
 
@@ -159,7 +159,7 @@ def calibrate(sim: CacheSimulation) -> Calibration:
     ]
     pairs = sorted(set(zip(agents.tolist(), days.tolist(), strict=True)), key=lambda pair: (names[pair[0]], pair[1]))
     by_day = [
-        compare.over(np.flatnonzero((agents == code) & (days == day)), names[code], render_time(day * _DAY)[:10])
+        compare.over(np.flatnonzero((agents == code) & (days == day)), names[code], _date(day))
         for code, day in pairs
     ]
     return Calibration(
@@ -212,6 +212,11 @@ class _Comparison:
             )
             for k, row in ((k, int(self._rows[k])) for k in worst)
         ]
+
+
+def _date(day: int) -> str:
+    """Return a day as text, empty for requests without a time."""
+    return "" if day == NO_TIME // _DAY else render_time(day * _DAY)[:10]
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

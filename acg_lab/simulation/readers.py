@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import JsonObject, RunRecord
 from acg_lab.history.history import History
-from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, NO_TIME, PieceKind, RequestFlag
+from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, PieceKind, RequestFlag
 from acg_lab.simulation.bodies import Api, Parameters, api_of
 from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piece, PieceReader, Unit
 from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, gather, number_prefixes
 from acg_lab.simulation.usage import is_uncached_rest, usage_of
 from acg_lab.storage.columns import Call, Runs, offsets
-from acg_lab.storage.times import parse_time
+from acg_lab.simulation.untimed import stand_in_times
+from acg_lab.storage.times import read_time
 
 __all__ = ["Scope", "read_requests"]
 
@@ -183,9 +184,10 @@ class _CallReader:
                 APIS.index(api),
                 columns.parameters[parameters],
                 step,
-                parse_time(record.started_at),
-                _time(exchange.first_token_at if exchange is not None else None),
-                _time(record.ended_at),
+                read_time(record.started_at),
+                read_time(exchange.first_token_at if exchange is not None else None),
+                read_time(record.ended_at),
+                bool(record.started_at),
                 *billed,
                 call.request is not None or is_raw,
                 is_raw,
@@ -228,10 +230,6 @@ def _diagnosis(response: JsonObject | None) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _time(text: str | None) -> int:
-    return NO_TIME if text is None else parse_time(text)
-
-
 def _add_prompt(
     columns: _Columns, api: Api, tools: Sequence[Unit], system: Sequence[Unit], messages: Sequence[Unit], *, cut: bool
 ) -> None:
@@ -251,7 +249,7 @@ def _add_prompt(
 
 _FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), markable=False)
 _GAP: Final = Piece(GAP, int(PieceKind.FRAMING), markable=False)
-_TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "raw": bool, "cut": bool, "failed": bool, "flags": np.uint8}
+_TYPES: Final[Mapping[str, Any]] = {"timed": bool, "recorded": bool, "raw": bool, "cut": bool, "failed": bool, "flags": np.uint8}
 
 
 def _finish(columns: _Columns) -> RecordedRequests:
@@ -272,7 +270,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
             ("own_marks", columns.marks, np.int32),
         )
     }
-    facts = {name: values[order] for name, values in facts.items()}
+    facts = stand_in_times({name: values[order] for name, values in facts.items()})
     parameters = tuple(columns.parameters)
     roots, salted = _salt(facts, parameters, per_piece, piece_offsets)
     return RecordedRequests(
