@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.errors import UsageError
-from acg_lab.core.records import JsonObject, RunRecord
+from acg_lab.core.records import JsonObject, RunRecord, continues_stored
 from acg_lab.history.history import History
 from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, PieceKind, RequestFlag
 from acg_lab.simulation.bodies import Api, Parameters, api_of
@@ -210,10 +210,12 @@ class _CallReader:
         model = (call.request and call.request.model) or call.record.model_name or ""
         if call.body is not None:
             tools, system, messages = reader.read_sent(api, call.body)
-            _add_prompt(self._columns, api, tools, system, messages, cut=False)
+            head = self._runs.values.value(call.body.head)
+            is_cut = continues_stored(head)
+            _add_prompt(self._columns, api, tools, system, messages, cut=is_cut)
             has_images = any(unit.has_image for unit in messages)
             parameters = reader.sent_parameters(api, call.body, has_images=has_images)
-            return str(self._runs.values.value(call.body.head).get("model") or model), parameters, False
+            return str(head.get("model") or model), parameters, is_cut
         if call.request is None:
             return model, Parameters(), is_cut
         tools, system, messages = reader.read_annotated(api, call, call.request)
