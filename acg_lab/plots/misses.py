@@ -238,7 +238,7 @@ def _draw_rows(
     scale = max(min(scales, default=0.0), _MIN_BAR / max((row.total for row in rows), default=1.0))
     height = each * len(rows)
     panel = canvas.panel(left, top, room, max(height, 0.1), gid="agents", x_axis=False)
-    panel.set_limits((0, room / scale if scale else 1.0), (len(rows) - 0.5, -0.5))
+    panel.set_limits((0, room / scale if scale else 1.0), (max(len(rows), 1) - 0.5, -0.5))
     panel.axes.set_xticks([])
     for number, row in enumerate(rows):
         y = top + each * (number + 0.5)
@@ -296,7 +296,7 @@ def _reason(worst: Any) -> str:
 
 
 def _period(frame: pd.DataFrame) -> str:
-    if frame.empty:
+    if frame.empty or frame["first_seen"].isna().all():
         return ""
     first, last = frame["first_seen"].min(), frame["last_seen"].max()
     days = f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"
