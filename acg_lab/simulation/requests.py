@@ -30,6 +30,7 @@ FACTS: Final = [
     "started",
     "first_token",
     "ended",
+    "timed",
     "prompt",
     "read",
     "write",
@@ -66,7 +67,10 @@ class RecordedRequests:
     steps : per request, int64
         Row in the replayed history, -1 for a call that the learner never saw.
     started, first_token, ended : per request, int64
-        Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown.
+        Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown. ``started`` is assumed where the
+        record has no time, see `acg_lab.simulation.untimed`.
+    timed : per request, bool
+        Whether the record says when the request was sent.
     prompt, read, write, write_long, output : per request, int64
         Tokens as billed, -1 where not recorded; ``write_long`` is the part of ``write`` with the longer TTL.
     recorded, raw, cut, failed : per request, bool
@@ -102,6 +106,7 @@ class RecordedRequests:
     started: Ints
     first_token: Ints
     ended: Ints
+    timed: NDArray[np.bool_]
     prompt: Ints
     read: Ints
     write: Ints
