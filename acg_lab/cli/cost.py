@@ -122,10 +122,11 @@ def _cost(
 
 def _notes(sim: CacheSimulation, costs: Sequence[AgentCost]) -> str:
     total = _total(costs)
-    first, last = (str(time)[:10] for time in (sim.started.min(), sim.started.max()))
+    known = sim.started[~np.isnat(sim.started)]
+    when = f" from {str(known.min())[:10]} to {str(known.max())[:10]} (UTC)" if len(known) else ", without times"
     lines = [
         "lost: cost as billed less the least it could have been, with every prefix that was sent again cached.",
-        f"{counted(total.n_requests, 'request')} from {first} to {last} (UTC).",
+        f"{counted(total.n_requests, 'request')}{when}.",
     ]
     if total.n_without_usage:
         lines.append(f"{counted(total.n_without_usage, 'request')} without recorded usage: simulated.")

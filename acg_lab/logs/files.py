@@ -17,6 +17,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from acg_lab.core.errors import MissingExtraError, SourceError
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.sources import suggest_path
 from acg_lab.storage.times import render_time
 
 __all__ = ["LogFile", "find_log_files", "is_log_name", "is_pipe", "looks_like_log", "source_name"]
@@ -119,7 +120,7 @@ def _local(path: Path) -> LogFile:
     try:
         status = path.stat()
     except FileNotFoundError:
-        msg = f"{path}: there is no such file or folder."
+        msg = f"{path}: there is no such file or folder.{suggest_path(str(path))}"
         raise SourceError(msg) from None
     except OSError as error:
         msg = f"{path}: {error.strerror or error}"
@@ -156,7 +157,18 @@ def _remote(source: str) -> Iterator[LogFile]:
         raise SourceError(msg)
     for name in names:
         address = mask_credentials(system.unstrip_protocol(name))
-        yield LogFile(address, int(system.size(name) or 0), partial(system.open, name))
+        yield LogFile(address, _remote_size(system, name, address), partial(system.open, name))
+
+
+def _remote_size(system: Any, name: str, address: str) -> int:
+    try:
+        return int(system.size(name) or 0)
+    except FileNotFoundError:
+        msg = f"{address}: there is no such file or folder."
+        raise SourceError(msg) from None
+    except Exception as error:  # clients of remote file systems raise errors without a common base
+        msg = f"{address}: can't be reached: {mask_credentials(str(error)) or type(error).__name__}"
+        raise SourceError(msg) from None
 
 
 def _names(system: Any, path: str) -> Collection[str]:

@@ -304,7 +304,7 @@ def _reason(worst: Any) -> str:
 
 
 def _period(frame: pd.DataFrame) -> str:
-    if frame.empty:
+    if frame.empty or frame["first_seen"].isna().all():
         return ""
     first, last = frame["first_seen"].min(), frame["last_seen"].max()
     days = f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"

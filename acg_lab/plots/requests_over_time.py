@@ -71,7 +71,7 @@ def requests_over_time(
     Returns
     -------
     Axes
-        x in requests up to 120 of them, else in hours since the first; y in tokens.
+        x in requests up to 120 of them, or where times are missing, else in hours since the first; y in tokens.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def requests_over_time(
         if frame.empty:
             step = "The simulation has no requests: load a source with recorded runs, or a request log"
             return draw_empty(ax, gid="requests-over-time", show=heading, next_step=step)
-        frame = frame.sort_values("started_at", kind="stable", ignore_index=True)
+        frame = frame.sort_values("started_at", kind="stable", ignore_index=True, na_position="first")
         return _draw(frame, _events(frame, words), ax, heading=heading)
 
 
@@ -126,7 +126,7 @@ def _bins(frame: pd.DataFrame) -> _Bins:
     parts = frame.assign(missed=frame["missed_live"] + frame["missed_expired"])
     values = np.stack([parts[name].to_numpy(float) for name in _PARTS])
     started = frame["started_at"].to_numpy("datetime64[ns]").astype(np.int64)
-    if len(frame) <= _MOST_BINS:
+    if len(frame) <= _MOST_BINS or frame["started_at"].isna().any():
         return _Bins(np.arange(len(frame) + 1, dtype=np.float64), values, 0, int(started[0]))
     begin = int(started[0]) // _HOUR * _HOUR
     whole = (int(started[-1]) - begin) // _HOUR + 1
@@ -290,7 +290,8 @@ def _title(frame: pd.DataFrame, events: list[_Event]) -> tuple[str, str]:
     worst = events[0]
     if _is_early(frame, worst):
         return f"{{name}} misses from the start: {worst.words}", worst.agent_id
-    return f"Since {worst.started:%Y-%m-%d %H:%M}, {{name}} misses more: {worst.words}", worst.agent_id
+    since = f"{worst.started:%Y-%m-%d %H:%M}" if pd.notna(worst.started) else f"request {worst.request + 1:,}"
+    return f"Since {since}, {{name}} misses more: {worst.words}", worst.agent_id
 
 
 def _words(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ FACTS: Final = [
     "started",
     "first_token",
     "ended",
+    "timed",
     "prompt",
     "read",
     "write",
@@ -42,7 +43,7 @@ FACTS: Final = [
     "flags",
     "automatic_ttls",
 ]
-PER_PIECE: Final = ("contents", "kinds", "messages", "markable", "own_marks", "nodes")
+PER_PIECE: Final = ("contents", "kinds", "messages", "allows_breakpoint", "own_breakpoints", "nodes")
 
 
 class SentOtherwise(NamedTuple):
@@ -66,7 +67,10 @@ class RecordedRequests:
     steps : per request, int64
         Row in the replayed history, -1 for a call that the learner never saw.
     started, first_token, ended : per request, int64
-        Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown.
+        Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown. ``started`` is assumed where the
+        record has no time, see `acg_lab.simulation.untimed`.
+    timed : per request, bool
+        Whether the record says when the request was sent.
     prompt, read, write, write_long, output : per request, int64
         Tokens as billed, -1 where not recorded; ``write_long`` is the part of ``write`` with the longer TTL.
     recorded, raw, cut, failed : per request, bool
@@ -75,8 +79,8 @@ class RecordedRequests:
     flags, automatic_ttls : per request
         As in `acg_lab.providers.PromptTable`.
     piece_offsets : (n_requests + 1,)
-    contents, kinds, messages, markable, own_marks, nodes : per piece
-        ``contents`` are codes of ``texts``; ``own_marks`` the TTL of the application's breakpoint, -1 for none;
+    contents, kinds, messages, allows_breakpoint, own_breakpoints, nodes : per piece
+        ``contents`` are codes of ``texts``; ``own_breakpoints`` the TTL of the application's breakpoint, -1 for none;
         ``nodes`` the prefix that ends here.
     texts : sequence of bytes
         Contents by code. Private: prompts.
@@ -102,6 +106,7 @@ class RecordedRequests:
     started: Ints
     first_token: Ints
     ended: Ints
+    timed: NDArray[np.bool_]
     prompt: Ints
     read: Ints
     write: Ints
@@ -117,8 +122,8 @@ class RecordedRequests:
     contents: NDArray[np.int32]
     kinds: NDArray[np.uint8]
     messages: NDArray[np.int32]
-    markable: NDArray[np.bool_]
-    own_marks: NDArray[np.int32]
+    allows_breakpoint: NDArray[np.bool_]
+    own_breakpoints: NDArray[np.int32]
     nodes: Ints
     texts: Sequence[bytes]
     vendor_diagnoses: tuple[str, ...]

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.providers.prompts import MarkOrigin, PieceKind
+from acg_lab.providers.prompts import BreakpointOrigin, PieceKind
 from acg_lab.simulation.breakpoints import Breakpoints
-from acg_lab.simulation.marks import UNSTATED
+from acg_lab.simulation.markers import UNSTATED
 from acg_lab.simulation.requests import RecordedRequests, SentOtherwise
 
 __all__ = ["send_otherwise"]
@@ -62,7 +62,7 @@ def _pieces(requests: RecordedRequests, row: int, otherwise: SentOtherwise) -> l
             "tool": _nth(kinds == PieceKind.TOOL, index),
             "message": messages == index - lifted if index >= lifted else _nth(is_system, own + index),
         }[name]
-        at = np.flatnonzero(fits & requests.markable[begin:end])
+        at = np.flatnonzero(fits & requests.allows_breakpoint[begin:end])
         if len(at):
             found.append(begin + int(at[-1]))
     return found
@@ -84,7 +84,7 @@ def _merged(
         offsets=np.searchsorted(pieces, requests.piece_offsets),
         pieces=pieces,
         ttls=np.concatenate((breakpoints.ttls, np.full(len(added), UNSTATED)))[order],
-        origins=np.concatenate((breakpoints.origins, np.full(len(added), MarkOrigin.OWN, np.uint8)))[order],
+        origins=np.concatenate((breakpoints.origins, np.full(len(added), BreakpointOrigin.OWN, np.uint8)))[order],
         automatic_ttls=automatic,
         refused=refused,
     )
