@@ -29,9 +29,6 @@ from acg_lab.simulation.tables import CacheRun
 if TYPE_CHECKING:
     from acg_lab.simulation.plans import Plans
 
-if TYPE_CHECKING:
-    from acg_lab.simulation.plans import Plans
-
 __all__ = ["SimulatedHistory"]
 
 Ints = NDArray[np.int64]
@@ -175,15 +172,15 @@ class SimulatedHistory:
             by_provider.append(ttl if isinstance(ttl, int) else 0)
         found = np.array([*by_provider, 300], np.int64)[self.history.provider_of]
         # A longer TTL that the request asks for itself.
-        marked = (
+        longest = (
             np.maximum.reduceat(
-                np.append(self.requests.own_marks, -1),
-                np.minimum(self.requests.piece_offsets[:-1], len(self.requests.own_marks)),
+                np.append(self.requests.own_breakpoints, -1),
+                np.minimum(self.requests.piece_offsets[:-1], len(self.requests.own_breakpoints)),
             )
             if len(self.requests)
             else found
         )
-        asked = np.where(np.diff(self.requests.piece_offsets) > 0, marked, -1)
+        asked = np.where(np.diff(self.requests.piece_offsets) > 0, longest, -1)
         return np.maximum(found, np.maximum(asked, np.maximum(self.requests.automatic_ttls, 0)))
 
     @cached_property

@@ -78,8 +78,8 @@ def run_caches(
     """Run every provider's requests through its cache."""
     runs: list[CacheRun] = []
     for part in parts:
-        mark_offsets, marks = gather(breakpoints.offsets, part.rows)
-        of_mark = np.repeat(np.arange(len(part.rows)), np.diff(mark_offsets))
+        breakpoint_offsets, chosen = gather(breakpoints.offsets, part.rows)
+        owner = np.repeat(np.arange(len(part.rows)), np.diff(breakpoint_offsets))
         shift = part.offsets[:-1] - requests.piece_offsets[part.rows]
         table = PromptTable(
             piece_offsets=part.offsets,
@@ -88,17 +88,17 @@ def run_caches(
             margins=sizes.margins[part.pieces],
             kinds=requests.kinds[part.pieces],
             messages=requests.messages[part.pieces].astype(np.int64),
-            markable=requests.markable[part.pieces],
+            allows_breakpoint=requests.allows_breakpoint[part.pieces],
             tokens=sizes.tokens[part.rows],
             started=requests.started[part.rows],
             first_token=requests.first_token[part.rows],
             ended=requests.ended[part.rows],
             models=requests.models[part.rows],
             model_names=requests.model_names,
-            mark_offsets=mark_offsets,
-            mark_pieces=breakpoints.pieces[marks] + shift[of_mark],
-            mark_ttls=breakpoints.ttls[marks],
-            mark_origins=breakpoints.origins[marks],
+            breakpoint_offsets=breakpoint_offsets,
+            breakpoint_pieces=breakpoints.pieces[chosen] + shift[owner],
+            breakpoint_ttls=breakpoints.ttls[chosen],
+            breakpoint_origins=breakpoints.origins[chosen],
             automatic_ttls=breakpoints.automatic_ttls[part.rows],
             flags=requests.flags[part.rows],
             answers=part.answers,

@@ -92,13 +92,13 @@ def test_nobody():
 @pytest.mark.parametrize(
     "line",
     [
-        "handbook-search gpt-5.1 100 6/29 880 48% user-6 0.02 retrieved text",
-        "claims-triage claude-so…929 100 10/17 1,796 74% user-10 0.92 alternates",
-        "support-mail claude-so…929 100 11/12 2,215 97% user-11 0.02 conversation",
-        "and 120 more profiles 484 98% split: date or time",
-        "and 67 more profiles 225 94% split: first message",
-        "all 2 of them 200 97% split: tools reordered",
-        "all 2 of them 200 91% split: model changed",
+        "handbook-search 100 17% $0.33 6/29 880 48% user-6 0.02 retrieved text",
+        "claims-triage 100 59% $0.60 10/17 1,796 74% user-10 0.92 alternates",
+        "support-mail 100 33% $2.04 11/12 2,215 97% user-11 0.02 conversation",
+        "and 120 more profiles 483 <1% $4.57 97% split: date or time",
+        "and 67 more profiles 225 79% $0.48 94% split: first message",
+        "all 2 of them 200 35% $4.05 97% split: tools reordered",
+        "all 2 of them 200 33% $2.05 91% split: model changed",
     ],
 )
 def test_causes_in_the_table_of_analyze(line, analyzed):

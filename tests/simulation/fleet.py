@@ -10,7 +10,7 @@ SECOND = 10**9
 
 
 def make_fleet(n_agents, n_runs=50, n_calls=10):
-    """Requests of agents whose runs grow by two messages a call, marked at the system prompt and at the end."""
+    """Requests of agents whose runs grow by two messages a call; breakpoints at the system prompt and at the end."""
     n = n_agents * n_runs * n_calls
     agent, run, call = (index.reshape(-1) for index in np.indices((n_agents, n_runs, n_calls)))
     started = run * 400 + call * 20 + agent % 97
@@ -58,6 +58,7 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         write=ends - read,
         write_long=np.zeros(n, np.int64),
         output=none,
+        timed=np.ones(n, bool),
         recorded=np.ones(n, bool),
         raw=np.ones(n, bool),
         cut=np.zeros(n, bool),
@@ -68,8 +69,8 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         contents=contents.astype(np.int32),
         kinds=kinds,
         messages=np.where(is_message, at - 2, -1).astype(np.int32),
-        markable=np.ones(len(owner), bool),
-        own_marks=np.where(last | (at == 1), 0, -1).astype(np.int32),
+        allows_breakpoint=np.ones(len(owner), bool),
+        own_breakpoints=np.where(last | (at == 1), 0, -1).astype(np.int32),
         nodes=number_prefixes(agent, contents, offsets),
         texts=texts,
         vendor_diagnoses=("",) * n,
