@@ -192,7 +192,7 @@ class _Production:
                 records[i] += _records(call, self._send(call))
 
     def _send_marked(self, request: Request) -> Billed:
-        """Send a request with breakpoints of its own; its scaffold is too short for the governor to add one."""
+        """Send a request with breakpoints of its own; the governor does not know the model, so it adds none."""
         model, pieces = request.body["model"], render(request.body)
         return self._breakpoint_cache.bill(model, pieces, request.started, request.first_token)
 

@@ -21,7 +21,7 @@ from acg_lab.core import AnnotatedLlmRequest
 __all__ = ["FIELD_AGENTS", "FieldAgent", "Request", "Session", "draw_sessions", "render"]
 
 _SECOND, _MILLISECOND = 10**9, 10**6
-_SYSTEM_TOKENS = 496  # what the provider adds when there are tools
+_SYSTEM_TOKENS = 354  # what the provider adds when there are tools
 _N_SESSIONS, _N_TURNS = 9, (7, 10)
 _FIRST_DAY, _WORKDAYS = datetime(2026, 11, 9, tzinfo=UTC), (0, 1, 2, 3, 4, 7, 8, 9, 10, 11)
 _FEW, _MANY = (1, 18), (19, 34)  # notes in a message: with the answer before them at most 19 positions, or more
@@ -43,7 +43,7 @@ class FieldAgent(NamedTuple):
     staggers: bool = False
     rules: str = "nemo-relay-0.8"
     api: str = "anthropic_messages"
-    model: str = "claude-sonnet-4-5-20250929"
+    model: str = "claude-sonnet-5"
 
 
 FIELD_AGENTS = (
