@@ -2,10 +2,10 @@
 
 import pytest
 from simulation.histories import sent, simulated
+from simulation.near_misses import NEAR
 from simulation.verdict_histories import (
     EXPECTED,
     HITS,
-    NEAR,
     POLICY,
     READ,
     SYSTEM_CASES,
@@ -22,6 +22,8 @@ from simulation.verdict_histories import (
     talk,
     two,
 )
+
+from acg_lab.simulation import Verdict
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,13 @@ def test_a_near_miss_has_another_verdict(expected, calls):
     found = simulated(*calls)
     assert str(found.verdicts[-1]) == expected
     assert sum(found.parts).tolist() == found.tokens.tolist()
+
+
+def test_every_verdict_has_histories_and_near_misses():
+    """Each verdict stands on at least five histories of its own, and on five that only look like it."""
+    for cases in (EXPECTED, NEAR):
+        assert {verdict: len(cases.get(verdict, ())) for verdict in Verdict if len(cases.get(verdict, ())) < 5} == {}
+    assert all(expected != verdict for verdict, of in NEAR.items() for expected, _ in of)
 
 
 def test_five_parallel_first_requests_are_in_flight():
