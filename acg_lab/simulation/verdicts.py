@@ -245,7 +245,9 @@ class _Judge:
         change = self._change(i, reference) if reference >= 0 else None
         is_change = change is not None and self._is_same_prompt(i)
         if reference < 0 or (reach == 0 and not is_change):
-            return Verdict.FIRST_SEEN, None, NOTHING, NOTHING
+            # A cache of blocks keeps nothing of what is shorter than one.
+            verdict = Verdict.BELOW_MINIMUM if self.shared_pieces[i] else Verdict.FIRST_SEEN
+            return verdict, None, last, NOTHING
         if change is not None and is_change and self.can_be_read[i] and self._was_cached(i, reference):
             place = (self.first[i], self.counterpart[i])
             if not missed:
@@ -338,7 +340,7 @@ class _Judge:
         for _, reason in usable:
             if reason in _BY_REASON:
                 return _BY_REASON[LookupReason(reason)]
-        if usable[0][0] < last:
+        if usable[0][0] < last and (hits or self.read[i] > 0):
             return Verdict.BREAKPOINT_SHORT
         # Of a prompt that was changed, what would have been read had it not been is as old as the reference.
         is_old = (found > reads_to or self.changed[i] > 0) and not self.is_live[i]

@@ -3,9 +3,32 @@
 For each verdict a table of cases: a name, the verdict that the last request deserves, and the calls.
 """
 
-from simulation.histories import HOUR, MARKER, assistant, block, body, sent, text, tool, user
+from simulation.histories import MARKER, assistant, block, body, sent, text, user
 from simulation.verdict_histories import (
-    LONG, NOTHING, PLAIN, POINT, POLICY, READ, SHORT, TOOLS, WROTE, A, B, C, D, E, Q, R, ask, ask_openai, chat, deep, part, talk, two, users,
+    LONG,
+    NOTHING,
+    PLAIN,
+    POINT,
+    POLICY,
+    READ,
+    SHORT,
+    TOOLS,
+    WROTE,
+    A,
+    B,
+    C,
+    D,
+    E,
+    Q,
+    R,
+    ask,
+    ask_openai,
+    chat,
+    deep,
+    part,
+    talk,
+    two,
+    users,
 )
 
 OPUS, OTHER = "claude-opus-4-1", text(2000, "quite another")
@@ -209,7 +232,10 @@ NEAR |= {
         ("system_changed", after(ask(Q, system="Mon " + POLICY), ask(Q, system="Fri " + POLICY), MISSED)),
         ("model_changed", after(ask(Q), ask(Q, model=OPUS), MISSED)),
         ("expired", after(ask(Q), ask(R), MISSED, gap=90_000.0)),
-        ("below_minimum", after(ask(Q, system=A[:2000]), ask(R, system=A[:2000]), (510, 0, 0), first_usage=(510, 0, 0))),
+        (
+            "below_minimum",
+            after(ask(Q, system=A[:2000]), ask(R, system=A[:2000]), (510, 0, 0), first_usage=(510, 0, 0)),
+        ),
     ],
     "model_changed": [
         ("hit", (*two(ask(Q), ask(Q, model=OPUS), WROTE, MISSED), sent(ask(R), 40, READ))),
@@ -244,7 +270,10 @@ NEAR |= {
             "below_minimum",
             after(*(body(q, tools=SHORT_TOOLS, system=POLICY) for q in (Q, R)), (2700, 0, 0), first_usage=(2700, 0, 0)),
         ),
-        ("no_breakpoint", after(*(body(q, tools=TOOLS, system=POLICY) for q in (Q, R)), (3300, 0, 0), first_usage=(3300, 0, 0))),
+        (
+            "no_breakpoint",
+            after(*(body(q, tools=TOOLS, system=POLICY) for q in (Q, R)), (3300, 0, 0), first_usage=(3300, 0, 0)),
+        ),
     ],
     "not_written": [
         ("in_flight", after(ask(Q), ask(R), MISSED, gap=0.1)),
@@ -261,7 +290,10 @@ NEAR |= {
         ("expired", after(ask(Q), ask(R), MISSED, gap=400.0)),
         ("in_flight", after(ask(Q), ask(R), MISSED, gap=0.2)),
         ("no_breakpoint", after(BARE, body(R, system=POLICY), NOTHING, first_usage=NOTHING)),
-        ("below_minimum", after(ask(Q, system=A[:2000]), ask(R, system=A[:2000]), (510, 0, 0), first_usage=(510, 0, 0))),
+        (
+            "below_minimum",
+            after(ask(Q, system=A[:2000]), ask(R, system=A[:2000]), (510, 0, 0), first_usage=(510, 0, 0)),
+        ),
         ("hit", after(ask(Q), ask(R), (2010, 1990, 10))),
         ("hit", users(ask_openai("x"), ask_openai("y"), (2010, 0, None), (2010, 1920, None))),
         ("first_seen", after(ask(Q), ask(R, system=OTHER), MISSED)),
