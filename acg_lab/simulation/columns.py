@@ -197,7 +197,7 @@ class SimulatedHistory:
         """Tokens that prompts share inside a piece, behind the last piece that they share whole; for block caches."""
         found = np.zeros(len(self.requests), np.int64)
         for run in self.before:
-            if run.table.branches is not None:
+            if run.parts.branches is not None:
                 found[run.rows] = _shared_inside(run, self.shared)
         return found
 
@@ -230,7 +230,7 @@ class SimulatedHistory:
 
 def _shared_inside(run: CacheRun, shared: SharedPrefixes) -> Ints:
     """Return how many tokens of its first piece that is not shared each request shares with an earlier sibling."""
-    table, branches = run.table, run.table.branches
+    table, branches = run.table, run.parts.branches
     n, lengths = len(run.rows), shared.lengths[run.rows]
     found = np.zeros(n, np.int64)
     if branches is None:

@@ -136,11 +136,16 @@ class PreparedHistory:
     def _states_all_reads(self, sizes: Sizes) -> bool:
         """Whether every billed read ends where a bill states a size: then reads have no more to teach."""
         requests = self.requests
-        owner = requests.request_of_piece
-        ends_here = (sizes.ends == requests.read[owner]) & (sizes.margins == 0)
-        is_stated = np.zeros(len(requests), bool)
-        is_stated[owner[ends_here]] = True
-        return bool(np.all(is_stated | (requests.read <= 0)))
+        for rows, pieces in requests.in_chunks():
+            owner = np.repeat(
+                np.arange(rows.start, rows.stop), np.diff(requests.piece_offsets[rows.start : rows.stop + 1])
+            )
+            ends_here = (sizes.ends[pieces] == requests.read[owner]) & (sizes.margins[pieces] == 0)
+            is_stated = requests.read[rows] <= 0
+            is_stated[owner[ends_here] - rows.start] = True
+            if not is_stated.all():
+                return False
+        return True
 
     def _hits(self, runs: list[CacheRun]) -> Ints:
         """Return where reads ended, where the rules and the bill agree on it well enough to learn the size there."""

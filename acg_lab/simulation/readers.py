@@ -46,13 +46,18 @@ class _Columns:
     """Columns while they are filled, one call at a time."""
 
     def __init__(self) -> None:
-        self.facts: list[tuple[Any, ...]] = []
+        self.facts = tuple(array("q") for _ in FACTS)
         self.diagnoses: list[str] = []
         self.sendings: list[SentOtherwise | None] = []
         self.lengths, self.contents, self.messages, self.breakpoints = (array("i") for _ in range(4))
         self.kinds, self.allows_breakpoint = array("B"), array("B")
         self.pool = Contents()
         self.agents, self.runs, self.models, self.scopes, self.parameters = (_Names() for _ in range(5))
+
+    def add_facts(self, facts: Iterable[int]) -> None:
+        """Append what is known of one request, in the order of `FACTS`."""
+        for column, fact in zip(self.facts, facts, strict=True):
+            column.append(fact)
 
     def add(self, pieces: Iterable[Piece], message: int) -> None:
         """Append pieces of one message, -1 for none."""
@@ -176,7 +181,7 @@ class _CallReader:
         automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
         columns.sendings.append(None if call.sending is None else SentOtherwise(call.sending, len(call.messages)))
         columns.diagnoses.append(_diagnosis(self._raw_response(call)))
-        columns.facts.append(
+        columns.add_facts(
             (
                 columns.agents[run.agent_id],
                 columns.runs[run.agent_id, run.id],
@@ -265,9 +270,8 @@ _TYPES: Final[Mapping[str, Any]] = {
 
 def _finish(columns: _Columns) -> RecordedRequests:
     """Bring the rows into the order of start, and number the prefixes."""
-    table = zip(*columns.facts, strict=True) if columns.facts else ([] for _ in FACTS)
     facts = {
-        name: np.array(list(values), _TYPES.get(name, np.int64)) for name, values in zip(FACTS, table, strict=True)
+        name: np.array(values, _TYPES.get(name, np.int64)) for name, values in zip(FACTS, columns.facts, strict=True)
     }
     order = np.lexsort((facts["calls"], facts["runs"], facts["agents"], facts["started"]))
     piece_offsets, pieces = gather(offsets(np.array(columns.lengths, np.int64)), order)
@@ -319,8 +323,8 @@ def _salt(
     first[1:] = (tier[1:] != tier[:-1]) | (owner[1:] != owner[:-1])
     # A prompt without a system text has its parameters before the messages.
     before = np.where(tier == 1, system[owner], messages[owner] * len(texts) + system[owner])
-    salt = np.where(first & (tier > 0), before, 0)
-    _, salted = np.unique(np.stack((per_piece["contents"].astype(np.int64), salt)), axis=1, return_inverse=True)
+    salts, salt = np.unique(np.where(first & (tier > 0), before, 0), return_inverse=True)
+    _, salted = np.unique(per_piece["contents"] * np.int64(len(salts)) + salt.reshape(-1), return_inverse=True)
     is_gap = per_piece["contents"] == GAP
     salted = salted.reshape(-1)
     # What was cut is unknown, so no two gaps are the same.

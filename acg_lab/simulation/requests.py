@@ -142,6 +142,11 @@ class RecordedRequests:
         """The request of each piece."""
         return np.repeat(np.arange(len(self)), np.diff(self.piece_offsets))
 
+    def count_pieces(self, chosen: NDArray[np.bool_]) -> Ints:
+        """Return how many pieces of each request are chosen."""
+        before = np.concatenate(([0], np.cumsum(chosen, dtype=np.int32)))
+        return (before[self.piece_offsets[1:]] - before[self.piece_offsets[:-1]]).astype(np.int64)
+
     def select(self, rows: Ints) -> "RecordedRequests":
         """Return some of the requests, ascending; codes and nodes stay what they are."""
         piece_offsets, pieces = gather(self.piece_offsets, rows)
@@ -149,6 +154,12 @@ class RecordedRequests:
         columns |= {name: getattr(self, name)[pieces] for name in PER_PIECE}
         said = tuple(self.vendor_diagnoses[row] for row in rows.tolist())
         return replace(self, piece_offsets=piece_offsets, vendor_diagnoses=said, **columns)
+
+    def in_chunks(self, most: int = 50_000) -> Iterator[tuple[slice, slice]]:
+        """Yield slices of requests and of their pieces, so that work by piece needs memory for a few at a time."""
+        for begin in range(0, len(self), most):
+            rows = slice(begin, min(begin + most, len(self)))
+            yield rows, slice(int(self.piece_offsets[begin]), int(self.piece_offsets[rows.stop]))
 
     def by_scope(self, rows: Ints, most: int) -> Iterator[Ints]:
         """Yield requests in groups of whole scopes, of about ``most`` each: caches of scopes are independent."""

@@ -1,9 +1,15 @@
 """A fleet's requests as columns: conversations of many agents, made without a snapshot."""
 
+import time
+from pathlib import Path
+
 import numpy as np
 
 from acg_lab.providers import AUTOMATIC_BY_DEFAULT, PieceKind
+from acg_lab.providers.prices import PriceList
 from acg_lab.simulation.bodies import Parameters
+from acg_lab.simulation.history import PreparedHistory, read_settings
+from acg_lab.simulation.judged_history import JudgedHistory
 from acg_lab.simulation.requests import RecordedRequests, number_prefixes
 
 SECOND = 10**9
@@ -75,3 +81,25 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         texts=texts,
         vendor_diagnoses=("",) * n,
     )
+
+
+def simulate_fleet(n_agents):
+    """Simulate a fleet with costs, limit, parts and verdicts; return seconds, and bytes of memory at the most.
+
+    The memory is that of the whole process: interpreter, libraries and the fleet's columns are in it.
+    """
+    fleet = make_fleet(n_agents)
+    started = time.perf_counter()
+    history, config = PreparedHistory((), fleet, "auto"), read_settings(None, 100, "config")
+    sizes = history.sizes(config)
+    runs = history.run(config, "sent", config, sizes)
+    sim = JudgedHistory(history, sizes, runs, runs, config, config, PriceList())
+    sim.cost(sim.tokens, money=True)
+    _ = sim.verdicts, sim.at_limit
+    return time.perf_counter() - started, _peak_memory()
+
+
+def _peak_memory():
+    """Bytes that this process held at the most; of Linux's account, since others count what a parent held too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

@@ -1,4 +1,4 @@
-"""Histories that have one verdict each, and near misses that have another; usage typed by hand."""
+"""Histories that have one verdict each; usage typed by hand."""
 
 from simulation.histories import HOUR, MARKER, assistant, block, body, sent, text, tool, user
 
@@ -226,6 +226,10 @@ NOT_WRITTEN = {
         sent(body(user("y" + B), system=POLICY, cache_control=MARKER), 9, (3200, 0, 3200), run="r2"),
     ),
     "a breakpoint for the first time": two(body(Q, system=[block(POLICY)]), ask(R), NOTHING, (2010, 0, 2000)),
+    "the first was answered by an error": (
+        sent(ask(Q), 0, None, error="overloaded_error"),
+        sent(ask(R), 9, (2010, 0, 2000), run="r2"),
+    ),
     "the first was below the minimum there": (
         sent(body(user(block("x" + A, MARKER)), system=[block(POLICY)]), 0, (3200, 0, 3200)),
         sent(body(user("y"), system=[block(POLICY, MARKER)]), 9, (2002, 0, 2000), run="r2"),
@@ -287,137 +291,6 @@ FIRST = {
     "a long first message": (sent(talk(A), 0, (1200, 0, 1200)),),
     "tools": (sent(body(Q, tools=TOOLS), 0, (1300, 0, 0)),),
 }
-EXPECTED = {
-    "hit": HITS,
-    "first_seen": FIRST,
-    "model_changed": MODEL,
-    "tools_changed": TOOL_CASES,
-    "system_changed": SYSTEM_CASES,
-    "parameters_changed": PARAMETERS,
-    "history_changed": HISTORY,
-    "below_minimum": BELOW,
-    "no_breakpoint": NO_BREAKPOINT,
-    "breakpoint_short": SHORT,
-    "not_written": NOT_WRITTEN,
-    "lookback_exceeded": LOOKBACK,
-    "in_flight": IN_FLIGHT,
-    "expired": EXPIRED,
-    "unexplained": UNEXPLAINED,
-    "scope_changed": SCOPE,
-    "read_more_than_recorded": MORE,
-}
-
-
-def next_user(*, system=POLICY, gap=9.0, read=2000, model="claude-sonnet-4-5", marker=MARKER, first=0.5, **more):
-    """A second user's request after a first one, both with a breakpoint at the system prompt."""
-    return (
-        sent(ask(Q), 0, WROTE, first=first),
-        sent(ask(R, system=system, model=model, marker=marker, **more), gap, (2010, read, 2000 - read), run="r2"),
-    )
-
-
-RESULTS = [{"type": "tool_result", "tool_use_id": str(i), "content": f"result {i}"} for i in range(25)]
-USES = [{"type": "tool_use", "id": str(i), "name": "f", "input": {}} for i in range(25)]
-PARALLEL = two(
-    deep(1, [0]),
-    body(user(block("a" * 8000)), assistant(*USES), user(*RESULTS[:-1], {**RESULTS[-1], "cache_control": MARKER})),
-    (2003, 0, 2003),
-    (3003, 2003, 1000),
-)
-NEAR = {
-    "expired": [("hit", next_user(gap=gap)) for gap in (60.0, 240.0, 290.0, 299.0, 300.0)],
-    "in_flight": [
-        ("hit", next_user(gap=gap, first=first))
-        for gap, first in ((1.0, 0.5), (0.6, 0.5), (3.0, 2.9), (9.0, 8.0), (30.0, 4.0))
-    ],
-    "lookback_exceeded": [
-        *(
-            ("hit", two(deep(1, [0]), deep(n + 1, [n]), (2003, 0, 2003), (2003 + 4 * n, 2003, 4 * n)))
-            for n in (1, 5, 18, 19)
-        ),
-        ("hit", PARALLEL),
-        ("hit", two(deep(1, [0]), deep(31, [30], [15]), (2003, 0, 2003), (2123, 2003, 120))),
-    ],
-    "below_minimum": [
-        (
-            "hit",
-            (
-                sent(ask(Q, system=text(tokens, "p"), model=model), 0, (tokens + 9, 0, tokens)),
-                sent(ask(R, system=text(tokens, "p"), model=model), 9, (tokens + 9, tokens, 0), run="r2"),
-            ),
-        )
-        for tokens, model in (
-            (1100, "claude-sonnet-4-5"),
-            (4200, "claude-opus-4-5"),
-            (600, "claude-opus-5"),
-            (2100, "claude-3-5-haiku-20241022"),
-            (4200, "claude-haiku-4-5"),
-        )
-    ],
-    "history_changed": [
-        ("hit", two(talk(A, B, C), talk(A, B, C, D, E), (3600, 0, 3600), (6000, 3600, 2400))),
-        ("hit", two(talk(A), talk(A, B, C), (1200, 0, 1200), (3600, 1200, 2400))),
-        ("first_seen", (sent(talk(A), 0, (1200, 0, 1200)), sent(talk(B), 9, (1200, 0, 1200), run="r2"))),
-        ("hit", next_user()),
-        ("hit", (sent(talk(A, B, C), 0, (3600, 0, 3600)), sent(talk(A, B, C), 9, (3600, 3600, 0), run="r2"))),
-    ],
-    "tools_changed": [
-        ("hit", two(ask(Q, tools=TOOLS), ask(R, tools=TOOLS), (3300, 0, 3290), (3300, 3290, 0))),
-        ("hit", two(ask(Q, tools=TOOLS), ask(R, tools=[dict(one) for one in TOOLS]), (3300, 0, 3290), (3300, 3290, 0))),
-        ("expired", two(ask(Q, tools=TOOLS), ask(R, tools=TOOLS[::-1]), (3300, 0, 3290), (3300, 0, 3290), gap=900.0)),
-        (
-            "no_breakpoint",
-            two(
-                body(Q, tools=TOOLS, system=POLICY),
-                body(R, tools=TOOLS[::-1], system=POLICY),
-                (3300, 0, 0),
-                (3300, 0, 0),
-            ),
-        ),
-        (
-            "below_minimum",
-            two(
-                body(Q, tools=TOOLS[:2], system=[block("s", MARKER)]),
-                body(R, tools=TOOLS[1::-1], system=[block("s", MARKER)]),
-                (690, 0, 0),
-                (690, 0, 0),
-            ),
-        ),
-    ],
-    "system_changed": [
-        ("hit", next_user()),
-        (
-            "no_breakpoint",
-            two(body(Q, system="Monday " + POLICY), body(Q, system="Friday " + POLICY), NOTHING, NOTHING),
-        ),
-        (
-            "expired",
-            two(
-                ask(Q, system="Monday " + POLICY), ask(Q, system="Friday " + POLICY), WROTE, (2010, 0, 2000), gap=400.0
-            ),
-        ),
-        ("first_seen", (sent(ask(Q), 0, WROTE), sent(ask(Q, system=text(2000, "quite another")), 9, (2010, 0, 2000)))),
-        (
-            "hit",
-            (
-                sent(ask(Q), 0, WROTE),
-                sent(ask(Q, system="Friday " + POLICY), 5, (2010, 0, 2000)),
-                sent(ask(R), 9, READ, run="r2"),
-            ),
-        ),
-    ],
-    "parameters_changed": [
-        ("hit", two(body(LONG, **before), body(LONG, **after), (2003, 0, 2003), (2003, 2003, 0)))
-        for before, after in (
-            ({}, {"temperature": 1.0}),
-            ({}, {"stream": True}),
-            ({}, {"metadata": {"user_id": "u"}}),
-            ({}, {"thinking": {"type": "disabled"}}),
-            ({"tools": TOOLS[:1]}, {"tools": TOOLS[:1], "tool_choice": {"type": "auto"}}),
-        )
-    ],
-}
-
 POINT = {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
 
@@ -457,40 +330,33 @@ BOUNDARY = {
         (9000, "gpt-6.1"),
     )
 }
-OPENAI = [
-    ("hit", users(ask_openai("x"), ask_openai("y"), (2010, 0, None), (2010, 1920, None))),
-    ("unexplained", users(ask_openai("x"), ask_openai("y"), (2010, 0, None), (2010, 0, None))),
-    ("expired", users(ask_openai("x"), ask_openai("y"), (2010, 0, None), (2010, 0, None), gap=90_000.0)),
-    ("below_minimum", users(*(ask_openai(q, system=POLICY[:2000]) for q in "xy"), (510, 0, None), (510, 0, None))),
-    (
-        "system_changed",
-        users(
-            *(ask_openai("x", system=f"{POLICY} {day} {text(1200)}") for day in ("Mon", "Fri")),
-            (3210, 0, None),
-            (3210, 1920, None),
-        ),
-    ),
-    ("model_changed", users(ask_openai("x"), ask_openai("y", model="gpt-4.1"), (2010, 0, None), (2010, 0, None))),
-    (
-        "not_written",
-        users(*(ask_openai(f"{q} {text(900, q)}", model="gpt-5.6") for q in "xy"), (2910, 0, 2910), (2910, 0, 2910)),
-    ),
-    (
-        "scope_changed",
-        users(
-            *(
-                chat(
-                    {"role": "user", "content": [part(POLICY, POINT)]},
-                    {"role": "user", "content": q},
-                    prompt_cache_key=q,
-                )
-                for q in "xy"
-            ),
-            (2010, 0, 2010),
-            (2010, 0, 2010),
-        ),
-    ),
-    ("unexplained", users(*(ask_openai(q, model="llama-9") for q in "xy"), (2010, 0, None), (2010, 0, None))),
-]
-EXPECTED["boundary_absent"] = BOUNDARY
-NEAR["boundary_absent"] = OPENAI
+FAILED = {
+    error: (sent(ask(Q), 0, WROTE), sent(ask(R), 9, None, error=error))
+    for error in ("overloaded_error", "rate_limit_error", "timeout", "invalid_request_error", "connection reset")
+}
+UNRECORDED = {
+    f"only a bill of {prompt} tokens, {read} read": (sent(ask(Q), 0, WROTE), sent({}, 9, (prompt, read, 0)))
+    for prompt, read in ((2010, 2000), (2010, 0), (500, 0), (9000, 2000), (150_000, 140_000))
+}
+EXPECTED = {
+    "hit": HITS,
+    "first_seen": FIRST,
+    "model_changed": MODEL,
+    "tools_changed": TOOL_CASES,
+    "system_changed": SYSTEM_CASES,
+    "parameters_changed": PARAMETERS,
+    "history_changed": HISTORY,
+    "below_minimum": BELOW,
+    "no_breakpoint": NO_BREAKPOINT,
+    "breakpoint_short": SHORT,
+    "not_written": NOT_WRITTEN,
+    "lookback_exceeded": LOOKBACK,
+    "in_flight": IN_FLIGHT,
+    "expired": EXPIRED,
+    "unexplained": UNEXPLAINED,
+    "scope_changed": SCOPE,
+    "read_more_than_recorded": MORE,
+    "boundary_absent": BOUNDARY,
+    "request_not_recorded": UNRECORDED,
+    "failed": FAILED,
+}
