@@ -220,8 +220,8 @@ def _analyze(
     _print_totals(snapshot, total(profiles), thresholds)
     if n := sum(cost.n_requests for cost in costs.of_agent.values()):
         silent = sum(cost.n_without_usage for cost in costs.of_agent.values())
-        how = "as billed" if not silent else f"{silent:,} without usage: simulated"
-        say(f"read and cost: of {counted(n, 'recorded request')}, {how}; 'acg-lab cost' says what is lost.")
+        how = "as billed" if not silent else f"{silent:,} simulated for lack of usage"
+        say(f"read and cost: of {counted(n, 'request')}, {how}; 'acg-lab cost' says what is lost.")
     warn_about_large_window(snapshot, window)
 
 

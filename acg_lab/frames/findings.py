@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis import Finding, explain
 from acg_lab.diagnosis.findings import describe_effect
@@ -42,7 +43,7 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
     Raises
     ------
     UsageError
-        If a threshold is written in per cent.
+        If it is neither, or a threshold is written in per cent.
 
     Examples
     --------
@@ -53,6 +54,9 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
     """
     thresholds = checked_thresholds(thresholds)
     findings = explain(data, thresholds=thresholds) if isinstance(data, Snapshot) else data
+    if not isinstance(findings, Sequence) or not all(isinstance(finding, Finding) for finding in findings):
+        msg = f"Expected a Snapshot, or findings as acg_lab.explain returns them; got {type(data).__name__}."
+        raise UsageError(msg)
     evidence = [finding.evidence for finding in findings]
     best = [finding.repairs[0] if finding.repairs else None for finding in findings]
     return make_frame(

@@ -66,8 +66,8 @@ class _Stream:
                 raise SourceError(msg) from None
 
     def _documents(self, file: LogFile, opened: "_Counted") -> Iterator[tuple[LogFormat, Document]]:
-        texts = read_texts(opened)  # type: ignore[arg-type]  # read() is all that is asked of it
-        first = list(islice(self._skip(file, texts), _LOOKED_AT))
+        texts = self._skip(file, read_texts(opened))  # type: ignore[arg-type]  # read() is all that is asked of it
+        first = list(islice(texts, _LOOKED_AT))
         log_format = self._format(file, [text for text in first if isinstance(text, Text)])
         for text in chain(first, texts):
             if isinstance(text, Fault):
@@ -126,11 +126,19 @@ def _unknown(label: str, objects: list[JsonObject], first: bytes) -> LogProblem:
     advice = "Name one: format='raw' (--format raw)" if objects else "Write one request a line, as JSON"
     if name := next((name for name, value in objects[0].items() if _holds_log(value)), None) if objects else None:
         advice = f"The list in {name!r} looks like one: write its items one a line (jq -c '.{name}[]')"
+    if name := next(filter(None, map(_find_repr, objects)), None):
+        advice = f"The text in {name!r} is a printed Python dict, not JSON: write it with json.dumps"
     if path := next(filter(None, map(find_request, objects)), None):
         advice = (
             f"What stands at {path!r} looks like a request: fields={{'request': {path!r}}} (--field request={path})"
         )
     return LogProblem(f"expected a request log in one of the formats {names}; got {came}. {advice}", file=label)
+
+
+def _find_repr(line: JsonObject) -> str | None:
+    """Return the field of a line that holds a request as Python prints dicts, as tables written by pandas do."""
+    texts = ((name, value) for name, value in line.items() if isinstance(value, str) and value[:2] == "{'")
+    return next((name for name, value in texts if "'messages'" in value or "'input'" in value), None)
 
 
 def _holds_log(value: Any) -> bool:

@@ -91,7 +91,8 @@ class PlainTable:
             names = ", ".join(map(repr, dataset.schema.names[:9])) or "none"
             msg = (
                 f"{self._files.label}: expected an export, or a table with the columns 'key' and 'value'; "
-                f"got columns {names}."
+                f"got columns {names}. If its rows are requests or spans: "
+                "acg_lab.from_requests(pandas.read_parquet(...))."
             )
             raise SourceError(msg)
         if not _holds_texts(kind := dataset.schema.field(found[0]).type):
