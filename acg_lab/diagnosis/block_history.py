@@ -16,7 +16,8 @@ import msgspec
 from acg_lab.core.canonical import hash_text
 from acg_lab.diagnosis.finding import Timing, Variant
 from acg_lab.diagnosis.text_diff import TextDifference, count_shared_ends, find_differences
-from acg_lab.storage.columns import Form, ObservationColumns, is_redacted
+from acg_lab.storage.columns import is_redacted
+from acg_lab.storage.observation_columns import Form, ObservationColumns
 
 __all__ = ["BlockHistory", "ChangeHistory", "Request", "find_changes", "short_hash", "sort_by_time"]
 

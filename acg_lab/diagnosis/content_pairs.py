@@ -16,7 +16,7 @@ from acg_lab.diagnosis.finding import Kind
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.contents import plain_text
 from acg_lab.simulation.requests import RecordedRequests
-from acg_lab.storage.columns import Form, Header, ObservationColumns, offsets
+from acg_lab.storage.observation_columns import Form, Header, ObservationColumns, offsets
 from acg_lab.storage.times import Times
 
 __all__ = ["PairNamer"]

@@ -17,7 +17,7 @@ from acg_lab.diagnosis.text_diff import count_shared_bytes
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
 from acg_lab.snapshot.summary import summarize
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = ["AnalysisContext", "requests_needed"]
 

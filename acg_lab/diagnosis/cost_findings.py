@@ -15,15 +15,10 @@ from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.repairs.apply import select_windows
+from acg_lab.repairs.content_repairs import MergeProfiles
 from acg_lab.repairs.effects import Effect, measure_extent
-from acg_lab.repairs.repairs import (
-    AddBreakpoint,
-    MergeProfiles,
-    Repair,
-    SetTtl,
-    StaggerParallelRequests,
-    UseAutomaticCaching,
-)
+from acg_lab.repairs.repairs import Repair
+from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 from acg_lab.simulation.verdicts import Verdict
 from acg_lab.storage.base import Progress
 

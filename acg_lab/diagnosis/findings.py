@@ -15,8 +15,9 @@ from acg_lab._format import counted, html_table, html_text, printable
 from acg_lab.diagnosis.finding import Finding
 from acg_lab.diagnosis.phrases import tokens_per_request
 from acg_lab.diagnosis.text_diff import TextDifference
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt
 from acg_lab.repairs.effects import Effect, recovered_tokens
-from acg_lab.repairs.repairs import MergeProfiles, MoveToSystemPrompt, Repair
+from acg_lab.repairs.repairs import Repair
 
 if TYPE_CHECKING:
     from pandas import DataFrame

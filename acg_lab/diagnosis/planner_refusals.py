@@ -15,7 +15,7 @@ from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = ["PlannerRefusal", "count_scaffold_blocks", "find_refusals"]
 

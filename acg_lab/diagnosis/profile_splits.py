@@ -16,7 +16,7 @@ from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Kind, Timing
 from acg_lab.diagnosis.phrases import describe_change, describe_moment, to_sentence, tokens_per_request
-from acg_lab.storage.columns import Form
+from acg_lab.storage.observation_columns import Form
 
 __all__ = ["ProfileSplit", "SplitCause", "describe_splits", "find_splits", "mean_tokens"]
 

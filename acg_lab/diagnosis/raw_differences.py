@@ -18,7 +18,7 @@ from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import Rules, get_rules
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.snapshot.request_reader import LearningKeys
-from acg_lab.storage.columns import Call, Runs
+from acg_lab.storage.recorded_runs import Call, Runs
 
 __all__ = ["RawDifference", "find_raw_differences"]
 

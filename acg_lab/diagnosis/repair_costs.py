@@ -14,7 +14,8 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.replay import choose_rules, replay
-from acg_lab.repairs.repairs import Drop, Repair
+from acg_lab.repairs.content_repairs import Drop
+from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.requests import repair_requests
 from acg_lab.repairs.what_if import what_if
 from acg_lab.simulation.result import CacheSimulation, CostTotals

@@ -18,8 +18,9 @@ from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
 from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
 from acg_lab.diagnosis.structure import find_inserted
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
+from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SortTools
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
-from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, Repair, SortTools
+from acg_lab.repairs.repairs import Repair
 
 __all__ = ["try_break_repairs", "try_split_repairs"]
 

@@ -19,7 +19,7 @@ from acg_lab.snapshot.span_stats import SpanFacts, count_tool_orders, observe_sp
 from acg_lab.snapshot.summary import ProfileSummary, summarize
 
 if TYPE_CHECKING:
-    from acg_lab.storage.columns import ObservationColumns
+    from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = ["profiles", "scores"]
 

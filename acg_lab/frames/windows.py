@@ -13,7 +13,7 @@ from acg_lab.snapshot.span_stats import block_tokens, list_variants
 from acg_lab.snapshot.window_cells import CellContent, find_cells
 
 if TYPE_CHECKING:
-    from acg_lab.storage.columns import ObservationColumns
+    from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = ["blocks", "cells", "variants", "windows"]
 

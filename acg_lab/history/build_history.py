@@ -26,7 +26,8 @@ from acg_lab.history.history import UNKNOWN, History, HistoryProfile, Requests
 from acg_lab.history.visibility import count_known_runs
 from acg_lab.snapshot.request_reader import BlockPool, RequestReader
 from acg_lab.storage.base import Progress
-from acg_lab.storage.columns import Call, Header, ObservationColumns, Runs, offsets
+from acg_lab.storage.observation_columns import Header, ObservationColumns, offsets
+from acg_lab.storage.recorded_runs import Call, Runs
 from acg_lab.storage.times import NO_TIME, Times, read_time
 
 __all__ = ["build_from_runs", "build_from_windows", "find_truncated", "iter_requests"]

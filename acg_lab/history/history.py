@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.rules import RulesName
-from acg_lab.storage.columns import ObservationColumns, Runs
+from acg_lab.storage.observation_columns import ObservationColumns
+from acg_lab.storage.recorded_runs import Runs
 
 __all__ = ["UNKNOWN", "History", "HistoryProfile", "Requests"]
 

@@ -21,7 +21,7 @@ from acg_lab.history.visibility import Entries, States
 from acg_lab.history.walk_types import PrefixCurves
 from acg_lab.snapshot.analysis import judge_columns
 from acg_lab.snapshot.span_stats import block_tokens, count_columns
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = ["LookupResult", "ReplayedHistory", "ResultBuilder", "prefix_lengths"]
 

@@ -14,7 +14,7 @@ from acg_lab.core.rules import get_rules
 from acg_lab.history.history import History
 from acg_lab.history.visibility import Entries, States
 from acg_lab.history.walk_types import Blocks, PrefixCurves, Task, WalkResult
-from acg_lab.storage.columns import offsets
+from acg_lab.storage.observation_columns import offsets
 
 __all__ = ["TaskSlot", "WindowResults", "find_tasks", "join_walks"]
 

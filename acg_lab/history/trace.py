@@ -20,7 +20,7 @@ from acg_lab.history.history import HistoryProfile
 from acg_lab.history.lookup import ReplayedHistory
 from acg_lab.snapshot.load import parse_option_time
 from acg_lab.snapshot.profile_names import ProfileNames
-from acg_lab.storage.columns import offsets
+from acg_lab.storage.observation_columns import offsets
 from acg_lab.storage.times import NO_TIME, render_time
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from acg_lab.logs.body_fields import refuse, require_object
 from acg_lab.logs.json_pieces import has_elided, parse_piece, print_json, split_list
 from acg_lab.logs.normalize import BodyCodec, make_request
 from acg_lab.logs.redactions import find_redaction
-from acg_lab.storage.columns import Body, Call
+from acg_lab.storage.recorded_runs import Body, Call
 
 __all__ = ["BodyReader", "TextPools", "as_it_is"]
 

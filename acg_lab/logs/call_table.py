@@ -17,8 +17,8 @@ from acg_lab.logs.body_reader import BodyReader, TextPools, as_it_is
 from acg_lab.logs.entries import Api, LoggedAnswer, LoggedCall
 from acg_lab.logs.json_pieces import parse_piece, print_json, split_list, split_object
 from acg_lab.logs.normalize import CODECS, detect_api
-from acg_lab.storage.columns import Call
 from acg_lab.storage.lazy import JsonPool
+from acg_lab.storage.recorded_runs import Call
 
 __all__ = ["CallTable", "Row"]
 

@@ -18,7 +18,7 @@ from acg_lab.core.records import RunRecord
 from acg_lab.logs.call_table import CallTable, Row
 from acg_lab.logs.continuations import OpenRuns
 from acg_lab.logs.entries import LoggedRun
-from acg_lab.storage.columns import Call, Runs
+from acg_lab.storage.recorded_runs import Call, Runs
 
 __all__ = ["LoggedRuns", "group_runs"]
 

@@ -3,19 +3,16 @@
 Pure functions of a snapshot and repairs; nothing here looks for what is wrong.
 """
 
-from acg_lab.repairs.repairs import (
-    AddBreakpoint,
+from acg_lab.repairs.content_repairs import (
     Drop,
     MergeProfiles,
     MoveToEnd,
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
-    SetTtl,
     SortTools,
-    StaggerParallelRequests,
-    UseAutomaticCaching,
 )
+from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 
 __all__ = [
     "AddBreakpoint",

@@ -14,15 +14,16 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.repairs.block_table import BlockTable, Rows
+from acg_lab.repairs.content_repairs import MergeProfiles
 from acg_lab.repairs.edits import EDITS
 from acg_lab.repairs.headers import build_headers
 from acg_lab.repairs.rekey import NewKeys, RekeyedProfile, compute_keys
-from acg_lab.repairs.repairs import MergeProfiles, Repair
+from acg_lab.repairs.repairs import Repair
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import ObservationColumns, offsets
 from acg_lab.storage.lazy import LazyMapping
+from acg_lab.storage.observation_columns import ObservationColumns, offsets
 from acg_lab.storage.times import Times
 
 __all__ = ["ProfileWindows", "apply_repair", "select_windows"]

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.storage.columns import Codes, Form, ObservationColumns
+from acg_lab.storage.observation_columns import Codes, Form, ObservationColumns
 
 __all__ = ["BlockTable", "Bools", "Pool", "Rows", "SpanNames", "parse_block_name"]
 

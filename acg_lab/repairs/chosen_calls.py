@@ -7,7 +7,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.rules import RulesName
 from acg_lab.repairs.repairs import Repair
 from acg_lab.snapshot.request_reader import LearningKeys
-from acg_lab.storage.columns import Call, Runs
+from acg_lab.storage.recorded_runs import Call, Runs
 
 __all__ = ["ChosenCall", "choose_calls"]
 

@@ -12,9 +12,21 @@ import numpy as np
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.prompt_ir import normalize_whitespace
-from acg_lab.repairs import repairs as r
+from acg_lab.repairs.base import compile_pattern
 from acg_lab.repairs.block_table import BlockTable, Bools, Rows
-from acg_lab.storage.columns import Codes, is_redacted
+from acg_lab.repairs.content_repairs import (
+    Drop,
+    MergeProfiles,
+    MoveToEnd,
+    MoveToSystemPrompt,
+    Pin,
+    RemovePattern,
+    SortTools,
+)
+from acg_lab.repairs.repairs import Repair
+from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
+from acg_lab.storage.columns import is_redacted
+from acg_lab.storage.observation_columns import Codes
 
 __all__ = ["EDITS"]
 
@@ -34,7 +46,7 @@ def _span_rows(table: BlockTable, chosen: Bools, span_id: str) -> Bools:
     return found
 
 
-def _placed_rows(table: BlockTable, chosen: Bools, repair: r.Drop | r.MoveToEnd | r.MoveToSystemPrompt) -> Bools:
+def _placed_rows(table: BlockTable, chosen: Bools, repair: Drop | MoveToEnd | MoveToSystemPrompt) -> Bools:
     """Return which rows are of the repair's span and have one of its contents."""
     found = _span_rows(table, chosen, repair.span_id)
     if not repair.contents:
@@ -49,7 +61,7 @@ def _placed_rows(table: BlockTable, chosen: Bools, repair: r.Drop | r.MoveToEnd 
     return found & np.isin(table.contents, [hashes[name] for name in repair.contents])
 
 
-def _movable_rows(table: BlockTable, chosen: Bools, repair: r.MoveToEnd | r.MoveToSystemPrompt) -> Bools:
+def _movable_rows(table: BlockTable, chosen: Bools, repair: MoveToEnd | MoveToSystemPrompt) -> Bools:
     """Return which rows to move; raise UsageError if production chooses the position of one of them."""
     found = _placed_rows(table, chosen, repair)
     if (found & table.is_fixed).any():
@@ -80,11 +92,11 @@ def _put_tools_first(table: BlockTable, order: Rows) -> Rows:
     return order[np.lexsort((rank, owner))]
 
 
-def _drop(table: BlockTable, chosen: Bools, repair: r.Drop, _agents: Codes) -> BlockTable:
+def _drop(table: BlockTable, chosen: Bools, repair: Drop, _agents: Codes) -> BlockTable:
     return _reorder(table, table, np.flatnonzero(~_placed_rows(table, chosen, repair)))
 
 
-def _move_to_end(table: BlockTable, chosen: Bools, repair: r.MoveToEnd, _agents: Codes) -> BlockTable:
+def _move_to_end(table: BlockTable, chosen: Bools, repair: MoveToEnd, _agents: Codes) -> BlockTable:
     found = _movable_rows(table, chosen, repair)
     if (found & _instruction_rows(table)).any():
         msg = f"{repair.span_id!r} holds the instructions, which always come first."
@@ -102,9 +114,7 @@ def _instruction_rows(table: BlockTable) -> Bools:
     return found
 
 
-def _move_to_system_prompt(
-    table: BlockTable, chosen: Bools, repair: r.MoveToSystemPrompt, _agents: Codes
-) -> BlockTable:
+def _move_to_system_prompt(table: BlockTable, chosen: Bools, repair: MoveToSystemPrompt, _agents: Codes) -> BlockTable:
     found = _movable_rows(table, chosen, repair)
     other = np.cumsum(~table.have_form(role=("system",), content_type=("text",)))
     before = np.concatenate(([0], other))[np.searchsorted(table.owner, table.owner)]
@@ -138,7 +148,7 @@ def _make_system_messages(table: BlockTable, rows: Rows) -> BlockTable:
     return replace(table, spans=spans).with_forms(rows, role="system", content_type="text", provenance="system")
 
 
-def _sort_tools(table: BlockTable, chosen: Bools, _repair: r.SortTools, _agents: Codes) -> BlockTable:
+def _sort_tools(table: BlockTable, chosen: Bools, _repair: SortTools, _agents: Codes) -> BlockTable:
     rows = np.flatnonzero(chosen & table.have_form(content_type=("tool_schema",)))
     columns = (table.spans[rows], table.indexes[rows], table.contents[rows], table.forms[rows])
     distinct, first, inverse = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
@@ -155,7 +165,7 @@ def _tool_key(table: BlockTable, row: int) -> tuple[str, str]:
     return table.span_pool[table.spans[row]] if name is None else name, table.content_pool[table.contents[row]]
 
 
-def _pin(table: BlockTable, chosen: Bools, repair: r.Pin, agents: Codes) -> BlockTable:
+def _pin(table: BlockTable, chosen: Bools, repair: Pin, agents: Codes) -> BlockTable:
     found = np.flatnonzero(_span_rows(table, chosen, repair.span_id))
     of_row = agents[table.owner[found]]
     for agent in np.unique(of_row):
@@ -173,7 +183,7 @@ def _pin_rows(table: BlockTable, rows: Rows, dominant: int, pattern: str | None)
         differ = rows[table.contents[rows] != content]
         known = table.form_pool[table.forms[dominant]].token_metadata
         return table.with_contents(rows, np.full(len(rows), content)).with_forms(differ, token_metadata=known)
-    search = r.compile_pattern(pattern)
+    search = compile_pattern(pattern)
     pieces = [match.group() for match in search.finditer(table.content_pool[content])]
 
     def change(text: str) -> str:
@@ -183,9 +193,9 @@ def _pin_rows(table: BlockTable, rows: Rows, dominant: int, pattern: str | None)
     return _rewrite(table, rows, change)
 
 
-def _remove_pattern(table: BlockTable, chosen: Bools, repair: r.RemovePattern, _agents: Codes) -> BlockTable:
+def _remove_pattern(table: BlockTable, chosen: Bools, repair: RemovePattern, _agents: Codes) -> BlockTable:
     found = chosen if repair.span_id is None else _span_rows(table, chosen, repair.span_id)
-    search = r.compile_pattern(repair.pattern)
+    search = compile_pattern(repair.pattern)
     return _rewrite(table, np.flatnonzero(found), lambda text: search.sub("", text))
 
 
@@ -207,28 +217,28 @@ def _rewrite(table: BlockTable, rows: Rows, change: Callable[[str], str]) -> Blo
     return table
 
 
-def _keep(table: BlockTable, _chosen: Bools, _repair: r.Repair, _agents: Codes) -> BlockTable:
+def _keep(table: BlockTable, _chosen: Bools, _repair: Repair, _agents: Codes) -> BlockTable:
     return table
 
 
-def _add_breakpoint(table: BlockTable, chosen: Bools, repair: r.AddBreakpoint, _agents: Codes) -> BlockTable:
-    if repair.at not in r.AddBreakpoint.PLACES:
+def _add_breakpoint(table: BlockTable, chosen: Bools, repair: AddBreakpoint, _agents: Codes) -> BlockTable:
+    if repair.at not in AddBreakpoint.PLACES:
         _span_rows(table, chosen, repair.at)
     return table
 
 
 Edit: TypeAlias = Callable[[BlockTable, Bools, Any, Codes], BlockTable]
 # An edit takes a table, the rows that it may change, the repair, and a number for the agent of each observation.
-EDITS: Mapping[type[r.Repair], Edit] = {
-    r.Pin: _pin,
-    r.Drop: _drop,
-    r.MoveToEnd: _move_to_end,
-    r.MoveToSystemPrompt: _move_to_system_prompt,
-    r.SortTools: _sort_tools,
-    r.RemovePattern: _remove_pattern,
-    r.MergeProfiles: _keep,
-    r.AddBreakpoint: _add_breakpoint,
-    r.SetTtl: _keep,
-    r.UseAutomaticCaching: _keep,
-    r.StaggerParallelRequests: _keep,
+EDITS: Mapping[type[Repair], Edit] = {
+    Pin: _pin,
+    Drop: _drop,
+    MoveToEnd: _move_to_end,
+    MoveToSystemPrompt: _move_to_system_prompt,
+    SortTools: _sort_tools,
+    RemovePattern: _remove_pattern,
+    MergeProfiles: _keep,
+    AddBreakpoint: _add_breakpoint,
+    SetTtl: _keep,
+    UseAutomaticCaching: _keep,
+    StaggerParallelRequests: _keep,
 }

@@ -20,7 +20,7 @@ from acg_lab.repairs.block_table import Rows
 from acg_lab.repairs.repairs import Repair, check_repairs
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens, count_spans
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = ["Effect", "Extent", "measure_effect", "measure_extent", "recovered_tokens"]
 

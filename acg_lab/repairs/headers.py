@@ -12,7 +12,7 @@ import numpy as np
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.repairs.block_table import BlockTable, Pool, Rows
-from acg_lab.storage.columns import Codes, Header
+from acg_lab.storage.observation_columns import Codes, Header
 
 __all__ = ["build_headers"]
 

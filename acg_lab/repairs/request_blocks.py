@@ -13,7 +13,7 @@ from acg_lab.core.prompt_ir import normalize_whitespace, order_blocks, tool_draf
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import RulesName, get_rules
-from acg_lab.storage.columns import Call, Runs
+from acg_lab.storage.recorded_runs import Call, Runs
 
 __all__ = ["BlockFinder", "FoundBlock", "Place", "content_of", "is_scaffold_message"]
 

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import CallRecord, JsonObject
 from acg_lab.logs.normalize import CODECS
-from acg_lab.storage.columns import Body, Call, Runs
 from acg_lab.storage.lazy import JsonPool
+from acg_lab.storage.recorded_runs import Body, Call, Runs
 
 __all__ = ["CannotRepairError", "Form", "RequestForms", "RequestPools"]
 

@@ -18,13 +18,15 @@ import msgspec
 from acg_lab.core.canonical import canonical_json
 from acg_lab.core.errors import RecordError
 from acg_lab.core.rules import RulesName
-from acg_lab.repairs import repairs as r
+from acg_lab.repairs.base import compile_pattern
 from acg_lab.repairs.chosen_calls import ChosenCall, choose_calls
+from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
+from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.request_blocks import BlockFinder, FoundBlock, Place, content_of
 from acg_lab.repairs.request_form import CannotRepairError, Form, RequestForms, RequestPools
 from acg_lab.repairs.sending import SENDINGS, change_sending
 from acg_lab.repairs.text_edits import TextChange, change_texts, parse_object, set_content
-from acg_lab.storage.columns import Runs
+from acg_lab.storage.recorded_runs import Runs
 
 __all__ = ["RepairedRuns", "repair_requests"]
 
@@ -49,7 +51,7 @@ class RepairedRuns:
     n_left: int = 0
 
 
-def repair_requests(runs: Runs, repair: r.Repair, rules: Mapping[str, RulesName], recorded: Runs) -> RepairedRuns:
+def repair_requests(runs: Runs, repair: Repair, rules: Mapping[str, RulesName], recorded: Runs) -> RepairedRuns:
     """Apply a repair to the recorded requests of some agents.
 
     Parameters
@@ -92,7 +94,7 @@ def repair_requests(runs: Runs, repair: r.Repair, rules: Mapping[str, RulesName]
 
 
 def _forms_if_concerned(
-    runs: Runs, one: ChosenCall, finder: BlockFinder, repair: r.Repair, pools: RequestPools
+    runs: Runs, one: ChosenCall, finder: BlockFinder, repair: Repair, pools: RequestPools
 ) -> RequestForms | None:
     """Return a request ready for an edit, None if it does not have the block that the repair is of."""
     span_id = getattr(repair, "span_id", None)
@@ -126,7 +128,7 @@ def _found(finder: BlockFinder, one: ChosenCall, span_id: str) -> FoundBlock:
 # --- blocks that go or move ---
 
 
-def _drop(_context: _Context, repair: r.Drop) -> Change:
+def _drop(_context: _Context, repair: Drop) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         place = _found(finder, one, repair.span_id).place
         for form in forms.forms:
@@ -163,7 +165,7 @@ def _take(form: Form, place: Place, pools: RequestPools) -> int:
     return pools.message({**alone, "tool_calls": [calls[place.tool_call]]})
 
 
-def _move_to_end(_context: _Context, repair: r.MoveToEnd) -> Change:
+def _move_to_end(_context: _Context, repair: MoveToEnd) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         place = _found(finder, one, repair.span_id).place
         if place.field != "message":
@@ -176,7 +178,7 @@ def _move_to_end(_context: _Context, repair: r.MoveToEnd) -> Change:
     return change
 
 
-def _move_to_system(_context: _Context, repair: r.MoveToSystemPrompt) -> Change:
+def _move_to_system(_context: _Context, repair: MoveToSystemPrompt) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         found = _found(finder, one, repair.span_id)
         lead = finder.scaffold_messages(one.call)
@@ -206,7 +208,7 @@ def _put_into_system(form: Form, forms: RequestForms, code: int, content: str, l
         form.messages.insert(lead, forms.pools.message({"role": "system", "content": text}))
 
 
-def _sort_tools(_context: _Context, _repair: r.SortTools) -> Change:
+def _sort_tools(_context: _Context, _repair: SortTools) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         tools = finder.tool_blocks(one.call)
         order = sorted(range(len(tools)), key=lambda i: (tools[i].draft.suffix, tools[i].content))
@@ -222,8 +224,8 @@ def _sort_tools(_context: _Context, _repair: r.SortTools) -> Change:
 # --- contents that change ---
 
 
-def _remove_pattern(_context: _Context, repair: r.RemovePattern) -> Change:
-    search = r.compile_pattern(repair.pattern)
+def _remove_pattern(_context: _Context, repair: RemovePattern) -> Change:
+    search = compile_pattern(repair.pattern)
     texts = _Rewriter(lambda: lambda text: search.sub("", text))
 
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
@@ -235,11 +237,11 @@ def _remove_pattern(_context: _Context, repair: r.RemovePattern) -> Change:
     return change
 
 
-def _pin(context: _Context, repair: r.Pin) -> Change:
+def _pin(context: _Context, repair: Pin) -> Change:
     dominant = dict(_dominant_blocks(context, repair.span_id))
     if repair.pattern is None:
         return lambda finder, one, forms: _copy(finder, one, forms, repair.span_id, dominant)
-    search = r.compile_pattern(repair.pattern)
+    search = compile_pattern(repair.pattern)
     rewriters = {
         agent_id: _Rewriter(_in_turn(search, [match.group() for match in search.finditer(found.content)]))
         for agent_id, (found, _) in dominant.items()
@@ -388,11 +390,11 @@ class _Rewriter:
 
 Edit: TypeAlias = Callable[[_Context, Any], Change]
 # Profiles that become one keep their requests, and so have no edit.
-_EDITS: Mapping[type[r.Repair], Edit] = {
-    r.Pin: _pin,
-    r.Drop: _drop,
-    r.MoveToEnd: _move_to_end,
-    r.MoveToSystemPrompt: _move_to_system,
-    r.SortTools: _sort_tools,
-    r.RemovePattern: _remove_pattern,
+_EDITS: Mapping[type[Repair], Edit] = {
+    Pin: _pin,
+    Drop: _drop,
+    MoveToEnd: _move_to_end,
+    MoveToSystemPrompt: _move_to_system,
+    SortTools: _sort_tools,
+    RemovePattern: _remove_pattern,
 }

@@ -10,22 +10,23 @@ from typing import Final
 from msgspec.structs import replace
 
 from acg_lab.core.errors import RecordError
-from acg_lab.repairs import repairs as r
 from acg_lab.repairs.chosen_calls import ChosenCall
+from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.request_blocks import BlockFinder
-from acg_lab.storage.columns import Call, Runs, Sending
+from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
+from acg_lab.storage.recorded_runs import Call, Runs, Sending
 from acg_lab.storage.times import NO_TIME, read_time, render_time
 
 __all__ = ["SENDINGS", "change_sending"]
 
-SENDINGS: Final = (r.AddBreakpoint, r.SetTtl, r.UseAutomaticCaching, r.StaggerParallelRequests)
+SENDINGS: Final = (AddBreakpoint, SetTtl, UseAutomaticCaching, StaggerParallelRequests)
 _SECONDS: Final = {"5m": 300, "1h": 3600}
 _COLD: Final = 300 * 10**9  # an entry unused for so long is gone by every provider's shortest TTL
 _NOTHING: Final = Sending()
 
 
 def change_sending(
-    runs: Runs, repair: r.Repair, chosen: Sequence[ChosenCall], finder_of: Callable[[str], BlockFinder]
+    runs: Runs, repair: Repair, chosen: Sequence[ChosenCall], finder_of: Callable[[str], BlockFinder]
 ) -> tuple[Runs, int, int]:
     """Return runs whose requests are sent otherwise, how many are, and how many can't be.
 
@@ -40,7 +41,7 @@ def change_sending(
     """
     calls = [list(of_run) for of_run in runs.calls]
     n_changed = n_left = 0
-    if isinstance(repair, r.StaggerParallelRequests):
+    if isinstance(repair, StaggerParallelRequests):
         changed = dict(_staggered(runs, chosen))
     else:
         changed = {}
@@ -58,16 +59,16 @@ def change_sending(
     return (new if n_changed else runs), n_changed, n_left
 
 
-def _sent_otherwise(repair: r.Repair, one: ChosenCall, finder: BlockFinder) -> Call | None:
+def _sent_otherwise(repair: Repair, one: ChosenCall, finder: BlockFinder) -> Call | None:
     """Return a call that is sent otherwise, itself if nothing changes; None if that is not possible."""
     call, sending = one.call, one.call.sending or _NOTHING
-    if isinstance(repair, r.SetTtl):
+    if isinstance(repair, SetTtl):
         return call._replace(sending=sending._replace(ttl=_SECONDS[repair.ttl]))
-    if isinstance(repair, r.UseAutomaticCaching):
+    if isinstance(repair, UseAutomaticCaching):
         return call._replace(sending=sending._replace(automatic=True))
-    if not isinstance(repair, r.AddBreakpoint):
+    if not isinstance(repair, AddBreakpoint):
         return call
-    places: dict[str, tuple[str, int]] = {name: (name, -1) for name in r.AddBreakpoint.PLACES}
+    places: dict[str, tuple[str, int]] = {name: (name, -1) for name in AddBreakpoint.PLACES}
     if repair.at not in places:
         try:
             found = finder.find(call, repair.at)

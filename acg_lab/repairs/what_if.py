@@ -17,7 +17,8 @@ from acg_lab.repairs.repairs import Repair, check_repairs
 from acg_lab.repairs.requests import repair_requests
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
-from acg_lab.storage.columns import Columns, Runs
+from acg_lab.storage.columns import Columns
+from acg_lab.storage.recorded_runs import Runs
 
 __all__ = ["RepairedSnapshot", "what_if"]
 

@@ -29,7 +29,7 @@ from acg_lab.simulation.sending import send_otherwise
 from acg_lab.simulation.sizes import Sizes, measure_prefixes
 from acg_lab.simulation.tables import CacheRun, TableParts, run_caches, split_requests
 from acg_lab.storage._runtime import paused_collector
-from acg_lab.storage.columns import Runs
+from acg_lab.storage.recorded_runs import Runs
 
 __all__ = ["GovernorSettings", "PreparedHistory", "prepare_history", "read_settings"]
 

@@ -13,7 +13,7 @@ from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.bodies import Api, Parameters, parameters_of_annotated, parameters_of_body
 from acg_lab.simulation.markers import NO_MARKER, UNSTATED, is_marker_block, split_marker
-from acg_lab.storage.columns import Body, Call, Runs
+from acg_lab.storage.recorded_runs import Body, Call, Runs
 
 __all__ = ["FRAMING", "GAP", "SYSTEM_ROLES", "Contents", "Piece", "PieceReader", "Unit"]
 

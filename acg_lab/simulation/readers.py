@@ -20,7 +20,8 @@ from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piec
 from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, SentOtherwise, gather, number_prefixes
 from acg_lab.simulation.untimed import stand_in_times
 from acg_lab.simulation.usage import is_uncached_rest, usage_of
-from acg_lab.storage.columns import Call, Runs, offsets
+from acg_lab.storage.observation_columns import offsets
+from acg_lab.storage.recorded_runs import Call, Runs
 from acg_lab.storage.times import read_time
 
 __all__ = ["Scope", "read_requests"]

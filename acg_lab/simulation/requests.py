@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.simulation.bodies import Api, Parameters
-from acg_lab.storage.columns import Sending, offsets
+from acg_lab.storage.observation_columns import offsets
+from acg_lab.storage.recorded_runs import Sending
 
 __all__ = ["APIS", "FACTS", "PER_PIECE", "RecordedRequests", "SentOtherwise", "gather", "number_prefixes"]
 

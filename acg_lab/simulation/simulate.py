@@ -14,7 +14,7 @@ from acg_lab.simulation.judged_history import JudgedHistory
 from acg_lab.simulation.repaired import simulate_repair
 from acg_lab.simulation.result import CacheSimulation
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import Runs
+from acg_lab.storage.recorded_runs import Runs
 
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider, Multipliers

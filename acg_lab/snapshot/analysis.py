@@ -18,7 +18,7 @@ from acg_lab.core.stability import StabilityThresholds, count_leading_stable, ju
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = ["Results", "analyze", "analyze_profile", "count_sharing", "judge_columns", "shared_prefixes", "window_codes"]
 

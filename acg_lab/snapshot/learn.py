@@ -27,8 +27,9 @@ from acg_lab.core.window import CountedWindow
 from acg_lab.snapshot.learnable import LearnableRequests, Roles, cut_to_turn, word_refusals
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Entry
-from acg_lab.storage.columns import Call, Origin, Runs
+from acg_lab.storage.columns import Origin
 from acg_lab.storage.ingest import ingest
+from acg_lab.storage.recorded_runs import Call, Runs
 from acg_lab.storage.times import NO_TIME, Times, read_time
 
 __all__ = ["learn", "learn_runs"]

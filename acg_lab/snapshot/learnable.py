@@ -17,7 +17,7 @@ from acg_lab.core.prompt_ir import tool_drafts
 from acg_lab.core.records import JsonObject
 from acg_lab.core.rules import get_rules
 from acg_lab.snapshot.request_reader import LearningKeys
-from acg_lab.storage.columns import Call, Runs
+from acg_lab.storage.recorded_runs import Call, Runs
 
 __all__ = ["LearnableRequests", "Roles", "count_unread", "cut_to_turn", "word_refusals"]
 

@@ -7,7 +7,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.records import CallRecord
 from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import Call
+from acg_lab.storage.recorded_runs import Call
 from acg_lab.storage.times import read_time
 
 __all__ = ["CallFacts", "list_calls"]

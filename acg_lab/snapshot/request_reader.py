@@ -19,7 +19,8 @@ from acg_lab.core.prompt_ir import make_block, order_blocks, tool_drafts
 from acg_lab.core.records import AnnotatedLlmRequest, PromptBlock
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import get_rules
-from acg_lab.storage.columns import Call, Codes, Form, Runs
+from acg_lab.storage.observation_columns import Codes, Form
+from acg_lab.storage.recorded_runs import Call, Runs
 
 __all__ = ["BlockPool", "LearningKeys", "RequestReader"]
 

@@ -13,7 +13,8 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.core.rules import RULES
 from acg_lab.snapshot.request_reader import LearningKeys
-from acg_lab.storage.columns import Columns, Runs
+from acg_lab.storage.columns import Columns
+from acg_lab.storage.recorded_runs import Runs
 
 __all__ = ["DetectedRules", "detect_rules", "read_runs"]
 

@@ -23,10 +23,12 @@ from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
-from acg_lab.storage.columns import Columns, ObservationColumns, Runs
+from acg_lab.storage.columns import Columns
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
+from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from acg_lab.core.breakpoints import estimate_text_tokens
 from acg_lab.core.window import SpanCount
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = [
     "SpanCounts",

@@ -25,8 +25,10 @@ from acg_lab.core.records import (
     ToolSchemaHash,
 )
 from acg_lab.storage.base import Entry
-from acg_lab.storage.columns import Body, Call, Columns, Form, Header, ObservationColumns, Runs, offsets
+from acg_lab.storage.columns import Columns
 from acg_lab.storage.lazy import JsonPool
+from acg_lab.storage.observation_columns import Form, Header, ObservationColumns, offsets
+from acg_lab.storage.recorded_runs import Body, Call, Runs
 from acg_lab.storage.times import Times
 
 __all__ = ["ingest"]

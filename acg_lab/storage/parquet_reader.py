@@ -25,19 +25,9 @@ from acg_lab.core.records import (
 )
 from acg_lab.core.rules import RulesName
 from acg_lab.storage.base import EVERYTHING, Selection
-from acg_lab.storage.columns import (
-    Body,
-    Call,
-    Codes,
-    Columns,
-    Form,
-    Header,
-    ObservationColumns,
-    Origin,
-    Runs,
-    offsets,
-)
+from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.lazy import JsonPool, LazyMapping
+from acg_lab.storage.observation_columns import Codes, Form, Header, ObservationColumns, offsets
 from acg_lab.storage.parquet_schema import (
     COUNTS,
     EMPTY_WINDOWS,
@@ -49,6 +39,7 @@ from acg_lab.storage.parquet_schema import (
     read_numbers,
     read_times,
 )
+from acg_lab.storage.recorded_runs import Body, Call, Runs
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -29,7 +29,7 @@ import numpy as np
 from acg_lab.core.codec import DECODE_ERRORS, decode, raise_record_error
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import BlockStability, CallRecord, PromptBlock, TokenMetadata, ToolSchemaHash, Usage
-from acg_lab.storage.columns import Form, Header
+from acg_lab.storage.observation_columns import Form, Header
 from acg_lab.storage.times import NO_TIME, Times, parse_time
 
 if TYPE_CHECKING:

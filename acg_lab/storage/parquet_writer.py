@@ -11,8 +11,9 @@ import numpy as np
 from acg_lab.core.codec import encode
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import Exchange, Record, StabilityAnalysisResult
-from acg_lab.storage.columns import Body, Call, Codes, Columns, Form, Header, ObservationColumns, Origin, Runs
+from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.lazy import JsonPool
+from acg_lab.storage.observation_columns import Codes, Form, Header, ObservationColumns
 from acg_lab.storage.parquet_schema import (
     CODED,
     COUNTS,
@@ -23,6 +24,7 @@ from acg_lab.storage.parquet_schema import (
     ROWS_PER_GROUP,
     schemas,
 )
+from acg_lab.storage.recorded_runs import Body, Call, Runs
 from acg_lab.storage.times import NO_TIME, Times
 
 if TYPE_CHECKING:

@@ -21,7 +21,9 @@ from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import CLASS_ORDER, StabilityThresholds, count_leading_stable, judge_spans, make_result
 from acg_lab.snapshot.analysis import window_codes
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import Columns, ObservationColumns, Runs
+from acg_lab.storage.columns import Columns
+from acg_lab.storage.observation_columns import ObservationColumns
+from acg_lab.storage.recorded_runs import Runs
 
 __all__ = ["ProfileScores", "select_profile"]
 

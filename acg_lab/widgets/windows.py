@@ -10,7 +10,7 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.history import Trace, replay
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.columns import ObservationColumns
+from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.times import Times
 from acg_lab.widgets.prefixes import Prefixes
 

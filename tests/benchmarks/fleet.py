@@ -12,7 +12,9 @@ import numpy as np
 import acg_lab as acg
 from acg_lab.core.keys import Owner
 from acg_lab.snapshot import Snapshot
-from acg_lab.storage.columns import Columns, Form, Header, ObservationColumns, Runs, offsets
+from acg_lab.storage.columns import Columns
+from acg_lab.storage.observation_columns import Form, Header, ObservationColumns, offsets
+from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.times import Times
 
 N_PROFILES, N_BLOCKS, N_STABLE = 2_000, 30, 12

@@ -13,8 +13,8 @@ from strategies import make_ir, make_tool
 import acg_lab as acg
 from acg_lab.diagnosis import Findings, Kind
 from acg_lab.diagnosis.finding import Evidence
+from acg_lab.repairs.content_repairs import Pin
 from acg_lab.repairs.effects import Effect, Extent
-from acg_lab.repairs.repairs import Pin
 
 CANARY = "the prompt text that nobody may see"
 TAGS = "<script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -12,21 +12,18 @@ from strategies import ID, make_block, make_id, make_ir, make_request, make_tool
 
 import acg_lab as acg
 from acg_lab.core import build_prompt_ir, learning_key
-from acg_lab.repairs.effects import measure_effect
-from acg_lab.repairs.repairs import (
-    AddBreakpoint,
+from acg_lab.repairs.content_repairs import (
     Drop,
     MergeProfiles,
     MoveToEnd,
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
-    Repair,
-    SetTtl,
     SortTools,
-    StaggerParallelRequests,
-    UseAutomaticCaching,
 )
+from acg_lab.repairs.effects import measure_effect
+from acg_lab.repairs.repairs import Repair
+from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 from acg_lab.repairs.what_if import RepairedSnapshot
 from acg_lab.storage.memory import MemoryBackend
 

@@ -15,8 +15,8 @@ from strategies import prompt_irs, thresholds
 
 import acg_lab as acg
 from acg_lab.core import normalize_whitespace
+from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
 from acg_lab.repairs.effects import measure_effect
-from acg_lab.repairs.repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
 from acg_lab.storage.memory import MemoryBackend
 
 CLOCK = r"\d\d:\d\d"
