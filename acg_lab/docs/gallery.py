@@ -39,6 +39,16 @@ ax = acg.plots.threshold_curve(snap, key, thresholds=acg.StabilityThresholds(sta
 trace = acg.replay(snap, agent_id="claims-triage", window=100)
 ax = acg.plots.prefix_over_time(trace, current=0.95, tuned=0.9)
 """,
+        "cost_breakdown": """
+ax = acg.plots.cost_breakdown(acg.simulate(snap))
+""",
+        "misses": """
+ax = acg.plots.misses(acg.simulate(snap))
+""",
+        "requests_over_time": """
+trace = acg.replay(snap, agent_id="code-review")
+ax = acg.plots.requests_over_time(acg.simulate(trace))
+""",
     }
 )
 
