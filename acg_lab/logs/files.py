@@ -17,7 +17,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from acg_lab.core.errors import MissingExtraError, SourceError
 from acg_lab.storage.masking import mask_credentials
-from acg_lab.storage.sources import suggest_path
+from acg_lab.storage.near_paths import suggest_path
 from acg_lab.storage.times import render_time
 
 __all__ = ["LogFile", "find_log_files", "is_log_name", "is_pipe", "looks_like_log", "source_name"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from acg_lab.core.errors import AcgLabError, SourceError
 from acg_lab.storage.masking import mask_credentials
-from acg_lab.storage.sources import suggest_path
+from acg_lab.storage.near_paths import suggest_path
 
 if TYPE_CHECKING:
     from pyarrow import fs as pafs
