@@ -44,7 +44,13 @@ _PREFERENCE: Final[Mapping[EndKind, int]] = MappingProxyType(
 
 
 class Multipliers(NamedTuple):
-    """What writing and reading a cached token costs, relative to an uncached input token."""
+    """What writing and reading a cached token costs, relative to an uncached input token.
+
+    Examples
+    --------
+    >>> Multipliers().write, Multipliers(write=2.0).read
+    (1.25, 0.1)
+    """
 
     write: float = 1.25
     read: float = 0.1
@@ -195,6 +201,20 @@ class BreakpointSegment(Struct, frozen=True, kw_only=True):
         Kind of its last block.
     target : Target
         The entry of a Messages body that the mark is for.
+
+    Examples
+    --------
+    >>> BreakpointSegment(
+    ...     start=0,
+    ...     end=2,
+    ...     tokens=1500,
+    ...     prefix_tokens=1500,
+    ...     expected_reads=9.0,
+    ...     expected_savings=11775.0,
+    ...     kind="system",
+    ...     target=Target("system", 0),
+    ... ).end
+    2
     """
 
     start: int
@@ -293,6 +313,19 @@ def plan_breakpoints(
     -------
     tuple of BreakpointSegment
         At most four, shortest prefix first; empty for a model of no known family, or if nothing is worth a write.
+
+    Examples
+    --------
+    >>> from acg_lab.core import AnnotatedLlmRequest, BlockStability, build_prompt_ir
+    >>> request = AnnotatedLlmRequest(messages=({"role": "system", "content": "policy " * 1000},))
+    >>> stamp = "00000000-0000-4000-8000-000000000001", "2026-01-01T00:00:00Z"
+    >>> ir = build_prompt_ir(request, ir_id=stamp[0], created_at=stamp[1])
+    >>> score = BlockStability(
+    ...     span_id="system-0", classification="stable", score=1.0, confidence=1.0, observation_count=20
+    ... )
+    >>> result = StabilityAnalysisResult(scores=(score,), stable_prefix_length=1, total_observations=20)
+    >>> [(segment.end, segment.prefix_tokens) for segment in plan_breakpoints(ir, result, "claude-sonnet-4-5")]
+    [(1, 1749)]
     """
     minimum = minimum_tokens(model, families)
     candidates = () if minimum is None else tuple(find_candidates(ir, result, minimum))

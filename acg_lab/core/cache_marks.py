@@ -27,6 +27,11 @@ class Target(Struct, frozen=True):
         Field of the body.
     index : int
         Index of the entry in that field, 0 for ``system``. An index beyond the list means that there is no mark.
+
+    Examples
+    --------
+    >>> Target("tools", 2)
+    Target(field='tools', index=2)
     """
 
     field: Field
@@ -37,6 +42,15 @@ def surface_of(body: JsonObject) -> Surface | None:
     """Return the kind of a request body, judged by its keys; None for a body that production leaves alone.
 
     ``anthropic`` is the Messages API. As in production, a Messages body without ``system`` counts as ``chat``.
+
+    Parameters
+    ----------
+    body : JSON object
+        A request body; only its keys are looked at.
+
+    Returns
+    -------
+    {"anthropic", "chat", "responses"} or None
 
     Examples
     --------
@@ -77,6 +91,11 @@ def mark_paths(targets: Iterable[Target], body: JsonObject) -> tuple[str | None,
     body : JSON object
         The Messages body that the planner sees. In `nemo-flow-0.2` a codec rewrites the body first; `body_of` returns
         the rewritten one.
+
+    Returns
+    -------
+    tuple of str or None
+        One for each target.
 
     Examples
     --------

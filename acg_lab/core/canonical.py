@@ -32,6 +32,16 @@ _beyond_plane = re.compile(rb"[\xf0-\xf4]").search
 def hash_text(text: str) -> str:
     """Return ``"sha256:"`` followed by the lowercase hex digest of the text's UTF-8 bytes.
 
+    Parameters
+    ----------
+    text : str
+        Any text without lone surrogates.
+
+    Returns
+    -------
+    str
+        71 characters.
+
     Examples
     --------
     >>> hash_text("")[:15]
@@ -45,6 +55,16 @@ def canonical_json(value: Json) -> str:
 
     The value must consist of what JSON decodes to. Dates, bytes and records are printed as msgspec prints them, since
     searching for them would cost every other value a second pass.
+
+    Parameters
+    ----------
+    value : JSON value
+        Read, never changed.
+
+    Returns
+    -------
+    str
+        RFC 8785, as production prints it: keys sorted, no spaces, doubles as ECMAScript prints them.
 
     Raises
     ------

@@ -156,6 +156,11 @@ def decode(kind: type[T], raw: bytes) -> T:
     raw : bytes
         The JSON document as production stores it.
 
+    Returns
+    -------
+    record
+        Of the class ``kind``; fields that it does not know are in ``unknown``.
+
     Raises
     ------
     RecordError
@@ -178,7 +183,28 @@ def decode(kind: type[T], raw: bytes) -> T:
 
 
 def decode_window(raw: bytes) -> tuple[PromptIR, ...]:
-    """Decode the JSON array of observations stored under a learning key; raise the same errors as `decode`."""
+    """Decode the JSON array of observations stored under a learning key.
+
+    Parameters
+    ----------
+    raw : bytes
+        The JSON document as production stores it.
+
+    Returns
+    -------
+    tuple of PromptIR
+        Oldest first.
+
+    Raises
+    ------
+    RecordError
+        As in `decode`.
+
+    Examples
+    --------
+    >>> decode_window(b"[]")
+    ()
+    """
     try:
         window: tuple[PromptIR, ...] = _parser(tuple[PromptIR, ...]).decode(raw)
     except _ERRORS:
@@ -223,6 +249,16 @@ def _is_sane(raw: bytes) -> bool:
 def encode(record: Record) -> bytes:
     """Return a record as production stores it: compact JSON without absent fields, unknown fields included.
 
+    Parameters
+    ----------
+    record : Record
+        Read, never changed.
+
+    Returns
+    -------
+    bytes
+        UTF-8; `decode` returns an equal record.
+
     Examples
     --------
     >>> encode(ToolSchemaHash(tool_name="f", schema_hash="0"))
@@ -233,7 +269,23 @@ def encode(record: Record) -> bytes:
 
 
 def encode_window(window: Sequence[PromptIR]) -> bytes:
-    """Return a window as production stores it; see `encode`."""
+    """Return a window as production stores it.
+
+    Parameters
+    ----------
+    window : sequence of PromptIR
+        Oldest first. Read, never changed.
+
+    Returns
+    -------
+    bytes
+        A JSON array; `decode_window` returns an equal window.
+
+    Examples
+    --------
+    >>> encode_window(())
+    b'[]'
+    """
     raw = _print(window)
     return _print([_inline_unknown(observation) for observation in window]) if _MARK in raw else raw
 

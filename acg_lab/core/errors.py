@@ -8,11 +8,30 @@ __all__ = ["AcgLabError", "MissingExtraError", "RecordError", "SourceError", "Us
 
 
 class AcgLabError(Exception):
-    """Base of every error that acg_lab raises on purpose."""
+    """Base of every error that acg_lab raises on purpose.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> try:
+    ...     acg.load("")
+    ... except acg.AcgLabError as error:
+    ...     print(type(error).__name__)
+    UsageError
+    """
 
 
 class UsageError(AcgLabError, ValueError):
-    """An argument or option, or a combination of them, is wrong."""
+    """An argument or option, or a combination of them, is wrong.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> acg.StabilityThresholds(stable_threshold="high")
+    Traceback (most recent call last):
+        ...
+    acg_lab.core.errors.UsageError: ...
+    """
 
 
 class RecordError(AcgLabError, ValueError):
@@ -26,6 +45,11 @@ class RecordError(AcgLabError, ValueError):
         Where the document is stored; empty while not known.
     path : str
         JSON path inside the document, ``$`` for its root.
+
+    Examples
+    --------
+    >>> str(RecordError("expected a UUID, got another text", key="acg:runs:chat", path="$.id"))
+    "key 'acg:runs:chat', at $.id: expected a UUID, got another text"
     """
 
     def __init__(self, reason: str, *, source: str = "", key: str = "", path: str = "$") -> None:
@@ -60,11 +84,27 @@ class RecordError(AcgLabError, ValueError):
 
 
 class SourceError(AcgLabError, OSError):
-    """A source cannot be reached, opened or read."""
+    """A source cannot be reached, opened or read.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> try:
+    ...     acg.load("no-such-folder")
+    ... except acg.SourceError:
+    ...     print("not there")
+    not there
+    """
 
 
 class MissingExtraError(AcgLabError, ImportError):
-    """An optional package is not installed; the message says how to install it."""
+    """An optional package is not installed; the message says how to install it.
+
+    Examples
+    --------
+    >>> issubclass(MissingExtraError, ImportError)
+    True
+    """
 
 
 def _record_error(reason: str, source: str, key: str, path: str) -> RecordError:

@@ -20,7 +20,14 @@ _pattern = re.compile(
 
 
 class LearningKey(NamedTuple):
-    """The parts of a learning key; fingerprints as in the key, most of them truncated."""
+    """The parts of a learning key; fingerprints as in the key, most of them truncated.
+
+    Examples
+    --------
+    >>> parts = parse_learning_key("chat::model=m::seed=no-seed::system=no-system::tools=no-tools")
+    >>> parts.agent_id, parts.tools
+    ('chat', 'no-tools')
+    """
 
     agent_id: str
     model: str
@@ -50,6 +57,11 @@ def learning_key(
     schemas : sequence of str, optional
         Canonical JSON of the request's tools, if already known.
 
+    Returns
+    -------
+    str
+        Agent, model, and fingerprints of first message, system prompt and tools; from 0.8 on of the response format.
+
     Raises
     ------
     RecordError
@@ -75,10 +87,22 @@ def learning_key(
 
 
 def parse_learning_key(key: str, *, agent_id: str | None = None) -> LearningKey | None:
-    """Split a learning key into its parts; return None if the text is no learning key, for example an agent id.
+    """Split a learning key into its parts.
 
-    Agent ids and models may themselves contain ``::model=``. Pass ``agent_id`` if it is known; otherwise the agent id
-    ends at the first ``::model=`` and the model at the last ``::seed=``.
+    Agent ids and models may themselves contain ``::model=``. Without ``agent_id``, the agent id ends at the first
+    ``::model=`` and the model at the last ``::seed=``.
+
+    Parameters
+    ----------
+    key : str
+        The key; a display name is not one.
+    agent_id : str, optional
+        The agent, if it is known.
+
+    Returns
+    -------
+    LearningKey or None
+        None if the text is not a learning key (of that agent), for example an agent id. Never raises for a text.
 
     Examples
     --------

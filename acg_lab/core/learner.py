@@ -96,6 +96,11 @@ class LearnerUpdate(Struct, frozen=True, kw_only=True):
         The new seed entry of the agent.
     skipped : int
         How many requests production cannot read, and so ignores silently.
+
+    Examples
+    --------
+    >>> LearnerUpdate(skipped=2).results
+    {}
     """
 
     results: dict[str, StabilityAnalysisResult] = field(default_factory=dict)
@@ -116,6 +121,11 @@ class HotCache:
         Result of the seed entry.
     acg_observation_count : int
         Number of observations of the seed entry.
+
+    Examples
+    --------
+    >>> HotCache()
+    <HotCache: 0 profiles, seed of 0 observations>
     """
 
     def __init__(self) -> None:
@@ -142,7 +152,19 @@ class HotCache:
 
 
 def system_stamp() -> tuple[str, str]:
-    """Return a random UUID and the current time, with which production stamps its observations."""
+    """Return a random UUID and the current time, with which production stamps its observations.
+
+    Returns
+    -------
+    (str, str)
+        The UUID, and the time in UTC as an RFC 3339 text with microseconds.
+
+    Examples
+    --------
+    >>> ir_id, created_at = system_stamp()
+    >>> len(ir_id), created_at[-1]
+    (36, 'Z')
+    """
     return str(uuid.uuid4()), datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -40,7 +40,13 @@ MIN_OBSERVATIONS: Final = 2  # production plans nothing for profiles with fewer
 
 
 class PlanReason(StrEnum):
-    """The outcome of planning a request, or why nothing is planned; `message` words it for a user."""
+    """The outcome of planning a request, or why nothing is planned; `message` words it for a user.
+
+    Examples
+    --------
+    >>> PlanReason("no prefix").message
+    'The profile has no stable prefix.'
+    """
 
     PLANNED = "planned"
     CANONICAL = "canonical"
@@ -100,6 +106,12 @@ class BreakpointPlan(Struct, frozen=True, kw_only=True):
         Shortest prefix first; at most four.
     paths : tuple of str or None
         JSON path of the object that takes each segment's mark; None for a mark that cannot be placed.
+
+    Examples
+    --------
+    >>> plan = BreakpointPlan(reason=PlanReason.NO_PREFIX)
+    >>> plan.ends, plan.expected_savings
+    ((), 0.0)
     """
 
     reason: PlanReason

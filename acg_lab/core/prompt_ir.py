@@ -41,6 +41,16 @@ def normalize_whitespace(text: str) -> str:
     Both ends are stripped. A run of white space other than line feeds becomes one space, or nothing before a line feed.
     Line feeds are kept.
 
+    Parameters
+    ----------
+    text : str
+        A content as sent.
+
+    Returns
+    -------
+    str
+        The content as it is stored and compared.
+
     Examples
     --------
     >>> normalize_whitespace("  a \t b  \n\n   c ")

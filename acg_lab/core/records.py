@@ -91,14 +91,33 @@ class Private(Record, frozen=True, kw_only=True):
 
 
 class TokenMetadata(Record, frozen=True, kw_only=True):
-    """The token count of a block, as counted by a tokenizer."""
+    """The token count of a block, as counted by a tokenizer.
+
+    Examples
+    --------
+    >>> TokenMetadata(model_family="claude", token_count=12).token_count
+    12
+    """
 
     model_family: str
     token_count: Annotated[int, Meta(ge=0, lt=2**32)]
 
 
 class PromptBlock(Private, frozen=True, kw_only=True):
-    """One block of a prompt: ``span_id`` identifies the block across requests, ``content`` is its text in this one."""
+    """One block of a prompt: ``span_id`` identifies the block across requests, ``content`` is its text in this one.
+
+    Examples
+    --------
+    >>> PromptBlock(
+    ...     span_id="system-0",
+    ...     sequence_index=0,
+    ...     role="system",
+    ...     content="Be kind.",
+    ...     content_type="text",
+    ...     provenance="system",
+    ... ).span_id
+    'system-0'
+    """
 
     span_id: str
     sequence_index: Annotated[int, Meta(ge=0, lt=2**32)]
@@ -111,14 +130,26 @@ class PromptBlock(Private, frozen=True, kw_only=True):
 
 
 class ToolSchemaHash(Record, frozen=True, kw_only=True):
-    """Hash of one tool definition of the request."""
+    """Hash of one tool definition of the request.
+
+    Examples
+    --------
+    >>> ToolSchemaHash(tool_name="search", schema_hash="sha256:0").tool_name
+    'search'
+    """
 
     tool_name: str
     schema_hash: str
 
 
 class PromptIR(Private, frozen=True, kw_only=True):
-    """One observation: a request as ordered blocks, with its time as an RFC 3339 text."""
+    """One observation: a request as ordered blocks, with its time as an RFC 3339 text.
+
+    Examples
+    --------
+    >>> PromptIR(ir_id="0", blocks=(), created_at="2026-01-01T00:00:00Z").created_at
+    '2026-01-01T00:00:00Z'
+    """
 
     ir_id: str
     blocks: tuple[PromptBlock, ...]
@@ -129,7 +160,15 @@ class PromptIR(Private, frozen=True, kw_only=True):
 
 
 class BlockStability(Record, frozen=True, kw_only=True):
-    """How stable one span is in a window."""
+    """How stable one span is in a window.
+
+    Examples
+    --------
+    >>> BlockStability(
+    ...     span_id="user-1", classification="variable", score=0.2, confidence=0.5, observation_count=10
+    ... ).score
+    0.2
+    """
 
     span_id: str
     classification: StabilityClass
@@ -139,7 +178,13 @@ class BlockStability(Record, frozen=True, kw_only=True):
 
 
 class StabilityAnalysisResult(Record, frozen=True, kw_only=True):
-    """The result of analysing one window; ``scores`` are in prompt order, see `analyze_stability`."""
+    """The result of analysing one window; ``scores`` are in prompt order, see `analyze_stability`.
+
+    Examples
+    --------
+    >>> StabilityAnalysisResult(scores=(), stable_prefix_length=0, total_observations=0).scores
+    ()
+    """
 
     scores: tuple[BlockStability, ...]
     stable_prefix_length: Count
@@ -148,7 +193,13 @@ class StabilityAnalysisResult(Record, frozen=True, kw_only=True):
 
 
 class AnnotatedLlmRequest(Private, frozen=True, kw_only=True):
-    """A request as normalised by the runtime; other provider keys are in ``unknown``."""
+    """A request as normalised by the runtime; other provider keys are in ``unknown``.
+
+    Examples
+    --------
+    >>> AnnotatedLlmRequest(messages=({"role": "user", "content": "Hi"},), model="gpt-4.1").model
+    'gpt-4.1'
+    """
 
     messages: tuple[JsonObject, ...]
     model: str | None = None
@@ -163,6 +214,11 @@ class Usage(Record, frozen=True, kw_only=True):
     ``prompt_tokens`` is the whole prompt: read from the cache, written to it, and uncached.
     ``cache_writes_by_ttl`` divides ``cache_write_tokens`` by lifetime: ``"5m"``, ``"1h"``, ``"30m"``, ``"12h"``.
     ``raw`` holds the provider's own fields. A count is None where the provider did not report it.
+
+    Examples
+    --------
+    >>> Usage(prompt_tokens=1758, cache_read_tokens=1750, cache_write_tokens=0).cache_read_tokens
+    1750
     """
 
     prompt_tokens: Count | None = None
@@ -179,6 +235,11 @@ class Exchange(Private, frozen=True, kw_only=True):
     ``api`` is ``"anthropic"``, ``"openai-chat"`` or ``"openai-responses"``. ``request`` is the body as sent, in the
     order of its keys. ``first_token_at`` is an RFC 3339 text like all times. ``error`` says why there is no response.
     ``metadata`` holds ids and labels of the log's own: session, workspace, account, application.
+
+    Examples
+    --------
+    >>> Exchange(api="openai-chat", request={"model": "gpt-4.1", "messages": []}).api
+    'openai-chat'
     """
 
     api: str
@@ -192,7 +253,13 @@ class Exchange(Private, frozen=True, kw_only=True):
 
 
 class CallRecord(Private, frozen=True, kw_only=True):
-    """One LLM or tool call of a run; production stores all fields but ``exchange``."""
+    """One LLM or tool call of a run; production stores all fields but ``exchange``.
+
+    Examples
+    --------
+    >>> CallRecord(kind="llm", name="anthropic", started_at="2026-01-01T00:00:00Z").kind
+    'llm'
+    """
 
     kind: Literal["llm", "tool"]
     name: str
@@ -210,7 +277,13 @@ class CallRecord(Private, frozen=True, kw_only=True):
 
 
 class RunRecord(Private, frozen=True, kw_only=True):
-    """One finished run of an agent, with its calls in order."""
+    """One finished run of an agent, with its calls in order.
+
+    Examples
+    --------
+    >>> RunRecord(id="r", agent_id="chat", calls=(), started_at="2026-01-01T00:00:00Z").agent_id
+    'chat'
+    """
 
     id: str
     agent_id: str
@@ -220,7 +293,7 @@ class RunRecord(Private, frozen=True, kw_only=True):
 
 
 def continues_stored(body: JsonObject) -> bool:
-    """Return whether a request body continues a conversation that the provider keeps, so that it is not all of a prompt.
+    """Return whether a request body continues a conversation that the provider keeps, and so is a part of a prompt.
 
     Examples
     --------

@@ -35,6 +35,11 @@ def windows(snap: Snapshot) -> pd.DataFrame:
         (number); tokens (sum of its blocks: a block's own count, else UTF-8 bytes // 4); request_hash (of the whole
         request as stored, missing if there is none).
 
+    Raises
+    ------
+    UsageError
+        If `snap` is not a Snapshot.
+
     Examples
     --------
     >>> import acg_lab as acg
@@ -72,6 +77,11 @@ def blocks(snap: Snapshot, *, text: bool = False) -> pd.DataFrame:
         learning_key, agent_id, span_id, role, content_type, provenance (categorical); request (position in its
         window, 0 = oldest); position (in the prompt, 0 = first); sequence_index (as stored); hash (first 16 hex digits
         of the SHA-256 of the text); tokens (the block's own count, else UTF-8 bytes // 4); created_at (UTC).
+
+    Raises
+    ------
+    UsageError
+        If `snap` is not a Snapshot.
 
     Examples
     --------

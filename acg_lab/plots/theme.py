@@ -168,7 +168,12 @@ def set_theme(name: str) -> None:
 
 
 def theme() -> str:
-    """Return the theme in force, ``"light"`` or ``"dark"``.
+    """Return the theme in force.
+
+    Returns
+    -------
+    str
+        ``"light"`` or ``"dark"``.
 
     Examples
     --------

@@ -35,7 +35,14 @@ __all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
 
 
 class LoadWarning(UserWarning):
-    """Some entries of a source could not be read, and were left out."""
+    """Some entries of a source could not be read, and were left out.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", LoadWarning)  # the entries stay in `snap.problems`
+    """
 
 
 class LogOptions(NamedTuple):

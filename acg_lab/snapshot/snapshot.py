@@ -65,6 +65,13 @@ class Snapshot:
         The rules version for all profiles, or ``"auto"``: the detected one of each, see `rules`.
     is_filtered : bool
         Whether only a part of the windows was loaded (``since`` or ``limit``).
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> snap = acg.load("data/sample", agent_id="claims-triage")
+    >>> snap.agent_ids, len(snap.windows), snap.problems
+    (('claims-triage',), 1, ())
     """
 
     source: str

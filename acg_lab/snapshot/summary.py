@@ -77,6 +77,18 @@ def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]
     -------
     tuple of ProfileSummary
         One for each result, as shown by `acg_lab.frames.profiles` and ``acg-lab analyze``.
+
+    Raises
+    ------
+    KeyError
+        If a result is of a learning key that the snapshot does not have.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> snap = acg.load("data/sample", agent_id="claims-triage")
+    >>> [(profile.agent_id, profile.observations) for profile in acg.summarize(snap, acg.analyze(snap))]
+    [('claims-triage', 100)]
     """
     tokens = _span_tokens(snapshot)
     profiles = (_summary(snapshot, key, result, tokens[key]) for key, result in results.items())
