@@ -289,8 +289,9 @@ def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> Obser
     Raises
     ------
     UsageError
-        If one of the keys is not the learning key of a profile.
+        If `snapshot` is not a Snapshot, or one of the keys is not the learning key of a profile.
     """
+    check_snapshot(snapshot)
     source = snapshot.columns.observations
     wanted = sorted(snapshot.windows if keys is None else map(snapshot.profile_names.resolve, keys))
     if len(wanted) == len(source.keys):

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import numpy as np
 
+from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.records import BlockStability, StabilityAnalysisResult
-from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.snapshot.span_stats import block_tokens
 
 __all__ = ["ProfileSummary", "Totals", "summarize", "total"]
@@ -80,8 +81,8 @@ def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]
 
     Raises
     ------
-    KeyError
-        If a result is of a learning key that the snapshot does not have.
+    UsageError
+        If `snapshot` is not a Snapshot, or a result is of a profile that it does not have.
 
     Examples
     --------
@@ -90,7 +91,11 @@ def summarize(snapshot: Snapshot, results: Mapping[str, StabilityAnalysisResult]
     >>> [(profile.agent_id, profile.observations) for profile in acg.summarize(snap, acg.analyze(snap))]
     [('claims-triage', 100)]
     """
+    check_snapshot(snapshot)
     tokens = _span_tokens(snapshot)
+    if strangers := results.keys() - tokens.keys():
+        msg = f"The results must be of profiles of the snapshot; it has none with the learning key {min(strangers)!r}."
+        raise UsageError(msg)
     profiles = (_summary(snapshot, key, result, tokens[key]) for key, result in results.items())
     return tuple(sorted(profiles, key=lambda profile: (-profile.lost_tokens, profile.learning_key)))
 
