@@ -18,12 +18,13 @@ from acg_lab.repairs.content_repairs import Drop
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.requests import repair_requests
 from acg_lab.repairs.what_if import what_if
-from acg_lab.simulation.result import CacheSimulation, CostTotals
+from acg_lab.simulation.costs import CostTotals
 from acg_lab.simulation.simulate import simulate, simulate_change
 from acg_lab.simulation.verdicts import Verdict
 from acg_lab.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from acg_lab.simulation.result import CacheSimulation
     from acg_lab.history.trace import Trace
     from acg_lab.storage.columns import Columns
 

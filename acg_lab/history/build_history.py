@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab._format import counted
-from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError
 from acg_lab.core.prompt_ir import hash_request
 from acg_lab.core.rule_types import MessageRule
 from acg_lab.core.rules import Rules, RulesName, get_rules
+from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.history.history import UNKNOWN, History, HistoryProfile, Requests
 from acg_lab.history.visibility import count_known_runs
 from acg_lab.snapshot.request_reader import BlockPool, RequestReader

@@ -41,6 +41,12 @@ class LogProblem(RecordError):  # noqa: N818  the word of `snapshot.problems`
         Its line, 1 = first; in a JSON array the item. 0 where the whole file is meant.
     path : str
         JSON path inside the document.
+
+    Examples
+    --------
+    >>> problem = LogProblem("expected an object, got a number", file="requests.jsonl", line=3)
+    >>> problem.line
+    3
     """
 
     def __init__(self, reason: str, *, file: str, line: int = 0, path: str = "$") -> None:
@@ -67,6 +73,11 @@ class Document(NamedTuple):
 
     ``raw`` is its UTF-8 text, without a byte order mark. ``line`` counts from 1. ``modified`` is when its file was last
     written, where that is known.
+
+    Examples
+    --------
+    >>> Document(b"[]", "requests.jsonl", 1).line
+    1
     """
 
     raw: bytes
@@ -118,6 +129,11 @@ class LoggedCall(NamedTuple):
         The texts of the fields of ``request``, where the reader has split it already.
     is_learned : bool
         False where the runtime recorded the call without an annotated request, so that it learned nothing from it.
+
+    Examples
+    --------
+    >>> LoggedCall("requests.jsonl", 1, b'{"model":"gpt-4.1","messages":[]}', agent_id="support").agent_id
+    'support'
     """
 
     file: str
@@ -146,7 +162,13 @@ class LoggedCall(NamedTuple):
 
 
 class LoggedRun(NamedTuple):
-    """What a log says of a run apart from its calls; yielded before or after them, at most once per run."""
+    """What a log says of a run apart from its calls; yielded before or after them, at most once per run.
+
+    Examples
+    --------
+    >>> LoggedRun("run-1", agent_id="support").agent_id
+    'support'
+    """
 
     id: str
     agent_id: str | None = None
@@ -183,6 +205,11 @@ class ReadOptions(NamedTuple):
         Where a value stands in a line, by its name (``"agent"``, ``"session"``, ``"run"``, ``"call"``, ``"started"``,
         ``"ended"``, ``"request"``, ``"response"``): a dotted path such as ``metadata.app``. Others are looked for
         under the usual names (`acg_lab.logs.raw_fields.FIELD_NAMES`).
+
+    Examples
+    --------
+    >>> ReadOptions(fields={"agent": "metadata.app"}).fields["agent"]
+    'metadata.app'
     """
 
     api: Api | None = None

@@ -1,6 +1,6 @@
 """JSON texts taken apart without parsing what repeats: an object to the texts of its fields, a list to its items'.
 
-Production's parser refuses what ours must refuse too (`acg_lab.core.codec.parse_strict`): a key twice, numbers out of
+Production's parser refuses what ours must refuse too (`acg_lab.core.strict_json.parse_strict`): a key twice, numbers out of
 range, lone surrogates, deep nesting. Texts that msgspec prints as they stand need no second look.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from acg_lab.core.codec import parse_strict, raise_record_error
 from acg_lab.core.records import Json
+from acg_lab.core.strict_json import parse_strict, raise_record_error
 
 __all__ = ["elide_files", "has_elided", "parse_piece", "print_json", "split_list", "split_object"]
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from acg_lab._format import counted
-from acg_lab.core.codec import parse_strict
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.records import JsonObject
+from acg_lab.core.strict_json import parse_strict
 from acg_lab.logs.call_table import CallTable
 from acg_lab.logs.entries import (
     Document,

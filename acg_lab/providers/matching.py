@@ -39,14 +39,61 @@ def run_cache(table: PromptTable, provider: CacheProvider) -> CacheOutcome:
     -------
     CacheOutcome
         Rows in the order of the table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acg_lab.providers import (
+    ...     AUTOMATIC_BY_DEFAULT,
+    ...     NO_NODE,
+    ...     BreakpointOrigin,
+    ...     PieceKind,
+    ...     PromptTable,
+    ...     find_provider,
+    ... )
+    >>> n = 2
+    >>> table = PromptTable(
+    ...     piece_offsets=np.arange(n + 1),
+    ...     nodes=np.zeros(n, np.int64),
+    ...     ends=np.full(n, 2000),
+    ...     margins=np.zeros(n),
+    ...     kinds=np.full(n, PieceKind.SYSTEM, np.uint8),
+    ...     messages=np.full(n, -1),
+    ...     allows_breakpoint=np.ones(n, bool),
+    ...     tokens=np.full(n, 2000),
+    ...     started=np.array([0, 10]) * 10**9,
+    ...     first_token=np.array([1, 11]) * 10**9,
+    ...     ended=np.array([2, 12]) * 10**9,
+    ...     models=np.zeros(n, np.int64),
+    ...     model_names=("claude-sonnet-4-5",),
+    ...     breakpoint_offsets=np.arange(n + 1),
+    ...     breakpoint_pieces=np.arange(n),
+    ...     breakpoint_ttls=np.zeros(n, np.int64),
+    ...     breakpoint_origins=np.full(n, BreakpointOrigin.OWN, np.uint8),
+    ...     automatic_ttls=np.full(n, AUTOMATIC_BY_DEFAULT),
+    ...     flags=np.zeros(n, np.uint8),
+    ...     answers=np.full(n, NO_NODE),
+    ... )
+    >>> run_cache(table, find_provider("anthropic")).read_tokens
+    array([   0, 2000])
     """
     return _MODELS[provider.matching](table, provider.settings, find_minimums(table, provider))
 
 
 def run_variants(table: PromptTable, provider: CacheProvider) -> Iterator[tuple[str, SettingValue, CacheOutcome]]:
-    """Yield what the cache does under each alternative of each unsettled rule: setting, value, outcome.
+    """Yield what the cache does under each alternative of each unsettled rule.
 
     One switch is turned at a time; the outcomes, with that of `run_cache`, span what can be known.
+
+    Parameters
+    ----------
+    table : PromptTable
+        As for `run_cache`.
+    provider : CacheProvider
+
+    Yields
+    ------
+    setting, value, outcome : str, value of the setting, CacheOutcome
     """
     for setting, value, variant in provider.variants():
         yield setting, value, run_cache(table, variant)

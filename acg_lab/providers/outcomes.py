@@ -18,7 +18,13 @@ NOTHING: Final = -1  # no piece, no request
 
 
 class LookupReason(IntEnum):
-    """What became of one place that a request looked up."""
+    """What became of one place that a request looked up.
+
+    Examples
+    --------
+    >>> LookupReason(4).name
+    'EXPIRED'
+    """
 
     HIT = 0
     COVERED = 1  # shorter than what was read, so not needed
@@ -31,7 +37,13 @@ class LookupReason(IntEnum):
 
 
 class Refusal(IntEnum):
-    """Why the provider does not answer a request at all, or why it is left out."""
+    """Why the provider does not answer a request at all, or why it is left out.
+
+    Examples
+    --------
+    >>> Refusal(2).name
+    'TOO_MANY_BREAKPOINTS'
+    """
 
     NONE = 0
     FAILED = 1  # recorded as answered by an error
@@ -42,7 +54,13 @@ class Refusal(IntEnum):
 
 
 class Doubt(IntFlag):
-    """What could have turned out the other way."""
+    """What could have turned out the other way.
+
+    Examples
+    --------
+    >>> Doubt.NEAR_TTL in Doubt(3)
+    True
+    """
 
     NEAR_MINIMUM = 1  # a breakpoint within the counting error of the minimum
     NEAR_TTL = 2  # an entry looked up within ten seconds of its expiry

@@ -47,6 +47,16 @@ class TokenPrices:
         Of an uncached token and of one read from the cache.
     writes : mapping, optional
         From TTL in seconds to the price of a token written for so long; a TTL that is absent costs the input price.
+
+    Raises
+    ------
+    UsageError
+        If a price is negative or not a number.
+
+    Examples
+    --------
+    >>> TokenPrices(input=3.0, read=0.3, writes={300: 3.75}).read
+    0.3
     """
 
     input: float
@@ -223,6 +233,11 @@ def relative_cost(read: Ints, written: Ints, ttls: Sequence[int], uncached: Ints
     ttls : (n_ttls,)
         In seconds.
     multipliers : Multipliers
+
+    Returns
+    -------
+    (n_requests,) float
+        Uncached tokens that cost the same.
 
     Examples
     --------

@@ -36,7 +36,13 @@ AUTOMATIC_BY_DEFAULT: Final = -1  # the body leaves it to the provider whether i
 
 
 class PieceKind(IntEnum):
-    """What a piece of a prompt is, as far as cache rules care."""
+    """What a piece of a prompt is, as far as cache rules care.
+
+    Examples
+    --------
+    >>> PieceKind.TOOL.name
+    'TOOL'
+    """
 
     FRAMING = 0  # text that the provider adds itself; no block, so no look-back position and no breakpoint
     TOOL = 1  # one tool definition
@@ -51,7 +57,13 @@ class PieceKind(IntEnum):
 
 
 class BreakpointOrigin(IntEnum):
-    """Who placed a breakpoint."""
+    """Who placed a breakpoint.
+
+    Examples
+    --------
+    >>> BreakpointOrigin(1).name
+    'PLANNED'
+    """
 
     OWN = 0  # the application
     PLANNED = 1  # the governor
@@ -59,7 +71,13 @@ class BreakpointOrigin(IntEnum):
 
 
 class RequestFlag(IntFlag):
-    """What sets a request apart from an ordinary one."""
+    """What sets a request apart from an ordinary one.
+
+    Examples
+    --------
+    >>> RequestFlag.BATCH in RequestFlag(3)
+    True
+    """
 
     PREWARM = 1  # fills the cache without output (`max_tokens: 0`, `prewarm: true`)
     BATCH = 2  # sent in a batch: caching is best effort
@@ -75,6 +93,11 @@ class Branches:
     the nodes of whole pieces. ``offsets`` (n_nodes + 1) index ``nodes`` and ``shares``: the inner nodes on the way from
     a node's parent to the node, shortest first, and how far into the piece each lies, in (0, 1]; 1 where the piece
     as a whole begins another.
+
+    Examples
+    --------
+    >>> join_branches(np.array([-1, 0, 0]), [b"system", b"what is it", b"what for"]).nodes
+    array([3, 3])
     """
 
     offsets: Ints
@@ -123,6 +146,41 @@ class PromptTable:
         Node of the prompt followed by the answer that it received, `NO_NODE` where no later prompt holds it.
     branches : Branches, optional
         See there; without it prompts share whole pieces only.
+
+    Raises
+    ------
+    UsageError
+        If the columns do not fit together.
+
+    Examples
+    --------
+    Two requests of one system block each, with a breakpoint at its end:
+
+    >>> n = 2
+    >>> table = PromptTable(
+    ...     piece_offsets=np.arange(n + 1),
+    ...     nodes=np.zeros(n, np.int64),
+    ...     ends=np.full(n, 2000),
+    ...     margins=np.zeros(n),
+    ...     kinds=np.full(n, PieceKind.SYSTEM, np.uint8),
+    ...     messages=np.full(n, -1),
+    ...     allows_breakpoint=np.ones(n, bool),
+    ...     tokens=np.full(n, 2000),
+    ...     started=np.array([0, 10]) * 10**9,
+    ...     first_token=np.array([1, 11]) * 10**9,
+    ...     ended=np.array([2, 12]) * 10**9,
+    ...     models=np.zeros(n, np.int64),
+    ...     model_names=("claude-sonnet-4-5",),
+    ...     breakpoint_offsets=np.arange(n + 1),
+    ...     breakpoint_pieces=np.arange(n),
+    ...     breakpoint_ttls=np.zeros(n, np.int64),
+    ...     breakpoint_origins=np.full(n, BreakpointOrigin.OWN, np.uint8),
+    ...     automatic_ttls=np.full(n, AUTOMATIC_BY_DEFAULT),
+    ...     flags=np.zeros(n, np.uint8),
+    ...     answers=np.full(n, NO_NODE),
+    ... )
+    >>> table.n_requests
+    2
     """
 
     piece_offsets: Ints

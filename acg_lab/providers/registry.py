@@ -60,10 +60,24 @@ _BOUNDARIES_SINCE: Final = (5, 6)
 def find_provider(cache_provider: CacheProviderLike) -> CacheProvider:
     """Return a provider by name; a provider is returned unchanged.
 
+    Parameters
+    ----------
+    cache_provider : str or CacheProvider
+        A name of `PROVIDERS`, or a provider of your own.
+
+    Returns
+    -------
+    CacheProvider
+
     Raises
     ------
     UsageError
         If no provider has the name. ``"auto"`` does not name one: `choose_provider` needs a request.
+
+    Examples
+    --------
+    >>> find_provider("anthropic").title
+    'Anthropic Claude API'
     """
     if isinstance(cache_provider, CacheProvider):
         return cache_provider
@@ -159,6 +173,16 @@ class ProviderTable:
 
 def list_providers(providers: Sequence[CacheProvider] | None = None) -> ProviderTable:
     """List providers: how each matches, its TTL and minimum, what reads cost, and which settings are unsettled.
+
+    Parameters
+    ----------
+    providers : sequence of CacheProvider, optional
+        All of `PROVIDERS` when left out.
+
+    Returns
+    -------
+    ProviderTable
+        One row per provider; shown as a table in notebooks.
 
     Examples
     --------

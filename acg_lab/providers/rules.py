@@ -34,7 +34,13 @@ _VERSION_GOES_ON: Final = tuple("0123456789.")
 
 
 class Evidence(StrEnum):
-    """How sure a rule is."""
+    """How sure a rule is.
+
+    Examples
+    --------
+    >>> Evidence("measured").name
+    'MEASURED'
+    """
 
     DOCUMENTED = "documented"
     SDK = "sdk"  # stands in the vendor's client library
@@ -51,6 +57,19 @@ class Rule:
 
     ``says`` states it in one sentence; ``as_of`` is the date of the source's text. ``setting`` names what the matching
     model computes with, ``value`` is its value and ``alternatives`` are the values that may be true as well.
+
+    Examples
+    --------
+    >>> Rule(
+    ...     name="X-1",
+    ...     says="An entry lives for ten minutes.",
+    ...     source="our own measurement",
+    ...     as_of="2026-11",
+    ...     evidence=Evidence.MEASURED,
+    ...     setting="ttl",
+    ...     value=600,
+    ... ).value
+    600
     """
 
     name: str
@@ -69,6 +88,11 @@ class Minimum:
 
     ``model`` is the start of a model's name in the form of `canonical_model`, up to its whole version; empty for all
     models. The longest match counts, and among equal ones the newest whose ``since`` is not after the request.
+
+    Examples
+    --------
+    >>> Minimum(model="claude-sonnet-5", tokens=1024, evidence=Evidence.DOCUMENTED, source="A1").tokens
+    1024
     """
 
     model: str
@@ -81,7 +105,13 @@ class Minimum:
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """What a cached token costs relative to an uncached one, for the models whose name starts with ``model``."""
+    """What a cached token costs relative to an uncached one, for the models whose name starts with ``model``.
+
+    Examples
+    --------
+    >>> Rate(model="claude", read=0.1, writes={300: 1.25}, evidence=Evidence.DOCUMENTED, source="A5").read
+    0.1
+    """
 
     model: str
     read: float
@@ -92,7 +122,13 @@ class Rate:
 
 @dataclass(frozen=True)
 class Multipliers:
-    """Cost of one token relative to an uncached input token: read, and written by TTL in seconds."""
+    """Cost of one token relative to an uncached input token: read, and written by TTL in seconds.
+
+    Examples
+    --------
+    >>> Multipliers(0.1, {300: 1.25}).write(300)
+    1.25
+    """
 
     read: float
     writes: Mapping[int, float]
@@ -119,6 +155,13 @@ class CacheProvider:
     minimums : tuple of Minimum
         By model; a model in none has ``minimum_tokens`` of the settings.
     rates : tuple of Rate
+
+    Examples
+    --------
+    >>> from acg_lab.providers import find_provider
+    >>> provider = find_provider("anthropic")
+    >>> provider.matching, provider.settings["default_ttl"]
+    ('breakpoint', 300)
     """
 
     name: str

@@ -21,10 +21,10 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 import numpy as np
 
-from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
 from acg_lab.core.records import AnnotatedLlmRequest, Json, JsonObject
+from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.repairs.block_table import BlockTable
 
 __all__ = ["NewKeys", "RekeyedProfile", "compute_keys"]

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError
+from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.repairs.request_form import CannotRepairError
 
 __all__ = ["TextChange", "change_texts", "parse_object", "set_content"]

@@ -44,6 +44,13 @@ class PromptView(NamedTuple):
     ``kinds`` are `PieceKind`, ``messages`` the number of the message or -1, ``ends`` the tokens of the prefix that ends
     with the piece, ``allows_breakpoint`` whether a breakpoint may stand there.
     ``started`` is in nanoseconds since 1970, UTC.
+
+    Examples
+    --------
+    A policy that marks the end of the first message:
+
+    >>> def mark_first_message(view: PromptView) -> list[int]:
+    ...     return np.flatnonzero((view.messages == 0) & view.allows_breakpoint)[-1:].tolist()
     """
 
     agent_id: str

@@ -35,6 +35,13 @@ class Agreement(NamedTuple):
         prompt; NaN without any.
     recorded_read, simulated_read : int
         Tokens of all of them.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
+    >>> acg.calibrate(sim).total.n_with_reads
+    208
     """
 
     agent_id: str
@@ -49,7 +56,15 @@ class Agreement(NamedTuple):
 
 
 class Disagreement(NamedTuple):
-    """One request whose simulated read is far from the recorded one."""
+    """One request whose simulated read is far from the recorded one.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
+    >>> len(acg.calibrate(sim).largest) <= 10
+    True
+    """
 
     agent_id: str
     run_id: str
@@ -74,6 +89,14 @@ class Calibration:
         The largest disagreements, in tokens.
     n_without_usage : int
         Requests that nothing can be checked of.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
+    >>> calibration = acg.calibrate(sim)
+    >>> [agreement.agent_id for agreement in calibration.by_agent]
+    ['support-legacy']
     """
 
     total: Agreement
@@ -97,8 +120,8 @@ class Calibration:
         error = off / max(total.recorded_read, 1)
         if total.n_with_reads < _FEW:
             return (
-                f"Too few to judge: {counted(total.n_with_reads, 'request')} with reads; {share:.0%} agree within 1% of "
-                "the prompt."
+                f"Too few to judge: {counted(total.n_with_reads, 'request')} with reads; {share:.0%} agree within 1% "
+                "of the prompt."
             )
         level = "Good" if share >= 0.95 and error <= 0.02 else "Fair" if share >= 0.8 and error <= 0.1 else "Poor"  # noqa: PLR2004
         return (

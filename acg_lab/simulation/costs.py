@@ -6,6 +6,7 @@ that makes impossible is clipped, and counted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,39 @@ from acg_lab.providers.rules import CacheProvider
 from acg_lab.simulation.requests import RecordedRequests
 from acg_lab.simulation.tables import CacheRun
 
-__all__ = ["CachedTokens", "TokenRates", "billed_tokens", "rates_of", "shift_bill", "tokens_of_runs"]
+__all__ = ["CachedTokens", "CostTotals", "TokenRates", "billed_tokens", "rates_of", "shift_bill", "tokens_of_runs"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+
+class CostTotals(NamedTuple):
+    """What the prompts of some requests cost; in US dollars, or relative to the same prompts without a cache.
+
+    Attributes
+    ----------
+    without_cache, as_was, simulated, limit : float
+        Every token at full price; as billed; under the simulated breakpoints and settings; at the limit.
+    lost : float
+        ``as_was`` less ``limit``.
+    avoidable : float
+        Sum of what each request could have saved, free of hindsight: an upper bound, request by request.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
+    >>> totals = sim.totals()
+    >>> totals.limit <= totals.as_was <= totals.without_cache
+    True
+    """
+
+    without_cache: float
+    as_was: float
+    simulated: float
+    limit: float
+    lost: float
+    avoidable: float
 
 
 @dataclass(frozen=True, eq=False)

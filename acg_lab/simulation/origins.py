@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from acg_lab.simulation.parts import TokenParts
 from acg_lab.simulation.verdicts import VERDICTS, Verdict, Verdicts
 
-__all__ = ["CHANGES", "Origins", "find_origins"]
+__all__ = ["CHANGES", "DecidingPlace", "Origins", "find_origins"]
 
 Ints = NDArray[np.int64]
 CHANGES: Final = frozenset(
@@ -25,6 +25,39 @@ CHANGES: Final = frozenset(
         Verdict.HISTORY_CHANGED,
     }
 )
+
+
+class DecidingPlace(NamedTuple):
+    """The place in a request that decided its verdict.
+
+    Attributes
+    ----------
+    block : {"tool", "system", "message", "framing"}
+    path : str
+        JSON path in the request's body.
+    byte_offset : int
+        Where the contents part, in bytes of the content as sent; 0 where there is nothing to compare with.
+    length, other_length : int
+        Bytes of both contents; ``other_length`` is -1 without one.
+    content, other_content : int
+        Codes of the pair, for `CacheSimulation.content`; -1 for none.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
+    >>> places = [place for request in range(len(sim)) if (place := sim.cause_place(request))]
+    >>> places[0].path.startswith("$.")
+    True
+    """
+
+    block: str
+    path: str
+    byte_offset: int
+    length: int
+    other_length: int
+    content: int
+    other_content: int
 
 
 class Origins(NamedTuple):

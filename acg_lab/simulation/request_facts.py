@@ -19,7 +19,15 @@ Ints = NDArray[np.int64]
 
 
 class PromptParts(NamedTuple):
-    """Tokens of each request's prompt by what became of them; shape (n_requests,) each. They add up to ``tokens``."""
+    """Tokens of each request's prompt by what became of them; shape (n_requests,) each. They add up to ``tokens``.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
+    >>> bool((sum(sim.parts) == sim.tokens).all())
+    True
+    """
 
     read: Ints
     missed_live: Ints

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from html import escape
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
 from acg_lab.providers.outcomes import Doubt
 from acg_lab.providers.prompts import PieceKind
+from acg_lab.simulation.costs import CostTotals
+from acg_lab.simulation.origins import DecidingPlace
 from acg_lab.simulation.parts import common_bytes
 from acg_lab.simulation.plans import REASONS
-from acg_lab.simulation.request_facts import PromptParts, SimulatedRequests
+from acg_lab.simulation.request_facts import SimulatedRequests
 from acg_lab.simulation.untimed import UNTIMED
 from acg_lab.simulation.verdicts import VERDICTS, Verdict
 from acg_lab.snapshot.load import parse_option_time
@@ -23,57 +25,11 @@ from acg_lab.snapshot.load import parse_option_time
 if TYPE_CHECKING:
     from acg_lab.simulation.costs import CachedTokens
 
-__all__ = ["CacheSimulation", "CostTotals", "DecidingPlace", "PromptParts"]
+__all__ = ["CacheSimulation"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _MAX_LINES: Final = 20
-
-
-class CostTotals(NamedTuple):
-    """What the prompts of some requests cost; in US dollars, or relative to the same prompts without a cache.
-
-    Attributes
-    ----------
-    without_cache, as_was, simulated, limit : float
-        Every token at full price; as billed; under the simulated breakpoints and settings; at the limit.
-    lost : float
-        ``as_was`` less ``limit``.
-    avoidable : float
-        Sum of what each request could have saved, free of hindsight: an upper bound, request by request.
-    """
-
-    without_cache: float
-    as_was: float
-    simulated: float
-    limit: float
-    lost: float
-    avoidable: float
-
-
-class DecidingPlace(NamedTuple):
-    """The place in a request that decided its verdict.
-
-    Attributes
-    ----------
-    block : {"tool", "system", "message", "framing"}
-    path : str
-        JSON path in the request's body.
-    byte_offset : int
-        Where the contents part, in bytes of the content as sent; 0 where there is nothing to compare with.
-    length, other_length : int
-        Bytes of both contents; ``other_length`` is -1 without one.
-    content, other_content : int
-        Codes of the pair, for `CacheSimulation.content`; -1 for none.
-    """
-
-    block: str
-    path: str
-    byte_offset: int
-    length: int
-    other_length: int
-    content: int
-    other_content: int
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,6 +46,13 @@ class CacheSimulation(SimulatedRequests):
         The policy that was simulated.
     remarks : tuple of str
         What must be known of the source; see `caveats`.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
+    >>> len(sim) == len(sim.verdicts) == len(sim.cost)
+    True
     """
 
     breakpoints: str

@@ -27,6 +27,11 @@ class BilledTokens(NamedTuple):
     write_long : int
         The part of ``write`` that was written for longer than the provider's default.
     output : int
+
+    Examples
+    --------
+    >>> BilledTokens(prompt=1758, read=1750, write=0).output
+    -1
     """
 
     prompt: int = UNKNOWN
@@ -47,6 +52,18 @@ def usage_of(record: CallRecord, response: JsonObject | None, *, is_rest: bool =
         The annotated response.
     is_rest : bool
         Whether annotated `prompt_tokens` of this source count the uncached rest only; see `is_uncached_rest`.
+
+    Returns
+    -------
+    BilledTokens
+        -1 where nothing valid is recorded.
+
+    Examples
+    --------
+    >>> from acg_lab.core import CallRecord
+    >>> call = CallRecord(kind="llm", name="openai", started_at="2026-01-01T00:00:00Z", prompt_tokens=1758)
+    >>> usage_of(call, None).prompt
+    1758
     """
     exchange = record.exchange
     if exchange is not None and exchange.usage is not None:

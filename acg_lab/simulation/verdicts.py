@@ -28,7 +28,13 @@ _AT_MOST: Final = 64  # a miss of less than this share of what is shared, in tok
 
 
 class Verdict(StrEnum):
-    """What the provider's cache did with a request, and why; `message` explains it to a user."""
+    """What the provider's cache did with a request, and why; `message` explains it to a user.
+
+    Examples
+    --------
+    >>> Verdict("expired").message
+    'The entry was not used for longer than it lives.'
+    """
 
     HIT = "hit"
     FIRST_SEEN = "first_seen"

@@ -78,7 +78,9 @@ class LogOptions(NamedTuple):
             msg = f"The 'settings' option must be AcgSettings, such as acg_lab.load_config returns; got {_type(self.settings)}."
             raise UsageError(msg)
         if not isinstance(self.fields, Mapping):
-            msg = f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {_type(self.fields)}."
+            msg = (
+                f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {_type(self.fields)}."
+            )
             raise UsageError(msg)
         for name, path in self.fields.items():
             if name not in FIELD_NAMES:
@@ -285,7 +287,13 @@ def _documents(rows: Any, problems: _Problems) -> Iterator[Document]:
     for number, row in enumerate(_each_row(rows), 1):
         document = Document(b"", "requests", number)
         try:
-            raw = row.encode() if isinstance(row, str) else bytes(row) if isinstance(row, bytes | bytearray) else _print(row)
+            raw = (
+                row.encode()
+                if isinstance(row, str)
+                else bytes(row)
+                if isinstance(row, bytes | bytearray)
+                else _print(row)
+            )
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             came = type(error).__name__
             problems.take(document.problem(f"expected a row of JSON values, got one with something else ({came})"))

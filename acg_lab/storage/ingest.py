@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from acg_lab.core.codec import DECODE_ERRORS, decode, encode, parse_strict, raise_record_error
+from acg_lab.core.codec import decode, encode
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -24,6 +24,7 @@ from acg_lab.core.records import (
     StabilityAnalysisResult,
     ToolSchemaHash,
 )
+from acg_lab.core.strict_json import DECODE_ERRORS, parse_strict, raise_record_error
 from acg_lab.storage.base import Entry
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.lazy import JsonPool

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from acg_lab.core.codec import parse_strict
+from acg_lab.core.strict_json import parse_strict
 
 __all__ = ["JsonPool", "LazyMapping"]
 

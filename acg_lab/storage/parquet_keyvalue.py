@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from acg_lab.core.codec import DECODE_ERRORS
 from acg_lab.core.errors import RecordError, SourceError
+from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.storage.base import Entry, Progress, Selection
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
 from acg_lab.storage.parquet_files import Files

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from acg_lab.core.codec import DECODE_ERRORS, decode
+from acg_lab.core.codec import decode
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import (
     AnnotatedLlmRequest,
@@ -24,6 +24,7 @@ from acg_lab.core.records import (
     Usage,
 )
 from acg_lab.core.rules import RulesName
+from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.storage.base import EVERYTHING, Selection
 from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.lazy import JsonPool, LazyMapping

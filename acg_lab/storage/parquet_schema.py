@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 import msgspec
 import numpy as np
 
-from acg_lab.core.codec import DECODE_ERRORS, decode, raise_record_error
+from acg_lab.core.codec import decode
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import BlockStability, CallRecord, PromptBlock, TokenMetadata, ToolSchemaHash, Usage
+from acg_lab.core.strict_json import DECODE_ERRORS, raise_record_error
 from acg_lab.storage.observation_columns import Form, Header
 from acg_lab.storage.times import NO_TIME, Times, parse_time
 

@@ -11,8 +11,8 @@ from conformance.bodies import APIS, Maker
 from conformance.runtime import RuntimeUnavailable, interpreter
 
 from acg_lab.core import RecordError
-from acg_lab.core.codec import parse_strict
 from acg_lab.core.prompt_ir import request_to_json
+from acg_lab.core.strict_json import parse_strict
 from acg_lab.logs.normalize import normalize
 
 DRIVER = Path(__file__).with_name("codec_driver.py")

@@ -26,7 +26,8 @@ from strategies import (
 
 from acg_lab.core import AnnotatedLlmRequest, BlockStability, PromptBlock, PromptIR, RecordError, RunRecord
 from acg_lab.core import StabilityAnalysisResult as Result
-from acg_lab.core.codec import decode, decode_window, encode, encode_window, parse_strict, raise_record_error
+from acg_lab.core.codec import decode, decode_window, encode, encode_window
+from acg_lab.core.strict_json import parse_strict, raise_record_error
 
 PRIVATE = "the user's own words"
 NO_ID = "expected a UUID, got another text"
