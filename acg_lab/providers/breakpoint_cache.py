@@ -82,7 +82,7 @@ def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints
     owner = np.repeat(np.arange(n), np.diff(places.offsets))
     below = table.ends[places.pieces] < minimums[owner]
     columns = _place_rows(table, places, below, tree)
-    candidates, bounds, known = tree.candidates, tree.bounds, cache.entries
+    pieces, numbers, bounds, known = tree.pieces, tree.numbers, tree.bounds, cache.entries
     firsts, started = places.offsets.tolist(), table.started.tolist()
     for i, refused in enumerate(places.refusals.tolist()):
         if refused:
@@ -90,14 +90,18 @@ def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints
         now, first = started[i], firsts[i]
         own = columns[first : firsts[i + 1]]
         at, last = bounds[i + 1], bounds[i]
-        while at < last and not known[candidates[at][1]]:
+        while at < last and not known[numbers[at]]:
             at += 1
         if at < last:
-            hit, node, ttl = _read(i, first, own, _Look(cache, candidates[at:last], now), results)
-            if node != NO_NODE:
-                cache.renew(node, now, ttl)
-            if results.live[i] > hit:
-                _note_beyond(i, first, own, results, beyond)
+            piece, node = pieces[at], numbers[at]
+            is_reached = own and own[-1][1] <= piece <= own[-1][0] and not own[-1][2]
+            if is_reached and (entry := cache.sure_hit(node, now)):
+                hit = piece
+                _note_hit(i, first, own, hit, entry, now, results)
+                cache.renew(node, now, 0)
+            else:
+                kept = list(zip(pieces[at:last], numbers[at:last], strict=True))
+                hit = _read(i, first, own, _Look(cache, kept, now), results, beyond)
         else:
             hit = NOTHING
             for k, place in enumerate(own, first):
@@ -113,12 +117,13 @@ def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints
 class _Tree:
     """The prefixes that some request writes, numbered anew, as chains: a chain goes on as long as nothing branches off.
 
-    A read of a prefix passes through the whole of each chain above its own. ``candidates`` are pieces, last first, with
-    the prefix that each ends; request i has ``bounds[i + 1]:bounds[i]``.
+    A read of a prefix passes through the whole of each chain above its own. ``pieces``, last first, end the prefixes
+    ``numbers``; request i has ``bounds[i + 1]:bounds[i]``.
     """
 
     number_of: Ints  # by node, NO_NODE where nobody writes
-    candidates: list[tuple[int, int]]
+    pieces: list[int]
+    numbers: list[int]
     bounds: list[int]
     chain_of: list[int]
     depth: list[int]
@@ -127,7 +132,8 @@ class _Tree:
 
 def _find_tree(table: PromptTable, places: Places) -> _Tree:
     number_of = np.full(table.n_nodes, NO_NODE)
-    written = np.unique(table.nodes[places.pieces[places.writes]])
+    number_of[table.nodes[places.pieces[places.writes]]] = 0
+    written = np.flatnonzero(number_of == 0)
     number_of[written] = np.arange(len(written))
     numbers = number_of[table.nodes]
     pieces = np.flatnonzero(numbers != NO_NODE)
@@ -135,11 +141,13 @@ def _find_tree(table: PromptTable, places: Places) -> _Tree:
     bounds = np.searchsorted(pieces, table.piece_offsets)
     parents = np.concatenate(([NO_NODE], numbers[:-1]))[: len(numbers)]
     parents[bounds[:-1][bounds[:-1] < len(numbers)]] = NO_NODE
-    _, firsts = np.unique(numbers, return_index=True)
+    firsts = np.zeros(len(written), np.int64)
+    firsts[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of a number that occurs again, the last assignment counts
     parent_of = parents[firsts]
     is_alone = np.bincount(parent_of[parent_of != NO_NODE], minlength=len(written)) == 1
     goes_on = (parent_of != NO_NODE) & is_alone[parent_of]
-    chain_of, depth, above = [NO_NODE] * len(written), [0] * len(written), []
+    chain_of, depth = [NO_NODE] * len(written), [0] * len(written)
+    above: list[int] = []
     # By first occurrence, so that a prefix comes before those that it begins.
     order = np.argsort(firsts)
     for number, parent, joins in zip(order.tolist(), parent_of[order].tolist(), goes_on[order].tolist(), strict=True):
@@ -148,8 +156,15 @@ def _find_tree(table: PromptTable, places: Places) -> _Tree:
         else:
             chain_of[number] = len(above)
             above.append(NO_NODE if parent == NO_NODE else chain_of[parent])
-    candidates = list(zip(pieces[::-1].tolist(), numbers[::-1].tolist(), strict=True))
-    return _Tree(number_of, candidates, (len(pieces) - bounds).tolist(), chain_of, depth, above)
+    return _Tree(
+        number_of,
+        pieces[::-1].tolist(),
+        numbers[::-1].tolist(),
+        (len(pieces) - bounds).tolist(),
+        chain_of,
+        depth,
+        above,
+    )
 
 
 def _place_rows(table: PromptTable, places: Places, below: NDArray[np.bool_], tree: _Tree) -> list[_Place]:
@@ -183,7 +198,9 @@ class _Cache:
         """Return the entries of a prefix, renewed by what was read since they were last looked at."""
         entries = self.entries[node]
         reads, start = self._reads[self._tree.chain_of[node]], self._caught_up[node]
-        if start < len(reads):
+        if not entries:
+            self._caught_up[node] = len(reads)
+        elif start < len(reads):
             depth, grace = self._tree.depth[node], self._grace
             for at in range(start, len(reads)):
                 now, reached, ttl = reads[at]
@@ -214,10 +231,10 @@ class _Cache:
 
     def sure_hit(self, node: int, now: int) -> _Entry | None:
         """Return the entry of a prefix if there is one alone and it is readable beyond doubt."""
-        if self.ttl_in_key:
-            return None
-        entries = self.look_up(node)
-        if len(entries) == 1:
+        entries = self.entries[node]
+        if len(entries) == 1 and not self.ttl_in_key:
+            if self._caught_up[node] < len(self._reads[self._tree.chain_of[node]]):
+                self.look_up(node)
             readable, touched, life, writer = entry = entries[0]
             if readable <= now and now + NEAR_TTL < touched + life + self._grace and now >= self._assumed[writer]:
                 return entry
@@ -251,38 +268,37 @@ class _Look:
         self.kept = kept
         self.ttl_in_key = cache.ttl_in_key
         self.now = now
-        self._cache = cache
+        self.cache = cache
         self._known: dict[int, _State] = {}
 
     def state(self, node: int, ttl: int = 0) -> _State:
         """Return the state of a prefix; with a TTL (ns), of its entries of that TTL."""
         if ttl:
-            entries = self._cache.look_up(node)
-            return self._cache.state([entry for entry in entries if entry[_LIFE] == ttl], self.now)
+            entries = self.cache.look_up(node)
+            return self.cache.state([entry for entry in entries if entry[_LIFE] == ttl], self.now)
         found = self._known.get(node)
         if found is None:
-            found = self._known[node] = self._cache.state(self._cache.look_up(node), self.now)
+            found = self._known[node] = self.cache.state(self.cache.look_up(node), self.now)
         return found
-
-    def sure_hit(self, node: int) -> _Entry | None:
-        """Return the entry of a prefix if nothing about it needs a second look."""
-        return self._cache.sure_hit(node, self.now)
 
     def longest_live(self) -> int:
         """Return the piece that ends the longest readable prefix, or NOTHING."""
         return next((piece for piece, node in self.kept if self.state(node)[0] == _LIVE), NOTHING)
 
 
-def _read(request: int, first: int, own: list[_Place], look: _Look, results: _Results) -> tuple[int, int, int]:
-    """Search from each place, longest first; note what each met; return the piece and prefix read, and by which TTL."""
-    at, node = look.kept[0]
-    if own and own[-1][1] <= at <= own[-1][0] and not own[-1][2] and (entry := look.sure_hit(node)):
-        results.read_piece[request] = results.live[request] = at
-        results.writer[request], results.idle[request] = entry[_WRITER], (look.now - entry[_TOUCHED]) / NANOSECONDS
-        for k, (piece, _, below, _, _) in enumerate(own, first):
-            results.reasons[k] = _BELOW if below else _COVERED if piece <= at else _HIT
-        results.reasons[first + len(own) - 1] = _HIT
-        return at, node, 0
+def _note_hit(
+    request: int, first: int, own: list[_Place], hit: int, entry: _Entry, now: int, results: _Results
+) -> None:
+    """Note a read of the longest prefix that has an entry."""
+    results.read_piece[request] = results.live[request] = hit
+    results.writer[request], results.idle[request] = entry[_WRITER], (now - entry[_TOUCHED]) / NANOSECONDS
+    for k, (piece, _, below, _, _) in enumerate(own, first):
+        results.reasons[k] = _BELOW if below else _COVERED if piece <= hit else _HIT
+    results.reasons[first + len(own) - 1] = _HIT
+
+
+def _read(request: int, first: int, own: list[_Place], look: _Look, results: _Results, beyond: LookupReason) -> int:
+    """Search from each place, longest first; note what each met; return the piece that was read."""
     hit, node, by_ttl = NOTHING, NO_NODE, 0
     for k in range(len(own) - 1, -1, -1):
         piece, low, below, _, ttl = own[k]
@@ -297,7 +313,11 @@ def _read(request: int, first: int, own: list[_Place], look: _Look, results: _Re
         results.reasons[first + k] = reason
     results.read_piece[request] = hit
     results.live[request] = look.longest_live()
-    return hit, node, by_ttl
+    if hit != NOTHING:
+        look.cache.renew(node, look.now, by_ttl)
+    if results.live[request] > hit:
+        _note_beyond(request, first, own, results, beyond)
+    return hit
 
 
 def _note_beyond(request: int, first: int, own: list[_Place], results: _Results, beyond: LookupReason) -> None:
