@@ -64,6 +64,11 @@ def find_provider(cache_provider: CacheProviderLike) -> CacheProvider:
     ------
     UsageError
         If no provider has the name. ``"auto"`` does not name one: `choose_provider` needs a request.
+
+    Examples
+    --------
+    >>> find_provider("openai").matching
+    'boundary'
     """
     if isinstance(cache_provider, CacheProvider):
         return cache_provider
@@ -160,6 +165,16 @@ class ProviderTable:
 def list_providers(providers: Sequence[CacheProvider] | None = None) -> ProviderTable:
     """List providers: how each matches, its TTL and minimum, what reads cost, and which settings are unsettled.
 
+    Parameters
+    ----------
+    providers : sequence of CacheProvider, optional
+        Those of the registry when left out.
+
+    Returns
+    -------
+    ProviderTable
+        One row per provider; iterates over rows as mappings.
+
     Examples
     --------
     >>> next(iter(list_providers()))["name"]
@@ -177,13 +192,13 @@ def list_providers(providers: Sequence[CacheProvider] | None = None) -> Provider
                 provider.title,
                 provider.matching,
                 f"{ttl} s" if ttl else "-",
-                _span([f"{tokens:,}" for tokens in minimums]),
-                _span([f"{read:g}" for read in reads]),
+                _range_of([f"{tokens:,}" for tokens in minimums]),
+                _range_of([f"{read:g}" for read in reads]),
                 ", ".join(provider.switches) or "-",
             )
         )
     return ProviderTable(("name", "title", "matching", "ttl", "minimum", "read", "unsettled"), tuple(rows))
 
 
-def _span(values: list[str]) -> str:
+def _range_of(values: list[str]) -> str:
     return "-" if not values else values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"

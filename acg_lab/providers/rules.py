@@ -119,6 +119,14 @@ class CacheProvider:
     minimums : tuple of Minimum
         By model; a model in none has ``minimum_tokens`` of the settings.
     rates : tuple of Rate
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from acg_lab.providers import find_provider
+    >>> anthropic = find_provider("anthropic")
+    >>> anthropic.settings["default_ttl"], anthropic.minimum_of("claude-sonnet-4-5", date(2026, 11, 6))
+    (300, 1024)
     """
 
     name: str

@@ -89,6 +89,13 @@ class CacheSimulation(SimulatedRequests):
         The policy that was simulated.
     remarks : tuple of str
         What must be known of the source; see `caveats`.
+
+    Examples
+    --------
+    >>> import acg_lab as acg
+    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
+    >>> len(sim), sim.tokens[:3].tolist(), sim.read[:3].tolist()
+    (246, [2401, 2520, 2405], [0, 2304, 0])
     """
 
     breakpoints: str
