@@ -219,7 +219,9 @@ def _analyze(
     print_profiles(profiles, snapshot.profile_names, causes, rows, thresholds, costs)
     _print_totals(snapshot, total(profiles), thresholds)
     if n := sum(cost.n_requests for cost in costs.of_agent.values()):
-        say(f"read and cost: of {counted(n, 'recorded request')}, as billed; 'acg-lab cost' says what is lost.")
+        silent = sum(cost.n_without_usage for cost in costs.of_agent.values())
+        how = "as billed" if not silent else f"{silent:,} simulated for lack of usage"
+        say(f"read and cost: of {counted(n, 'request')}, {how}; 'acg-lab cost' says what is lost.")
     warn_about_large_window(snapshot, window)
 
 

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from acg_lab._format import counted, cut, percent, printable
-from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, cli, out, print_json, say
+from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, out, print_json, say
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, amount, read_simulation
 from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
 from acg_lab.diagnosis.miss_words import describe_miss
@@ -78,9 +79,10 @@ def _total(costs: Sequence[AgentCost]) -> AgentCost:
     )
 
 
-@cli.command("cost")
+@source_command("cost")
 def _cost(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     since: SinceSent = None,
     until: Until = None,
@@ -106,6 +108,7 @@ def _cost(
         key_prefix=key_prefix,
         rules=rules,
         strict=strict,
+        **log,
     )
     costs = [] if sim is None else summarize_costs(sim)
     if as_json:
@@ -119,10 +122,11 @@ def _cost(
 
 def _notes(sim: CacheSimulation, costs: Sequence[AgentCost]) -> str:
     total = _total(costs)
-    first, last = (str(time)[:10] for time in (sim.started.min(), sim.started.max()))
+    known = sim.started[~np.isnat(sim.started)]
+    when = f" from {str(known.min())[:10]} to {str(known.max())[:10]} (UTC)" if len(known) else ", without times"
     lines = [
         "lost: cost as billed less the least it could have been, with every prefix that was sent again cached.",
-        f"{counted(total.n_requests, 'request')} from {first} to {last} (UTC).",
+        f"{counted(total.n_requests, 'request')}{when}.",
     ]
     if total.n_without_usage:
         lines.append(f"{counted(total.n_without_usage, 'request')} without recorded usage: simulated.")

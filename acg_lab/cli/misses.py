@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from acg_lab._format import counted, cut, money, printable
-from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, cli, out, print_json, say
+from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, out, print_json, say
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read_simulation
 from acg_lab.core import UsageError
 from acg_lab.diagnosis.miss_words import describe_miss
@@ -18,7 +19,7 @@ from acg_lab.diagnosis.misses import Miss, find_misses
 from acg_lab.diagnosis.text_diff import find_differences
 from acg_lab.simulation import CacheSimulation
 from acg_lab.simulation.contents import plain_text
-from acg_lab.storage.times import render_time
+from acg_lab.storage.times import NO_TIME, render_time
 
 __all__: list[str] = []
 
@@ -33,9 +34,10 @@ Text = Annotated[bool, typer.Option("--text", help="Show excerpts of the differi
 Rows = Annotated[int, typer.Option(help="Rows to list, dearest first; 0 lists all.", min=0)]
 
 
-@cli.command("misses")
+@source_command("misses")
 def _misses(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     run: Run = None,
     text: Text = False,  # noqa: FBT002
@@ -63,6 +65,7 @@ def _misses(
         key_prefix=key_prefix,
         rules=rules,
         strict=strict,
+        **log,
     )
     if run is not None:
         _show_run(snapshot.source, sim, run, text=text, as_json=as_json)
@@ -111,7 +114,7 @@ def _row(miss: Miss, room: int) -> tuple[str, ...]:
         f"{miss.tokens:,}",
         cut(printable(miss.agent_id), room, cell_len),
         printable(describe_miss(miss)) + _consequence(str(miss.cause), str(miss.verdict)),
-        render_time(miss.last_seen)[:10],
+        (_when(miss.last_seen) or "unknown")[:10],
     )
 
 
@@ -155,7 +158,7 @@ def _shortened(text: str) -> str:
 
 def _record(sim: CacheSimulation, miss: Miss, *, text: bool) -> dict[str, Any]:
     values = {name: _finite(value) for name, value in miss._asdict().items() if name != "requests"}
-    times = {name: render_time(getattr(miss, name)) for name in ("first_seen", "last_seen")}
+    times = {name: _when(getattr(miss, name)) for name in ("first_seen", "last_seen")}
     pairs = [dict(zip(("path", "text", "other_text"), pair, strict=True)) for pair in _pairs(sim, miss.requests[-1])]
     return (
         values
@@ -163,6 +166,10 @@ def _record(sim: CacheSimulation, miss: Miss, *, text: bool) -> dict[str, Any]:
         | {"requests": len(miss.requests), "words": describe_miss(miss)}
         | ({"texts": pairs} if text else {})
     )
+
+
+def _when(nanoseconds: int) -> str | None:
+    return None if nanoseconds == NO_TIME else render_time(nanoseconds)
 
 
 def _finite(value: Any) -> Any:
@@ -190,11 +197,12 @@ def _show_run(source: str, sim: "CacheSimulation | None", run: str, *, text: boo
 
 def _call_records(sim: CacheSimulation, requests: Sequence[int], *, text: bool) -> Iterator[dict[str, Any]]:
     verdicts, causes, also, parts, lost = sim.verdicts, sim.caused_by, sim.also, sim.parts, sim.lost
+    started = sim.started_ns
     for i in requests:
         place = sim.cause_place(i)
         values = {
             "call": int(sim.calls[i]),
-            "sent_at": render_time(int(sim.started_ns[i])),
+            "sent_at": _when(int(started[i])),
             "tokens": int(sim.tokens[i]),
             **{name: int(column[i]) for name, column in parts._asdict().items()},
             "lost": _finite(float(lost[i])),
@@ -219,7 +227,7 @@ def _print_calls(sim: CacheSimulation, requests: Sequence[int], *, text: bool) -
         lost = "" if call["lost"] is None else money(call["lost"])
         words = call["verdict"] + ("" if call["caused_by"] == call["verdict"] else f", caused by {call['caused_by']}")
         words += f" at {call['path'].removeprefix('$.')}" if call["path"] and call["changed"] else ""
-        sent_at = call["sent_at"][5:19].replace("T", " ")
+        sent_at = (call["sent_at"] or "")[5:19].replace("T", " ")
         table.add_row(f"{call['call']}", sent_at, *(f"{n:,}" for n in tokens), lost, escape(printable(words)))
         for _, ours, theirs in _pairs(sim, i) if text else ():
             lines = f"{printable(repr(_shortened(theirs)))} → {printable(repr(_shortened(ours)))}"

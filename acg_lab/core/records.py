@@ -30,6 +30,7 @@ __all__ = [
     "TokenMetadata",
     "ToolSchemaHash",
     "Usage",
+    "continues_stored",
 ]
 
 Json: TypeAlias = Any
@@ -216,3 +217,17 @@ class RunRecord(Private, frozen=True, kw_only=True):
     calls: tuple[CallRecord, ...]
     started_at: str
     ended_at: str | None = None
+
+
+def continues_stored(body: JsonObject) -> bool:
+    """Return whether a request body continues a conversation that the provider keeps, so that it is not all of a prompt.
+
+    Examples
+    --------
+    >>> continues_stored({"model": "gpt-5", "input": "And now?", "previous_response_id": "resp_1"})
+    True
+    """
+    return any(body.get(name) is not None for name in _STORED)
+
+
+_STORED = "previous_response_id", "conversation"

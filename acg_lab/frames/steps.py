@@ -11,7 +11,7 @@ from acg_lab.frames.thresholds import check_share
 from acg_lab.history import Trace
 from acg_lab.history.trace import Thresholds, parse_thresholds
 from acg_lab.snapshot.recorded_calls import CallFacts, list_calls
-from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 
 __all__ = ["calls", "steps"]
 
@@ -31,6 +31,11 @@ def calls(snap: Snapshot) -> pd.DataFrame:
         started_at, ended_at (UTC); prompt_tokens, output_tokens, cache_read_tokens, cache_write_tokens (as the provider
         counted them, missing if not recorded).
 
+    Raises
+    ------
+    UsageError
+        If it is not a snapshot.
+
     Examples
     --------
     >>> import acg_lab as acg
@@ -38,6 +43,7 @@ def calls(snap: Snapshot) -> pd.DataFrame:
     >>> acg.frames.calls(snap).empty
     True
     """
+    check_snapshot(snap)
     found = list(list_calls(snap))
     rows = zip(*found, strict=True) if found else [()] * len(CallFacts._fields)
     return make_frame(CALLS, dict(zip(CallFacts._fields, map(list, rows), strict=True)))

@@ -21,7 +21,7 @@ from acg_lab.history.lookup import ReplayedHistory
 from acg_lab.snapshot.load import parse_option_time
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.storage.columns import offsets
-from acg_lab.storage.times import render_time
+from acg_lab.storage.times import NO_TIME, render_time
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -357,8 +357,9 @@ class Trace:
             counted(len(of_steps), "profile"),
             f"window {' and '.join(map(str, self.windows))}",
         ]
-        if len(self):
-            first, last = (render_time(time)[:10] for time in self.started_ns[[0, -1]].tolist())
+        known = self.started_ns[self.started_ns != NO_TIME]
+        if len(known):
+            first, last = (render_time(time)[:10] for time in known[[0, -1]].tolist())
             facts.append(f"from {first} to {last}")
         return ", ".join(facts)
 

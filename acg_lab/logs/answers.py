@@ -5,6 +5,7 @@ uncached rest, OpenAI's includes what was read from the cache (`acg_lab/docs/pro
 contradict each other are not used; the raw fields are kept.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from acg_lab.core.records import Json, JsonObject, Usage
 __all__ = ["Answer", "read_answer", "read_usage"]
 
 _MAX_COUNT = 2**63
+_is_number = re.compile(r"-?[0-9]{1,19}").fullmatch
 
 
 class Answer(NamedTuple):
@@ -28,14 +30,14 @@ class Answer(NamedTuple):
     usage : Usage or None
     error : str or None
         Type or status of the error that came instead; never its message.
-    doubt : str
-        What is wrong with the usage, empty for nothing.
+    doubt : RecordError or None
+        What is wrong with the usage, with its path.
     """
 
     response: JsonObject | None = None
     usage: Usage | None = None
     error: str | None = None
-    doubt: str = ""
+    doubt: RecordError | None = None
 
 
 def read_answer(response: Json) -> Answer:
@@ -60,7 +62,7 @@ def read_answer(response: Json) -> Answer:
     try:
         return Answer(response, read_usage(usage))
     except RecordError as wrong:
-        return Answer(response, Usage(raw=usage), doubt=wrong.reason)
+        return Answer(response, Usage(raw=usage), doubt=wrong)
 
 
 def _error(response: JsonObject) -> str | None:
@@ -142,7 +144,7 @@ def read_usage(raw: JsonObject) -> Usage:
     usage = msgspec.structs.replace(found, raw=raw)
     cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
     if usage.prompt_tokens is not None and cached > usage.prompt_tokens:
-        msg = f"expected at most {usage.prompt_tokens:,} tokens read and written, as the prompt has, got {cached:,}"
+        msg = f"expected at most {usage.prompt_tokens:,} tokens read and written, as the prompt has, got {cached:,}; the usage is not used"
         raise RecordError(msg, path="$.usage")
     return usage
 
@@ -214,9 +216,12 @@ def _count(raw: JsonObject, name: str) -> int | None:
     value = raw.get(name)
     if value is None:
         return None
+    if isinstance(value, str) and _is_number(value):  # as tables and traces keep counts
+        value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT:
         return value
-    msg = f"expected a count of tokens, got {type(value).__name__}"
+    came = "a negative number" if isinstance(value, int | float) and value < 0 else type(value).__name__
+    msg = f"expected a count of tokens, got {came}; the usage is not used"
     raise RecordError(msg, path=f"$.usage.{name}")

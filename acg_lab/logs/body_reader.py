@@ -11,14 +11,17 @@ import numpy as np
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import AnnotatedLlmRequest, CallRecord, Json, JsonObject
 from acg_lab.logs.body_fields import refuse, require_object
-from acg_lab.logs.json_pieces import parse_piece, print_json, split_list
+from acg_lab.logs.json_pieces import has_elided, parse_piece, print_json, split_list
 from acg_lab.logs.normalize import BodyCodec, make_request
+from acg_lab.logs.redactions import find_redaction
 from acg_lab.storage.columns import Body, Call
 
 __all__ = ["BodyReader", "TextPools", "as_it_is"]
 
 T = TypeVar("T")
 _INSTRUCTIONS: Final = ("system", "developer")
+_PROMPTS: Final = (*_INSTRUCTIONS, "user")
+_INSTRUCTION_FIELDS: Final = ("system", "instructions")
 _MARKS: Final = ("cache_control", "prompt_cache_breakpoint")
 _MARK_TEXTS: Final = tuple(f'"{name}"'.encode() for name in _MARKS)
 _HOLE: Final = b"null"
@@ -38,6 +41,8 @@ class TextPools:
         Messages that count as system.
     identities : dict of int to int
         Messages that say the same as another one, cache marks apart: the code that stands for both.
+    with_files : set of int
+        Messages with a file that is kept as its hash and size.
     """
 
     def __init__(self) -> None:
@@ -46,6 +51,7 @@ class TextPools:
         self._value_codes: dict[bytes, int] = {}
         self.instructions: set[int] = set()
         self.identities: dict[int, int] = {}
+        self.with_files: set[int] = set()
         self._unmarked: dict[bytes, int] = {}
 
     def message(self, text: bytes) -> int:
@@ -117,10 +123,12 @@ class BodyReader:
         What makes annotated messages, tools and the rest.
     texts : TextPools
         Where new texts get their codes.
+    refuses_redacted : bool
+        Whether prompts are refused that show that they were redacted, cut or hashed before they were logged.
     """
 
-    def __init__(self, codec: BodyCodec, texts: TextPools) -> None:
-        self._codec, self._texts = codec, texts
+    def __init__(self, codec: BodyCodec, texts: TextPools, *, refuses_redacted: bool = False) -> None:
+        self._codec, self._texts, self._refuses_redacted = codec, texts, refuses_redacted
         # By the text in the log: code as sent, and code as annotated.
         self._messages: dict[bytes, int | tuple[int, int] | RecordError] = {}
         self._former: dict[bytes, int | tuple[int, int] | RecordError] = {}
@@ -192,14 +200,22 @@ class BodyReader:
         try:
             value, text = parse_piece(raw)
             message = self._codec.read_message(value)
+            if message.get("role") in _PROMPTS and b'"tool_result"' not in raw:  # a tool may well answer with a hash
+                self._check_redaction(raw)
         except RecordError as error:
             return error
         sent = annotated = self._texts.message(text)
+        if has_elided(raw, text):
+            self._texts.with_files.add(sent)
         if message != value:
             _, text = parse_piece(print_json(message))  # what is nested deeper now may be refused
             annotated = self._texts.message(text)
         self._texts.identify(message, text, annotated)
         return sent if sent == annotated else (sent, annotated)
+
+    def _check_redaction(self, raw: bytes) -> None:
+        if self._refuses_redacted and (found := find_redaction(raw)) is not None:
+            raise RecordError(found)
 
     def _read_tools(self, raw: bytes) -> tuple[int, int]:
         value, text = parse_piece(raw)
@@ -222,6 +238,8 @@ class BodyReader:
                 continue
             try:
                 body[name], texts[name] = parse_piece(raw)
+                if name in _INSTRUCTION_FIELDS:
+                    self._check_redaction(b'{"text":%b}' % raw)
             except RecordError as error:
                 raise error.at(path=f"$.{name}") from None
         request = make_request(self._codec.read_head(_without(body, self._codec.items)))

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from acg_lab.core.errors import RecordError
-from acg_lab.core.records import CallRecord, Exchange, Json
+from acg_lab.core.records import CallRecord, Exchange, Json, continues_stored
 from acg_lab.logs.answers import Answer, read_answer
 from acg_lab.logs.body_reader import BodyReader, TextPools, as_it_is
 from acg_lab.logs.entries import Api, LoggedAnswer, LoggedCall
@@ -47,13 +47,15 @@ class CallTable:
     texts : TextPools
     n_duplicates, n_shared_ids : int
         Calls whose id was there already: of the same request, left out; of another one, kept.
+    n_continued : int
+        Calls whose body continues what the provider keeps, so that the log does not hold their whole prompts.
     """
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.texts = TextPools()
-        self.n_duplicates = self.n_shared_ids = 0
-        self._readers = {api: BodyReader(codec, self.texts) for api, codec in CODECS.items()}
+        self.n_duplicates = self.n_shared_ids = self.n_continued = 0
+        self._readers = {api: BodyReader(codec, self.texts, refuses_redacted=True) for api, codec in CODECS.items()}
         # Where the log has the annotated request too, nothing is made of the body as sent.
         self._as_sent = {api: BodyReader(as_it_is(codec.items), self.texts) for api, codec in CODECS.items()}
         self._recorded = BodyReader(as_it_is("messages"), self.texts)
@@ -86,9 +88,10 @@ class CallTable:
         if logged.call_id is not None:
             self._by_id[logged.call_id] = len(self.rows)
         recorded = logged.annotated is not None
+        self.n_continued += call.body is not None and _is_continued(self.texts.values[call.body.head])
         run_id = logged.run_id or logged.session_id
         self.rows.append(Row(logged.file, call, logged.agent_id, run_id, recorded))
-        yield from (logged.problem(doubt, "$.usage") for doubt in doubts)
+        yield from (logged.problem(doubt.reason, doubt.path) for doubt in doubts)
 
     def answer(self, answer: LoggedAnswer) -> None:
         """Take in the answer of a call, before or after it."""
@@ -150,7 +153,7 @@ class CallTable:
 
     # --- answers ---
 
-    def _exchange(self, logged: LoggedCall, api: str, call: Call) -> tuple[Call, list[str]]:
+    def _exchange(self, logged: LoggedCall, api: str, call: Call) -> tuple[Call, list[RecordError]]:
         answer, code = self._answer(logged.response)
         # The raw usage stands in the response, which is kept.
         usage = logged.usage or (answer.usage and replace(answer.usage, raw=_NOTHING))
@@ -204,6 +207,10 @@ def _is_same(one: Call, other: Call) -> bool:
         and np.array_equal(one.messages, other.messages)
         and (None if one.body is None else one.body.head) == (None if other.body is None else other.body.head)
     )
+
+
+def _is_continued(head: bytes) -> bool:
+    return (b'"previous_response_id"' in head or b'"conversation"' in head) and continues_stored(parse_piece(head)[0])
 
 
 def _items(raw: bytes) -> list[bytes]:

@@ -17,6 +17,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from acg_lab.core.errors import MissingExtraError, SourceError
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.sources import suggest_path
 from acg_lab.storage.times import render_time
 
 __all__ = ["LogFile", "find_log_files", "is_log_name", "is_pipe", "looks_like_log", "source_name"]
@@ -99,8 +100,7 @@ def find_log_files(source: str) -> list[LogFile]:
         return list(_remote(source))
     if glob.has_magic(source) and not os.path.lexists(source):
         found = (Path(path) for path in glob.glob(source, recursive=True) if os.path.isfile(path))  # noqa: PTH113, PTH207
-        hidden = ("_", ".") if not PurePosixPath(source).name.startswith(("_", ".")) else ()
-        paths = sorted(path for path in found if not path.name.startswith(hidden))
+        paths = sorted(path for path in found if not path.name.startswith(("_", ".")))
     elif os.path.isdir(source):  # noqa: PTH112  a path by name, as the user gave it
         paths = [path for path in sorted(Path(source).rglob("*")) if path.is_file() and _is_wanted(path, source)]
     else:
@@ -120,7 +120,7 @@ def _local(path: Path) -> LogFile:
     try:
         status = path.stat()
     except FileNotFoundError:
-        msg = f"{path}: there is no such file or folder."
+        msg = f"{path}: there is no such file or folder.{suggest_path(str(path))}"
         raise SourceError(msg) from None
     except OSError as error:
         msg = f"{path}: {error.strerror or error}"
@@ -157,7 +157,18 @@ def _remote(source: str) -> Iterator[LogFile]:
         raise SourceError(msg)
     for name in names:
         address = mask_credentials(system.unstrip_protocol(name))
-        yield LogFile(address, int(system.size(name) or 0), partial(system.open, name))
+        yield LogFile(address, _remote_size(system, name, address), partial(system.open, name))
+
+
+def _remote_size(system: Any, name: str, address: str) -> int:
+    try:
+        return int(system.size(name) or 0)
+    except FileNotFoundError:
+        msg = f"{address}: there is no such file or folder."
+        raise SourceError(msg) from None
+    except Exception as error:  # clients of remote file systems raise errors without a common base
+        msg = f"{address}: can't be reached: {mask_credentials(str(error)) or type(error).__name__}"
+        raise SourceError(msg) from None
 
 
 def _names(system: Any, path: str) -> Collection[str]:

@@ -16,7 +16,7 @@ import msgspec
 from acg_lab.core.codec import parse_strict, raise_record_error
 from acg_lab.core.records import Json
 
-__all__ = ["elide_files", "parse_piece", "print_json", "split_list", "split_object"]
+__all__ = ["elide_files", "has_elided", "parse_piece", "print_json", "split_list", "split_object"]
 
 print_json = msgspec.json.Encoder().encode
 _format = msgspec.json.format
@@ -28,6 +28,7 @@ _long_number = re.compile(rb"\d{19}").search
 _MANY_BRACKETS = 100
 _LARGE_FILE = 100_000
 _data_url = re.compile(r"data:[^,]{0,200},").match
+_hash = re.compile(rb"sha256:[0-9a-f]{64} \([0-9,]+ bytes\)").search
 _base64 = re.compile(r"[A-Za-z0-9+/=_-]{64}").match
 
 
@@ -94,6 +95,11 @@ def elide_files(value: Json) -> Json:
     if isinstance(value, list):
         return [elide_files(item) for item in value]
     return _elide(value) if isinstance(value, str) and len(value) >= _LARGE_FILE else value
+
+
+def has_elided(raw: bytes, printed: bytes) -> bool:
+    """Whether `parse_piece` put a hash in the place of a file."""
+    return len(raw) > _LARGE_FILE and _hash(printed) is not None and _hash(raw) is None
 
 
 def _elide(text: str) -> Any:

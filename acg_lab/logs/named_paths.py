@@ -78,14 +78,25 @@ class NamedPaths:
 
 def find_request(line: Mapping[str, Any], before: str = "", depth: int = 1) -> str | None:
     """Return the path of what looks like a request body inside a line, None where nothing does."""
-    for name, inner in line.items():
-        if not isinstance(inner, dict) or not _is_name(name):
+    for name, value in line.items():
+        inner = _inside(value)
+        if inner is None or not _is_name(name):
             continue
         if isinstance(inner.get("messages"), list) or ("input" in inner and "model" in inner):
             return f"{before}{name}"
         if depth < _DEEPEST and (found := find_request(inner, f"{before}{name}.", depth + 1)):
             return found
     return None
+
+
+def _inside(value: Any) -> Mapping[str, Any] | None:
+    """Return an object, also one that is kept as JSON in a text."""
+    if isinstance(value, str) and value[:1] == "{":
+        try:
+            value = _decode(value)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+    return value if isinstance(value, dict) else None
 
 
 def _find(pieces: Mapping[str, bytes], path: str) -> bytes | None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from acg_lab._format import counted
+from acg_lab.core.codec import parse_strict
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.records import JsonObject
 from acg_lab.logs.call_table import CallTable
@@ -65,7 +66,7 @@ class _Stream:
                 raise SourceError(msg) from None
 
     def _documents(self, file: LogFile, opened: "_Counted") -> Iterator[tuple[LogFormat, Document]]:
-        texts = read_texts(opened)  # type: ignore[arg-type]  # read() is all that is asked of it
+        texts = self._skip(file, read_texts(opened))  # type: ignore[arg-type]  # read() is all that is asked of it
         first = list(islice(texts, _LOOKED_AT))
         log_format = self._format(file, [text for text in first if isinstance(text, Text)])
         for text in chain(first, texts):
@@ -74,13 +75,33 @@ class _Stream:
             elif log_format is not None:
                 yield log_format, Document(text.raw, file.label, text.line, file.modified)
 
+    def _skip(self, file: LogFile, texts: Iterator[Text | Fault]) -> Iterator[Text | Fault]:
+        """Yield texts from the first JSON object on; what stands before it is one problem, such as a banner's lines."""
+        skipped: list[Text] = []
+        n = 0
+        for text in texts:
+            if self._given is not None or isinstance(text, Fault):
+                yield text
+                continue
+            if _object(text.raw) is None:
+                n += 1
+                skipped = skipped or [text]
+                continue
+            if skipped:
+                lines = f" ({n - 1:,} more lines before the first object)" if n > 1 else ""
+                self._on_problem(LogProblem(_why_not(skipped[0].raw) + lines, file=file.label, line=skipped[0].line))
+            yield text
+            yield from texts
+            return
+        yield from skipped
+
     def _format(self, file: LogFile, first: list[Text]) -> LogFormat | None:
         found = self._given
         objects = [value for text in first if (value := _object(text.raw)) is not None]
         if found is None and first:
             found = detect_format(objects) if objects else None
             if found is None:
-                self._on_problem(_unknown(file.label, objects))
+                self._on_problem(_unknown(file.label, objects, first[0].raw))
         if found is None:
             return None
         if found.read is None:
@@ -90,15 +111,39 @@ class _Stream:
         return found
 
 
-def _unknown(label: str, objects: list[JsonObject]) -> LogProblem:
+def _why_not(raw: bytes) -> str:
+    """Return why a text is no JSON object."""
+    try:
+        value = parse_strict(raw)
+    except RecordError as error:
+        return error.reason
+    return "expected an object" if not isinstance(value, dict) else "expected an object that production's parser takes"
+
+
+def _unknown(label: str, objects: list[JsonObject], first: bytes) -> LogProblem:
     names = ", ".join(repr(log_format.name) for log_format in list_formats())
-    came = f"objects with {', '.join(sorted(objects[0])[:8])}" if objects else "no JSON objects"
-    advice = "Name one: format='raw' (--format raw)"
+    came = f"objects with {', '.join(sorted(objects[0])[:8])}" if objects else f"no JSON objects ({_why_not(first)})"
+    advice = "Name one: format='raw' (--format raw)" if objects else "Write one request a line, as JSON"
+    if name := next((name for name, value in objects[0].items() if _holds_log(value)), None) if objects else None:
+        advice = f"The list in {name!r} looks like one: write its items one a line (jq -c '.{name}[]')"
+    if name := next(filter(None, map(_find_repr, objects)), None):
+        advice = f"The text in {name!r} is a printed Python dict, not JSON: write it with json.dumps"
     if path := next(filter(None, map(find_request, objects)), None):
         advice = (
             f"What stands at {path!r} looks like a request: fields={{'request': {path!r}}} (--field request={path})"
         )
     return LogProblem(f"expected a request log in one of the formats {names}; got {came}. {advice}", file=label)
+
+
+def _find_repr(line: JsonObject) -> str | None:
+    """Return the field of a line that holds a request as Python prints dicts, as tables written by pandas do."""
+    texts = ((name, value) for name, value in line.items() if isinstance(value, str) and value[:2] == "{'")
+    return next((name for name, value in texts if "'messages'" in value or "'input'" in value), None)
+
+
+def _holds_log(value: Any) -> bool:
+    items = [item for item in value[:_LOOKED_AT] if isinstance(item, dict)] if isinstance(value, list) else []
+    return bool(items) and detect_format(items) is not None
 
 
 class _Counted:
@@ -183,7 +228,7 @@ def read_documents(
     found = _given_format(format, options) or detect_format(objects)
     if found is None:
         if first:
-            on_problem(_unknown(first[0].file, objects))
+            on_problem(_unknown(first[0].file, objects, first[0].raw))
         documents, first = iter(()), []
         found = get_format("raw")
     if found.read is None:

@@ -156,6 +156,13 @@ def _caveats(table: CallTable, inferred: Counter[str], default_agent: str) -> It
         yield f"{_share(failed, n)} failed: kept, without usage"
     if silent := n - answered - failed:
         yield f"{_share(silent, n)} had no usage"
+    if table.n_continued:
+        yield f"{_share(table.n_continued, n)} continued what the provider keeps: what stands before is not in the log"
+    if n_files := len(table.texts.with_files):
+        yield (
+            f"{counted(n_files, 'distinct message')} with files of 100 kB or more: kept as hash and size, which is what "
+            "blocks and estimated tokens count"
+        )
     if table.n_duplicates:
         yield f"{counted(table.n_duplicates, 'duplicate')} left out: same id and same request"
     if table.n_shared_ids:

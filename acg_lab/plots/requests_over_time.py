@@ -71,7 +71,7 @@ def requests_over_time(
     Returns
     -------
     Axes
-        x in requests up to 120 of them, else in hours since the first; y in tokens.
+        x in requests up to 120 of them, or where times are missing, else in hours since the first; y in tokens.
 
     Raises
     ------
@@ -81,9 +81,9 @@ def requests_over_time(
     Examples
     --------
     >>> import acg_lab as acg
-    >>> axes = acg.plots.requests_over_time(acg.simulate(acg.load("data/sample", agent_id="code-review")))
+    >>> axes = requests_over_time(acg.simulate(acg.load("data/sample", agent_id="code-review")))
     >>> acg.plots.alt_text(axes).split(" · ")[0]
-    'Since 2026-11-13 11:03, code-review misses more: another model'
+    'Since 2026-11-13 11:14, code-review misses more: another model'
     """
     check_source(data, "frames.requests", expected="CacheSimulation (of acg.simulate)", attribute="verdicts")
     frame = data if isinstance(data, pd.DataFrame) else frames.requests(data)
@@ -98,7 +98,7 @@ def requests_over_time(
         if frame.empty:
             step = "The simulation has no requests: load a source with recorded runs, or a request log"
             return draw_empty(ax, gid="requests-over-time", show=heading, next_step=step)
-        frame = frame.sort_values("started_at", kind="stable", ignore_index=True)
+        frame = frame.sort_values("started_at", kind="stable", ignore_index=True, na_position="first")
         return _draw(frame, _events(frame, words), ax, heading=heading)
 
 
@@ -126,7 +126,7 @@ def _bins(frame: pd.DataFrame) -> _Bins:
     parts = frame.assign(missed=frame["missed_live"] + frame["missed_expired"])
     values = np.stack([parts[name].to_numpy(float) for name in _PARTS])
     started = frame["started_at"].to_numpy("datetime64[ns]").astype(np.int64)
-    if len(frame) <= _MOST_BINS:
+    if len(frame) <= _MOST_BINS or frame["started_at"].isna().any():
         return _Bins(np.arange(len(frame) + 1, dtype=np.float64), values, 0, int(started[0]))
     begin = int(started[0]) // _HOUR * _HOUR
     whole = (int(started[-1]) - begin) // _HOUR + 1
@@ -171,7 +171,8 @@ def _events(frame: pd.DataFrame, words: dict[tuple[str, str], str]) -> list[_Eve
         lost = float(rows["lost_tokens"].sum())
         first: Any = rows.index[0]
         told = words.get((str(agent_id), str(cause)), _WORDS[str(cause)])
-        if len(rows) > 1 or lost > _DEAR * total:
+        tokens_in_vain = float(in_vain[rows.index].sum())
+        if len(rows) > 1 or lost > _DEAR * total or tokens_in_vain > _DEAR * float(frame["tokens"].sum()):
             found.append(_Event(str(agent_id), str(cause), int(first), rows["started_at"].iloc[0], lost, told))
     return sorted(found, key=lambda event: (-event.lost, event.request))
 
@@ -282,14 +283,15 @@ def _title(frame: pd.DataFrame, events: list[_Event]) -> tuple[str, str]:
     """Return the largest change and when, and the agent that stands for ``{name}``."""
     total = float(frame["tokens"].sum())
     read = float(frame["read"].sum()) / total if total else 0.0
-    if not events or events[0].lost <= 0:
+    if not events:
         changed = float(frame["changed"].sum()) / total if total else 0.0
         rest = f"{percent(changed)} had changed" if changed > _DEAR else "and no change of content breaks it"
         return f"{percent(read)} of the input is read from the cache, {rest}", ""
     worst = events[0]
     if _is_early(frame, worst):
         return f"{{name}} misses from the start: {worst.words}", worst.agent_id
-    return f"Since {worst.started:%Y-%m-%d %H:%M}, {{name}} misses more: {worst.words}", worst.agent_id
+    since = f"{worst.started:%Y-%m-%d %H:%M}" if pd.notna(worst.started) else f"request {worst.request + 1:,}"
+    return f"Since {since}, {{name}} misses more: {worst.words}", worst.agent_id
 
 
 def _words(frame: pd.DataFrame) -> tuple[str, ...]:

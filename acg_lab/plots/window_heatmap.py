@@ -186,17 +186,24 @@ def _draw_times(canvas: MplCanvas, columns: HeatmapColumns, cells: pd.DataFrame)
     times = cells.groupby("request")["created_at"].first()
     each = columns.height / len(times)
     days = times.dt.as_unit("s").dt.floor("D")  # pandas has no day for its first and last nanoseconds
-    last_y, labels = columns.top + columns.height - 0.03, [(columns.top + 0.04, f"{times.iloc[0]:%d %b %H:%M}")]
+    if times.isna().all():
+        return
+    last_y, labels = columns.top + columns.height - 0.03, [(columns.top + 0.04, _written(times.iloc[0], "%d %b %H:%M"))]
     for place in np.flatnonzero((days.diff() > pd.Timedelta(0)).to_numpy()).tolist():
         y = columns.top + (place + 0.5) * each
         if y - labels[-1][0] >= _APART and last_y - y >= _APART:
-            labels.append((y, f"{times.iloc[place]:%d %b}"))
-    has_day = labels[-1][1].startswith(f"{times.iloc[-1]:%d %b}")
+            labels.append((y, _written(times.iloc[place], "%d %b")))
+    has_day = labels[-1][1].startswith(day := _written(times.iloc[-1], "%d %b")) and bool(day)
     if last_y - labels[-1][0] >= _APART:
-        labels.append((last_y, f"{times.iloc[-1]:%H:%M}" if has_day else f"{times.iloc[-1]:%d %b %H:%M}"))
+        labels.append((last_y, _written(times.iloc[-1], "%H:%M" if has_day else "%d %b %H:%M")))
     for number, (y, text) in enumerate(labels):
-        if "NaT" not in text:
+        if text:
             canvas.label(columns.left - 0.06, y, text, ha="right", gid=f"time-{number}")
+
+
+def _written(time: Any, form: str) -> str:
+    """Return a time as text, empty where there is none."""
+    return "" if pd.isna(time) else f"{time:{form}}"
 
 
 def _draw_legend_and_note(

@@ -162,12 +162,19 @@ def _ask(requests: RecordedRequests, policy: Policy, ends: Ints | None) -> Break
             sizes[of],
             requests.allows_breakpoint[of],
         )
-        chosen = sorted({_piece_and_ttl(one, end - begin) for one in policy(view)})
+        chosen = sorted({_piece_and_ttl(one, end - begin) for one in _listed(policy(view))})
         pieces += [begin + piece for piece, _ in chosen]
         ttls += [ttl for _, ttl in chosen]
     origins = np.full(len(pieces), BreakpointOrigin.OWN, np.uint8)
     automatic = np.zeros(len(requests), np.int64)
     return _in_order(requests, np.array(pieces, np.int64), np.array(ttls, np.int64), origins, automatic, 0)
+
+
+def _listed(chosen: object) -> Iterable[object]:
+    if not isinstance(chosen, Iterable):
+        msg = f"A callable for 'breakpoints' must return positions, [] for none; got {type(chosen).__name__}."
+        raise UsageError(msg)
+    return chosen
 
 
 def _piece_and_ttl(one: object, n_pieces: int) -> tuple[int, int]:

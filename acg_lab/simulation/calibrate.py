@@ -7,15 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
 from acg_lab.simulation.result import CacheSimulation
-from acg_lab.storage.times import render_time
+from acg_lab.storage.times import NO_TIME, render_time
 
 __all__ = ["Agreement", "Calibration", "Disagreement", "calibrate"]
 
 Ints = NDArray[np.int64]
 _CLOSE = 0.01  # of the prompt
 _N_LARGEST = 10
+_FEW = 10  # requests with reads, below which agreement may be luck
 _DAY = 86_400 * 10**9
 
 
@@ -100,6 +102,11 @@ class Calibration:
             return f"Barely tested: {missing} in {total.n_requests:,} requests."
         share, off = total.within_1_percent_with_reads, abs(total.simulated_read - total.recorded_read)
         error = off / max(total.recorded_read, 1)
+        if total.n_with_reads < _FEW:
+            return (
+                f"Too few to judge: {counted(total.n_with_reads, 'request')} with reads; {share:.0%} agree within 1% of "
+                "the prompt."
+            )
         level = "Good" if share >= 0.95 and error <= 0.02 else "Fair" if share >= 0.8 and error <= 0.1 else "Poor"  # noqa: PLR2004
         return (
             f"{level}: of {total.n_with_reads:,} requests with reads, {share:.1%} agree within 1% of the prompt; "
@@ -166,8 +173,7 @@ def calibrate(sim: CacheSimulation) -> Calibration:
     ]
     pairs = sorted(set(zip(agents.tolist(), days.tolist(), strict=True)), key=lambda pair: (names[pair[0]], pair[1]))
     by_day = [
-        compare.over(np.flatnonzero((agents == code) & (days == day)), names[code], render_time(day * _DAY)[:10])
-        for code, day in pairs
+        compare.over(np.flatnonzero((agents == code) & (days == day)), names[code], _date(day)) for code, day in pairs
     ]
     return Calibration(
         compare.over(np.arange(len(rows))),
@@ -219,6 +225,11 @@ class _Comparison:
             )
             for k, row in ((k, int(self._rows[k])) for k in worst)
         ]
+
+
+def _date(day: int) -> str:
+    """Return a day as text, empty for requests without a time."""
+    return "" if day == NO_TIME // _DAY else render_time(day * _DAY)[:10]
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

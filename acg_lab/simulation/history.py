@@ -3,7 +3,7 @@
 What does not depend on the question is made once for each history and kept with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -25,6 +25,7 @@ from acg_lab.simulation.breakpoints import Breakpoints, Policy, choose_breakpoin
 from acg_lab.simulation.plans import Plans, place_plans, plan_history
 from acg_lab.simulation.readers import Scope, read_requests
 from acg_lab.simulation.requests import RecordedRequests
+from acg_lab.simulation.sending import send_otherwise
 from acg_lab.simulation.sizes import Sizes, measure_prefixes
 from acg_lab.simulation.tables import CacheRun, TableParts, run_caches, split_requests
 from acg_lab.storage._runtime import paused_collector
@@ -163,13 +164,18 @@ class PreparedHistory:
     ) -> Breakpoints:
         """Return the breakpoints of every request under a policy."""
         acts = policy == "planned" or (policy == "sent" and self.acts(config))
-        return choose_breakpoints(
+        found = choose_breakpoints(
             self.requests,
             policy,
             self.plans(settings) if acts else None,
             ends,
             recorded_plans=self.plans(config) if acts else None,
         )
+        return send_otherwise(self.requests, found) if policy == "sent" and self.requests.sendings else found
+
+    def settle_as(self, other: "PreparedHistory", tables: Iterable[TableParts]) -> None:
+        """Let entries become readable as in another history, whose caches these tables have."""
+        self._is_settled, self.early_entries, self.tables = True, other.early_entries, tuple(tables)
 
     def run(
         self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes

@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.errors import UsageError
-from acg_lab.core.records import JsonObject, RunRecord
+from acg_lab.core.records import JsonObject, RunRecord, continues_stored
 from acg_lab.history.history import History
-from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, NO_TIME, PieceKind, RequestFlag
+from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, PieceKind, RequestFlag
 from acg_lab.simulation.bodies import Api, Parameters, api_of
 from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piece, PieceReader, Unit
-from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, gather, number_prefixes
+from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, SentOtherwise, gather, number_prefixes
+from acg_lab.simulation.untimed import stand_in_times
 from acg_lab.simulation.usage import is_uncached_rest, usage_of
 from acg_lab.storage.columns import Call, Runs, offsets
-from acg_lab.storage.times import parse_time
+from acg_lab.storage.times import read_time
 
 __all__ = ["Scope", "read_requests"]
 
@@ -47,6 +48,7 @@ class _Columns:
     def __init__(self) -> None:
         self.facts = tuple(array("q") for _ in FACTS)
         self.diagnoses: list[str] = []
+        self.sendings: list[SentOtherwise | None] = []
         self.lengths, self.contents, self.messages, self.breakpoints = (array("i") for _ in range(4))
         self.kinds, self.allows_breakpoint = array("B"), array("B")
         self.pool = Contents()
@@ -177,6 +179,7 @@ class _CallReader:
         flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
         flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
         automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
+        columns.sendings.append(None if call.sending is None else SentOtherwise(call.sending, len(call.messages)))
         columns.diagnoses.append(_diagnosis(self._raw_response(call)))
         columns.add_facts(
             (
@@ -188,9 +191,10 @@ class _CallReader:
                 APIS.index(api),
                 columns.parameters[parameters],
                 step,
-                parse_time(record.started_at),
-                _time(exchange.first_token_at if exchange is not None else None),
-                _time(record.ended_at),
+                read_time(record.started_at),
+                read_time(exchange.first_token_at if exchange is not None else None),
+                read_time(record.ended_at),
+                bool(record.started_at),
                 *billed,
                 call.request is not None or is_raw,
                 is_raw,
@@ -213,10 +217,12 @@ class _CallReader:
         model = (call.request and call.request.model) or call.record.model_name or ""
         if call.body is not None:
             tools, system, messages = reader.read_sent(api, call.body)
-            _add_prompt(self._columns, api, tools, system, messages, cut=False)
+            head = self._runs.values.value(call.body.head)
+            is_cut = continues_stored(head)
+            _add_prompt(self._columns, api, tools, system, messages, cut=is_cut)
             has_images = any(unit.has_image for unit in messages)
             parameters = reader.sent_parameters(api, call.body, has_images=has_images)
-            return str(self._runs.values.value(call.body.head).get("model") or model), parameters, False
+            return str(head.get("model") or model), parameters, is_cut
         if call.request is None:
             return model, Parameters(), is_cut
         tools, system, messages = reader.read_annotated(api, call, call.request)
@@ -231,10 +237,6 @@ def _diagnosis(response: JsonObject | None) -> str:
     reason = found.get("cache_miss_reason", found) if isinstance(found, Mapping) else found
     kind = reason.get("type") if isinstance(reason, Mapping) else reason
     return kind if isinstance(kind, str) else ""
-
-
-def _time(text: str | None) -> int:
-    return NO_TIME if text is None else parse_time(text)
 
 
 def _add_prompt(
@@ -256,7 +258,14 @@ def _add_prompt(
 
 _FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), allows_breakpoint=False)
 _GAP: Final = Piece(GAP, int(PieceKind.FRAMING), allows_breakpoint=False)
-_TYPES: Final[Mapping[str, Any]] = {"recorded": bool, "raw": bool, "cut": bool, "failed": bool, "flags": np.uint8}
+_TYPES: Final[Mapping[str, Any]] = {
+    "timed": bool,
+    "recorded": bool,
+    "raw": bool,
+    "cut": bool,
+    "failed": bool,
+    "flags": np.uint8,
+}
 
 
 def _finish(columns: _Columns) -> RecordedRequests:
@@ -276,7 +285,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
             ("own_breakpoints", columns.breakpoints, np.int32),
         )
     }
-    facts = {name: values[order] for name, values in facts.items()}
+    facts = stand_in_times({name: values[order] for name, values in facts.items()})
     parameters = tuple(columns.parameters)
     roots, salted = _salt(facts, parameters, per_piece, piece_offsets)
     return RecordedRequests(
@@ -289,6 +298,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
         nodes=number_prefixes(roots, salted, piece_offsets),
         texts=columns.pool.texts,
         vendor_diagnoses=tuple(columns.diagnoses[row] for row in order.tolist()),
+        sendings={i: found for i, row in enumerate(order.tolist()) if (found := columns.sendings[row]) is not None},
         **facts,
         **per_piece,
     )

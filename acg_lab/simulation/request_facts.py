@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.providers.matching import run_variants
+from acg_lab.providers.prompts import NO_TIME
 from acg_lab.simulation.sizes import SizeSource
 
 if TYPE_CHECKING:
@@ -87,13 +88,14 @@ class SimulatedRequests:
 
     @property
     def started(self) -> "NDArray[np.datetime64]":
-        """When each request was sent, UTC."""
+        """When each request was sent, UTC; NaT where the record does not say."""
         return self.started_ns.view("datetime64[ns]")
 
     @property
     def started_ns(self) -> Ints:
-        """The same in nanoseconds since 1970."""
-        return self.history.requests.started[self.rows]
+        """The same in nanoseconds since 1970, `NO_TIME` for NaT."""
+        requests = self.history.requests
+        return np.where(requests.timed[self.rows], requests.started[self.rows], NO_TIME)
 
     @property
     def failed(self) -> NDArray[np.bool_]:

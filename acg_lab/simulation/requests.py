@@ -4,17 +4,17 @@ Every LLM call of a history is a row, in order of start, whether or not its requ
 node exactly where they share all pieces up to it, in one scope, of one model, under equal parameters.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.simulation.bodies import Api, Parameters
-from acg_lab.storage.columns import offsets
+from acg_lab.storage.columns import Sending, offsets
 
-__all__ = ["APIS", "FACTS", "PER_PIECE", "RecordedRequests", "gather", "number_prefixes"]
+__all__ = ["APIS", "FACTS", "PER_PIECE", "RecordedRequests", "SentOtherwise", "gather", "number_prefixes"]
 
 Ints = NDArray[np.int64]
 APIS: Final[tuple[Api, ...]] = ("anthropic", "openai-chat", "openai-responses")
@@ -30,6 +30,7 @@ FACTS: Final = [
     "started",
     "first_token",
     "ended",
+    "timed",
     "prompt",
     "read",
     "write",
@@ -43,6 +44,13 @@ FACTS: Final = [
     "automatic_ttls",
 ]
 PER_PIECE: Final = ("contents", "kinds", "messages", "allows_breakpoint", "own_breakpoints", "nodes")
+
+
+class SentOtherwise(NamedTuple):
+    """What a repair changes in the way a request is sent, and how many messages the request was recorded with."""
+
+    sending: Sending
+    n_messages: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -59,7 +67,10 @@ class RecordedRequests:
     steps : per request, int64
         Row in the replayed history, -1 for a call that the learner never saw.
     started, first_token, ended : per request, int64
-        Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown.
+        Nanoseconds since 1970; `acg_lab.providers.prompts.NO_TIME` where unknown. ``started`` is assumed where the
+        record has no time, see `acg_lab.simulation.untimed`.
+    timed : per request, bool
+        Whether the record says when the request was sent.
     prompt, read, write, write_long, output : per request, int64
         Tokens as billed, -1 where not recorded; ``write_long`` is the part of ``write`` with the longer TTL.
     recorded, raw, cut, failed : per request, bool
@@ -75,6 +86,8 @@ class RecordedRequests:
         Contents by code. Private: prompts.
     vendor_diagnoses : per request, tuple of str
         What the provider's answer says of a miss; empty where it says nothing.
+    sendings : mapping of int to SentOtherwise
+        What repairs change in the way requests are sent, by request.
     """
 
     agent_ids: tuple[str, ...]
@@ -93,6 +106,7 @@ class RecordedRequests:
     started: Ints
     first_token: Ints
     ended: Ints
+    timed: NDArray[np.bool_]
     prompt: Ints
     read: Ints
     write: Ints
@@ -113,6 +127,7 @@ class RecordedRequests:
     nodes: Ints
     texts: Sequence[bytes]
     vendor_diagnoses: tuple[str, ...]
+    sendings: Mapping[int, "SentOtherwise"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.started)

@@ -16,6 +16,7 @@ from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.parts import common_bytes
 from acg_lab.simulation.plans import REASONS
 from acg_lab.simulation.request_facts import PromptParts, SimulatedRequests
+from acg_lab.simulation.untimed import UNTIMED
 from acg_lab.simulation.verdicts import VERDICTS, Verdict
 from acg_lab.snapshot.load import parse_option_time
 
@@ -302,6 +303,8 @@ class CacheSimulation(SimulatedRequests):
             for n in (self.cache_providers.count(""),)
             if n
         ]
+        if n_untimed := int(np.count_nonzero(~self.history.requests.timed[self.rows])):
+            notes.append(f"{counted(n_untimed, 'request')} without a time: {UNTIMED}")
         unpriced = int(np.isnan(self.cost_without_cache).sum())
         if unpriced:
             notes.append(f"{counted(unpriced, 'request')} of models without a price: tokens and relative cost only")

@@ -109,7 +109,10 @@ def _listed(runs: Any) -> Iterable[Any]:
 
 def _entry(run: Any, position: int) -> Entry:
     if isinstance(run, Mapping):
-        run = decode(RunRecord, _print(run))
+        try:
+            run = decode(RunRecord, _print(run))
+        except RecordError as error:
+            raise error.at(source=f"run at position {position}") from None
     if not isinstance(run, RunRecord):
         msg = f"The 'runs' must hold RunRecord; got {type(run).__name__} at position {position}."
         raise UsageError(msg)

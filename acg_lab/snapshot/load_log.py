@@ -67,6 +67,12 @@ class LogOptions(NamedTuple):
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
             msg = f"The 'sample_rate' option must be above 0 and at most 1, as in 0.1 for a tenth; got {rate!r}."
             raise UsageError(msg)
+        if self.settings is not None and not isinstance(self.settings, AcgSettings):
+            msg = f"The 'settings' option must be AcgSettings, such as acg_lab.load_config returns; got {_type(self.settings)}."
+            raise UsageError(msg)
+        if not isinstance(self.fields, Mapping):
+            msg = f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {_type(self.fields)}."
+            raise UsageError(msg)
         for name, path in self.fields.items():
             if name not in FIELD_NAMES:
                 msg = f"The fields of a line are {', '.join(map(repr, FIELD_NAMES))}; got {name!r}."
@@ -76,6 +82,10 @@ class LogOptions(NamedTuple):
                 msg = f"The path of the field {name!r} must be dotted, such as 'metadata.app'; got {path!r}."
                 raise UsageError(msg)
         return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
+
+
+def _type(value: object) -> str:
+    return f"one of type {type(value).__name__}"
 
 
 class Within:
@@ -268,7 +278,7 @@ def _documents(rows: Any, problems: _Problems) -> Iterator[Document]:
     for number, row in enumerate(_each_row(rows), 1):
         document = Document(b"", "requests", number)
         try:
-            raw = row.encode() if isinstance(row, str) else bytes(row) if isinstance(row, bytes) else _print(row)
+            raw = row.encode() if isinstance(row, str) else bytes(row) if isinstance(row, bytes | bytearray) else _print(row)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             came = type(error).__name__
             problems.take(document.problem(f"expected a row of JSON values, got one with something else ({came})"))
@@ -285,6 +295,7 @@ def _each_row(rows: Any) -> Iterable[Any]:
         return named
     if isinstance(rows, Mapping | str | bytes) or not isinstance(rows, Iterable):
         msg = f"The 'rows' must be an iterable of request bodies or a DataFrame; got {type(rows).__name__}."
+        msg += " A single request stands in a list: [request]." if isinstance(rows, Mapping) else ""
         raise UsageError(msg)
     return rows
 

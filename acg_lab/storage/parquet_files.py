@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from acg_lab.core.errors import AcgLabError, SourceError
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.sources import suggest_path
 
 if TYPE_CHECKING:
     from pyarrow import fs as pafs
@@ -95,7 +96,7 @@ class Files:
         from pyarrow import fs
 
         if not self.exists():
-            msg = f"{self.label}: there is no such file or folder."
+            msg = f"{self.label}: there is no such file or folder.{suggest_path(self.path)}"
             raise SourceError(msg)
         if self.system.get_file_info(self.place).type == fs.FileType.File:
             return [self.place]
@@ -184,7 +185,7 @@ class Files:
         except AcgLabError:
             raise
         except FileNotFoundError:
-            msg = f"{self.label}: {what}: there is no such file or folder."
+            msg = f"{self.label}: {what}: there is no such file or folder.{suggest_path(self.path)}"
             raise SourceError(msg) from None
         except PermissionError:
             msg = f"{self.label}: {what}: permission denied."

@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["PlainTable", "read_documents"]
 
 _VALUES_AT_ONCE = 16
+# What of pandas reads the tables that are no source.
+_READERS: Final = {".csv": "read_csv", ".tsv": "read_table", ".xlsx": "read_excel", ".feather": "read_feather"}
 
 
 class _Part(NamedTuple):
@@ -58,6 +61,13 @@ class PlainTable:
     def __init__(self, files: Files) -> None:
         self._files = files
         self.n_older = 0
+        reader = _READERS.get(PurePosixPath(files.path).suffix.lower())
+        if reader and files.exists():
+            msg = (
+                f"{files.label}: expected an export, a request log or a Parquet table, got another table. If its rows "
+                f"are requests or spans: acg_lab.from_requests(pandas.{reader}(...))."
+            )
+            raise SourceError(msg)
         with files.errors("neither an export nor a table of keys and values nor a request log"):
             partitions = itertools.groupby(files.source(), key=_partition_of)
             self._parts = [self._open(list(names)) for _, names in partitions]
@@ -81,7 +91,8 @@ class PlainTable:
             names = ", ".join(map(repr, dataset.schema.names[:9])) or "none"
             msg = (
                 f"{self._files.label}: expected an export, or a table with the columns 'key' and 'value'; "
-                f"got columns {names}."
+                f"got columns {names}. If its rows are requests or spans: "
+                "acg_lab.from_requests(pandas.read_parquet(...))."
             )
             raise SourceError(msg)
         if not _holds_texts(kind := dataset.schema.field(found[0]).type):

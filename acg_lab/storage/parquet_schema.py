@@ -87,7 +87,7 @@ CODED: Final = {
 COUNTS: Final = ("output_tokens", "prompt_tokens", "total_tokens", "tool_call_count")
 # The columns that may contain nulls.
 OPTIONAL: Final = {
-    "observations": {"created_at_text", "source_request_hash", *Header._fields},
+    "observations": {"created_at", "created_at_text", "source_request_hash", *Header._fields},
     "blocks": {"sensitivity", "token_metadata", "unknown"},
     "stability": {"stable_prefix_fingerprint", "unknown"},
     "scores": {"unknown"},

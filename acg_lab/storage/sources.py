@@ -2,15 +2,18 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from acg_lab._format import suggest
 from acg_lab.core.errors import UsageError
 from acg_lab.storage.base import Backend
 from acg_lab.storage.masking import mask_credentials
 
-__all__ = ["check_path", "is_redis", "mask_credentials", "open_source"]
+__all__ = ["check_path", "is_redis", "mask_credentials", "open_source", "suggest_path"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SAMPLES = "sample", "sample-log"
 _REDIS = ("redis", "rediss", "unix")
 # The address of a Redis without "redis://". It may contain a password, so it is not taken for a path.
 _BARE_ADDRESS = re.compile(r"rediss?:.*|[^\s/\\]*:\S*@.*|[^\s/\\@]+:\d+(/\d*)?", re.IGNORECASE | re.DOTALL)
@@ -75,9 +78,22 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
     elif isinstance(source, Backend):
         return source
     else:
-        came = f"a {type(source).__name__}"
+        came = f"one of type {type(source).__name__}"
     msg = (
-        "The source must be the URL of a Redis (redis://, rediss:// or unix://), the path or URI of a Parquet export, "
-        f"or a storage backend such as MemoryBackend; got {came}."
+        "The source must be the URL of a Redis (redis://, rediss:// or unix://), the path or URI of a Parquet export "
+        f"or a request log, or a storage backend such as MemoryBackend; got {came}."
     )
+    if isinstance(source, Iterable) and not isinstance(source, str | bytes):
+        msg += " Requests in memory are read by acg_lab.from_requests."
     raise UsageError(msg)
+
+
+def suggest_path(path: str) -> str:
+    """Return a question after what has nearly the name of a local path that does not exist; nothing if nothing has."""
+    folder, name = os.path.split(path.rstrip("/"))
+    try:
+        there = [] if _SCHEME.match(path) else os.listdir(folder or ".")  # noqa: PTH208
+    except OSError:
+        there = []
+    near = suggest(name, [*there, *(() if folder else _SAMPLES)])
+    return near.replace("'", f"'{folder}/", 1) if folder else near

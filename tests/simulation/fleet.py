@@ -64,6 +64,7 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         write=ends - read,
         write_long=np.zeros(n, np.int64),
         output=none,
+        timed=np.ones(n, bool),
         recorded=np.ones(n, bool),
         raw=np.ones(n, bool),
         cut=np.zeros(n, bool),
