@@ -77,7 +77,15 @@ Past records within two kilometres, from the local records centre:
 RECORD = "{year}  {grid}  {species}  {count}  {method}  {observer}"
 
 POOLS: Mapping[str, tuple[str, ...]] = {
-    "site": ("Coldwell Farm", "Harrow Fen", "Tansy Bottom", "Low Skerrow", "Otterburn Carr", "Penny Moss", "Withy Lane"),
+    "site": (
+        "Coldwell Farm",
+        "Harrow Fen",
+        "Tansy Bottom",
+        "Low Skerrow",
+        "Otterburn Carr",
+        "Penny Moss",
+        "Withy Lane",
+    ),
     "client": ("Northmark Rail", "Quarry & Sons", "the drainage board", "Brightwater Homes", "Pylon Works"),
     "proposal": ("a passing loop", "forty houses and a pumping station", "a buried cable", "a gravel pit's extension"),
     "soil": ("boulder clay", "peat over gravel", "chalk with flints", "alluvium"),
@@ -100,7 +108,14 @@ POOLS: Mapping[str, tuple[str, ...]] = {
     ),
     "method": ("torch", "bottle trap", "netting", "walked transect", "static detector", "by eye", "dip, ten sweeps"),
     "observer": ("A. Prowse", "K. Tennant", "M. Osei", "R. Lindgren", "county atlas"),
-    "where": ("by the sluice", "in pond 1", "in pond 2", "under the third refuge", "on the north bank", "at the culvert"),
+    "where": (
+        "by the sluice",
+        "in pond 1",
+        "in pond 2",
+        "under the third refuge",
+        "on the north bank",
+        "at the culvert",
+    ),
     "weather": ("light rain", "dry, no wind", "mist over the water", "8 oktas, force 2", "clearing from the west"),
     "doing": ("not disturbed", "calling", "carrying food", "basking", "gone before a photograph", "in amplexus"),
 }

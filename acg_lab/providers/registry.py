@@ -76,8 +76,8 @@ def find_provider(cache_provider: CacheProviderLike) -> CacheProvider:
 
     Examples
     --------
-    >>> find_provider("anthropic").title
-    'Anthropic Claude API'
+    >>> find_provider("openai").matching
+    'boundary'
     """
     if isinstance(cache_provider, CacheProvider):
         return cache_provider
@@ -177,12 +177,12 @@ def list_providers(providers: Sequence[CacheProvider] | None = None) -> Provider
     Parameters
     ----------
     providers : sequence of CacheProvider, optional
-        All of `PROVIDERS` when left out.
+        Those of the registry when left out.
 
     Returns
     -------
     ProviderTable
-        One row per provider; shown as a table in notebooks.
+        One row per provider; iterates over rows as mappings.
 
     Examples
     --------
@@ -201,13 +201,13 @@ def list_providers(providers: Sequence[CacheProvider] | None = None) -> Provider
                 provider.title,
                 provider.matching,
                 f"{ttl} s" if ttl else "-",
-                _span([f"{tokens:,}" for tokens in minimums]),
-                _span([f"{read:g}" for read in reads]),
+                _range_of([f"{tokens:,}" for tokens in minimums]),
+                _range_of([f"{read:g}" for read in reads]),
                 ", ".join(provider.switches) or "-",
             )
         )
     return ProviderTable(("name", "title", "matching", "ttl", "minimum", "read", "unsettled"), tuple(rows))
 
 
-def _span(values: list[str]) -> str:
+def _range_of(values: list[str]) -> str:
     return "-" if not values else values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"

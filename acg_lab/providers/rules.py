@@ -158,10 +158,11 @@ class CacheProvider:
 
     Examples
     --------
+    >>> from datetime import date
     >>> from acg_lab.providers import find_provider
-    >>> provider = find_provider("anthropic")
-    >>> provider.matching, provider.settings["default_ttl"]
-    ('breakpoint', 300)
+    >>> anthropic = find_provider("anthropic")
+    >>> anthropic.settings["default_ttl"], anthropic.minimum_of("claude-sonnet-4-5", date(2026, 11, 6))
+    (300, 1024)
     """
 
     name: str

@@ -198,7 +198,7 @@ def _piece_and_ttl(one: object, n_pieces: int) -> tuple[int, int]:
 
 
 def last_breakpoints(requests: RecordedRequests, breakpoints: Breakpoints) -> Ints:
-    """Return the last breakpoint of each request that its bill speaks of, -1 where that is not known.
+    """Return the last breakpoint of each request up to which its bill counts, -1 where that is not known.
 
     Only caches with breakpoints bill so; where the provider chooses the place, it is the last block, if that was
     recorded.

@@ -88,15 +88,14 @@ class Calibration:
     largest : tuple of Disagreement
         The largest disagreements, in tokens.
     n_without_usage : int
-        Requests that nothing can be checked of.
+        Requests without recorded usage, which nothing can be checked against.
 
     Examples
     --------
     >>> import acg_lab as acg
-    >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
-    >>> calibration = acg.calibrate(sim)
-    >>> [agreement.agent_id for agreement in calibration.by_agent]
-    ['support-legacy']
+    >>> calibration = calibrate(acg.simulate(acg.load("data/sample", agent_id="support-legacy")))
+    >>> calibration.total.n_requests, round(calibration.total.any_read, 2)
+    (246, 1.0)
     """
 
     total: Agreement
@@ -166,7 +165,7 @@ def calibrate(sim: CacheSimulation) -> Calibration:
     Raises
     ------
     UsageError
-        If the simulation is of a change, which no bill speaks of.
+        If the simulation changes breakpoints or settings: no bill states what a change would have read.
 
     Examples
     --------

@@ -70,7 +70,7 @@ class SimulatedHistory:
 
     @cached_property
     def counted(self) -> NDArray[np.bool_]:
-        """Which requests costs and shares speak of: those that were answered."""
+        """Which requests count in costs and shares: those that were answered."""
         return ~self.requests.failed
 
     @cached_property
@@ -82,12 +82,12 @@ class SimulatedHistory:
 
     @cached_property
     def simulated_before(self) -> CachedTokens:
-        """What the rules give for the history as it was."""
+        """What the rules read and write in the history as it was."""
         return tokens_of_runs(len(self.requests), self.before, self.ttls)
 
     @cached_property
     def simulated(self) -> CachedTokens:
-        """What the rules give under the change."""
+        """What the rules read and write under the change."""
         if self.is_limit:
             return self.limit
         return self.simulated_before if self.after is self.before else self._after()
@@ -97,7 +97,7 @@ class SimulatedHistory:
 
     @cached_property
     def limit(self) -> CachedTokens:
-        """What the rules give at the limit."""
+        """What the rules read and write at the limit."""
         n = len(self.requests)
         read, written = np.zeros(n, np.int64), np.zeros((n, len(self.ttls)), np.int64)
         for run in self.before:
@@ -141,7 +141,7 @@ class SimulatedHistory:
         return rates_of(self.requests, self.prompt, history.provider_of, history.providers, self.ttls, self.price_list)
 
     def cost(self, tokens: "CachedTokens | None", *, money: bool) -> Floats:
-        """Return the cost of each request's prompt; without a cache if no tokens are given."""
+        """Return the cost of each request's prompt; without a cache if ``tokens`` is None."""
         if tokens is None:
             none = np.zeros((len(self.prompt), len(self.ttls)), np.int64)
             tokens = CachedTokens(np.zeros_like(self.prompt), none)

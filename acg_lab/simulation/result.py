@@ -51,8 +51,8 @@ class CacheSimulation(SimulatedRequests):
     --------
     >>> import acg_lab as acg
     >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-legacy"))
-    >>> len(sim) == len(sim.verdicts) == len(sim.cost)
-    True
+    >>> len(sim), sim.tokens[:3].tolist(), sim.read[:3].tolist()
+    (246, [2401, 2520, 2405], [0, 2304, 0])
     """
 
     breakpoints: str

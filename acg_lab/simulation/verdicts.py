@@ -24,7 +24,7 @@ Ints = NDArray[np.int64]
 NOT_ANY: Final = -1
 _ALIKE: Final = 0.25  # of a prompt that shares no beginning with its reference: less in common is another prompt
 _SLIGHT: Final = 0.01
-_AT_MOST: Final = 64  # a miss of less than this share of what is shared, in tokens at most, is none
+_AT_MOST: Final = 64  # a miss of less than this share of what is shared, in tokens at most, does not count
 
 
 class Verdict(StrEnum):

@@ -63,7 +63,7 @@ def test_a_million_requests_of_a_fleet(benchmark):
 
 
 def test_beside_an_independent_replay(benchmark):
-    """Three times as fast as tokenbill 0.2.0 at least, on the same growing conversations; both start from pieces."""
+    """Six times as fast as tokenbill 0.2.0 at least, on the same growing conversations; both start from pieces."""
     prompts = []
     for conversation in range(15):
         pieces = [block(f"system {k}", 500, message=-1) for k in range(20)]
@@ -80,6 +80,6 @@ def test_beside_an_independent_replay(benchmark):
 
     ours, theirs = run_cache(table, provider), replay()
     assert ours.read_tokens.tolist() == [theirs[f"lane/{i}"].r for i in range(len(prompts))]
-    times = interleaved(benchmark, lambda: run_cache(table, provider), replay, 7)
+    times = interleaved(benchmark, lambda: run_cache(table, provider), replay, 21)
     tell(benchmark, ratio=min(times) / benchmark.stats.stats.min)
-    assert min(times) / benchmark.stats.stats.min >= 3
+    assert min(times) / benchmark.stats.stats.min >= 6

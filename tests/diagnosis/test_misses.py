@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from simulation.histories import MARK, block, body, sent, simulated, text, user
+from simulation.histories import MARKER, block, body, sent, simulated, text, user
 from simulation.spending import clock, growing, reordered, unpriced
 
 from acg_lab.diagnosis.agent_costs import order_agents, summarize_costs
@@ -51,7 +51,9 @@ def test_kinds(lead, kind):
     """A pair of contents is named by the detectors of findings; what none is sure of is unknown."""
     calls = [
         sent(
-            body(user(block(text(50, f"q{i}"))), system=[block(text(2900, "same") + " " + text(900) + lead(i), MARK)]),
+            body(
+                user(block(text(50, f"q{i}"))), system=[block(text(2900, "same") + " " + text(900) + lead(i), MARKER)]
+            ),
             at=i * 60,
             usage=(3960, 0, 3900),
             run=f"r{i}",

@@ -1,6 +1,5 @@
 """The matching models agree with slow, literal readings of the rules on generated histories."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +11,13 @@ from providers.histories import make_table
 from acg_lab.providers import Evidence, Minimum, find_provider, run_cache
 from acg_lab.providers.engines import self_hosted
 
-# 2,000 in full; fewer when the tests are run for a quick answer.
-HISTORIES = int(os.environ.get("ACG_LAB_HISTORIES", "200"))
 MINIMUM = 12
+
+
+@pytest.fixture
+def seeds(pytestconfig):
+    """Return the seeds of the generated histories: 2,000 when all tests run, few for a quick answer."""
+    return range(2000 if pytestconfig.option.all else 100)
 
 
 def _small(name, **settings):
@@ -44,10 +47,10 @@ def _assert_equal(outcome, results, seed):
     ],
     ids=["default", "renews hit only", "TTL in the key", "Bedrock's way"],
 )
-def test_breakpoint_caches_agree(settings):
+def test_breakpoint_caches_agree(settings, seeds):
     """Reads, writes by TTL and refusals are those of the literal reading, under every switch."""
     provider = _small("anthropic", **settings)
-    for seed in range(HISTORIES // 2):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         provider = provider.with_settings(lookback=int(rng.choice((3, 5, 20))))
         prompts = draw_prompts(rng)
@@ -56,9 +59,9 @@ def test_breakpoint_caches_agree(settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"visible_at": "first_token", "renews": "hit"}, {"ttl_in_key": True}])
-def test_boundary_caches_agree(settings):
+def test_boundary_caches_agree(settings, seeds):
     """So it is for OpenAI's boundaries, with few of them looked up."""
-    for seed in range(HISTORIES):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         few = {"first_explicit": int(rng.integers(1, 3)), "latest_explicit": int(rng.integers(4, 7))}
         provider = _small("openai", **settings, **few, earlier_messages=int(rng.integers(0, 4)))
@@ -67,9 +70,9 @@ def test_boundary_caches_agree(settings):
         _assert_equal(run_cache(make_table(prompts), provider), results, seed)
 
 
-def test_block_caches_agree():
+def test_block_caches_agree(seeds):
     """So it is for block prefixes of any grain, which share parts of pieces too."""
-    for seed in range(HISTORIES):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         provider = _small(
             "openai-prefix",
@@ -86,9 +89,9 @@ def test_block_caches_agree():
         _assert_equal(run_cache(make_table(prompts, branches=True), provider), results, seed)
 
 
-def test_unit_caches_agree():
+def test_unit_caches_agree(seeds):
     """So it is for whole units, with units every few tokens or none."""
-    for seed in range(HISTORIES):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         provider = _small(
             "deepseek",
@@ -102,9 +105,9 @@ def test_unit_caches_agree():
         _assert_equal(run_cache(make_table(prompts, branches=True), provider), results, seed)
 
 
-def test_eviction_agrees():
+def test_eviction_agrees(seeds):
     """With room for few blocks, those used longest ago go first, and of one prompt its tail."""
-    for seed in range(HISTORIES):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         prompts = [p for p in draw_prompts(rng, breakpoints=False) if not p.failed]
         provider = self_hosted(int(rng.choice((1, 4, 8))), capacity_blocks=int(rng.integers(3, 40)))

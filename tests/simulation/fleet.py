@@ -90,13 +90,18 @@ def simulate_fleet(n_agents):
     """
     fleet = make_fleet(n_agents)
     started = time.perf_counter()
-    history, config = PreparedHistory((), fleet, "auto"), read_settings(None, 100, "config")
-    sizes = history.sizes(config)
-    runs = history.run(config, "sent", config, sizes)
-    sim = JudgedHistory(history, sizes, runs, runs, config, config, PriceList())
+    sim = judged(fleet)
     sim.cost(sim.tokens, money=True)
     _ = sim.verdicts, sim.at_limit
     return time.perf_counter() - started, _peak_memory()
+
+
+def judged(fleet):
+    """Return a fleet's simulation as it was."""
+    history, config = PreparedHistory((), fleet, "auto"), read_settings(None, 100, "config")
+    sizes = history.sizes(config)
+    runs = history.run(config, "sent", config, sizes)
+    return JudgedHistory(history, sizes, runs, runs, config, config, PriceList())
 
 
 def _peak_memory():

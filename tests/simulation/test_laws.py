@@ -3,9 +3,11 @@
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from simulation.fleet import judged, make_fleet
 from simulation.histories import HOUR, MARKER, assistant, block, body, sent, snapshot_of, text, tool, user
 
-from acg_lab.simulation import simulate
+from acg_lab.simulation import parts, simulate, sizes, tables
+from acg_lab.simulation.requests import RecordedRequests
 
 SYSTEMS = [text(tokens, lead) for tokens, lead in ((1100, "a"), (2200, "a"), (600, "b"), (1500, "b"))]
 TOOLS = [tool(name, tokens) for name, tokens in (("one", 300), ("two", 900), ("three", 60))]
@@ -119,3 +121,20 @@ def test_a_change_that_touches_nothing_changes_nothing(calls):
     assert np.array_equal(sim.read[known], sim.recorded_read[known])
     assert np.array_equal(sim.written[known], sim.recorded_written[known])
     assert not sim.clipped.any()
+
+
+def test_passes_over_few_requests_at_a_time_change_nothing(monkeypatch):
+    """What is done in groups, for the memory it takes, comes out as if it were done at once."""
+    fleet = make_fleet(5, n_runs=4, n_calls=3)
+    whole = judged(fleet)
+    _ = whole.verdicts, whole.limit
+    for module in (tables, sizes, parts):
+        monkeypatch.setattr(module, "_MOST_ROWS", 20)
+    monkeypatch.setattr(RecordedRequests.in_chunks, "__defaults__", (7,))
+    grouped = judged(fleet)
+    assert len(grouped.before) > 1
+    assert np.array_equal(grouped.sizes.ends, whole.sizes.ends)
+    assert np.array_equal(grouped.limit.read, whole.limit.read)
+    for ours, theirs in ((grouped.parts, whole.parts), (grouped.verdicts, whole.verdicts)):
+        for name, column in vars(theirs).items():
+            assert np.array_equal(getattr(ours, name), column, equal_nan=column.dtype.kind == "f"), name
