@@ -149,7 +149,9 @@ class _Visit:
         messages.append({"role": "user", "content": results})
 
     def _tool_call(self, species: str) -> ToolCall:
-        call_id = "toolu_01" + "".join(self._rng.choices("abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=12))
+        call_id = "toolu_01" + "".join(
+            self._rng.choices("abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=12)
+        )
         name = self._rng.choice(("species_status", "past_records"))
         args = {"name": species, "country": "england"}
         if name == "past_records":

@@ -188,7 +188,7 @@ def test_the_field_agents_agree_with_their_bills(sim, agent_id):
 
 
 def test_field_requests_miss_by_look_back_and_lifetime(sim):
-    """A request of field-notes misses after more than 300 s, or when it adds 20 positions; both happen, and no other."""
+    """A request of field-notes misses after more than 300 s, or if it adds 20 positions, and for no other reason."""
     found = list(field_requests(sim, "field-notes"))
     expected = [
         Verdict.EXPIRED if idle > 300 else Verdict.LOOKBACK_EXCEEDED if added >= 20 else Verdict.HIT
@@ -210,7 +210,7 @@ def test_first_requests_side_by_side_are_in_flight(sim):
 
 
 def test_the_fixed_field_agent_hardly_misses(sim):
-    """The same prompts hit with one more breakpoint, an hour of life and a staggered start; only sessions begin cold."""
+    """The same prompts hit with one more breakpoint, a lifetime of an hour and a staggered start."""
     broken, fixed = (sim.select(agent_id=agent_id) for agent_id in ("field-notes", "field-notes-fixed"))
     assert {verdict for verdict, _, _ in field_requests(sim, "field-notes-fixed")} == {Verdict.HIT}
     assert fixed.verdicts.count(Verdict.HIT) == len(fixed) - 8
