@@ -39,6 +39,7 @@ from acg_lab.storage.times import render_time
 
 _GATED = "nemo-relay-0.8"  # these plan only where the stored fingerprint is the request's own
 _MINIMUM = 1024  # tokens that a planned prefix has at least
+_SMALL_MINIMUM = 512  # tokens of the shortest prefix that the provider caches for the model of the field agents
 
 
 # --- what the governor plans ---
@@ -176,7 +177,7 @@ class _Production:
         self._learner = AcgLearner(agent.agent_id, rules=agent.rules)
         self._hot_cache = HotCache()
         self._prompt_cache = PromptCache(agent.api)
-        self._breakpoint_cache = BreakpointCache()
+        self._breakpoint_cache = BreakpointCache(_SMALL_MINIMUM)
 
     def live_through(self, runs: Sequence[Run] | Sequence[Session]) -> None:
         """Take all requests and ends of runs in the order of time."""

@@ -2,7 +2,7 @@
 
 `PromptCache` is a simple one: prefixes live for 5 minutes after their last use where a request marks them, for 30
 minutes where the provider caches every prompt. `BreakpointCache` also knows positions, lifetimes, and when an entry
-becomes readable. Neither caches a prefix below 1,024 tokens.
+becomes readable. A prefix shorter than the model's minimum is not cached.
 """
 
 from collections.abc import Iterable, Sequence
@@ -120,7 +120,8 @@ class BreakpointCache:
     its lifetime has passed since the start of the request that wrote or read it last (A-8).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, minimum: int) -> None:
+        self._minimum = minimum
         self._entries: dict[bytes, list[_Entry]] = {}
 
     def bill(self, model: str, pieces: Sequence[Piece], started: int, first_token: int) -> Billed:
@@ -129,7 +130,7 @@ class BreakpointCache:
         ends = list(accumulate(n + piece.extra_tokens for (n, _), piece in zip(measured, pieces, strict=True)))
         chained = accumulate(measured, lambda so_far, item: sha256(so_far + item[1]).digest(), initial=model.encode())
         ids = list(chained)[1:]
-        marks = [i for i, piece in enumerate(pieces) if piece.ttl and ends[i] >= _MINIMUM]  # A-7
+        marks = [i for i, piece in enumerate(pieces) if piece.ttl and ends[i] >= self._minimum]  # A-7
         hit = self._find(ids, marks, _positions(pieces), started)
         for prefix in ids[: hit + 1]:  # a read renews what it passes (A-16)
             kept = self._entries.get(prefix, [])
@@ -165,7 +166,7 @@ def _is_live(entry: _Entry, now: int) -> bool:
 
 
 def _positions(pieces: Sequence[Piece]) -> list[int]:
-    """Number the positions of a prompt: calls in a row are one, and so are results in a row (A-5)."""
+    """Return the position of each piece: calls in a row are one, and so are results in a row (A-5)."""
     kinds = [piece.kind for piece in pieces]
     joined = [kind == before and kind in ("tool_use", "tool_result") for before, kind in pairwise(kinds)]
     return list(accumulate((not is_joined for is_joined in joined), initial=0))

@@ -8,8 +8,19 @@ from collections.abc import Mapping
 from sample_texts import Tool, tool
 
 __all__ = [
-    *("ANSWERS", "DOSSIER", "FIRST_ANSWERS", "FIRST_QUESTIONS", "LOOKUP_ASK", "LOOKUP_SAY", "NOTES", "POOLS"),
-    *("RECORD", "RESULT", "REVIEW", "SYSTEM", "TOOLS"),
+    "ANSWERS",
+    "DOSSIER",
+    "FIRST_ANSWERS",
+    "FIRST_QUESTIONS",
+    "LOOKUP_ASK",
+    "LOOKUP_SAY",
+    "NOTES",
+    "POOLS",
+    "RECORD",
+    "RESULT",
+    "REVIEW",
+    "SYSTEM",
+    "TOOLS",
 ]
 
 SYSTEM = """\
@@ -54,20 +65,21 @@ DOSSIER = """\
 DOSSIER {number}: {site}
 Client: {client}. Proposal: {proposal}. Survey season 2026, visit {visit} of 6.
 
-The site covers {area} hectares, {height} metres above sea level, on {soil}. It is bounded by {bound} in the north and by
-{bound2} in the south. Access is from the lay-by at {grid}; the gate code is with the office. The farmer, who has to be
-called an hour before, keeps {stock} in the lower fields from May on: never leave a gate as you did not find it.
+The site covers {area} hectares, {height} metres above sea level, on {soil}. It is bounded by {bound} in the north and
+by {bound2} in the south. Access is from the lay-by at {grid}; the gate code is with the office. The farmer, who has
+to be called an hour before, keeps {stock} in the lower fields from May on: never leave a gate as you did not find it.
 
-Habitats, as mapped in the desk study: {habitat}, about {p1} per cent; {habitat2}, about {p2} per cent; the rest is track,
-spoil and bramble. Ponds are numbered from the gate, clockwise. Pond 1 is a farm pond with a stone edge, pond 2 the deep
-one behind the hedge; the others dry out in a warm June and must not be waded before that.
+Habitats, as mapped in the desk study: {habitat}, about {p1} per cent; {habitat2}, about {p2} per cent; the rest is
+track, spoil and bramble. Ponds are numbered from the gate, clockwise. Pond 1 is a farm pond with a stone edge, pond 2
+the deep one behind the hedge; the others dry out in a warm June and must not be waded before that.
 
-What the client must know by the end of the season: whether great crested newts breed here; which trees hold bat roosts,
-and of which species; whether the ditch is used by water voles; and which birds hold territories within {distance} metres
-of the working strip. Invertebrates and plants are noted where seen, with a photograph for anything that is not common.
+What the client must know by the end of the season: whether great crested newts breed here; which trees hold bat
+roosts, and of which species; whether the ditch is used by water voles; and which birds hold territories within
+{distance} metres of the working strip. Invertebrates and plants are noted where seen, with a photograph for anything
+that is not common.
 
-Hazards: {hazard}; {hazard2}. Nobody enters the water alone. Report in at the hours agreed, or the office calls the farmer
-first and the coast guard second. The nearest emergency department is in {town}, {minutes} minutes by road.
+Hazards: {hazard}; {hazard2}. Nobody enters the water alone. Report in at the hours agreed, or the office calls the
+farmer first and the coast guard second. The nearest emergency department is in {town}, {minutes} minutes by road.
 
 Earlier visits left open: {open1}. {open2}. Bring both up in the field book as soon as a note bears on them.
 
@@ -127,12 +139,18 @@ FIRST_QUESTIONS = (
 )
 
 FIRST_ANSWERS = (
-    "Start at pond 2 while there is light for the leaves, then the ditch, then the ash at dusk. Keep {d1} metres off "
-    "the bank until you have looked for fresh cuttings. Pond 3 only if it has water.",
-    "Newest first: great crested newt 2025, water vole 2024, barn owl 2024, noctule 2023, otter 2021. All lie within "
-    "{d1} hundred metres of the strip; two of the newt records have no count.",
-    "1. Call the farmer, an hour ahead. 2. Report in. 3. Boots and net disinfected. 4. Gate as found. 5. Not into the "
-    "water alone. 6. Ticks: check at {d1} and when you leave.",
+    (
+        "Start at pond 2 while there is light for the leaves, then the ditch, then the ash at dusk. Keep {d1} "
+        "metres off the bank until you have looked for fresh cuttings. Pond 3 only if it has water."
+    ),
+    (
+        "Newest first: great crested newt 2025, water vole 2024, barn owl 2024, noctule 2023, otter 2021. All "
+        "lie within {d1} hundred metres of the strip; two of the newt records have no count."
+    ),
+    (
+        "1. Call the farmer, an hour ahead. 2. Report in. 3. Boots and net disinfected. 4. Gate as found. 5. "
+        "Not into the water alone. 6. Ticks: check at {d1} and when you leave."
+    ),
 )
 
 NOTES = (

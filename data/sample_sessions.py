@@ -22,33 +22,32 @@ __all__ = ["FIELD_AGENTS", "FieldAgent", "Request", "Session", "draw_sessions", 
 
 _SECOND, _MILLISECOND = 10**9, 10**6
 _SYSTEM_TOKENS = 354  # what the provider adds when there are tools
-_N_SESSIONS, _N_TURNS = 9, (7, 10)
+_N_SESSIONS, _N_TURNS = 8, (7, 9)
 _FIRST_DAY, _WORKDAYS = datetime(2026, 11, 9, tzinfo=UTC), (0, 1, 2, 3, 4, 7, 8, 9, 10, 11)
 _FEW, _MANY = (1, 18), (19, 34)  # notes in a message: with the answer before them at most 19 positions, or more
 _LOOKUPS = (12, 26)
 _SHORT, _LONG = (15, 170), (7 * 60, 48 * 60)  # seconds until the surveyor writes again: on the walk, and after it
-_TURNS = ("few", "many", "away", "lookups", "few", "many", "away")
+_TURNS = ("few", "many", "away", "lookups", "few", "many", "away", "lookups", "away")
 
 
 class FieldAgent(NamedTuple):
     """One of the two agents.
 
-    ``control`` is the breakpoint it sets. ``marks_before``: whether the message of the user before the last has one
-    too. ``staggers``: whether the other first requests wait until the first one is answered.
+    ``control`` is the breakpoint it sets. ``fixed``: whether the user's message before the last has one too, and the
+    other first requests wait until the first one is answered.
     """
 
     agent_id: str
     control: Json
-    marks_before: bool = False
-    staggers: bool = False
+    fixed: bool = False
     rules: str = "nemo-relay-0.8"
     api: str = "anthropic_messages"
-    model: str = "claude-sonnet-5"
+    model: str = "claude-haiku-5-5"
 
 
 FIELD_AGENTS = (
     FieldAgent("field-notes", {"type": "ephemeral"}),
-    FieldAgent("field-notes-fixed", {"type": "ephemeral", "ttl": "1h"}, marks_before=True, staggers=True),
+    FieldAgent("field-notes-fixed", {"type": "ephemeral", "ttl": "1h"}, fixed=True),
 )
 
 
@@ -119,8 +118,7 @@ class _Visit:
             first = {"role": "user", "content": [dossier, _text(ask)]}
             yield self._step((first,), answer, wait=self._rng.randint(40, 400) * _MILLISECOND, beside=i > 0)
         messages = [{"role": "user", "content": [dossier, _text(asks[0])]}, _said(answers[0])]
-        turns = self._rng.sample(_TURNS, len(_TURNS)) + self._rng.choices(_TURNS, k=3)
-        for turn in turns[: self._rng.randint(*_N_TURNS)]:
+        for turn in (*self._rng.sample(_TURNS, self._rng.randint(*_N_TURNS)), "last"):
             seconds = self._rng.uniform(*(_LONG if turn == "away" else _SHORT))
             self._clock += int(seconds // 60) + 1
             yield from self._turn(turn, messages, int(seconds * _SECOND))
@@ -130,7 +128,7 @@ class _Visit:
             yield from self._lookups(messages, wait)
             wait = self._rng.randint(5, 90) * _MILLISECOND
         else:
-            n = self._rng.randint(*(_MANY if turn == "many" else _FEW))
+            n = self._rng.randint(*(_MANY if turn == "many" else _FEW)) if turn != "last" else 1
             notes = [self._fill(self._rng.choice(texts.NOTES)) for _ in range(n)]
             if n < _FEW[1] and self._rng.random() < 1 / 3:
                 notes.append(self._fill(self._rng.choice(texts.REVIEW)))
@@ -206,12 +204,15 @@ def _said(text: str) -> Json:
 # --- what is sent ---
 
 
-def _mark(agent: FieldAgent, messages: Sequence[Json]) -> list[Json]:
-    """Return the messages with breakpoints: behind the dossier, on the last block, and on one before if so chosen."""
+def _mark(agent: FieldAgent, step: _Step) -> list[Json]:
+    """Return the messages with breakpoints: at the end of the dossier, and of the last message, or the last two."""
+    messages = step.messages
     of_user = [i for i, message in enumerate(messages) if message["role"] == "user"]
     places = {(0, 0), (of_user[-1], -1)}
-    if agent.marks_before and len(of_user) > 1:
+    if agent.fixed and len(of_user) > 1:
         places.add((of_user[-2], -1))
+    if agent.fixed and step.beside:
+        places = {(0, 0)}  # nothing continues it
     marked = [message | {"content": list(message["content"])} for message in messages]
     for message, block in places:
         content = marked[message]["content"]
@@ -220,7 +221,7 @@ def _mark(agent: FieldAgent, messages: Sequence[Json]) -> list[Json]:
 
 
 def _request(agent: FieldAgent, step: _Step, started: int) -> Request:
-    messages = _mark(agent, step.messages)
+    messages = _mark(agent, step)
     params = {"max_tokens": 2048, "temperature": 0.2}
     tools = [to_messages_tool(tool["function"]) for tool in texts.TOOLS]
     body = {"model": agent.model, **params, "system": texts.SYSTEM, "tools": tools, "messages": messages}
@@ -242,7 +243,7 @@ def _session(agent: FieldAgent, steps: Sequence[_Step], started: int) -> Session
     free = started
     for step in steps:
         if step.beside:
-            begin = (calls[0].first_token if agent.staggers else calls[0].started) + step.wait
+            begin = (calls[0].first_token if agent.fixed else calls[0].started) + step.wait
         else:
             begin = free + step.wait
         call = _request(agent, step, begin)

@@ -58,7 +58,7 @@ def test_analyze_prints_a_table_of_100_columns():
         "support-chat system…65f5 10 0% $0.10 11/12 2,230 98% user-11 0.10 conversation"
     )
     assert max(map(len, rows)) <= 100
-    assert "202 profiles, 1,655 observations" in out
+    assert "204 profiles, 1,855 observations" in out
 
 
 @pytest.mark.parametrize("command", ["analyze", "explain", "verify"])

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.slow
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 VERSION_OF = {rules_of(version): version for version in reversed(VERSIONS)}  # the oldest of each rules
 AGENTS = (
-    *("claims-triage", "claims-triage-next", "code-review", "coder", "handbook-search"),
+    *("claims-triage", "claims-triage-next", "code-review", "coder", "field-notes"),
+    *("field-notes-fixed", "handbook-search"),
     *("sales-analyst", "support-chat", "support-legacy", "support-mail"),
 )
 

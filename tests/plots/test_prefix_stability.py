@@ -262,10 +262,10 @@ class TestGiven:
         [
             (
                 plots.prefix_stability,
-                r"There are 202 profiles; choose one by learning_key=",
+                r"There are 204 profiles; choose one by learning_key=",
             ),
-            (lambda snap: plots.prefix_stability(acg.analyze(snap)), "There are 202 profiles"),
-            (lambda snap: plots.prefix_stability(frames.scores(snap)), "There are 202 profiles"),
+            (lambda snap: plots.prefix_stability(acg.analyze(snap)), "There are 204 profiles"),
+            (lambda snap: plots.prefix_stability(frames.scores(snap)), "There are 204 profiles"),
             (lambda snap: plots.prefix_stability(snap, "nowhere"), "There is no profile 'nowhere'"),
             (lambda snap: plots.prefix_stability(acg.analyze(snap), "nowhere"), "There is no profile 'nowhere'"),
             (lambda snap: plots.prefix_stability(frames.scores(snap), "nowhere"), "There is no profile 'nowhere'"),

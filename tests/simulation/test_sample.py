@@ -8,6 +8,7 @@ import pytest
 import acg_lab as acg
 from acg_lab.simulation import Verdict, calibrate, simulate
 from acg_lab.simulation.history import prepare_history, read_settings
+from acg_lab.storage.times import parse_time
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
@@ -32,8 +33,8 @@ def of_run(sim, run_id):
 
 
 def test_whether_anything_was_read_agrees_for_every_request(sim):
-    """The rules read something exactly where the bill does, 3,957 times."""
-    assert len(sim) == 3957
+    """The rules read something exactly where the bill does, 4,187 times."""
+    assert len(sim) == 4187
     assert np.array_equal(sim.simulated_read > 0, sim.recorded_read > 0)
 
 
@@ -130,7 +131,7 @@ def test_calibration_of_the_sample_is_good(sim):
     """The simulation agrees with the bills of the sample, and says so in words."""
     found = calibrate(sim)
     assert found.verdict.startswith("Good: ")
-    assert found.total.n_requests == 3957
+    assert found.total.n_requests == 4187
     assert {one.agent_id for one in found.by_agent} == set(sim.agent_ids)
     assert all(one.within_1_percent >= 0.99 for one in found.by_agent)
 
@@ -142,3 +143,76 @@ def test_nothing_beats_the_limit(trace, sim):
         for agent_id, one in other.by_agent().items():
             limit = sim.select(agent_id=agent_id).limit_cost_tokens.sum()
             assert one.simulated_cost_tokens.sum() >= limit - 1, (policy, agent_id)
+
+
+# --- look-back, first tokens and lifetimes: the field agents ---
+
+
+def positions_added(request, reference):
+    """Return the new positions between the ends of two bodies: calls in a row are one, and so are results in a row."""
+    blocks, before = (
+        [block["type"] for message in body["messages"] for block in message["content"]] for body in (request, reference)
+    )
+    added = blocks[len(before) :]
+    return sum(
+        kind != previous or kind not in ("tool_use", "tool_result")
+        for previous, kind in zip([None, *added], added, strict=False)
+    )
+
+
+def field_requests(sim, agent_id):
+    """Yield verdict, positions and seconds since the request before, for each request that continues a session."""
+    verdicts = {(sim.run_ids[i], int(sim.started_ns[i])): verdict for i, verdict in enumerate(sim.verdicts)}
+    for run in acg.load(SAMPLE, agent_id=agent_id).runs:
+        calls = [call for call in run.calls if call.kind == "llm"]
+        main = [call for call in calls if len(call.exchange.request["messages"]) > 1]
+        for before, call in zip([calls[0], *main], main, strict=False):
+            started = parse_time(call.started_at)
+            yield (
+                verdicts[run.id, started],
+                positions_added(call.exchange.request, before.exchange.request),
+                (started - parse_time(before.started_at)) / 1e9,
+            )
+
+
+@pytest.mark.parametrize("agent_id", ["field-notes", "field-notes-fixed"])
+def test_the_field_agents_agree_with_their_bills(sim, agent_id):
+    """Reads and writes are within 1% of the prompt for at least 99% of the requests of both agents."""
+    one = sim.select(agent_id=agent_id)
+    assert len(one) == 115
+    for recorded, simulated in (
+        (one.recorded_read, one.simulated_read),
+        (one.recorded_written, one.simulated_written),
+    ):
+        assert np.mean(np.abs(recorded - simulated) <= 0.01 * one.tokens) >= 0.99
+
+
+def test_field_requests_miss_by_look_back_and_lifetime(sim):
+    """A request of field-notes misses after more than 300 s, or if it adds 20 positions, and for no other reason."""
+    found = list(field_requests(sim, "field-notes"))
+    expected = [
+        Verdict.EXPIRED if idle > 300 else Verdict.LOOKBACK_EXCEEDED if added >= 20 else Verdict.HIT
+        for _, added, idle in found
+    ]
+    assert [verdict for verdict, _, _ in found] == expected
+    assert min(map(expected.count, (Verdict.EXPIRED, Verdict.LOOKBACK_EXCEEDED, Verdict.HIT))) >= 10
+
+
+def test_first_requests_side_by_side_are_in_flight(sim):
+    """Of the three first requests of each session, the second and third meet an entry that is still being written."""
+    one = sim.select(agent_id="field-notes")
+    sessions = {run_id: [] for run_id in one.run_ids}
+    for run_id, verdict in zip(one.run_ids, one.verdicts, strict=True):
+        sessions[run_id].append(verdict)
+    assert len(sessions) == 8
+    assert all(verdicts[1:3] == [Verdict.IN_FLIGHT] * 2 for verdicts in sessions.values())
+    assert one.verdicts.count(Verdict.IN_FLIGHT) == 16
+
+
+def test_the_fixed_field_agent_hardly_misses(sim):
+    """The same prompts hit with one more breakpoint, a lifetime of an hour and a staggered start."""
+    broken, fixed = (sim.select(agent_id=agent_id) for agent_id in ("field-notes", "field-notes-fixed"))
+    assert {verdict for verdict, _, _ in field_requests(sim, "field-notes-fixed")} == {Verdict.HIT}
+    assert fixed.verdicts.count(Verdict.HIT) == len(fixed) - 8
+    assert fixed.totals().as_was < 0.6 * broken.totals().as_was
+    assert fixed.totals().without_cache == pytest.approx(broken.totals().without_cache)

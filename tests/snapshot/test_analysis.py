@@ -147,7 +147,7 @@ def test_summaries_add_up():
 def test_the_sample_is_what_production_would_have_stored():
     """Every stored result of the sample is recomputed exactly."""
     snap = acg.load(DATA / "sample")
-    assert len(snap.agent_ids) == 9
+    assert len(snap.agent_ids) == 11
     assert acg.analyze(snap) == dict(snap.stability)
     assert all(generation.decided for generation in snap.rules.values())
 

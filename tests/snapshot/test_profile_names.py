@@ -83,8 +83,8 @@ def test_agent_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"profile": "supprt-mail"}, "There is no profile 'supprt-mail'; the nearest of 202: 'support-mail', "),
-        ({"agent_id": "coderr"}, "There is no profile of agent 'coderr'; the nearest of 9: 'coder', "),
+        ({"profile": "supprt-mail"}, "There is no profile 'supprt-mail'; the nearest of 204: 'support-mail', "),
+        ({"agent_id": "coderr"}, "There is no profile of agent 'coderr'; the nearest of 11: 'coder', "),
         ({"profile": "coder", "agent_id": "support-mail"}, "There is no profile 'coder'; the nearest of 1: "),
         ({"profile": 1}, "A profile must be named by a str, its learning key or display name; got 1."),
     ],

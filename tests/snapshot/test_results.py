@@ -26,8 +26,8 @@ def test_results_are_a_dict():
 def test_they_show_themselves_in_a_few_lines():
     """A line a profile, the first twenty of many, within 100 columns; where the prefix ends, and with which score."""
     shown = repr(acg.analyze(acg.load(SAMPLE))).splitlines()
-    assert shown[0] == "<Results: 202 profiles, 1,655 requests>"
-    assert shown[-1] == "  ... and 182 more profiles; acg_lab.frames.scores has all"
+    assert shown[0] == "<Results: 204 profiles, 1,855 requests>"
+    assert shown[-1] == "  ... and 184 more profiles; acg_lab.frames.scores has all"
     assert len(shown) == 22
     assert max(map(len, shown)) <= 100
     one = acg.analyze(acg.load(SAMPLE, agent_id="claims-triage"))

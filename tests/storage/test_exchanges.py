@@ -102,15 +102,19 @@ def replace_runs(snap, runs):
     return replace_fields(snap, columns=replace_fields(snap.columns, runs=runs))
 
 
-def test_version_1_is_read():
-    """The sample is an export of version 1, which knows nothing of exchanges."""
-    assert pq.read_schema(SAMPLE / "calls.parquet").metadata[b"acg_lab.version"] in (b"1", b"2")
-    snap = acg.load(SAMPLE)
-    assert len(snap.runs) > 0
-    assert {call.record.exchange for calls in snap.runs.calls for call in calls} == {None}
+def test_the_sample_is_an_export_of_version_2():
+    """Two agents of the sample have exchanges, with bodies and first tokens; production recorded the others alone."""
+    assert pq.read_schema(SAMPLE / "calls.parquet").metadata[b"acg_lab.version"] == b"2"
+    has_exchange = {}
+    for run in acg.load(SAMPLE).runs:
+        exchanges = [call.exchange for call in run.calls if call.kind == "llm"]
+        has_exchange.setdefault(run.agent_id, set()).update(exchange is not None for exchange in exchanges)
+        assert all(e.request["messages"] and e.usage and e.first_token_at for e in exchanges if e is not None)
+    field_agents = {"field-notes", "field-notes-fixed"}
+    assert has_exchange == {agent_id: {agent_id in field_agents} for agent_id in has_exchange}
 
 
-def test_a_version_1_export_of_ours_is_read(snap, tmp_path):
+def test_a_version_1_export_is_read(snap, tmp_path):
     """Tables without the newer columns, and with the older version in their metadata, load without exchanges."""
     from acg_lab.storage.parquet_schema import EXCHANGE_COLUMNS  # noqa: PLC0415
 
