@@ -220,7 +220,7 @@ class RunRecord(Private, frozen=True, kw_only=True):
 
 
 def continues_stored(body: JsonObject) -> bool:
-    """Return whether a request body continues a conversation that the provider keeps, so that it is not all of a prompt.
+    """Return whether a request body continues a conversation that the provider keeps, and is not the whole prompt.
 
     Examples
     --------

@@ -55,9 +55,7 @@ class CallTable:
         self.rows: list[Row] = []
         self.texts = TextPools()
         self.n_duplicates = self.n_shared_ids = self.n_continued = 0
-        self._readers = {
-            api: BodyReader(codec, self.texts, refuses_redacted=True) for api, codec in CODECS.items()
-        }
+        self._readers = {api: BodyReader(codec, self.texts, refuses_redacted=True) for api, codec in CODECS.items()}
         # Where the log has the annotated request too, nothing is made of the body as sent.
         self._as_sent = {api: BodyReader(as_it_is(codec.items), self.texts) for api, codec in CODECS.items()}
         self._recorded = BodyReader(as_it_is("messages"), self.texts)

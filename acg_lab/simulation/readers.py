@@ -18,9 +18,9 @@ from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, PieceKind, RequestFl
 from acg_lab.simulation.bodies import Api, Parameters, api_of
 from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piece, PieceReader, Unit
 from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, gather, number_prefixes
+from acg_lab.simulation.untimed import stand_in_times
 from acg_lab.simulation.usage import is_uncached_rest, usage_of
 from acg_lab.storage.columns import Call, Runs, offsets
-from acg_lab.simulation.untimed import stand_in_times
 from acg_lab.storage.times import read_time
 
 __all__ = ["Scope", "read_requests"]
@@ -251,7 +251,14 @@ def _add_prompt(
 
 _FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), markable=False)
 _GAP: Final = Piece(GAP, int(PieceKind.FRAMING), markable=False)
-_TYPES: Final[Mapping[str, Any]] = {"timed": bool, "recorded": bool, "raw": bool, "cut": bool, "failed": bool, "flags": np.uint8}
+_TYPES: Final[Mapping[str, Any]] = {
+    "timed": bool,
+    "recorded": bool,
+    "raw": bool,
+    "cut": bool,
+    "failed": bool,
+    "flags": np.uint8,
+}
 
 
 def _finish(columns: _Columns) -> RecordedRequests:

@@ -68,10 +68,12 @@ class LogOptions(NamedTuple):
             msg = f"The 'sample_rate' option must be above 0 and at most 1, as in 0.1 for a tenth; got {rate!r}."
             raise UsageError(msg)
         if self.settings is not None and not isinstance(self.settings, AcgSettings):
-            msg = f"The 'settings' option must be AcgSettings, such as acg_lab.load_config returns; got {_type(self.settings)}."
+            kind = type(self.settings).__name__
+            msg = f"The 'settings' option must be AcgSettings, such as acg_lab.load_config returns; got {kind}."
             raise UsageError(msg)
         if not isinstance(self.fields, Mapping):
-            msg = f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {_type(self.fields)}."
+            kind = type(self.fields).__name__
+            msg = f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {kind}."
             raise UsageError(msg)
         for name, path in self.fields.items():
             if name not in FIELD_NAMES:
@@ -82,10 +84,6 @@ class LogOptions(NamedTuple):
                 msg = f"The path of the field {name!r} must be dotted, such as 'metadata.app'; got {path!r}."
                 raise UsageError(msg)
         return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
-
-
-def _type(value: object) -> str:
-    return f"one of type {type(value).__name__}"
 
 
 class Within:
@@ -278,7 +276,7 @@ def _documents(rows: Any, problems: _Problems) -> Iterator[Document]:
     for number, row in enumerate(_each_row(rows), 1):
         document = Document(b"", "requests", number)
         try:
-            raw = row.encode() if isinstance(row, str) else bytes(row) if isinstance(row, bytes | bytearray) else _print(row)
+            raw = row.encode() if isinstance(row, str) else _print(row)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             came = type(error).__name__
             problems.take(document.problem(f"expected a row of JSON values, got one with something else ({came})"))
@@ -302,6 +300,8 @@ def _each_row(rows: Any) -> Iterable[Any]:
 
 def _print(row: Any) -> bytes:
     """Return a row as JSON, without the missing values of a DataFrame."""
+    if isinstance(row, bytes | bytearray):
+        return bytes(row)
     if hasattr(row, "model_dump"):
         row = row.model_dump(mode="json", exclude_unset=True)
     if not isinstance(row, Mapping):

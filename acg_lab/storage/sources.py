@@ -78,7 +78,7 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
     elif isinstance(source, Backend):
         return source
     else:
-        came = f"one of type {type(source).__name__}"
+        came = f"a {type(source).__name__}"
     msg = (
         "The source must be the URL of a Redis (redis://, rediss:// or unix://), the path or URI of a Parquet export "
         f"or a request log, or a storage backend such as MemoryBackend; got {came}."
