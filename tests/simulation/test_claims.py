@@ -46,7 +46,7 @@ def test_caches_without_rules_are_not_checked():
     assert "12 requests of caches without known rules: not checked" in repr(found)
 
 
-def test_a_clock_is_not_praised(tmp_path):
+def test_a_clock_is_not_praised():
     """No breakpoint helps a prompt with a clock; figure and commands say what the clock costs, not that all is well."""
     sim = acg.simulate(requests(6, read=0, clock=True))
     title = acg.plots.alt_text(acg.plots.misses(sim))
