@@ -4,7 +4,8 @@
 
 The same seed gives the same records. The request log is written beside the export, as ``requests.jsonl.gz``.
 `README.md` describes each agent. The agents and their words are in `sample_scenes` and `sample_texts`, their
-conversations in `sample_runs`, the provider in `sample_cache`, the log in `sample_log`.
+conversations in `sample_runs`, the provider in `sample_cache`, the log in `sample_log`. Two agents, recorded with what
+passed between them and the provider, are in `sample_sessions` and `sample_field_texts`.
 """
 
 import argparse
@@ -14,19 +15,22 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sample_cache import PromptCache
+from sample_cache import Billed, BreakpointCache, PromptCache
 from sample_log import write_log
 from sample_runs import Call, Run, draw_runs
 from sample_scenes import AGENTS, Agent
+from sample_sessions import FIELD_AGENTS, FieldAgent, Request, Session, draw_sessions, render
 
 import acg_lab as acg
 from acg_lab.core import (
     AcgLearner,
     CallRecord,
+    Exchange,
     HotCache,
     PromptIR,
     RunRecord,
     StabilityAnalysisResult,
+    Usage,
     build_prompt_ir,
     learning_key,
 )
@@ -117,21 +121,64 @@ def _records(call: Call, cached: tuple[int, int | None]) -> Iterator[CallRecord]
         )
 
 
+def _field_records(request: Request, billed: Billed) -> Iterator[CallRecord]:
+    """Yield the records of a request of the field agents: with its body, its first token and its whole usage."""
+    written, output = billed.written_5m + billed.written_1h, request.output_tokens
+    counts = {"prompt_tokens": billed.prompt, "completion_tokens": output, "total_tokens": billed.prompt + output}
+    model = request.body["model"]
+    calls = [{"id": tool.call_id, "name": tool.name, "arguments": tool.args} for tool in request.tools]
+    yield CallRecord(
+        kind="llm",
+        name="anthropic",
+        started_at=render_time(request.started),
+        ended_at=render_time(request.ended),
+        output_tokens=output,
+        prompt_tokens=billed.prompt,
+        total_tokens=billed.prompt + output,
+        model_name=model,
+        tool_call_count=len(calls),
+        annotated_request=request.recorded,
+        annotated_response={
+            "model": model,
+            "message": request.text,
+            **({"tool_calls": calls} if calls else {}),
+            "finish_reason": "tool_use" if calls else "complete",
+            "usage": counts | {"cache_read_tokens": billed.read, "cache_write_tokens": written},
+        },
+        exchange=Exchange(
+            api="anthropic",
+            request=request.body,
+            usage=Usage(
+                prompt_tokens=billed.prompt,
+                cache_read_tokens=billed.read,
+                cache_write_tokens=written,
+                cache_writes_by_ttl={"5m": billed.written_5m, "1h": billed.written_1h},
+                output_tokens=output,
+            ),
+            first_token_at=render_time(request.first_token),
+        ),
+    )
+    for tool in request.tools:
+        ended = render_time(request.ended + tool.nanoseconds)
+        yield CallRecord(kind="tool", name=tool.name, started_at=render_time(request.ended), ended_at=ended)
+
+
 # --- production ---
 
 
 class _Production:
     """One agent in production: requests are planned and cached as they come, runs are learned when they end."""
 
-    def __init__(self, agent: Agent, backend: MemoryBackend, rng: Random) -> None:
+    def __init__(self, agent: Agent | FieldAgent, backend: MemoryBackend, rng: Random) -> None:
         self._agent = agent
         self._backend = backend
         self._rng = rng
         self._learner = AcgLearner(agent.agent_id, rules=agent.rules)
         self._hot_cache = HotCache()
         self._prompt_cache = PromptCache(agent.api)
+        self._breakpoint_cache = BreakpointCache()
 
-    def live_through(self, runs: Sequence[Run]) -> None:
+    def live_through(self, runs: Sequence[Run] | Sequence[Session]) -> None:
         """Take all requests and ends of runs in the order of time."""
         sent = [(call.started, i, call) for i, run in enumerate(runs) for call in run.calls]
         ended = [(run.ended, i, None) for i, run in enumerate(runs)]
@@ -139,8 +186,15 @@ class _Production:
         for _, i, call in sorted([*sent, *ended], key=lambda event: event[:2]):
             if call is None:
                 self._learn(runs[i], records[i])
+            elif isinstance(call, Request):
+                records[i] += _field_records(call, self._send_marked(call))
             else:
                 records[i] += _records(call, self._send(call))
+
+    def _send_marked(self, request: Request) -> Billed:
+        """Send a request with breakpoints of its own; the governor does not know the model, so it adds none."""
+        model, pieces = request.body["model"], render(request.body)
+        return self._breakpoint_cache.bill(model, pieces, request.started, request.first_token)
 
     def _send(self, call: Call) -> tuple[int, int | None]:
         agent, live = self._agent, call.exchange.live
@@ -152,11 +206,11 @@ class _Production:
             marks = sorted({*marks, len(call.prefixes.ids) - 1})
         return self._prompt_cache.read_and_write(call.prefixes, marks, call.started)
 
-    def _learn(self, run: Run, calls: Sequence[CallRecord]) -> None:
+    def _learn(self, run: Run | Session, calls: Sequence[CallRecord]) -> None:
         started, ended = render_time(run.started), render_time(run.ended)
         record = RunRecord(
             id=self._run_id(run.started),
-            agent_id=run.agent.agent_id,
+            agent_id=self._agent.agent_id,
             calls=tuple(calls),
             started_at=started,
             ended_at=ended,
@@ -193,6 +247,9 @@ def build(seed: int = 7) -> MemoryBackend:
         rng = Random(f"{seed} {agent.agent_id}")
         runs = draw_runs(agent, rng)
         _Production(agent, backend, rng).live_through(runs)
+    for field_agent in FIELD_AGENTS:
+        rng = Random(f"{seed} {field_agent.agent_id}")
+        _Production(field_agent, backend, rng).live_through(draw_sessions(field_agent, seed))
     return backend
 
 

@@ -1,16 +1,17 @@
-"""Tokens, and the cache of an imaginary provider.
+"""Tokens, and the caches of imaginary providers.
 
-Prefixes live for 5 minutes after their last use where a request marks them, for 30 minutes where the provider caches
-every prompt. A prefix below 1,024 tokens is not cached.
+`PromptCache` is a simple one: prefixes live for 5 minutes after their last use where a request marks them, for 30
+minutes where the provider caches every prompt. `BreakpointCache` also knows positions, lifetimes, and when an entry
+becomes readable. Neither caches a prefix below 1,024 tokens.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-__all__ = ["Prefixes", "PromptCache", "chain_prefixes"]
+__all__ = ["Billed", "BreakpointCache", "Piece", "Prefixes", "PromptCache", "chain_prefixes"]
 
 _SECOND = 10**9
 _FRAMING = 5  # tokens around every tool and message
@@ -83,3 +84,88 @@ class PromptCache:
             self._keep(prefix, now)
         longest = live[-1] if live else 0
         return (longest // _GRAIN * _GRAIN if longest >= _MINIMUM else 0), None
+
+
+# --- with positions, lifetimes and first tokens ---
+
+
+class Piece(NamedTuple):
+    """One block of a prompt; ``ttl`` is the lifetime in seconds of the breakpoint on it, 0 without one."""
+
+    text: str
+    kind: str
+    ttl: int = 0
+    extra_tokens: int = 0
+
+
+class Billed(NamedTuple):
+    """Tokens of one request: the whole prompt, and of these what was read, and written by lifetime."""
+
+    prompt: int
+    read: int
+    written_5m: int
+    written_1h: int
+
+
+class _Entry(NamedTuple):
+    readable: int
+    touched: int
+    lifetime: int
+
+
+class BreakpointCache:
+    """A provider's cache of one agent, as literally as its documentation puts it; see `acg_lab/docs/providers.md`.
+
+    An entry is a prefix that ends at a breakpoint (A-3). It can be read from the writer's first token on (A-10), until
+    its lifetime has passed since the start of the request that wrote or read it last (A-8).
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, list[_Entry]] = {}
+
+    def bill(self, model: str, pieces: Sequence[Piece], started: int, first_token: int) -> Billed:
+        """Take one request, in order of start; return what the provider bills for it."""
+        measured = [_measure(piece.text) for piece in pieces]
+        ends = list(accumulate(n + piece.extra_tokens for (n, _), piece in zip(measured, pieces, strict=True)))
+        chained = accumulate(measured, lambda so_far, item: sha256(so_far + item[1]).digest(), initial=model.encode())
+        ids = list(chained)[1:]
+        marks = [i for i, piece in enumerate(pieces) if piece.ttl and ends[i] >= _MINIMUM]  # A-7
+        hit = self._find(ids, marks, _positions(pieces), started)
+        for prefix in ids[: hit + 1]:  # a read renews what it passes (A-16)
+            kept = self._entries.get(prefix, [])
+            kept[:] = [e._replace(touched=started) if _is_live(e, started) else e for e in kept]
+        marks = [mark for mark in marks if mark > hit]
+        for mark in marks:
+            entry = _Entry(first_token, started, pieces[mark].ttl * _SECOND)
+            self._entries.setdefault(ids[mark], []).append(entry)
+        read = ends[hit] if hit >= 0 else 0
+        last = ends[marks[-1]] if marks else read
+        last_1h = max((ends[mark] for mark in marks if pieces[mark].ttl > _SHORT_TTL), default=read)
+        return Billed(ends[-1], read, last - last_1h, last_1h - read)
+
+    def _find(self, ids: Sequence[bytes], marks: Sequence[int], positions: Sequence[int], now: int) -> int:
+        """Return the piece that the longest readable prefix ends with, -1 for none.
+
+        From the last breakpoint 20 positions are tried, itself included, then from the one before it (A-4).
+        """
+        for mark in reversed(marks):
+            for at in range(mark, -1, -1):
+                if positions[mark] - positions[at] >= _LOOK_BACK:
+                    break
+                if any(_is_live(entry, now) for entry in self._entries.get(ids[at], ())):
+                    return at
+        return -1
+
+
+_SHORT_TTL = 300
+
+
+def _is_live(entry: _Entry, now: int) -> bool:
+    return entry.readable <= now <= entry.touched + entry.lifetime
+
+
+def _positions(pieces: Sequence[Piece]) -> list[int]:
+    """Number the positions of a prompt: calls in a row are one, and so are results in a row (A-5)."""
+    kinds = [piece.kind for piece in pieces]
+    joined = [kind == before and kind in ("tool_use", "tool_result") for before, kind in pairwise(kinds)]
+    return list(accumulate((not is_joined for is_joined in joined), initial=0))

@@ -15,7 +15,7 @@ from random import Random
 from typing import NamedTuple
 
 from sample_cache import PromptCache, chain_prefixes
-from sample_runs import Call, draw_runs
+from sample_runs import Call, draw_runs, to_messages_tool
 from sample_scenes import AGENTS, Agent
 from sample_texts import Json
 
@@ -87,7 +87,7 @@ def _body(agent: Agent, call: Call, replica: str | None) -> Json:
             "tools": list(request.tools or ()),
             "max_completion_tokens": request.params["max_tokens"],
         }
-    tools = [_anthropic_tool(tool["function"]) for tool in request.tools or ()]
+    tools = [to_messages_tool(tool["function"]) for tool in request.tools or ()]
     return {
         "model": request.model,
         **request.params,
@@ -95,14 +95,6 @@ def _body(agent: Agent, call: Call, replica: str | None) -> Json:
         "system": [{"type": "text", "text": request.unknown["instructions"], **_MARK}],
         "tools": [_sort_keys(tool) for tool in tools] if replica == _SORTS_KEYS else tools,
         "messages": list(request.messages),
-    }
-
-
-def _anthropic_tool(function: Json) -> Json:
-    return {
-        "name": function["name"],
-        "description": function["description"],
-        "input_schema": function["parameters"],
     }
 
 

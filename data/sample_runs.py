@@ -12,7 +12,7 @@ from sample_texts import Json, Step, Turn
 
 from acg_lab.core import AnnotatedLlmRequest
 
-__all__ = ["WHOLE", "Call", "Exchange", "Run", "draw_runs"]
+__all__ = ["WHOLE", "Call", "Exchange", "Run", "current_turn", "draw_runs", "to_messages_tool"]
 
 _SECOND = 10**9
 WHOLE = "nemo-flow-0.2"  # these rules record every request whole
@@ -114,7 +114,7 @@ class _Dialogue:
         live = self._request(self._messages)
         is_first = not any(m["role"] == "assistant" for m in self._messages[len(self._scene.primer) :])
         whole = is_first or self._agent.full_payloads or self._agent.rules == WHOLE
-        return Exchange(live, live if whole else self._request(_current_turn(self._messages)), text, tool, pause)
+        return Exchange(live, live if whole else self._request(current_turn(self._messages)), text, tool, pause)
 
     def _request(self, messages: Sequence[Json]) -> AnnotatedLlmRequest:
         """Normalise a body as the runtime's codec for this API does."""
@@ -134,10 +134,19 @@ class _Dialogue:
         )
 
 
-def _current_turn(messages: Sequence[Json]) -> Sequence[Json]:
+def current_turn(messages: Sequence[Json]) -> Sequence[Json]:
     """Return the messages from the last user message on; one that holds a tool's result only counts as one."""
     last = max(i for i, message in enumerate(messages) if message["role"] == "user")
     return messages[last:]
+
+
+def to_messages_tool(function: Json) -> Json:
+    """Return a tool as a Messages body has it."""
+    return {
+        "name": function["name"],
+        "description": function["description"],
+        "input_schema": function["parameters"],
+    }
 
 
 # --- runs ---

@@ -33,7 +33,7 @@ class Turn(NamedTuple):
 Script: TypeAlias = tuple[Turn, ...]
 
 
-def _tool(name: str, description: str, /, **fields: str) -> Tool:
+def tool(name: str, description: str, /, **fields: str) -> Tool:
     """Write a function definition; a field is ``"type: text"``, ``"type?: text"`` (optional) or ``"a|b|c: text"``."""
     properties: dict[str, Json] = {}
     required = []
@@ -153,25 +153,25 @@ judge the cause, ask them to stop using the item and to keep it, and hand over a
 """
 
 SUPPORT_TOOLS: tuple[Tool, ...] = (
-    _tool(
+    tool(
         "find_order",
         "Look up one order with its items, payment state and shipments. Needs a number and a proof of identity.",
         order_number="string: Order number as printed in the confirmation, e.g. 'HM-482913'.",
         proof="string: Mail address or postcode given by the customer.",
     ),
-    _tool(
+    tool(
         "list_orders",
         "List the orders of an account, newest first. Use it when the customer does not know the order number.",
         email="string: Mail address of the account.",
         limit="integer?: How many orders to return, 1 to 20. Default 5.",
     ),
-    _tool(
+    tool(
         "track_parcel",
         "Return the carrier's scans of a parcel, oldest first, and the carrier's own estimate of delivery.",
         carrier="Norpost|Swiftline|ParcelHaus|Blue Heron: Carrier of the shipment.",
         tracking_code="string: Code from the shipment record.",
     ),
-    _tool(
+    tool(
         "open_trace",
         "Ask the carrier to search for a parcel. Only after 3 working days without a scan, or when it was reported as "
         "delivered and has not been received. Returns a case number and the day by which the carrier must answer.",
@@ -179,14 +179,14 @@ SUPPORT_TOOLS: tuple[Tool, ...] = (
         reason="no_scan|delivered_not_received|damaged: Why the trace is opened.",
         note="string?: What the customer said, in one or two sentences.",
     ),
-    _tool(
+    tool(
         "check_stock",
         "Return the stock of an item by size and colour at every depot, and the next expected arrival.",
         product="string: Product name or article number.",
         size="string?: Size as printed on the label.",
         colour="string?: Colour name.",
     ),
-    _tool(
+    tool(
         "create_return_label",
         "Create a prepaid return label and mail it to the customer. Reserve the new item first if it is an exchange.",
         order_number="string: Order number.",
@@ -194,21 +194,21 @@ SUPPORT_TOOLS: tuple[Tool, ...] = (
         kind="refund|exchange: What the customer wants in return.",
         reason="too_small|too_large|not_as_described|changed_mind|fault: The customer's reason.",
     ),
-    _tool(
+    tool(
         "reserve_item",
         "Hold one item for an exchange for 10 days.",
         product="string: Product name or article number.",
         size="string: Size as printed on the label.",
         colour="string: Colour name.",
     ),
-    _tool(
+    tool(
         "grant_voucher",
         "Grant a goodwill voucher for a mistake of ours. At most 15 EUR and once per order; refuses otherwise.",
         order_number="string: Order number.",
         amount_eur="number: Amount in EUR, at most 15.",
         reason="string: Our mistake, in a few words.",
     ),
-    _tool(
+    tool(
         "open_workshop_ticket",
         "Open a repair or warranty ticket with the workshop. The photo is asked for by mail.",
         order_number="string: Order number.",
@@ -216,7 +216,7 @@ SUPPORT_TOOLS: tuple[Tool, ...] = (
         fault="string: What is broken, as the customer describes it.",
         bought="string?: Month of purchase, as YYYY-MM.",
     ),
-    _tool(
+    tool(
         "hand_over",
         "Pass the conversation to a colleague. The customer sees the expected waiting time.",
         summary="string: What was asked, found and promised so far, in at most five sentences.",
@@ -514,24 +514,24 @@ query takes longer than 60 seconds, narrow it; if the warehouse refuses it twice
 """
 
 _ANALYST_TOOLS: tuple[Tool, ...] = (
-    _tool(
+    tool(
         "list_tables",
         "List the tables that you may read, with a one-line description, row counts and the time of their last load.",
         layer="fact|dimension|snapshot|all: Which layer of the warehouse to list.",
     ),
-    _tool(
+    tool(
         "describe_table",
         "Return the columns of a table with type, meaning, share of nulls and three example values each.",
         table="string: Table name without schema, e.g. 'fact_sales'.",
     ),
-    _tool(
+    tool(
         "run_query",
         "Run one read-only SQL statement and return up to 200 rows. A query on a fact table needs a filter on its date "
         "column. Times out after 60 seconds; the error tells how much data it would have read.",
         sql="string: One SELECT statement in the ANSI dialect, without a trailing semicolon.",
         purpose="string: What the query is for, in a few words; kept in the audit log.",
     ),
-    _tool(
+    tool(
         "compare_periods",
         "Compute a measure for two periods and its change, by one dimension. Faster than a query of your own and uses "
         "the official definitions, like-for-like included.",
@@ -541,21 +541,21 @@ _ANALYST_TOOLS: tuple[Tool, ...] = (
         baseline="last_year|previous_period: What to compare with.",
         like_for_like="boolean?: Leave out what was not there in both periods. Default false.",
     ),
-    _tool(
+    tool(
         "get_snapshot",
         "Return month-end figures as they were reported. Use it to check totals.",
         month="string: Month as YYYY-MM.",
         measure="net_sales|units: The measure.",
         dimension="region|channel|category: What to break it down by.",
     ),
-    _tool(
+    tool(
         "list_promotions",
         "List promotions that overlap a period, with planned and actual uplift.",
         period="string: ISO interval.",
         category="string?: Only this category.",
         region="string?: Only this region.",
     ),
-    _tool(
+    tool(
         "draw_chart",
         "Draw a chart from rows that a former call returned, and attach it to the answer.",
         kind="line|bar|stacked_bar|scatter: Kind of chart.",
@@ -564,14 +564,14 @@ _ANALYST_TOOLS: tuple[Tool, ...] = (
         y="string: Column on the y axis.",
         title="string: What the chart shows, as a sentence.",
     ),
-    _tool(
+    tool(
         "save_report",
         "Save the answer with its queries to the shared report folder and return a link.",
         title="string: Title of the report, at most 80 characters.",
         summary="string: The answer in at most three sentences.",
         audience="sales|supply|finance|all: Who can open it.",
     ),
-    _tool(
+    tool(
         "ask_colleague",
         "Put a question to a human analyst. Use it when a definition is unclear or a figure looks wrong at the source.",
         question="string: The question, with what you already checked.",
@@ -779,30 +779,30 @@ it.
 """
 
 RAG_TOOLS: tuple[Tool, ...] = (
-    _tool(
+    tool(
         "search_handbook",
         "Search the handbook once more with other words. Returns up to 4 passages with section, audience and validity.",
         query="string: A few key words, not a sentence.",
         audience="sea|shore|all: Whose rules to search.",
         valid_on="string?: Date as YYYY-MM-DD; default today.",
     ),
-    _tool(
+    tool(
         "open_section",
         "Return a whole section of the handbook by its number.",
         section="string: Section number, e.g. '4.3'.",
     ),
-    _tool(
+    tool(
         "list_forms",
         "List the forms that belong to a section, with a link and who must sign.",
         section="string: Section number.",
     ),
-    _tool(
+    tool(
         "find_contact",
         "Return the desk and the on-call hours for a topic.",
         topic="leave|pay|kit|travel|training|safety|it: The topic.",
         audience="sea|shore: Who is asking.",
     ),
-    _tool(
+    tool(
         "report_gap",
         "Report a contradiction or a hole in the handbook to its editors.",
         section="string: Section number, or 'none'.",
@@ -1083,7 +1083,7 @@ CLAIMS_EXAMPLES: tuple[tuple[str, str], ...] = (
 )
 
 CLAIMS_TOOLS: tuple[Tool, ...] = (
-    _tool(
+    tool(
         "record_triage",
         "Record the triage of one notice and end the task. Call it exactly once, after everything that you want to "
         "look up. The desk sees the reason as its first line, so it must stand on its own.",
@@ -1097,40 +1097,40 @@ CLAIMS_TOOLS: tuple[Tool, ...] = (
         missing="string[]: What is missing, from the list of the line, most useful first, at most four.",
         reason="string: One sentence of at most 30 words, from the facts of the notice, without names and addresses.",
     ),
-    _tool(
+    tool(
         "route_other",
         "Send on what is not a claim, and end the task. Never use it for a claim that is merely incomplete.",
         target="policy_service|complaints|accounts: 'accounts' for invoices and payments, 'complaints' for what "
         "objects to a decision, else 'policy_service'.",
         reason="string: One sentence that tells what the person wants.",
     ),
-    _tool(
+    tool(
         "get_policy",
         "Return cover, excess, start date and changes of the last 60 days of a policy. Use it only if the notice "
         "leaves open whether the line is covered at all, or if the start date decides about the desk.",
         policy_number="string: Policy number as printed, e.g. 'BW-7-204418'.",
     ),
-    _tool(
+    tool(
         "list_claims",
         "List the claims of a policy of the last 36 months with line, day, amount and desk. Use it only if the notice "
         "mentions an earlier loss; a history is no indicator by itself.",
         policy_number="string: Policy number as printed.",
         line="motor|home|all: Which claims to list.",
     ),
-    _tool(
+    tool(
         "get_gust",
         "Return the strongest gust of a day at the nearest weather station, in km/h. Not needed for storm days that "
         "the digest in force lists.",
         postcode="string: Postcode of the insured place.",
         day="string: Day as YYYY-MM-DD.",
     ),
-    _tool(
+    tool(
         "check_plate",
         "Tell whether a number plate is insured with us, and the insurer if it is not. Partial plates are refused.",
         plate="string: Number plate without spaces and hyphens.",
         day="string: Day of the event as YYYY-MM-DD; the insurer may have changed since.",
     ),
-    _tool(
+    tool(
         "estimate_repair",
         "Return the usual span of repair costs for a part of a vehicle, or for an area of floor, wall or roof, in EUR.",
         what="string: Part and model, or material and room.",
@@ -1274,27 +1274,27 @@ lines, no praise, no restating of these instructions.
 """
 
 _READ_TOOLS: tuple[Tool, ...] = (
-    _tool(
+    tool(
         "list_files",
         "List files below a folder, with sizes and the date of the last change. Hidden and ignored files are left out.",
         path="string: Folder, relative to the root of the repository.",
         depth="integer?: How many levels to go down, 1 to 5. Default 2.",
     ),
-    _tool(
+    tool(
         "read_file",
         "Return a file or a range of its lines, each line with its number. At most 400 lines a call.",
         path="string: File, relative to the root of the repository.",
         first_line="integer?: First line to return, from 1. Default 1.",
         last_line="integer?: Last line to return, included.",
     ),
-    _tool(
+    tool(
         "search_code",
         "Search the repository with a regular expression. Returns path, line number and line, at most 80 hits.",
         pattern="string: Regular expression in the syntax of Python's re module.",
         path="string?: Only files below this folder.",
         context="integer?: Lines to show before and after each hit, 0 to 5. Default 0.",
     ),
-    _tool(
+    tool(
         "find_symbol",
         "Return where a function, class or constant is defined and where it is used, as the type checker sees it.",
         name="string: Name, dotted if it is a method.",
@@ -1303,7 +1303,7 @@ _READ_TOOLS: tuple[Tool, ...] = (
 )
 CODER_TOOLS: tuple[Tool, ...] = (
     *_READ_TOOLS,
-    _tool(
+    tool(
         "edit_file",
         "Replace one exact piece of text of a file by another. Fails if the old text does not occur exactly once, and "
         "says how often it occurs. Line ends and indentation count.",
@@ -1311,43 +1311,43 @@ CODER_TOOLS: tuple[Tool, ...] = (
         old="string: Text to replace, with enough lines around it to be unique.",
         new="string: Text to put there; may be empty.",
     ),
-    _tool(
+    tool(
         "create_file",
         "Create a file with the given text. Fails if it exists.",
         path="string: File, relative to the root of the repository.",
         text="string: The whole text of the file, ending with a line feed.",
     ),
-    _tool(
+    tool(
         "run_tests",
         "Run pytest on paths or node ids, and return the summary and the tracebacks of at most three failures.",
         targets="string[]: Paths or node ids; empty for the whole suite.",
         stop_at_first="boolean?: Stop at the first failure. Default false.",
     ),
-    _tool(
+    tool(
         "run_linter",
         "Run the linter and the type checker on paths, with the repository's own settings.",
         paths="string[]: Files or folders; empty for everything that differs from the main branch.",
         fix="boolean?: Let the linter mend what it can. Default false.",
     ),
-    _tool(
+    tool(
         "run_command",
         "Run a command in the repository, 120 seconds at most. The network is off; output is cut after 200 lines.",
         command="string: Command line for bash.",
         reason="string: Why no other tool does it.",
     ),
-    _tool(
+    tool(
         "git_diff",
         "Show what differs from the main branch, or from the last commit.",
         base="main|head: What to compare with.",
         path="string?: Only this file or folder.",
     ),
-    _tool(
+    tool(
         "git_commit",
         "Commit all changes. Refuses if the linter or a test of a touched package fails.",
         subject="string: What changes, in the imperative, at most 60 characters.",
         body="string: Why, in a few lines.",
     ),
-    _tool(
+    tool(
         "note",
         "Add a line to the list of assumptions and open points, or return the list.",
         action="add|list: What to do.",
@@ -1509,20 +1509,20 @@ naming them.
 
 REVIEW_TOOLS: tuple[Tool, ...] = (
     *_READ_TOOLS,
-    _tool(
+    tool(
         "show_history",
         "Return the last commits that touched a file or a range of its lines, with author, day and subject.",
         path="string: File, relative to the root of the repository.",
         first_line="integer?: First line of the range.",
         last_line="integer?: Last line of the range.",
     ),
-    _tool(
+    tool(
         "run_snippet",
         "Run a few lines of Python against the changed code in a sandbox, to check a suspicion. 20 seconds.",
         code="string: Python source; its output is returned.",
         suspicion="string: What the result should confirm or refute.",
     ),
-    _tool(
+    tool(
         "add_comment",
         "Add a comment to a line of the change. It becomes visible when the review is submitted.",
         path="string: File of the change.",
@@ -1530,13 +1530,13 @@ REVIEW_TOOLS: tuple[Tool, ...] = (
         level="must|should|could: How important it is.",
         text="string: The finding, the reason, and a proposal.",
     ),
-    _tool(
+    tool(
         "open_follow_up",
         "Open an issue for work that lies beyond the subject of the change.",
         title="string: What should be done, at most 80 characters.",
         text="string: Why, and where it was seen.",
     ),
-    _tool(
+    tool(
         "submit_review",
         "Submit the review with all comments. Ends the task.",
         verdict="approve|comment|request_changes: The verdict.",

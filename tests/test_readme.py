@@ -25,7 +25,11 @@ def lines_of(command):
 
 @pytest.mark.parametrize(
     ("start", "command"),
-    [("agent and profile", "acg-lab analyze data/sample"), ("$ acg-lab explain", "acg-lab explain data/sample")],
+    [
+        ("agent   ", "acg-lab cost data/sample"),
+        ("agent and profile", "acg-lab analyze data/sample"),
+        ("$ acg-lab explain", "acg-lab explain data/sample"),
+    ],
 )
 def test_printed(start, command):
     """Tables are as the commands print them, up to the lines that are left out."""

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from acg_lab._format import counted, cut, money, percent, printable
-from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, cli, out, print_json, say
+from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, out, print_json, say
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, amount, read_simulation
 from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
 from acg_lab.diagnosis.miss_words import describe_miss
@@ -80,9 +81,10 @@ def _total(costs: Sequence[AgentCost]) -> AgentCost:
     )
 
 
-@cli.command("cost")
+@source_command("cost")
 def _cost(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     since: SinceSent = None,
     until: Until = None,
@@ -108,6 +110,7 @@ def _cost(
         key_prefix=key_prefix,
         rules=rules,
         strict=strict,
+        **log,
     )
     costs = [] if sim is None else summarize_costs(sim)
     if as_json:

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from acg_lab._format import counted, cut, money, printable
-from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, cli, out, print_json, say
+from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, out, print_json, say
+from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read_simulation
 from acg_lab.core import UsageError
 from acg_lab.diagnosis.miss_words import describe_miss
@@ -35,9 +36,10 @@ Text = Annotated[bool, typer.Option("--text", help="Show excerpts of the differi
 Rows = Annotated[int, typer.Option(help="Rows to list, dearest first; 0 lists all.", min=0)]
 
 
-@cli.command("misses")
+@source_command("misses")
 def _misses(
     source: Source,
+    log: LogOptions,
     agent: Agent = None,
     run: Run = None,
     text: Text = False,  # noqa: FBT002
@@ -65,6 +67,7 @@ def _misses(
         key_prefix=key_prefix,
         rules=rules,
         strict=strict,
+        **log,
     )
     if run is not None:
         _show_run(snapshot.source, sim, run, text=text, as_json=as_json)

@@ -14,14 +14,17 @@ from acg_lab.diagnosis.build_findings import (
     build_split_findings,
 )
 from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.cost_findings import price_findings
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.findings import Findings
 from acg_lab.diagnosis.phrases import KIND_LABELS
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
+from acg_lab.diagnosis.repair_costs import has_usage
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
+from acg_lab.storage._runtime import Bar
 
 __all__ = ["Causes", "explain", "find_causes"]
 
@@ -39,6 +42,8 @@ def explain(
     *,
     agent_id: str | None = None,
     text: bool = False,
+    money: bool | None = None,
+    progress: bool = True,
 ) -> Findings:
     """Explain what ends the stable prefixes of a snapshot, and how much fixing it saves.
 
@@ -54,11 +59,18 @@ def explain(
         Explain this agent's profiles only.
     text : bool
         Whether the evidence holds excerpts of the texts that differ.
+    money : bool, optional
+        Whether costs and savings are simulated; where usage is recorded, when left out. Each agent is simulated once,
+        and at most ten repairs are, each on the requests of its agent.
+    progress : bool, default True
+        Whether a progress bar appears on standard error if that is a terminal or a notebook and it takes long.
 
     Returns
     -------
     Findings
-        Costliest first, by the tokens lost in all requests. Profiles of an agent with the same kind of change at the
+        Costliest first: by the money lost over the history, by simulation, where usage is recorded, and by the tokens
+        lost in all requests elsewhere. With money, faults of how requests are sent are findings too, and a repair is
+        offered only if it saves money. Profiles of an agent with the same kind of change at the
         same block share one finding. The prefix of a profile without a finding ends where the conversation starts or
         goes on. Under a ``stable_threshold`` above 1 there are no findings; `Findings.impossible` says why.
 
@@ -102,6 +114,10 @@ def explain(
     ]
     findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= MIN_TOKENS_LOST]
     findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
+    if money or (money is None and has_usage(snap)):
+        with Bar("simulating agents", shown=progress, unit=" agents") as bar:
+            priced = price_findings(context, findings, keys, bar)
+        return Findings(priced.findings, healthy=priced.healthy, unread=snap.unread)
     with_finding = {key for finding in findings for key in finding.evidence.profiles}
     healthy = tuple(key for key in context.results if key in keys - with_finding)
     return Findings(findings, healthy=healthy, unread=snap.unread)

@@ -46,6 +46,10 @@ class Kind(StrEnum):
     UNKNOWN_MODEL_FAMILY = "unknown_model_family"
     BOUND_TO_REQUESTS = "bound_to_requests"
     TOO_FEW_REQUESTS = "too_few_requests"
+    BREAKPOINT_SHORT = "breakpoint_short"
+    NO_BREAKPOINT = "no_breakpoint"
+    TTL_TOO_SHORT = "ttl_too_short"
+    PARALLEL_REQUESTS = "parallel_requests"
     UNKNOWN = "unknown"
 
 
@@ -93,6 +97,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
         Tokens per request of the block itself that its two commonest contents share.
     threshold : float or None
         Largest ``stable_threshold`` that includes the block in the prefix; None if no useful one does.
+    threshold_saved : float or None
+        What that threshold saves in US dollars over the recorded history, by simulation; None where it is not known.
     profiles : tuple of str
         Learning keys that the finding is about, the largest first.
     n_profiles_if_fixed : int
@@ -117,6 +123,7 @@ n_profiles_if_fixed=0; 1 profile>
     stable_tokens_after: float = 0.0
     unchanging: float = 0.0
     threshold: float | None = None
+    threshold_saved: float | None = None
     profiles: tuple[str, ...] = ()
     n_profiles_if_fixed: int = 0
     details: tuple[str, ...] = ()
@@ -152,6 +159,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     bound_repairs : int
         How many of these, the last ones, extend the prefix beyond system prompt and tools. The rules of 0.8 bind such a
         prefix to whole requests, so it helps only with a provider that caches on its own.
+    money_lost, agent_cost, days : float or None
+        US dollars that the fault costs over the recorded history, by simulation; what all prompts of the agent cost;
+        and how long the history is. None where usage or prices are not known.
 
     Examples
     --------
@@ -176,6 +186,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     evidence: Evidence
     repairs: tuple[Effect, ...] = ()
     bound_repairs: int = 0
+    money_lost: float | None = None
+    agent_cost: float | None = None
+    days: float | None = None
 
     @property
     def total_lost(self) -> float:

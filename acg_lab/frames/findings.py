@@ -31,7 +31,9 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
     -------
     DataFrame
         learning_key, agent_id, kind, timing (categorical); span_id (missing if it is about no block); tokens_lost (per
-        request), requests, total_lost (their product); profiles (number concerned); present, contents, changes
+        request), requests, total_lost (their product); money_lost, agent_cost, money_saved (US dollars over the
+        recorded history: what the fault costs, what the agent costs, what the best repair saves; NaN where usage or
+        prices are not known); profiles (number concerned); present, contents, changes
         (requests that hold the block, its distinct contents, and how often it changed in time); last_change (UTC);
         stable_tokens_after, unchanging (tokens per request that are out of reach, in other blocks and in this one);
         threshold (a ``stable_threshold`` whose prefix includes the block; NaN if none does); repair (what the best one
@@ -65,6 +67,9 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
                 name: [getattr(f, name) for f in findings]
                 for name in ("kind", "timing", "tokens_lost", "requests", "total_lost")
             },
+            "money_lost": _numbers([f.money_lost for f in findings]),
+            "agent_cost": _numbers([f.agent_cost for f in findings]),
+            "money_saved": _numbers([effect.money_saved if effect else None for effect in best]),
             **{name: [getattr(e, name) for e in evidence] for name in ("present", "changes", "threshold")},
             **{name: [getattr(e, name) for e in evidence] for name in ("stable_tokens_after", "unchanging")},
             "profiles": [len(e.profiles) for e in evidence],
@@ -92,3 +97,7 @@ def _times(texts: Sequence[str | None]) -> pd.DatetimeIndex:
 
 def _column(effects: Sequence[Effect | None], number: Callable[[Effect], Any]) -> list[Any]:
     return [None if effect is None else number(effect) for effect in effects]
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]

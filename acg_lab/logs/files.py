@@ -100,8 +100,7 @@ def find_log_files(source: str) -> list[LogFile]:
         return list(_remote(source))
     if glob.has_magic(source) and not os.path.lexists(source):
         found = (Path(path) for path in glob.glob(source, recursive=True) if os.path.isfile(path))  # noqa: PTH113, PTH207
-        hidden = ("_", ".") if not PurePosixPath(source).name.startswith(("_", ".")) else ()
-        paths = sorted(path for path in found if not path.name.startswith(hidden))
+        paths = sorted(path for path in found if not path.name.startswith(("_", ".")))
     elif os.path.isdir(source):  # noqa: PTH112  a path by name, as the user gave it
         paths = [path for path in sorted(Path(source).rglob("*")) if path.is_file() and _is_wanted(path, source)]
     else:

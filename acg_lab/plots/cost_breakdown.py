@@ -79,7 +79,7 @@ def cost_breakdown(
     Examples
     --------
     >>> import acg_lab as acg
-    >>> axes = acg.plots.cost_breakdown(acg.simulate(acg.load("data/sample", agent_id="support-mail")))
+    >>> axes = cost_breakdown(acg.simulate(acg.load("data/sample", agent_id="support-mail")))
     >>> acg.plots.alt_text(axes).split(" · ")[0]
     'Caching saves 27% of the input cost, 42% of what is possible'
     """

@@ -99,9 +99,9 @@ def misses(
     Examples
     --------
     >>> import acg_lab as acg
-    >>> axes = acg.plots.misses(acg.simulate(acg.load("data/sample", agent_id="support-mail")))
+    >>> axes = misses(acg.simulate(acg.load("data/sample", agent_id="support-mail")))
     >>> acg.plots.alt_text(axes).split(" · ")[0]
-    '$1.01 of $2.04 is paid for nothing, $0.78 of it for a short breakpoint in support-mail'
+    '$1.01 of $2.04 is paid for nothing, $0.77 of it for a short breakpoint in support-mail'
     """
     check_source(data, "frames.misses", expected="CacheSimulation (of acg.simulate)", attribute="verdicts")
     if isinstance(data, pd.DataFrame):
@@ -240,10 +240,11 @@ def _draw_rows(
     totals = [unit.text(row.lost) for row in rows]
     labels = [drawable(row.words) for row in rows]
     widths = [text_width(t, Size.ROW) + text_width(w, Size.NOTE) + 0.3 for t, w in zip(totals, labels, strict=True)]
-    # The widest bar leaves room for its own words; so do all others.
+    # The widest bar leaves room for its own words, and so do all others; where names are long, for the amounts alone.
     room = canvas.right - left
-    scales = [(room - width) / row.total for row, width in zip(rows, widths, strict=True) if row.amounts]
-    scale = max(min(scales, default=0.0), _MIN_BAR / max((row.total for row in rows), default=1.0))
+    scale = _scale(rows, widths, room)
+    if scale * max((row.total for row in rows), default=0.0) < _MIN_BAR:
+        scale = _scale(rows, [text_width(total, Size.ROW, bold=True) + 0.1 for total in totals], room)
     height = each * len(rows)
     panel = canvas.panel(left, top, room, max(height, 0.1), gid="agents", x_axis=False)
     panel.set_limits((0, room / scale if scale else 1.0), (max(len(rows), 1) - 0.5, -0.5))
@@ -255,9 +256,16 @@ def _draw_rows(
         end = _draw_bar(canvas, number, row, parts, (left, y, scale, each * _BAR))
         canvas.text(end + 0.08, y, totals[number], gid=f"lost-{number}", size=Size.ROW, bold=number == 0)
         after = end + 0.08 + text_width(totals[number], Size.ROW, bold=number == 0) + 0.1
-        canvas.label(after, y, labels[number], gid=f"words-{number}", size=Size.NOTE)
+        if after + text_width(labels[number], Size.NOTE) <= canvas.right:
+            canvas.label(after, y, labels[number], gid=f"words-{number}", size=Size.NOTE)
     axes: Axes = panel.axes
     return axes
+
+
+def _scale(rows: list[_Row], widths: list[float], room: float) -> float:
+    """Return inches per amount, so that each bar has room for a text of some width behind it."""
+    scales = [(room - width) / row.total for row, width in zip(rows, widths, strict=True) if row.amounts]
+    return max(min(scales, default=0.0), 0.0)
 
 
 def _draw_bar(

@@ -38,6 +38,7 @@ _MOST_ROWS: Final = 25
 _HALF, _MOST = 0.5, 0.8
 _FRAGMENTS: Final = 5  # profiles of one agent; fewer are no fragments
 _CENT, _ALL = 0.01, 0.995
+_STARTS: Final = "conversation starts"
 _FEW: Final = 4  # few profiles: at most one in this many
 _COLUMNS: Final = ("learning_key", "agent_id", "requests", "prompt_tokens", "prefix_tokens", "share", "breaking_span")
 _ROW: Final = 0.235
@@ -92,8 +93,11 @@ def profiles_overview(
     frame = data if isinstance(data, pd.DataFrame) else frames.profiles(data, thresholds)
     frame = check_columns(frame, _COLUMNS, "frames.profiles")
     if not isinstance(data, pd.DataFrame):
-        causes = find_causes(data, thresholds).breaks
-        frame = frame.assign(cause=[causes.get(key, "") for key in frame["learning_key"]])
+        causes = find_causes(data, thresholds)
+        frame = frame.assign(
+            cause=[causes.breaks[key] for key in frame["learning_key"]],
+            split=[causes.splits.get(agent_id, "") for agent_id in frame["agent_id"].astype(str)],
+        )
     frame = frame[frame["requests"] > 0].sort_values("requests", ascending=False, kind="stable", ignore_index=True)
     enough = max(thresholds.min_observations_for_full_confidence, 1)
     with drawing():
@@ -125,6 +129,13 @@ def _title(frame: pd.DataFrame, enough: int) -> Title:
     few = int(np.searchsorted(np.cumsum(requests) / requests.sum(), _MOST)) + 1
     if few * _FEW <= n:
         return Title(f"{few:,} of {n:,} profiles {'carries' if few == 1 else 'carry'} 80% of the requests")
+    if "split" in frame and len(set(frame["split"])) == 1 and frame["split"].iloc[0]:
+        return Title(f"{n:,} profiles each learn what one could: {frame['split'].iloc[0]}")
+    return _title_of_prefixes(frame)
+
+
+def _title_of_prefixes(frame: pd.DataFrame) -> Title:
+    n, requests = len(frame), frame["requests"].to_numpy()
     without = frame["prefix_tokens"] == 0
     if not without.any():
         least, most = percent(float(frame["share"].min())), percent(float(frame["share"].max()))
@@ -213,7 +224,7 @@ def _draw_table(
     shown = cut_all(keys, _KEY)
     names = cut_all((drawable(str(name), mono=True) for name in frame["breaking_span"].dropna()), _NAME)
     requests = MARGIN + max(_widest(shown.values()), 0.7) + 0.62
-    broken = canvas.right - max(_widest(names.values()), 0.95)
+    broken = canvas.right - max(_widest(names.values()), text_width(_STARTS, Size.NAME))
     left, right = requests + 0.16, broken - 0.62
     axes = _make_panel(canvas, frame, (left, base, right - left, each * len(frame)))
     _draw_heads(canvas, base - 0.13, requests, (left, right), broken)
@@ -270,7 +281,7 @@ def _name_breaking(canvas: MplCanvas, number: int, row: Any, at: tuple[float, fl
         canvas.label(*at, text, gid=f"broken-by-{number}")
         return
     if getattr(row, "cause", "") == CONVERSATION and row.prefix_tokens > 0:
-        canvas.label(*at, "conversation starts", gid=f"broken-by-{number}", size=Size.NAME)
+        canvas.label(*at, _STARTS, gid=f"broken-by-{number}", size=Size.NAME)
         return
     style: Any = {"bold": True, "colour": canvas.colours.breaking} if row.prefix_tokens == 0 else {}
     name = names[drawable(row.breaking_span, mono=True)]

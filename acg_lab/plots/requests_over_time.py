@@ -81,9 +81,9 @@ def requests_over_time(
     Examples
     --------
     >>> import acg_lab as acg
-    >>> axes = acg.plots.requests_over_time(acg.simulate(acg.load("data/sample", agent_id="code-review")))
+    >>> axes = requests_over_time(acg.simulate(acg.load("data/sample", agent_id="code-review")))
     >>> acg.plots.alt_text(axes).split(" · ")[0]
-    'Since 2026-11-13 11:03, code-review misses more: another model'
+    'Since 2026-11-13 11:14, code-review misses more: another model'
     """
     check_source(data, "frames.requests", expected="CacheSimulation (of acg.simulate)", attribute="verdicts")
     frame = data if isinstance(data, pd.DataFrame) else frames.requests(data)
@@ -171,7 +171,8 @@ def _events(frame: pd.DataFrame, words: dict[tuple[str, str], str]) -> list[_Eve
         lost = float(rows["lost_tokens"].sum())
         first: Any = rows.index[0]
         told = words.get((str(agent_id), str(cause)), _WORDS[str(cause)])
-        if len(rows) > 1 or lost > _DEAR * total:
+        tokens_in_vain = float(in_vain[rows.index].sum())
+        if len(rows) > 1 or lost > _DEAR * total or tokens_in_vain > _DEAR * float(frame["tokens"].sum()):
             found.append(_Event(str(agent_id), str(cause), int(first), rows["started_at"].iloc[0], lost, told))
     return sorted(found, key=lambda event: (-event.lost, event.request))
 
@@ -282,7 +283,7 @@ def _title(frame: pd.DataFrame, events: list[_Event]) -> tuple[str, str]:
     """Return the largest change and when, and the agent that stands for ``{name}``."""
     total = float(frame["tokens"].sum())
     read = float(frame["read"].sum()) / total if total else 0.0
-    if not events or events[0].lost <= 0:
+    if not events:
         changed = float(frame["changed"].sum()) / total if total else 0.0
         rest = f"{percent(changed)} had changed" if changed > _DEAR else "and no change of content breaks it"
         return f"{percent(read)} of the input is read from the cache, {rest}", ""

@@ -217,7 +217,7 @@ def prefix_outcome(
         lookup_offsets=np.concatenate(([0], np.cumsum(has_pieces & ~failed))),
         lookup_pieces=lasts[has_pieces & ~failed],
         lookup_reasons=reasons[has_pieces & ~failed],
-        lookup_marks=np.full(int((has_pieces & ~failed).sum()), NOTHING),
+        lookup_breakpoints=np.full(int((has_pieces & ~failed).sum()), NOTHING),
         refusals=np.where(failed, Refusal.FAILED, Refusal.NONE).astype(np.uint8),
         doubts=doubts,
         chance=float(str(settings["chance"])),

@@ -92,7 +92,7 @@ def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints
             if hit != NOTHING:
                 cache.renew(kept, hit, now, ttl)
             if results.live[i] > hit:
-                _mark_beyond(i, first, own, results, beyond)
+                _note_beyond(i, first, own, results, beyond)
         else:
             hit = NOTHING
             for k, place in enumerate(own, first):
@@ -232,7 +232,7 @@ def _read(request: int, first: int, own: list[_Place], look: _Look, results: _Re
     return hit, by_ttl
 
 
-def _mark_beyond(request: int, first: int, own: list[_Place], results: _Results, beyond: LookupReason) -> None:
+def _note_beyond(request: int, first: int, own: list[_Place], results: _Results, beyond: LookupReason) -> None:
     """Say where a live entry, longer than what was read, was out of a place's reach."""
     live = results.live[request]
     for k, (_, low, *_) in enumerate(own, first):
@@ -304,7 +304,7 @@ def _outcome(
         lookup_offsets=places.offsets,
         lookup_pieces=places.pieces[order],
         lookup_reasons=reasons[order],
-        lookup_marks=places.marks[order],
+        lookup_breakpoints=places.given[order],
         refusals=places.refusals,
         doubts=doubts,
     )

@@ -1,7 +1,7 @@
 """When an entry that a request writes becomes readable.
 
 The rules name a moment of the writer's answer; where the record lacks it, a setting decides, and what depends on
-that is marked as doubtful.
+that is reported as doubtful.
 """
 
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ class Places:
     pieces: Ints
     lows: Ints
     ttls: Ints
-    marks: Ints  # the breakpoint of the table, or NOTHING
+    given: Ints  # the breakpoint of the table, or NOTHING
     writes: Bools
     refusals: NDArray[np.uint8]
 
@@ -40,28 +40,34 @@ class Places:
 def find_breakpoints(table: PromptTable, settings: Settings) -> Places:
     """Return the places of breakpoint caches: each breakpoint, searched backwards over a number of positions."""
     default, limit = _number(settings, "default_ttl"), _number(settings, "max_breakpoints")
-    owner = np.repeat(np.arange(table.n_requests), np.diff(table.mark_offsets))
-    ttls = np.where(table.mark_ttls == 0, default, table.mark_ttls)
+    owner = np.repeat(np.arange(table.n_requests), np.diff(table.breakpoint_offsets))
+    ttls = np.where(table.breakpoint_ttls == 0, default, table.breakpoint_ttls)
     refusals = np.zeros(table.n_requests, np.uint8)
-    counted = np.diff(table.mark_offsets)
-    marks = _Marks(owner, table.mark_pieces, ttls, np.arange(len(owner)), np.ones(len(owner), bool))
+    counted = np.diff(table.breakpoint_offsets)
+    breakpoints = _Breakpoints(owner, table.breakpoint_pieces, ttls, np.arange(len(owner)), np.ones(len(owner), bool))
     if settings["automatic_mode"]:
-        marks, conflict = _add_automatic(table, marks, default)
+        breakpoints, conflict = _add_automatic(table, breakpoints, default)
         refusals[conflict] = Refusal.AUTOMATIC_CONFLICT
-        counted = np.bincount(marks.owner, minlength=table.n_requests)
-    unmarkable = ~table.markable[table.mark_pieces]
-    refusals[owner[unmarkable]] = Refusal.NOT_MARKABLE
-    rising = (marks.owner[1:] == marks.owner[:-1]) & (marks.ttls[1:] > marks.ttls[:-1])
-    refusals[marks.owner[1:][rising]] = Refusal.TTL_ORDER
+        counted = np.bincount(breakpoints.owner, minlength=table.n_requests)
+    not_allowed = ~table.allows_breakpoint[table.breakpoint_pieces]
+    refusals[owner[not_allowed]] = Refusal.BREAKPOINT_NOT_ALLOWED
+    rising = (breakpoints.owner[1:] == breakpoints.owner[:-1]) & (breakpoints.ttls[1:] > breakpoints.ttls[:-1])
+    refusals[breakpoints.owner[1:][rising]] = Refusal.TTL_ORDER
     refusals[counted > limit] = Refusal.TOO_MANY_BREAKPOINTS
     if settings["server_tool_breakpoints"]:
-        marks = _add_server_tools(table, marks, default)
+        breakpoints = _add_server_tools(table, breakpoints, default)
     refusals[(table.flags & RequestFlag.FAILED) != 0] = Refusal.FAILED
     positions = _positions(table, bool(settings["tool_runs_are_one_position"]))
-    lows = np.searchsorted(positions, positions[marks.pieces] - (_number(settings, "lookback") - 1))
-    lows = np.maximum(lows, table.piece_offsets[marks.owner])
+    lows = np.searchsorted(positions, positions[breakpoints.pieces] - (_number(settings, "lookback") - 1))
+    lows = np.maximum(lows, table.piece_offsets[breakpoints.owner])
     return Places(
-        _offsets(marks.owner, table.n_requests), marks.pieces, lows, marks.ttls, marks.marks, marks.writes, refusals
+        _offsets(breakpoints.owner, table.n_requests),
+        breakpoints.pieces,
+        lows,
+        breakpoints.ttls,
+        breakpoints.given,
+        breakpoints.writes,
+        refusals,
     )
 
 
@@ -69,9 +75,9 @@ def find_boundaries(table: PromptTable, settings: Settings) -> Places:
     """Return the places of boundary caches: ends of eligible messages and explicit breakpoints, each searched alone."""
     starts, n = table.piece_offsets, table.n_requests
     owner = np.repeat(np.arange(n), np.diff(starts))
-    marked = np.full(len(table.nodes), NOTHING)
-    marked[table.mark_pieces] = np.arange(len(table.mark_pieces))
-    explicit = marked != NOTHING
+    given = np.full(len(table.nodes), NOTHING)
+    given[table.breakpoint_pieces] = np.arange(len(table.breakpoint_pieces))
+    explicit = given != NOTHING
     implicit_mode = (table.automatic_ttls != 0)[owner]
     eligible, developer_end = _eligible_ends(table, owner)
     eligible &= implicit_mode
@@ -84,70 +90,70 @@ def find_boundaries(table: PromptTable, settings: Settings) -> Places:
     looked_up |= developer_end & implicit_mode
     implicit = eligible & (message_rank == 0)
     slots = _number(settings, "max_breakpoints") - implicit_mode
-    # An implicit breakpoint on a marked piece is that piece's one breakpoint, and leaves its slot to no other.
+    # An implicit breakpoint on an explicit one is that piece's one breakpoint, and leaves its slot to no other.
     writes = implicit | (explicit & (from_end < slots))
     pieces = np.flatnonzero(looked_up | writes)
     ttls = np.full(len(pieces), _number(settings, "default_ttl"))
     own = table.automatic_ttls[owner[pieces]]
     ttls = np.where(own > 0, own, ttls)
-    stated = np.where(explicit[pieces], table.mark_ttls[marked[pieces]] if len(table.mark_ttls) else 0, 0)
+    stated = np.where(explicit[pieces], table.breakpoint_ttls[given[pieces]] if len(table.breakpoint_ttls) else 0, 0)
     ttls = np.where(stated > 0, stated, ttls)
     refusals = np.where((table.flags & RequestFlag.FAILED) != 0, Refusal.FAILED, Refusal.NONE).astype(np.uint8)
-    refusals[owner[explicit & ~table.markable]] = Refusal.NOT_MARKABLE
-    return Places(_offsets(owner[pieces], n), pieces, pieces, ttls, marked[pieces], writes[pieces], refusals)
+    refusals[owner[explicit & ~table.allows_breakpoint]] = Refusal.BREAKPOINT_NOT_ALLOWED
+    return Places(_offsets(owner[pieces], n), pieces, pieces, ttls, given[pieces], writes[pieces], refusals)
 
 
 @dataclass(frozen=True, eq=False)
-class _Marks:
+class _Breakpoints:
     """Breakpoints of all requests, by request and piece."""
 
     owner: Ints
     pieces: Ints
     ttls: Ints
-    marks: Ints
+    given: Ints  # the breakpoint of the table, or NOTHING
     writes: Bools
 
-    def add(self, owner: Ints, pieces: Ints, ttls: Ints) -> "_Marks":
+    def add(self, owner: Ints, pieces: Ints, ttls: Ints) -> "_Breakpoints":
         """Return these and some of the provider's own, in order."""
         pieces = np.concatenate((self.pieces, pieces))
         order = np.argsort(pieces, kind="stable")
-        return _Marks(
+        return _Breakpoints(
             np.concatenate((self.owner, owner))[order],
             pieces[order],
             np.concatenate((self.ttls, ttls))[order],
-            np.concatenate((self.marks, np.full(len(owner), NOTHING)))[order],
+            np.concatenate((self.given, np.full(len(owner), NOTHING)))[order],
             np.concatenate((self.writes, np.ones(len(owner), bool)))[order],
         )
 
 
-def _add_automatic(table: PromptTable, marks: _Marks, default: int) -> tuple[_Marks, Ints]:
-    """Put a breakpoint on the last markable piece of each request that asks for it; return who clashes too."""
+def _add_automatic(table: PromptTable, breakpoints: _Breakpoints, default: int) -> tuple[_Breakpoints, Ints]:
+    """Put a breakpoint on the last allows_breakpoint piece of each request that asks for it; return who clashes too."""
     asked = table.automatic_ttls
     requests = np.flatnonzero((asked != 0) & (asked != AUTOMATIC_BY_DEFAULT))
-    pieces = _last(table.markable, table)[requests]
+    pieces = _last(table.allows_breakpoint, table)[requests]
     requests, pieces = requests[pieces >= 0], pieces[pieces >= 0]
     ttls = np.where(asked[requests] > 0, asked[requests], default)
-    held = np.searchsorted(marks.pieces, pieces)
+    held = np.searchsorted(breakpoints.pieces, pieces)
     there = np.zeros(len(pieces), bool)
-    if len(marks.pieces):
-        at = np.minimum(held, len(marks.pieces) - 1)
-        there = marks.pieces[at] == pieces
-        clash = there & (marks.ttls[at] != ttls)
+    if len(breakpoints.pieces):
+        at = np.minimum(held, len(breakpoints.pieces) - 1)
+        there = breakpoints.pieces[at] == pieces
+        clash = there & (breakpoints.ttls[at] != ttls)
     else:
         clash = there
     new = ~there
-    return marks.add(requests[new], pieces[new], ttls[new]), requests[clash]
+    return breakpoints.add(requests[new], pieces[new], ttls[new]), requests[clash]
 
 
-def _add_server_tools(table: PromptTable, marks: _Marks, default: int) -> _Marks:
+def _add_server_tools(table: PromptTable, breakpoints: _Breakpoints, default: int) -> _Breakpoints:
     """Put a breakpoint on the last server tool result of each request that has a breakpoint at all."""
-    results = (table.kinds == PieceKind.SERVER_TOOL_RESULT) & table.markable
+    results = (table.kinds == PieceKind.SERVER_TOOL_RESULT) & table.allows_breakpoint
     if not results.any():
-        return marks
-    requests = np.unique(marks.owner)
+        return breakpoints
+    requests = np.unique(breakpoints.owner)
     pieces = _last(results, table)[requests]
-    new = (pieces >= 0) & ~np.isin(pieces, marks.pieces)
-    return marks.add(requests[new], pieces[new], np.full(int(new.sum()), default))
+    new = (pieces >= 0) & ~np.isin(pieces, breakpoints.pieces)
+    return breakpoints.add(requests[new], pieces[new], np.full(int(new.sum()), default))
 
 
 def _last(mask: Bools, table: PromptTable) -> Ints:

@@ -1,6 +1,6 @@
 """Caches of other vendors, as far as they are documented (acg_lab/docs/providers.md, sections 5 and 6).
 
-What a vendor does not state is marked unknown and has alternatives; where no hit is promised, ``chance`` stands for how
+What a vendor does not state is unknown and has alternatives; where no hit is promised, ``chance`` stands for how
 often one happens, and its alternatives are never and always.
 """
 

@@ -37,7 +37,7 @@ class Refusal(IntEnum):
     FAILED = 1  # recorded as answered by an error
     TOO_MANY_BREAKPOINTS = 2
     TTL_ORDER = 3  # a shorter TTL stands before a longer one
-    NOT_MARKABLE = 4  # a breakpoint stands where none may
+    BREAKPOINT_NOT_ALLOWED = 4  # a breakpoint stands where none may
     AUTOMATIC_CONFLICT = 5  # the last block has a breakpoint of another TTL
 
 
@@ -74,7 +74,7 @@ class CacheOutcome:
         In seconds, ascending.
     write_offsets, write_pieces, write_ttls, write_tokens
         Each write apart, in prompt order: request i made ``write_offsets[i]:write_offsets[i + 1]``.
-    lookup_offsets, lookup_pieces, lookup_reasons, lookup_marks
+    lookup_offsets, lookup_pieces, lookup_reasons, lookup_breakpoints
         Each looked-up place, longest first: its piece, `LookupReason`, and the breakpoint of the table that stands
         there (`NOTHING` for places of the provider's own).
     refusals : (n_requests,)
@@ -99,7 +99,7 @@ class CacheOutcome:
     lookup_offsets: Ints
     lookup_pieces: Ints
     lookup_reasons: NDArray[np.uint8]
-    lookup_marks: Ints
+    lookup_breakpoints: Ints
     refusals: NDArray[np.uint8]
     doubts: NDArray[np.uint8]
     chance: float = 1.0

@@ -3,7 +3,7 @@
 A prompt is a row of *pieces* in render order (tools, system, messages). Each piece ends a prefix, and each distinct
 prefix is a *node*: two prompts share exactly the pieces up to their last common node. Contents never enter this
 package; whoever makes a table decides what makes two prefixes equal (model, cache key, tier salts, bytes as sent
-without cache marks), and gives them equal node numbers.
+without breakpoints), and gives them equal node numbers.
 """
 
 from dataclasses import dataclass, fields
@@ -20,8 +20,8 @@ __all__ = [
     "NO_NODE",
     "NO_TIME",
     "Branches",
+    "BreakpointOrigin",
     "Ints",
-    "MarkOrigin",
     "PieceKind",
     "PromptTable",
     "RequestFlag",
@@ -50,7 +50,7 @@ class PieceKind(IntEnum):
     SERVER_TOOL_RESULT = 9  # the result of a tool that the provider runs (web search, code execution)
 
 
-class MarkOrigin(IntEnum):
+class BreakpointOrigin(IntEnum):
     """Who placed a breakpoint."""
 
     OWN = 0  # the application
@@ -102,7 +102,7 @@ class PromptTable:
         `PieceKind`.
     messages : per piece
         Number of the message within the request that the piece is part of, from 0; -1 for tools, system and framing.
-    markable : per piece, bool
+    allows_breakpoint : per piece, bool
         Whether the provider lets a breakpoint stand there (not on thinking, empty text, framing, sub-blocks).
     tokens : per request
         The whole prompt; at least the end of its last piece. The rest was not recorded.
@@ -110,10 +110,10 @@ class PromptTable:
         Nanoseconds since 1970, UTC; `NO_TIME` where unknown. ``started`` is always known and never decreases.
     models : per request
         Index into ``model_names``.
-    mark_offsets : (n_requests + 1,)
-        Request i has breakpoints ``mark_offsets[i]:mark_offsets[i + 1]``, in prompt order.
-    mark_pieces, mark_ttls, mark_origins : per breakpoint
-        The piece that it stands on; its TTL in seconds, 0 where the body states none; `MarkOrigin`.
+    breakpoint_offsets : (n_requests + 1,)
+        Request i has breakpoints ``breakpoint_offsets[i]:breakpoint_offsets[i + 1]``, in prompt order.
+    breakpoint_pieces, breakpoint_ttls, breakpoint_origins : per breakpoint
+        The piece that it stands on; its TTL in seconds, 0 where the body states none; `BreakpointOrigin`.
     automatic_ttls : per request
         Seconds that an automatic breakpoint lives: Anthropic's top-level ``cache_control`` (300 or 3600), OpenAI's
         implicit mode. 0: the body rules it out (``mode: explicit``). `AUTOMATIC_BY_DEFAULT`: the body does not say.
@@ -131,33 +131,33 @@ class PromptTable:
     margins: NDArray[np.float64]
     kinds: NDArray[np.uint8]
     messages: Ints
-    markable: NDArray[np.bool_]
+    allows_breakpoint: NDArray[np.bool_]
     tokens: Ints
     started: Ints
     first_token: Ints
     ended: Ints
     models: Ints
     model_names: tuple[str, ...]
-    mark_offsets: Ints
-    mark_pieces: Ints
-    mark_ttls: Ints
-    mark_origins: NDArray[np.uint8]
+    breakpoint_offsets: Ints
+    breakpoint_pieces: Ints
+    breakpoint_ttls: Ints
+    breakpoint_origins: NDArray[np.uint8]
     automatic_ttls: Ints
     flags: NDArray[np.uint8]
     answers: Ints
     branches: Branches | None = None
 
-    _PER_PIECE = ("nodes", "ends", "margins", "kinds", "messages", "markable")
+    _PER_PIECE = ("nodes", "ends", "margins", "kinds", "messages", "allows_breakpoint")
     _PER_REQUEST = ("tokens", "started", "first_token", "ended", "models", "automatic_ttls", "flags", "answers")
-    _PER_MARK = ("mark_pieces", "mark_ttls", "mark_origins")
+    _PER_BREAKPOINT = ("breakpoint_pieces", "breakpoint_ttls", "breakpoint_origins")
 
     def __post_init__(self) -> None:
         """Check that the columns fit together; contents of columns are the caller's business."""
         for names, length in (
             (self._PER_PIECE, int(self.piece_offsets[-1])),
             (self._PER_REQUEST, self.n_requests),
-            (self._PER_MARK, int(self.mark_offsets[-1])),
-            (("mark_offsets",), self.n_requests + 1),
+            (self._PER_BREAKPOINT, int(self.breakpoint_offsets[-1])),
+            (("breakpoint_offsets",), self.n_requests + 1),
         ):
             for name in names:
                 if len(getattr(self, name)) != length:
@@ -178,13 +178,17 @@ class PromptTable:
     def select(self, requests: NDArray[np.intp]) -> "PromptTable":
         """Return the table of some of the requests, in the order given; node numbers stay as they are."""
         pieces, piece_offsets = _gather(self.piece_offsets, requests)
-        marks, mark_offsets = _gather(self.mark_offsets, requests)
+        breakpoints, breakpoint_offsets = _gather(self.breakpoint_offsets, requests)
         columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        for names, index in ((self._PER_PIECE, pieces), (self._PER_REQUEST, requests), (self._PER_MARK, marks)):
+        for names, index in (
+            (self._PER_PIECE, pieces),
+            (self._PER_REQUEST, requests),
+            (self._PER_BREAKPOINT, breakpoints),
+        ):
             columns.update({name: columns[name][index] for name in names})
-        shift = np.repeat(piece_offsets[:-1] - self.piece_offsets[requests], np.diff(mark_offsets))
-        columns["mark_pieces"] = columns["mark_pieces"] + shift
-        return PromptTable(**{**columns, "piece_offsets": piece_offsets, "mark_offsets": mark_offsets})
+        shift = np.repeat(piece_offsets[:-1] - self.piece_offsets[requests], np.diff(breakpoint_offsets))
+        columns["breakpoint_pieces"] = columns["breakpoint_pieces"] + shift
+        return PromptTable(**{**columns, "piece_offsets": piece_offsets, "breakpoint_offsets": breakpoint_offsets})
 
     def __repr__(self) -> str:
         return f"<PromptTable: {self.n_requests:,} requests, {len(self.nodes):,} pieces, {self.n_nodes:,} prefixes>"

@@ -74,7 +74,7 @@ def find_provider(cache_provider: CacheProviderLike) -> CacheProvider:
 
 
 def choose_provider(
-    api: str, model: str | None, when: date, *, zero_retention: bool = False, marked: bool = False
+    api: str, model: str | None, when: date, *, zero_retention: bool = False, has_breakpoints: bool = False
 ) -> CacheProvider | None:
     """Choose the cache that a request met.
 
@@ -87,7 +87,7 @@ def choose_provider(
         The day of the request, UTC.
     zero_retention : bool, default False
         Whether the account keeps no data (OpenAI; it shortens what is kept).
-    marked : bool, default False
+    has_breakpoints : bool, default False
         Whether the body has breakpoints of its own (Qwen; it makes the cache explicit).
 
     Returns
@@ -108,7 +108,7 @@ def choose_provider(
     if name.startswith("claude"):
         return _claude(model.lower())
     if name.startswith(("qwen", "qwq")):
-        return QWEN_EXPLICIT if marked else QWEN_IMPLICIT
+        return QWEN_EXPLICIT if has_breakpoints else QWEN_IMPLICIT
     family = next((provider for pattern, provider in _FAMILIES if pattern.match(name)), None)
     return family or _openai(name, when, zero_retention=zero_retention)
 

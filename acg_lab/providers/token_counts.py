@@ -1,6 +1,6 @@
 """How many tokens a text has where no bill says so: a tokenizer of the caller's, else a quarter of its bytes.
 
-A count comes with how far it may be off, so that what hangs on it can be marked as doubtful.
+A count comes with how far it may be off, so that what hangs on it can be reported as doubtful.
 """
 
 from collections.abc import Callable

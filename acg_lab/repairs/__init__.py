@@ -3,16 +3,32 @@
 Pure functions of a snapshot and repairs; nothing here looks for what is wrong.
 """
 
-from acg_lab.repairs.repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
+from acg_lab.repairs.repairs import (
+    AddBreakpoint,
+    Drop,
+    MergeProfiles,
+    MoveToEnd,
+    MoveToSystemPrompt,
+    Pin,
+    RemovePattern,
+    SetTtl,
+    SortTools,
+    StaggerParallelRequests,
+    UseAutomaticCaching,
+)
 
 __all__ = [
+    "AddBreakpoint",
     "Drop",
     "MergeProfiles",
     "MoveToEnd",
     "MoveToSystemPrompt",
     "Pin",
     "RemovePattern",
+    "SetTtl",
     "SortTools",
+    "StaggerParallelRequests",
+    "UseAutomaticCaching",
 ]
 
 

@@ -207,7 +207,13 @@ def _rewrite(table: BlockTable, rows: Rows, change: Callable[[str], str]) -> Blo
     return table
 
 
-def _keep(table: BlockTable, _chosen: Bools, _repair: r.MergeProfiles, _agents: Codes) -> BlockTable:
+def _keep(table: BlockTable, _chosen: Bools, _repair: r.Repair, _agents: Codes) -> BlockTable:
+    return table
+
+
+def _add_breakpoint(table: BlockTable, chosen: Bools, repair: r.AddBreakpoint, _agents: Codes) -> BlockTable:
+    if repair.at not in r.AddBreakpoint.PLACES:
+        _span_rows(table, chosen, repair.at)
     return table
 
 
@@ -221,4 +227,8 @@ EDITS: Mapping[type[r.Repair], Edit] = {
     r.SortTools: _sort_tools,
     r.RemovePattern: _remove_pattern,
     r.MergeProfiles: _keep,
+    r.AddBreakpoint: _add_breakpoint,
+    r.SetTtl: _keep,
+    r.UseAutomaticCaching: _keep,
+    r.StaggerParallelRequests: _keep,
 }

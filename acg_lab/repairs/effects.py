@@ -58,11 +58,14 @@ class Effect(Struct, frozen=True, kw_only=True):
         In the order in which they are applied.
     before, after : Extent
         The extent of the profiles as they are, and of the profiles that they become.
+    money_saved : float or None
+        What the repairs save in US dollars over the recorded history, by simulation; None where that is not known.
     """
 
     repairs: tuple[Repair, ...]
     before: Extent
     after: Extent
+    money_saved: float | None = None
 
     @property
     def tokens_gained(self) -> float:

@@ -6,11 +6,15 @@ Invariant: the snapshot that a repair is tried on is never changed.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from acg_lab._format import counted
 from acg_lab.core.keys import Owner
+from acg_lab.core.rules import RulesName
+from acg_lab.history.replay import choose_rules
 from acg_lab.repairs.apply import apply_repair, select_windows
 from acg_lab.repairs.repairs import Repair, check_repairs
+from acg_lab.repairs.requests import repair_requests
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Columns, Runs
@@ -43,6 +47,36 @@ class RepairedSnapshot(Snapshot):
     rules_of: Mapping[str, DetectedRules]
 
     @property
+    def runs(self) -> Runs:
+        """The recorded runs with repaired requests; recorded usage is still what the requests as sent were billed."""
+        return self._repaired[0]
+
+    @property
+    def recorded(self) -> Snapshot:
+        """The snapshot before all repairs."""
+        return self.base
+
+    @property
+    def unrepaired(self) -> tuple[str, ...]:
+        """Which recorded requests a repair could not be applied to: sentences with counts."""
+        return self._repaired[1]
+
+    @cached_property
+    def _repaired(self) -> tuple[Runs, tuple[str, ...]]:
+        recorded = runs = self.base.runs
+        if not len(recorded):
+            return recorded, ()
+        rules = {agent_id: choose_rules(self.base, agent_id, "auto").rules for agent_id in self.base.agent_ids}
+        sentences = []
+        for repair in self.repairs:
+            found = repair_requests(runs, repair, _select_agents(rules, repair), recorded)
+            runs = found.runs
+            if found.n_left:
+                n = counted(found.n_left, "recorded request")
+                sentences.append(f"{n} can't be changed so that {repair.description}: left as sent")
+        return runs, tuple(sentences)
+
+    @property
     def rules(self) -> Mapping[str, DetectedRules]:
         """The rules version by which each profile is analysed: that of its largest member."""
         return self.rules_of
@@ -50,8 +84,20 @@ class RepairedSnapshot(Snapshot):
     @property
     def facts(self) -> str:
         """What is inside, in one line."""
-        facts = f"{super().facts}; {counted(len(self.base.windows), 'profile')} before"
+        before = f"{counted(len(self.base.windows), 'profile')} before"
+        facts = "; ".join((super().facts, before, *self.unrepaired))
         return f"{facts}; {counted(len(self.stand_ins), 'stand-in')} for unknown keys" if self.stand_ins else facts
+
+
+def _select_agents(rules: Mapping[str, RulesName], repair: Repair) -> Mapping[str, RulesName]:
+    """Return the agents whose profiles a repair names; all where it names none."""
+    if not repair.learning_keys:
+        return rules
+    return {
+        agent_id: name
+        for agent_id, name in rules.items()
+        if any(key.startswith(f"{agent_id}::") for key in repair.learning_keys)
+    }
 
 
 def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_window: int = 100) -> Snapshot:
@@ -73,8 +119,9 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
     Returns
     -------
     Snapshot
-        `snap` itself if there is no repair. Otherwise a `RepairedSnapshot`, without stored results, seed entries and
-        runs, which describe the requests as they were sent. (To replay or verify, fix the application and record it.)
+        `snap` itself if there is no repair. Otherwise a `RepairedSnapshot`, without stored results and seed entries,
+        which describe the requests as they were sent. Its runs hold the repaired requests, so it can be replayed and
+        simulated; where a recorded request can't be changed, it stays as sent, and ``unrepaired`` says so.
 
     Raises
     ------

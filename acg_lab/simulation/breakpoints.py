@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.errors import UsageError
-from acg_lab.providers.prompts import MarkOrigin, PieceKind
-from acg_lab.simulation.marks import UNSTATED
+from acg_lab.providers.prompts import BreakpointOrigin, PieceKind
+from acg_lab.simulation.markers import UNSTATED
 from acg_lab.simulation.plans import Plans
 from acg_lab.simulation.requests import RecordedRequests
 
@@ -25,9 +25,9 @@ _AUTOMATIC_TTL: Final = 300
 class Breakpoints:
     """Breakpoints of every request, in prompt order: request i has ``offsets[i]:offsets[i + 1]``.
 
-    ``pieces`` are pieces of all requests, ``ttls`` seconds (0: unstated), ``origins`` `MarkOrigin`. ``automatic_ttls``
-    is per request, as in `acg_lab.providers.PromptTable`. ``refused`` counts requests that would have carried more than
-    four, of which the planned ones are left out.
+    ``pieces`` are pieces of all requests, ``ttls`` seconds (0: unstated), ``origins`` `BreakpointOrigin`.
+    ``automatic_ttls`` is per request, as in `acg_lab.providers.PromptTable`. ``refused`` counts requests that would
+    have carried more than four, of which the planned ones are left out.
     """
 
     offsets: Ints
@@ -42,7 +42,8 @@ class PromptView(NamedTuple):
     """What a policy of your own sees of one request: one entry per piece, and when it was sent.
 
     ``kinds`` are `PieceKind`, ``messages`` the number of the message or -1, ``ends`` the tokens of the prefix that ends
-    with the piece, ``markable`` whether a breakpoint may stand there. ``started`` is in nanoseconds since 1970, UTC.
+    with the piece, ``allows_breakpoint`` whether a breakpoint may stand there.
+    ``started`` is in nanoseconds since 1970, UTC.
     """
 
     agent_id: str
@@ -52,7 +53,7 @@ class PromptView(NamedTuple):
     kinds: NDArray[np.uint8]
     messages: NDArray[np.int32]
     ends: Ints
-    markable: NDArray[np.bool_]
+    allows_breakpoint: NDArray[np.bool_]
 
 
 Policy = Callable[[PromptView], Iterable["int | tuple[int, int]"]]
@@ -65,7 +66,7 @@ def governor_acts(requests: RecordedRequests) -> bool:
     written.
     """
     has_own = np.zeros(len(requests), bool)
-    has_own[requests.request_of_piece[requests.own_marks >= 0]] = True
+    has_own[requests.request_of_piece[requests.own_breakpoints >= 0]] = True
     silent = ~has_own & (requests.automatic_ttls <= 0) & (requests.apis == requests.api_names.index("anthropic"))
     return bool(np.any(silent & (requests.write > 0)))
 
@@ -105,10 +106,10 @@ def choose_breakpoints(
         msg = f"The 'breakpoints' option must be one of {names}, or callable; got {policy!r}."
         raise UsageError(msg)
     nothing = np.zeros(0, np.int64)
-    own = np.flatnonzero(requests.own_marks >= 0) if policy == "sent" else nothing
+    own = np.flatnonzero(requests.own_breakpoints >= 0) if policy == "sent" else nothing
     if recorded_plans is not None and len(own):
         is_raw = requests.raw[requests.request_of_piece[own]]
-        own = own[is_raw | ~np.isin(own, recorded_plans.pieces) | (requests.own_marks[own] != UNSTATED)]
+        own = own[is_raw | ~np.isin(own, recorded_plans.pieces) | (requests.own_breakpoints[own] != UNSTATED)]
     planned = plans.pieces if plans is not None and policy in ("sent", "planned") else nothing
     automatic = requests.automatic_ttls
     if policy == "automatic":
@@ -127,8 +128,8 @@ def _merge(requests: RecordedRequests, own: Ints, planned: Ints, automatic: Ints
     refused = with_plans > _MOST
     planned = planned[~refused[owner[planned]]] if len(planned) else planned
     pieces = np.concatenate((own, planned))
-    ttls = np.concatenate((requests.own_marks[own].astype(np.int64), np.full(len(planned), UNSTATED)))
-    origins = np.repeat(np.array([MarkOrigin.OWN, MarkOrigin.PLANNED], np.uint8), (len(own), len(planned)))
+    ttls = np.concatenate((requests.own_breakpoints[own].astype(np.int64), np.full(len(planned), UNSTATED)))
+    origins = np.repeat(np.array([BreakpointOrigin.OWN, BreakpointOrigin.PLANNED], np.uint8), (len(own), len(planned)))
     return _in_order(requests, pieces, ttls, origins, automatic, int(np.count_nonzero(refused & (total <= _MOST))))
 
 
@@ -159,12 +160,12 @@ def _ask(requests: RecordedRequests, policy: Policy, ends: Ints | None) -> Break
             requests.kinds[of],
             requests.messages[of],
             sizes[of],
-            requests.markable[of],
+            requests.allows_breakpoint[of],
         )
         chosen = sorted({_piece_and_ttl(one, end - begin) for one in _listed(policy(view))})
         pieces += [begin + piece for piece, _ in chosen]
         ttls += [ttl for _, ttl in chosen]
-    origins = np.full(len(pieces), MarkOrigin.OWN, np.uint8)
+    origins = np.full(len(pieces), BreakpointOrigin.OWN, np.uint8)
     automatic = np.zeros(len(requests), np.int64)
     return _in_order(requests, np.array(pieces, np.int64), np.array(ttls, np.int64), origins, automatic, 0)
 
@@ -200,10 +201,10 @@ def last_breakpoints(requests: RecordedRequests, breakpoints: Breakpoints) -> In
     last[has] = breakpoints.pieces[breakpoints.offsets[1:][has] - 1]
     is_automatic = (breakpoints.automatic_ttls > 0) & (np.diff(requests.piece_offsets) > 0)
     owner = requests.request_of_piece
-    markable = np.full(len(requests), -1, np.int64)
-    may = requests.markable & (requests.kinds != PieceKind.FRAMING)
-    np.maximum.at(markable, owner[may], np.flatnonzero(may))
-    last = np.where(is_automatic, np.maximum(last, markable), last)
+    last_allowed = np.full(len(requests), -1, np.int64)
+    may = requests.allows_breakpoint & (requests.kinds != PieceKind.FRAMING)
+    np.maximum.at(last_allowed, owner[may], np.flatnonzero(may))
+    last = np.where(is_automatic, np.maximum(last, last_allowed), last)
     # OpenAI places one itself unless the body rules it out, at the end of a message that it chooses.
     is_implicit = (breakpoints.automatic_ttls < 0) & (requests.apis != requests.api_names.index("anthropic"))
     return np.where((requests.write >= 0) & ~(is_automatic & requests.cut) & ~is_implicit, last, -1)

@@ -29,9 +29,6 @@ from acg_lab.simulation.tables import CacheRun
 if TYPE_CHECKING:
     from acg_lab.simulation.plans import Plans
 
-if TYPE_CHECKING:
-    from acg_lab.simulation.plans import Plans
-
 __all__ = ["SimulatedHistory"]
 
 Ints = NDArray[np.int64]
@@ -175,15 +172,15 @@ class SimulatedHistory:
             by_provider.append(ttl if isinstance(ttl, int) else 0)
         found = np.array([*by_provider, 300], np.int64)[self.history.provider_of]
         # A longer TTL that the request asks for itself.
-        marked = (
+        longest = (
             np.maximum.reduceat(
-                np.append(self.requests.own_marks, -1),
-                np.minimum(self.requests.piece_offsets[:-1], len(self.requests.own_marks)),
+                np.append(self.requests.own_breakpoints, -1),
+                np.minimum(self.requests.piece_offsets[:-1], len(self.requests.own_breakpoints)),
             )
             if len(self.requests)
             else found
         )
-        asked = np.where(np.diff(self.requests.piece_offsets) > 0, marked, -1)
+        asked = np.where(np.diff(self.requests.piece_offsets) > 0, longest, -1)
         return np.maximum(found, np.maximum(asked, np.maximum(self.requests.automatic_ttls, 0)))
 
     @cached_property
@@ -200,7 +197,7 @@ class SimulatedHistory:
         """Tokens that prompts share inside a piece, behind the last piece that they share whole; for block caches."""
         found = np.zeros(len(self.requests), np.int64)
         for run in self.before:
-            if run.table.branches is not None:
+            if run.parts.branches is not None:
                 found[run.rows] = _shared_inside(run, self.shared)
         return found
 
@@ -233,7 +230,7 @@ class SimulatedHistory:
 
 def _shared_inside(run: CacheRun, shared: SharedPrefixes) -> Ints:
     """Return how many tokens of its first piece that is not shared each request shares with an earlier sibling."""
-    table, branches = run.table, run.table.branches
+    table, branches = run.table, run.parts.branches
     n, lengths = len(run.rows), shared.lengths[run.rows]
     found = np.zeros(n, np.int64)
     if branches is None:

@@ -3,7 +3,7 @@
 What does not depend on the question is made once for each history and kept with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -25,6 +25,7 @@ from acg_lab.simulation.breakpoints import Breakpoints, Policy, choose_breakpoin
 from acg_lab.simulation.plans import Plans, place_plans, plan_history
 from acg_lab.simulation.readers import Scope, read_requests
 from acg_lab.simulation.requests import RecordedRequests
+from acg_lab.simulation.sending import send_otherwise
 from acg_lab.simulation.sizes import Sizes, measure_prefixes
 from acg_lab.simulation.tables import CacheRun, TableParts, run_caches, split_requests
 from acg_lab.storage._runtime import paused_collector
@@ -121,25 +122,30 @@ class PreparedHistory:
         """Return the sizes of all prefixes, with breakpoints as they were."""
         key = (config, count_tokens, None if learn_from is None else learn_from.tobytes())
         if key not in self._sizes:
-            marks = self.breakpoints(config, "sent", config)
-            written = last_breakpoints(self.requests, marks)
+            breakpoints = self.breakpoints(config, "sent", config)
+            written = last_breakpoints(self.requests, breakpoints)
             options: dict[str, Any] = {"count_tokens": count_tokens, "learn_from": learn_from}
             rough = measure_prefixes(self.requests, written, **options)
             self._sizes[key] = rough
             if not self._states_all_reads(rough):
                 with paused_collector():
-                    hits = self._hits(run_caches(self.requests, self.tables, rough, marks))
+                    hits = self._hits(run_caches(self.requests, self.tables, rough, breakpoints))
                 self._sizes[key] = measure_prefixes(self.requests, written, hits=hits, **options)
         return self._sizes[key]
 
     def _states_all_reads(self, sizes: Sizes) -> bool:
         """Whether every billed read ends where a bill states a size: then reads have no more to teach."""
         requests = self.requests
-        owner = requests.request_of_piece
-        ends_here = (sizes.ends == requests.read[owner]) & (sizes.margins == 0)
-        is_stated = np.zeros(len(requests), bool)
-        is_stated[owner[ends_here]] = True
-        return bool(np.all(is_stated | (requests.read <= 0)))
+        for rows, pieces in requests.in_chunks():
+            owner = np.repeat(
+                np.arange(rows.start, rows.stop), np.diff(requests.piece_offsets[rows.start : rows.stop + 1])
+            )
+            ends_here = (sizes.ends[pieces] == requests.read[owner]) & (sizes.margins[pieces] == 0)
+            is_stated = requests.read[rows] <= 0
+            is_stated[owner[ends_here] - rows.start] = True
+            if not is_stated.all():
+                return False
+        return True
 
     def _hits(self, runs: list[CacheRun]) -> Ints:
         """Return where reads ended, where the rules and the bill agree on it well enough to learn the size there."""
@@ -158,13 +164,18 @@ class PreparedHistory:
     ) -> Breakpoints:
         """Return the breakpoints of every request under a policy."""
         acts = policy == "planned" or (policy == "sent" and self.acts(config))
-        return choose_breakpoints(
+        found = choose_breakpoints(
             self.requests,
             policy,
             self.plans(settings) if acts else None,
             ends,
             recorded_plans=self.plans(config) if acts else None,
         )
+        return send_otherwise(self.requests, found) if policy == "sent" and self.requests.sendings else found
+
+    def settle_as(self, other: "PreparedHistory", tables: Iterable[TableParts]) -> None:
+        """Let entries become readable as in another history, whose caches these tables have."""
+        self._is_settled, self.early_entries, self.tables = True, other.early_entries, tuple(tables)
 
     def run(
         self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes
@@ -205,9 +216,9 @@ class PreparedHistory:
         if key not in self._runs:
             for old in [old for old in self._runs if old[1] != "sent"][: -_MOST_RUNS or None]:
                 del self._runs[old]
-            marks = self.breakpoints(settings, policy, config, sizes.ends)
+            breakpoints = self.breakpoints(settings, policy, config, sizes.ends)
             with paused_collector():
-                self._runs[key] = run_caches(self.requests, self.tables, sizes, marks)
+                self._runs[key] = run_caches(self.requests, self.tables, sizes, breakpoints)
         return self._runs[key]
 
 
@@ -243,15 +254,15 @@ def _providers(
     n = len(requests)
     if cache_provider != "auto":
         return (find_provider(cache_provider),), np.zeros(n, np.int64)
-    has_marks = np.zeros(n, bool)
-    has_marks[requests.request_of_piece[requests.own_marks >= 0]] = True
-    key = np.stack((requests.apis, requests.models, requests.started // _DAY, has_marks.astype(np.int64)))
+    has_breakpoints = np.zeros(n, bool)
+    has_breakpoints[requests.request_of_piece[requests.own_breakpoints >= 0]] = True
+    key = np.stack((requests.apis, requests.models, requests.started // _DAY, has_breakpoints.astype(np.int64)))
     distinct, which = np.unique(key, axis=1, return_inverse=True)
     found: dict[str, CacheProvider] = {}
     names: list[str] = []
-    for api, model, day, marked in distinct.T.tolist():
+    for api, model, day, has_own in distinct.T.tolist():
         provider = choose_provider(
-            requests.api_names[api], requests.model_names[model] or None, _date(day), marked=bool(marked)
+            requests.api_names[api], requests.model_names[model] or None, _date(day), has_breakpoints=bool(has_own)
         )
         names.append("" if provider is None else found.setdefault(provider.name, provider).name)
     codes = {name: code for code, name in enumerate(found)}

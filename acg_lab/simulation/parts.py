@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.simulation.pieces import FRAMING, GAP
-from acg_lab.simulation.requests import RecordedRequests
+from acg_lab.simulation.requests import RecordedRequests, gather
 from acg_lab.simulation.sizes import Sizes
 
 __all__ = ["NO_REQUEST", "TokenParts", "divide_prompts", "find_shared"]
@@ -20,6 +20,7 @@ __all__ = ["NO_REQUEST", "TokenParts", "divide_prompts", "find_shared"]
 Ints = NDArray[np.int64]
 NO_REQUEST: Final = -1
 _SECOND: Final = 10**9
+_MOST_ROWS: Final = 50_000  # what keeps the memory of one pass small
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,7 +31,7 @@ class SharedPrefixes:
     ----------
     lengths, tokens : per request, int64
         The longest prefix that any earlier request held, in pieces and tokens.
-    previous : per piece, int64
+    previous : per piece, int32
         The newest earlier request that held the prefix that ends here, `NO_REQUEST` if none.
     references : per request, int64
         The request that this one goes on from, `NO_REQUEST` if none.
@@ -40,7 +41,7 @@ class SharedPrefixes:
 
     lengths: Ints
     tokens: Ints
-    previous: Ints
+    previous: NDArray[np.int32]
     references: Ints
     in_run: NDArray[np.bool_]
 
@@ -66,9 +67,9 @@ class TokenParts:
 
 def find_shared(requests: RecordedRequests, sizes: Sizes) -> SharedPrefixes:
     """Find the longest prefix that each request shares with an earlier one, and its reference."""
-    owner, bounds = requests.request_of_piece, requests.piece_offsets
-    previous = _previous_holders(requests.nodes, owner)
-    lengths = np.bincount(owner[previous >= 0], minlength=len(requests))
+    bounds = requests.piece_offsets
+    previous = _previous_holders(requests)
+    lengths = requests.count_pieces(previous >= 0)
     # Framing is no block: no prefix that a cache keeps ends with it.
     at = bounds[:-1] + lengths - 1
     lengths -= (lengths > 0) & (np.append(requests.contents, GAP)[at] == FRAMING)
@@ -88,12 +89,16 @@ def find_shared(requests: RecordedRequests, sizes: Sizes) -> SharedPrefixes:
     )
 
 
-def _previous_holders(nodes: Ints, owner: Ints) -> Ints:
-    """Return the newest earlier request that holds the node of each piece."""
-    order = np.argsort(nodes, kind="stable")
-    previous = np.full(len(nodes), NO_REQUEST, np.int64)
-    same = nodes[order][1:] == nodes[order][:-1]
-    previous[order[1:][same]] = owner[order[:-1][same]]
+def _previous_holders(requests: RecordedRequests) -> NDArray[np.int32]:
+    """Return the newest earlier request that holds the node of each piece; scopes share no nodes."""
+    previous = np.full(len(requests.nodes), NO_REQUEST, np.int32)
+    for rows in requests.by_scope(np.arange(len(requests)), _MOST_ROWS):
+        offsets, pieces = gather(requests.piece_offsets, rows)
+        owner = np.repeat(rows, np.diff(offsets))
+        nodes = requests.nodes[pieces]
+        order = np.argsort(nodes, kind="stable")
+        same = nodes[order][1:] == nodes[order][:-1]
+        previous[pieces[order[1:][same]]] = owner[order[:-1][same]]
     return previous
 
 
@@ -159,11 +164,13 @@ def _live_tokens(
     requests: RecordedRequests, sizes: Sizes, shared: SharedPrefixes, ttls: Ints, minimums: Ints, inside: Ints
 ) -> Ints:
     """Return the longest shared prefix that was sent again within its TTL, if it reaches the minimum."""
-    owner, n = requests.request_of_piece, len(requests)
-    is_shared = shared.previous >= 0
-    age = requests.started[owner] - np.where(is_shared, requests.started[shared.previous], 0)
-    is_live = is_shared & ((age <= ttls[owner] * _SECOND) | (ttls[owner] == 0))
-    count = np.bincount(owner[is_live], minlength=n)
+    is_live = np.zeros(len(requests.nodes), bool)
+    for rows, pieces in requests.in_chunks():
+        lengths = np.diff(requests.piece_offsets[rows.start : rows.stop + 1])
+        oldest = np.where(ttls[rows] == 0, np.iinfo(np.int64).min, requests.started[rows] - ttls[rows] * _SECOND)
+        previous = shared.previous[pieces]
+        is_live[pieces] = (previous >= 0) & (requests.started[previous] >= np.repeat(oldest, lengths))
+    count = requests.count_pieces(is_live)
     at = np.where(count > 0, requests.piece_offsets[:-1] + count - 1, -1)
     live = np.where(count > 0, np.append(sizes.ends, 0)[at], 0) + np.where(count == shared.lengths, inside, 0)
     return np.where(live >= minimums, live, 0)

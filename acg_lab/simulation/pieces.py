@@ -1,7 +1,7 @@
 """Requests cut into pieces in the order in which a provider renders them, each distinct content by code.
 
 A content is the bytes of a piece as sent: the order of keys kept, a text and a list of one block kept apart, only cache
-marks taken out. What a message is made of is found once for each distinct message.
+markers taken out. What a message is made of is found once for each distinct message.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -12,7 +12,7 @@ import msgspec
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.bodies import Api, Parameters, parameters_of_annotated, parameters_of_body
-from acg_lab.simulation.marks import NO_MARK, UNSTATED, is_mark_block, split_mark
+from acg_lab.simulation.markers import NO_MARKER, UNSTATED, is_marker_block, split_marker
 from acg_lab.storage.columns import Body, Call, Runs
 
 __all__ = ["FRAMING", "GAP", "SYSTEM_ROLES", "Contents", "Piece", "PieceReader", "Unit"]
@@ -50,8 +50,8 @@ class Piece(NamedTuple):
 
     content: int
     kind: int
-    markable: bool
-    mark: int = NO_MARK
+    allows_breakpoint: bool
+    marker: int = NO_MARKER
 
 
 class Unit(NamedTuple):
@@ -181,8 +181,8 @@ class PieceReader:
         return unit
 
     def _tool(self, tool: JsonObject) -> Unit:
-        bare, mark = split_mark(tool)
-        return Unit((self._piece(b"t", bare, PieceKind.TOOL, mark),), "tools")
+        bare, marker = split_marker(tool)
+        return Unit((self._piece(b"t", bare, PieceKind.TOOL, marker),), "tools")
 
     def _system(self, value: Any) -> tuple[Unit, ...]:
         if not value:
@@ -191,7 +191,7 @@ class PieceReader:
         found = self._systems.get(raw)
         if found is None:
             if isinstance(value, str):
-                found = (Unit((self._piece(b"s", value, PieceKind.SYSTEM, NO_MARK),), "system"),)
+                found = (Unit((self._piece(b"s", value, PieceKind.SYSTEM, NO_MARKER),), "system"),)
             else:
                 pieces = self._parts(b"S", _list(value), lambda _: PieceKind.SYSTEM)
                 found = tuple(Unit((piece,), "system") for piece in pieces)
@@ -206,7 +206,7 @@ class PieceReader:
         return unit
 
     def _split(self, message: JsonObject) -> Unit:
-        message, own = split_mark(message)
+        message, own = split_marker(message)
         role = str(message.get("role") or message.get("type") or "")
         content = message.get("content")
         kind = _ROLES.get(role) or _KINDS.get(str(message.get("type")), PieceKind.USER)
@@ -217,10 +217,10 @@ class PieceReader:
             pieces += self._parts(lead + b',"content":[', content, lambda part: _KINDS.get(str(part.get("type")), kind))
         elif content is not None or not calls:
             text = content if "content" in message else ""
-            pieces.append(self._piece(lead + b',"content":', text, kind, NO_MARK))
-        pieces += [self._piece(lead if not pieces else b"", call, PieceKind.TOOL_USE, NO_MARK) for call in calls]
-        if own != NO_MARK and pieces:
-            pieces[-1] = pieces[-1]._replace(mark=max(own, pieces[-1].mark))
+            pieces.append(self._piece(lead + b',"content":', text, kind, NO_MARKER))
+        pieces += [self._piece(lead if not pieces else b"", call, PieceKind.TOOL_USE, NO_MARKER) for call in calls]
+        if own != NO_MARKER and pieces:
+            pieces[-1] = pieces[-1]._replace(marker=max(own, pieces[-1].marker))
         has_image = any(isinstance(part, Mapping) and _is_image(part) for part in _list(content))
         return Unit(tuple(pieces), role, has_image)
 
@@ -228,21 +228,21 @@ class PieceReader:
         """Return the pieces of a list of blocks; what leads them belongs to the first."""
         pieces: list[Piece] = []
         for part in parts:
-            if is_mark_block(part):
+            if is_marker_block(part):
                 if pieces:
-                    pieces[-1] = pieces[-1]._replace(mark=UNSTATED)
+                    pieces[-1] = pieces[-1]._replace(marker=UNSTATED)
                 continue
             if not isinstance(part, Mapping):
-                pieces.append(self._piece(b"" if pieces else lead, part, kind_of({}), NO_MARK))
+                pieces.append(self._piece(b"" if pieces else lead, part, kind_of({}), NO_MARKER))
                 continue
-            bare, mark = split_mark(part)
-            pieces.append(self._piece(b"" if pieces else lead, bare, kind_of(bare), mark))
-        return pieces or [self._piece(lead, [], kind_of({}), NO_MARK)]
+            bare, marker = split_marker(part)
+            pieces.append(self._piece(b"" if pieces else lead, bare, kind_of(bare), marker))
+        return pieces or [self._piece(lead, [], kind_of({}), NO_MARKER)]
 
-    def _piece(self, lead: bytes, value: Any, kind: PieceKind, mark: int) -> Piece:
+    def _piece(self, lead: bytes, value: Any, kind: PieceKind, marker: int) -> Piece:
         is_empty = not value or (isinstance(value, Mapping) and value.get("type") == "text" and not value.get("text"))
-        markable = kind != PieceKind.THINKING and not is_empty
-        return Piece(self._contents.code(lead + _encode(value)), int(kind), markable, mark)
+        allows_breakpoint = kind != PieceKind.THINKING and not is_empty
+        return Piece(self._contents.code(lead + _encode(value)), int(kind), allows_breakpoint, marker)
 
 
 def _lift_system(api: Api, system: list[Unit], messages: list[Unit]) -> tuple[list[Unit], list[Unit]]:

@@ -144,8 +144,8 @@ def _place(ir: PromptIR, result: StabilityAnalysisResult, learning_key: str) -> 
 def place_plans(requests: RecordedRequests, plans: Sequence[_Plan]) -> Plans:
     """Return where the planned breakpoints of each request stand among its pieces.
 
-    Only Messages bodies with a top-level system text are planned for. Marks that production would put on a message that
-    is not there are left out.
+    Only Messages bodies with a top-level system text are planned for. Breakpoints that production would put on a
+    message that is not there are left out.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from acg_lab.history.history import History
 from acg_lab.providers.prompts import AUTOMATIC_BY_DEFAULT, PieceKind, RequestFlag
 from acg_lab.simulation.bodies import Api, Parameters, api_of
 from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piece, PieceReader, Unit
-from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, gather, number_prefixes
+from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, SentOtherwise, gather, number_prefixes
 from acg_lab.simulation.untimed import stand_in_times
 from acg_lab.simulation.usage import is_uncached_rest, usage_of
 from acg_lab.storage.columns import Call, Runs, offsets
@@ -46,20 +46,26 @@ class _Columns:
     """Columns while they are filled, one call at a time."""
 
     def __init__(self) -> None:
-        self.facts: list[tuple[Any, ...]] = []
+        self.facts = tuple(array("q") for _ in FACTS)
         self.diagnoses: list[str] = []
-        self.lengths, self.contents, self.messages, self.marks = (array("i") for _ in range(4))
-        self.kinds, self.markable = array("B"), array("B")
+        self.sendings: list[SentOtherwise | None] = []
+        self.lengths, self.contents, self.messages, self.breakpoints = (array("i") for _ in range(4))
+        self.kinds, self.allows_breakpoint = array("B"), array("B")
         self.pool = Contents()
         self.agents, self.runs, self.models, self.scopes, self.parameters = (_Names() for _ in range(5))
 
+    def add_facts(self, facts: Iterable[int]) -> None:
+        """Append what is known of one request, in the order of `FACTS`."""
+        for column, fact in zip(self.facts, facts, strict=True):
+            column.append(fact)
+
     def add(self, pieces: Iterable[Piece], message: int) -> None:
         """Append pieces of one message, -1 for none."""
-        for content, kind, markable, mark in pieces:
+        for content, kind, allows_breakpoint, ttl in pieces:
             self.contents.append(content)
             self.kinds.append(kind)
-            self.markable.append(markable)
-            self.marks.append(mark)
+            self.allows_breakpoint.append(allows_breakpoint)
+            self.breakpoints.append(ttl)
             self.messages.append(message)
 
 
@@ -173,8 +179,9 @@ class _CallReader:
         flags = (RequestFlag.PREWARM * parameters.is_prewarm) | (RequestFlag.FAILED * failed)
         flags |= RequestFlag.KEYED * bool(parameters.cache_key) | RequestFlag.BATCH * bool(metadata.get("batch_id"))
         automatic = AUTOMATIC_BY_DEFAULT if parameters.automatic_ttl is None else parameters.automatic_ttl
+        columns.sendings.append(None if call.sending is None else SentOtherwise(call.sending, len(call.messages)))
         columns.diagnoses.append(_diagnosis(self._raw_response(call)))
-        columns.facts.append(
+        columns.add_facts(
             (
                 columns.agents[run.agent_id],
                 columns.runs[run.agent_id, run.id],
@@ -249,8 +256,8 @@ def _add_prompt(
         columns.add(unit.pieces, number)
 
 
-_FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), markable=False)
-_GAP: Final = Piece(GAP, int(PieceKind.FRAMING), markable=False)
+_FRAMING: Final = Piece(FRAMING, int(PieceKind.FRAMING), allows_breakpoint=False)
+_GAP: Final = Piece(GAP, int(PieceKind.FRAMING), allows_breakpoint=False)
 _TYPES: Final[Mapping[str, Any]] = {
     "timed": bool,
     "recorded": bool,
@@ -263,9 +270,8 @@ _TYPES: Final[Mapping[str, Any]] = {
 
 def _finish(columns: _Columns) -> RecordedRequests:
     """Bring the rows into the order of start, and number the prefixes."""
-    table = zip(*columns.facts, strict=True) if columns.facts else ([] for _ in FACTS)
     facts = {
-        name: np.array(list(values), _TYPES.get(name, np.int64)) for name, values in zip(FACTS, table, strict=True)
+        name: np.array(values, _TYPES.get(name, np.int64)) for name, values in zip(FACTS, columns.facts, strict=True)
     }
     order = np.lexsort((facts["calls"], facts["runs"], facts["agents"], facts["started"]))
     piece_offsets, pieces = gather(offsets(np.array(columns.lengths, np.int64)), order)
@@ -275,8 +281,8 @@ def _finish(columns: _Columns) -> RecordedRequests:
             ("contents", columns.contents, np.int32),
             ("kinds", columns.kinds, np.uint8),
             ("messages", columns.messages, np.int32),
-            ("markable", columns.markable, bool),
-            ("own_marks", columns.marks, np.int32),
+            ("allows_breakpoint", columns.allows_breakpoint, bool),
+            ("own_breakpoints", columns.breakpoints, np.int32),
         )
     }
     facts = stand_in_times({name: values[order] for name, values in facts.items()})
@@ -292,6 +298,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
         nodes=number_prefixes(roots, salted, piece_offsets),
         texts=columns.pool.texts,
         vendor_diagnoses=tuple(columns.diagnoses[row] for row in order.tolist()),
+        sendings={i: found for i, row in enumerate(order.tolist()) if (found := columns.sendings[row]) is not None},
         **facts,
         **per_piece,
     )
@@ -316,8 +323,8 @@ def _salt(
     first[1:] = (tier[1:] != tier[:-1]) | (owner[1:] != owner[:-1])
     # A prompt without a system text has its parameters before the messages.
     before = np.where(tier == 1, system[owner], messages[owner] * len(texts) + system[owner])
-    salt = np.where(first & (tier > 0), before, 0)
-    _, salted = np.unique(np.stack((per_piece["contents"].astype(np.int64), salt)), axis=1, return_inverse=True)
+    salts, salt = np.unique(np.where(first & (tier > 0), before, 0), return_inverse=True)
+    _, salted = np.unique(per_piece["contents"] * np.int64(len(salts)) + salt.reshape(-1), return_inverse=True)
     is_gap = per_piece["contents"] == GAP
     salted = salted.reshape(-1)
     # What was cut is unknown, so no two gaps are the same.

@@ -4,17 +4,17 @@ Every LLM call of a history is a row, in order of start, whether or not its requ
 node exactly where they share all pieces up to it, in one scope, of one model, under equal parameters.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.simulation.bodies import Api, Parameters
-from acg_lab.storage.columns import offsets
+from acg_lab.storage.columns import Sending, offsets
 
-__all__ = ["APIS", "FACTS", "PER_PIECE", "RecordedRequests", "gather", "number_prefixes"]
+__all__ = ["APIS", "FACTS", "PER_PIECE", "RecordedRequests", "SentOtherwise", "gather", "number_prefixes"]
 
 Ints = NDArray[np.int64]
 APIS: Final[tuple[Api, ...]] = ("anthropic", "openai-chat", "openai-responses")
@@ -43,7 +43,14 @@ FACTS: Final = [
     "flags",
     "automatic_ttls",
 ]
-PER_PIECE: Final = ("contents", "kinds", "messages", "markable", "own_marks", "nodes")
+PER_PIECE: Final = ("contents", "kinds", "messages", "allows_breakpoint", "own_breakpoints", "nodes")
+
+
+class SentOtherwise(NamedTuple):
+    """What a repair changes in the way a request is sent, and how many messages the request was recorded with."""
+
+    sending: Sending
+    n_messages: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -72,13 +79,15 @@ class RecordedRequests:
     flags, automatic_ttls : per request
         As in `acg_lab.providers.PromptTable`.
     piece_offsets : (n_requests + 1,)
-    contents, kinds, messages, markable, own_marks, nodes : per piece
-        ``contents`` are codes of ``texts``; ``own_marks`` the TTL of the application's breakpoint, -1 for none;
+    contents, kinds, messages, allows_breakpoint, own_breakpoints, nodes : per piece
+        ``contents`` are codes of ``texts``; ``own_breakpoints`` the TTL of the application's breakpoint, -1 for none;
         ``nodes`` the prefix that ends here.
     texts : sequence of bytes
         Contents by code. Private: prompts.
     vendor_diagnoses : per request, tuple of str
         What the provider's answer says of a miss; empty where it says nothing.
+    sendings : mapping of int to SentOtherwise
+        What repairs change in the way requests are sent, by request.
     """
 
     agent_ids: tuple[str, ...]
@@ -113,11 +122,12 @@ class RecordedRequests:
     contents: NDArray[np.int32]
     kinds: NDArray[np.uint8]
     messages: NDArray[np.int32]
-    markable: NDArray[np.bool_]
-    own_marks: NDArray[np.int32]
+    allows_breakpoint: NDArray[np.bool_]
+    own_breakpoints: NDArray[np.int32]
     nodes: Ints
     texts: Sequence[bytes]
     vendor_diagnoses: tuple[str, ...]
+    sendings: Mapping[int, "SentOtherwise"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.started)
@@ -132,6 +142,11 @@ class RecordedRequests:
         """The request of each piece."""
         return np.repeat(np.arange(len(self)), np.diff(self.piece_offsets))
 
+    def count_pieces(self, chosen: NDArray[np.bool_]) -> Ints:
+        """Return how many pieces of each request are chosen."""
+        before = np.concatenate(([0], np.cumsum(chosen, dtype=np.int32)))
+        return (before[self.piece_offsets[1:]] - before[self.piece_offsets[:-1]]).astype(np.int64)
+
     def select(self, rows: Ints) -> "RecordedRequests":
         """Return some of the requests, ascending; codes and nodes stay what they are."""
         piece_offsets, pieces = gather(self.piece_offsets, rows)
@@ -139,6 +154,12 @@ class RecordedRequests:
         columns |= {name: getattr(self, name)[pieces] for name in PER_PIECE}
         said = tuple(self.vendor_diagnoses[row] for row in rows.tolist())
         return replace(self, piece_offsets=piece_offsets, vendor_diagnoses=said, **columns)
+
+    def in_chunks(self, most: int = 50_000) -> Iterator[tuple[slice, slice]]:
+        """Yield slices of requests and of their pieces, so that work by piece needs memory for a few at a time."""
+        for begin in range(0, len(self), most):
+            rows = slice(begin, min(begin + most, len(self)))
+            yield rows, slice(int(self.piece_offsets[begin]), int(self.piece_offsets[rows.stop]))
 
     def by_scope(self, rows: Ints, most: int) -> Iterator[Ints]:
         """Yield requests in groups of whole scopes, of about ``most`` each: caches of scopes are independent."""

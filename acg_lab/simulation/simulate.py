@@ -11,6 +11,7 @@ from acg_lab.history.trace import Trace
 from acg_lab.providers.prices import PriceList, TokenPrices
 from acg_lab.simulation.history import PreparedHistory, prepare_history, read_settings
 from acg_lab.simulation.judged_history import JudgedHistory
+from acg_lab.simulation.repaired import simulate_repair
 from acg_lab.simulation.result import CacheSimulation
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.columns import Runs
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from acg_lab.simulation.breakpoints import Policy
     from acg_lab.simulation.readers import Scope
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "simulate_change"]
 
 _WINDOW: Final = 100
 
@@ -110,6 +111,19 @@ def simulate(
     >>> [str(verdict) for verdict in sim.verdicts], sim.read.tolist()
     (['first_seen', 'hit'], [0, 1750])
     """
+    if isinstance(source, Snapshot) and source.recorded is not source:
+        if settings is not None or breakpoints != "sent":
+            msg = "A repaired snapshot is simulated as sent: leave out 'settings' and 'breakpoints'."
+            raise UsageError(msg)
+        recorded = simulate(
+            source.recorded,
+            cache_provider=cache_provider,
+            scope=scope,
+            config=config,
+            prices=prices,
+            count_tokens=count_tokens,
+        )
+        return simulate_change(recorded, *_trace_of(source), cache_provider=cache_provider, scope=scope)
     trace, others = _trace_of(source)
     windows = (_WINDOW,) if trace is None else trace.windows
     window = windows[0]
@@ -143,6 +157,31 @@ def simulate(
         acts=acts,
     )
     return CacheSimulation(simulated, _rows(history, trace), policy, tuple(_remarks(history, simulated, trace, scope)))
+
+
+def simulate_change(
+    recorded: CacheSimulation,
+    trace: Trace | None,
+    others: Runs | None = None,
+    *,
+    cache_provider: "CacheProvider | str" = "auto",
+    scope: "str | Scope" = "agent",
+) -> CacheSimulation:
+    """Return the simulation of a repaired history, with the bills of the recorded one as its base.
+
+    Parameters
+    ----------
+    recorded : CacheSimulation
+        Of the requests as they were recorded, simulated as sent.
+    trace, others
+        The replay of the repaired runs, and the runs that it may leave out.
+    cache_provider, scope
+        As ``recorded`` was simulated with.
+    """
+    history = prepare_history(trace, cache_provider, scope, others=others)
+    simulated = simulate_repair(recorded.history, history)
+    remarks = tuple(_remarks(history, simulated, trace, scope))
+    return CacheSimulation(simulated, _rows(history, trace), "sent", remarks)
 
 
 def _trace_of(source: Any) -> tuple[Trace | None, Runs | None]:

@@ -1,4 +1,8 @@
-"""Recorded requests as the tables that the matching models read: one for each provider's requests."""
+"""Recorded requests as the tables that the matching models read: one for each provider's requests.
+
+Tables are views of the requests: made when they are read, never kept, since they are larger than all that is learned
+from them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,30 +27,49 @@ _ANSWERS = (PieceKind.ASSISTANT, PieceKind.THINKING, PieceKind.TOOL_USE)
 
 
 @dataclass(frozen=True, eq=False)
-class CacheRun:
-    """One provider's requests, and what its cache did with them.
+class TableParts:
+    """What all tables of one provider's requests have in common, whatever breakpoints they carry.
 
-    ``rows`` are requests and ``pieces`` pieces of the whole history, in the order of the table.
+    ``rows`` are requests of the whole history, in the order of the tables.
     """
 
     provider: CacheProvider
     rows: Ints
-    pieces: Ints
-    table: PromptTable
-    outcome: CacheOutcome
+    offsets: Ints
+    nodes: NDArray[np.int32]
+    answers: Ints
+    branches: Branches | None
 
 
 @dataclass(frozen=True, eq=False)
-class TableParts:
-    """What all tables of one provider's requests have in common, whatever breakpoints they carry."""
+class CacheRun:
+    """One provider's requests, and what its cache did with them."""
 
-    provider: CacheProvider
-    rows: Ints
-    pieces: Ints
-    offsets: Ints
-    nodes: Ints
-    answers: Ints
-    branches: Branches | None
+    requests: RecordedRequests
+    parts: TableParts
+    sizes: Sizes
+    breakpoints: Breakpoints
+    outcome: CacheOutcome
+
+    @property
+    def provider(self) -> CacheProvider:
+        """Whose cache it was."""
+        return self.parts.provider
+
+    @property
+    def rows(self) -> Ints:
+        """The requests, as rows of the whole history."""
+        return self.parts.rows
+
+    @property
+    def pieces(self) -> Ints:
+        """The piece of the whole history that each piece of the table is."""
+        return gather(self.requests.piece_offsets, self.rows)[1]
+
+    @property
+    def table(self) -> PromptTable:
+        """The requests as their cache met them, made anew."""
+        return _make_table(self.requests, self.parts, self.sizes, self.breakpoints)
 
 
 def split_requests(
@@ -64,9 +87,8 @@ def split_requests(
             yield TableParts(
                 provider,
                 rows,
-                pieces,
                 offsets,
-                nodes,
+                nodes.astype(np.int32),
                 _find_answers(requests, rows, offsets, nodes, pieces),
                 _find_branches(requests, nodes, pieces, offsets) if shares_inside else None,
             )
@@ -77,35 +99,40 @@ def run_caches(
 ) -> list[CacheRun]:
     """Run every provider's requests through its cache."""
     runs: list[CacheRun] = []
-    for part in parts:
-        mark_offsets, marks = gather(breakpoints.offsets, part.rows)
-        of_mark = np.repeat(np.arange(len(part.rows)), np.diff(mark_offsets))
-        shift = part.offsets[:-1] - requests.piece_offsets[part.rows]
-        table = PromptTable(
-            piece_offsets=part.offsets,
-            nodes=part.nodes,
-            ends=sizes.ends[part.pieces],
-            margins=sizes.margins[part.pieces],
-            kinds=requests.kinds[part.pieces],
-            messages=requests.messages[part.pieces].astype(np.int64),
-            markable=requests.markable[part.pieces],
-            tokens=sizes.tokens[part.rows],
-            started=requests.started[part.rows],
-            first_token=requests.first_token[part.rows],
-            ended=requests.ended[part.rows],
-            models=requests.models[part.rows],
-            model_names=requests.model_names,
-            mark_offsets=mark_offsets,
-            mark_pieces=breakpoints.pieces[marks] + shift[of_mark],
-            mark_ttls=breakpoints.ttls[marks],
-            mark_origins=breakpoints.origins[marks],
-            automatic_ttls=breakpoints.automatic_ttls[part.rows],
-            flags=requests.flags[part.rows],
-            answers=part.answers,
-            branches=part.branches,
-        )
-        runs.append(CacheRun(part.provider, part.rows, part.pieces, table, run_cache(table, part.provider)))
+    for one in parts:
+        outcome = run_cache(_make_table(requests, one, sizes, breakpoints), one.provider)
+        runs.append(CacheRun(requests, one, sizes, breakpoints, outcome))
     return runs
+
+
+def _make_table(requests: RecordedRequests, parts: TableParts, sizes: Sizes, breakpoints: Breakpoints) -> PromptTable:
+    rows = parts.rows
+    pieces = gather(requests.piece_offsets, rows)[1]
+    breakpoint_offsets, chosen = gather(breakpoints.offsets, rows)
+    shift = parts.offsets[:-1] - requests.piece_offsets[rows]
+    return PromptTable(
+        piece_offsets=parts.offsets,
+        nodes=parts.nodes.astype(np.int64),
+        ends=sizes.ends[pieces],
+        margins=sizes.margins[pieces],
+        kinds=requests.kinds[pieces],
+        messages=requests.messages[pieces].astype(np.int64),
+        allows_breakpoint=requests.allows_breakpoint[pieces],
+        tokens=sizes.tokens[rows],
+        started=requests.started[rows],
+        first_token=requests.first_token[rows],
+        ended=requests.ended[rows],
+        models=requests.models[rows],
+        model_names=requests.model_names,
+        breakpoint_offsets=breakpoint_offsets,
+        breakpoint_pieces=breakpoints.pieces[chosen] + np.repeat(shift, np.diff(breakpoint_offsets)),
+        breakpoint_ttls=breakpoints.ttls[chosen],
+        breakpoint_origins=breakpoints.origins[chosen],
+        automatic_ttls=breakpoints.automatic_ttls[rows],
+        flags=requests.flags[rows],
+        answers=parts.answers,
+        branches=parts.branches,
+    )
 
 
 def _find_answers(requests: RecordedRequests, rows: Ints, offsets: Ints, nodes: Ints, pieces: Ints) -> Ints:

@@ -114,6 +114,11 @@ class Snapshot:
         """The recorded runs, by agent, in the order of production's index."""
         return self.columns.runs
 
+    @property
+    def recorded(self) -> "Snapshot":
+        """The snapshot as it was recorded: itself, unless repairs were applied to it."""
+        return self
+
     @cached_property
     def agent_ids(self) -> tuple[str, ...]:
         """All agents with a profile, a seed entry or a run, sorted."""

@@ -42,6 +42,7 @@ __all__ = [
     "ObservationColumns",
     "Origin",
     "Runs",
+    "Sending",
     "is_redacted",
     "offsets",
 ]
@@ -257,6 +258,25 @@ class Body(NamedTuple):
     response: int = -1
 
 
+class Sending(NamedTuple):
+    """What a repair changes in the way a request is sent; production and request logs never hold it.
+
+    Attributes
+    ----------
+    breakpoints : tuple of (str, int)
+        Places that take one: ``"system"``, ``"tools"`` and ``"last_message"`` (their end), ``"instructions"``, or
+        ``"tool"`` and ``"message"`` with a position.
+    ttl : int
+        Seconds that every breakpoint of the request asks for, 0 for what it asks for itself.
+    automatic : bool
+        Whether the provider is asked to cache up to the last message.
+    """
+
+    breakpoints: tuple[tuple[str, int], ...] = ()
+    ttl: int = 0
+    automatic: bool = False
+
+
 class Call(NamedTuple):
     """A call with texts replaced by codes of `Runs.messages` and `Runs.values`, -1 for none.
 
@@ -269,6 +289,7 @@ class Call(NamedTuple):
     tools: int = -1
     response: int = -1
     body: Body | None = None
+    sending: Sending | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -56,3 +56,9 @@ class JsonPool:
         if code not in self._values:
             self._values[code] = parse_strict(self.texts[code])
         return self._values[code]
+
+    def extended(self) -> "JsonPool":
+        """Return a pool that may grow, with the same values under the same codes; what was parsed is shared."""
+        pool = JsonPool(self.texts)
+        pool._values = dict(self._values)
+        return pool

@@ -1,19 +1,20 @@
 """What simulating costs: one history at once, and growth with the number of agents."""
 
-import time
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 from benchmarks.measuring import tell
-from simulation.fleet import make_fleet
+from simulation.fleet import simulate_fleet
 from simulation.messages_traffic import traffic
 
 import acg_lab as acg
-from acg_lab.providers.prices import PriceList
 from acg_lab.simulation import simulate
-from acg_lab.simulation.columns import SimulatedHistory
-from acg_lab.simulation.history import PreparedHistory, prepare_history, read_settings
+from acg_lab.simulation.history import prepare_history
 
-SIMULATION, LIMIT, PARTS = 0.1, 2.0, 0.3  # seconds, on a machine of its own
+SIMULATION, LIMIT, PARTS, FLEET = 0.1, 2.0, 0.3, 60.0  # seconds, on a machine of its own
+MEMORY = 2e9  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -57,20 +58,21 @@ def test_parts_and_verdicts_of_real_traffic(benchmark, trace):
 
 def test_growth_is_linear(benchmark):
     """Twice and four times the agents take at most a little more than twice and four times as long."""
-
-    def run(n_agents):
-        history = PreparedHistory((), make_fleet(n_agents), "auto")
-        config = read_settings(None, 100, "config")
-        started = time.perf_counter()
-        sizes = history.sizes(config)
-        runs = history.run(config, "sent", config, sizes)
-        sim = SimulatedHistory(history, sizes, runs, runs, config, config, PriceList())
-        sim.cost(sim.tokens, money=True)
-        _ = sim.verdicts, sim.at_limit
-        return time.perf_counter() - started
-
-    run(20)
-    one, two = run(40), run(80)
-    four = benchmark.pedantic(lambda: run(160), rounds=1)
+    simulate_fleet(20)
+    one, two = (simulate_fleet(n_agents)[0] for n_agents in (40, 80))
+    four = benchmark.pedantic(lambda: simulate_fleet(160)[0], rounds=1)
     tell(benchmark, one=one, two=two, four=four, per_request_us=four / (160 * 500) * 1e6)
     assert four <= 2.6 * two <= 2.6 * 2.6 * one
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory of a process is read from /proc")
+def test_a_million_requests_of_a_fleet(benchmark):
+    """1,000,000 requests of 2,000 agents: costs, limit, parts and verdicts within a minute.
+
+    They take 2 GB at the most: a process of its own is measured, interpreter and requests included.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        seconds, peak = benchmark.pedantic(lambda: pool.submit(simulate_fleet, 2000).result(), rounds=1)
+    tell(benchmark, seconds=seconds, megabytes=peak / 1e6)
+    assert peak <= MEMORY
+    assert seconds <= FLEET

@@ -15,6 +15,7 @@ from strategies import make_ir
 
 import acg_lab as acg
 from acg_lab.cli import main
+from acg_lab.diagnosis.agent_costs import summarize_costs
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = str(ROOT / "data" / "sample")
@@ -53,17 +54,9 @@ def test_analyze_prints_a_table_of_100_columns():
     environment = os.environ | {"COLUMNS": "100"}
     out = subprocess.run(command, capture_output=True, check=True, text=True, env=environment, cwd=ROOT).stdout
     rows = out.splitlines()[: out.splitlines().index("")]
-    assert rows[1].split() == [
-        "coder",
-        "claude-so…929",
-        "100",
-        "13/88",
-        "2,655",
-        "53%",
-        "user-13",
-        "0.38",
-        "conversation",
-    ]
+    assert " ".join(rows[1].split()) == (
+        "support-chat system…65f5 10 0% $0.10 11/12 2,230 98% user-11 0.10 conversation"
+    )
     assert max(map(len, rows)) <= 100
     assert "202 profiles, 1,655 observations" in out
 
@@ -108,8 +101,8 @@ def test_json_holds_what_the_table_shows(run):
     results = acg.analyze(snap)
     for profile in printed["profiles"]:
         assert profile["prefix_blocks"] == results[profile["learning_key"]].stable_prefix_length
-    lost = [profile["lost_tokens"] for profile in printed["profiles"]]
-    assert lost == sorted(lost, reverse=True)
+    listed = dict.fromkeys(profile["agent_id"] for profile in printed["profiles"])
+    assert list(listed) == [cost.agent_id for cost in summarize_costs(acg.simulate(snap))]
 
 
 def test_verify_of_the_sample(run):
@@ -281,18 +274,19 @@ def test_json_schema(run):
         "semi_stable_threshold": 0.5,
         "min_observations_for_full_confidence": 7,
     }
-    assert set(printed) == {"source", "thresholds", "profiles", "splits", "totals", "problems"}
+    assert set(printed) == {"source", "thresholds", "profiles", "splits", "totals", "caveats", "problems"}
     (profile,) = printed["profiles"]
     assert set(profile) == {
         *("learning_key", "agent_id", "model", "observations", "blocks", "prefix_blocks"),
         *("prompt_tokens", "prefix_tokens", "lost_tokens", "share", "breaks", "cause"),
+        *("read_share", "cost", "lost"),
     }
     assert set(profile["breaks"]) == {"span_id", "classification", "score", "confidence", "observation_count"}
     assert set(printed["totals"]) == {
         *("profiles", "single", "observations", "prompt_tokens", "prefix_tokens", "share"),
     }
     verified = json.loads(run("verify", SAMPLE, "--agent", "coder", "--json")[1])
-    assert set(verified) == {"ok", "settings", "verdicts", "problems", "notes"}
+    assert set(verified) == {"ok", "settings", "verdicts", "caveats", "problems", "notes"}
 
 
 def test_filters_and_rules(run):
@@ -310,7 +304,7 @@ def test_filters_and_rules(run):
 def test_rows(run):
     """The number of profiles listed of each agent; 0 lists all."""
     lengths = {n: len(run("analyze", SAMPLE, "--agent", "support-legacy", "--rows", n)[1].splitlines()) for n in "025"}
-    assert lengths == {"0": 1 + 70 + 1 + 3, "2": 1 + 2 + 1 + 3, "5": 1 + 5 + 1 + 3}
+    assert lengths == {"0": 1 + 70 + 1 + 4, "2": 1 + 2 + 1 + 4, "5": 1 + 5 + 1 + 4}
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +323,7 @@ def odd(tmp_path_factory):
     return str(folder)
 
 
-@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("columns", [80, 120])
 def test_odd_names_leave_the_table_whole(odd, columns):
     """Whatever agents and models are called, a row is one line that fits, and numbers are not cut."""
     out = process("analyze", odd, COLUMNS=str(columns)).stdout

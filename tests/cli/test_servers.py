@@ -42,7 +42,7 @@ def checkout(tmp_path):
     """Make a folder that looks like a checkout of the project, with notebooks of our own."""
     folder = tmp_path / "checkout"
     (folder / "notebooks").mkdir(parents=True)
-    (folder / "acg_lab").symlink_to(Path(acg.__file__).parents[1], target_is_directory=True)
+    (folder / "acg_lab").symlink_to(Path(acg.__file__).parent, target_is_directory=True)
     (folder / "data").symlink_to(ROOT / "data", target_is_directory=True)
     for name in ("1_explore", "2_tune"):
         text = json.dumps(make_notebook("import acg_lab as acg", 'SOURCE = "../data/sample"\nsnap = acg.load(SOURCE)'))
@@ -215,7 +215,7 @@ def test_nobody_can_listen_there():
     command = [sys.executable, "-c", code, "app", str(SAMPLE), "--host", "192.0.2.1", "--no-browser"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "acg-lab: 192.0.2.1: the page can't be served: " in done.stderr
+    assert "acg-lab: 192.0.2.1: can't serve the page: " in done.stderr
 
 
 # --- copies ---
@@ -242,12 +242,12 @@ def test_own_copies_are_kept(tmp_path, checkout, capsys):
     (own / "2_tune.ipynb").write_text("mine", encoding="utf-8")
     assert copy_notebooks(checkout / "notebooks", own, "history") == ["1_explore.ipynb", "2_tune.ipynb"]
     assert (own / "2_tune.ipynb").read_text(encoding="utf-8") == "mine"
-    assert "2_tune.ipynb is there already and is kept" in capsys.readouterr().err.replace("\n", " ")
+    assert "2_tune.ipynb exists and is kept" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_folder_that_is_a_file(tmp_path, checkout):
     """A place that can't hold the copies is told."""
     place = tmp_path / "file"
     place.touch()
-    with pytest.raises(acg.SourceError, match="file: the notebooks can't be copied: "):
+    with pytest.raises(acg.SourceError, match="file: can't copy the notebooks: "):
         copy_notebooks(checkout / "notebooks", place, "history")

@@ -27,7 +27,7 @@ SHARED = Path(os.environ.get("ACG_LAB_SHARED") or ROOT.parent / "shared") / "dat
 
 @pytest.fixture(scope="module")
 def findings(sample):
-    return acg.explain(sample)
+    return acg.explain(sample, money=False)
 
 
 def shapes(effect):
@@ -82,7 +82,7 @@ def test_healthy_profiles(sample, findings):
     """The profiles of coder and support-mail are healthy, and no others."""
     assert {sample.owners[key].agent_id for key in findings.healthy} == {"coder", "support-mail"}
     (key,) = [key for key in sample.windows if key.startswith("coder::")]
-    assert acg.explain(sample, key) == ()
+    assert acg.explain(sample, key, money=False) == ()
 
 
 def test_costliest_first(findings):
@@ -97,11 +97,11 @@ def test_costliest_first(findings):
 def test_one_profile_is_explained_as_among_all(sample, findings):
     """The findings of one profile are those that it has when all profiles are explained."""
     for finding in findings:
-        assert acg.explain(sample, finding.learning_key)[0] == finding
+        assert acg.explain(sample, finding.learning_key, money=False)[0] == finding
     (key,) = [key for key in sample.windows if key.startswith("support-mail::")]
     with pytest.raises(acg.UsageError, match="There is no profile 'nobody'; the nearest"):
         acg.explain(sample, "nobody")
-    assert acg.explain(sample, key).healthy == (key,)
+    assert acg.explain(sample, key, money=False).healthy == (key,)
 
 
 def test_repairs_have_the_stated_effect(sample, findings):
@@ -122,7 +122,7 @@ def test_the_best_repair_removes_the_finding(sample, findings):
     for finding in findings:
         if finding.repairs:
             repaired = acg.what_if(sample, finding.repairs[0].repairs)
-            left = acg.explain(repaired)
+            left = acg.explain(repaired, money=False)
             assert (finding.agent_id, finding.kind) not in {(f.agent_id, f.kind) for f in left}
 
 
@@ -149,7 +149,9 @@ def test_thresholds_have_two_decimals_and_are_reached():
 
 def test_another_threshold_another_answer(sample):
     """At 0.9 claims-triage has no finding, and claims-triage-next has a prefix that is bound to whole requests."""
-    found = {f.agent_id: f for f in acg.explain(sample, thresholds=StabilityThresholds(stable_threshold=0.9))}
+    found = {
+        f.agent_id: f for f in acg.explain(sample, thresholds=StabilityThresholds(stable_threshold=0.9), money=False)
+    }
     assert "claims-triage" not in found
     assert found["claims-triage-next"].kind is Kind.BOUND_TO_REQUESTS
 
@@ -159,7 +161,9 @@ def test_nothing_is_stable_above_one(sample):
     found = acg.explain(sample, thresholds=StabilityThresholds(stable_threshold=1.5))
     assert (found, found.healthy) == ((), ())
     assert found.to_text() == "No block can be stable: no score exceeds 1, and stable_threshold is 1.5"
-    assert "impossible" not in repr(acg.explain(sample, thresholds=StabilityThresholds(stable_threshold=1.0)))
+    assert "impossible" not in repr(
+        acg.explain(sample, thresholds=StabilityThresholds(stable_threshold=1.0), money=False)
+    )
 
 
 def test_real_traffic_is_fragmented_by_its_first_message():

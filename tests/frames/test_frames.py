@@ -269,6 +269,7 @@ class TestBreaks:
         """Rows of findings have the order and numbers of `acg.explain`, from findings or a snapshot."""
         findings = acg.explain(sample)
         frame = frames.findings(sample)
+        assert frame["money_lost"].is_monotonic_decreasing
         pd.testing.assert_frame_equal(frame, findings.to_frame())
         assert list(frame["kind"]) == [finding.kind.value for finding in findings]
         assert list(frame["total_lost"]) == [finding.total_lost for finding in findings]
@@ -278,13 +279,14 @@ class TestBreaks:
 
     def test_without_a_repair(self, sample):
         """Without a block or a repair the cells are missing."""
-        row = frames.findings(sample).set_index("agent_id").loc["code-review"]
+        row = frames.findings(acg.explain(sample, money=False)).set_index("agent_id").loc["code-review"]
         assert row[["span_id", "profiles_after", "prefix_tokens_after"]].isna().all()
         assert row["repair"] == ""
 
     def test_thresholds(self, sample):
         """A snapshot is explained under the given thresholds; times are UTC with nanoseconds."""
-        frame = frames.findings(sample, StabilityThresholds(stable_threshold=0.9))
+        limits = StabilityThresholds(stable_threshold=0.9)
+        frame = frames.findings(acg.explain(sample, thresholds=limits, money=False))
         assert "claims-triage" not in set(frame["agent_id"])
         assert frame["last_change"].dtype == "datetime64[ns, UTC]"
 

@@ -3,7 +3,7 @@
 import numpy as np
 from providers.histories import EPOCH, SECOND
 
-from acg_lab.providers import AUTOMATIC_BY_DEFAULT, NO_NODE, MarkOrigin, PieceKind, PromptTable
+from acg_lab.providers import AUTOMATIC_BY_DEFAULT, NO_NODE, BreakpointOrigin, PieceKind, PromptTable
 
 SCAFFOLD = 20  # pieces that all prompts share
 
@@ -20,10 +20,10 @@ def make_scope(n_requests, turns=20, per_turn=4, seed=0):
     nodes = np.where(within < SCAFFOLD, within, own)
     started = EPOCH + np.arange(n_requests) * 2 * SECOND
     last = offsets[1:] - 1
-    marks = np.stack(
+    breakpoints = np.stack(
         (offsets[:-1] + SCAFFOLD - 1, np.maximum(last - 2 * per_turn, offsets[:-1] + SCAFFOLD), last), axis=1
     )
-    marks[:, 1] = np.minimum(marks[:, 1], last - 1)
+    breakpoints[:, 1] = np.minimum(breakpoints[:, 1], last - 1)
     kinds = np.where(within < SCAFFOLD, PieceKind.SYSTEM, np.where(within % 2, PieceKind.USER, PieceKind.ASSISTANT))
     rng = np.random.default_rng(seed)
     first = started + rng.integers(SECOND // 2, 3 * SECOND, n_requests)
@@ -34,17 +34,17 @@ def make_scope(n_requests, turns=20, per_turn=4, seed=0):
         margins=np.zeros(len(nodes)),
         kinds=kinds.astype(np.uint8),
         messages=np.where(within < SCAFFOLD, -1, within),
-        markable=np.ones(len(nodes), bool),
+        allows_breakpoint=np.ones(len(nodes), bool),
         tokens=sizes * 100,
         started=started,
         first_token=first,
         ended=first + SECOND,
         models=np.zeros(n_requests, np.int64),
         model_names=("claude-sonnet-4-5",),
-        mark_offsets=np.arange(n_requests + 1) * 3,
-        mark_pieces=marks.reshape(-1),
-        mark_ttls=np.zeros(3 * n_requests, np.int64),
-        mark_origins=np.full(3 * n_requests, MarkOrigin.OWN, np.uint8),
+        breakpoint_offsets=np.arange(n_requests + 1) * 3,
+        breakpoint_pieces=breakpoints.reshape(-1),
+        breakpoint_ttls=np.zeros(3 * n_requests, np.int64),
+        breakpoint_origins=np.full(3 * n_requests, BreakpointOrigin.OWN, np.uint8),
         automatic_ttls=np.full(n_requests, AUTOMATIC_BY_DEFAULT),
         flags=np.zeros(n_requests, np.uint8),
         answers=np.full(n_requests, NO_NODE),

@@ -12,7 +12,7 @@ from acg_lab.providers import (
     AUTOMATIC_BY_DEFAULT,
     NO_NODE,
     NO_TIME,
-    MarkOrigin,
+    BreakpointOrigin,
     PieceKind,
     PromptTable,
     RequestFlag,
@@ -31,7 +31,7 @@ class Piece:
     size: int | None = None
     kind: PieceKind = PieceKind.USER
     message: int = -1
-    markable: bool = True
+    allows_breakpoint: bool = True
     margin: float = 0.0
 
     @property
@@ -41,11 +41,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Prompt:
-    """One request: seconds are counted from `EPOCH`; ``marks`` map a piece's index to a TTL (0: none stated)."""
+    """One request: seconds are counted from `EPOCH`; ``breakpoints`` map a piece's index to a TTL (0: none stated)."""
 
     pieces: tuple[Piece, ...]
     at: float
-    marks: dict[int, int] = field(default_factory=dict)
+    breakpoints: dict[int, int] = field(default_factory=dict)
     first_token: float | None = None  # seconds after the start
     took: float | None = 1.0
     model: str = "claude-sonnet-5"
@@ -88,7 +88,7 @@ def make_table(prompts, *, branches=False):
     names = sorted({p.model for p in prompts})
     pieces = [piece for p in prompts for piece in p.pieces]
     offsets = np.concatenate(([0], np.cumsum([len(p.pieces) for p in prompts], dtype=np.int64)))
-    marks = [(int(offsets[i]) + k, ttl) for i, p in enumerate(prompts) for k, ttl in sorted(p.marks.items())]
+    given = [(int(offsets[i]) + k, ttl) for i, p in enumerate(prompts) for k, ttl in sorted(p.breakpoints.items())]
     ends = [np.cumsum([piece.tokens for piece in p.pieces], dtype=np.int64) for p in prompts]
 
     def times(of):
@@ -101,17 +101,17 @@ def make_table(prompts, *, branches=False):
         margins=np.array([piece.margin for piece in pieces], np.float64),
         kinds=np.array([piece.kind for piece in pieces], np.uint8),
         messages=np.array([piece.message for piece in pieces], np.int64),
-        markable=np.array([piece.markable for piece in pieces], bool),
+        allows_breakpoint=np.array([piece.allows_breakpoint for piece in pieces], bool),
         tokens=np.array([p.tokens for p in prompts], np.int64),
         started=times(p.at for p in prompts),
         first_token=times(None if p.first_token is None else p.at + p.first_token for p in prompts),
         ended=times(None if p.took is None else p.at + p.took for p in prompts),
         models=np.array([names.index(p.model) for p in prompts], np.int64),
         model_names=tuple(names),
-        mark_offsets=np.concatenate(([0], np.cumsum([len(p.marks) for p in prompts], dtype=np.int64))),
-        mark_pieces=np.array([piece for piece, _ in marks], np.int64),
-        mark_ttls=np.array([ttl for _, ttl in marks], np.int64),
-        mark_origins=np.full(len(marks), MarkOrigin.OWN, np.uint8),
+        breakpoint_offsets=np.concatenate(([0], np.cumsum([len(p.breakpoints) for p in prompts], dtype=np.int64))),
+        breakpoint_pieces=np.array([piece for piece, _ in given], np.int64),
+        breakpoint_ttls=np.array([ttl for _, ttl in given], np.int64),
+        breakpoint_origins=np.full(len(given), BreakpointOrigin.OWN, np.uint8),
         automatic_ttls=np.array([p.automatic for p in prompts], np.int64),
         flags=np.array([p.flags for p in prompts], np.uint8),
         answers=np.array(answers, np.int64),

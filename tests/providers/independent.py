@@ -97,7 +97,7 @@ def _request(prompt, i, lane, channel):
         attribution=Attribution(),
         params=RequestParams(
             model_requested=prompt.model,
-            breakpoints=tuple(Breakpoint(k, _TTLS[ttl]) for k, ttl in sorted(prompt.marks.items())),
+            breakpoints=tuple(Breakpoint(k, _TTLS[ttl]) for k, ttl in sorted(prompt.breakpoints.items())),
             automatic_caching=prompt.automatic > 0,
         ),
         attempts=(attempt,),

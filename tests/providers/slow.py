@@ -69,29 +69,29 @@ def positions(prompt, settings):
     return found
 
 
-def resolved_marks(prompt, settings):
+def resolved_breakpoints(prompt, settings):
     """The breakpoints in force, {piece: ttl}; None if the request is refused (A-2, A-8, A-11, A-14)."""
-    marks = {k: ttl or settings["default_ttl"] for k, ttl in prompt.marks.items()}
-    if any(not prompt.pieces[k].markable for k in marks):
+    breakpoints = {k: ttl or settings["default_ttl"] for k, ttl in prompt.breakpoints.items()}
+    if any(not prompt.pieces[k].allows_breakpoint for k in breakpoints):
         return None
     if prompt.automatic > 0 and settings["automatic_mode"]:
         k = len(prompt.pieces) - 1
-        while k >= 0 and not prompt.pieces[k].markable:
+        while k >= 0 and not prompt.pieces[k].allows_breakpoint:
             k -= 1
-        if k >= 0 and k in marks and marks[k] != prompt.automatic:
+        if k >= 0 and k in breakpoints and breakpoints[k] != prompt.automatic:
             return None
         if k >= 0:
-            marks[k] = prompt.automatic
-    if len(marks) > settings["max_breakpoints"]:
+            breakpoints[k] = prompt.automatic
+    if len(breakpoints) > settings["max_breakpoints"]:
         return None
-    ttls = [marks[k] for k in sorted(marks)]
+    ttls = [breakpoints[k] for k in sorted(breakpoints)]
     if ttls != sorted(ttls, reverse=True):
         return None
-    if marks and settings["server_tool_breakpoints"]:
-        servers = [k for k, p in enumerate(prompt.pieces) if KINDS[p.kind] == "server" and p.markable]
-        if servers and servers[-1] not in marks:
-            marks[servers[-1]] = settings["default_ttl"]
-    return marks
+    if breakpoints and settings["server_tool_breakpoints"]:
+        servers = [k for k, p in enumerate(prompt.pieces) if KINDS[p.kind] == "server" and p.allows_breakpoint]
+        if servers and servers[-1] not in breakpoints:
+            breakpoints[servers[-1]] = settings["default_ttl"]
+    return breakpoints
 
 
 def run_breakpoints(prompts, settings, minimum):
@@ -100,29 +100,29 @@ def run_breakpoints(prompts, settings, minimum):
     for prompt in prompts:
         result = Result()
         results.append(result)
-        marks = None if prompt.failed else resolved_marks(prompt, settings)
-        if marks is None:
+        breakpoints = None if prompt.failed else resolved_breakpoints(prompt, settings)
+        if breakpoints is None:
             result.refused = True
             continue
-        usable = sorted(k for k in marks if size(prompt, k) >= minimum)
+        usable = sorted(k for k in breakpoints if size(prompt, k) >= minimum)
         places = positions(prompt, settings)
         hit, by = None, None
-        for mark in reversed(usable):  # A-4
-            for k in range(mark, -1, -1):
-                if places[mark] - places[k] >= settings["lookback"]:
+        for start in reversed(usable):  # A-4
+            for k in range(start, -1, -1):
+                if places[start] - places[k] >= settings["lookback"]:
                     break
                 if any(
                     e.prefix == prefix(prompt, k)
                     and e.readable <= prompt.at
                     and alive(e, prompt.at, settings)
-                    and (not settings["ttl_in_key"] or e.ttl == marks[mark])
+                    and (not settings["ttl_in_key"] or e.ttl == breakpoints[start])
                     for e in entries
                 ):
-                    hit, by = k, marks[mark]
+                    hit, by = k, breakpoints[start]
                     break
             if hit is not None:
                 break
-        _settle(prompt, settings, result, entries, hit, by, [(k, marks[k]) for k in usable])
+        _settle(prompt, settings, result, entries, hit, by, [(k, breakpoints[k]) for k in usable])
     return results
 
 
@@ -132,10 +132,10 @@ def run_boundaries(prompts, settings, minimum):
     for prompt in prompts:
         result = Result()
         results.append(result)
-        if prompt.failed or any(not prompt.pieces[k].markable for k in prompt.marks):
+        if prompt.failed or any(not prompt.pieces[k].allows_breakpoint for k in prompt.breakpoints):
             result.refused = True
             continue
-        explicit = sorted(prompt.marks)
+        explicit = sorted(prompt.breakpoints)
         eligible, first_developers = eligible_messages(prompt)
         looked_up = set(explicit[: settings["first_explicit"]]) | set(explicit[-settings["latest_explicit"] :])
         slots = settings["max_breakpoints"]
@@ -145,12 +145,12 @@ def run_boundaries(prompts, settings, minimum):
             looked_up |= set(eligible[-1 - settings["earlier_messages"] :]) | set(first_developers)
             slots -= 1
             if eligible:
-                written[eligible[-1]] = prompt.marks.get(eligible[-1]) or ttl
-        written |= {k: prompt.marks[k] or ttl for k in explicit[-slots:]}
+                written[eligible[-1]] = prompt.breakpoints.get(eligible[-1]) or ttl
+        written |= {k: prompt.breakpoints[k] or ttl for k in explicit[-slots:]}
         looked_up = {k for k in looked_up if size(prompt, k) >= minimum}
         hit, by = None, None
         for k in sorted(looked_up, reverse=True):
-            mine = prompt.marks.get(k) or ttl
+            mine = prompt.breakpoints.get(k) or ttl
             if any(
                 e.prefix == prefix(prompt, k)
                 and e.readable <= prompt.at

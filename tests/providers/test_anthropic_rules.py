@@ -47,9 +47,9 @@ def refusal(prompt, provider=ANTHROPIC):
     return Refusal(int(outcome.refusals[0])).name
 
 
-def asks(marks, *, at=0.0, pieces=None, **more):
+def asks(breakpoints, *, at=0.0, pieces=None, **more):
     more = {"first_token": 0.5} | more
-    return Prompt(pieces or (SYSTEM, *chat(3)), at, marks, **more)
+    return Prompt(pieces or (SYSTEM, *chat(3)), at, breakpoints, **more)
 
 
 def test_a1_a_prefix_covers_what_is_rendered_before_it():
@@ -66,10 +66,10 @@ def test_a2_more_than_four_breakpoints_are_refused():
     assert bill(asks({0: 0, 1: 0, 2: 0, 3: 0})) == [(0, {300: 1800}, 0)]
 
 
-def test_a2_thinking_may_not_be_marked():
+def test_a2_thinking_takes_no_breakpoint():
     """A2: a breakpoint on a thinking block, or on empty text, is an error."""
-    thinking = replace(block("thoughts", 80, PieceKind.THINKING), markable=False)
-    assert refusal(asks({1: 0}, pieces=(SYSTEM, thinking))) == "NOT_MARKABLE"
+    thinking = replace(block("thoughts", 80, PieceKind.THINKING), allows_breakpoint=False)
+    assert refusal(asks({1: 0}, pieces=(SYSTEM, thinking))) == "BREAKPOINT_NOT_ALLOWED"
 
 
 def test_a3_nothing_is_stored_between_breakpoints():
@@ -98,7 +98,7 @@ def test_a4_twenty_positions_are_searched(further, read):
 
 
 def test_a4_the_search_goes_on_from_an_earlier_breakpoint():
-    """Vector a: blocks 10, 15, 35 of a growing chat; turn 3 checks 35 to 16 and misses, unless 15 is marked too."""
+    """Vector a: blocks 10, 15, 35 of a growing chat; turn 3 checks 35 to 16 and misses, unless 15 has one too."""
     blocks = chat(35, tokens=200)
     turns = [asks({9: 0}, pieces=blocks[:10]), asks({14: 0}, at=10, pieces=blocks[:15])]
     alone, twice = asks({34: 0}, at=20, pieces=blocks), asks({14: 0, 34: 0}, at=20, pieces=blocks)
@@ -232,17 +232,17 @@ def test_a10_without_a_first_token_the_end_stands_in():
     assert run_cache(make_table(prompts), ANTHROPIC).doubts[1] & Doubt.TIME_UNKNOWN
 
 
-def test_a11_automatic_mode_marks_the_last_block():
+def test_a11_automatic_mode_caches_up_to_the_last_block():
     """A11: one breakpoint, on the last block; the next turn reads up to it."""
     first, second = asks({}, automatic=300), asks({}, at=5, automatic=300, pieces=(SYSTEM, *chat(5)))
     assert bill(first, second) == [(0, {300: 1800}, 0), (1800, {300: 200}, 0)]
 
 
-def test_a11_automatic_mode_steps_back_to_a_markable_block():
-    """A11: a thinking block at the end is passed over; where none may be marked nothing is cached."""
-    thinking = block("thoughts", 80, PieceKind.THINKING, markable=False)
+def test_a11_automatic_mode_steps_back_to_a_block_that_allows_a_breakpoint():
+    """A11: a thinking block at the end is passed over; where none allows a breakpoint, nothing is cached."""
+    thinking = block("thoughts", 80, PieceKind.THINKING, allows_breakpoint=False)
     assert bill(asks({}, automatic=300, pieces=(SYSTEM, thinking))) == [(0, {300: 1500}, 80)]
-    assert bill(asks({}, automatic=300, pieces=(replace(SYSTEM, markable=False), thinking))) == [(0, {}, 1580)]
+    assert bill(asks({}, automatic=300, pieces=(replace(SYSTEM, allows_breakpoint=False), thinking))) == [(0, {}, 1580)]
 
 
 def test_a11_what_automatic_mode_clashes_with():
@@ -292,7 +292,7 @@ def test_a17_batches_are_best_effort():
     assert outcome.doubts[0] & Doubt.BEST_EFFORT
 
 
-def test_a_timestamp_in_a_marked_block_writes_each_turn():
+def test_a_timestamp_under_a_breakpoint_writes_each_turn():
     """Vector d: the breakpoint stands on what changes, so every turn writes and none reads."""
     prompts = [
         asks({0: 0}, at=10 * k, pieces=(block(f"system, 9:0{k}", 1500, PieceKind.SYSTEM, -1),)) for k in range(3)

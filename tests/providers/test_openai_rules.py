@@ -27,9 +27,9 @@ def reasons(*prompts):
     return [LookupReason(reason).name for reason in found.tolist()]
 
 
-def asks(*pieces, at=0.0, marks=None, **more):
+def asks(*pieces, at=0.0, breakpoints=None, **more):
     more = {"model": "gpt-5.6", "took": 1.0} | more
-    return Prompt(pieces, at, marks or {}, **more)
+    return Prompt(pieces, at, breakpoints or {}, **more)
 
 
 def user(name, tokens=200, message=1):
@@ -65,12 +65,12 @@ def test_o1_explicit_mode_without_breakpoints_caches_nothing():
 def test_o2_four_writes_at_most():
     """O2: implicit and the latest three, or the latest four: the first of five stores no entry."""
     pieces = (DEVELOPER, *(block(f"part {k}", 100, PieceKind.USER, 1) for k in range(6)))
-    marks = dict.fromkeys((0, 1, 2, 3, 4), 0)
-    other = asks(DEVELOPER, user("else"), at=9, marks={0: 0})
-    assert bill(asks(*pieces, marks=marks), other)[1][0] == 0
-    assert bill(asks(*pieces, marks=dict.fromkeys((0, 3, 4), 0)), other)[1][0] == 1500
-    assert bill(asks(*pieces, marks=marks, automatic=0), other)[1][0] == 0
-    assert bill(asks(*pieces, marks=dict.fromkeys((0, 2, 3, 4), 0), automatic=0), other)[1][0] == 1500
+    breakpoints = dict.fromkeys((0, 1, 2, 3, 4), 0)
+    other = asks(DEVELOPER, user("else"), at=9, breakpoints={0: 0})
+    assert bill(asks(*pieces, breakpoints=breakpoints), other)[1][0] == 0
+    assert bill(asks(*pieces, breakpoints=dict.fromkeys((0, 3, 4), 0)), other)[1][0] == 1500
+    assert bill(asks(*pieces, breakpoints=breakpoints, automatic=0), other)[1][0] == 0
+    assert bill(asks(*pieces, breakpoints=dict.fromkeys((0, 2, 3, 4), 0), automatic=0), other)[1][0] == 1500
 
 
 def test_o3_boundaries_of_this_request_are_looked_up_longest_first():
@@ -93,20 +93,20 @@ def test_o3_twenty_earlier_messages(further, read):
 def test_o3_first_and_latest_explicit_breakpoints():
     """O3: of many explicit breakpoints the first two and the latest 50 are looked up."""
     parts = tuple(block(f"part {k}", 1100, PieceKind.USER, 0) for k in range(60))
-    whole = asks(*parts, at=9, marks=dict.fromkeys(range(60), 0), automatic=0)
+    whole = asks(*parts, at=9, breakpoints=dict.fromkeys(range(60), 0), automatic=0)
     for n, read in ((1, 1100), (2, 2200), (5, 0), (11, 12_100)):
-        first = asks(*parts[:n], marks={n - 1: 0}, automatic=0)
+        first = asks(*parts[:n], breakpoints={n - 1: 0}, automatic=0)
         assert bill(first, whole)[1][0] == read, n
     switched = OPENAI.with_settings(latest_explicit=80)
-    assert bill(asks(*parts[:5], marks={4: 0}, automatic=0), whole, provider=switched)[1][0] == 5500
+    assert bill(asks(*parts[:5], breakpoints={4: 0}, automatic=0), whole, provider=switched)[1][0] == 5500
 
 
 def test_o4_a_shared_prefix_needs_a_boundary():
     """Vector f: system and another question read nothing; with an explicit breakpoint after the system they read it."""
     plain = asks(DEVELOPER, user("x")), asks(DEVELOPER, user("y"), at=9)
-    marked = tuple(replace(p, marks={0: 0}) for p in plain)
+    cached = tuple(replace(p, breakpoints={0: 0}) for p in plain)
     assert bill(*plain) == [(0, {1800: 1700}), (0, {1800: 1700})]
-    assert bill(*marked) == [(0, {1800: 1700}), (1500, {1800: 200})]
+    assert bill(*cached) == [(0, {1800: 1700}), (1500, {1800: 200})]
     assert reasons(*plain) == ["NOT_WRITTEN", "NOT_WRITTEN"]
 
 
@@ -121,7 +121,7 @@ def test_o4_explicit_mode_hides_implicit_ends():
     """O4: what the implicit mode wrote is not looked up in explicit mode."""
     first, second = (
         asks(DEVELOPER, user("x")),
-        asks(DEVELOPER, user("x"), user("y", 50, 2), at=9, automatic=0, marks={2: 0}),
+        asks(DEVELOPER, user("x"), user("y", 50, 2), at=9, automatic=0, breakpoints={2: 0}),
     )
     assert bill(first, second)[1][0] == 0
     assert reasons(first, second) == ["BOUNDARY_ABSENT"]
@@ -135,10 +135,10 @@ def test_o4_later_developer_messages_are_no_boundaries():
 
 
 def test_o5_a_breakpoint_on_a_tool_is_refused():
-    """O5: tools, instructions and the assistant's output may not be marked."""
-    tool = replace(block("tool", 1200, PieceKind.TOOL, -1), markable=False)
-    outcome = run_cache(make_table([asks(tool, user("x"), marks={0: 0})]), OPENAI)
-    assert outcome.refusals.tolist() == [Refusal.NOT_MARKABLE]
+    """O5: tools, instructions and the assistant's output take no breakpoint."""
+    tool = replace(block("tool", 1200, PieceKind.TOOL, -1), allows_breakpoint=False)
+    outcome = run_cache(make_table([asks(tool, user("x"), breakpoints={0: 0})]), OPENAI)
+    assert outcome.refusals.tolist() == [Refusal.BREAKPOINT_NOT_ALLOWED]
 
 
 @pytest.mark.parametrize(("tokens", "written"), [(1023, {}), (1024, {1800: 1024})])
@@ -165,7 +165,7 @@ def test_o7_reads_renew():
 def test_o8_twelve_hours_by_request_or_by_breakpoint():
     """O8: a TTL of 12 h is written apart and lives on after five hours."""
     half_a_day = 43_200
-    by_breakpoint = asks(DEVELOPER, user("x"), marks={0: half_a_day})
+    by_breakpoint = asks(DEVELOPER, user("x"), breakpoints={0: half_a_day})
     assert bill(by_breakpoint) == [(0, {1800: 200, half_a_day: 1500})]
     by_request = [asks(DEVELOPER, user("x"), at=at, automatic=half_a_day) for at in (0, 5 * 3600)]
     assert bill(*by_request) == [(0, {half_a_day: 1700}), (1700, {})]

@@ -162,6 +162,6 @@ def test_a_selection_of_a_table_is_a_table():
     """Some requests of a table, in another order, with their own breakpoints."""
     prompts = [Prompt((Piece(f"p{k}"), Piece("q")), float(k), {1: 300 + k}) for k in range(4)]
     chosen = make_table(prompts).select(np.array([3, 1]))
-    assert chosen.mark_ttls.tolist() == [303, 301]
-    assert chosen.mark_pieces.tolist() == [1, 3]
+    assert chosen.breakpoint_ttls.tolist() == [303, 301]
+    assert chosen.breakpoint_pieces.tolist() == [1, 3]
     assert chosen.tokens.tolist() == [3, 3]

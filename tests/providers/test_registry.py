@@ -65,7 +65,7 @@ def test_unknown_models_have_no_rules(model):
 def test_accounts_and_bodies_decide_too():
     """Zero data retention keeps less; Qwen's own breakpoints make its cache explicit."""
     assert choose_provider("openai-chat", "gpt-5.1", NOVEMBER, zero_retention=True).name == "openai-in-memory"
-    assert choose_provider("openai-chat", "qwen3-max", NOVEMBER, marked=True).name == "qwen"
+    assert choose_provider("openai-chat", "qwen3-max", NOVEMBER, has_breakpoints=True).name == "qwen"
 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)

@@ -62,7 +62,7 @@ def test_boundary_caches_agree(settings):
         rng = np.random.default_rng(seed)
         few = {"first_explicit": int(rng.integers(1, 3)), "latest_explicit": int(rng.integers(4, 7))}
         provider = _small("openai", **settings, **few, earlier_messages=int(rng.integers(0, 4)))
-        prompts = draw_prompts(rng, many_marks=True)
+        prompts = draw_prompts(rng, many_breakpoints=True)
         results = slow.run_boundaries(prompts, provider.settings, MINIMUM)
         _assert_equal(run_cache(make_table(prompts), provider), results, seed)
 
@@ -81,7 +81,7 @@ def test_block_caches_agree():
             reads_whole_prompt=bool(rng.random() < 0.5),
             visible_at=str(rng.choice(("start", "first_token", "end"))),
         )
-        prompts = draw_prompts(rng, marks=False, answers=True)
+        prompts = draw_prompts(rng, breakpoints=False, answers=True)
         results = slow.run_blocks(prompts, provider.settings, MINIMUM)
         _assert_equal(run_cache(make_table(prompts, branches=True), provider), results, seed)
 
@@ -97,7 +97,7 @@ def test_unit_caches_agree():
             ttl=int(rng.choice((0, 300))),
             visible_at=str(rng.choice(("start", "first_token", "end"))),
         )
-        prompts = draw_prompts(rng, marks=False, answers=True)
+        prompts = draw_prompts(rng, breakpoints=False, answers=True)
         results = slow.run_units(prompts, provider.settings, MINIMUM)
         _assert_equal(run_cache(make_table(prompts, branches=True), provider), results, seed)
 
@@ -106,7 +106,7 @@ def test_eviction_agrees():
     """With room for few blocks, those used longest ago go first, and of one prompt its tail."""
     for seed in range(HISTORIES):
         rng = np.random.default_rng(seed)
-        prompts = [p for p in draw_prompts(rng, marks=False) if not p.failed]
+        prompts = [p for p in draw_prompts(rng, breakpoints=False) if not p.failed]
         provider = self_hosted(int(rng.choice((1, 4, 8))), capacity_blocks=int(rng.integers(3, 40)))
         outcome = run_cache(make_table(prompts, branches=True), provider)
         slow_read = [result.read for result in slow.run_evicting(prompts, provider.settings)]

@@ -26,7 +26,7 @@ def draw_history(seed):
     """Draw the prompts of one or two scopes, and the platform."""
     rng = np.random.default_rng(seed)
     wild = rng.random() < WILD
-    prompts = [_without_framing(p) for p in draw_prompts(rng, many_marks=wild, deep=rng.random() < 0.2)]
+    prompts = [_without_framing(p) for p in draw_prompts(rng, many_breakpoints=wild, deep=rng.random() < 0.2)]
     if not wild:
         for tame in TAMED.values():
             prompts = [tame(p) for p in prompts]
@@ -36,7 +36,7 @@ def draw_history(seed):
     bedrock = rng.random() < 0.1
     if bedrock:
         automatic = 300 if rng.random() < 0.05 else 0
-        prompts = [replace(p, automatic=automatic if len(p.marks) < 4 else 0) for p in prompts]
+        prompts = [replace(p, automatic=automatic if len(p.breakpoints) < 4 else 0) for p in prompts]
     second = rng.random(len(prompts)) < (0.4 if rng.random() < 0.1 else 0)
     return [[p for p, s in zip(prompts, second, strict=True) if s == k] for k in (False, True)], bedrock
 
@@ -44,26 +44,26 @@ def draw_history(seed):
 def _without_framing(prompt):
     pieces = prompt.pieces
     shift = sum(piece.kind == PieceKind.FRAMING for piece in pieces)
-    marks = {k - shift: ttl for k, ttl in prompt.marks.items() if k >= shift}
-    return replace(prompt, pieces=pieces[shift:], marks={k: 3600 if ttl == 1800 else ttl for k, ttl in marks.items()})
+    kept = {k - shift: 3600 if ttl == 1800 else ttl for k, ttl in prompt.breakpoints.items() if k >= shift}
+    return replace(prompt, pieces=pieces[shift:], breakpoints=kept)
 
 
 def _tame_breakpoints(prompt):
     """Four breakpoints at most, where they may stand."""
-    pieces = tuple(replace(piece, markable=True) for piece in prompt.pieces)
-    room = 4 if prompt.automatic <= 0 or len(pieces) - 1 in prompt.marks else 3
-    return replace(prompt, pieces=pieces, marks=dict(sorted(prompt.marks.items())[-room:]))
+    pieces = tuple(replace(piece, allows_breakpoint=True) for piece in prompt.pieces)
+    room = 4 if prompt.automatic <= 0 or len(pieces) - 1 in prompt.breakpoints else 3
+    return replace(prompt, pieces=pieces, breakpoints=dict(sorted(prompt.breakpoints.items())[-room:]))
 
 
 def _tame_ttls(prompt):
     """An hour before five minutes."""
-    ttls = sorted((ttl or 300 for ttl in prompt.marks.values()), reverse=True)
-    return replace(prompt, marks=dict(zip(sorted(prompt.marks), ttls, strict=True)))
+    ttls = sorted((ttl or 300 for ttl in prompt.breakpoints.values()), reverse=True)
+    return replace(prompt, breakpoints=dict(zip(sorted(prompt.breakpoints), ttls, strict=True)))
 
 
 def _tame_automatic(prompt):
     """Automatic mode with five minutes, and none where the last block has another TTL."""
-    clash = prompt.marks.get(len(prompt.pieces) - 1, 300) not in {0, 300}
+    clash = prompt.breakpoints.get(len(prompt.pieces) - 1, 300) not in {0, 300}
     return replace(prompt, automatic=0 if clash or prompt.automatic <= 0 else 300)
 
 
@@ -141,15 +141,15 @@ def _rules_met(scopes, bedrock):
         outcome = run_cache(table, BEDROCK if bedrock else ANTHROPIC)
         reasons = Counter(outcome.lookup_reasons.tolist())
         refused = Counter(outcome.refusals.tolist())
-        marked = set(table.mark_pieces.tolist())
+        places = set(table.breakpoint_pieces.tolist())
         kinds = [[piece.kind for piece in p.pieces] for p in prompts]
         runs = [sum(a == b and a in {PieceKind.TOOL_USE, PieceKind.TOOL_RESULT} for a, b in pairwise(k)) for k in kinds]
         met["A-1"] += sum(PieceKind.TOOL in k and PieceKind.SYSTEM in k for k in kinds)
-        met["A-2"] += refused[Refusal.TOO_MANY_BREAKPOINTS] + refused[Refusal.NOT_MARKABLE]
+        met["A-2"] += refused[Refusal.TOO_MANY_BREAKPOINTS] + refused[Refusal.BREAKPOINT_NOT_ALLOWED]
         met["A-3"] += reasons[LookupReason.NOT_WRITTEN]
         met["A-4"] += reasons[LookupReason.LOOKBACK_EXCEEDED]
         met["A-5"] += sum(run > 0 for run in runs)
-        met["A-6"] += sum(piece >= 0 and piece not in marked for piece in outcome.read_pieces.tolist())
+        met["A-6"] += sum(piece >= 0 and piece not in places for piece in outcome.read_pieces.tolist())
         met["A-7"] += reasons[LookupReason.BELOW_MINIMUM]
         met["A-8"] += refused[Refusal.TTL_ORDER] + reasons[LookupReason.EXPIRED]
         met["A-9"] += int(
@@ -160,7 +160,7 @@ def _rules_met(scopes, bedrock):
         met["A-12"] += sum(p.automatic > 0 for p in prompts) if bedrock else 0
         met["A-13"] += sum(bool(p.flags & RequestFlag.PREWARM) for p in prompts)
         met["A-14"] += sum(
-            PieceKind.SERVER_TOOL_RESULT in k and bool(p.marks) for k, p in zip(kinds, prompts, strict=True)
+            PieceKind.SERVER_TOOL_RESULT in k and bool(p.breakpoints) for k, p in zip(kinds, prompts, strict=True)
         )
         met["A-15"] += len(prompts) if all(scopes) else 0
         met["A-16"] += reasons[LookupReason.COVERED]

@@ -1,16 +1,22 @@
 """A fleet's requests as columns: conversations of many agents, made without a snapshot."""
 
+import time
+from pathlib import Path
+
 import numpy as np
 
 from acg_lab.providers import AUTOMATIC_BY_DEFAULT, PieceKind
+from acg_lab.providers.prices import PriceList
 from acg_lab.simulation.bodies import Parameters
+from acg_lab.simulation.history import PreparedHistory, read_settings
+from acg_lab.simulation.judged_history import JudgedHistory
 from acg_lab.simulation.requests import RecordedRequests, number_prefixes
 
 SECOND = 10**9
 
 
 def make_fleet(n_agents, n_runs=50, n_calls=10):
-    """Requests of agents whose runs grow by two messages a call, marked at the system prompt and at the end."""
+    """Requests of agents whose runs grow by two messages a call; breakpoints at the system prompt and at the end."""
     n = n_agents * n_runs * n_calls
     agent, run, call = (index.reshape(-1) for index in np.indices((n_agents, n_runs, n_calls)))
     started = run * 400 + call * 20 + agent % 97
@@ -69,9 +75,31 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         contents=contents.astype(np.int32),
         kinds=kinds,
         messages=np.where(is_message, at - 2, -1).astype(np.int32),
-        markable=np.ones(len(owner), bool),
-        own_marks=np.where(last | (at == 1), 0, -1).astype(np.int32),
+        allows_breakpoint=np.ones(len(owner), bool),
+        own_breakpoints=np.where(last | (at == 1), 0, -1).astype(np.int32),
         nodes=number_prefixes(agent, contents, offsets),
         texts=texts,
         vendor_diagnoses=("",) * n,
     )
+
+
+def simulate_fleet(n_agents):
+    """Simulate a fleet with costs, limit, parts and verdicts; return seconds, and bytes of memory at the most.
+
+    The memory is that of the whole process: interpreter, libraries and the fleet's columns are in it.
+    """
+    fleet = make_fleet(n_agents)
+    started = time.perf_counter()
+    history, config = PreparedHistory((), fleet, "auto"), read_settings(None, 100, "config")
+    sizes = history.sizes(config)
+    runs = history.run(config, "sent", config, sizes)
+    sim = JudgedHistory(history, sizes, runs, runs, config, config, PriceList())
+    sim.cost(sim.tokens, money=True)
+    _ = sim.verdicts, sim.at_limit
+    return time.perf_counter() - started, _peak_memory()
+
+
+def _peak_memory():
+    """Bytes that this process held at the most; of Linux's account, since others count what a parent held too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

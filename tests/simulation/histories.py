@@ -9,7 +9,7 @@ from acg_lab.storage.times import render_time
 
 START = 1_794_000_000  # 2026-11-06, in seconds
 SONNET = "claude-sonnet-4-5"  # 1,024 tokens at least, 5 minutes
-MARK = {"type": "ephemeral"}
+MARKER = {"type": "ephemeral"}
 HOUR = {"type": "ephemeral", "ttl": "1h"}
 
 
@@ -18,9 +18,9 @@ def text(tokens, lead=""):
     return (lead + " " + "word" * tokens)[: tokens * 4]
 
 
-def block(content, mark=None, **more):
-    """A text block, marked or not."""
-    return {"type": "text", "text": content, **({"cache_control": mark} if mark else {}), **more}
+def block(content, marker=None, **more):
+    """A text block, with a breakpoint or without."""
+    return {"type": "text", "text": content, **({"cache_control": marker} if marker else {}), **more}
 
 
 def user(*blocks):

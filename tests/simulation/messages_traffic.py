@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from providers import slow
 from providers.histories import EPOCH, Piece, Prompt, make_table
-from simulation.histories import MARK, START, sent, snapshot_of
+from simulation.histories import MARKER, START, sent, snapshot_of
 
 from acg_lab.providers import PieceKind, find_provider, run_cache
 from acg_lab.storage.times import parse_time
@@ -32,8 +32,8 @@ def lines(name):
 
 
 def rewrite(chat):
-    """A Chat body as the Messages body that asks the same; marked at its system prompt and its last message."""
-    system = [{"type": "text", "text": chat["messages"][0]["content"], "cache_control": MARK}]
+    """A Chat body as the Messages body that asks the same; breakpoints at its system prompt and its last message."""
+    system = [{"type": "text", "text": chat["messages"][0]["content"], "cache_control": MARKER}]
     messages = []
     for message in chat["messages"][1:]:
         role, blocks = converted(message)
@@ -41,7 +41,7 @@ def rewrite(chat):
             messages[-1]["content"] += blocks
         else:
             messages.append({"role": role, "content": blocks})
-    messages[-1]["content"][-1] = {**messages[-1]["content"][-1], "cache_control": MARK}
+    messages[-1]["content"][-1] = {**messages[-1]["content"][-1], "cache_control": MARKER}
     tools = [
         {"name": f["name"], "description": f["description"], "input_schema": f["parameters"]}
         for f in (tool["function"] for tool in chat["tools"])
@@ -63,18 +63,18 @@ def converted(message):
 
 def prompt_of(body, at, took):
     """The same for the slow simulator: pieces of five tokens and one for every four bytes, framing of 496."""
-    pieces, marks = [], {}
+    pieces, markers = [], {}
 
     def add(block, kind, message=-1, lead=""):
         bare = {key: value for key, value in block.items() if key != "cache_control"}
         if "cache_control" in block:
-            marks[len(pieces)] = 0
+            markers[len(pieces)] = 0
         text = lead + json.dumps(bare)
         pieces.append(Piece(text, len(text) // 4 + 5, kind, message))
 
     for one in body["tools"]:
         add(one, PieceKind.TOOL)
-    pieces.append(Piece("framing", 496, PieceKind.FRAMING, markable=False))
+    pieces.append(Piece("framing", 496, PieceKind.FRAMING, allows_breakpoint=False))
     for one in body["system"]:
         add(one, PieceKind.SYSTEM)
     kinds = {"tool_use": PieceKind.TOOL_USE, "tool_result": PieceKind.TOOL_RESULT}
@@ -82,7 +82,7 @@ def prompt_of(body, at, took):
         usual = PieceKind.USER if message["role"] == "user" else PieceKind.ASSISTANT
         for k, one in enumerate(message["content"]):
             add(one, kinds.get(one["type"], usual), number, "" if k else message["role"])
-    return Prompt(tuple(pieces), at - EPOCH / 1e9, marks, first_token=0.4 * took, took=took, model=MODEL, automatic=0)
+    return Prompt(tuple(pieces), at - EPOCH / 1e9, markers, first_token=0.4 * took, took=took, model=MODEL, automatic=0)
 
 
 def slow_usage(prompts):

@@ -1,14 +1,14 @@
 """Bodies as pieces: what is part of a prefix, what is not, and what usage means."""
 
 import pytest
-from simulation.histories import HOUR, MARK, assistant, block, body, sent, simulated, text, tool, user
+from simulation.histories import HOUR, MARKER, assistant, block, body, sent, simulated, text, tool, user
 
 from acg_lab.core import CallRecord
 from acg_lab.core.records import Exchange, Usage
 from acg_lab.providers import PieceKind
 from acg_lab.simulation import usage_of
 from acg_lab.simulation.bodies import parameters_of_body
-from acg_lab.simulation.marks import NO_MARK, is_mark_block, split_mark
+from acg_lab.simulation.markers import NO_MARKER, is_marker_block, split_marker
 from acg_lab.simulation.usage import is_uncached_rest
 
 LONG = text(2000, "policy")
@@ -57,25 +57,25 @@ def test_a_source_shows_that_it_counts_the_rest():
         ({"cache_control": {"type": "ephemeral"}}, 0),
         ({"cache_control": {"type": "ephemeral", "ttl": "1h"}}, 3600),
         ({"cache_control": {"type": "ephemeral", "ttl": "5m"}}, 300),
-        ({"cache_control": None}, NO_MARK),
+        ({"cache_control": None}, NO_MARKER),
         ({"cacheControl": {"type": "ephemeral"}}, 0),
         ({"prompt_cache_breakpoint": {"mode": "explicit"}}, 0),
         ({"providerOptions": {"anthropic": {"cacheControl": {"type": "ephemeral"}}}}, 0),
     ],
 )
-def test_every_spelling_of_a_mark(value, ttl):
-    """A mark is found and taken out, however it is spelled; the order of other keys stays."""
-    bare, found = split_mark({"type": "text", **value, "text": "t"})
+def test_every_spelling_of_a_marker(value, ttl):
+    """A marker is found and taken out, however it is spelled; the order of other keys stays."""
+    bare, found = split_marker({"type": "text", **value, "text": "t"})
     assert found == ttl
     assert list(bare) == ["type", "text"]
 
 
-def test_what_is_no_mark_stays():
-    """Options without a mark, and a tool's arguments, are content."""
+def test_what_is_no_marker_stays():
+    """Options without a marker, and a tool's arguments, are content."""
     options = {"providerOptions": {"openai": {"store": False}}, "text": "t"}
-    assert split_mark(options) == (options, NO_MARK)
-    assert is_mark_block({"cachePoint": {"type": "default"}})
-    assert not is_mark_block({"type": "text", "text": "cachePoint"})
+    assert split_marker(options) == (options, NO_MARKER)
+    assert is_marker_block({"cachePoint": {"type": "default"}})
+    assert not is_marker_block({"type": "text", "text": "cachePoint"})
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,18 @@ def test_parameters_that_are_part_of_a_prefix(one, other, same):
 
 def test_pieces_stand_in_the_order_of_rendering():
     """Tools come first, then their framing, the system and the messages."""
-    request = body(user(block("q", MARK)), system=[block(LONG, HOUR)], tools=[tool("a"), tool("b")])
+    request = body(user(block("q", MARKER)), system=[block(LONG, HOUR)], tools=[tool("a"), tool("b")])
     requests = simulated(sent(request, 0, (2200, 0, 0))).history.requests
     kinds = [PieceKind(kind).name for kind in requests.kinds.tolist()]
     assert kinds == ["TOOL", "TOOL", "FRAMING", "SYSTEM", "USER"]
-    assert requests.own_marks.tolist() == [-1, -1, -1, 3600, 0]
+    assert requests.own_breakpoints.tolist() == [-1, -1, -1, 3600, 0]
 
 
-def test_a_mark_is_not_part_of_a_prefix_and_key_order_is():
+def test_a_breakpoint_is_not_part_of_a_prefix_and_key_order_is():
     """A breakpoint that moves leaves prefixes equal; keys in another order do not."""
-    marked, bare = body(user(block(LONG, MARK)), tools=[tool("a")]), body(user(block(LONG)), tools=[tool("a")])
+    cached, bare = body(user(block(LONG, MARKER)), tools=[tool("a")]), body(user(block(LONG)), tools=[tool("a")])
     turned = body(user(block(LONG)), tools=[{key: tool("a")[key] for key in reversed(tool("a"))}])
-    nodes = simulated(sent(marked), sent(bare, 5), sent(turned, 9)).history.requests.nodes.reshape(3, -1)
+    nodes = simulated(sent(cached), sent(bare, 5), sent(turned, 9)).history.requests.nodes.reshape(3, -1)
     assert (nodes[0] == nodes[1]).all()
     assert not (nodes[0] == nodes[2]).any()
 

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulation.histories import HOUR, MARK, assistant, block, body, sent, snapshot_of, text, tool, user
+from simulation.histories import HOUR, MARKER, assistant, block, body, sent, snapshot_of, text, tool, user
 
 from acg_lab.simulation import simulate
 
@@ -16,7 +16,7 @@ few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 
 
 @st.composite
-def histories(draw, marks=(None, MARK)):
+def histories(draw, markers=(None, MARKER)):
     """A few calls of two runs: prompts grow, repeat and change, with or without usage."""
     calls, now, history = [], 0.0, {"r1": [0], "r2": [1]}
     for _ in range(draw(st.integers(1, 7))):
@@ -27,11 +27,11 @@ def histories(draw, marks=(None, MARK)):
             history[run] = draw(st.lists(st.integers(0, 3), min_size=1, max_size=4))
         messages = [
             (user if i % 2 == 0 else assistant)(
-                block(TEXTS[code], draw(st.sampled_from(marks)) if i == len(history[run]) - 1 else None)
+                block(TEXTS[code], draw(st.sampled_from(markers)) if i == len(history[run]) - 1 else None)
             )
             for i, code in enumerate(history[run])
         ]
-        system = [block(draw(st.sampled_from(SYSTEMS)), draw(st.sampled_from(marks)))]
+        system = [block(draw(st.sampled_from(SYSTEMS)), draw(st.sampled_from(markers)))]
         tools = draw(st.sampled_from([None, TOOLS, TOOLS[::-1], TOOLS[:2]]))
         usage = None
         if draw(st.booleans()):
@@ -46,12 +46,12 @@ def history_of(calls, shift=0.0, *, billed=True):
     return snapshot_of(*(sent(b, at + shift, usage if billed else None, run=run) for b, at, usage, run in calls))
 
 
-def remarked(value, mark):
+def remarked(value, marker):
     """A body whose breakpoints are all another, or none."""
     if isinstance(value, dict):
-        kept = {key: remarked(item, mark) for key, item in value.items() if key != "cache_control"}
-        return {**kept, "cache_control": mark} if mark and "cache_control" in value else kept
-    return [remarked(item, mark) for item in value] if isinstance(value, list) else value
+        kept = {key: remarked(item, marker) for key, item in value.items() if key != "cache_control"}
+        return {**kept, "cache_control": marker} if marker and "cache_control" in value else kept
+    return [remarked(item, marker) for item in value] if isinstance(value, list) else value
 
 
 @few
@@ -65,14 +65,14 @@ def test_parts_add_up(calls):
 
 
 @few
-@given(histories(marks=(None, MARK, HOUR)), st.randoms())
+@given(histories(markers=(None, MARKER, HOUR)), st.randoms())
 def test_the_limit_is_never_beaten(calls, rng):
     """Neither what was sent nor any other policy costs less than the limit."""
     snapshot = history_of(calls, billed=False)
     limit = simulate(snapshot, breakpoints="limit", **PINNED).simulated_cost_tokens.sum()
 
     def policy(view):
-        places = [i for i in range(len(view.kinds)) if view.markable[i] and rng.random() < 0.5][:4]
+        places = [i for i in range(len(view.kinds)) if view.allows_breakpoint[i] and rng.random() < 0.5][:4]
         return [(place, rng.choice((300, 3600)) if rng.random() < 0.2 else 300) for place in places]
 
     for breakpoints in ("sent", "automatic", "none", policy):

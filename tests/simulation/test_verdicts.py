@@ -1,11 +1,14 @@
 """Each verdict on histories of its own and on near misses, usage typed by hand."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
-from simulation.histories import sent, simulated
+from simulation.histories import sent, simulated, text
+from simulation.near_misses import NEAR
 from simulation.verdict_histories import (
     EXPECTED,
     HITS,
-    NEAR,
     POLICY,
     READ,
     SYSTEM_CASES,
@@ -19,9 +22,17 @@ from simulation.verdict_histories import (
     Q,
     R,
     ask,
+    ask_openai,
+    deep,
     talk,
     two,
+    users,
 )
+
+from acg_lab.providers import BreakpointOrigin, self_hosted
+from acg_lab.simulation import Verdict
+from acg_lab.simulation.breakpoints import choose_breakpoints
+from acg_lab.simulation.plans import Plans
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,13 @@ def test_a_near_miss_has_another_verdict(expected, calls):
     found = simulated(*calls)
     assert str(found.verdicts[-1]) == expected
     assert sum(found.parts).tolist() == found.tokens.tolist()
+
+
+def test_every_verdict_has_histories_and_near_misses():
+    """Each verdict stands on at least five histories of its own, and on five that only look like it."""
+    for cases in (EXPECTED, NEAR):
+        assert {verdict: len(cases.get(verdict, ())) for verdict in Verdict if len(cases.get(verdict, ())) < 5} == {}
+    assert all(expected != verdict for verdict, of in NEAR.items() for expected, _ in of)
 
 
 def test_five_parallel_first_requests_are_in_flight():
@@ -109,3 +127,43 @@ def test_no_repr_shows_a_prompt():
     """Neither repr nor HTML shows a prompt's text."""
     found = simulated(*HITS["same system"])
     assert "policy" not in repr(found) + found._repr_html_() + repr(found.place(1)) + repr(found.history.requests)
+
+
+ENGINES = [(self_hosted(128), 60), (self_hosted(1024), 600), ("openai-prefix", 90)]
+
+
+@pytest.mark.parametrize(("engine", "shared"), ENGINES)
+def test_what_is_shorter_than_a_block_rightly_reads_nothing(engine, shared):
+    """Two prompts that share less than a block have missed nothing, and the verdict says what is too short."""
+    bodies = (ask_openai(text(3000, q), model="llama-9", system=text(shared, "s")) for q in "xy")
+    found = simulated(*users(*bodies, (3000, 0, None), (3000, 0, None)), cache_provider=engine)
+    assert (found.simulated_read[1], found.parts.missed[1]) == (0, 0)
+    assert str(found.verdicts[1]) == "below_minimum"
+
+
+def planned(requests, *pieces):
+    """Plans of one breakpoint for each request, at a piece of it."""
+    offsets, reasons = np.arange(len(requests) + 1), np.zeros(len(requests), np.int64)
+    return Plans(reasons=reasons, offsets=offsets, pieces=requests.piece_offsets[:-1] + np.array(pieces))
+
+
+def test_four_breakpoints_and_a_planned_fifth_are_refused():
+    """Anthropic refuses five: the request keeps its own four, and is counted; one at the same place is no fifth."""
+    found = simulated(sent(deep(6, (0, 1, 2, 3)), 0), sent(deep(6, (0, 1, 2)), 9), sent(deep(6, (0, 1, 2, 3)), 20))
+    requests = found.history.requests
+    chosen = choose_breakpoints(requests, "sent", planned(requests, 5, 5, 3))
+    assert chosen.refused == 1
+    assert (chosen.pieces - np.repeat(requests.piece_offsets[:-1], np.diff(chosen.offsets))).tolist() == [
+        *(0, 1, 2, 3),
+        *(0, 1, 2, 5),
+        *(0, 1, 2, 3),
+    ]
+
+
+@pytest.mark.parametrize(("is_raw", "n_own"), [(True, 2), (False, 1)])
+def test_breakpoints_that_a_bound_scope_recorded_are_the_governors(is_raw, n_own):
+    """A runtime that binds a scope records planned breakpoints: of a request not recorded as sent they are planned."""
+    requests = replace(simulated(sent(deep(3, (0, 2)), 0)).history.requests, raw=np.array([is_raw]))
+    chosen = choose_breakpoints(requests, "sent", None, recorded_plans=planned(requests, 0))
+    assert chosen.origins.tolist() == [BreakpointOrigin.OWN] * n_own
+    assert chosen.pieces.tolist() == [0, 2][-n_own:]

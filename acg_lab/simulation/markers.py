@@ -1,47 +1,47 @@
-"""Every spelling of a cache mark: how it is found in a body, and what remains without it.
+"""Every spelling of a cache marker: how it is found in a body, and what remains without it.
 
-A mark is not part of what a provider compares, so contents are compared without marks. Only the places that an API
-reads marks from are searched: a tool's arguments may hold any key.
+A marker is not part of what a provider compares, so contents are compared without markers. Only the places that an API
+reads markers from are searched: a tool's arguments may hold any key.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-__all__ = ["NO_MARK", "UNSTATED", "is_mark_block", "split_mark", "ttl_of"]
+__all__ = ["NO_MARKER", "UNSTATED", "is_marker_block", "split_marker", "ttl_of"]
 
-NO_MARK: Final = -1
+NO_MARKER: Final = -1
 UNSTATED: Final = 0
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
-def ttl_of(mark: Any) -> int:
-    """Return the seconds that a mark asks for, 0 where it states none.
+def ttl_of(marker: Any) -> int:
+    """Return the seconds that a marker asks for, 0 where it states none.
 
     Examples
     --------
     >>> ttl_of({"type": "ephemeral"}), ttl_of({"type": "ephemeral", "ttl": "1h"})
     (0, 3600)
     """
-    ttl = mark.get("ttl") if isinstance(mark, Mapping) else None
+    ttl = marker.get("ttl") if isinstance(marker, Mapping) else None
     if isinstance(ttl, str) and ttl[:-1].isdigit() and ttl[-1:] in _UNITS:
         return int(ttl[:-1]) * _UNITS[ttl[-1]]
     return UNSTATED
 
 
 def _of_options(value: Any) -> int:
-    """Read the mark of an SDK that keeps it among the options of a provider."""
+    """Read the marker of an SDK that keeps it among the options of a provider."""
     for options in value.values() if isinstance(value, Mapping) else ():
         for name in ("cacheControl", "cache_control"):
             if isinstance(options, Mapping) and options.get(name):
                 return ttl_of(options[name])
-    return NO_MARK
+    return NO_MARKER
 
 
 def _plain(value: Any) -> int:
-    return ttl_of(value) if value else NO_MARK
+    return ttl_of(value) if value else NO_MARKER
 
 
-# Key of an object that takes a mark, and what reads its TTL.
+# Key of an object that takes a marker, and what reads its TTL.
 _KEYS: Final[Mapping[str, Callable[[Any], int]]] = {
     "cache_control": _plain,  # Anthropic, Qwen, and gateways that pass it on
     "cacheControl": _plain,  # Vertex and SDKs in camel case
@@ -49,20 +49,20 @@ _KEYS: Final[Mapping[str, Callable[[Any], int]]] = {
     "providerOptions": _of_options,
     "provider_options": _of_options,
 }
-_BLOCKS: Final = ("cachePoint", "cache_point")  # Bedrock Converse: a block of its own behind what it marks
+_BLOCKS: Final = ("cachePoint", "cache_point")  # Bedrock Converse: a block of its own behind the block that it marks
 
 
-def is_mark_block(part: Any) -> bool:
-    """Whether a content block is nothing but a mark on the block before it."""
+def is_marker_block(part: Any) -> bool:
+    """Whether a content block is nothing but a marker on the block before it."""
     return isinstance(part, Mapping) and any(name in part for name in _BLOCKS) and len(part) <= 2  # noqa: PLR2004
 
 
-def split_mark(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
-    """Return an object without its marks, and the TTL of the mark that it had, `NO_MARK` for none.
+def split_marker(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
+    """Return an object without its markers, and the TTL of the marker that it had, `NO_MARKER` for none.
 
-    Key order is kept. An object without marks is returned itself.
+    Key order is kept. An object without markers is returned itself.
     """
-    found = NO_MARK
+    found = NO_MARKER
     named = [name for name in _KEYS if name in value]
     for name in named:
         ttl = _KEYS[name](value[name])
@@ -70,8 +70,8 @@ def split_mark(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
     removed = [
         name
         for name in named
-        if name in ("cache_control", "cacheControl", "prompt_cache_breakpoint") or _KEYS[name](value[name]) != NO_MARK
+        if name in ("cache_control", "cacheControl", "prompt_cache_breakpoint") or _KEYS[name](value[name]) != NO_MARKER
     ]
     if not removed:
-        return value, NO_MARK
+        return value, NO_MARKER
     return {name: item for name, item in value.items() if name not in removed}, found

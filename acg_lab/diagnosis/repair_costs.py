@@ -1,0 +1,167 @@
+"""What each agent's requests cost, why money is lost, and what a repair saves: all of it by simulation.
+
+Each agent is simulated once and kept for as long as its snapshot lives; a repair is simulated on the requests of its
+agent only. Where no usage or no price is recorded there are no costs, and nothing is claimed.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from acg_lab.core.errors import UsageError
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.history.replay import choose_rules, replay
+from acg_lab.repairs.repairs import Drop, Repair
+from acg_lab.repairs.requests import repair_requests
+from acg_lab.repairs.what_if import what_if
+from acg_lab.simulation.result import CacheSimulation, CostTotals
+from acg_lab.simulation.simulate import simulate, simulate_change
+from acg_lab.simulation.verdicts import Verdict
+from acg_lab.snapshot.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from acg_lab.history.trace import Trace
+    from acg_lab.storage.columns import Columns
+
+__all__ = ["AgentCosts", "CauseCost", "has_usage", "read_costs"]
+
+_DAY: Final = 86_400 * 10**9
+_HALF: Final = 0.5
+
+
+class CauseCost(NamedTuple):
+    """What one cause costs an agent: requests, and what they could have saved at most, in US dollars."""
+
+    requests: int
+    avoidable: float
+
+
+class AgentCosts:
+    """The costs of one agent's requests.
+
+    Parameters
+    ----------
+    snap : Snapshot
+        Of a repaired one, costs are those of the repaired requests.
+    agent_id : str
+    """
+
+    def __init__(self, snap: Snapshot, agent_id: str) -> None:
+        # The snapshot keeps its costs, so they must not keep it.
+        self.agent_id = agent_id
+        self._trace: Trace = replay(snap.recorded, agent_id=agent_id, progress=False)
+        self._recorded: CacheSimulation = simulate(self._trace)
+        self.simulation: CacheSimulation = self._recorded
+        if snap.recorded is not snap:
+            self.simulation = simulate_change(self._recorded, replay(snap, agent_id=agent_id, progress=False))
+        self._saved: dict[tuple[Repair, ...], float | None] = {}
+
+    @cached_property
+    def totals(self) -> CostTotals:
+        """What the requests cost, in US dollars."""
+        return self.simulation.totals()
+
+    @property
+    def cost(self) -> float:
+        """What the requests cost, in US dollars: as billed, or with the repairs of a repaired snapshot."""
+        return self.totals.simulated
+
+    @property
+    def lost(self) -> float:
+        """What of that the best use of the cache would have saved."""
+        return max(self.totals.simulated - self.totals.limit, 0.0)
+
+    @property
+    def days(self) -> float:
+        """Days from the first request to the last."""
+        started = self.simulation.started_ns
+        return float(started[-1] - started[0]) / _DAY if len(started) else 0.0
+
+    @cached_property
+    def causes(self) -> Mapping[Verdict, CauseCost]:
+        """What each cause costs, dearest first."""
+        sim = self.simulation
+        found: dict[Verdict, list[float]] = {}
+        for cause, amount in zip(sim.caused_by, np.nan_to_num(sim.avoidable).tolist(), strict=True):
+            found.setdefault(cause, []).append(amount)
+        costs = {cause: CauseCost(len(amounts), sum(amounts)) for cause, amounts in found.items()}
+        return dict(sorted(costs.items(), key=lambda item: -item[1].avoidable))
+
+    @property
+    def reads(self) -> int:
+        """Tokens that the provider read from its cache, as billed."""
+        return int(np.maximum(self.simulation.recorded_read, 0).sum())
+
+    def saved(self, snap: Snapshot, repairs: Sequence[Repair]) -> float | None:
+        """Return what repairs save in US dollars; None where they can't be simulated or would remove shared content.
+
+        A request that can't be repaired is simulated as it was sent.
+        """
+        key = tuple(repairs)
+        if key not in self._saved:
+            self._saved[key] = self._simulate(snap, key)
+        return self._saved[key]
+
+    def saved_by_threshold(self, thresholds: StabilityThresholds) -> float:
+        """Return what the governor's thresholds would have saved in US dollars."""
+        totals = simulate(self._trace, thresholds).totals()
+        return totals.as_was - totals.simulated
+
+    def _simulate(self, snap: Snapshot, repairs: tuple[Repair, ...]) -> float | None:
+        if any(isinstance(repair, Drop) and _is_shared(snap, self.agent_id, repair) for repair in repairs):
+            return None
+        try:
+            repaired = what_if(snap, repairs)
+        except UsageError:
+            return None
+        # Whether a request can be replayed does not depend on a repair, so the same requests are compared.
+        trace = replay(repaired, agent_id=self.agent_id, progress=False)
+        return self.cost - simulate_change(self._recorded, trace).totals().simulated
+
+
+def _is_shared(snap: Snapshot, agent_id: str, repair: Drop) -> bool:
+    """Whether most of the requests that a repair is for have the content that it drops."""
+    runs = snap.runs
+    rules = {agent_id: choose_rules(snap, agent_id, "auto").rules}
+    of_agent = [i for i, record in enumerate(runs.records) if record.agent_id == agent_id]
+    n_requests = sum(call.request is not None for i in of_agent for call in runs.calls[i])
+    return repair_requests(runs, repair, rules, runs).n_changed > _HALF * n_requests
+
+
+# By what a snapshot holds: equal snapshots are not one snapshot.
+_known: "WeakKeyDictionary[Columns, dict[str, AgentCosts | None]]" = WeakKeyDictionary()
+
+
+def has_usage(snap: Snapshot) -> bool:
+    """Whether usage is recorded with any request, so that costs are known."""
+    for calls in snap.runs.calls:
+        for call in calls:
+            exchange = call.record.exchange
+            if call.request is not None and (
+                (exchange is not None and exchange.usage is not None)
+                or call.record.prompt_tokens is not None
+                or call.response >= 0
+            ):
+                return True
+    return False
+
+
+def read_costs(snap: Snapshot, agent_id: str) -> AgentCosts | None:
+    """Return the costs of an agent, None where usage or prices of its requests are not known."""
+    known = _known.setdefault(snap.columns, {})
+    if agent_id not in known:
+        known[agent_id] = _read(snap, agent_id)
+    return known[agent_id]
+
+
+def _read(snap: Snapshot, agent_id: str) -> AgentCosts | None:
+    runs = snap.runs
+    of_agent = (calls for record, calls in zip(runs.records, runs.calls, strict=True) if record.agent_id == agent_id)
+    if not any(call.request is not None for calls in of_agent for call in calls):
+        return None
+    costs = AgentCosts(snap, agent_id)
+    is_known = bool(costs.simulation.billed.any()) and costs.totals.without_cache > 0
+    return costs if is_known else None

@@ -1,0 +1,398 @@
+"""Repair recorded requests: the same change as in the windows, made in what was sent.
+
+A repair is applied in the message, tool or system prompt that its block came from, in the annotated request and in the
+body as sent. Distinct messages are edited once. Where a change can't be made, the request stays as sent and is counted.
+Recorded usage is never changed: it is what the change is compared with.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from acg_lab.core.canonical import canonical_json
+from acg_lab.core.errors import RecordError
+from acg_lab.core.rules import RulesName
+from acg_lab.repairs import repairs as r
+from acg_lab.repairs.chosen_calls import ChosenCall, choose_calls
+from acg_lab.repairs.request_blocks import BlockFinder, FoundBlock, Place, content_of
+from acg_lab.repairs.request_form import CannotRepairError, Form, RequestForms, RequestPools
+from acg_lab.repairs.sending import SENDINGS, change_sending
+from acg_lab.repairs.text_edits import TextChange, change_texts, parse_object, set_content
+from acg_lab.storage.columns import Runs
+
+__all__ = ["RepairedRuns", "repair_requests"]
+
+_HASH: Final = 16
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class RepairedRuns:
+    """Runs whose requests were repaired.
+
+    Attributes
+    ----------
+    runs : Runs
+        The same calls in the same order.
+    n_changed, n_left : int
+        Requests that the last repair changed, and that it could not change.
+    """
+
+    runs: Runs
+    n_changed: int = 0
+    n_left: int = 0
+
+
+def repair_requests(runs: Runs, repair: r.Repair, rules: Mapping[str, RulesName], recorded: Runs) -> RepairedRuns:
+    """Apply a repair to the recorded requests of some agents.
+
+    Parameters
+    ----------
+    runs : Runs
+        Read, never changed; as earlier repairs left them.
+    repair : Repair
+    rules : mapping of str to str
+        The rules version of each agent; requests of other agents are left alone.
+    recorded : Runs
+        The runs before all repairs: a profile may be named by the learning key that its requests had then.
+    """
+    chosen = list(choose_calls(runs, repair, rules, recorded))
+    finders = {name: BlockFinder(runs, name) for name in set(rules.values())}
+    if isinstance(repair, SENDINGS):
+        return RepairedRuns(*change_sending(runs, repair, chosen, lambda agent_id: finders[rules[agent_id]]))
+    edit = _EDITS.get(type(repair))
+    if edit is None:
+        return RepairedRuns(runs)
+    pools = RequestPools(runs)
+    change = edit(_Context(finders, rules, chosen, pools), repair)
+    calls = [list(of_run) for of_run in runs.calls]
+    n_changed = n_left = 0
+    for one in chosen:
+        finder = finders[rules[one.agent_id]]
+        try:
+            forms = _forms_if_concerned(runs, one, finder, repair, pools)
+            if forms is None or not change(finder, one, forms):
+                continue
+            new = forms.call()
+        except RecordError:
+            continue  # production skips it too
+        except CannotRepairError:
+            n_left += 1
+            continue
+        calls[one.run][one.position] = new
+        n_changed += 1
+    changed = Runs(records=runs.records, calls=calls, messages=pools.messages, values=pools.values)
+    return RepairedRuns(changed if n_changed else runs, n_changed, n_left)
+
+
+def _forms_if_concerned(
+    runs: Runs, one: ChosenCall, finder: BlockFinder, repair: r.Repair, pools: RequestPools
+) -> RequestForms | None:
+    """Return a request ready for an edit, None if it does not have the block that the repair is of."""
+    span_id = getattr(repair, "span_id", None)
+    if span_id is not None:
+        found = finder.find(one.call, span_id)
+        contents = getattr(repair, "contents", ())
+        if found is None or (contents and sha256(found.content.encode()).hexdigest()[:_HASH] not in contents):
+            return None
+    return RequestForms(runs, one.call, pools)
+
+
+class _Context(NamedTuple):
+    """What an edit may need beyond the request: how blocks are found, and all requests that are chosen."""
+
+    finders: Mapping[RulesName, BlockFinder]
+    rules: Mapping[str, RulesName]
+    chosen: Sequence[ChosenCall]
+    pools: RequestPools
+
+
+Change: TypeAlias = Callable[[BlockFinder, ChosenCall, RequestForms], bool]
+
+
+def _found(finder: BlockFinder, one: ChosenCall, span_id: str) -> FoundBlock:
+    found = finder.find(one.call, span_id)
+    if found is None:
+        raise CannotRepairError
+    return found
+
+
+# --- blocks that go or move ---
+
+
+def _drop(_context: _Context, repair: r.Drop) -> Change:
+    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+        place = _found(finder, one, repair.span_id).place
+        for form in forms.forms:
+            _take(form, place, forms.pools)
+        return True
+
+    return change
+
+
+def _take(form: Form, place: Place, pools: RequestPools) -> int:
+    """Take a block out of a form; return the code of a message that holds nothing else, -1 for no message."""
+    if place.field == "instructions":
+        form.head.pop(form.instructions, None)
+        return -1
+    if place.field == "format":
+        if form.head.pop("response_format", None) is None:
+            raise CannotRepairError
+        return -1
+    if place.field == "tool":
+        (form.tools or []).pop(place.position)
+        return -1
+    code = form.messages[place.position]
+    message = pools.messages.value(code)
+    calls = message.get("tool_calls")
+    if place.is_whole or not calls or (len(calls) == 1 and place.tool_call >= 0 and message.get("content") is None):
+        return form.messages.pop(place.position)
+    if place.tool_call < 0:
+        form.messages[place.position] = pools.message({k: v for k, v in message.items() if k != "content"})
+        return pools.message({k: v for k, v in message.items() if k != "tool_calls"})
+    rest = [call for i, call in enumerate(calls) if i != place.tool_call]
+    left = {**message, "tool_calls": rest} if rest else {k: v for k, v in message.items() if k != "tool_calls"}
+    form.messages[place.position] = pools.message(left)
+    alone = {k: v for k, v in message.items() if k != "content"}
+    return pools.message({**alone, "tool_calls": [calls[place.tool_call]]})
+
+
+def _move_to_end(_context: _Context, repair: r.MoveToEnd) -> Change:
+    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+        place = _found(finder, one, repair.span_id).place
+        if place.field != "message":
+            raise CannotRepairError
+        for form in forms.forms:
+            form.messages.append(_take(form, place, forms.pools))
+        moved: bool = forms.annotated.messages != one.call.messages.tolist()
+        return moved
+
+    return change
+
+
+def _move_to_system(_context: _Context, repair: r.MoveToSystemPrompt) -> Change:
+    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+        found = _found(finder, one, repair.span_id)
+        lead = finder.scaffold_messages(one.call)
+        if found.place.field == "instructions" or (found.place.field == "message" and found.place.position < lead):
+            return False
+        if found.place.field != "message":
+            raise CannotRepairError
+        for form in forms.forms:
+            code = _take(form, found.place, forms.pools)
+            _put_into_system(form, forms, code, found.content, lead)
+        return True
+
+    return change
+
+
+def _put_into_system(form: Form, forms: RequestForms, code: int, content: str, lead: int) -> None:
+    """Let a text join the instructions; else make a system message of it, behind the leading ones."""
+    message = forms.pools.messages.value(code)
+    text = message.get("content")
+    text = text if isinstance(text, str) else content
+    given = form.head.get(form.instructions)
+    if isinstance(given, str):
+        form.head[form.instructions] = f"{given.rstrip()}\n{text.lstrip()}"
+    elif isinstance(given, list | tuple):
+        form.head[form.instructions] = [*given, {"type": "text", "text": text}]
+    else:
+        form.messages.insert(lead, forms.pools.message({"role": "system", "content": text}))
+
+
+def _sort_tools(_context: _Context, _repair: r.SortTools) -> Change:
+    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+        tools = finder.tool_blocks(one.call)
+        order = sorted(range(len(tools)), key=lambda i: (tools[i].draft.suffix, tools[i].content))
+        if order == list(range(len(tools))):
+            return False
+        for form in forms.forms:
+            form.tools = [(form.tools or [])[i] for i in order]
+        return True
+
+    return change
+
+
+# --- contents that change ---
+
+
+def _remove_pattern(_context: _Context, repair: r.RemovePattern) -> Change:
+    search = r.compile_pattern(repair.pattern)
+    texts = _Rewriter(lambda: lambda text: search.sub("", text))
+
+    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+        found = [_found(finder, one, repair.span_id)] if repair.span_id is not None else list(finder.blocks(one.call))
+        # From the last block on, so that the places of those before it stay what they are.
+        n_changed = sum(texts.rewrite(finder, block, forms) for block in reversed(found))
+        return n_changed > 0
+
+    return change
+
+
+def _pin(context: _Context, repair: r.Pin) -> Change:
+    dominant = dict(_dominant_blocks(context, repair.span_id))
+    if repair.pattern is None:
+        return lambda finder, one, forms: _copy(finder, one, forms, repair.span_id, dominant)
+    search = r.compile_pattern(repair.pattern)
+    rewriters = {
+        agent_id: _Rewriter(_in_turn(search, [match.group() for match in search.finditer(found.content)]))
+        for agent_id, (found, _) in dominant.items()
+    }
+
+    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+        return rewriters[one.agent_id].rewrite(finder, _found(finder, one, repair.span_id), forms)
+
+    return change
+
+
+def _in_turn(search: re.Pattern[str], matches: Sequence[str]) -> TextChange:
+    """Return what sets the first match to the first of those given, the second to the second, and so on."""
+
+    def fresh() -> Callable[[str], str]:
+        left = iter(matches)
+        return lambda text: search.sub(lambda match: next(left, match.group()), text)
+
+    return fresh
+
+
+def _dominant_blocks(context: _Context, span_id: str) -> Iterator[tuple[str, tuple[FoundBlock, ChosenCall]]]:
+    """Yield for each agent the commonest content of a block, of equally common ones the first by learning key."""
+    counts: dict[str, Counter[str]] = {}
+    first: dict[tuple[str, str], tuple[FoundBlock, ChosenCall]] = {}
+    for one in sorted(context.chosen, key=attrgetter("key")):
+        try:
+            found = context.finders[context.rules[one.agent_id]].find(one.call, span_id)
+        except RecordError:
+            continue
+        if found is not None:
+            counts.setdefault(one.agent_id, Counter())[found.content] += 1
+            first.setdefault((one.agent_id, found.content), (found, one))
+    for agent_id, of_agent in counts.items():
+        yield agent_id, first[agent_id, of_agent.most_common(1)[0][0]]
+
+
+def _copy(
+    finder: BlockFinder,
+    one: ChosenCall,
+    forms: RequestForms,
+    span_id: str,
+    dominant: Mapping[str, tuple[FoundBlock, ChosenCall]],
+) -> bool:
+    """Put the dominant content, as it was sent, in the place of a block."""
+    found = _found(finder, one, span_id)
+    source, donor = dominant[one.agent_id]
+    if found.content == source.content:
+        return False
+    given = RequestForms(finder.runs, donor.call, forms.pools)
+    for form, donating in zip(forms.forms, (*given.forms, given.annotated), strict=False):
+        value = _value_at(donating, source.place, forms.pools)
+        _set_value(form, found.place, value, forms.pools)
+    return True
+
+
+def _value_at(form: Form, place: Place, pools: RequestPools) -> Any:
+    """Return the content, tool, tool call or item that a place speaks of."""
+    if place.field == "instructions":
+        return form.head.get(form.instructions)
+    if place.field == "format":
+        return form.head.get("response_format")
+    if place.field == "tool":
+        return (form.tools or [])[place.position]
+    message = pools.messages.value(form.messages[place.position])
+    if place.is_whole:
+        return message
+    return message.get("content") if place.tool_call < 0 else message["tool_calls"][place.tool_call]
+
+
+def _set_value(form: Form, place: Place, value: Any, pools: RequestPools) -> None:
+    if place.field == "instructions":
+        form.head[form.instructions] = value
+    elif place.field == "format":
+        if "response_format" not in form.head:
+            raise CannotRepairError
+        form.head["response_format"] = value
+    elif place.field == "tool":
+        form.tools = [value if i == place.position else tool for i, tool in enumerate(form.tools or [])]
+    elif place.is_whole:
+        form.messages[place.position] = pools.message(value)
+    else:
+        message = pools.messages.value(form.messages[place.position])
+        if place.tool_call < 0:
+            changed = {**message, "content": value}
+        else:
+            calls = [value if i == place.tool_call else call for i, call in enumerate(message["tool_calls"])]
+            changed = {**message, "tool_calls": calls}
+        form.messages[place.position] = pools.message(changed)
+
+
+class _Rewriter:
+    """Changes texts; each distinct value of a form is changed once."""
+
+    def __init__(self, change: TextChange) -> None:
+        self._change = change
+        self._contents: dict[str, str] = {}
+        self._messages: dict[tuple[int, Place, str], int] = {}
+        self._values: dict[tuple[bytes, str], Any] = {}
+
+    def rewrite(self, finder: BlockFinder, block: FoundBlock, forms: RequestForms) -> bool:
+        """Change one block of a request in all its forms; whether its content changed."""
+        content = block.content
+        if content not in self._contents:
+            changed = self._change()(content)
+            unchanged = changed == content
+            self._contents[content] = content if unchanged else content_of(block.draft._replace(content=changed))
+        expected = self._contents[content]
+        if expected == content:
+            return False
+        for form in forms.forms:
+            self._rewrite_form(finder, block, form, forms, expected)
+        return True
+
+    def _rewrite_form(
+        self, finder: BlockFinder, block: FoundBlock, form: Form, forms: RequestForms, expected: str
+    ) -> None:
+        place, is_message = block.place, block.place.field == "message"
+        key = form.messages[place.position] if is_message else -1, place._replace(position=0), expected
+        if is_message and key in self._messages:
+            form.messages[place.position] = self._messages[key]
+            return
+        value = _value_at(form, place, forms.pools)
+        known = _encode(value), expected
+        if known not in self._values:
+            new = change_texts(value, self._change())
+            # What was sent is compared with the annotated one by the codec, once the request is put together.
+            self._values[known] = self._fitting(finder, block, value, new, expected) if form is forms.annotated else new
+        _set_value(form, place, self._values[known], forms.pools)
+        if is_message:
+            self._messages[key] = form.messages[place.position]
+
+    def _fitting(self, finder: BlockFinder, block: FoundBlock, old: Any, new: Any, expected: str) -> Any:
+        """Return a value whose block has the expected content: the new one, else one made of that content."""
+        holds_text = block.place.field == "instructions" or (
+            block.place.field == "message" and not block.place.is_whole and block.place.tool_call < 0
+        )
+        if holds_text:
+            made = finder.text_of(new, block.draft)
+            return new if made == expected else set_content(old, expected)
+        if block.draft.content_type == "structured_output" or block.place.field != "format":
+            made = content_of(block.draft._replace(content=canonical_json(new)))
+            return new if made == expected else parse_object(expected)
+        raise CannotRepairError
+
+
+Edit: TypeAlias = Callable[[_Context, Any], Change]
+# Profiles that become one keep their requests, and so have no edit.
+_EDITS: Mapping[type[r.Repair], Edit] = {
+    r.Pin: _pin,
+    r.Drop: _drop,
+    r.MoveToEnd: _move_to_end,
+    r.MoveToSystemPrompt: _move_to_system,
+    r.SortTools: _sort_tools,
+    r.RemovePattern: _remove_pattern,
+}

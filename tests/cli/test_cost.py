@@ -1,0 +1,129 @@
+"""The commands acg-lab cost and misses: their numbers are the simulation's, in terminals of every width."""
+
+import json
+
+import pytest
+from rich.cells import cell_len
+from simulation.histories import snapshot_of
+from simulation.spending import clock, growing, unpriced
+
+import acg_lab as acg
+from acg_lab.cli import main
+from acg_lab.cli._app import out
+from acg_lab.diagnosis.agent_costs import summarize_costs
+from acg_lab.diagnosis.misses import find_misses
+
+ODD = "bot \x1b[2J[bold]<b>"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Return the path of an export with three agents; one has a name that terminals obey, one no price."""
+    path = tmp_path_factory.mktemp("spending") / "export"
+    snap = snapshot_of(*clock(ODD), *growing(), *unpriced())
+    snap.to_parquet(path)
+    return str(path)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command in a terminal of some width; return exit status, standard output and standard error."""
+
+    def call(*arguments, columns=100):
+        out.width = columns
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        printed, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return ended.value.code or 0, printed, err
+
+    return call
+
+
+@pytest.mark.parametrize("columns", [100, 80])
+@pytest.mark.parametrize("command", ["cost", "misses"])
+def test_widths(run, source, command, columns):
+    """Tables fit their terminal, and escape what a terminal obeys."""
+    status, printed, _ = run(command, source, columns=columns)
+    table = printed[: printed.index("\n\n")]
+    assert status == 0
+    assert max(map(cell_len, table.splitlines())) <= columns
+    assert "\x1b[2J" not in printed
+    assert "[b" in printed
+
+
+def test_cost_is_the_simulation(run, source):
+    """JSON holds the costs of every agent in their order, and what is not known as null."""
+    printed = json.loads(run("cost", source, "--json")[1])
+    costs = summarize_costs(acg.simulate(acg.load(source)))
+    assert [agent["agent_id"] for agent in printed["agents"]] == [cost.agent_id for cost in costs]
+    assert [agent["lost"] for agent in printed["agents"][:-1]] == [cost.lost for cost in costs[:-1]]
+    assert printed["agents"][-1] | {"agent_id": "unpriced", "cost": None, "lost": None} == printed["agents"][-1]
+    assert printed["total"]["n_without_price"] == 6
+    assert "genai-prices" in printed["prices"]
+
+
+def test_cost_says_what_it_leaves_out(run, source):
+    """Requests without a price are counted, and their cost is a share or unknown, never zero."""
+    printed = run("cost", source)[1]
+    (line,) = [line for line in printed.splitlines() if line.startswith("unpriced")]
+    assert "$" not in line
+    assert "6 requests of models without a price" in printed
+
+
+def test_misses_are_those_of_python(run, source):
+    """JSON holds the misses of `find_misses`, dearest first, and no text unless asked for."""
+    printed = run("misses", source, "--json")[1]
+    found = find_misses(acg.simulate(acg.load(source)))
+    listed = json.loads(printed)["misses"]
+    assert [miss["requests"] for miss in listed] == [len(miss.requests) for miss in found]
+    assert "2026-11-06 12:" not in printed
+    shown = json.loads(run("misses", source, "--text", "--json")[1])["misses"]
+    (pair,) = next(miss["texts"] for miss in shown if miss["kind"] == "datetime")
+    assert pair["path"] == "$.system[0]"
+    assert pair["text"] != pair["other_text"]
+
+
+def test_one_run(run, source):
+    """With --run each request of a conversation has a line; the parts of its prompt add up."""
+    snap = acg.load(source)
+    (run_id,) = [record.id for record in snap.runs if record.agent_id == "growing"]
+    printed = json.loads(run("misses", source, "--run", run_id, "--json")[1])
+    assert printed["requests"][0]["verdict"] == "first_seen"
+    for request in printed["requests"]:
+        parts = ("read", "missed_live", "missed_expired", "changed", "new", "not_recorded")
+        assert sum(request[name] for name in parts) == request["tokens"]
+    assert len(run("misses", source, "--run", run_id)[1].splitlines()) >= 2 + len(printed["requests"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["misses", "--run", "ffff"], "there is none"),
+        (["misses", "--run", "0000"], "several runs begin with it"),
+        (["cost", "--scope", "planet"], "must be one of agent, workspace, account"),
+        (["cost", "--agent", "nobody"], "nobody"),
+        (["cost", "--since", "yesterday"], "since"),
+        (["cost", "--cache-provider", "nobody"], "nobody"),
+    ],
+)
+def test_wrong_use(run, source, arguments, message):
+    """Wrong options exit with 2 and say what was expected."""
+    status, printed, err = run(arguments[0], source, *arguments[1:])
+    assert (status, printed) == (2, "")
+    assert message in err
+
+
+def test_since_and_until(run, source):
+    """Only requests of the time asked for are counted; what the cache held before counts."""
+    whole = json.loads(run("cost", source, "--json")[1])["total"]
+    late = json.loads(run("cost", source, "--since", "2026-11-06T21:21:30Z", "--json")[1])["total"]
+    early = json.loads(run("cost", source, "--until", "2026-11-06T21:21:30Z", "--json")[1])["total"]
+    assert late["n_requests"] + early["n_requests"] == whole["n_requests"]
+    assert late["lost"] + early["lost"] == pytest.approx(whole["lost"])
+
+
+def test_no_requests(run, source):
+    """Without recorded requests that is said, with status 0."""
+    status, printed, _ = run("cost", source, "--until", "2000-01-01")
+    assert (status, "no recorded requests" in printed) == (0, True)

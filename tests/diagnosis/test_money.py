@@ -1,0 +1,85 @@
+"""Findings with money: what faults cost and repairs save, by simulation, where usage is recorded."""
+
+import pytest
+
+import acg_lab as acg
+from acg_lab import repairs
+from acg_lab.diagnosis import Kind
+from acg_lab.diagnosis.repair_costs import AgentCosts
+from acg_lab.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def findings(sample):
+    return acg.explain(sample, progress=False)
+
+
+def first_of(findings, agent_id):
+    return next(finding for finding in findings if finding.agent_id == agent_id)
+
+
+def test_the_dearest_loss_comes_first(findings):
+    """support-chat's clock costs most, and findings are in the order of what they cost."""
+    assert (findings[0].agent_id, findings[0].kind) == ("support-chat", Kind.DATETIME)
+    costs = [finding.money_lost for finding in findings]
+    assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize("agent_id", ["sales-analyst", "code-review", "support-mail"])
+def test_a_breakpoint_at_the_end_of_the_system_prompt_saves_most(findings, agent_id):
+    """Where the governor's breakpoint ends at the last tool, one more at the end of the system prompt saves most."""
+    finding = first_of(findings, agent_id)
+    assert finding.kind is Kind.BREAKPOINT_SHORT
+    (repair,) = finding.repairs[0].repairs
+    assert isinstance(repair, repairs.AddBreakpoint)
+    assert repair.at == "system"
+    assert finding.money_lost == finding.repairs[0].money_saved > 0.3 * finding.agent_cost
+
+
+def test_health_agrees_with_usage(sample, findings):
+    """The coder and support-legacy read nearly all that they could, and are healthy; nobody who loses much is."""
+    healthy = {sample.owners[key].agent_id for key in findings.healthy}
+    assert healthy == {"coder", "support-legacy"}
+
+
+def test_a_shared_prompt_below_the_minimum(findings):
+    """handbook-search reads little because its scaffold is shorter than the provider caches, which its repair mends."""
+    found = {finding.kind: finding for finding in findings if finding.agent_id == "handbook-search"}
+    assert Kind.BELOW_MINIMUM in found
+    assert found[Kind.RETRIEVED_TEXT].repairs[0].money_saved > 0
+
+
+def test_a_threshold_is_recommended_by_what_it_saves(findings):
+    """Of claims-triage 0.9 saves more than 0.92, which only just includes the block; after moving to 0.8 none does."""
+    saved = {finding.agent_id: finding.evidence for finding in findings if finding.evidence.threshold is not None}
+    assert list(saved) == ["claims-triage"]
+    assert saved["claims-triage"].threshold == pytest.approx(0.9)
+    assert saved["claims-triage"].threshold_saved == pytest.approx(0.6016 - 0.4689, abs=0.005)
+
+
+def test_no_offered_repair_makes_any_agent_dearer(sample, findings):
+    """Each offered repair saves what it says over the whole history, and no agent pays for another."""
+    before = {agent_id: sim.totals().as_was for agent_id, sim in simulate(sample).by_agent().items()}
+    for finding in (findings[0], first_of(findings, "claims-triage-next")):
+        for effect in finding.repairs:
+            after = simulate(acg.what_if(sample, effect.repairs)).by_agent()
+            saved = {agent_id: cost - after[agent_id].totals().simulated for agent_id, cost in before.items()}
+            assert saved.pop(finding.agent_id) == pytest.approx(effect.money_saved, rel=0.02)
+            assert list(saved.values()) == pytest.approx([0.0] * len(saved), abs=1e-9)
+
+
+def test_lines_lead_with_money(findings):
+    """A line of the command says first who loses how much of what, in what time."""
+    assert " 1. support-chat loses $3.05 of $4.82 in 14 days (63%): A date or time" in findings.to_text(width=200)
+    assert "saves $3.05 (63%)" in findings._repr_html_()
+
+
+def test_at_most_ten_repairs_are_tried(sample, monkeypatch):
+    """An explanation simulates at most ten repairs."""
+    tried = []
+    simulate_repairs = AgentCosts._simulate
+    monkeypatch.setattr(
+        AgentCosts, "_simulate", lambda self, snap, plan: tried.append(plan) or simulate_repairs(self, snap, plan)
+    )
+    acg.explain(acg.load(sample.source), progress=False)
+    assert 0 < len(tried) <= 10
