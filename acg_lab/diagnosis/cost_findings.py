@@ -170,9 +170,8 @@ def price_findings(
 
 
 def _is_healthy(costs: AgentCosts) -> bool:
-    """Whether usage agrees that an agent is healthy: it reads, has a price, and loses next to nothing."""
-    is_known = costs.cost > 0 and bool(costs.simulation.billed.any())
-    return is_known and costs.reads > 0 and costs.lost <= _HEALTHY * costs.cost
+    """Whether usage agrees that an agent is healthy: it reads, and loses next to nothing."""
+    return costs.reads > 0 and costs.lost <= _HEALTHY * costs.cost
 
 
 class _Draft:
