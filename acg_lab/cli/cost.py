@@ -8,18 +8,20 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from acg_lab._format import counted, cut, percent, printable
+from acg_lab._format import counted, cut, money, percent, printable
 from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, out, print_json, say
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, amount, read_simulation
 from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.simulation import CacheSimulation, calibrate
+from acg_lab.simulation.origins import CHANGES
 
 __all__ = ["print_costs"]
 
 _TITLES = ("agent", "requests", "cost", "read", "lost", "could be", "lost mostly for")
 _NAME, _NARROW = 30, 100
+_MORE = 1.25  # times the loss, from which it is said what changes of content cost that no breakpoint can save
 
 
 def print_costs(costs: Sequence[AgentCost]) -> None:
@@ -128,6 +130,10 @@ def _notes(sim: CacheSimulation, costs: Sequence[AgentCost]) -> str:
         "lost: cost as billed less the least it could have been, with every prefix that was sent again cached.",
         f"{counted(total.n_requests, 'request')}{when}.",
     ]
+    is_change = np.isin(sim.caused_by, list(map(str, CHANGES)))
+    changes, lost = float(np.nansum(sim.avoidable[is_change])), sim.totals().lost
+    if changes > _MORE * max(lost, 0):
+        lines.append(f"Up to {money(changes)} would be saved if contents did not change; 'acg-lab misses' says which.")
     if total.n_without_usage:
         lines.append(f"{counted(total.n_without_usage, 'request')} without recorded usage: simulated.")
     else:

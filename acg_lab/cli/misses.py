@@ -19,11 +19,13 @@ from acg_lab.diagnosis.misses import Miss, find_misses
 from acg_lab.diagnosis.text_diff import find_differences
 from acg_lab.simulation import CacheSimulation
 from acg_lab.simulation.contents import plain_text
+from acg_lab.simulation.origins import CHANGES
 from acg_lab.storage.times import NO_TIME, render_time
 
 __all__: list[str] = []
 
 _SHOWN, _NAME, _NARROW, _EXCERPT = 20, 24, 100, 60
+_MORE = 1.25  # times the loss, from which it is said what changes of content cost that no breakpoint can save
 _TITLES = ("lost", "requests", "tokens", "agent", "paid for", "last seen")
 _CALLS = ("call", "sent at", "tokens", "read", "missed", "changed", "new", "cut", "lost", "verdict")
 
@@ -104,7 +106,12 @@ def _print_misses(sim: CacheSimulation, misses: Sequence[Miss], shown: Sequence[
 def _lost_of(misses: Sequence[Miss]) -> str:
     dollars = [miss.lost for miss in misses if not np.isnan(miss.lost)]
     tokens = f"{sum(miss.tokens for miss in misses):,} tokens"
-    return f"{tokens}, {money(sum(dollars))} lost" if dollars else f"{tokens} lost"
+    if not dollars:
+        return f"{tokens} lost"
+    lost = sum(dollars)
+    avoidable = float(np.nansum([miss.avoidable for miss in misses if miss.cause in CHANGES]))
+    more = f" (up to {money(avoidable)} if contents did not change)" if avoidable > _MORE * max(lost, 0) else ""
+    return f"{tokens}, {money(lost)} lost{more}"
 
 
 def _row(miss: Miss, room: int) -> tuple[str, ...]:

@@ -144,7 +144,8 @@ def read_usage(raw: JsonObject) -> Usage:
     usage = msgspec.structs.replace(found, raw=raw)
     cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
     if usage.prompt_tokens is not None and cached > usage.prompt_tokens:
-        msg = f"expected at most {usage.prompt_tokens:,} tokens read and written, as the prompt has, got {cached:,}; the usage is not used"
+        most = f"{usage.prompt_tokens:,} tokens read and written, as the prompt has"
+        msg = f"expected at most {most}, got {cached:,}; the usage is not used"
         raise RecordError(msg, path="$.usage")
     return usage
 

@@ -166,7 +166,7 @@ def _remote_size(system: Any, name: str, address: str) -> int:
     except FileNotFoundError:
         msg = f"{address}: there is no such file or folder."
         raise SourceError(msg) from None
-    except Exception as error:  # clients of remote file systems raise errors without a common base
+    except Exception as error:  # noqa: BLE001  clients of remote file systems raise errors without a common base
         msg = f"{address}: can't be reached: {mask_credentials(str(error)) or type(error).__name__}"
         raise SourceError(msg) from None
 

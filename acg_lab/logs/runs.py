@@ -156,19 +156,23 @@ def _caveats(table: CallTable, inferred: Counter[str], default_agent: str) -> It
         yield f"{_share(failed, n)} failed: kept, without usage"
     if silent := n - answered - failed:
         yield f"{_share(silent, n)} had no usage"
-    if table.n_continued:
-        yield f"{_share(table.n_continued, n)} continued what the provider keeps: what stands before is not in the log"
-    if n_files := len(table.texts.with_files):
-        yield (
-            f"{counted(n_files, 'distinct message')} with files of 100 kB or more: kept as hash and size, which is what "
-            "blocks and estimated tokens count"
-        )
+    yield from _lacks(table)
     if table.n_duplicates:
         yield f"{counted(table.n_duplicates, 'duplicate')} left out: same id and same request"
     if table.n_shared_ids:
         yield f"{counted(table.n_shared_ids, 'request')} had the id of another one: kept, the id not used"
     if retries := _count_retries(table.rows):
         yield f"{counted(retries, 'request')} repeated the one before within a second: kept, taken as retries"
+
+
+def _lacks(table: CallTable) -> Iterator[str]:
+    """Yield what of the prompts the log does not hold."""
+    if count := table.n_continued:
+        share = _share(count, len(table.rows))
+        yield f"{share} continued what the provider keeps: what stands before is not in the log"
+    if count := len(table.texts.with_files):
+        what = counted(count, "distinct message")
+        yield f"{what} with files of 100 kB or more: hash and size stand for them, also in blocks and estimated tokens"
 
 
 def _share(count: int, total: int) -> str:

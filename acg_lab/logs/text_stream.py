@@ -112,9 +112,11 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes | Fault]:
         source = bz2.BZ2File(source)
     elif head.startswith(_XZ):
         source = lzma.LZMAFile(source)  # noqa: SIM115  the file is the caller's
+    # pyarrow returns nothing of a read that meets a cut, so little is asked for at once.
+    size = _CHUNK // 16 if head.startswith(_ZSTD) else _CHUNK
     while True:
         try:
-            chunk = source.read1(_CHUNK) if hasattr(source, "read1") else source.read(_CHUNK)
+            chunk = source.read1(size) if hasattr(source, "read1") else source.read(size)
         except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
             yield _cut(error)
             return

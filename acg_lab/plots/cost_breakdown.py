@@ -253,7 +253,7 @@ def _title(policies: list[_Policy]) -> str:
         costs = saves.replace("saves", "costs")
         return f"Caching {costs} {percent(-share)} more than none"
     if not possible > 0:
-        return f"Caching {saves} {percent(share)} of the input cost; nothing more is possible"
+        return f"Caching {saves} {percent(share)} of the input cost; the prompts as they are allow no more"
     return (
         f"Caching {saves} {percent(share)} of the input cost, {percent(min(saved / possible, 1.0))} of what is possible"
     )

@@ -121,13 +121,15 @@ def misses(
 class _Losses(NamedTuple):
     """Losses by agent and class of cause, in one unit.
 
-    ``of_agent`` holds each agent's loss over all requests: misses less what the limit pays more for others.
+    ``of_agent`` holds each agent's loss over all requests: misses less what the limit pays more for others. ``changed``
+    has the misses for changes of content, those too that lose nothing, since no breakpoint could have helped.
     """
 
     frame: pd.DataFrame
     unit: Unit
     cost: float | None
     of_agent: Mapping[str, float]
+    changed: pd.DataFrame
 
     @property
     def lost(self) -> float:
@@ -138,14 +140,15 @@ class _Losses(NamedTuple):
     def of(cls, frame: pd.DataFrame, cost: float | None) -> "_Losses":
         """Return the losses of rows of misses alone."""
         unit = _unit(bool(frame["lost"].isna().any()), bool(frame["lost_tokens"].isna().any()))
-        made = cls(_with_amounts(frame, unit), unit, cost, {})
+        made = cls(_with_amounts(frame, unit), unit, cost, {}, _changes(frame))
         return made._replace(of_agent=_sums(made.frame, "agent_id"))
 
     @classmethod
     def of_simulation(cls, sim: "CacheSimulation") -> "_Losses":
         """Return the losses of a simulation, those of each agent over all of its requests."""
         unit = _unit(bool(np.isnan(sim.cost_as_was).any()), bool(np.isnan(sim.lost_tokens).any()))
-        made = cls(_with_amounts(frames.misses(sim), unit), unit, None, {})
+        misses = frames.misses(sim)
+        made = cls(_with_amounts(misses, unit), unit, None, {}, _changes(misses))
         if unit is Unit.TOKENS:
             known = _sums(made.frame, "agent_id")
             lost = {agent_id: float(known.get(agent_id, 0.0)) for agent_id in dict.fromkeys(sim.agent_ids)}
@@ -160,6 +163,11 @@ def _with_amounts(frame: pd.DataFrame, unit: Unit) -> pd.DataFrame:
     column = {Unit.MONEY: "lost", Unit.RELATIVE: "lost_tokens", Unit.TOKENS: "tokens"}[unit]
     frame = frame.assign(amount=frame[column].astype(float), agent_id=frame["agent_id"].astype(str))
     return frame[frame["amount"] > 0].sort_values("amount", ascending=False, kind="stable", ignore_index=True)
+
+
+def _changes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the misses for changes of content, most tokens first."""
+    return frame[frame["cause"].isin(list(map(str, CHANGES)))].sort_values("tokens", ascending=False, kind="stable")
 
 
 def _sums(frame: pd.DataFrame, by: str) -> dict[str, float]:
@@ -282,7 +290,10 @@ def _title(losses: _Losses) -> tuple[str, str]:
     """Return the title, and the name that stands for ``{name}`` in it."""
     unit, frame = losses.unit, losses.frame
     if frame.empty or losses.lost <= 0:
-        return "Nothing is paid in vain: every prefix that could be read was read", ""
+        if losses.changed.empty:
+            return "Nothing is paid in vain: every prefix that could be read was read", ""
+        changed: Any = losses.changed.iloc[0]
+        return f"No breakpoint could save more; {{name}} misses for {_reason(changed)}", str(changed.agent_id)
     of = "" if losses.cost is None else f" of {unit.text(losses.cost)}"
     kind = "" if unit is Unit.MONEY else f" {unit.value}"
     total = f"{unit.text(losses.lost)}{of}{kind} {'missed' if unit is Unit.TOKENS else 'is paid for nothing'}"

@@ -87,8 +87,8 @@ class Calibration:
         By agent; by agent and day.
     largest : tuple of Disagreement
         The largest disagreements, in tokens.
-    n_without_usage : int
-        Requests without recorded usage, which nothing can be checked against.
+    n_without_usage, n_without_rules : int
+        Requests of which nothing can be checked: nothing was billed, or their cache has no known rules.
 
     Examples
     --------
@@ -103,25 +103,25 @@ class Calibration:
     by_day: tuple[Agreement, ...]
     largest: tuple[Disagreement, ...]
     n_without_usage: int
+    n_without_rules: int
 
     @property
     def verdict(self) -> str:
         """How far to trust the simulation, in words."""
         total = self.total
         if not total.n_requests:
-            return "Unknown: no request has recorded usage, so nothing can be checked."
+            lacks = "known rules of the cache" if self.n_without_rules else "recorded usage"
+            return f"Unknown: no request has {lacks}, so nothing can be checked."
         if not total.n_with_reads:
-            missing = (
-                "no request read anything" if total.any_read == 1.0 else "reads were simulated that did not happen"
-            )
-            return f"Barely tested: {missing} in {total.n_requests:,} requests."
+            n_wrong = round((1 - total.any_read) * total.n_requests)
+            if n_wrong:
+                return f"Poor: {n_wrong:,} of {counted(total.n_requests, 'request')} should have read, and none did."
+            return f"Barely tested: no request read anything in {total.n_requests:,} requests."
         share, off = total.within_1_percent_with_reads, abs(total.simulated_read - total.recorded_read)
         error = off / max(total.recorded_read, 1)
         if total.n_with_reads < _FEW:
-            return (
-                f"Too few to judge: {counted(total.n_with_reads, 'request')} with reads; {share:.0%} agree within 1% "
-                "of the prompt."
-            )
+            n = counted(total.n_with_reads, "request")
+            return f"Too few to judge: {n} with reads; {share:.0%} agree within 1% of the prompt."
         level = "Good" if share >= 0.95 and error <= 0.02 else "Fair" if share >= 0.8 and error <= 0.1 else "Poor"  # noqa: PLR2004
         return (
             f"{level}: of {total.n_with_reads:,} requests with reads, {share:.1%} agree within 1% of the prompt; "
@@ -132,7 +132,9 @@ class Calibration:
         lines = [f"<Calibration: {self.verdict}"]
         lines += [f"  {a.agent_id!r}: {a.within_1_percent:.1%} of {a.n_requests:,} within 1%" for a in self.by_agent]
         if self.n_without_usage:
-            lines.append(f"  {self.n_without_usage:,} requests without usage are not checked")
+            lines.append(f"  {counted(self.n_without_usage, 'request')} without usage: not checked")
+        if self.n_without_rules:
+            lines.append(f"  {counted(self.n_without_rules, 'request')} of caches without known rules: not checked")
         return "\n".join(lines) + ">"
 
     def _repr_html_(self) -> str:
@@ -177,7 +179,9 @@ def calibrate(sim: CacheSimulation) -> Calibration:
     if not isinstance(sim, CacheSimulation) or sim.history.after is not sim.history.before:
         msg = "Only a simulation of the history as it was can be calibrated: acg.calibrate(acg.simulate(trace))."
         raise UsageError(msg)
-    rows = np.flatnonzero(sim.billed & ~sim.failed)
+    has_rules = np.array([name != "" for name in sim.cache_providers], bool)
+    is_billed = sim.billed & ~sim.failed
+    rows = np.flatnonzero(is_billed & has_rules)
     agents = np.array([sim.history.requests.agents[row] for row in sim.rows[rows].tolist()], np.int64)
     days = sim.started_ns[rows] // _DAY
     names = sim.history.requests.agent_ids
@@ -196,6 +200,7 @@ def calibrate(sim: CacheSimulation) -> Calibration:
         tuple(by_day),
         tuple(compare.largest()),
         int((~sim.billed & ~sim.failed).sum()),
+        int((is_billed & ~has_rules).sum()),
     )
 
 

@@ -75,7 +75,8 @@ class LogOptions(NamedTuple):
             msg = f"The 'sample_rate' option must be above 0 and at most 1, as in 0.1 for a tenth; got {rate!r}."
             raise UsageError(msg)
         if self.settings is not None and not isinstance(self.settings, AcgSettings):
-            msg = f"The 'settings' option must be AcgSettings, such as acg_lab.load_config returns; got {_type(self.settings)}."
+            kind = type(self.settings).__name__
+            msg = f"The 'settings' option must be AcgSettings, such as acg_lab.load_config returns; got {kind}."
             raise UsageError(msg)
         if not isinstance(self.fields, Mapping):
             msg = (
@@ -91,10 +92,6 @@ class LogOptions(NamedTuple):
                 msg = f"The path of the field {name!r} must be dotted, such as 'metadata.app'; got {path!r}."
                 raise UsageError(msg)
         return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
-
-
-def _type(value: object) -> str:
-    return f"one of type {type(value).__name__}"
 
 
 class Within:
@@ -317,6 +314,8 @@ def _each_row(rows: Any) -> Iterable[Any]:
 
 def _print(row: Any) -> bytes:
     """Return a row as JSON, without the missing values of a DataFrame."""
+    if isinstance(row, bytes | bytearray):
+        return bytes(row)
     if hasattr(row, "model_dump"):
         row = row.model_dump(mode="json", exclude_unset=True)
     if not isinstance(row, Mapping):

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from acg_lab.core.errors import UsageError
@@ -76,11 +75,10 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
     elif isinstance(source, Backend):
         return source
     else:
-        came = f"one of type {type(source).__name__}"
+        came = f"a {type(source).__name__}"
     msg = (
         "The source must be the URL of a Redis (redis://, rediss:// or unix://), the path or URI of a Parquet export "
-        f"or a request log, or a storage backend such as MemoryBackend; got {came}."
+        f"or a request log (acg_lab.from_requests reads one in memory), or a storage backend such as MemoryBackend; "
+        f"got {came}."
     )
-    if isinstance(source, Iterable) and not isinstance(source, str | bytes):
-        msg += " Requests in memory are read by acg_lab.from_requests."
     raise UsageError(msg)
