@@ -80,7 +80,7 @@ class LogOptions(NamedTuple):
             raise UsageError(msg)
         if not isinstance(self.fields, Mapping):
             msg = (
-                f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {_type(self.fields)}."
+                f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {type(self.fields).__name__}."
             )
             raise UsageError(msg)
         for name, path in self.fields.items():
