@@ -1,6 +1,6 @@
 """Histories with every kind of loss, for tests of frames, plots and commands: a line each, usage typed by hand."""
 
-from simulation.histories import MARK, SONNET, assistant, block, body, sent, simulated, text, tool, user
+from simulation.histories import MARKER, SONNET, assistant, block, body, sent, simulated, text, tool, user
 
 __all__ = ["clock", "growing", "reordered", "simulated", "unpriced"]
 
@@ -11,7 +11,7 @@ def clock(agent="clock", n=6, model=SONNET, lead="now"):
         sent(
             body(
                 user(block(text(50, f"q{i}"))),
-                system=[block(text(3000, f"{lead} 2026-11-06 12:{i:02}"), MARK)],
+                system=[block(text(3000, f"{lead} 2026-11-06 12:{i:02}"), MARKER)],
                 model=model,
             ),
             at=i * 60,
@@ -28,7 +28,7 @@ def growing(agent="growing", n=5, model=SONNET):
     calls, messages = [], []
     for i in range(n):
         messages.append(user(block(text(50, f"q{i}"))))
-        request = body(*messages, system=[block(text(3000, "sys"), MARK)], model=model)
+        request = body(*messages, system=[block(text(3000, "sys"), MARKER)], model=model)
         usage = (3000 + 60 * (2 * i + 1), 3000 if i else 0, 0 if i else 3000)
         calls.append(sent(request, at=i * 30, usage=usage, run=agent, agent=agent))
         messages.append(assistant(text(50, f"a{i}")))
@@ -42,7 +42,7 @@ def reordered(agent="tools", n=6, change=4):
     for i in range(n):
         order = names if i < change else names[::-1]
         tools = [tool(name, 1000) for name in order]
-        tools[-1]["cache_control"] = MARK
+        tools[-1]["cache_control"] = MARKER
         is_first = i in (0, change)
         usage = (3100, 0 if is_first else 3000, 3000 if is_first else 0)
         calls.append(
