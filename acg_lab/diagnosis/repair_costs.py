@@ -24,8 +24,8 @@ from acg_lab.simulation.verdicts import Verdict
 from acg_lab.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from acg_lab.simulation.result import CacheSimulation
     from acg_lab.history.trace import Trace
+    from acg_lab.simulation.result import CacheSimulation
     from acg_lab.storage.columns import Columns
 
 __all__ = ["AgentCosts", "CauseCost", "has_usage", "read_costs"]
