@@ -1,16 +1,20 @@
 """The pages of acg_lab/docs: references to them are alive, nothing outside the repository is cited, the site builds."""
 
+import ast
 import importlib.util
+import inspect
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from acg_lab import plots
+import acg_lab
+from acg_lab import frames, plots, repairs
 from acg_lab.core import MissingExtraError, UsageError
 from acg_lab.docs import build_site, gallery, reference
 
@@ -187,6 +191,65 @@ def test_pages_wrap(page):
     """Prose of pages stays within 120 columns; rows of tables, pictures and code may be longer."""
     prose = re.sub(r"^```.*?^```", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)
     assert [line for line in prose.splitlines() if len(line) > 120 and not line.startswith(("|", "!["))] == []
+
+
+def find_public():
+    """Return the public classes and functions that users import, by name."""
+    return {
+        f"{package.__name__}.{name}": getattr(package, name)
+        for package in (acg_lab, frames, plots, repairs)
+        for name in package.__all__
+        if not inspect.ismodule(getattr(package, name)) and callable(getattr(package, name))
+    }
+
+
+def missing_sections(value):
+    """Return what a docstring lacks: an example; of functions also what goes in, comes out and is raised."""
+    doc = inspect.getdoc(value) or ""
+    sections = set(re.findall(r"^(\w+)\n-{3,}$", doc, re.MULTILINE))
+    wanted = set()
+    if inspect.isfunction(value):
+        signature = inspect.signature(value)
+        tree = ast.parse(textwrap.dedent(inspect.getsource(value)))
+        wanted |= {"Parameters"} if signature.parameters else set()
+        wanted |= {"Returns"} if signature.return_annotation not in {None, "None"} else set()
+        wanted |= {"Raises"} if any(isinstance(node, ast.Raise) and node.exc for node in ast.walk(tree)) else set()
+    return sorted(wanted - sections) + (
+        [] if re.search(r"^Examples\n-{8}\n(.*\n)*>>> ", doc, re.MULTILINE) else ["Examples"]
+    )
+
+
+@pytest.mark.parametrize("name", find_public())
+def test_public_names_are_documented(name):
+    """Every public name has an example that runs; functions say what they take, return and raise."""
+    assert missing_sections(find_public()[name]) == []
+
+
+def test_missing_sections_are_found():
+    """A section that is missing is named; one that makes no sense is not asked for."""
+
+    def double(number: int) -> int:
+        """Double.
+
+        Parameters
+        ----------
+        number : int
+        """
+        if number < 0:
+            msg = "negative"
+            raise ValueError(msg)
+        return 2 * number
+
+    def reset() -> None:
+        """Reset.
+
+        Examples
+        --------
+        >>> reset()
+        """
+
+    assert missing_sections(double) == ["Raises", "Returns", "Examples"]
+    assert missing_sections(reset) == []
 
 
 def test_every_plot_has_an_example():

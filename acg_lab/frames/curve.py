@@ -4,7 +4,7 @@ import pandas as pd
 
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.frames.schema import CURVE, make_frame
-from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.snapshot.threshold_curve import find_threshold_steps
 
 __all__ = ["threshold_curve"]
@@ -51,6 +51,7 @@ def threshold_curve(snap: Snapshot, learning_key: str | None = None, *, agent_id
     >>> acg.frames.threshold_curve(snap)[["prefix_blocks", "prefix_tokens", "matching"]].values.tolist()
     [[1.0, 4.0, 2.0]]
     """
+    check_snapshot(snap)
     learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
     treads, n = find_threshold_steps(snap, learning_key), snap.n_observations(learning_key)
     agent_id = snap.owners[learning_key].agent_id

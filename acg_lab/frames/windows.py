@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.frames.schema import BLOCKS, CELLS, VARIANTS, WINDOWS, category, compact, make_frame
-from acg_lab.snapshot.snapshot import Snapshot, columns_of
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, list_variants
 from acg_lab.snapshot.window_cells import CellContent, find_cells
 
@@ -146,6 +146,7 @@ def variants(
     >>> acg.frames.variants(snap)[["span_id", "count", "tokens"]].values.tolist()
     [['system-0', 2, 4]]
     """
+    check_snapshot(snap)
     source = columns_of(snap, [snap.profile_names.resolve(learning_key, agent_id=agent_id)])
     found = list_variants(source)
     first, newest = (
@@ -227,6 +228,7 @@ def cells(snap: Snapshot, learning_key: str | None = None, *, agent_id: str | No
     >>> acg.frames.cells(snap, agent_id="agent")[["request", "span_id", "content"]].values.tolist()
     [[0, 'system-0', 'dominant'], [1, 'system-0', 'dominant']]
     """
+    check_snapshot(snap)
     learning_key = snap.profile_names.resolve(learning_key, agent_id=agent_id)
     source, found = snap.columns.observations, find_cells(snap, learning_key)
     observations = source.observations_of(source.number[learning_key])

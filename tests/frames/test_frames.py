@@ -424,3 +424,17 @@ def test_defaults(sample):
     snap = acg.load(learned_backend())
     pd.testing.assert_frame_equal(frames.scores(snap.stability, snap), frames.scores(snap))
     assert isinstance(next(iter(snap.windows.values()))[0], PromptIR)
+
+
+@pytest.mark.parametrize("make", [frames.blocks, frames.cells, frames.threshold_curve, frames.variants, frames.windows])
+def test_what_is_not_a_snapshot_is_refused(make):
+    """Frames of a snapshot refuse any other value in words."""
+    with pytest.raises(acg.UsageError, match="Expected a Snapshot"):
+        make(42)
+
+
+def test_summaries_of_strangers_are_refused():
+    """Results of a profile that the snapshot does not have can't be summarised."""
+    snap = acg.load(acg.MemoryBackend())
+    with pytest.raises(acg.UsageError, match="none with the learning key 'elsewhere'"):
+        acg.summarize(snap, {"elsewhere": None})
