@@ -64,7 +64,7 @@ def _automatic(keys: tuple[str, ...]) -> list[Plan]:
 _MECHANISMS: Final = (
     _Mechanism(
         Kind.BREAKPOINT_SHORT,
-        (Verdict.BREAKPOINT_SHORT, Verdict.NOT_WRITTEN, Verdict.LOOKBACK_EXCEEDED),
+        (Verdict.BREAKPOINT_SHORT, Verdict.NOT_WRITTEN),
         _breakpoints,
         "the last breakpoint ends before what {requests} share with earlier ones, so that is processed again each time",
     ),
@@ -73,6 +73,15 @@ _MECHANISMS: Final = (
         (Verdict.NO_BREAKPOINT,),
         _automatic,
         "{requests} share a prefix with earlier ones and have no breakpoint, so nothing of it is cached",
+    ),
+    _Mechanism(
+        Kind.LOOKBACK_EXCEEDED,
+        (Verdict.LOOKBACK_EXCEEDED,),
+        lambda keys: [
+            (AddBreakpoint(at="last_message", learning_keys=keys),),
+            (UseAutomaticCaching(learning_keys=keys),),
+        ],
+        "{requests} added more blocks after the last cached one than the provider looks back for",
     ),
     _Mechanism(
         Kind.TTL_TOO_SHORT,

@@ -50,6 +50,7 @@ class Kind(StrEnum):
     NO_BREAKPOINT = "no_breakpoint"
     TTL_TOO_SHORT = "ttl_too_short"
     PARALLEL_REQUESTS = "parallel_requests"
+    LOOKBACK_EXCEEDED = "lookback_exceeded"
     UNKNOWN = "unknown"
 
 

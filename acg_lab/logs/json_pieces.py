@@ -1,7 +1,7 @@
 """JSON texts taken apart without parsing what repeats: an object to the texts of its fields, a list to its items'.
 
-Production's parser refuses what ours must refuse too (`acg_lab.core.strict_json.parse_strict`): a key twice, numbers out
-of range, lone surrogates, deep nesting. Texts that msgspec prints as they are need no second look.
+Production's parser refuses what ours must refuse too (`acg_lab.core.strict_json.parse_strict`): a key twice, numbers
+out of range, lone surrogates, deep nesting. Texts that msgspec prints as they are need no second look.
 """
 
 import base64

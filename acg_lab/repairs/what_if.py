@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from acg_lab._format import counted
+from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.rules import RulesName
 from acg_lab.history.replay import choose_rules
@@ -70,7 +73,8 @@ class RepairedSnapshot(Snapshot):
         rules = {agent_id: choose_rules(self.base, agent_id, "auto").rules for agent_id in self.base.agent_ids}
         sentences = []
         for repair in self.repairs:
-            found = repair_requests(runs, repair, _select_agents(rules, repair), recorded)
+            keyed = _with_keys(repair, self.base)
+            found = repair_requests(runs, keyed, _select_agents(rules, keyed), recorded)
             runs = found.runs
             if found.n_left:
                 n = counted(found.n_left, "recorded request")
@@ -88,6 +92,17 @@ class RepairedSnapshot(Snapshot):
         before = f"{counted(len(self.base.windows), 'profile')} before"
         facts = "; ".join((super().facts, before, *self.unrepaired))
         return f"{facts}; {counted(len(self.stand_ins), 'stand-in')} for unknown keys" if self.stand_ins else facts
+
+
+def _with_keys(repair: Repair, base: Snapshot) -> Repair:
+    """Return a repair that names profiles by learning key; a name that an earlier repair made stays as it is."""
+    keys = []
+    for name in repair.learning_keys:
+        try:
+            keys.append(base.profile_names.resolve(name))
+        except UsageError:
+            keys.append(name)
+    return replace(repair, learning_keys=tuple(keys))
 
 
 def _select_agents(rules: Mapping[str, RulesName], repair: Repair) -> Mapping[str, RulesName]:

@@ -79,7 +79,8 @@ class LogOptions(NamedTuple):
             msg = f"The 'settings' option must be AcgSettings, such as acg_lab.load_config returns; got {kind}."
             raise UsageError(msg)
         if not isinstance(self.fields, Mapping):
-            msg = f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {type(self.fields).__name__}."
+            kind = type(self.fields).__name__
+            msg = f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {kind}."
             raise UsageError(msg)
         for name, path in self.fields.items():
             if name not in FIELD_NAMES:
