@@ -136,7 +136,7 @@ def misses(sim: CacheSimulation) -> pd.DataFrame:
     >>> sim = acg.simulate(acg.load("data/sample", agent_id="support-mail"))
     >>> row = acg.frames.misses(sim).iloc[0]
     >>> row["cause"], row["block"], row["requests"].item()
-    ('breakpoint_short', 'system[0]', 208)
+    ('breakpoint_short', 'system[0]', 207)
     """
     _check(sim)
     found = find_misses(sim)

@@ -101,7 +101,7 @@ def misses(
     >>> import acg_lab as acg
     >>> axes = misses(acg.simulate(acg.load("data/sample", agent_id="support-mail")))
     >>> acg.plots.alt_text(axes).split(" · ")[0]
-    '$1.01 of $2.04 is paid for nothing, $0.77 of it for a short breakpoint in support-mail'
+    '$1.01 of $2.04 is paid for nothing, $0.76 of it for a short breakpoint in support-mail'
     """
     check_source(data, "frames.misses", expected="CacheSimulation (of acg.simulate)", attribute="verdicts")
     if isinstance(data, pd.DataFrame):

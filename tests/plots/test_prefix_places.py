@@ -144,7 +144,7 @@ class TestPlaces:
     @pytest.mark.parametrize("width", WIDTHS)
     def test_the_sample(self, sample, width):
         """The same holds for every agent of the sample, from 6 to 10 inches."""
-        for agent_id, inches in zip(sample.agent_ids, (6, 6.5, 7, 7.5, 8, 8.5, 9, 9.5, 10), strict=True):
+        for agent_id, inches in zip(sample.agent_ids, (6, 6.4, 6.8, 7.2, 7.6, 8, 8.4, 8.8, 9.2, 9.6, 10), strict=True):
             figure = Figure(figsize=(inches, 1))
             axes = plots.prefix_stability(sample, key_of(sample, agent_id), width=width, ax=figure)
             assert figure.get_figwidth() == inches

@@ -191,7 +191,7 @@ def test_other_tools_find_it_sensible():
     (window,) = snap.windows.values()
     assert mean["coder"] == sum(len(observation.blocks) for observation in window) / len(window)
     blocks = pl.read_parquet(SAMPLE / "blocks.parquet")
-    assert blocks.group_by("agent_id").len().height == 9
+    assert blocks.group_by("agent_id").len().height == 11
     assert str(pd.read_parquet(SAMPLE / "observations.parquet")["created_at"].dtype) == "datetime64[ns, UTC]"
 
 
