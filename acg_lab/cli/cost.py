@@ -32,9 +32,9 @@ def print_costs(costs: Sequence[AgentCost]) -> None:
     for title in _TITLES[1:-1]:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column(_TITLES[-1])
-    room = _NAME if out.width >= _NARROW else _NAME * 3 // 5
+    width = _NAME if out.width >= _NARROW else _NAME * 3 // 5
     for cost in costs:
-        table.add_row(*map(escape, (cut(printable(cost.agent_id), room, cell_len), *_numbers(cost), _cause(cost))))
+        table.add_row(*map(escape, (cut(printable(cost.agent_id), width, cell_len), *_numbers(cost), _cause(cost))))
     if len(costs) > 1:
         table.add_row(*("total", *_numbers(_total(costs)), ""), style="bold")
     out.print(table)

@@ -90,9 +90,9 @@ def _print_misses(sim: CacheSimulation, misses: Sequence[Miss], shown: Sequence[
     for title in _TITLES:
         is_words = title in ("agent", "paid for")
         table.add_column(title, justify="left" if is_words else "right", no_wrap=title != "paid for")
-    room = _NAME if out.width >= _NARROW else _NAME * 3 // 4
+    width = _NAME if out.width >= _NARROW else _NAME * 3 // 4
     for miss in shown:
-        table.add_row(*map(escape, _row(miss, room)))
+        table.add_row(*map(escape, _row(miss, width)))
         for line in _excerpts(sim, miss) if text else ():
             table.add_row("", "", "", "", escape(line), "")
     out.print(table)
@@ -114,12 +114,12 @@ def _lost_of(misses: Sequence[Miss]) -> str:
     return f"{tokens}, {money(lost)} lost{more}"
 
 
-def _row(miss: Miss, room: int) -> tuple[str, ...]:
+def _row(miss: Miss, width: int) -> tuple[str, ...]:
     return (
         "" if np.isnan(miss.lost) else money(miss.lost),
         f"{len(miss.requests):,}",
         f"{miss.tokens:,}",
-        cut(printable(miss.agent_id), room, cell_len),
+        cut(printable(miss.agent_id), width, cell_len),
         printable(describe_miss(miss)) + _consequence(str(miss.cause), str(miss.verdict)),
         (_when(miss.last_seen) or "unknown")[:10],
     )

@@ -42,7 +42,7 @@ def test_reordered_tools():
     ("lead", "kind"),
     [
         (lambda i: f"id 4f9a0c{i:02}e7d1b6a2", Kind.IDENTIFIER),
-        (lambda i: f"in /home/user{i}/work/project", Kind.PATH),
+        (lambda i: f"in /home/user{i}/code/project", Kind.PATH),
         (lambda i: "one  two" if i % 2 else "one two", Kind.WHITESPACE),
         (lambda i: ("polite and brief", "curt", "warm", "formal", "chatty", "plain")[i], Kind.UNKNOWN),
     ],
