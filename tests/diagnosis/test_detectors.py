@@ -86,7 +86,8 @@ def test_all_detectors_are_in_one_table():
     """Each kind of change within a profile has a detector, whose wording names the block."""
     of_splits = {Kind.FRAGMENTED_BY_FIRST_MESSAGE, Kind.MODEL_CHANGED, Kind.RAW_BYTES_DIFFER, Kind.UNKNOWN}
     of_production = {Kind.BELOW_MINIMUM, Kind.UNKNOWN_MODEL_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS}
-    of_sending = {Kind.BREAKPOINT_SHORT, Kind.NO_BREAKPOINT, Kind.TTL_TOO_SHORT, Kind.PARALLEL_REQUESTS}
+    of_sending = {Kind.BREAKPOINT_SHORT, Kind.NO_BREAKPOINT, Kind.LOOKBACK_EXCEEDED}
+    of_sending |= {Kind.TTL_TOO_SHORT, Kind.PARALLEL_REQUESTS}
     assert {detector.kind for detector in DETECTORS} == {*Kind} - of_splits - of_production - of_sending
     assert all("{block}" in detector.wording for detector in DETECTORS)
     assert {*KIND_LABELS} == {*Kind} - of_production - of_sending

@@ -18,6 +18,7 @@ from acg_lab.core import AcgLearner, HotCache, RunRecord, StabilityThresholds, l
 from acg_lab.core.codec import decode
 from acg_lab.core.records import StabilityAnalysisResult
 
+pytestmark = pytest.mark.slow  # whole histories, step by step
 DATA = Path(os.environ.get("ACG_LAB_SHARED") or Path(__file__).parents[3] / "shared") / "data" / "tau_airline"
 NUMBERS = (0.5, 0.8, 0.95, 1.0)
 

@@ -152,6 +152,7 @@ def test_the_sample_is_what_production_would_have_stored():
     assert all(generation.decided for generation in snap.rules.values())
 
 
+@pytest.mark.slow
 def test_the_sample_is_made_again(tmp_path):
     """The script makes the same samples each time, however Python hashes, and they are the ones that lie there."""
     processes = [
