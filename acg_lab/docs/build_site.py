@@ -5,10 +5,13 @@ notebooks, and two kinds of page that are generated, the gallery and the API ref
 repository but the site itself.
 """
 
+import contextlib
 import importlib.util
+import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +71,8 @@ def build_site(out: Path, *, execute: bool = True) -> int:
         options = ["-W", "--keep-going", "-q", "-b", "html", "-d", str(Path(folder, "doctrees")), "-c", str(_PAGES)]
         if not execute:
             options += ["-D", "nb_execution_mode=off"]
-        status = build_main([*options, str(sources), str(built)])
+        with _notebook_plot_backend():
+            status = build_main([*options, str(sources), str(built)])
         if status == 0:
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(built, out)
@@ -99,6 +103,17 @@ def collect_sources(folder: Path) -> None:
         _add_contents(folder / f"{page}.md", title, children)
     write_gallery(folder, sample)
     write_reference(folder / "api")
+
+
+@contextlib.contextmanager
+def _notebook_plot_backend() -> Iterator[None]:
+    """Let notebooks choose how they show plots: a backend set for this process would keep plots out of the site."""
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
 
 
 def _add_contents(path: Path, title: str, children: list[str]) -> None:
