@@ -122,7 +122,10 @@ def test_a_million_short_requests_fit_into_two_gigabytes(benchmark, tmp_path):
 def test_reading_can_be_interrupted(benchmark, tmp_path):
     """Ctrl-C ends the reading of a long log within a second."""
     path = write_short(tmp_path / "long.jsonl", 200_000)
-    program = "import sys, acg_lab as acg; acg.load; print('go', flush=True); acg.load(sys.argv[1], progress=False)"
+    program = (
+        "import signal, sys, acg_lab as acg; acg.load; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "print('go', flush=True); acg.load(sys.argv[1], progress=False)"
+    )  # a shell starts what runs in the background deaf to Ctrl-C
     with subprocess.Popen(
         [sys.executable, "-c", program, str(path)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
