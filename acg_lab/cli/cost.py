@@ -114,15 +114,15 @@ def _cost(
     )
     costs = [] if sim is None else summarize_costs(sim)
     if as_json:
-        print_json(_as_json(snapshot.source, sim, costs))
+        print_json(_as_json(snapshot.source, snapshot.sample_rate, sim, costs))
     elif sim is None or not costs:
         say(f"{snapshot.source}: no recorded requests{f' of agent {agent!r}' if agent else ''}.")
     else:
         print_costs(costs)
-        say(f"\n{_notes(sim, costs)}")
+        say(f"\n{_notes(sim, costs, snapshot.sample_rate)}")
 
 
-def _notes(sim: CacheSimulation, costs: Sequence[AgentCost]) -> str:
+def _notes(sim: CacheSimulation, costs: Sequence[AgentCost], sample_rate: float) -> str:
     total = _total(costs)
     known = sim.started[~np.isnat(sim.started)]
     when = f" from {str(known.min())[:10]} to {str(known.max())[:10]} (UTC)" if len(known) else ", without times"
@@ -130,6 +130,11 @@ def _notes(sim: CacheSimulation, costs: Sequence[AgentCost]) -> str:
         "lost: cost as billed less the least it could have been, with every prefix that was sent again cached.",
         f"{counted(total.n_requests, 'request')}{when}.",
     ]
+    if sample_rate < 1 and not np.isnan(total.cost):
+        lines.append(
+            f"The log holds {sample_rate:g} of the traffic: all of it costs about {money(total.cost / sample_rate)} "
+            f"and loses about {money(total.lost / sample_rate)}. The table is of the log alone."
+        )
     is_change = np.isin(sim.caused_by, list(map(str, CHANGES)))
     changes, lost = float(np.nansum(sim.avoidable[is_change])), sim.totals().lost
     if changes > _MORE * max(lost, 0):
@@ -153,9 +158,12 @@ def _notes(sim: CacheSimulation, costs: Sequence[AgentCost]) -> str:
     return "\n".join(lines)
 
 
-def _as_json(source: str, sim: "CacheSimulation | None", costs: Sequence[AgentCost]) -> dict[str, Any]:
+def _as_json(
+    source: str, sample_rate: float, sim: "CacheSimulation | None", costs: Sequence[AgentCost]
+) -> dict[str, Any]:
     return {
         "source": source,
+        "sample_rate": sample_rate,
         "prices": None if sim is None else sim.history.price_list.source,
         "agents": [_record(cost) for cost in costs],
         "total": _record(_total(costs)) if costs else None,

@@ -1,6 +1,7 @@
 """The commands acg-lab cost and misses: their numbers are the simulation's, in terminals of every width."""
 
 import json
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -13,6 +14,7 @@ from acg_lab.cli._app import out
 from acg_lab.diagnosis.agent_costs import summarize_costs
 from acg_lab.diagnosis.misses import find_misses
 
+ROOT = Path(__file__).parents[2]
 ODD = "bot \x1b[2J[bold]<b>"
 
 
@@ -50,6 +52,20 @@ def test_widths(run, source, command, columns):
     assert max(map(cell_len, table.splitlines())) <= columns
     assert "\x1b[2J" not in printed
     assert "[b" in printed
+
+
+def test_a_sample_of_the_traffic(run):
+    """Of a log that holds a tenth, cost also says what all of it costs and loses; of a whole log it does not."""
+    log = str(ROOT / "data" / "requests.jsonl.gz")
+    total = json.loads(run("cost", log, "--json")[1])["total"]
+    sampled = json.loads(run("cost", log, "--json", "--sample-rate", "0.1")[1])
+    assert sampled["sample_rate"] == 0.1
+    assert sampled["total"] == total
+    printed = run("cost", log, "--sample-rate", "0.1")[1]
+    assert f"costs about ${10 * total['cost']:.2f} and loses about ${10 * total['lost']:.2f}" in " ".join(
+        printed.split()
+    )
+    assert "of the traffic" not in run("cost", log)[1]
 
 
 def test_cost_is_the_simulation(run, source):
