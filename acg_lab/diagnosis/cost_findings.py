@@ -25,7 +25,7 @@ from acg_lab.storage.base import Progress
 __all__ = ["PricedFindings", "price_findings"]
 
 Plan = tuple[Repair, ...]
-_MAX_TRIED: Final = 10  # repairs that one explanation simulates
+_MAX_TRIED: Final = 16  # repairs that one explanation simulates
 _MIN_SHARE: Final = 0.01  # of an agent's cost; a smaller loss is not reported
 _MIN_SENDING: Final = 0.03  # the same, of how requests are sent: there a little is always lost
 _MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
@@ -165,6 +165,7 @@ def price_findings(
     _try(context, drafts)
     priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
     priced.sort(key=lambda finding: (-(finding.money_lost or 0.0), -finding.total_lost, finding.learning_key))
+    priced = _without_repeats(priced)
     rest = [finding for finding in findings if finding.agent_id not in costs]
     found_keys = {key for finding in (*priced, *rest) for key in finding.evidence.profiles}
     healthy = tuple(
@@ -174,6 +175,21 @@ def price_findings(
         if key not in found_keys and (agent_id not in costs or _is_healthy(costs[agent_id]))
     )
     return PricedFindings(priced + rest, healthy)
+
+
+def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
+    """Leave out faults of how requests are sent that a dearer one's best repair mends too: they save the same money."""
+    sending = {mechanism.kind for mechanism in _MECHANISMS}
+    offered: set[tuple[str, Plan]] = set()
+    kept = []
+    for finding in findings:
+        if finding.repairs and finding.kind in sending:
+            best = finding.agent_id, finding.repairs[0].repairs
+            if best in offered:
+                continue
+            offered.add(best)
+        kept.append(finding)
+    return kept
 
 
 def _is_healthy(costs: AgentCosts) -> bool:
@@ -246,6 +262,9 @@ def _drafts(
     for mechanism in _MECHANISMS:
         found = [costs.causes[one] for one in mechanism.verdicts if one in costs.causes and one not in stated]
         cost = CauseCost(sum(one.requests for one in found), sum(one.avoidable for one in found))
+        if mechanism.kind is Kind.TTL_TOO_SHORT and found:
+            # With this TTL it was not avoidable; it is what is lost beyond what was.
+            cost = CauseCost(cost.requests, max(costs.lost - costs.totals.avoidable, 0.0))
         is_unread = mechanism.kind is Kind.BELOW_MINIMUM and cost.requests > len(costs.simulation) / 2
         if cost.avoidable >= threshold or (is_unread and not any(draft.finding.repairs for draft in drafts)):
             drafts.append(_draft_mechanism(context, mechanism, costs, cost, tuple(keys)))

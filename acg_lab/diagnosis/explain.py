@@ -61,7 +61,7 @@ def explain(
         Whether the evidence holds excerpts of the texts that differ.
     money : bool, optional
         Whether costs and savings are simulated; where usage is recorded, when left out. Each agent is simulated once,
-        and at most ten repairs are, each on the requests of its agent.
+        and at most sixteen repairs are, each on the requests of its agent.
     progress : bool, default True
         Whether a progress bar appears on standard error if that is a terminal or a notebook and it takes long.
 

@@ -74,12 +74,12 @@ def test_lines_lead_with_money(findings):
     assert "saves $3.05 (63%)" in findings._repr_html_()
 
 
-def test_at_most_ten_repairs_are_tried(sample, monkeypatch):
-    """An explanation simulates at most ten repairs."""
+def test_at_most_sixteen_repairs_are_tried(sample, monkeypatch):
+    """An explanation simulates at most sixteen repairs."""
     tried = []
     simulate_repairs = AgentCosts._simulate
     monkeypatch.setattr(
         AgentCosts, "_simulate", lambda self, snap, plan: tried.append(plan) or simulate_repairs(self, snap, plan)
     )
     acg.explain(acg.load(sample.source), progress=False)
-    assert 0 < len(tried) <= 10
+    assert 0 < len(tried) <= 16
