@@ -1,5 +1,6 @@
 """The settings as a value, and what is refused of them."""
 
+import numpy as np
 import pytest
 
 import acg_lab as acg
@@ -149,3 +150,21 @@ def test_why_idle():
         "acg",
         "acg",
     ]
+
+
+def test_numpy_scalars_are_numbers():
+    """Numpy's integers and floats do as Python's, in settings, thresholds and the learner; its booleans do not."""
+    settings = AcgSettings(observation_window=np.int64(50), priority=np.int32(7)).replace(
+        stable_threshold=np.float32(0.5), min_observations_for_full_confidence=np.uint8(5)
+    )
+    assert settings == AcgSettings(
+        acg.StabilityThresholds(stable_threshold=0.5, min_observations_for_full_confidence=5), 50, priority=7
+    )
+    assert [type(value) for value in settings.values().values()] == [float, float, int, int, int]
+    assert acg.load_config(acg.export_config({}, settings)) == settings.replace(provider="passthrough")
+    assert AcgLearner("a", observation_window=np.int64(50)).observation_window == 50
+    for wrong in (np.bool_(True), np.float64("nan"), np.array([0.5]), Fraction(1, 2)):
+        with pytest.raises(acg.UsageError):
+            acg.StabilityThresholds(stable_threshold=wrong)
+        with pytest.raises(acg.UsageError):
+            AcgSettings(observation_window=wrong)
