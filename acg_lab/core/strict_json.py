@@ -171,11 +171,8 @@ class _Node(NamedTuple):
         """
         if self.parent is None:
             return "$"
-        if isinstance(self.key, int):
-            step = f"[{self.key}]"
-        else:
-            step = f".{self.key}" if self.key in _KNOWN else "[...]"
-        return self.parent.path + step
+        shown = f".{self.key}" if self.key in _KNOWN else "[...]"
+        return self.parent.path + (f"[{self.key}]" if isinstance(self.key, int) else shown)
 
 
 def _walk(value: Any) -> Iterator[_Node]:

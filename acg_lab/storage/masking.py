@@ -5,8 +5,7 @@ file, so time grows with their length.
 """
 
 import re
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 __all__ = ["mask_credentials"]
@@ -15,8 +14,8 @@ _URL = "://"
 _LONGEST_SCHEME = 64
 _scheme = re.compile(r"(?<!\w)[a-z][a-z0-9+.-]*\Z", re.IGNORECASE).search
 _tokens = re.compile(r"\S+").finditer
-_before_colon = re.compile(r"[^\s/:]*").match
-_before_slash = re.compile(r"[^\s/?#]*").match
+_colon = re.compile(r"[\s/:]").search
+_slash = re.compile(r"[\s/?#]").search
 _PARAMETER = re.compile(r"(?P<name>(?<=[?&;])[^\s?&;=]+)=(?P<value>[^\s&]*)")
 _SECRET = re.compile(
     r"pass|pwd|secret|token|credential|signature|^sig$|(access|account|api|private)[_-]?key", re.IGNORECASE
@@ -54,29 +53,30 @@ def _find_users(line: str) -> Iterator[tuple[int, int]]:
     line that does not belong to the next token with a URL.
     """
     tokens = [token for token in _tokens(line) if _URL in token[0]]
-    for token, following in pairwise([*tokens, None]):
-        last_at = line.rfind("@", token.start(), following.start() if following else len(line))  # type: ignore[union-attr]
-        if last_at < 0:
-            continue
-        places = [found.start() for found in re.finditer(_URL, token[0])]
-        bounds = [token.start() + place for place in places] + [token.end()] * 2  # type: ignore[union-attr]
-        for i in range(len(places)):
-            start = bounds[i] + len(_URL)
-            is_url = _scheme(line[max(0, start - len(_URL) - _LONGEST_SCHEME) : bounds[i]])
-            if is_url and line[start : start + 1] != "/" and (at := _end_of_user(line, start, (bounds[i + 1], bounds[i + 2]), last_at)) >= 0:
+    ends = [*(token.start() for token in tokens[1:]), len(line)]
+    for token, end in zip(tokens, ends, strict=False):
+        last_at = line.rfind("@", token.start(), end)
+        urls = [token.start() + found.start() for found in re.finditer(_URL, token[0])] if last_at >= 0 else []
+        for url, *following in zip(urls, [*urls[1:], token.end()], [*urls[2:], token.end(), token.end()], strict=False):
+            start = url + len(_URL)
+            if line[start : start + 1] == "/" or not _scheme(line[max(0, url - _LONGEST_SCHEME) : url]):
+                continue
+            at = _end_of_user(line, start, following, last_at)
+            if at >= 0:
                 yield start, at
 
 
-def _end_of_user(line: str, start: int, bounds: tuple[int, int], last_at: int) -> int:
-    """Return the ``@`` that ends the user info, or -1. The bounds are the next two URLs, or the token's end."""
-    colon = _before_colon(line, start).end()
+def _end_of_user(line: str, start: int, following: Sequence[int], last_at: int) -> int:
+    """Return the ``@`` that ends the user info, or -1; ``following`` is where the next two URLs begin."""
+    colon = found.start() if (found := _colon(line, start)) else len(line)
     if line[colon : colon + 1] == ":" and last_at > colon:  # user:password@, the password with any characters
         return last_at
-    at = line.rfind("@", start, _before_slash(line, start).end())  # user@
-    if at < 0 and bounds[0] < bounds[1]:  # user/name:password@, the password beginning with two slashes
-        at = line.rfind("@", bounds[0] + 1, bounds[1])
+    at = line.rfind("@", start, found.start() if (found := _slash(line, start)) else len(line))  # user@
+    first, second = following
+    if at < 0 and first < second:  # user/name:password@, the password beginning with two slashes
+        at = line.rfind("@", first + 1, second)
     if at < 0:  # user/name:password@
-        at = line.rfind("@", start, bounds[0])
+        at = line.rfind("@", start, first)
         at = at if ":" in line[start : max(at, start)] else -1
     return at
 

@@ -307,7 +307,7 @@ REPEATED = [
 
 @pytest.mark.parametrize(("raw", "path", "name"), REPEATED)
 def test_repeated_keys(raw, path, name):
-    """A key that occurs twice is refused at any depth, with its path; only keys that are no text of a user are shown."""
+    """A key that occurs twice is refused at any depth, with its path; keys of free JSON are not shown."""
     error = error_of(RunRecord, raw)
     assert error.path == path
     assert error.reason == f"expected each key once, got {repr(name) if name else 'one'} twice"
