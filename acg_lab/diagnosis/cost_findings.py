@@ -131,10 +131,14 @@ def _verdicts_of(finding: Finding) -> tuple[Verdict, ...]:
 
 
 class PricedFindings(NamedTuple):
-    """Findings with their costs, dearest first; those without a cost follow, by tokens. And the healthy profiles."""
+    """Findings with their costs, dearest first; those without a cost follow, by tokens.
+
+    With them the healthy profiles, and notes on where the costs come from.
+    """
 
     findings: list[Finding]
     healthy: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def price_findings(
@@ -177,7 +181,15 @@ def price_findings(
         for key in of_agent
         if key not in found_keys and (agent_id not in costs or _is_healthy(costs[agent_id]))
     )
-    return PricedFindings(priced + rest, healthy)
+    return PricedFindings(priced + rest, healthy, _note_usage(list(costs.values())))
+
+
+def _note_usage(costs: Sequence[AgentCosts]) -> tuple[str, ...]:
+    """Return a sentence on requests whose costs are simulated for want of recorded usage."""
+    n_without, n = sum(one.n_without_usage for one in costs), sum(len(one.simulation) for one in costs)
+    if not n_without:
+        return ()
+    return (f"{n_without:,} of {counted(n, 'request')} have no recorded usage: their cost is simulated.",)
 
 
 def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
@@ -196,7 +208,7 @@ def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_healthy(costs: AgentCosts) -> bool:
-    """Whether usage agrees that an agent is healthy: it reads, and loses next to nothing."""
+    """Whether an agent is healthy by usage, or by simulation without: it reads, and loses next to nothing."""
     return costs.reads > 0 and costs.lost <= _HEALTHY * costs.cost
 
 
