@@ -1,7 +1,6 @@
 """Raw request bodies as applications send them, with the usage that a provider would have reported."""
 
 import json
-import os.path
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -113,11 +112,17 @@ def billed(lines):
 def _chat_usage(body, at, kept):
     text = json.dumps([body.get("tools"), body["messages"]])
     alive = [old for when, model, old in kept if model == body["model"] and 4 <= (at - when).total_seconds() < 300]
-    shared = max((len(os.path.commonprefix([text, old])) for old in alive), default=0) // 4
+    shared = max((count_shared(text, old) for old in alive), default=0) // 4
     kept.append((at, body["model"], text))
     read = shared // 128 * 128 if shared >= 1024 else 0
     details = {"cached_tokens": read}
     return {"prompt_tokens": len(text) // 4, "completion_tokens": 40, "prompt_tokens_details": details}
+
+
+def count_shared(text, other):
+    """Return how many leading characters two texts share."""
+    pairs = zip(text, other, strict=False)
+    return next((i for i, (one, another) in enumerate(pairs) if one != another), min(len(text), len(other)))
 
 
 def _messages_usage(body, at, kept):

@@ -227,9 +227,7 @@ class _Draft:
         The repairs to try, the best first. If none is offered they only measure what the fault costs.
     """
 
-    def __init__(
-        self, finding: Finding, costs: AgentCosts, bound: float, caused: float, plans: Sequence[Plan]
-    ) -> None:
+    def __init__(self, finding: Finding, costs: AgentCosts, bound: float, caused: float, plans: Sequence[Plan]) -> None:
         self.finding, self.costs, self.bound, self.caused, self.plans = finding, costs, bound, caused, plans
         self.saved: dict[Plan, float] = {}
 
@@ -334,7 +332,7 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
 
 
 def _measures(finding: Finding) -> list[Plan]:
-    """Return what measures the cost of a change to the instructions for which no repair is known: had it not changed."""
+    """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
     if finding.kind not in _UNNAMED or _instructions.fullmatch(finding.span_id or "") is None:
         return []
     return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
