@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from typing import NamedTuple
+from unicodedata import normalize
 
 from msgspec import Struct
 
@@ -25,6 +26,7 @@ __all__ = [
     "count_shared_ends",
     "find_differences",
     "may_hold_json",
+    "normalize_characters",
     "remove_whitespace",
 ]
 
@@ -262,6 +264,26 @@ def add_excerpts(place: TextDifference, dominant: str, other: str) -> TextDiffer
 def remove_whitespace(text: str) -> str:
     """Return a text without white space."""
     return "".join(text.split())
+
+
+_alike = {
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u00b4`"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"), '"'),
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-"),
+    **dict.fromkeys(map(ord, "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff"), None),
+    **dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000"), " "),
+}
+
+
+def normalize_characters(text: str) -> str:
+    """Return a text in compatibility form, with plain quotes, dashes and spaces, and without invisible characters.
+
+    Examples
+    --------
+    >>> normalize_characters("caf\u0065\u0301 \u201cx\u201d\u200b") == normalize_characters('caf\u00e9 "x"')
+    True
+    """
+    return normalize("NFKC", text.translate(_alike)).translate(_alike)
 
 
 def may_hold_json(text: str) -> bool:

@@ -65,14 +65,16 @@ class Template:
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
-        """The slots in order; those that are empty in every text are left out."""
+        """The slots in order; those that hold the same in every text are left out."""
         placed = [[(0, 0), *_place(text, self._piece_texts), (len(text), len(text))] for text in self.texts]
         found = []
         for before, after in pairwise(zip(*placed, strict=True)):
             starts, stops = tuple(stop for _, stop in before), tuple(start for start, _ in after)
-            if starts != stops:
-                at = starts[self.reference]
-                found.append(Slot(at, stops[self.reference] - at, starts, stops))
+            at = starts[self.reference]
+            slot = Slot(at, stops[self.reference] - at, starts, stops)
+            ours = self.value(slot, self.reference)
+            if any(self.value(slot, i) != ours for i in range(len(self.texts))):
+                found.append(slot)
         return tuple(found)
 
     @cached_property
