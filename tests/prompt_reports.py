@@ -145,16 +145,24 @@ PROMPTS = {
     ),
     "working directory": (
         [
-            lambda i: f"Current branch: {choose(i, 'main', 'fix/seal', 'till-2')}\nStatus:\n"
-            + "\n".join(f" M src/{name}" for name in some(FILES, i)),
-            lambda i: f"On branch {choose(i, 'main', 'seal')}\nChanges not staged for commit:\n"
-            + "\n".join(f"\tmodified:   {name}" for name in some(FILES, i)),
+            lambda i: (
+                f"Current branch: {choose(i, 'main', 'fix/seal', 'till-2')}\nStatus:\n"
+                + "\n".join(f" M src/{name}" for name in some(FILES, i))
+            ),
+            lambda i: (
+                f"On branch {choose(i, 'main', 'seal')}\nChanges not staged for commit:\n"
+                + "\n".join(f"\tmodified:   {name}" for name in some(FILES, i))
+            ),
             lambda i: "gitStatus:\n" + "\n".join(f"?? src/{name}" for name in some(FILES, i)),
-            lambda i: f"git status --short\n## main...origin/main [ahead {MIXED[i]}]\n"
-            + "\n".join(f"M  {name}" for name in some(FILES, i)),
-            lambda i: "Recent commits:\n"
-            + "\n".join(f"{rng(i + k).getrandbits(28):07x} Fix {pick(FILES, (i + k) % N)}" for k in range(3))
-            + f"\n\nStatus:\n M {pick(FILES, i)}",
+            lambda i: (
+                f"git status --short\n## main...origin/main [ahead {MIXED[i]}]\n"
+                + "\n".join(f"M  {name}" for name in some(FILES, i))
+            ),
+            lambda i: (
+                "Recent commits:\n"
+                + "\n".join(f"{rng(i + k).getrandbits(28):07x} Fix {pick(FILES, (i + k) % N)}" for k in range(3))
+                + f"\n\nStatus:\n M {pick(FILES, i)}"
+            ),
         ],
         [
             (lambda i: f"Work in /srv/jobs/{pick(TOWNS, i).lower()}/out only.", "path"),
@@ -167,7 +175,7 @@ PROMPTS = {
     "optional sentence": (
         [
             lambda i: "Serve the customer." + " The customer is a premium member, so waive the fee." * is_some(i),
-            lambda i: "Be brief.\n" + "Never mention prices, since the shop is closed today.\n" * is_some(i) + "Be kind.",
+            lambda i: "Be brief.\n" + "Never mention prices, as the shop is closed.\n" * is_some(i) + "Be kind.",
             lambda i: "Antworte auf Deutsch." + " Der Kunde ist bekannt, also frag nicht nach dem Namen." * is_some(i),
             lambda i: "Rules:\n" + "- Ask for a photo of the seal before you refund.\n" * is_some(i) + "- Be polite.",
             lambda i: "Note that this is a test account; promise nothing at all. " * is_some(i) + "Serve the customer.",
