@@ -32,6 +32,7 @@ _MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
 _ROUND: Final = 0.05
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
 _UNPLANNED: Final = (
+    Kind.CACHE_MARKS,
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
     Kind.UNKNOWN_MODEL_FAMILY,
     Kind.BOUND_TO_REQUESTS,

@@ -29,6 +29,7 @@ _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
 Plan: TypeAlias = tuple[Repair, ...]
 _INTENDED = (
     Kind.MODEL_CHANGED,
+    Kind.CACHE_MARKS,
     Kind.TOOLS_ADDED,
     Kind.TOOLS_REMOVED,
     Kind.TOOLS_EDITED,
