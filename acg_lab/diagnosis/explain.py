@@ -21,7 +21,6 @@ from acg_lab.diagnosis.phrases import KIND_LABELS
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
-from acg_lab.diagnosis.repair_costs import has_usage
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 from acg_lab.storage._runtime import Bar
@@ -42,7 +41,7 @@ def explain(
     *,
     agent_id: str | None = None,
     text: bool = False,
-    money: bool | None = None,
+    money: bool = True,
     progress: bool = True,
 ) -> Findings:
     """Explain what ends the stable prefixes of a snapshot, and how much fixing it saves.
@@ -59,16 +58,17 @@ def explain(
         Explain this agent's profiles only.
     text : bool
         Whether the evidence holds excerpts of the texts that differ.
-    money : bool, optional
-        Whether costs and savings are simulated; where usage is recorded, when left out. Each agent is simulated once,
-        and at most sixteen repairs are, each on the requests of its agent.
+    money : bool, default True
+        Whether costs and savings are simulated, where requests are recorded and prices known. Each agent is simulated
+        once, and at most sixteen repairs are, each on the requests of its agent. Without, only what the governor has
+        learned is explained.
     progress : bool, default True
         Whether a progress bar appears on standard error if that is a terminal or a notebook and it takes long.
 
     Returns
     -------
     Findings
-        Costliest first: by the money lost over the history, by simulation, where usage is recorded, and by the tokens
+        Costliest first: by the money lost over the history, by simulation, where it is known, and by the tokens
         lost in all requests elsewhere. With money, faults of how requests are sent are findings too, and a repair is
         offered only if it saves money. Profiles of an agent with the same kind of change at the
         same block share one finding. The prefix of a profile without a finding ends where the conversation starts or
@@ -114,10 +114,10 @@ def explain(
     ]
     findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= MIN_TOKENS_LOST]
     findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
-    if money or (money is None and has_usage(snap)):
+    if money:
         with Bar("simulating agents", shown=progress, unit=" agents") as bar:
             priced = price_findings(context, findings, keys, bar)
-        return Findings(priced.findings, healthy=priced.healthy, unread=snap.unread)
+        return Findings(priced.findings, healthy=priced.healthy, notes=priced.notes, unread=snap.unread)
     with_finding = {key for finding in findings for key in finding.evidence.profiles}
     healthy = tuple(key for key in context.results if key in keys - with_finding)
     return Findings(findings, healthy=healthy, unread=snap.unread)

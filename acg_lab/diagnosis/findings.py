@@ -37,6 +37,8 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         Learning keys of the profiles that were examined and have no finding.
     impossible : str
         Why the setting allows no findings, as a clause; empty if it does.
+    notes : tuple of str
+        What a reader of the findings must know, one sentence each.
     unread : tuple of str
         Recorded requests that could not be read, one sentence per reason.
 
@@ -48,6 +50,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
 
     healthy: tuple[str, ...]
     impossible: str
+    notes: tuple[str, ...]
     unread: tuple[str, ...]
 
     def __new__(
@@ -56,12 +59,14 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         *,
         healthy: Iterable[str] = (),
         impossible: str = "",
+        notes: Iterable[str] = (),
         unread: Iterable[str] = (),
     ) -> Self:
         """Make a sequence of findings, in order."""
         made = super().__new__(cls, findings)
         made.healthy = tuple(healthy)
         made.impossible = impossible
+        made.notes = tuple(notes)
         made.unread = tuple(unread)
         return made
 
@@ -73,7 +78,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         found = super().__getitem__(position)
         if not isinstance(position, slice):
             return found
-        return Findings(found, healthy=self.healthy, impossible=self.impossible, unread=self.unread)
+        return Findings(found, healthy=self.healthy, impossible=self.impossible, notes=self.notes, unread=self.unread)
 
     def to_frame(self) -> "DataFrame":
         """Return a DataFrame with one row per finding; see `acg_lab.frames.findings`."""
@@ -88,7 +93,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
             lines += _format_finding(number, finding, width)
         if shown is not None and len(self) > shown:
             lines.append(f"... and {counted(len(self) - shown, 'more finding')}; .to_frame() has all")
-        lines += [line for text in self.unread for line in _wrap("", printable(text), width)]
+        lines += [line for text in (*self.notes, *self.unread) for line in _wrap("", printable(text), width)]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -103,7 +108,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
     def _repr_html_(self) -> str:
         more = f"<p>... and {counted(len(self) - _MAX_SHOWN, 'more finding')}; <code>.to_frame()</code> has all</p>"
         table = html_table(_COLUMNS, map(_row, range(1, _MAX_SHOWN + 1), self), numbers=_NUMBERS) if self else ""
-        unread = "".join(f"<p>{html_text(text)}</p>" for text in self.unread)
+        unread = "".join(f"<p>{html_text(text)}</p>" for text in (*self.notes, *self.unread))
         return f"<b>{self._title()}</b>{table}{more if len(self) > _MAX_SHOWN else ''}{unread}"
 
 

@@ -1,7 +1,7 @@
 """What each agent's requests cost, why money is lost, and what a repair saves: all of it by simulation.
 
 Each agent is simulated once and kept for as long as its snapshot lives; a repair is simulated on the requests of its
-agent only. Where no usage or no price is recorded there are no costs, and nothing is claimed.
+agent only. Requests without recorded usage are simulated. Where costs are not known, nothing is claimed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from acg_lab.simulation.result import CacheSimulation
     from acg_lab.storage.columns import Columns
 
-__all__ = ["AgentCosts", "CauseCost", "has_usage", "read_costs"]
+__all__ = ["AgentCosts", "CauseCost", "read_costs"]
 
 _DAY: Final = 86_400 * 10**9
 _HALF: Final = 0.5
@@ -94,8 +94,14 @@ class AgentCosts:
 
     @property
     def reads(self) -> int:
-        """Tokens that the provider read from its cache, as billed."""
-        return int(np.maximum(self.simulation.recorded_read, 0).sum())
+        """Tokens that the provider read from its cache: as billed, and as simulated where no usage is recorded."""
+        sim = self.simulation
+        return int(np.where(sim.billed, np.maximum(sim.recorded_read, 0), sim.read).sum())
+
+    @property
+    def n_without_usage(self) -> int:
+        """Number of requests that did not fail and have no recorded usage."""
+        return int((~self.simulation.billed & ~self.simulation.failed).sum())
 
     def saved(self, snap: Snapshot, repairs: Sequence[Repair]) -> float | None:
         """Return what repairs save in US dollars; None where they can't be simulated or would remove shared content.
@@ -137,22 +143,12 @@ def _is_shared(snap: Snapshot, agent_id: str, repair: Drop) -> bool:
 _known: "WeakKeyDictionary[Columns, dict[str, AgentCosts | None]]" = WeakKeyDictionary()
 
 
-def has_usage(snap: Snapshot) -> bool:
-    """Whether usage is recorded with any request, so that costs are known."""
-    for calls in snap.runs.calls:
-        for call in calls:
-            exchange = call.record.exchange
-            if call.request is not None and (
-                (exchange is not None and exchange.usage is not None)
-                or call.record.prompt_tokens is not None
-                or call.response >= 0
-            ):
-                return True
-    return False
-
-
 def read_costs(snap: Snapshot, agent_id: str) -> AgentCosts | None:
-    """Return the costs of an agent, None where usage or prices of its requests are not known."""
+    """Return the costs of an agent; None where they are not known.
+
+    They are known where a request has a price, and either usage or the body as sent is recorded: without both, nobody
+    knows which breakpoints were sent.
+    """
     known = _known.setdefault(snap.columns, {})
     if agent_id not in known:
         known[agent_id] = _read(snap, agent_id)
@@ -161,9 +157,11 @@ def read_costs(snap: Snapshot, agent_id: str) -> AgentCosts | None:
 
 def _read(snap: Snapshot, agent_id: str) -> AgentCosts | None:
     runs = snap.runs
-    of_agent = (calls for record, calls in zip(runs.records, runs.calls, strict=True) if record.agent_id == agent_id)
-    if not any(call.request is not None for calls in of_agent for call in calls):
+    of_agent = [calls for record, calls in zip(runs.records, runs.calls, strict=True) if record.agent_id == agent_id]
+    requests = [call for calls in of_agent for call in calls if call.request is not None]
+    if not requests:
         return None
+    has_body = any(call.body is not None for call in requests)
     costs = AgentCosts(snap, agent_id)
-    is_known = bool(costs.simulation.billed.any()) and costs.totals.without_cache > 0
-    return costs if is_known else None
+    is_known = has_body or bool(costs.simulation.billed.any())
+    return costs if is_known and costs.totals.without_cache > 0 else None
