@@ -175,8 +175,10 @@ def move_to_end(rules, _sent, repair):
         place, _ = places(rules, one.request).get(repair.span_id, (None, ""))
         if place is None:
             return one.request
-        rest = _without(one.request, place)
-        return replace(rest, messages=(*rest.messages, one.request.messages[place]))
+        rest, moved = _without(one.request, place), one.request.messages[place]
+        if repair.as_user and moved["role"] in ("system", "developer"):
+            moved = {**moved, "role": "user"}
+        return replace(rest, messages=(*rest.messages, moved))
 
     return repair_request
 

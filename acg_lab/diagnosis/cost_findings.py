@@ -4,6 +4,7 @@ Faults of how requests are sent (a breakpoint that ends too early, a TTL that is
 repair is offered only if it saves money; what usage contradicts is not reported.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -15,7 +16,7 @@ from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.repairs.apply import select_windows
-from acg_lab.repairs.content_repairs import MergeProfiles
+from acg_lab.repairs.content_repairs import MergeProfiles, Pin
 from acg_lab.repairs.effects import Effect, measure_extent
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
@@ -31,6 +32,8 @@ _MIN_SENDING: Final = 0.03  # the same, of how requests are sent: there a little
 _MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
 _ROUND: Final = 0.05
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
+_UNNAMED: Final = (Kind.UNKNOWN, Kind.VARIANTS)
+_instructions: Final = re.compile(r"system-\d+(-instructions)?")
 _UNPLANNED: Final = (
     Kind.CACHE_MARKS,
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
@@ -166,7 +169,7 @@ def price_findings(
             costs[agent_id] = found
         on_progress(1, len(by_agent))
     drafts = [draft for agent_id, one in costs.items() for draft in _drafts(context, one, by_agent[agent_id], findings)]
-    drafts.sort(key=lambda draft: -draft.estimate)
+    drafts.sort(key=lambda draft: -draft.bound)
     _try(context, drafts)
     priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
     priced.sort(key=lambda finding: (-(finding.money_lost or 0.0), -finding.total_lost, finding.learning_key))
@@ -211,27 +214,49 @@ def _is_healthy(costs: AgentCosts) -> bool:
 
 
 class _Draft:
-    """A finding whose repairs are being tried."""
+    """A finding whose repairs are being tried.
 
-    def __init__(self, finding: Finding, costs: AgentCosts, estimate: float, plans: Sequence[Plan]) -> None:
-        self.finding, self.costs, self.estimate, self.plans = finding, costs, estimate, plans
+    Attributes
+    ----------
+    finding : Finding
+    costs : AgentCosts
+    bound : float
+        What a repair can save at most, in US dollars: repairs of the dearest faults are tried first.
+    caused : float
+        What its requests could have saved by simulation: its cost where no repair tells more.
+    plans : sequence of Plan
+        The repairs to try, the best first. If none is offered they only measure what the fault costs.
+    """
+
+    def __init__(self, finding: Finding, costs: AgentCosts, bound: float, caused: float, plans: Sequence[Plan]) -> None:
+        self.finding, self.costs, self.bound, self.caused, self.plans = finding, costs, bound, caused, plans
         self.saved: dict[Plan, float] = {}
+
+    @property
+    def floor(self) -> float:
+        """The least saving that is worth an attempt."""
+        return min(_MIN_SAVED, _MIN_SHARE * self.costs.cost)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a repair was found that saves money, or none can."""
+        return self.bound < self.floor or any(saved >= self.floor for saved in self.saved.values())
 
     def finish(self, thresholds: StabilityThresholds) -> Finding | None:
         """Return the finding with its cost and repairs; None if it costs next to nothing."""
         evidence = self._with_threshold(thresholds)
         best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
-        lost = best if best > 0 else self.estimate if not self.plans else 0.0
+        lost = best if best > 0 else 0.0 if self.saved else self.caused
         cost = self.costs.cost
         is_event = self.finding.kind in _CHANGES
-        if lost < max(_MIN_SHARE * cost, _MIN_SAVED) and not (is_event and lost > 0):
+        if lost < max(_MIN_SHARE * cost, self.floor) and not (is_event and lost > 0):
             return None
         effects = {effect.repairs: effect for effect in self.finding.repairs}
         offered = sorted(
             (
                 replace(effects[plan], money_saved=saved)
                 for plan, saved in self.saved.items()
-                if plan in effects and saved >= _MIN_SAVED
+                if plan in effects and saved >= self.floor
             ),
             key=lambda effect: -(effect.money_saved or 0.0),
         )
@@ -259,7 +284,7 @@ class _Draft:
             for one in {evidence.threshold, round(rounded, 2)}
         }
         best = max(saved, key=saved.__getitem__)
-        if saved[best] < _MIN_SAVED:
+        if saved[best] < self.floor:
             return replace(evidence, threshold=None)
         return replace(evidence, threshold=best, threshold_saved=saved[best])
 
@@ -299,14 +324,31 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
         for effect in finding.repairs
     ]
     repairs = [effect for effect in repairs if effect.repairs]
-    if finding.kind in _CHANGES or not repairs:
-        estimate = sum(costs.causes[one].avoidable for one in _verdicts_of(finding) if one in costs.causes)
-    else:
-        estimate = max(costs.lost, costs.totals.avoidable)
+    caused = sum(costs.causes[one].avoidable for one in _verdicts_of(finding) if one in costs.causes)
     if finding.kind not in _CHANGES and costs.simulation.history.acts:
         more = AddBreakpoint(at="system", learning_keys=keys)
         repairs = [other for effect in repairs for other in (replace(effect, repairs=(*effect.repairs, more)), effect)]
-    return _Draft(replace(finding, repairs=tuple(repairs)), costs, estimate, [effect.repairs for effect in repairs])
+    plans = [effect.repairs for effect in repairs] or _measures(finding)
+    return _Draft(replace(finding, repairs=tuple(repairs)), costs, _bound(finding, costs, caused), caused, plans)
+
+
+def _measures(finding: Finding) -> list[Plan]:
+    """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
+    if finding.kind not in _UNNAMED or _instructions.fullmatch(finding.span_id or "") is None:
+        return []
+    return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
+
+
+def _bound(finding: Finding, costs: AgentCosts, caused: float) -> float:
+    """Return what a repair can save at most: what the cache could have saved, or the tokens that it never sees again.
+
+    Where every request has another prefix the provider reads all that it can, and that is nothing.
+    """
+    if finding.kind in _CHANGES:
+        return caused
+    sent = float(costs.simulation.tokens.sum())
+    unread = costs.cost * min(finding.total_lost / sent, 1.0) if sent else 0.0
+    return max(costs.lost, costs.totals.avoidable, unread)
 
 
 def _draft_mechanism(
@@ -327,7 +369,7 @@ def _draft_mechanism(
         evidence=Evidence(requests=len(costs.simulation), present=cost.requests, profiles=keys),
         repairs=tuple(Effect(repairs=plan, before=extent, after=extent) for plan in plans),
     )
-    return _Draft(finding, costs, cost.avoidable, plans)
+    return _Draft(finding, costs, cost.avoidable, cost.avoidable, plans)
 
 
 def _try(context: AnalysisContext, drafts: Sequence[_Draft]) -> None:
@@ -335,10 +377,8 @@ def _try(context: AnalysisContext, drafts: Sequence[_Draft]) -> None:
     n_tried = 0
     for turn in range(max((len(draft.plans) for draft in drafts), default=0)):
         for draft in drafts:
-            if turn >= len(draft.plans) or any(saved >= _MIN_SAVED for saved in draft.saved.values()):
+            if turn >= len(draft.plans) or draft.is_answered:
                 continue
-            if draft.costs.lost < _MIN_SAVED and draft.costs.totals.avoidable < _MIN_SAVED:
-                continue  # nothing to save: the provider reads all that it could
             plan = draft.plans[turn]
             n_tried += 1  # known ones count too: the same question has the same answer
             if n_tried > _MAX_TRIED:

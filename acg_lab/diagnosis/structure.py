@@ -39,10 +39,22 @@ def is_missing(block: BlockHistory) -> bool:
 
 
 def is_shifted(block: BlockHistory) -> bool:
-    """Return whether most requests that do not have the dominant content here have it at another position."""
+    """Return whether most requests that do not have the dominant content here have it at another position.
+
+    A copy that stands at the same position in the requests that do have it here has not moved.
+    """
     others, following = _deviating_requests(block), _following_contents(block)
-    moved = sum(_is_elsewhere(block, request, following) for request in others)
+    copies = _positions_of_copies(block)
+    moved = sum(_is_elsewhere(block, request, following, copies) for request in others)
     return moved > 0 and moved >= _MOSTLY * len(others)
+
+
+def _positions_of_copies(block: BlockHistory) -> set[int]:
+    """Return where requests with the dominant content have it once more."""
+    dominant = block.by_count[0]
+    with_dominant = (r for r, code in zip(block.requests, block.codes, strict=True) if code == dominant)
+    positions = {i for request in with_dominant for i, content in enumerate(request.contents) if content == dominant}
+    return positions - {_dominant_position(block)}
 
 
 def find_inserted(block: BlockHistory) -> list[tuple[int, int]]:
@@ -82,12 +94,13 @@ def _is_left_out(block: BlockHistory, request: Request, following: set[int]) -> 
     return absent or request.contents[_dominant_position(block)] in following
 
 
-def _is_elsewhere(block: BlockHistory, request: Request, following: set[int]) -> bool:
+def _is_elsewhere(block: BlockHistory, request: Request, following: set[int], copies: set[int]) -> bool:
     """Return whether a request has the dominant content elsewhere and not by accident: it is long, or so continued."""
     dominant, contents = block.by_count[0], request.contents
-    if dominant not in contents or len(block.text(dominant)) >= _MIN_UNIQUE:
-        return dominant in contents
-    return any(content == dominant and {*contents[i + 1 : i + 2]} <= following for i, content in enumerate(contents))
+    found = [i for i, content in enumerate(contents) if content == dominant and i not in copies]
+    if not found or len(block.text(dominant)) >= _MIN_UNIQUE:
+        return bool(found)
+    return any({*contents[i + 1 : i + 2]} <= following for i in found)
 
 
 _FIELDS = ("type", "name", "description", "parameters", "strict")

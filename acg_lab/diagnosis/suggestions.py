@@ -1,7 +1,9 @@
 """Try the repairs that fit a finding, and measure how much they save.
 
 For each kind of change there are the repairs that an engineer would think of. They are tried on the profiles that the
-finding is about; a repair that saves nothing is not suggested.
+finding is about; a repair that saves nothing is not suggested, nor one that needs more than a line to say.
+
+Invariant: no repair removes a content that most requests share.
 """
 
 import re
@@ -16,7 +18,7 @@ from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
 from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
-from acg_lab.diagnosis.structure import find_inserted
+from acg_lab.diagnosis.structure import find_inserted, is_missing
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
 from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SortTools
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
@@ -26,6 +28,8 @@ __all__ = ["try_break_repairs", "try_split_repairs"]
 
 _WINDOW = 100
 _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
+_MAX_TAKEN = 3  # blocks that a plan takes away from their positions; more of them are another prompt
+_HALF = 0.5  # of the requests; what more of them share is not dropped
 Plan: TypeAlias = tuple[Repair, ...]
 _INTENDED = (
     Kind.MODEL_CHANGED,
@@ -106,12 +110,12 @@ def _plan_pins_and_moves(_context: AnalysisContext, key: str, block: BlockHistor
     keys = (key,)
     return [
         (Pin(span_id=block.span_id, learning_keys=keys),),
-        (MoveToEnd(span_id=block.span_id, learning_keys=keys),),
+        (_to_end(block.span_id, learning_keys=keys),),
     ]
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
-    to_end = (MoveToEnd(span_id=block.span_id, learning_keys=(key,)),)
+    to_end = (_to_end(block.span_id, learning_keys=(key,)),)
     return [_plan_move_to_system_prompt(context, key, block, itself=False), to_end]
 
 
@@ -120,28 +124,39 @@ def _plan_for_variants(context: AnalysisContext, key: str, block: BlockHistory) 
     return [to_system_prompt, *reversed(_plan_pins_and_moves(context, key, block))]
 
 
-def _plan_for_missing(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
-    return [_take_away(kind, {block.span_id: block.hashes[:1]}, (key,)) for kind in (MoveToEnd, Drop)]
+def _plan_taking_away(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    return [_take_away(kind, block, (key,)) for kind in (MoveToEnd, Drop)]
 
 
-def _plan_for_shifted(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
-    return [_take_away(kind, _hash_inserted(context, block), (key,)) for kind in (MoveToEnd, Drop)]
+def _come_and_go(block: BlockHistory) -> list[tuple[int, int]]:
+    """Return codes of span and content of the blocks that come and go: the block itself, or those that shift it."""
+    return [(block.span, block.by_count[0])] if is_missing(block) else find_inserted(block)
 
 
-def _hash_inserted(context: AnalysisContext, block: BlockHistory) -> dict[str, list[str]]:
-    """Return the hashes of the contents that shift the block, by span id."""
-    found: dict[str, list[str]] = {}
-    for span, content in find_inserted(block):
-        found.setdefault(context.source.span_pool[span], []).append(short_hash(block.text(content)))
-    return found
+def _take_away(kind: type[MoveToEnd | Drop], block: BlockHistory, keys: tuple[str, ...]) -> Plan:
+    """Return repairs that take what comes and goes away from its position; none where that takes what requests share.
 
-
-def _take_away(
-    kind: type[MoveToEnd | Drop], contents: Mapping[str, Sequence[str]], keys: tuple[str, ...]
-) -> tuple[MoveToEnd | Drop, ...]:
-    """Return repairs that take blocks away from their positions, last block first so that the others keep their ids."""
+    The last block is first, so that the others keep their ids.
+    """
+    limit = _HALF if kind is Drop else 1.0
+    taken = _come_and_go(block)
+    contents: dict[str, list[str]] = {}
+    for span, content in taken:
+        share = sum(content in request.contents for request in block.requests) / len(block.requests)
+        if share > limit or share == 1.0:
+            return ()
+        contents.setdefault(block.source.span_pool[span], []).append(short_hash(block.text(content)))
+    if len(contents) > _MAX_TAKEN:
+        return ()
     blocks = sorted(contents.items(), key=lambda item: _number_of(item[0]), reverse=True)
-    return tuple(kind(span_id=span_id, contents=tuple(hashes), learning_keys=keys) for span_id, hashes in blocks)
+    make = _to_end if kind is MoveToEnd else Drop
+    return tuple(make(span_id, contents=tuple(hashes), learning_keys=keys) for span_id, hashes in blocks)
+
+
+def _to_end(span_id: str, *, contents: tuple[str, ...] = (), learning_keys: tuple[str, ...]) -> MoveToEnd:
+    """Return the move of a block to the end; a system message would stay part of the learning key there."""
+    as_user = span_id.startswith("system-")
+    return MoveToEnd(span_id, as_user=as_user, contents=contents, learning_keys=learning_keys)
 
 
 def _number_of(span_id: str) -> int:
@@ -162,8 +177,8 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.TOOLS_ADDED: _plan_nothing,
     Kind.TOOLS_REMOVED: _plan_nothing,
     Kind.TOOLS_EDITED: _plan_nothing,
-    Kind.SHIFTED: _plan_for_shifted,
-    Kind.BLOCK_MISSING: _plan_for_missing,
+    Kind.SHIFTED: _plan_taking_away,
+    Kind.BLOCK_MISSING: _plan_taking_away,
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
     Kind.UNKNOWN: _plan_moves,
@@ -196,7 +211,7 @@ def _renumber(span_id: str, step: int) -> str:
 
 def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> list[Plan]:
     """Return plans for similar splits: fix each cause, then also sort tools and merge by first message."""
-    fixes = [_find_fix(context, cause, split.keys) for split in splits for cause in split.causes]
+    fixes = [_find_fix(cause, split.keys) for split in splits for cause in split.causes]
     if None in fixes:
         return []
     plan = tuple(repair for fix in fixes for repair in fix or ())
@@ -207,7 +222,7 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
     return [plan, (*plan, merge), (sort, *plan), (sort, *plan, merge)]
 
 
-def _find_fix(context: AnalysisContext, cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
+def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
     """Return the fix of a cause, empty if merging is enough; None if there is none or the change is intended."""
     block = cause.block
     match cause.kind:
@@ -217,8 +232,7 @@ def _find_fix(context: AnalysisContext, cause: SplitCause, keys: tuple[str, ...]
             return (MergeProfiles(learning_keys=keys),)
         case Kind.TOOLS_REORDERED:
             return (SortTools(learning_keys=keys),)
-        case Kind.BLOCK_MISSING:
-            return _take_away(Drop, {block.span_id: block.hashes[:1]}, keys)
-        case Kind.SHIFTED:
-            return _take_away(Drop, _hash_inserted(context, block), keys)
+        case Kind.BLOCK_MISSING | Kind.SHIFTED:
+            is_instructions = block.span_id.endswith("-instructions")
+            return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
     return None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),)

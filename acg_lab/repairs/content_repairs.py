@@ -91,10 +91,15 @@ class MoveToEnd(PlacementRepair, frozen=True):
     The blocks after it move up by one. A tool or a response format cannot be moved, since production puts them before
     the first message. Nor can instructions, which always come first.
 
+    A system message stays part of the learning key wherever it stands, so it goes on splitting profiles unless it
+    becomes a user message.
+
     Parameters
     ----------
     span_id : str
         The block.
+    as_user : bool, default False
+        Whether a system message becomes a message of the user.
     contents : tuple of str, optional
         Hashes of the contents to move; any content when left out.
     learning_keys : tuple of str, optional
@@ -109,10 +114,18 @@ class MoveToEnd(PlacementRepair, frozen=True):
     --------
     >>> MoveToEnd("user-6").description
     "'user-6' moves to the end of the prompt"
+    >>> MoveToEnd("system-1", as_user=True).description
+    "'system-1' moves to the end of the prompt as a user message"
     """
 
+    as_user: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("as_user", isinstance(self.as_user, bool), "a bool")
+
     def _action(self) -> str:
-        return f"{self.span_id!r} moves to the end of the prompt"
+        return f"{self.span_id!r} moves to the end of the prompt{' as a user message' if self.as_user else ''}"
 
 
 class MoveToSystemPrompt(PlacementRepair, frozen=True):

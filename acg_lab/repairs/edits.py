@@ -101,7 +101,11 @@ def _move_to_end(table: BlockTable, chosen: Bools, repair: MoveToEnd, _agents: C
     if (found & _instruction_rows(table)).any():
         msg = f"{repair.span_id!r} holds the instructions, which always come first."
         raise UsageError(msg)
-    return _reorder(table, table, np.lexsort((found, table.owner)))
+    changed = table
+    if repair.as_user:
+        texts = found & table.have_form(role=("system",), content_type=("text",))
+        changed = _make_messages(table, np.flatnonzero(texts), "user")
+    return _reorder(table, changed, np.lexsort((found, table.owner)))
 
 
 def _instruction_rows(table: BlockTable) -> Bools:
@@ -125,7 +129,7 @@ def _move_to_system_prompt(table: BlockTable, chosen: Bools, repair: MoveToSyste
     hosts[table.owner[rows[::-1]]] = rows[::-1]
     joining = moved & (hosts[table.owner] >= 0)
     changed = _append_to_hosts(table, np.flatnonzero(joining), hosts)
-    changed = _make_system_messages(changed, np.flatnonzero(moved & ~joining))
+    changed = _make_messages(changed, np.flatnonzero(moved & ~joining), "system")
     order = np.lexsort((np.where(leading, 0, np.where(moved, 1, 2)), table.owner))
     return _reorder(table, changed, order[~joining[order]])
 
@@ -141,11 +145,11 @@ def _append_to_hosts(table: BlockTable, rows: Rows, hosts: Rows) -> BlockTable:
     return table.with_contents(np.array(list(texts), np.int64), codes)
 
 
-def _make_system_messages(table: BlockTable, rows: Rows) -> BlockTable:
-    """Turn rows into system messages."""
+def _make_messages(table: BlockTable, rows: Rows, role: str) -> BlockTable:
+    """Turn rows into text messages of the system or the user."""
     spans = table.spans.copy()
-    spans[rows] = [table.span_pool.code(f"system-{index}") for index in table.indexes[rows].tolist()]
-    return replace(table, spans=spans).with_forms(rows, role="system", content_type="text", provenance="system")
+    spans[rows] = [table.span_pool.code(f"{role}-{index}") for index in table.indexes[rows].tolist()]
+    return replace(table, spans=spans).with_forms(rows, role=role, content_type="text", provenance=role)
 
 
 def _sort_tools(table: BlockTable, chosen: Bools, _repair: SortTools, _agents: Codes) -> BlockTable:

@@ -21,6 +21,7 @@ from acg_lab.core.rules import RulesName
 from acg_lab.repairs.base import compile_pattern
 from acg_lab.repairs.chosen_calls import ChosenCall, choose_calls
 from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
+from acg_lab.repairs.form_edits import make_user_message, set_value, take_block, value_at
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.request_blocks import BlockFinder, FoundBlock, Place, content_of
 from acg_lab.repairs.request_form import CannotRepairError, Form, RequestForms, RequestPools
@@ -132,37 +133,10 @@ def _drop(_context: _Context, repair: Drop) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         place = _found(finder, one, repair.span_id).place
         for form in forms.forms:
-            _take(form, place, forms.pools)
+            take_block(form, place, forms.pools)
         return True
 
     return change
-
-
-def _take(form: Form, place: Place, pools: RequestPools) -> int:
-    """Take a block out of a form; return the code of a message that holds nothing else, -1 for no message."""
-    if place.field == "instructions":
-        form.head.pop(form.instructions, None)
-        return -1
-    if place.field == "format":
-        if form.head.pop("response_format", None) is None:
-            raise CannotRepairError
-        return -1
-    if place.field == "tool":
-        (form.tools or []).pop(place.position)
-        return -1
-    code = form.messages[place.position]
-    message = pools.messages.value(code)
-    calls = message.get("tool_calls")
-    if place.is_whole or not calls or (len(calls) == 1 and place.tool_call >= 0 and message.get("content") is None):
-        return form.messages.pop(place.position)
-    if place.tool_call < 0:
-        form.messages[place.position] = pools.message({k: v for k, v in message.items() if k != "content"})
-        return pools.message({k: v for k, v in message.items() if k != "tool_calls"})
-    rest = [call for i, call in enumerate(calls) if i != place.tool_call]
-    left = {**message, "tool_calls": rest} if rest else {k: v for k, v in message.items() if k != "tool_calls"}
-    form.messages[place.position] = pools.message(left)
-    alone = {k: v for k, v in message.items() if k != "content"}
-    return pools.message({**alone, "tool_calls": [calls[place.tool_call]]})
 
 
 def _move_to_end(_context: _Context, repair: MoveToEnd) -> Change:
@@ -171,7 +145,8 @@ def _move_to_end(_context: _Context, repair: MoveToEnd) -> Change:
         if place.field != "message":
             raise CannotRepairError
         for form in forms.forms:
-            form.messages.append(_take(form, place, forms.pools))
+            code = take_block(form, place, forms.pools)
+            form.messages.append(make_user_message(code, forms.pools) if repair.as_user else code)
         moved: bool = forms.annotated.messages != one.call.messages.tolist()
         return moved
 
@@ -187,7 +162,7 @@ def _move_to_system(_context: _Context, repair: MoveToSystemPrompt) -> Change:
         if found.place.field != "message":
             raise CannotRepairError
         for form in forms.forms:
-            code = _take(form, found.place, forms.pools)
+            code = take_block(form, found.place, forms.pools)
             _put_into_system(form, forms, code, found.content, lead)
         return True
 
@@ -293,44 +268,9 @@ def _copy(
         return False
     given = RequestForms(finder.runs, donor.call, forms.pools)
     for form, donating in zip(forms.forms, (*given.forms, given.annotated), strict=False):
-        value = _value_at(donating, source.place, forms.pools)
-        _set_value(form, found.place, value, forms.pools)
+        value = value_at(donating, source.place, forms.pools)
+        set_value(form, found.place, value, forms.pools)
     return True
-
-
-def _value_at(form: Form, place: Place, pools: RequestPools) -> Any:
-    """Return the content, tool, tool call or item that a place speaks of."""
-    if place.field == "instructions":
-        return form.head.get(form.instructions)
-    if place.field == "format":
-        return form.head.get("response_format")
-    if place.field == "tool":
-        return (form.tools or [])[place.position]
-    message = pools.messages.value(form.messages[place.position])
-    if place.is_whole:
-        return message
-    return message.get("content") if place.tool_call < 0 else message["tool_calls"][place.tool_call]
-
-
-def _set_value(form: Form, place: Place, value: Any, pools: RequestPools) -> None:
-    if place.field == "instructions":
-        form.head[form.instructions] = value
-    elif place.field == "format":
-        if "response_format" not in form.head:
-            raise CannotRepairError
-        form.head["response_format"] = value
-    elif place.field == "tool":
-        form.tools = [value if i == place.position else tool for i, tool in enumerate(form.tools or [])]
-    elif place.is_whole:
-        form.messages[place.position] = pools.message(value)
-    else:
-        message = pools.messages.value(form.messages[place.position])
-        if place.tool_call < 0:
-            changed = {**message, "content": value}
-        else:
-            calls = [value if i == place.tool_call else call for i, call in enumerate(message["tool_calls"])]
-            changed = {**message, "tool_calls": calls}
-        form.messages[place.position] = pools.message(changed)
 
 
 class _Rewriter:
@@ -364,13 +304,13 @@ class _Rewriter:
         if is_message and key in self._messages:
             form.messages[place.position] = self._messages[key]
             return
-        value = _value_at(form, place, forms.pools)
+        value = value_at(form, place, forms.pools)
         known = _encode(value), expected
         if known not in self._values:
             new = change_texts(value, self._change())
             # What was sent is compared with the annotated one by the codec, once the request is put together.
             self._values[known] = self._fitting(finder, block, value, new, expected) if form is forms.annotated else new
-        _set_value(form, place, self._values[known], forms.pools)
+        set_value(form, place, self._values[known], forms.pools)
         if is_message:
             self._messages[key] = form.messages[place.position]
 

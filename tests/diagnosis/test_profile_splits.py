@@ -249,12 +249,12 @@ def test_a_split_that_costs_nothing_is_no_finding():
 
 @pytest.mark.parametrize("rules", RULES)
 def test_a_system_message_that_comes_and_goes(rules):
-    """The repair for a system message that some requests leave out is to drop it, not to pin it."""
+    """The repair for a system message that some requests leave out is to move it: most requests have it."""
     extra = {"role": "system", "content": "Be brief. " * 30}
     finding = explained([make_chat_request(PROMPT, "?", *[extra] * (i % 3 > 0)) for i in range(N)], rules)
     assert (finding.kind, finding.span_id) == (Kind.BLOCK_MISSING, "system-1")
     (effect,) = finding.repairs
-    assert isinstance(effect.repairs[0], repairs.Drop)
+    assert (type(effect.repairs[0]), effect.repairs[0].as_user) == (repairs.MoveToEnd, True)
     assert (effect.before.profiles, effect.after.profiles) == (2, 1)
 
 

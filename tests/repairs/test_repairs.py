@@ -33,6 +33,7 @@ REPAIRS = [
     (Pin("user-6", r"\d+"), r"matches of '\\d+' in 'user-6' are pinned to the dominant ones"),
     (Drop("user-6"), "'user-6' is dropped"),
     (MoveToEnd("user-6"), "'user-6' moves to the end of the prompt"),
+    (MoveToEnd("system-1", as_user=True), "'system-1' moves to the end of the prompt as a user message"),
     (MoveToSystemPrompt("user-7", learning_keys=("k",)), "'user-7' moves into the system prompt in 1 profile"),
     (SortTools(learning_keys=("k", "l")), "tools are sorted by name in 2 profiles"),
     (RemovePattern(r"\d+"), r"matches of '\\d+' are removed"),

@@ -44,7 +44,11 @@ def repair_of(draw, history):
     is_message = not span.startswith("system-") or span.split("-")[-1].isdigit()
     kinds = [repairs.Drop(span), repairs.Pin(span), repairs.Pin(span, pattern=r"\d\d:\d\d"), repairs.SortTools()]
     kinds += [repairs.RemovePattern(r" ?at \d\d:\d\d"), repairs.RemovePattern(r"\d", span_id=span)]
-    kinds += [repairs.MoveToEnd(span), repairs.MoveToSystemPrompt(span)] if is_message else []
+    kinds += (
+        [repairs.MoveToEnd(span), repairs.MoveToEnd(span, as_user=True), repairs.MoveToSystemPrompt(span)]
+        if is_message
+        else []
+    )
     return draw(st.sampled_from(kinds))
 
 
@@ -153,6 +157,16 @@ class TestBodies:
             lead = body["messages"][1] if api == "openai-chat" else body.get("system", body.get("instructions"))
             assert NOTE in str(lead)
             assert str(body).count(NOTE) == 1
+
+
+@pytest.mark.parametrize("as_list", [False, True], ids=["texts", "parts"])
+def test_a_system_message_becomes_the_last_of_the_user(as_list):
+    """A system message leaves the system prompt, and its text is the user's last message."""
+    repair = repairs.MoveToEnd("system-0", as_user=True)
+    found, bodies = TestBodies().repair("openai-chat", repair, as_list=as_list)
+    for new, old in zip(found, bodies, strict=True):
+        first, *rest = old["messages"]
+        assert new["messages"] == [*rest, {**first, "role": "user"}]
 
 
 def test_what_cannot_be_repaired_is_counted():

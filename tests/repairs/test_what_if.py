@@ -41,6 +41,8 @@ def cases(draw, kind, history=None):
     span = draw(st.sampled_from(sorted(spans)))
     if kind is Pin:
         return history, Pin(span, draw(st.sampled_from([None, CLOCK])), learning_keys=keys)
+    if kind is MoveToEnd:
+        return history, MoveToEnd(span, as_user=draw(st.booleans()), learning_keys=keys)
     return history, kind(span, learning_keys=keys)
 
 
