@@ -140,9 +140,10 @@ def _read_apart(footers: Mapping[str, bytes]) -> None:
     """Let another process read footers, so that none can end this one."""
     data = b"".join(struct.pack("<I", len(footer)) + footer for footer in footers.values())
     paths = f"import sys; sys.path[:] = {sys.path!r}\n"
+    command = [sys.executable, "-I", "-c", paths + _READER]
     try:
         done = subprocess.run(  # noqa: S603  # our own code in our own interpreter
-            [sys.executable, "-I", "-c", paths + _READER],
+            command,
             input=data,
             capture_output=True,
             timeout=_SECONDS,
