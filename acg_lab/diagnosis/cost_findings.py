@@ -35,6 +35,7 @@ _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
 _UNNAMED: Final = (Kind.UNKNOWN, Kind.VARIANTS)
 _instructions: Final = re.compile(r"system-\d+(-instructions)?")
 _UNPLANNED: Final = (
+    Kind.CACHE_MARKS,
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
     Kind.UNKNOWN_MODEL_FAMILY,
     Kind.BOUND_TO_REQUESTS,
