@@ -232,11 +232,11 @@ class BlockHistory:
 
     def find_places(self, *, text: bool) -> Iterator[TextDifference]:
         """Yield where the contents differ, in order, with excerpts if ``text`` is true."""
-        template = self.template
-        for slot in template.slots if template else ():
-            ours = template.value(slot, template.reference)  # type: ignore[union-attr]
-            values = ((i, template.value(slot, i)) for i in range(len(slot.starts)))  # type: ignore[union-attr]
-            other, theirs = next((i, value) for i, value in values if value != ours)
+        if (template := self.template) is None:
+            return
+        for slot in template.slots:
+            ours = template.value(slot, template.reference)
+            other, theirs = next((i, value) for i, value in enumerate(template.values(slot)) if value != ours)
             excerpts = (ours, theirs) if text else (None, None)
             yield TextDifference(slot.offset, slot.length, slot.starts[other], len(theirs), *excerpts)
 

@@ -15,7 +15,7 @@ from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
-from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, to_sentence, tokens_per_request
+from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, describe_slots, to_sentence, tokens_per_request
 from acg_lab.diagnosis.structure import is_growth, is_missing
 from acg_lab.snapshot.analysis import shared_prefixes
 
@@ -61,7 +61,7 @@ class Fault(NamedTuple):
         if self.detection:
             change = self.detection.describe(block)
         else:
-            change = f"{block.span_id!r} {describe_change(block)}, by no known pattern"
+            change = f"{block.span_id!r} {describe_change(block)}: {describe_slots(block)}"
         where = f", in {counted(profiles, 'profile')}" if profiles > 1 else ""
         return to_sentence(f"{change}{where}; {tokens_per_request(tokens)} that do not change are out of reach")
 

@@ -73,7 +73,7 @@ class Template:
             at = starts[self.reference]
             slot = Slot(at, stops[self.reference] - at, starts, stops)
             ours = self.value(slot, self.reference)
-            if any(self.value(slot, i) != ours for i in range(len(self.texts))):
+            if any(value != ours for value in self.values(slot)):
                 found.append(slot)
         return tuple(found)
 
@@ -81,14 +81,13 @@ class Template:
     def _piece_texts(self) -> Sequence[str]:
         return [self.texts[self.reference][start:stop] for start, stop in self.pieces]
 
-    def value(self, slot: Slot, text: int, near: int = 0) -> str:
-        """Return what stands in a slot of a text, with at most some characters of the same line around it."""
-        start, stop = slot.starts[text], slot.stops[text]
-        if not near:
-            return self.texts[text][start:stop]
-        before = self.texts[text][max(start - near, 0) : start]
-        after = self.texts[text][stop : stop + near]
-        return before + self.texts[text][start:stop] + after
+    def value(self, slot: Slot, text: int) -> str:
+        """Return what stands in a slot of a text."""
+        return self.texts[text][slot.starts[text] : slot.stops[text]]
+
+    def values(self, slot: Slot) -> Iterator[str]:
+        """Yield what stands in a slot of each text."""
+        return (self.value(slot, text) for text in range(len(self.texts)))
 
     def count_shared_bytes(self) -> int:
         """Return how many bytes all texts share, in pieces too long to agree by accident."""
