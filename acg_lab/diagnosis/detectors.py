@@ -300,7 +300,6 @@ def _changed_once(block: BlockHistory) -> bool:
     return block.form.is_scaffold and block.change_history.timing is Timing.ONCE
 
 
-
 def _alternates(block: BlockHistory) -> bool:
     return (
         1 < len(block.counts) <= _MANY

@@ -30,7 +30,7 @@ def _split_line(line: str) -> list[str]:
 
 
 def sort_items(text: str) -> str:
-    """Return a text with its lines in order, without their numbers, and the items of each line in order.
+    r"""Return a text with its lines in order, without their numbers, and the items of each line in order.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def keep_items(text: str) -> str:
 
 
 def sort_paragraphs(text: str) -> str:
-    """Return a text with its paragraphs in order.
+    r"""Return a text with its paragraphs in order.
 
     Examples
     --------

@@ -99,14 +99,19 @@ def _touches_whole(match: re.Match[str], slot: SlotHistory, code: int) -> bool:
     value, text = slot.value(code).strip(), slot.text(code)
     start = text.find(value)
     around = text[max(match.start() - 1, 0) : match.start()] + text[match.end() : match.end() + 1]
-    return bool(value) and match.start() <= start and match.end() >= start + len(value) and not re.search(r"[\w/-]", around)
+    return (
+        bool(value)
+        and match.start() <= start
+        and match.end() >= start + len(value)
+        and not re.search(r"[\w/-]", around)
+    )
 
 
+_STATE = r"(?:done|todo|pending|in[ _-]progress|completed|open|blocked|cancelled)"
 _box = re.compile(
-    r"^\s*(?:[-*\u2022]|\d+[.)])?\s*(?:\[[ xX~/\u2713\u2714-]?\]|[\u2610\u2611\u2612\u2705\u2b1c\u2714\u2713\u274c\u23f3\U0001f532]|"
-    r"\(?(?:done|todo|pending|in[ _-]progress|completed|open|blocked|cancelled)\)?\s*[:\u2013\u2014-])|"
-    r"[\"']?(?:status|state)[\"']?\s*[:=]\s*[\"']?(?:done|todo|pending|in[ _-]progress|completed|open|blocked|cancelled)|"
-    r"[(\[](?:done|todo|pending|in[ _-]progress|completed|open|blocked|cancelled)[)\]]\s*$",
+    r"^\s*(?:[-*\u2022]|\d+[.)])?\s*(?:\[[ xX~/\u2713\u2714-]?\]|"
+    r"[\u2610-\u2612\u2705\u2b1c\u2713\u2714\u274c\u23f3\U0001f532]|"
+    rf"\(?{_STATE}\)?\s*[:\u2013\u2014-])|[\"']?(?:status|state)[\"']?\s*[:=]\s*[\"']?{_STATE}|[(\[]{_STATE}[)\]]\s*$",
     re.IGNORECASE,
 )
 
@@ -125,7 +130,8 @@ def _has_lines(slot: SlotHistory, expression: re.Pattern[str]) -> bool:
 _bullet = re.compile(r"^\s*(?:[-*\u2022\u00b7]|\d{1,3}[.)]|<\w+>)\s*\S|^\s*\S[^\n]{0,60}:\s")
 _memory_cue = re.compile(
     r"\b(?:memor(?:y|ies)|remember(?:ed)?|recall(?:ed)?|(?:user|known|saved|learned) (?:facts?|preferences?|notes?)|"
-    r"(?:facts?|preferences?) (?:about|of) the user|what (?:you|we) know|erinnerung(?:en)?|ged\u00e4chtnis|m\u00e9moires?|"
+    r"(?:facts?|preferences?) (?:about|of) the user|what (?:you|we) know|erinnerung(?:en)?|ged\u00e4chtnis|"
+    r"m\u00e9moires?|"
     r"souvenirs?|memorias?|recuerdos?|ricordi|воспоминания|память)\b|记忆|記憶|메모리|기억",
     re.IGNORECASE,
 )
@@ -166,16 +172,22 @@ def is_optional(slot: SlotHistory) -> bool:
     return len(values) == _MIN_SENTENCE - 1 and len(sentences) == 1 and len(sentences.pop().split()) >= _MIN_SENTENCE
 
 
-_NUMERAL = r"(?:\d+(?:[.,]\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|a few|several|ein(?:e[nmr]?)?|une?|un[ao]?)"
+_NUMERAL = (
+    r"(?:\d+(?:[.,]\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|a few|several|"
+    r"ein(?:e[nmr]?)?|une?|un[ao]?)"
+)
 _UNIT = (
     r"(?:s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|weeks?|months?|years?|sekunden?|minuten?|stunden?|"
-    r"tag(?:en?)?|wochen?|monat(?:en?)?|jahr(?:en?)?|secondes?|heures?|jours?|semaines?|mois|ans?|segundos?|minutos?|horas?|"
+    r"tag(?:en?)?|wochen?|monat(?:en?)?|jahr(?:en?)?|secondes?|heures?|jours?|semaines?|mois|ans?|segundos?|"
+    r"minutos?|horas?|"
     r"d\u00edas?|semanas?|meses|mes|a\u00f1os?)"
 )
 RELATIVE_TIME = re.compile(
-    rf"\b{_NUMERAL}\s?{_UNIT}(?:(?:,|\sand|\s)\s?{_NUMERAL}\s?{_UNIT})*\s(?:ago|old|earlier|later|from now|left|remaining|idle)\b|"
+    rf"\b{_NUMERAL}\s?{_UNIT}(?:(?:,|\sand|\s)\s?{_NUMERAL}\s?{_UNIT})*"
+    r"\s(?:ago|old|earlier|later|from now|left|remaining|idle)\b|"
     rf"\b(?:in|since|for the last|within|vor|seit|il y a|depuis|dans|hace|desde hace|fa)\s{_NUMERAL}\s?{_UNIT}\b|"
-    r"\b(?:just now|a moment ago|yesterday|today|tomorrow|last (?:week|month|year)|gestern|heute|hier|aujourd'hui|ayer|hoy)\b|"
+    r"\b(?:just now|a moment ago|yesterday|today|tomorrow|last (?:week|month|year))\b|"
+    r"\b(?:gestern|heute|hier|aujourd'hui|ayer|hoy)\b|"
     r"\d+\s?(?:秒|分|分钟|小时|時間|天|日|周|週間|个月|か月|年)(?:前|后|後)|\d+\s?(?:초|분|시간|일|주|개월|년)\s?전",
     re.IGNORECASE,
 )

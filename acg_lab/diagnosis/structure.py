@@ -4,7 +4,6 @@ Only codes are compared, so this works for redacted exports too.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 
 from acg_lab.diagnosis.block_history import BlockHistory, Request
 
@@ -55,7 +54,7 @@ def _positions_of_copies(block: BlockHistory) -> set[int]:
 
 
 def is_permuted(block: BlockHistory) -> bool:
-    """Return whether the same few blocks, from this one on, stand in another order in different requests."""
+    """Return whether the same few blocks, from this one on, stand in another order in different requests, and others come first."""
     pairs = zip(block.requests, block.positions, strict=True)
     runs = [r.contents[at : at + _MAX_PERMUTED] for r, at in pairs if at is not None]
     for length in range(max(map(len, runs), default=0), _MIN_PERMUTED - 1, -1):
@@ -63,7 +62,7 @@ def is_permuted(block: BlockHistory) -> bool:
         same, count = sets.most_common(1)[0]
         if count >= _MOSTLY * len(block.rows):
             orders = {tuple(run[:length]) for run in runs if tuple(sorted(run[:length])) == same}
-            return len(orders) > 1
+            return len({order[0] for order in orders}) > 1
     return False
 
 

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -153,7 +152,7 @@ def _count_common_backwards(one: str, other: str, at: int, other_at: int, limit:
 def _find_anchor(one: str, other: str, ours: tuple[int, int], theirs: tuple[int, int]) -> Match | None:
     """Return the next stretch that both texts share, of those found the nearest; None if there is none.
 
-    Samples of the one are searched in the other, within a distance that doubles, so this is linear in what lies between.
+    Samples of the one are searched in the other, within a distance that doubles: linear in what lies between.
     """
     (at, end), (other_at, other_end) = ours, theirs
     distance = _FIRST_DISTANCE
@@ -175,9 +174,7 @@ def _find_anchor(one: str, other: str, ours: tuple[int, int], theirs: tuple[int,
     return None
 
 
-def _widen(
-    one: str, other: str, place: tuple[int, int], begin: tuple[int, int], end: tuple[int, int]
-) -> Match:
+def _widen(one: str, other: str, place: tuple[int, int], begin: tuple[int, int], end: tuple[int, int]) -> Match:
     """Return all that texts share around a place, in whole words."""
     start, other_start = place
     back = _count_common_backwards(one, other, start, other_start, min(start - begin[0], other_start - begin[1]))
@@ -219,7 +216,9 @@ def count_shared_ends(texts: Sequence[str]) -> tuple[int, int]:
     for text in texts[1:]:
         head = _count_common(first, text, 0, 0, head)
     for text in texts[1:]:
-        tail = _count_common_backwards(first, text, len(first), len(text), min(tail, len(first) - head, len(text) - head))
+        tail = _count_common_backwards(
+            first, text, len(first), len(text), min(tail, len(first) - head, len(text) - head)
+        )
     return head, min(tail, *(len(text) - head for text in texts))
 
 
