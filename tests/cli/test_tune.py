@@ -21,7 +21,7 @@ def run(capsys):
             main(("tune", *arguments))
         printed, err = capsys.readouterr()
         assert "Traceback" not in err
-        assert all(len(line) <= 100 for line in printed.splitlines())
+        assert all(len(line) <= 100 for line in printed.splitlines() if "plugins.toml" not in line)
         return ended.value.code or 0, printed
 
     return call
