@@ -4,7 +4,7 @@ import msgspec
 from strategies import ID
 
 import acg_lab as acg
-from acg_lab.core import AcgLearner, HotCache, RunRecord
+from acg_lab.core import AcgLearner, AnnotatedLlmRequest, HotCache, RunRecord
 from acg_lab.storage.memory import MemoryBackend
 
 KEY = "a::model=m::seed=no-seed::system=no-system::tools=no-tools"
@@ -35,11 +35,21 @@ def snapshot_of_requests(requests, rules="nemo-relay-0.8"):
     backend, hot_cache, learner = MemoryBackend(), HotCache(), AcgLearner("a", rules=rules)
     for i, request in enumerate(requests):
         began = f"2026-11-20T{10 + i // 60}:{i % 60:02}:00Z"
-        call = {"kind": "llm", "name": "n", "started_at": began, "annotated_request": {"model": "m", **request}}
+        call = {"kind": "llm", "name": "n", "started_at": began}
         run = msgspec.convert({"id": str(i), "agent_id": "a", "calls": [call], "started_at": began}, RunRecord)
+        (call,) = run.calls
+        sent = msgspec.structs.replace(call, annotated_request=_annotate({"model": "m", **request}))
+        run = msgspec.structs.replace(run, calls=(sent,))
         backend.store_run(run)
         learner.process_run(run, backend, hot_cache, stamp=lambda began=began: (ID, began))
     return acg.load(backend, rules=rules)
+
+
+def _annotate(fields):
+    """Return a request whose other keys are unknown to the runtime."""
+    known = {name: value for name, value in fields.items() if name in AnnotatedLlmRequest.__struct_fields__}
+    rest = {name: value for name, value in fields.items() if name not in known}
+    return msgspec.structs.replace(msgspec.convert(known, AnnotatedLlmRequest), unknown=rest)
 
 
 def make_chat_request(system, question, *more, **fields):

@@ -55,7 +55,7 @@ PACKAGES = {
     "simulation": Package("msgspec numpy", "tqdm"),
     "repairs": Package("msgspec numpy"),
     "diagnosis": Package("msgspec numpy", "dateutil rapidfuzz"),
-    "advice": Package("msgspec numpy", "tqdm"),
+    "advice": Package("msgspec numpy", "joblib tqdm"),
     "frames": Package("msgspec numpy pandas"),
     "plots": Package("numpy pandas", "matplotlib"),
     "reporting": Package("", "jinja2"),
@@ -65,8 +65,13 @@ PACKAGES = {
     "docs": Package("", "matplotlib sphinx"),
 }
 ORDER = list(PACKAGES)
-# The only imports that point up: two values make their frames, when called.
-UPWARDS = {("acg_lab.diagnosis.findings", "frames"), ("acg_lab.history.trace", "frames")}
+# The only imports that point up: values make their frames, when called.
+UPWARDS = {
+    ("acg_lab.advice.recommendation", "frames"),
+    ("acg_lab.advice.sweep", "frames"),
+    ("acg_lab.diagnosis.findings", "frames"),
+    ("acg_lab.history.trace", "frames"),
+}
 # Inside storage each backend keeps its client to itself.
 CLIENTS = {"redis": ("redis_",), "pyarrow": ("parquet_",), "fsspec": ("parquet_",)}
 

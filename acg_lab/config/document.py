@@ -12,6 +12,7 @@ from typing import Any, Final
 from tomlkit import parse as parse_with_tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from acg_lab.config.production import KIND, check_document, check_plain, expect_table, unexpected
 from acg_lab.config.settings import DEFAULT_PRIORITY, DEFAULT_PROVIDER, AcgSettings
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.stability import StabilityThresholds
@@ -44,15 +45,17 @@ def parse_toml(text: str) -> dict[str, Any]:
     """
     text = text.removeprefix(BOM)
     try:
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
     except RecursionError:
         raise RecordError("expected TOML, got tables nested too deep") from None  # noqa: EM101, TRY003
     except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
         try:
-            return dict(parse_with_tomlkit(text).unwrap())
+            document = dict(parse_with_tomlkit(text).unwrap())
         except (TOMLKitError, ValueError, RecursionError):
             msg = f"expected TOML: {error}"
             raise RecordError(msg) from None
+    check_plain(document, 2**63)
+    return document
 
 
 def parse_json(text: str) -> dict[str, Any]:
@@ -65,15 +68,14 @@ def parse_json(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         msg = f"expected an object, got {type(document).__name__}"
         raise RecordError(msg)
+    check_plain(document)
     return document
 
 
 Names = tuple[str, ...]
-KIND: Final = "adaptive"
 ACG: Final = ("config", "acg")
 THRESHOLDS: Final = (*ACG, "stability_thresholds")
 _OWN: Final = ("observation_window", "provider", "priority")
-_NAMES: Final = {bool: "a boolean", str: "a string", list: "an array", dict: "a table"}
 
 
 def find_component(document: Mapping[str, Any]) -> int | None:
@@ -82,13 +84,10 @@ def find_component(document: Mapping[str, Any]) -> int | None:
     Raises
     ------
     RecordError
-        If there are two, which production refuses, or ``components`` is not an array of tables.
+        If production refuses the document or can't start with it: see `check_document`; or if there are two.
     """
-    components = document.get("components", [])
-    if not isinstance(components, list | tuple):
-        raise _unexpected(components, "an array of tables", "$.components")
-    tables = [_expect_table(item, f"$.components[{i}]") for i, item in enumerate(components)]
-    found = [i for i, table in enumerate(tables) if table.get("kind") == KIND]
+    check_document(document)
+    found = [i for i, table in enumerate(document.get("components") or ()) if table["kind"] == KIND]
     if len(found) > 1:
         msg = f"expected one component of kind 'adaptive', got another one ($.components[{found[0]}] is the first)"
         raise RecordError(msg, path=f"$.components[{found[1]}]")
@@ -113,7 +112,7 @@ def read_settings(document: Mapping[str, Any]) -> AcgSettings:
     for name, value in [*known.items(), *((name, acg[name]) for name in _OWN if name in acg)]:
         path = f"{where(index, THRESHOLDS if name in known else ACG)}.{name}"
         if value is None:
-            raise _unexpected(value, "a value", path)
+            raise unexpected(value, "a value", path)
         try:
             settings = settings.replace(**{name: value})
         except UsageError as error:
@@ -146,7 +145,7 @@ def tables_of(document: Mapping[str, Any], index: int) -> dict[Names, Mapping[st
         path = THRESHOLDS[:depth]
         value = table.get(name, ...) if table else ...
         absent = value is ... or (value is None and path != THRESHOLDS)  # production treats null in JSON as absent
-        table = None if absent else _expect_table(value, where(index, path))
+        table = None if absent else expect_table(value, where(index, path))
         tables[path] = table
     return tables
 
@@ -154,19 +153,6 @@ def tables_of(document: Mapping[str, Any], index: int) -> dict[Names, Mapping[st
 def where(index: int, path: Names) -> str:
     """Return the JSON path of a value in the component, for an error."""
     return f"$.components[{index}].{'.'.join(path)}"
-
-
-def _expect_table(value: Any, path: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _unexpected(value, "a table", path)
-    return value
-
-
-def _unexpected(value: Any, expected: str, path: str) -> RecordError:
-    # Only the kind is shown: an unexpected value may be anything, even a secret.
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    got = repr(value) if numeric else "null" if value is None else _NAMES.get(type(value), type(value).__name__)
-    return RecordError(f"expected {expected}, got {got}", path=path)
 
 
 _DEFAULTS: Final = {"observation_window": 100, "provider": DEFAULT_PROVIDER, "priority": DEFAULT_PRIORITY}
@@ -203,10 +189,10 @@ def values_to_set(document: Mapping[str, Any], index: int, settings: AcgSettings
 
 def merge(document: Mapping[str, Any], settings: AcgSettings) -> dict[str, Any]:
     """Return a copy of a plugin document with the settings in it."""
+    index = find_component(document)
     merged: dict[str, Any] = copy.deepcopy(dict(document)) or {"version": 1}
-    index = find_component(merged)
     if index is None:
-        merged["components"] = [*merged.get("components", ()), {"kind": KIND}]
+        merged["components"] = [*(merged.get("components") or ()), {"kind": KIND}]
         index = len(merged["components"]) - 1
     for path, value in values_to_set(merged, index, settings).items():
         table = merged["components"][index]

@@ -23,6 +23,7 @@ from acg_lab.config.document import (
     read_settings,
 )
 from acg_lab.config.files import ConfigFile, read_file, replace_file
+from acg_lab.config.production import check_plain
 from acg_lab.config.render import render_json, render_toml
 from acg_lab.config.settings import AcgSettings, check_writable
 from acg_lab.core.errors import RecordError, SourceError, UsageError
@@ -147,6 +148,7 @@ def propose_changes(path: str | os.PathLike[str], changes: Mapping[str, Any], *,
 def open_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield a document as a mapping; errors raised meanwhile are extended by the file's name."""
     if isinstance(source, Mapping):
+        check_plain(source)
         yield source
         return
     with _open(source) as file:

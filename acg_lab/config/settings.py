@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from acg_lab.core.errors import UsageError
+from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.stability import StabilityThresholds
 
 __all__ = ["DEFAULT_PRIORITY", "DEFAULT_PROVIDER", "PROVIDERS", "AcgSettings", "check_writable"]
@@ -55,6 +56,8 @@ class AcgSettings(Struct, frozen=True):
         if not isinstance(self.thresholds, StabilityThresholds):
             msg = f"The 'thresholds' setting must be a StabilityThresholds; got {type(self.thresholds).__name__}."
             raise UsageError(msg)
+        for name in ("observation_window", "priority"):
+            msgspec.structs.force_setattr(self, name, plain_number(getattr(self, name)))
         _check_integer("observation_window", self.observation_window, 0, 2**63 - 1)  # u64; TOML has half of it
         if self.priority is not None:
             _check_integer("priority", self.priority, -(2**31), 2**31 - 1)

@@ -114,12 +114,16 @@ def choose_ends(
     ----------
     candidates : sequence of Candidate
         Shortest first.
+    max_breakpoints : int
+        With 0, none is chosen.
 
     Returns
     -------
     tuple of Candidate
         Shortest first; empty if nothing is worth a write.
     """
+    if max_breakpoints < 1:
+        return ()
     chains: list[list[_Chain | None]] = []
     best: tuple[float, tuple[int, int, int], int, int] | None = None
     for i, candidate in enumerate(candidates):

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import learning_key
 from acg_lab.core.messages import tool_schemas
+from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.prompt_ir import build_prompt_ir
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
@@ -28,6 +29,7 @@ __all__ = [
     "LearnerBackend",
     "LearnerUpdate",
     "Load",
+    "ResultBackend",
     "Stamp",
     "Store",
     "system_stamp",
@@ -85,6 +87,14 @@ class Store(NamedTuple):
     result: StabilityAnalysisResult
 
 
+class ResultBackend(Protocol):
+    """The method of a storage backend that warming a hot cache needs."""
+
+    def load_stability(self, key: str, /) -> StabilityAnalysisResult | None:
+        """Return the result of a key, or None if there is none."""
+        ...
+
+
 class LearnerUpdate(Struct, frozen=True, kw_only=True):
     """What was learned from a run.
 
@@ -134,6 +144,27 @@ class HotCache:
         self.acg_profile_observation_counts: dict[str, int] = {}
         self.acg_stability: StabilityAnalysisResult | None = None
         self.acg_observation_count = 0
+
+    @classmethod
+    def from_backend(cls, backend: ResultBackend, agent_id: str) -> "HotCache":
+        """Return the hot cache of a process that has just registered an agent: it knows the seed entry, no profiles.
+
+        Parameters
+        ----------
+        backend : ResultBackend
+            Any backend of acg_lab; read, never written.
+        agent_id : str
+            The agent whose seed entry is loaded. Without one, the hot cache is empty.
+
+        Examples
+        --------
+        >>> from acg_lab.storage.memory import MemoryBackend
+        >>> HotCache.from_backend(MemoryBackend(), "chat")
+        <HotCache: 0 profiles, seed of 0 observations>
+        """
+        hot_cache = cls()
+        hot_cache.apply(LearnerUpdate(seed=backend.load_stability(agent_id)))
+        return hot_cache
 
     def __repr__(self) -> str:
         return f"<HotCache: {len(self.acg_profiles)} profiles, seed of {self.acg_observation_count} observations>"
@@ -202,6 +233,7 @@ class AcgLearner:
         thresholds: StabilityThresholds | None = None,
         rules: str = "nemo-flow-0.2",
     ) -> None:
+        observation_window = plain_number(observation_window)
         is_integer = isinstance(observation_window, int) and not isinstance(observation_window, bool)
         if not is_integer or not 0 <= observation_window < 2**64:
             needed = "an integer from 0 to 2**64 - 1"

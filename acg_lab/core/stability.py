@@ -8,9 +8,11 @@ from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.exact_prefix import count_stable_depths, window_fingerprint
+from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.records import BlockStability, PromptIR, StabilityAnalysisResult, StabilityClass
 from acg_lab.core.rules import Rules, get_rules
 from acg_lab.core.window import CountedWindow, SpanCount
@@ -58,14 +60,16 @@ class StabilityThresholds(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in ("stable_threshold", "semi_stable_threshold"):
-            value = getattr(self, name)
+            value = plain_number(getattr(self, name))
+            force_setattr(self, name, value)
             if isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0:
                 msg = f"The {name!r} setting must be a finite number; got {value!r}."
                 raise UsageError(msg)
             if isinstance(value, int) and not -(2**63) <= value < 2**64:
                 msg = f"The {name!r} setting, if an integer, must be from -2**63 to 2**64 - 1; got {value!r}."
                 raise UsageError(msg)
-        count = self.min_observations_for_full_confidence
+        count = plain_number(self.min_observations_for_full_confidence)
+        force_setattr(self, "min_observations_for_full_confidence", count)
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**32:
             name = "min_observations_for_full_confidence"
             msg = f"The {name!r} setting must be an integer from 0 to 2**32 - 1; got {count!r}."

@@ -1,20 +1,44 @@
 """JSON parsed as strictly as production parses it, and errors that show no text of the document.
 
-Duplicate keys, numbers beyond production's range and deep nesting raise `RecordError`.
+Duplicate keys, numbers beyond production's range and deep nesting raise `RecordError`. Time and memory grow with the
+length of the document.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
 from acg_lab.core.errors import AcgLabError, RecordError
+from acg_lab.core.records import (
+    AnnotatedLlmRequest,
+    BlockStability,
+    CallRecord,
+    Exchange,
+    PromptBlock,
+    PromptIR,
+    RunRecord,
+    StabilityAnalysisResult,
+    TokenMetadata,
+    ToolSchemaHash,
+    Usage,
+)
 
 __all__ = ["DECODE_ERRORS", "MAX_DEPTH", "parse_strict", "raise_record_error"]
 
-MAX_DEPTH = 127  # production's parser refuses the next level
+# The keys that errors may show: those of production's records, and those with which providers build requests.
+_KNOWN: Final = frozenset(
+    {name for kind in (PromptIR, PromptBlock, TokenMetadata, ToolSchemaHash) for name in kind.__struct_encode_fields__}
+    | {name for kind in (StabilityAnalysisResult, BlockStability) for name in kind.__struct_encode_fields__}
+    | {name for kind in (RunRecord, CallRecord, Exchange, Usage) for name in kind.__struct_encode_fields__}
+    | {*AnnotatedLlmRequest.__struct_encode_fields__, "arguments", "cache_control", "description", "function", "input"}
+    | {"input_schema", "instructions", "max_tokens", "message", "parameters", "properties", "required", "system"}
+    | {"response_format", "seed", "stop", "stream", "temperature", "text", "tool_calls", "tool_call_id", "tool_use_id"}
+    | {"top_p", "type"}
+)
+MAX_DEPTH: Final = 127  # production's parser refuses the next level
 # The errors of msgspec for bytes or texts that it cannot decode. Bytes that are not UTF-8 raise UnicodeDecodeError
 # before 0.23, and MsgspecError since.
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -89,9 +113,8 @@ def _collect_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) == len(pairs):
         return value
-    names = [key for key, _ in pairs]
-    repeated = _Repeated(value)
-    repeated.key = next(name for i, name in enumerate(names) if name in names[:i])
+    repeated, seen = _Repeated(value), set[str]()
+    repeated.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
     return repeated
 
 
@@ -117,23 +140,42 @@ def parse_strict(raw: bytes) -> Any:
         value = json.loads(raw, object_pairs_hook=_collect_pairs, parse_int=_integer)
     except (*DECODE_ERRORS, AcgLabError, ValueError) as error:
         raise_record_error(error, raw=raw)
-    for path, item, depth in _walk(value):
-        if isinstance(item, _Repeated):
-            msg = f"expected each key once, got {item.key!r} twice"
-            raise RecordError(msg, path=path)
-        if depth > MAX_DEPTH:
+    for node in _walk(value):
+        if isinstance(node.value, _Repeated):
+            got = repr(node.value.key) if node.value.key in _KNOWN else "one"
+            msg = f"expected each key once, got {got} twice"
+            raise RecordError(msg, path=node.path)
+        if node.depth > MAX_DEPTH:
             msg = f"expected JSON of at most {MAX_DEPTH} levels, got more"
-            raise RecordError(msg, path=path[:200])
+            raise RecordError(msg, path=node.path[:200])
     return value
 
 
-def _walk(value: Any) -> Iterator[tuple[str, Any, int]]:
-    stack: list[tuple[str, Any, int]] = [("$", value, 1)]
+class _Node(NamedTuple):
+    """An object or array on its way up to the root."""
+
+    value: Any
+    key: str | int = ""
+    parent: "_Node | None" = None
+    depth: int = 1
+
+    @property
+    def path(self) -> str:
+        """The JSON path. It is built for an error only: for each element it would cost the depth times the length.
+
+        A key that is not production's or a provider's may be text of a customer, so it is not shown.
+        """
+        if self.parent is None:
+            return "$"
+        shown = f".{self.key}" if self.key in _KNOWN else "[...]"
+        return self.parent.path + (f"[{self.key}]" if isinstance(self.key, int) else shown)
+
+
+def _walk(value: Any) -> Iterator[_Node]:
+    """Yield all objects and arrays, the root first."""
+    stack = [_Node(value)] if isinstance(value, dict | list) else []
     while stack:
-        path, item, depth = stack.pop()
-        if isinstance(item, dict):
-            yield path, item, depth
-            stack.extend((f"{path}.{key}", inner, depth + 1) for key, inner in item.items())
-        elif isinstance(item, list):
-            yield path, item, depth
-            stack.extend((f"{path}[{i}]", inner, depth + 1) for i, inner in enumerate(item))
+        node = stack.pop()
+        yield node
+        items = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
+        stack.extend(_Node(item, key, node, node.depth + 1) for key, item in items if isinstance(item, dict | list))

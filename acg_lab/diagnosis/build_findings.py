@@ -16,6 +16,7 @@ from acg_lab.diagnosis.planner_refusals import PlannerRefusal, find_refusals
 from acg_lab.diagnosis.prefix_breaks import Fault, build_evidence, find_threshold
 from acg_lab.diagnosis.profile_splits import ProfileSplit, describe_splits, mean_tokens
 from acg_lab.diagnosis.raw_differences import RawDifference
+from acg_lab.diagnosis.sent_forms import describe_respects
 from acg_lab.diagnosis.suggestions import try_break_repairs, try_split_repairs
 
 __all__ = ["build_fault_findings", "build_raw_difference_findings", "build_refusal_findings", "build_split_findings"]
@@ -167,7 +168,9 @@ def _build_raw_difference_finding(context: AnalysisContext, several: Sequence[Ra
     found = several[0]
     requests = sum(sum(other.counts) for other in several)
     where = f", in {len(several):,} profiles" if len(several) > 1 else ""
-    forms = f"is sent in {counted(len(found.counts), 'form')} that differ in {found.differ}"
+    forms = describe_respects(found.differ).replace("in forms", f"in {counted(len(found.counts), 'form')}")
+    forms = forms if forms.startswith("sent") else f"sent {forms}"
+    name = "the response format" if found.span_id is None else repr(found.span_id)
     cost = f"the provider cannot read {tokens_per_request(total / requests)} from there on"
     return Finding(
         learning_key=found.key,
@@ -176,13 +179,13 @@ def _build_raw_difference_finding(context: AnalysisContext, several: Sequence[Ra
         kind=Kind.RAW_BYTES_DIFFER,
         timing=None,
         tokens_lost=total / requests,
-        sentence=to_sentence(f"{found.span_id!r} is the same to the learner but {forms}{where}; {cost}"),
+        sentence=to_sentence(f"{name} is the same to the learner but is {forms}{where}; {cost}"),
         requests=requests,
         evidence=Evidence(
             requests=sum(found.counts),
             present=sum(found.counts),
             distinct=len(found.counts),
             profiles=tuple(other.key for other in several),
-            details=(found.differ,),
+            details=found.differ,
         ),
     )

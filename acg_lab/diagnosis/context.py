@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.breakpoints import BYTES_PER_TOKEN, expected_savings
+from acg_lab.core.errors import RecordError
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.block_history import BlockHistory, sort_by_time
 from acg_lab.diagnosis.text_diff import count_shared_bytes
+from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
 from acg_lab.snapshot.summary import summarize
 from acg_lab.storage.observation_columns import ObservationColumns
+from acg_lab.storage.recorded_runs import Call
 
 __all__ = ["AnalysisContext", "requests_needed"]
 
@@ -59,6 +63,23 @@ class AnalysisContext:
     @cached_property
     def _prefixes(self) -> Mapping[str, float]:
         return {profile.learning_key: profile.prefix_tokens for profile in summarize(self.snapshot, self.results)}
+
+    @cached_property
+    def first_calls(self) -> Mapping[str, Call]:
+        """The first recorded request of each profile that has one."""
+        runs, snapshot = self.snapshot.runs, self.snapshot
+        rules_of: dict[str, set[str]] = {}
+        for key in self.results:
+            rules_of.setdefault(snapshot.owners[key].agent_id, set()).add(snapshot.rules[key].rules)
+        keys = LearningKeys(runs)
+        found: dict[str, Call] = {}
+        for record, calls in zip(runs.records, runs.calls, strict=True):
+            for call in calls:
+                for rules in rules_of.get(record.agent_id, ()):
+                    with suppress(RecordError):  # production skips it too
+                        if call.request is not None:
+                            found.setdefault(keys.key(record.agent_id, call, rules), call)
+        return found
 
     def prefix_tokens(self, key: str) -> float:
         """Return the mean tokens of a profile's stable prefix."""

@@ -121,6 +121,8 @@ def _verdicts_of(finding: Finding) -> tuple[Verdict, ...]:
         return (_CHANGES[finding.kind],)
     if finding.kind is Kind.BELOW_MINIMUM:
         return (Verdict.BELOW_MINIMUM,)
+    if finding.kind is Kind.CACHE_MARKS:
+        return (Verdict.NO_BREAKPOINT, Verdict.NOT_WRITTEN, Verdict.BREAKPOINT_SHORT)
     if finding.kind in _UNPLANNED:
         return (Verdict.NO_BREAKPOINT,)
     if finding.kind is Kind.RAW_BYTES_DIFFER:
@@ -295,7 +297,8 @@ def _drafts(
     mine = [finding for finding in findings if finding.agent_id == costs.agent_id]
     drafts = [_draft_of(context, finding, costs) for finding in mine if _agrees(finding, costs)]
     threshold = max(_MIN_SENDING * costs.cost, _MIN_SAVED)
-    stated = {verdict for draft in drafts for verdict in _verdicts_of(draft.finding) if not draft.plans}
+    says_all = [draft for draft in drafts if not draft.plans or draft.finding.kind is Kind.CACHE_MARKS]
+    stated = {verdict for draft in says_all for verdict in _verdicts_of(draft.finding)}
     for mechanism in _MECHANISMS:
         found = [costs.causes[one] for one in mechanism.verdicts if one in costs.causes and one not in stated]
         cost = CauseCost(sum(one.requests for one in found), sum(one.avoidable for one in found))
@@ -323,8 +326,10 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
         for effect in finding.repairs
     ]
     repairs = [effect for effect in repairs if effect.repairs]
+    if finding.kind is Kind.CACHE_MARKS:
+        repairs = _effects(context, keys, _breakpoints(keys))
     caused = sum(costs.causes[one].avoidable for one in _verdicts_of(finding) if one in costs.causes)
-    if finding.kind not in _CHANGES and costs.simulation.history.acts:
+    if finding.kind not in (*_CHANGES, Kind.CACHE_MARKS) and costs.simulation.history.acts:
         more = AddBreakpoint(at="system", learning_keys=keys)
         repairs = [other for effect in repairs for other in (replace(effect, repairs=(*effect.repairs, more)), effect)]
     plans = [effect.repairs for effect in repairs] or _measures(finding)
@@ -354,7 +359,6 @@ def _draft_mechanism(
     context: AnalysisContext, mechanism: _Mechanism, costs: AgentCosts, cost: CauseCost, keys: tuple[str, ...]
 ) -> _Draft:
     plans = mechanism.plans(keys)
-    extent = measure_extent(select_windows(context.snapshot, keys), context.thresholds)
     words = mechanism.words.format(requests=f"{cost.requests:,} of {counted(len(costs.simulation), 'request')}")
     finding = Finding(
         learning_key=keys[0],
@@ -366,9 +370,15 @@ def _draft_mechanism(
         requests=cost.requests,
         sentence=f"{words[0].upper()}{words[1:]}.",
         evidence=Evidence(requests=len(costs.simulation), present=cost.requests, profiles=keys),
-        repairs=tuple(Effect(repairs=plan, before=extent, after=extent) for plan in plans),
+        repairs=tuple(_effects(context, keys, plans)),
     )
     return _Draft(finding, costs, cost.avoidable, cost.avoidable, plans)
+
+
+def _effects(context: AnalysisContext, keys: Sequence[str], plans: Iterable[Plan]) -> list[Effect]:
+    """Return repairs of how requests are sent as effects: they leave what is learned as it is."""
+    extent = measure_extent(select_windows(context.snapshot, keys), context.thresholds)
+    return [Effect(repairs=plan, before=extent, after=extent) for plan in plans]
 
 
 def _try(context: AnalysisContext, drafts: Sequence[_Draft]) -> None:

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     FRAGMENTED_BY_FIRST_MESSAGE = "fragmented_by_first_message"
     MODEL_CHANGED = "model_changed"
     RAW_BYTES_DIFFER = "raw_bytes_differ"
+    CACHE_MARKS = "cache_marks"
     BELOW_MINIMUM = "below_minimum"
     UNKNOWN_MODEL_FAMILY = "unknown_model_family"
     BOUND_TO_REQUESTS = "bound_to_requests"

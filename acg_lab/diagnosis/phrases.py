@@ -38,6 +38,7 @@ KIND_LABELS = {
     Kind.FRAGMENTED_BY_FIRST_MESSAGE: "first message",
     Kind.MODEL_CHANGED: "model changed",
     Kind.RAW_BYTES_DIFFER: "sent differently",
+    Kind.CACHE_MARKS: "cache marks",
     Kind.UNKNOWN: "changes",
 }
 

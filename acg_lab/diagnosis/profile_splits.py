@@ -16,6 +16,8 @@ from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Kind, Timing
 from acg_lab.diagnosis.phrases import describe_change, describe_moment, to_sentence, tokens_per_request
+from acg_lab.diagnosis.raw_differences import compare_parts
+from acg_lab.diagnosis.sent_forms import MARKS, describe_respects
 from acg_lab.storage.observation_columns import Form
 
 __all__ = ["ProfileSplit", "SplitCause", "describe_splits", "find_splits", "mean_tokens"]
@@ -32,13 +34,17 @@ _UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS)
 
 
 class SplitCause(NamedTuple):
-    """The block that one part of learning keys comes from, and how it changes."""
+    """The block that one part of learning keys comes from, and how it changes.
+
+    ``differ`` holds the respects in which requests differ that no block shows.
+    """
 
     part: str
     block: BlockHistory
     change_history: ChangeHistory
     kind: Kind
     detection: Detection | None
+    differ: tuple[str, ...] = ()
 
 
 class ProfileSplit(NamedTuple):
@@ -169,15 +175,18 @@ def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: 
         return None
     block = BlockHistory(context.source, rows, span, _EXACT)
     detection, kind, change_history = None, Kind.UNKNOWN, block.change_history
+    differ = compare_parts(context, part, keys)
     if part == "model":
         kind, change_history = Kind.MODEL_CHANGED, _find_key_changes(context, keys)
     elif part == "seed":
         kind = Kind.FRAGMENTED_BY_FIRST_MESSAGE
+    elif differ == (MARKS,):
+        kind, change_history = Kind.CACHE_MARKS, _find_key_changes(context, keys)
     elif change_history.timing is None:
         kind, change_history = Kind.RAW_BYTES_DIFFER, _find_key_changes(context, keys)
     elif (detection := detect(block)) is not None:
         kind = detection.detector.kind
-    return SplitCause(part, block, change_history, kind, detection)
+    return SplitCause(part, block, change_history, kind, detection, differ)
 
 
 def _find_changed_span(context: AnalysisContext, part: str, rows: Sequence[int]) -> int | None:
@@ -252,7 +261,13 @@ def _describe_cause(context: AnalysisContext, keys: Sequence[str], cause: SplitC
     if cause.kind is Kind.FRAGMENTED_BY_FIRST_MESSAGE:
         return f"the first message, {block.span_id!r}, is part of the learning key and {describe_change(block)}"
     if cause.kind is Kind.RAW_BYTES_DIFFER:
-        return f"learning keys differ in {cause.part}= although the blocks are equal, in white space or images"
+        how = describe_respects(cause.differ or ("white space or images",))
+        return f"learning keys differ in {cause.part}= although the blocks are equal: {how}"
+    if cause.kind is Kind.CACHE_MARKS:
+        return (
+            f"only the cache marks of {_PARTS[cause.part]} differ; the provider sees the same content, but the "
+            "governor learns by it: send them in every request or in none"
+        )
     if cause.detection is None:
         return f"{block.span_id!r} {describe_change(block)}, by no known pattern"
     return cause.detection.describe(block)

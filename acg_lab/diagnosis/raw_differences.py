@@ -1,43 +1,41 @@
 """Find blocks that are stable to the learner but that the provider gets in several forms.
 
-The learner compares texts with white space normalised, tools in canonical form, and no images; a provider compares
-bytes, from the first one on. Marks of the cache itself (``cache_control``) do not count as a difference.
+The learner compares texts with white space normalised, tools and response formats in canonical form, and no images; a
+provider compares bytes, from the first one on. Invariant: marks of the cache do not count as a difference.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from acg_lab.core.errors import RecordError
-from acg_lab.core.messages import message_rule
+from acg_lab.core.messages import message_rule, system_items
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.core.records import AnnotatedLlmRequest
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import Rules, get_rules
 from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.sent_forms import MARKS, describe_forms, print_form
 from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.storage.recorded_runs import Call, Runs
 
-__all__ = ["RawDifference", "find_raw_differences"]
-
-_MARK = "cache_control"
-_IMAGES = ("image_url", "image")
+__all__ = ["RawDifference", "compare_parts", "find_raw_differences"]
 
 
 class RawDifference(NamedTuple):
     """A block of a profile's stable prefix that the provider gets in several forms.
 
-    ``rank`` is the block's position, ``counts`` the requests of each form, the commonest first, and ``differ`` the
-    respect in which the two commonest forms differ.
+    ``span_id`` is None for a response format that is no block to the learner. ``rank`` is the first block that the
+    provider gets differently, ``counts`` the requests of each form, the commonest first, and ``differ`` the respects in
+    which the forms differ from the commonest.
     """
 
     key: str
-    span_id: str
+    span_id: str | None
     rank: int
     counts: tuple[int, ...]
-    differ: str
+    differ: tuple[str, ...]
 
     @property
     def share(self) -> float:
@@ -49,13 +47,16 @@ class _SentBlock(NamedTuple):
     """What was sent as one or more blocks: position and name of the first, what the learner sees, and the JSON."""
 
     rank: int
-    span_id: str
+    span_id: str | None
     seen: object
     form: str
 
 
 def find_raw_differences(context: AnalysisContext) -> Iterator[RawDifference]:
-    """Yield the first block of each profile's stable prefix that recorded runs show in several forms."""
+    """Yield the blocks of each profile's stable prefix that recorded runs show in several forms.
+
+    Of blocks whose forms differ in the same respects, only the first is yielded: from there on nothing is read.
+    """
     lengths = {
         key: result.stable_prefix_length for key, result in context.results.items() if result.stable_prefix_length
     }
@@ -71,15 +72,16 @@ def _find_in_runs(reader: "_Reader", lengths: Mapping[str, int]) -> Iterator[Raw
     for key, call in reader.calls(lengths):
         of_key = forms.setdefault(key, {})
         for sent in reader.sent(call, lengths[key]):
-            of_key.setdefault((sent.rank, sent.span_id, sent.seen), Counter())[sent.form] += 1
+            of_key.setdefault((sent.rank, sent.span_id or "", sent.seen), Counter())[sent.form] += 1
     for key, of_key in forms.items():
         several = [(rank, span_id, counts) for (rank, span_id, _), counts in of_key.items() if len(counts) > 1]
-        if several:
-            rank, span_id, counts = min(several, key=lambda item: (item[0], -item[2].total()))
-            (dominant, _), (other, _) = counts.most_common(2)
-            yield RawDifference(
-                key, span_id, rank, tuple(n for _, n in counts.most_common()), _describe_difference(dominant, other)
-            )
+        told: set[tuple[str, ...]] = set()
+        for rank, span_id, counts in sorted(several, key=lambda item: (item[0], -item[2].total())):
+            ordered = counts.most_common()
+            differ = describe_forms(form for form, _ in ordered)
+            if differ not in told:
+                told.add(differ)
+                yield RawDifference(key, span_id or None, rank, tuple(n for _, n in ordered), differ)
 
 
 class _Reader:
@@ -88,7 +90,7 @@ class _Reader:
     def __init__(self, runs: Runs, agent_id: str, rules: Rules) -> None:
         self._runs, self._agent_id, self._rules = runs, agent_id, rules
         self._messages: dict[int, tuple[bool, tuple[Draft, ...], str]] = {}
-        self._tools: dict[int, str] = {}
+        self._tools: dict[int, tuple[tuple[str, str], ...]] = {}
         self._keys = LearningKeys(runs)
 
     def calls(self, wanted: Mapping[str, int]) -> Iterator[tuple[str, Call]]:
@@ -115,87 +117,83 @@ class _Reader:
                 draft._replace(content=normalize_whitespace(draft.content))
                 for draft in rule.drafts(self._rules, message)
             )
-            self._messages[code] = rule.scaffold, drafts, _print_json(message)
+            self._messages[code] = rule.scaffold, drafts, print_form(message)
         return self._messages[code]
 
     def sent(self, call: Call, length: int) -> Iterator[_SentBlock]:
         """Yield what a request sends as its first ``length`` blocks."""
         request, rank = _without_messages(call), 0
         for draft in self._rules.opening(self._rules, request):
-            yield _SentBlock(
-                rank, f"{draft.role}-{rank}{draft.suffix}", draft.content, _print_json(request.unknown["instructions"])
-            )
+            form = print_form({"content": request.unknown["instructions"]})
+            yield _SentBlock(rank, f"{draft.role}-{rank}{draft.suffix}", draft.content, form)
             rank += 1
-        tools = False
-        for code in call.messages.tolist():
-            scaffold, drafts, form = self._message(code)
-            if not scaffold and not tools:
-                tools = True
-                yield from self._sent_tools(call, rank)
-                n_tools = 0 if call.tools < 0 else len(self._runs.values.value(call.tools))
-                rank += n_tools + len(list(self._rules.closing(self._rules, request)))
+        before_tools = True
+        for scaffold, drafts, form in map(self._message, call.messages.tolist()):
+            if before_tools and not scaffold:
+                before_tools = False
+                yield from self._sent_tools(call, request, rank)
+                rank += self._count_tools(call, request)
             if rank >= length:
                 return
             if drafts:
                 yield _SentBlock(rank, f"{drafts[0].role}-{rank}{drafts[0].suffix}", drafts, form)
             rank += len(drafts)
+        if before_tools:
+            yield from self._sent_tools(call, request, rank)
 
-    def _sent_tools(self, call: Call, rank: int) -> Iterator[_SentBlock]:
-        if call.tools < 0:
-            return
-        tools = self._runs.values.value(call.tools)
-        if call.tools not in self._tools:
-            self._tools[call.tools] = _print_json(tools)
-        if tools:
-            yield _SentBlock(rank, f"system-{rank}-{self._rules.tool_name(tools[0])}", "tools", self._tools[call.tools])
+    def _count_tools(self, call: Call, request: AnnotatedLlmRequest) -> int:
+        n_tools = 0 if call.tools < 0 else len(self._runs.values.value(call.tools))
+        return n_tools + len(list(self._rules.closing(self._rules, request)))
+
+    def _sent_tools(self, call: Call, request: AnnotatedLlmRequest, rank: int) -> Iterator[_SentBlock]:
+        """Yield each tool and the response format, which a provider renders before everything else."""
+        if call.tools >= 0:
+            tools = self._tools.get(call.tools)
+            if tools is None:
+                found = self._runs.values.value(call.tools)
+                tools = tuple((self._rules.tool_name(tool), print_form(tool)) for tool in found)
+                self._tools[call.tools] = tools
+            for number, (name, form) in enumerate(tools, rank):
+                yield _SentBlock(number, f"system-{number}-{name}", "tool", form)
+        value = request.unknown.get("response_format")
+        if value is not None:
+            last = rank + self._count_tools(call, request) - 1
+            names = [f"{draft.role}-{last}{draft.suffix}" for draft in self._rules.closing(self._rules, request)]
+            yield _SentBlock(0, names[0] if names else None, "response format", print_form(value))
 
 
 def _without_messages(call: Call) -> AnnotatedLlmRequest:
     return call.request or AnnotatedLlmRequest(messages=())
 
 
-def _print_json(value: Any) -> str:
-    """Return what was sent as JSON, in its own order, without marks of the cache."""
-    return json.dumps(_remove_marks(value), ensure_ascii=False)
+# --- parts of learning keys ---
 
 
-def _remove_marks(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _remove_marks(item) for name, item in value.items() if name != _MARK}
-    return [_remove_marks(item) for item in value] if isinstance(value, list | tuple) else value
+def compare_parts(context: AnalysisContext, part: str, keys: Sequence[str]) -> tuple[str, ...]:
+    """Return in which respects requests differ that one part of their learning keys separates.
+
+    `MARKS` is the only respect if it is all that differs. Nothing is returned where requests are not recorded.
+
+    Parameters
+    ----------
+    part : str
+        ``"system"``, ``"tools"`` or ``"response_format"``; of any other, nothing is known.
+    keys : sequence of str
+        Learning keys of one agent.
+    """
+    calls = [context.first_calls[key] for key in keys if key in context.first_calls]
+    if part not in _PARTS or len(calls) < len(keys):
+        return ()
+    runs = context.snapshot.runs
+    values = [_PARTS[part](get_rules(context.snapshot.rules[keys[0]].rules), runs.request(call)) for call in calls]
+    forms = list(dict.fromkeys(map(print_form, values)))
+    if len(forms) > 1:
+        return describe_forms(forms)
+    return (MARKS,) if any(value != values[0] for value in values) else ()
 
 
-# --- the difference between two forms ---
-
-
-def _describe_difference(dominant: str, other: str) -> str:
-    """Describe the difference between two JSON values in a few words."""
-    ours, theirs = json.loads(dominant), json.loads(other)
-    if ours == theirs:
-        return "key order or number format"
-    mine, its = _content(ours), _content(theirs)
-    if isinstance(mine, str) != isinstance(its, str):
-        return "the form of the content, a text or a list of parts"
-    if _remove_images(mine) == _remove_images(its) and mine != its:
-        return "images"
-    if _remove_spaces(ours) == _remove_spaces(theirs):
-        return "white space"
-    return "fields that no block holds"
-
-
-def _content(value: Any) -> Any:
-    return value.get("content") if isinstance(value, dict) else value
-
-
-def _remove_images(content: Any) -> Any:
-    if not isinstance(content, list):
-        return content
-    return [part for part in content if not isinstance(part, dict) or part.get("type") not in _IMAGES]
-
-
-def _remove_spaces(value: Any) -> Any:
-    if isinstance(value, str):
-        return "".join(value.split())
-    if isinstance(value, dict):
-        return {name: _remove_spaces(item) for name, item in value.items()}
-    return [_remove_spaces(item) for item in value] if isinstance(value, list) else value
+_PARTS: Mapping[str, Callable[[Rules, AnnotatedLlmRequest], object]] = {
+    "system": system_items,
+    "tools": lambda _rules, request: list(request.tools or ()),
+    "response_format": lambda _rules, request: request.unknown.get("response_format"),
+}

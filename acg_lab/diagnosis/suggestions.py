@@ -33,6 +33,7 @@ _HALF = 0.5  # of the requests; what more of them share is not dropped
 Plan: TypeAlias = tuple[Repair, ...]
 _INTENDED = (
     Kind.MODEL_CHANGED,
+    Kind.CACHE_MARKS,
     Kind.TOOLS_ADDED,
     Kind.TOOLS_REMOVED,
     Kind.TOOLS_EDITED,

@@ -23,7 +23,7 @@ from acg_lab.snapshot.analysis import judge_columns
 from acg_lab.snapshot.span_stats import block_tokens, count_columns
 from acg_lab.storage.observation_columns import ObservationColumns
 
-__all__ = ["LookupResult", "ReplayedHistory", "ResultBuilder", "prefix_lengths"]
+__all__ = ["LookupResult", "ReplayedHistory", "ResultBuilder", "highest_thresholds", "prefix_lengths"]
 
 Numbers = NDArray[np.int64]
 _MAX_CACHED_WINDOWS = 64
@@ -229,6 +229,14 @@ def _ascending_lengths(
 
 def _count_reached(curves: PrefixCurves, exact: NDArray[np.bool_], ascending: NDArray[np.float64]) -> Numbers:
     """Return how many of the ascending thresholds each level reaches."""
+    return np.searchsorted(ascending, highest_thresholds(curves, exact), side="right")
+
+
+def highest_thresholds(curves: PrefixCurves, exact: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the highest threshold at which each level of the curves is reached, infinity where every one is.
+
+    Between two neighbouring ones no prefix changes.
+    """
     counts = np.diff(curves.offsets)
     n, of_exact = np.repeat(curves.n, counts), np.repeat(exact, counts)
     present = curves.present.astype(np.int64)
@@ -236,7 +244,7 @@ def _count_reached(curves: PrefixCurves, exact: NDArray[np.bool_], ascending: ND
     upto = (present / n) * (curves.dominant / present)
     upto[of_exact] = _largest_thresholds(present[of_exact], n[of_exact])
     upto[of_exact & (present == n)] = np.inf
-    return np.searchsorted(ascending, upto, side="right")
+    return upto
 
 
 def _largest_thresholds(counts: Numbers, n: Numbers) -> NDArray[np.float64]:

@@ -293,7 +293,7 @@ class Trace:
             walked = ", ".join(map(str, self.windows))
             msg = f"The 'window' option must be one of the trace's, {walked}; got {window!r}."
             raise UsageError(msg)
-        return window
+        return int(window)
 
     # --- views ---
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 
 from acg_lab.core.errors import RecordError
+from acg_lab.core.markers import MARKER_NAMES, remove_markers
 from acg_lab.core.records import AnnotatedLlmRequest, CallRecord, Json, JsonObject
 from acg_lab.logs.body_fields import refuse, require_object
 from acg_lab.logs.json_pieces import has_elided, parse_piece, print_json, split_list
@@ -22,8 +23,7 @@ T = TypeVar("T")
 _INSTRUCTIONS: Final = ("system", "developer")
 _PROMPTS: Final = (*_INSTRUCTIONS, "user")
 _INSTRUCTION_FIELDS: Final = ("system", "instructions")
-_MARKS: Final = ("cache_control", "prompt_cache_breakpoint")
-_MARK_TEXTS: Final = tuple(f'"{name}"'.encode() for name in _MARKS)
+_MARK_TEXTS: Final = tuple(f'"{name}"'.encode() for name in MARKER_NAMES)
 _HOLE: Final = b"null"
 _MAX_KNOWN: Final = 50_000  # messages that a reader finds again by their text in the log
 _NO_RECORD: Final = CallRecord(kind="llm", name="", started_at="")
@@ -76,7 +76,7 @@ class TextPools:
             self.instructions.add(code)
         content = message.get("content")
         if any(mark in text for mark in _MARK_TEXTS) or (isinstance(content, list) and len(content) == 1):
-            text = print_json(_without_marks(message))
+            text = print_json(_unwrap_texts(remove_markers(message)))
             known = self._unmarked.setdefault(text, self.messages.get(text, code))
         else:
             known = self._unmarked.get(text, code)
@@ -84,17 +84,17 @@ class TextPools:
             self.identities[code] = known
 
 
-def _without_marks(value: Json) -> Json:
-    """Return a value without cache marks; a single text part is the text, since marks need a list."""
+def _unwrap_texts(value: Json) -> Json:
+    """Return a value with the text in place of each single text part, since marks need a list."""
     if isinstance(value, dict):
-        found = {name: _without_marks(item) for name, item in value.items() if name not in _MARKS}
+        found = {name: _unwrap_texts(item) for name, item in value.items()}
         content = found.get("content")
         if isinstance(content, list) and len(content) == 1:
             (part,) = content
             if isinstance(part, dict) and part.get("type") == "text" and len(part) == len(("type", "text")):
                 found["content"] = part.get("text")
         return found
-    return [_without_marks(item) for item in value] if isinstance(value, list) else value
+    return [_unwrap_texts(item) for item in value] if isinstance(value, list) else value
 
 
 def as_it_is(items: str) -> BodyCodec:

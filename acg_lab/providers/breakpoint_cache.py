@@ -5,7 +5,7 @@ walk below keeps the entries. It visits requests in order of start, once, and ea
 """
 
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import cached_property
 from math import isnan
 from typing import Final, TypeAlias
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from acg_lab.providers.clock import NANOSECONDS, NEAR_TTL, Visibility, find_visibility
 from acg_lab.providers.lookups import Places, Settings, find_boundaries, find_breakpoints
 from acg_lab.providers.outcomes import NOTHING, CacheOutcome, Doubt, LookupReason
+from acg_lab.providers.prefix_tree import PrefixTree, find_prefix_tree
 from acg_lab.providers.prompts import NO_NODE, Ints, PromptTable, RequestFlag
 
 __all__ = ["simulate_boundaries", "simulate_breakpoints"]
@@ -28,7 +29,6 @@ _HIT, _COVERED = int(LookupReason.HIT), int(LookupReason.COVERED)
 _BELOW, _NOT_WRITTEN = int(LookupReason.BELOW_MINIMUM), int(LookupReason.NOT_WRITTEN)
 
 _Entry: TypeAlias = list[int]
-_Place: TypeAlias = tuple[int, int, bool, int, int]  # piece, first of its search, below the minimum, node written, TTL
 _State: TypeAlias = tuple[int, int, int, int]  # live, in flight or expired; written by; idle (ns); doubts
 
 
@@ -60,7 +60,7 @@ def simulate_boundaries(table: PromptTable, settings: Settings, minimums: Ints) 
 
 @dataclass(eq=False)
 class _Results:
-    """What the walk finds, request by request."""
+    """What the walk finds, request by request; of sure hits, the reasons of their places follow from the hit."""
 
     read_piece: list[int]
     live: list[int]
@@ -68,110 +68,103 @@ class _Results:
     idle: list[float]
     doubts: list[int]
     reasons: list[int]
-    writes: list[tuple[int, int, int]] = field(default_factory=list)  # request, piece, ttl
+    sure: list[int] = field(default_factory=list)  # requests
+
+
+@dataclass(eq=False)
+class _Lookups:
+    """The places, as rows once a request needs them: piece, first of its search, below the minimum, TTL."""
+
+    places: Places
+    below: NDArray[np.bool_]
+
+    @cached_property
+    def rows(self) -> list[tuple[int, int, bool, int]]:
+        columns = (self.places.pieces, self.places.lows, self.below, self.places.ttls)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        found: list[int] = self.places.offsets.tolist()
+        return found
 
 
 def _walk(table: PromptTable, places: Places, settings: Settings, minimums: Ints, beyond: LookupReason) -> CacheOutcome:
     n = table.n_requests
-    tree = _find_tree(table, places)
-    seen = find_visibility(table, str(settings["visible_at"]), str(settings["missing_time"]))
-    cache = _Cache(settings, seen, tree)
-    results = _Results(
-        [NOTHING] * n, [NOTHING] * n, [NOTHING] * n, [float("nan")] * n, [0] * n, [0] * len(places.pieces)
-    )
     owner = np.repeat(np.arange(n), np.diff(places.offsets))
     below = table.ends[places.pieces] < minimums[owner]
-    columns = _place_rows(table, places, below, tree)
-    pieces, numbers, bounds, known = tree.pieces, tree.numbers, tree.bounds, cache.entries
-    firsts, started = places.offsets.tolist(), table.started.tolist()
+    tree = find_prefix_tree(table, places, owner)
+    seen = find_visibility(table, str(settings["visible_at"]), str(settings["missing_time"]))
+    cache = _Cache(settings, seen, tree)
+    reasons = np.where(below, np.uint8(_BELOW), np.uint8(_NOT_WRITTEN)).tolist()
+    results = _Results([NOTHING] * n, [NOTHING] * n, [NOTHING] * n, [float("nan")] * n, [0] * n, reasons)
+    read_piece, live, writer, idle, sure = (
+        results.read_piece,
+        results.live,
+        results.writer,
+        results.idle,
+        results.sure,
+    )
+    lookups = _Lookups(places, below)
+    can_write, writes, write_offsets = _list_writes(table, places, below, tree)
+    reached = _reached_by_last(places, below, tree).tolist()
+    started, candidates, numbers = table.started.tolist(), tree.candidates.tolist(), tree.candidate_numbers
     for i, refused in enumerate(places.refusals.tolist()):
         if refused:
             continue
-        now, first = started[i], firsts[i]
-        own = columns[first : firsts[i + 1]]
-        at, last = bounds[i + 1], bounds[i]
-        while at < last and not known[numbers[at]]:
-            at += 1
-        if at < last:
-            piece, node = pieces[at], numbers[at]
-            is_reached = own and own[-1][1] <= piece <= own[-1][0] and not own[-1][2]
-            if is_reached and (entry := cache.sure_hit(node, now)):
-                hit = piece
-                _note_hit(i, first, own, hit, entry, now, results)
-                cache.renew(node, now, 0)
+        now, hit, number = started[i], NOTHING, numbers[i]
+        if number != NO_NODE:
+            if reached[i] and (entry := cache.sure_hit(number, now)):
+                hit = read_piece[i] = live[i] = candidates[i]
+                writer[i], idle[i] = entry[_WRITER], (now - entry[_TOUCHED]) / NANOSECONDS
+                sure.append(i)
+                cache.renew(number, now, 0)
             else:
-                kept = list(zip(pieces[at:last], numbers[at:last], strict=True))
-                hit = _read(i, first, own, _Look(cache, kept, now), results, beyond)
-        else:
-            hit = NOTHING
-            for k, place in enumerate(own, first):
-                results.reasons[k] = _BELOW if place[2] else _NOT_WRITTEN
-        for piece, _, _, node, ttl in own:
-            if node != NO_NODE and piece > hit:
-                cache.write(node, i, now, ttl)
-                results.writes.append((i, piece, ttl))
-    return _outcome(table, places, minimums, owner, results, cache.longer)
+                hit = _read(i, lookups, _Look(cache, tree.list_kept(i, cache.entries), now), results, beyond)
+        for k in range(write_offsets[i], write_offsets[i + 1]):
+            piece, number, ttl = writes[k]
+            if piece > hit:
+                cache.write(number, i, now, ttl)
+    reasons = _explain_sure_hits(places, below, owner, results)
+    is_written = can_write & (places.pieces > np.array(read_piece, np.int64)[owner]) & (places.refusals[owner] == 0)
+    return _outcome(table, places, minimums, owner, is_written, results, reasons, cache.longer)
 
 
-@dataclass(frozen=True, eq=False)
-class _Tree:
-    """The prefixes that some request writes, numbered anew, as chains: a chain goes on as long as nothing branches off.
-
-    A read of a prefix passes through the whole of each chain above its own. ``pieces``, last first, end the prefixes
-    ``numbers``; request i has ``bounds[i + 1]:bounds[i]``.
-    """
-
-    number_of: Ints  # by node, NO_NODE where nobody writes
-    pieces: list[int]
-    numbers: list[int]
-    bounds: list[int]
-    chain_of: list[int]
-    depth: list[int]
-    above: list[int]  # by chain, NO_NODE for the first
+def _list_writes(
+    table: PromptTable, places: Places, below: NDArray[np.bool_], tree: PrefixTree
+) -> tuple[NDArray[np.bool_], list[tuple[int, int, int]], list[int]]:
+    """Return which places write, and of these the piece, the number of the prefix, and the TTL, with offsets."""
+    can_write = places.writes & ~below
+    pieces = places.pieces[can_write]
+    columns = (pieces, tree.number_of[table.nodes[pieces]], places.ttls[can_write])
+    offsets = np.concatenate(([0], np.cumsum(can_write)))[places.offsets]
+    return can_write, list(zip(*(column.tolist() for column in columns), strict=True)), offsets.tolist()
 
 
-def _find_tree(table: PromptTable, places: Places) -> _Tree:
-    number_of = np.full(table.n_nodes, NO_NODE)
-    number_of[table.nodes[places.pieces[places.writes]]] = 0
-    written = np.flatnonzero(number_of == 0)
-    number_of[written] = np.arange(len(written))
-    numbers = number_of[table.nodes]
-    pieces = np.flatnonzero(numbers != NO_NODE)
-    numbers = numbers[pieces]
-    bounds = np.searchsorted(pieces, table.piece_offsets)
-    parents = np.concatenate(([NO_NODE], numbers[:-1]))[: len(numbers)]
-    parents[bounds[:-1][bounds[:-1] < len(numbers)]] = NO_NODE
-    firsts = np.zeros(len(written), np.int64)
-    firsts[numbers[::-1]] = np.arange(len(numbers))[::-1]  # of a number that occurs again, the last assignment counts
-    parent_of = parents[firsts]
-    is_alone = np.bincount(parent_of[parent_of != NO_NODE], minlength=len(written)) == 1
-    goes_on = (parent_of != NO_NODE) & is_alone[parent_of]
-    chain_of, depth = [NO_NODE] * len(written), [0] * len(written)
-    above: list[int] = []
-    # By first occurrence, so that a prefix comes before those that it begins.
-    order = np.argsort(firsts)
-    for number, parent, joins in zip(order.tolist(), parent_of[order].tolist(), goes_on[order].tolist(), strict=True):
-        if joins:
-            chain_of[number], depth[number] = chain_of[parent], depth[parent] + 1
-        else:
-            chain_of[number] = len(above)
-            above.append(NO_NODE if parent == NO_NODE else chain_of[parent])
-    return _Tree(
-        number_of,
-        pieces[::-1].tolist(),
-        numbers[::-1].tolist(),
-        (len(pieces) - bounds).tolist(),
-        chain_of,
-        depth,
-        above,
+def _reached_by_last(places: Places, below: NDArray[np.bool_], tree: PrefixTree) -> NDArray[np.bool_]:
+    """Return whether the last place of each request looks up its longest prefix that may have an entry."""
+    last = places.offsets[1:] - 1
+    has_places = np.diff(places.offsets) > 0
+    if not len(places.pieces):
+        return has_places
+    found: NDArray[np.bool_] = (
+        has_places & (places.lows[last] <= tree.candidates) & (tree.candidates <= places.pieces[last]) & ~below[last]
     )
+    return found
 
 
-def _place_rows(table: PromptTable, places: Places, below: NDArray[np.bool_], tree: _Tree) -> list[_Place]:
-    """Return the places as rows; one that writes names the prefix that it writes."""
-    nodes = np.where(places.writes & ~below, tree.number_of[table.nodes[places.pieces]], NO_NODE)
-    columns = (places.pieces, places.lows, below, nodes, places.ttls)
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+def _explain_sure_hits(places: Places, below: NDArray[np.bool_], owner: Ints, results: _Results) -> NDArray[np.uint8]:
+    """Return what each place met; requests that read the longest prefix with an entry did so from their last place."""
+    reasons: NDArray[np.uint8] = np.array(results.reasons, np.uint8)
+    if not results.sure:
+        return reasons
+    hits, sure = np.full(len(results.live), NOTHING), np.array(results.sure)
+    hits[sure] = np.array(results.live, np.int64)[sure]
+    hit = hits[owner]
+    met = np.where(places.pieces <= hit, np.uint8(_COVERED), np.uint8(_HIT))
+    reasons = np.where((hit != NOTHING) & ~below, met, reasons)
+    reasons[places.offsets[sure + 1] - 1] = _HIT
+    return reasons
 
 
 class _Cache:
@@ -182,7 +175,7 @@ class _Cache:
     catch up with their chain when they are looked at: few ever are again.
     """
 
-    def __init__(self, settings: Settings, seen: Visibility, tree: _Tree) -> None:
+    def __init__(self, settings: Settings, seen: Visibility, tree: PrefixTree) -> None:
         self.entries: list[list[_Entry]] = [[] for _ in tree.chain_of]
         self._tree = tree
         self._reads: list[list[tuple[int, int, int]]] = [[] for _ in tree.above]  # when, how deep, by which TTL
@@ -255,9 +248,12 @@ class _Cache:
 
     def write(self, node: int, request: int, now: int, ttl: int) -> None:
         """Store an entry, and forget those of the prefix that have expired."""
-        entries = self.look_up(node)
+        entries = self.entries[node]
         if entries:
+            entries = self.look_up(node)
             entries[:] = [e for e in entries if e[_TOUCHED] + e[_LIFE] + self._grace >= now]
+        else:
+            self._caught_up[node] = len(self._reads[self._tree.chain_of[node]])
         entries.append([self._readable[request], now, ttl * NANOSECONDS, request])
 
 
@@ -286,45 +282,35 @@ class _Look:
         return next((piece for piece, node in self.kept if self.state(node)[0] == _LIVE), NOTHING)
 
 
-def _note_hit(
-    request: int, first: int, own: list[_Place], hit: int, entry: _Entry, now: int, results: _Results
-) -> None:
-    """Note a read of the longest prefix that has an entry."""
-    results.read_piece[request] = results.live[request] = hit
-    results.writer[request], results.idle[request] = entry[_WRITER], (now - entry[_TOUCHED]) / NANOSECONDS
-    for k, (piece, _, below, _, _) in enumerate(own, first):
-        results.reasons[k] = _BELOW if below else _COVERED if piece <= hit else _HIT
-    results.reasons[first + len(own) - 1] = _HIT
-
-
-def _read(request: int, first: int, own: list[_Place], look: _Look, results: _Results, beyond: LookupReason) -> int:
+def _read(request: int, lookups: _Lookups, look: _Look, results: _Results, beyond: LookupReason) -> int:
     """Search from each place, longest first; note what each met; return the piece that was read."""
+    first, end = lookups.offsets[request], lookups.offsets[request + 1]
     hit, node, by_ttl = NOTHING, NO_NODE, 0
-    for k in range(len(own) - 1, -1, -1):
-        piece, low, below, _, ttl = own[k]
-        if below:
-            reason = _BELOW
-        elif hit != NOTHING:
+    for k in range(end - 1, first - 1, -1):
+        piece, low, is_below, ttl = lookups.rows[k]
+        if is_below:
+            continue
+        if hit != NOTHING:
             reason = _COVERED if piece <= hit else _HIT
         else:
             key = ttl * NANOSECONDS if look.ttl_in_key else 0
             reason, hit, node = _search(piece, low, key, look, results, request)
             by_ttl = key
-        results.reasons[first + k] = reason
+        results.reasons[k] = reason
     results.read_piece[request] = hit
     results.live[request] = look.longest_live()
     if hit != NOTHING:
         look.cache.renew(node, look.now, by_ttl)
     if results.live[request] > hit:
-        _note_beyond(request, first, own, results, beyond)
+        _note_beyond(request, range(first, end), lookups, results, beyond)
     return hit
 
 
-def _note_beyond(request: int, first: int, own: list[_Place], results: _Results, beyond: LookupReason) -> None:
+def _note_beyond(request: int, own: range, lookups: _Lookups, results: _Results, beyond: LookupReason) -> None:
     """Say where a live entry, longer than what was read, was out of a place's reach."""
     live = results.live[request]
-    for k, (_, low, *_) in enumerate(own, first):
-        if results.reasons[k] == _NOT_WRITTEN and live < low:
+    for k in own:
+        if results.reasons[k] == _NOT_WRITTEN and live < lookups.rows[k][1]:
             results.reasons[k] = beyond
 
 
@@ -353,14 +339,15 @@ def _outcome(
     places: Places,
     minimums: Ints,
     owner: Ints,
+    is_written: NDArray[np.bool_],
     results: _Results,
+    reasons: NDArray[np.uint8],
     longer: bool,  # noqa: FBT001
 ) -> CacheOutcome:
     n = table.n_requests
     read_pieces = np.array(results.read_piece, np.int64)
     read = np.where(read_pieces == NOTHING, 0, table.ends[read_pieces] if len(table.ends) else 0)
-    flat = np.fromiter(chain.from_iterable(results.writes), np.int64, 3 * len(results.writes)).reshape(-1, 3)
-    writers, pieces, write_ttls = flat.T
+    writers, pieces, write_ttls = owner[is_written], places.pieces[is_written], places.ttls[is_written]
     ends = table.ends[pieces]
     tokens = ends - read[writers]
     tokens[1:] = np.where(writers[1:] == writers[:-1], np.diff(ends), tokens[1:])
@@ -372,11 +359,10 @@ def _outcome(
     near = (margins > 0) & (np.abs(table.ends[places.pieces] - minimums[owner]) <= margins) & places.writes
     doubts[owner[near]] |= np.uint8(Doubt.NEAR_MINIMUM)
     doubts[(table.flags & RequestFlag.BATCH) != 0] |= np.uint8(Doubt.BEST_EFFORT)
-    reasons = np.array(results.reasons, np.uint8)
     if longer:
         doubts[owner[reasons == LookupReason.EXPIRED]] |= np.uint8(Doubt.MAY_LIVE_LONGER)
     # Longest first: the order in which they are looked up.
-    order = np.lexsort((-places.pieces, owner))
+    order = (places.offsets[:-1] + places.offsets[1:] - 1)[owner] - np.arange(len(owner))
     return CacheOutcome(
         read_tokens=read,
         read_pieces=read_pieces,

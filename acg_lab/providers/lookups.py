@@ -130,6 +130,8 @@ def _add_automatic(table: PromptTable, breakpoints: _Breakpoints, default: int) 
     """Put a breakpoint on the last allows_breakpoint piece of each request that asks for it; return who clashes too."""
     asked = table.automatic_ttls
     requests = np.flatnonzero((asked != 0) & (asked != AUTOMATIC_BY_DEFAULT))
+    if not len(requests):
+        return breakpoints, requests
     pieces = _last(table.allows_breakpoint, table)[requests]
     requests, pieces = requests[pieces >= 0], pieces[pieces >= 0]
     ttls = np.where(asked[requests] > 0, asked[requests], default)

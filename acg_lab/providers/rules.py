@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from acg_lab.core.errors import UsageError
+from acg_lab.core.plain_numbers import plain_number
 
 __all__ = [
     "CacheProvider",
@@ -283,5 +284,5 @@ def _same_type(known: SettingValue, value: SettingValue) -> bool:
     if isinstance(known, bool) or isinstance(value, bool):
         return isinstance(known, bool) and isinstance(value, bool)
     if isinstance(known, int | float):
-        return isinstance(value, int | float)
+        return isinstance(plain_number(value), int | float)
     return isinstance(value, type(known))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from acg_lab.core.errors import UsageError
+from acg_lab.core.plain_numbers import plain_number
 
 __all__ = ["BYTES_PER_TOKEN", "TokenCounter", "Tokenizer"]
 
@@ -61,7 +62,7 @@ class TokenCounter:
         """
         if self.tokenizer is None:
             return len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN
-        tokens = self.tokenizer(text)
+        tokens: int = plain_number(self.tokenizer(text))
         if not isinstance(tokens, int) or tokens < 0:
             msg = f"tokenizer must return a non-negative integer; got {tokens!r}"
             raise UsageError(msg)

@@ -13,6 +13,7 @@ import numpy as np
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import parse_learning_key
+from acg_lab.core.plain_numbers import plain_number
 from acg_lab.repairs.block_table import BlockTable, Rows
 from acg_lab.repairs.content_repairs import MergeProfiles
 from acg_lab.repairs.edits import EDITS
@@ -86,6 +87,7 @@ def apply_repair(windows: ProfileWindows, repair: Repair, limit: int) -> Profile
     UsageError
         If the repair does not fit the windows, or `limit` is not a non-negative integer.
     """
+    limit = plain_number(limit)
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         msg = f"The 'observation_window' option must be a non-negative integer; got {limit!r}."
         raise UsageError(msg)

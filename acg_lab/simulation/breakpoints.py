@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.errors import UsageError
+from acg_lab.core.markers import UNSTATED
 from acg_lab.providers.prompts import BreakpointOrigin, PieceKind
-from acg_lab.simulation.markers import UNSTATED
 from acg_lab.simulation.plans import Plans
 from acg_lab.simulation.requests import RecordedRequests
 

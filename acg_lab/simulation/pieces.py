@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from acg_lab.core.markers import NO_MARKER, UNSTATED, is_marker_block, split_marker
 from acg_lab.core.records import AnnotatedLlmRequest, JsonObject
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.bodies import Api, Parameters, parameters_of_annotated, parameters_of_body
-from acg_lab.simulation.markers import NO_MARKER, UNSTATED, is_marker_block, split_marker
 from acg_lab.storage.recorded_runs import Body, Call, Runs
 
 __all__ = ["FRAMING", "GAP", "SYSTEM_ROLES", "Contents", "Piece", "PieceReader", "Unit"]
@@ -182,6 +182,10 @@ class PieceReader:
 
     def _tool(self, tool: JsonObject) -> Unit:
         bare, marker = split_marker(tool)
+        function = bare.get("function")
+        if isinstance(function, Mapping):  # some gateways read the marker from inside
+            inner, own = split_marker(function)
+            bare, marker = {**bare, "function": inner}, max(marker, own)
         return Unit((self._piece(b"t", bare, PieceKind.TOOL, marker),), "tools")
 
     def _system(self, value: Any) -> tuple[Unit, ...]:

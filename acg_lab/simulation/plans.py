@@ -24,7 +24,16 @@ from acg_lab.history.lookup import ReplayedHistory
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.requests import RecordedRequests
 
-__all__ = ["REASONS", "Plans", "place_plans", "plan_history"]
+__all__ = [
+    "REASONS",
+    "PlanPlaces",
+    "PlannedRequest",
+    "Plans",
+    "place_plans",
+    "plan_history",
+    "plan_one",
+    "plan_past_gate",
+]
 
 Ints = NDArray[np.int64]
 REASONS: Final = tuple(PlanReason)
@@ -32,7 +41,9 @@ _CODE: Final = {reason: code for code, reason in enumerate(REASONS)}
 _MIN_OBSERVATIONS: Final = 2
 
 
-class _Plan(NamedTuple):
+class PlannedRequest(NamedTuple):
+    """What the governor planned for one request: why nothing, or where its breakpoints go."""
+
     reason: PlanReason
     targets: tuple[Target, ...] = ()
 
@@ -55,10 +66,10 @@ class Plans:
     pieces: Ints
 
 
-_known: "WeakKeyDictionary[ReplayedHistory, dict[tuple[object, ...], list[_Plan]]]" = WeakKeyDictionary()
+_known: "WeakKeyDictionary[ReplayedHistory, dict[tuple[object, ...], list[PlannedRequest]]]" = WeakKeyDictionary()
 
 
-def plan_history(part: ReplayedHistory, thresholds: StabilityThresholds, window: int) -> Sequence[_Plan]:
+def plan_history(part: ReplayedHistory, thresholds: StabilityThresholds, window: int) -> Sequence[PlannedRequest]:
     """Return the plan of each row of a replayed history; kept with it, since every simulation asks again."""
     kept = _known.setdefault(part, {})
     key = (thresholds, window)
@@ -73,13 +84,13 @@ class _Planner:
     def __init__(self, part: ReplayedHistory, thresholds: StabilityThresholds, window: int) -> None:
         self._part, self._thresholds, self._window = part, thresholds, window
         self._columns = part.history.observations
-        self._plans: dict[tuple[object, ...], _Plan] = {}
+        self._plans: dict[tuple[object, ...], PlannedRequest] = {}
 
-    def plans(self) -> list[_Plan]:
+    def plans(self) -> list[PlannedRequest]:
         """Return the plan of every row."""
         entries, n = self._part.entries, len(self._part.profile)
         bounds = entries.offsets.tolist()
-        found: list[_Plan] = [_Plan(PlanReason.NOTHING_LEARNED)] * n
+        found: list[PlannedRequest] = [PlannedRequest(PlanReason.NOTHING_LEARNED)] * n
         first = np.where(np.diff(entries.offsets) > 0, np.append(entries.state, 0)[entries.offsets[:-1]], -1)
         met: tuple[int, ...] = ()
         result: StabilityAnalysisResult | None = None
@@ -93,7 +104,7 @@ class _Planner:
                 found[row] = self._plan(row, states, result)
         return found
 
-    def _plan(self, row: int, states: tuple[int, ...], result: StabilityAnalysisResult) -> _Plan:
+    def _plan(self, row: int, states: tuple[int, ...], result: StabilityAnalysisResult) -> PlannedRequest:
         depth = result.stable_prefix_length
         begin, end = self._columns.block_offsets[row : row + 2].tolist()
         leading = slice(begin, min(begin + depth + 1, end))
@@ -103,17 +114,19 @@ class _Planner:
         plan = self._plans.get(key)
         if plan is None:
             ir = self._columns.observation(row)
-            plan, whole = _plan(ir, result, *self._part.history.profiles[profile][1:])
+            plan, whole = plan_one(ir, result, *self._part.history.profiles[profile][1:])
             if whole:  # bound to the whole request, so no other request has this plan
                 return plan
             self._plans[key] = plan
         return plan
 
 
-def _plan(ir: PromptIR, result: StabilityAnalysisResult, learning_key: str, rules: str) -> tuple[_Plan, bool]:
-    """Return the plan, and whether it depends on the whole request."""
+def plan_one(
+    ir: PromptIR, result: StabilityAnalysisResult, learning_key: str, rules: str
+) -> tuple[PlannedRequest, bool]:
+    """Return the plan of a request that met a result, and whether it depends on the whole request."""
     if result.total_observations < _MIN_OBSERVATIONS:
-        return _Plan(PlanReason.ONE_OBSERVATION), False
+        return PlannedRequest(PlanReason.ONE_OBSERVATION), False
     whole = False
     if get_rules(rules).exact_prefix:
         depth = result.stable_prefix_length
@@ -121,27 +134,28 @@ def _plan(ir: PromptIR, result: StabilityAnalysisResult, learning_key: str, rule
         whole = not all(block.is_scaffold for block in blocks)
         fingerprint = prefix_fingerprint(learning_key, blocks, depth, ir.source_request_hash if whole else None)
         if fingerprint is None or fingerprint != result.stable_prefix_fingerprint:
-            return _Plan(PlanReason.FINGERPRINT), whole
-    return _place(ir, result, learning_key), whole
+            return PlannedRequest(PlanReason.FINGERPRINT), whole
+    return plan_past_gate(ir, result, learning_key), whole
 
 
-def _place(ir: PromptIR, result: StabilityAnalysisResult, learning_key: str) -> _Plan:
+def plan_past_gate(ir: PromptIR, result: StabilityAnalysisResult, learning_key: str) -> PlannedRequest:
+    """Return the plan of a request that has the prefix that was learned, where the rules ask for that."""
     model = learning_key.split("::model=", 1)[-1].split("::seed=", 1)[0]
     minimum = minimum_tokens(model)
     if minimum is None:
-        return _Plan(PlanReason.NO_MODEL if model == "unknown" else PlanReason.UNKNOWN_MODEL_FAMILY)
+        return PlannedRequest(PlanReason.NO_MODEL if model == "unknown" else PlanReason.UNKNOWN_MODEL_FAMILY)
     if result.stable_prefix_length == 0:
-        return _Plan(PlanReason.NO_PREFIX)
+        return PlannedRequest(PlanReason.NO_PREFIX)
     candidates = tuple(find_candidates(ir, result, minimum))
     if not candidates:
-        return _Plan(PlanReason.NO_CANDIDATE)
+        return PlannedRequest(PlanReason.NO_CANDIDATE)
     ends = choose_ends(candidates)
     if not ends:
-        return _Plan(PlanReason.NOT_WORTH_IT)
-    return _Plan(PlanReason.PLANNED, tuple(target_of(ir, end.end) for end in ends))
+        return PlannedRequest(PlanReason.NOT_WORTH_IT)
+    return PlannedRequest(PlanReason.PLANNED, tuple(target_of(ir, end.end) for end in ends))
 
 
-def place_plans(requests: RecordedRequests, plans: Sequence[_Plan]) -> Plans:
+def place_plans(requests: RecordedRequests, plans: Sequence[PlannedRequest]) -> Plans:
     """Return where the planned breakpoints of each request stand among its pieces.
 
     Only Messages bodies with a top-level system text are planned for. Breakpoints that production would put on a
@@ -155,19 +169,16 @@ def place_plans(requests: RecordedRequests, plans: Sequence[_Plan]) -> Plans:
     """
     counts = np.zeros(len(requests), np.int64)
     reasons = np.full(len(requests), -1, np.int64)
-    is_messages = requests.apis == requests.api_names.index("anthropic")
-    firsts, lasts = _first_and_last(requests)
+    places = PlanPlaces(requests)
     pieces: list[int] = []
     for i, step in enumerate(requests.steps.tolist()):
         if step < 0:
             continue
         plan = plans[step]
-        if plan.targets and not (is_messages[i] and (i, PieceKind.SYSTEM) in firsts):
-            plan = _Plan(PlanReason.SURFACE)
-        reasons[i] = _CODE[plan.reason]
-        found = {piece for target in plan.targets if (piece := _piece_of(i, target, firsts, lasts)) is not None}
-        counts[i] = len(found)
-        pieces += sorted(found)
+        found = places.find(i, plan)
+        reasons[i] = _CODE[plan.reason if found is not None else PlanReason.SURFACE]
+        counts[i] = len(found or ())
+        pieces += found or ()
     return Plans(
         reasons=reasons,
         offsets=np.concatenate(([0], np.cumsum(counts))),
@@ -176,6 +187,23 @@ def place_plans(requests: RecordedRequests, plans: Sequence[_Plan]) -> Plans:
 
 
 _Where = Mapping[tuple[int, int], int]
+
+
+class PlanPlaces:
+    """Finds the pieces that planned breakpoints of requests stand on."""
+
+    def __init__(self, requests: RecordedRequests) -> None:
+        self._is_messages = (requests.apis == requests.api_names.index("anthropic")).tolist()
+        self._firsts, self._lasts = _first_and_last(requests)
+
+    def find(self, request: int, plan: PlannedRequest) -> "list[int] | None":
+        """Return the pieces in prompt order; None for a body that is not planned for though the plan has targets."""
+        if not plan.targets:
+            return []
+        if not (self._is_messages[request] and (request, PieceKind.SYSTEM) in self._firsts):
+            return None
+        pieces = (_piece_of(request, target, self._firsts, self._lasts) for target in plan.targets)
+        return sorted({piece for piece in pieces if piece is not None})
 
 
 def _piece_of(request: int, target: Target, firsts: _Where, lasts: _Where) -> int | None:

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab.core.markers import UNSTATED
 from acg_lab.providers.prompts import BreakpointOrigin, PieceKind
 from acg_lab.simulation.breakpoints import Breakpoints
-from acg_lab.simulation.markers import UNSTATED
 from acg_lab.simulation.requests import RecordedRequests, SentOtherwise
 
 __all__ = ["send_otherwise"]

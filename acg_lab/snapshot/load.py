@@ -14,6 +14,7 @@ from acg_lab._format import counted
 from acg_lab.config.settings import AcgSettings
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
+from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.rules import get_rules
 from acg_lab.logs.redis_dump import open_dump
 from acg_lab.snapshot.load_log import LoadWarning, LogOptions, Within, is_log, load_log
@@ -241,6 +242,7 @@ def parse_option_time(time: str | date | None, option: str) -> int | None:
 
 
 def _check_limit(limit: int | None) -> int | None:
+    limit = plain_number(limit)
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         msg = f"The 'limit' option must be a positive integer; got {limit!r}."
         raise UsageError(msg)

@@ -18,6 +18,7 @@ from acg_lab._format import counted, suggest
 from acg_lab.config.settings import AcgSettings
 from acg_lab.core.codec import parse_time
 from acg_lab.core.errors import RecordError, UsageError
+from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.rules import NEWEST
 from acg_lab.logs.entries import APIS, Document, LoggedCall, ReadOptions
 from acg_lab.logs.files import is_log_name, is_pipe, looks_like_log
@@ -70,7 +71,7 @@ class LogOptions(NamedTuple):
             msg = f"The 'api' option must be 'auto' or one of {', '.join(map(repr, APIS))}; got {self.api!r}."
             msg += suggest(self.api, APIS)
             raise UsageError(msg)
-        rate = self.sample_rate
+        rate = plain_number(self.sample_rate)
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
             msg = f"The 'sample_rate' option must be above 0 and at most 1, as in 0.1 for a tenth; got {rate!r}."
             raise UsageError(msg)

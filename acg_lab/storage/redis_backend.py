@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Self, TypeVar
 
+from acg_lab.core.errors import AcgLabError
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Progress, Selection, Window, ignore_progress
 from acg_lab.storage.columns import Columns
@@ -198,15 +199,15 @@ class RedisBackend(_Base):
         return check_replies(outcome, send, self.label)
 
     def _try(self, send: Send) -> list[Any] | Failure:
-        import redis
-
         try:
             with self._client.pipeline(transaction=send.atomic) as pipeline:
                 for command in send.commands:
                     pipeline.execute_command(*command)
                 replies: list[Any] = pipeline.execute(raise_on_error=False)
                 return replies
-        except (redis.RedisError, OSError, UnicodeError) as error:
+        except AcgLabError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)
 
 
@@ -283,13 +284,13 @@ class AsyncRedisBackend(_Base):
         return check_replies(outcome, send, self.label)
 
     async def _try(self, send: Send) -> list[Any] | Failure:
-        import redis
-
         try:
             async with self._client.pipeline(transaction=send.atomic) as pipeline:
                 for command in send.commands:
                     pipeline.execute_command(*command)
                 replies: list[Any] = await pipeline.execute(raise_on_error=False)
                 return replies
-        except (redis.RedisError, OSError, UnicodeError) as error:
+        except AcgLabError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from acg_lab.core.errors import SourceError, UsageError
+from acg_lab.storage.redis_replies import is_expected
 from acg_lab.storage.redis_scan import RedisRefusal, Send
 
 __all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "check_replies", "explain_error", "open_pool", "retry_delays"]
@@ -181,6 +182,7 @@ _WORDS: Final = {
 }
 # A server without TLS waits for more when it receives a TLS handshake.
 _PLAIN: Final = "; if it speaks no TLS, the URL must begin with redis://"
+_NO_REPLY: Final = "answered with what is no reply to the command; is it a Redis?"
 _TRANSIENT: Final = {"ConnectionError"}
 _LASTING: Final = {"AuthenticationError", "AuthorizationError", "MaxConnectionsError", "SSLError"}
 
@@ -210,6 +212,8 @@ def _words(error: BaseException, names: set[str], label: str) -> str:
     for name, words in _WORDS.items():
         if name in names:
             return f"{words}{_PLAIN}" if name == "TimeoutError" and label.startswith("rediss:") else words
+    if not names & {"RedisError", "OSError"}:
+        return _NO_REPLY  # redis-py could not make anything of it
     text = str(error)
     if "DB index" in text or "SELECT is not allowed" in text:
         return "has no database of this number; give another at the end of the URL"
@@ -228,12 +232,15 @@ def check_replies(replies: list[Any], send: Send, label: str) -> list[Any]:
     Raises
     ------
     SourceError
-        If a reply is an error that concerns more than one key.
+        If a reply is an error that concerns more than one key, or nothing that the command answers.
     """
     settled = [_settle(reply, send) for reply in replies]
     for reply in settled:
         if isinstance(reply, BaseException):
             raise explain_error(reply, label).error
+    if len(settled) != len(send.commands) or not all(map(is_expected, send.commands, settled)):
+        msg = f"{label} {_NO_REPLY}"
+        raise SourceError(msg)
     return settled
 
 

@@ -1,9 +1,13 @@
 """The settings as a value, and what is refused of them."""
 
+from fractions import Fraction
+
+import numpy as np
 import pytest
 
 import acg_lab as acg
 from acg_lab.config import AcgSettings, inactive_reasons, render_config
+from acg_lab.core import AcgLearner
 
 T = acg.StabilityThresholds
 STATE = {"backend": {"kind": "in_memory"}}
@@ -149,3 +153,83 @@ def test_why_idle():
         "acg",
         "acg",
     ]
+
+
+def test_numpy_scalars_are_numbers():
+    """Numpy's integers and floats do as Python's, in settings, thresholds and the learner; its booleans do not."""
+    settings = AcgSettings(observation_window=np.int64(50), priority=np.int32(7)).replace(
+        stable_threshold=np.float32(0.5), min_observations_for_full_confidence=np.uint8(5)
+    )
+    assert settings == AcgSettings(
+        acg.StabilityThresholds(stable_threshold=0.5, min_observations_for_full_confidence=5), 50, priority=7
+    )
+    assert [type(value) for value in settings.values().values()] == [float, float, int, int, int]
+    assert acg.load_config(acg.export_config({}, settings)) == settings
+    assert AcgLearner("a", observation_window=np.int64(50)).observation_window == 50
+    for wrong in (np.bool_(True), np.float64("nan"), np.array([0.5]), Fraction(1, 2)):
+        with pytest.raises(acg.UsageError):
+            acg.StabilityThresholds(stable_threshold=wrong)
+        with pytest.raises(acg.UsageError):
+            AcgSettings(observation_window=wrong)
+
+
+ODD_TEXTS = [
+    ("toml", f"x = {'9' * 5000}"),
+    ("toml", f"x = 0x{'f' * 5000}"),
+    ("toml", f"x = {2**63}"),
+    ("toml", ".".join("a" * 500) + " = 1"),
+    ("toml", "[" + ".".join("a" * 500) + "]"),
+    ("json", f'{{"x": {"9" * 5000}}}'),
+    ("json", f'{{"x": {"1" + "0" * 400}}}'),
+    ("json", '{"\\ud800": 1}'),
+    ("json", '{"x": ["\\udfff"]}'),
+    ("json", '{"a":' * 500 + "1" + "}" * 500),
+]
+
+
+@pytest.mark.parametrize(("suffix", "text"), ODD_TEXTS)
+def test_odd_texts_raise_our_error(tmp_path, suffix, text):
+    """Huge integers, hundreds of levels and lone surrogates raise RecordError, and the file stays as it is."""
+    path = tmp_path / f"plugins.{suffix}"
+    path.write_text(text)
+    for use in (acg.load_config, inactive_reasons, lambda given: acg.export_config(given, AcgSettings())):
+        with pytest.raises(acg.RecordError):
+            use(path)
+    assert path.read_text() == text
+
+
+def test_a_mapping_within_itself_raises_our_error():
+    """A mapping that holds itself is refused, as one that is nested too deeply."""
+    endless = {"version": 1}
+    endless["x"] = endless
+    for use in (acg.load_config, inactive_reasons, lambda given: acg.export_config(given, AcgSettings())):
+        with pytest.raises(acg.RecordError, match="levels"):
+            use(endless)
+
+
+REFUSED = [
+    ({"version": 2}, "$.version"),
+    ({"version": 1.0}, "$.version"),
+    ({"version": True}, "$.version"),
+    ({"policy": {"unknown_field": "shout"}}, "$.policy.unknown_field"),
+    ({"components": [{}]}, "$.components[0].kind"),
+    ({"components": [{"kind": "adaptive", "enabled": "yes"}]}, "$.components[0].enabled"),
+    (document(version=2), "$.components[0].config.version"),
+    (document(agent_id=5), "$.components[0].config.agent_id"),
+    (document(state={}), "$.components[0].config.state.backend"),
+    (document(state={"backend": {}}), "$.components[0].config.state.backend.kind"),
+    (document(state={"backend": {"kind": "sqlite"}}), "$.components[0].config.state.backend.kind"),
+    (document(state={"backend": {"kind": "redis"}}), "$.components[0].config.state.backend.config.url"),
+    (document(telemetry={"learners": "acg"}), "$.components[0].config.telemetry.learners"),
+    (document(policy={"unsupported_value": "x"}), "$.components[0].config.policy.unsupported_value"),
+]
+
+
+@pytest.mark.parametrize(("refused", "path"), REFUSED)
+def test_the_rest_of_the_document(refused, path):
+    """It is neither read, nor explained, nor written; the error has the path of the value, and never a text."""
+    for use in (acg.load_config, inactive_reasons, lambda given: acg.export_config(given, AcgSettings())):
+        with pytest.raises(acg.RecordError) as caught:
+            use(refused)
+        assert caught.value.path == path
+        assert not any(text in caught.value.reason for text in ("shout", "yes", "sqlite"))

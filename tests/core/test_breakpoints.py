@@ -440,3 +440,10 @@ def test_order_of_keys_does_not_matter(history, rules):
     assert plan(msgspec.structs.replace(live, **fields), shuffled, rules, **options) == planned
     assert (live, hot_cache.acg_profiles) == (before, known)
     assert msgspec.json.decode(msgspec.json.encode(planned), type=type(planned)) == planned
+
+
+def test_no_breakpoint_allowed():
+    """With a limit of 0, none is chosen; with 1, the best."""
+    candidates = [Candidate(1, 2048, 5.0, "system"), Candidate(2, 4096, 5.0, "user")]
+    assert choose_ends(candidates, max_breakpoints=0) == ()
+    assert len(choose_ends(candidates, max_breakpoints=1)) == 1

@@ -499,3 +499,15 @@ def test_run_that_is_not_a_record(process):
         process(AcgLearner("a"), {"id": "r"}, MemoryBackend(), HotCache())
     run = decode(RunRecord, encode(make_run(make_request("u"))))
     assert list(process(AcgLearner("a"), run, MemoryBackend(), HotCache()).results) == [key_of("u")]
+
+
+def test_a_registering_process_knows_the_seed_entry():
+    """A hot cache from a backend holds what is stored under the agent's id, if anything, and no profiles."""
+    backend, learned = MemoryBackend(), HotCache()
+    for _ in range(3):
+        AcgLearner("a").process_run(make_run(make_request(), agent_id="a"), backend, learned)
+    warm = HotCache.from_backend(backend, "a")
+    assert (warm.acg_stability, warm.acg_observation_count) == (learned.acg_stability, 3)
+    assert warm.acg_profiles == {}
+    empty = HotCache.from_backend(backend, "b")
+    assert (empty.acg_stability, empty.acg_observation_count) == (None, 0)

@@ -84,7 +84,13 @@ def test_several_kinds_at_once(make, kind, details):
 
 def test_all_detectors_are_in_one_table():
     """Each kind of change within a profile has a detector, whose wording names the block."""
-    of_splits = {Kind.FRAGMENTED_BY_FIRST_MESSAGE, Kind.MODEL_CHANGED, Kind.RAW_BYTES_DIFFER, Kind.UNKNOWN}
+    of_splits = {
+        Kind.FRAGMENTED_BY_FIRST_MESSAGE,
+        Kind.MODEL_CHANGED,
+        Kind.RAW_BYTES_DIFFER,
+        Kind.CACHE_MARKS,
+        Kind.UNKNOWN,
+    }
     of_production = {Kind.BELOW_MINIMUM, Kind.UNKNOWN_MODEL_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS}
     of_sending = {Kind.BREAKPOINT_SHORT, Kind.NO_BREAKPOINT, Kind.LOOKBACK_EXCEEDED}
     of_sending |= {Kind.TTL_TOO_SHORT, Kind.PARALLEL_REQUESTS}

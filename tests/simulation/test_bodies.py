@@ -4,11 +4,11 @@ import pytest
 from simulation.histories import HOUR, MARKER, assistant, block, body, sent, simulated, text, tool, user
 
 from acg_lab.core import CallRecord
+from acg_lab.core.markers import NO_MARKER, is_marker_block, split_marker
 from acg_lab.core.records import Exchange, Usage
 from acg_lab.providers import PieceKind
 from acg_lab.simulation import usage_of
 from acg_lab.simulation.bodies import parameters_of_body
-from acg_lab.simulation.markers import NO_MARKER, is_marker_block, split_marker
 from acg_lab.simulation.usage import is_uncached_rest
 
 LONG = text(2000, "policy")

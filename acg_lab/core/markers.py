@@ -1,4 +1,4 @@
-"""Every spelling of a cache marker: how it is found in a body, and what remains without it.
+"""Every spelling of a cache marker: how it is found in a body, and what remains without it. The one table of them.
 
 A marker is not part of what a provider compares, so contents are compared without markers. Only the places that an API
 reads markers from are searched: a tool's arguments may hold any key.
@@ -7,7 +7,7 @@ reads markers from are searched: a tool's arguments may hold any key.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-__all__ = ["NO_MARKER", "UNSTATED", "is_marker_block", "split_marker", "ttl_of"]
+__all__ = ["MARKER_NAMES", "NO_MARKER", "UNSTATED", "is_marker_block", "remove_markers", "split_marker", "ttl_of"]
 
 NO_MARKER: Final = -1
 UNSTATED: Final = 0
@@ -42,14 +42,19 @@ def _plain(value: Any) -> int:
 
 
 # Key of an object that takes a marker, and what reads its TTL.
-_KEYS: Final[Mapping[str, Callable[[Any], int]]] = {
+_PLAIN: Final[Mapping[str, Callable[[Any], int]]] = {
     "cache_control": _plain,  # Anthropic, Qwen, and gateways that pass it on
     "cacheControl": _plain,  # Vertex and SDKs in camel case
     "prompt_cache_breakpoint": _plain,  # OpenAI from 5.6 on
+}
+_KEYS: Final[Mapping[str, Callable[[Any], int]]] = {
+    **_PLAIN,
     "providerOptions": _of_options,
     "provider_options": _of_options,
 }
+_CONTENTS: Final = ("content", "function")  # fields whose values may hold markers of their own
 _BLOCKS: Final = ("cachePoint", "cache_point")  # Bedrock Converse: a block of its own behind the block that it marks
+MARKER_NAMES: Final = (*_KEYS, *_BLOCKS)
 
 
 def is_marker_block(part: Any) -> bool:
@@ -67,11 +72,25 @@ def split_marker(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
     for name in named:
         ttl = _KEYS[name](value[name])
         found = max(found, ttl)
-    removed = [
-        name
-        for name in named
-        if name in ("cache_control", "cacheControl", "prompt_cache_breakpoint") or _KEYS[name](value[name]) != NO_MARKER
-    ]
+    removed = [name for name in named if name in _PLAIN or _KEYS[name](value[name]) != NO_MARKER]
     if not removed:
         return value, NO_MARKER
     return {name: item for name, item in value.items() if name not in removed}, found
+
+
+def remove_markers(value: Any) -> Any:
+    """Return a tool, a message, a content, or a list of them without markers; key order is kept.
+
+    Contents of tool results are searched too; arguments of tools, which may hold any key, are not.
+
+    Examples
+    --------
+    >>> remove_markers({"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"ttl": "1h"}}]})
+    {'role': 'user', 'content': [{'type': 'text', 'text': 'hi'}]}
+    """
+    if isinstance(value, list | tuple):
+        return [remove_markers(item) for item in value if not is_marker_block(item)]
+    if not isinstance(value, Mapping):
+        return value
+    bare, _ = split_marker(value)
+    return {name: remove_markers(item) if name in _CONTENTS else item for name, item in bare.items()}

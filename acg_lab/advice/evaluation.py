@@ -1,0 +1,225 @@
+"""The cost of every setting for every agent, run by run: settings that plan the same are simulated once.
+
+A setting is priced for each agent apart, since agents share no cache. What was priced stays when the work is
+interrupted.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acg_lab.advice.plan_codes import PlanCodes
+from acg_lab.advice.planned_breakpoints import NO_BREAKPOINTS, PlannedBreakpoints
+from acg_lab.advice.setting_costs import AgentRequests, take_agent
+from acg_lab.config.settings import AcgSettings
+from acg_lab.history.lookup import ReplayedHistory
+from acg_lab.history.replay import walk_history
+from acg_lab.history.trace import Trace
+from acg_lab.simulation.simulate import simulate
+
+if TYPE_CHECKING:
+    from acg_lab.providers.rules import CacheProvider
+
+__all__ = ["Evaluation", "SettingPoints", "acts_in", "walk_more"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], object]
+_PLANNING: Final = "anthropic"  # the only provider setting under which the governor places breakpoints
+
+
+def acts_in(settings: AcgSettings) -> bool:
+    """Whether the governor places breakpoints with these settings."""
+    return settings.provider == _PLANNING
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SettingPoints:
+    """Settings as columns, one row per setting.
+
+    Attributes
+    ----------
+    stable : array of float64
+    minimums, windows : array of int64
+        ``min_observations_for_full_confidence`` and ``observation_window``.
+    acts : array of bool
+        Whether the governor places breakpoints.
+    """
+
+    stable: Floats
+    minimums: Ints
+    windows: Ints
+    acts: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.stable)
+
+
+def walk_more(trace: Trace, windows: Sequence[int]) -> tuple[ReplayedHistory, ...]:
+    """Return the histories of a trace, walked with further observation windows."""
+    missing = [window for window in windows if window not in trace.windows]
+    if not missing:
+        return trace.parts
+    walked = (walk_history(part.history, missing, lambda *_: None) for part in trace.parts)
+    return tuple(
+        replace(part, results={**part.results, **more.results}) for part, more in zip(trace.parts, walked, strict=True)
+    )
+
+
+class Evaluation:
+    """Prices settings on a recorded history.
+
+    Attributes
+    ----------
+    sim : CacheSimulation
+        The history as it was.
+    agent_ids : tuple of str
+        Agents in the order of the costs.
+    run_agents, run_starts : array of int64
+        Agent of each run, and when its first request was sent; runs are by agent, then by time.
+    currency : {"USD", "uncached tokens"}
+    """
+
+    def __init__(
+        self, trace: Trace, config: AcgSettings, windows: Sequence[int], cache_provider: "CacheProvider | str" = "auto"
+    ) -> None:
+        self.sim = base = simulate(trace, config=config, cache_provider=cache_provider)
+        self.acted = bool(base.history.acts)
+        self.currency = "USD" if base.totals().without_cache > 0 else "uncached tokens"
+        self._agents: list[AgentRequests] = []
+        self._planned: list[PlannedBreakpoints] = []
+        self._costs: list[dict[int, Floats]] = []
+        parts = walk_more(trace, windows)
+        shifts = [0, *accumulate(len(part.profile) for part in parts)]
+        codes = [PlanCodes(part) for part in parts]
+        requests, recorded = base.history.requests, base.history.plans
+        kept = np.zeros(len(requests), bool)
+        kept[base.rows] = True
+        ids, agents, starts = [], [], []
+        for code in np.unique(requests.agents[base.rows]).tolist():
+            rows = np.flatnonzero(requests.agents == code)
+            runs, first, local = np.unique(requests.runs[rows], return_index=True, return_inverse=True)
+            order = np.argsort(first, kind="stable")
+            rank = np.empty(len(runs), np.int64)
+            rank[order] = np.arange(len(runs))
+            groups = np.where(kept[rows], rank[local.reshape(-1)], len(runs))
+            one = take_agent(base.history, rows, groups, len(runs) + 1, recorded)
+            steps = requests.steps[rows]
+            part = int(np.searchsorted(shifts, steps.max(initial=0), side="right")) - 1
+            own = np.where(steps >= 0, steps - shifts[part], -1)
+            self._agents.append(one)
+            self._planned.append(PlannedBreakpoints(one.requests, codes[part], own))
+            self._costs.append({})
+            ids.append(requests.agent_ids[code])
+            agents += [len(ids) - 1] * len(runs)
+            starts += requests.started[rows][first[order]].tolist()
+        self.agent_ids = tuple(ids)
+        self.run_agents, self.run_starts = np.array(agents, np.int64), np.array(starts, np.int64)
+
+    def number(self, points: SettingPoints) -> Ints:
+        """Return the number of the breakpoints that each setting leads to, shape (n_settings, n_agents)."""
+        found = np.full((len(points), len(self._agents)), NO_BREAKPOINTS, np.int64)
+        for window in np.unique(points.windows[points.acts]).tolist():
+            mine = np.flatnonzero(points.acts & (points.windows == window))
+            thresholds, column = np.unique(points.stable[mine], return_inverse=True)
+            minimums = points.minimums[mine]
+            for agent, planned in enumerate(self._planned):
+                numbers = planned.number(thresholds, np.unique(minimums).tolist(), window)
+                for minimum, of_minimum in numbers.items():
+                    at = minimums == minimum
+                    found[mine[at], agent] = of_minimum[column.reshape(-1)[at]]
+        return found
+
+    def price(self, numbers: Ints, on_progress: Progress | None = None, n_jobs: int = 1) -> bool:
+        """Simulate the breakpoints that have no cost yet, in the order of the settings.
+
+        Returns
+        -------
+        bool
+            False if the work was interrupted.
+        """
+        distinct = {pair: None for row in numbers.tolist() for pair in enumerate(row)}
+        missing = [(agent, number) for agent, number in distinct if number not in self._costs[agent]]
+        try:
+            for (agent, number), cost in zip(missing, self._priced(missing, n_jobs), strict=True):
+                self._costs[agent][number] = cost
+                if on_progress is not None:
+                    on_progress(1, len(missing))
+        except KeyboardInterrupt:
+            return False
+        return True
+
+    def _priced(self, missing: Sequence[tuple[int, int]], n_jobs: int) -> Iterator[Floats]:
+        if n_jobs == 1:
+            for agent, number in missing:
+                yield self._agents[agent].cost(self._planned[agent].breakpoints(number))
+            return
+        from joblib import Parallel, delayed  # noqa: PLC0415  only where several cores are asked for
+
+        tasks = (
+            delayed(_cost)(self._agents[agent], self._planned[agent].breakpoints(number)) for agent, number in missing
+        )
+        found: Any = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+        yield from found
+
+    def cost_of_runs(self, number: Ints, *, in_tokens: bool = False) -> Floats:
+        """Return the cost of each run at one setting, shape (n_runs,); NaN where it was not simulated."""
+        found = np.full(len(self.run_agents), np.nan)
+        for agent, known in enumerate(self._costs):
+            cost = known.get(int(number[agent]))
+            if cost is not None:
+                columns = np.flatnonzero(self.run_agents == agent)
+                found[columns] = cost[self._currency(in_tokens=in_tokens), : len(columns)]
+        return found
+
+    def cost_of_groups(self, numbers: Ints, groups: Ints, n_groups: int, *, in_tokens: bool = False) -> Floats:
+        """Return the cost of groups of runs at each setting, shape (n_settings, n_groups), NaN where unknown."""
+        total = np.zeros((len(numbers), n_groups))
+        for agent, known in enumerate(self._costs):
+            of_runs = groups[self.run_agents == agent]
+            by_number = np.full((len(self._planned[agent]), n_groups), np.nan)
+            for number, cost in known.items():
+                amounts = cost[self._currency(in_tokens=in_tokens), : len(of_runs)]
+                by_number[number] = np.bincount(of_runs, amounts, n_groups)
+            total += by_number[numbers[:, agent]]
+        return total
+
+    def cost_by_agent(self, numbers: Ints, *, in_tokens: bool = False) -> Floats:
+        """Return the cost of each setting by agent, shape (n_settings, n_agents); NaN where it was not simulated."""
+        found = np.full(numbers.shape, np.nan)
+        for agent, known in enumerate(self._costs):
+            by_number = np.full(len(self._planned[agent]), np.nan)
+            for number, cost in known.items():
+                by_number[number] = cost[self._currency(in_tokens=in_tokens), :-1].sum()
+            found[:, agent] = by_number[numbers[:, agent]]
+        return found
+
+    def _currency(self, *, in_tokens: bool) -> int:
+        return 0 if self.currency == "USD" and not in_tokens else 1
+
+    @property
+    def cost_as_was(self) -> Floats:
+        """The cost of each agent as billed."""
+        return self._known("cost_as_was")
+
+    @property
+    def cost_without_cache(self) -> Floats:
+        """The cost of each agent at full price."""
+        return self._known("cost_without_cache")
+
+    def _known(self, name: str) -> Floats:
+        row = self._currency(in_tokens=False)
+        return np.array([getattr(agent, name)[row, :-1].sum() for agent in self._agents])
+
+    @property
+    def n_simulated(self) -> int:
+        """How many distinct sets of breakpoints were simulated."""
+        return sum(map(len, self._costs))
+
+
+def _cost(agent: AgentRequests, planned: tuple[Ints, Ints]) -> Floats:
+    return agent.cost(planned)
