@@ -15,6 +15,7 @@ from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
+from acg_lab.diagnosis.suggestions import NEEDED
 from acg_lab.repairs.apply import select_windows
 from acg_lab.repairs.content_repairs import MergeProfiles, Pin
 from acg_lab.repairs.effects import Effect, measure_extent
@@ -26,7 +27,7 @@ __all__ = ["PricedFindings", "price_findings"]
 
 _MIN_SENDING: Final = 0.03  # of an agent's cost; a smaller loss by how requests are sent is not reported
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
-_UNNAMED: Final = (Kind.UNKNOWN, Kind.VARIANTS)
+_UNREPAIRED: Final = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, *NEEDED)
 _instructions: Final = re.compile(r"system-\d+(-instructions)?")
 _UNPLANNED: Final = (
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
@@ -278,7 +279,7 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
 
 def _measures(finding: Finding) -> list[Plan]:
     """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
-    if finding.kind not in _UNNAMED or _instructions.fullmatch(finding.span_id or "") is None:
+    if finding.kind not in _UNREPAIRED or _instructions.fullmatch(finding.span_id or "") is None:
         return []
     return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
 

@@ -121,7 +121,11 @@ def _is_reordered(block: BlockHistory) -> bool:
     """Return whether the same lines, items of lists or members of arrays stand in another order."""
     if block.is_stable_after(sort_items):
         return not block.is_stable_after(keep_items)
-    return block.is_stable_after(sort_paragraphs) or block.is_stable_after(sort_arrays, whole=True)
+    return block.is_stable_after(sort_paragraphs) or _is_array_order(block)
+
+
+def _is_array_order(block: BlockHistory) -> bool:
+    return all(may_hold_json(text) for text in block.texts) and block.is_stable_after(sort_arrays, whole=True)
 
 
 def _is_unicode_form(block: BlockHistory) -> bool:
@@ -129,53 +133,11 @@ def _is_unicode_form(block: BlockHistory) -> bool:
 
 
 def _is_appended(block: BlockHistory) -> bool:
-    """Return whether each content begins with the next shorter one."""
-    if len(block.counts) <= _FEW or not block.readable:
+    """Return whether all contents differ in one place, and what stands there begins with the next shorter one."""
+    if len(block.counts) <= _FEW or block.template is None or len(block.template.slots) != 1 or block.template.strays:
         return False
-    texts = sorted(block.texts, key=len)
-    return all(text.startswith(shorter) for shorter, text in pairwise(texts))
-
-
-# --- slots ---
-
-_SLOT_TESTS: dict[Kind, Callable[[SlotHistory], bool]] = {
-    Kind.PERSON: is_person,
-    Kind.LOCALE: is_locale,
-    Kind.RELATIVE_TIME: is_relative_time,
-    Kind.CHECKLIST: is_checklist,
-    Kind.WORKING_DIRECTORY_STATE: is_directory_state,
-    Kind.MEMORY: is_memory,
-    Kind.OPTIONAL_SENTENCE: is_optional,
-}
-
-
-@lru_cache(maxsize=1)  # several detectors ask about one block in turn
-def _name_slots(block: BlockHistory) -> tuple[Kind | None, ...]:
-    """Return the kind of each slot, None for one that no test is sure of."""
-    return tuple(_name_slot(slot) for slot in split_into_slots(block))
-
-
-def _name_slot(slot: SlotHistory) -> Kind | None:
-    named = next((kind for kind, test in _SLOT_TESTS.items() if test(slot)), None)
-    return named or next((kind for kind, test in _VALUE_TESTS if test(slot) is not None), None)
-
-
-def _in_slots(kind: Kind) -> Test:
-    """Return a test for slots that all have a known kind, of which this is the first that only slots have.
-
-    Where none is, it is the first.
-    """
-
-    def test(block: BlockHistory) -> tuple[str, ...] | None:
-        kinds = _name_slots(block)
-        if not kinds or None in kinds:
-            return None
-        first = next((found for found in kinds if found in _SLOT_TESTS), kinds[0])
-        if first is not kind:
-            return None
-        return tuple(sorted(f"also {other}" for other in {*kinds} - {kind}))
-
-    return test
+    values = sorted(block.template.values(block.template.slots[0]), key=len)
+    return " " in values[-1] and all(value.startswith(shorter) for shorter, value in pairwise(values))
 
 
 # --- texts ---
@@ -291,6 +253,65 @@ _VALUE_TESTS: tuple[tuple[Kind, Test], ...] = (
     *((kind, _starts_with(kind)) for kind in (Kind.DATETIME, Kind.PATH, Kind.IDENTIFIER, Kind.NUMBER)),
     (Kind.IDENTIFIER, _predicate(_is_random_word)),
 )
+
+
+# --- slots ---
+
+_OF_SLOTS = (
+    Kind.PERSON,
+    Kind.LOCALE,
+    Kind.RELATIVE_TIME,
+    Kind.CHECKLIST,
+    Kind.WORKING_DIRECTORY_STATE,
+    Kind.MEMORY,
+    Kind.OPTIONAL_SENTENCE,
+)
+_SLOT_TESTS: dict[Kind, Callable[[SlotHistory], bool]] = {
+    Kind.PERSON: is_person,
+    Kind.LOCALE: is_locale,
+    Kind.RELATIVE_TIME: is_relative_time,
+    # Of a list or a state, what changes may be a time or a number only.
+    Kind.DATETIME: lambda slot: slot.is_stable_after(DATETIME.remove),
+    Kind.COUNTER: _is_counter,
+    Kind.NUMBER: lambda slot: slot.is_stable_after(NUMBER.remove),
+    Kind.CHECKLIST: is_checklist,
+    Kind.WORKING_DIRECTORY_STATE: is_directory_state,
+    Kind.MEMORY: is_memory,
+    Kind.OPTIONAL_SENTENCE: is_optional,
+}
+
+
+@lru_cache(maxsize=1)  # several detectors ask about one block in turn
+def _name_slots(block: BlockHistory) -> tuple[Kind, ...]:
+    """Return the kinds of a block's slots, of the one with the most values first; none if a slot has no known kind.
+
+    Of slots with equally many values, those of a kind that only slots have come first.
+    """
+    slots = split_into_slots(block)
+    named = [(slot, kind) for slot in slots if (kind := _name_slot(slot)) is not None]
+    if len(named) < len(slots):
+        return ()
+    named.sort(key=lambda pair: (-len(pair[0].counts), pair[1] not in _OF_SLOTS))
+    return tuple(kind for _, kind in named)
+
+
+def _name_slot(slot: SlotHistory) -> Kind | None:
+    for kind, test in _SLOT_TESTS.items():
+        if test(slot):
+            return kind
+    return next((kind for kind, test in _VALUE_TESTS if test(slot) is not None), None)
+
+
+def _in_slots(kind: Kind) -> Test:
+    """Return a test for slots that all have a known kind, of which this kind's has the most values."""
+
+    def test(block: BlockHistory) -> tuple[str, ...] | None:
+        kinds = _name_slots(block)
+        if not kinds or kinds[0] is not kind or (kind not in _OF_SLOTS and len(kinds) == 1):
+            return None
+        return tuple(sorted(f"also {other}" for other in {*kinds} - {kind}))
+
+    return test
 
 
 # --- few contents ---

@@ -7,8 +7,7 @@ import json
 import re
 from typing import Any
 
-from acg_lab.core.canonical import canonical_json
-from acg_lab.core.errors import RecordError
+from acg_lab.diagnosis.text_diff import canonicalize_json
 
 __all__ = ["keep_items", "sort_arrays", "sort_items", "sort_paragraphs"]
 
@@ -58,19 +57,14 @@ def sort_paragraphs(text: str) -> str:
 
 
 def sort_arrays(text: str) -> str:
-    """Return a text that is JSON in canonical form with each array of scalars in order; any other text as it is.
+    """Return a text with each JSON value in canonical form and the members of its arrays in order.
 
     Examples
     --------
-    >>> sort_arrays('{"enum":["b","a"]}')
-    '{"enum":["a","b"]}'
+    >>> sort_arrays('one of {"enum":["b","a"]}')
+    'one of {"enum":["a","b"]}'
     """
-    if text[:1] not in ("{", "["):
-        return text
-    try:
-        return canonical_json(_sort_value(json.loads(text)))
-    except (ValueError, RecordError, RecursionError):
-        return text
+    return canonicalize_json(text, _sort_value)
 
 
 def _sort_value(value: Any) -> Any:

@@ -7,6 +7,7 @@ the requests. Labels are those of the languages of most prompts.
 import re
 from collections.abc import Callable, Sequence
 
+from acg_lab.diagnosis.finding import Timing
 from acg_lab.diagnosis.slot_history import SlotHistory
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
 
 _MOSTLY = 0.9
 _NEAR, _HEADING = 48, 1_200  # characters before the slot
-_MIN_SENTENCE = 3  # words
+_MIN_WORDS = 2  # of a sentence
 
 
 def _mostly(slot: SlotHistory, test: Callable[[int], bool]) -> bool:
@@ -38,7 +39,7 @@ _person_label = re.compile(
     r"usuario|utente|imi[eę]|namn|navn|имя|клиент|пользователь)s?(?:['\u2019]s)?[\s_-]?)?"
     r"(?:name|user|customer|client|caller|employee|patient|student|guest|member|contact|nutzer|kunde|kundin|benutzer|"
     r"utilisateur|nom|prénom|nombre|cliente|usuario|utente|nome|imi[eę]|namn|navn|имя|клиент|пользователь|"
-    r"姓名|用户|客户|お客様|名前|ユーザー|이름|고객)\"?\s*(?:is|ist|est|es|[:=\uff1a])\s*[\"'*]*$|"
+    r"姓名|用户|客户|お客様|名前|ユーザー|이름|고객)\"?\s*(?:is|ist|est|es|hei\u00dft|se llama|[:=\uff1a])\s*[\"'*]*$|"
     r"\b(?:helping|assisting|assist|help|talking to|speaking (?:with|to)|chatting with|on behalf of|logged in as|"
     r"signed in as|dear|hello|hi)\s+(?:the (?:user|customer|client)\s+)?(?:mrs?\.?\s|ms\.?\s|dr\.?\s)?$|"
     r"\b(?:mr|mrs|ms|dr|herr|frau|monsieur|madame|se\u00f1or|se\u00f1ora)\.?\s*$",
@@ -71,7 +72,10 @@ def _touches(expression: re.Pattern[str], slot: SlotHistory, code: int) -> bool:
 
 
 _tag = re.compile(r"[a-z]{2,3}(?:[-_][A-Z][a-z]{3})?(?:[-_](?:[A-Z]{2}|\d{3}))|[A-Z][a-z]+/[A-Z][A-Za-z_]+")
-_short_tag = re.compile(r"[a-zA-Z]{2,3}(?:[-_]\w{2,8})*|[^\W\d]+(?: \([^\W\d]+\))?|[A-Z][a-z]+/[A-Z][A-Za-z_]+")
+_short_tag = re.compile(
+    r"[a-zA-Z]{2,3}(?:[-_]\w{2,8})*(?:, ?[a-z]{2,3}(?:[-_]\w{2,8})?)*(?:;q=[\d.]+)?|[^\W\d]+(?: \([^\W\d]+\))?|"
+    r"[A-Z][a-z]+/[A-Z][A-Za-z_]+"
+)
 _locale_label = re.compile(
     r"(?:locale|language|lang|sprache|langue|idioma|lingua|taal|spr\u00e5k|j\u0119zyk|язык|time ?zone|zeitzone|country|"
     r"land|pays|region|语言|言語|언어)\"?\s*(?:is|ist|est|es|code|[:=\uff1a]|\s)*[\"'*`(]*$|"
@@ -109,7 +113,7 @@ def _touches_whole(match: re.Match[str], slot: SlotHistory, code: int) -> bool:
 
 _STATE = r"(?:done|todo|pending|in[ _-]progress|completed|open|blocked|cancelled)"
 _box = re.compile(
-    r"^\s*(?:[-*\u2022]|\d+[.)])?\s*(?:\[[ xX~/\u2713\u2714-]?\]|"
+    rf"^\s*(?:[-*\u2022]|\d+[.)])?\s*(?:\[(?:[ xX~/\u2713\u2714-]?|{_STATE})\]|"
     r"[\u2610-\u2612\u2705\u2b1c\u2713\u2714\u274c\u23f3\U0001f532]|"
     rf"\(?{_STATE}\)?\s*[:\u2013\u2014-])|[\"']?(?:status|state)[\"']?\s*[:=]\s*[\"']?{_STATE}|[(\[]{_STATE}[)\]]\s*$",
     re.IGNORECASE,
@@ -127,12 +131,14 @@ def _has_lines(slot: SlotHistory, expression: re.Pattern[str]) -> bool:
     return any(lines.values()) and _mostly(slot, lambda code: all(map(expression.search, lines[code])))
 
 
-_bullet = re.compile(r"^\s*(?:[-*\u2022\u00b7]|\d{1,3}[.)]|<\w+>)\s*\S|^\s*\S[^\n]{0,60}:\s")
+_bullet = re.compile(r"^\s*(?:[-*\u2022\u00b7]|\d{1,3}[.)]|<\w+>)\s*\S")
 _memory_cue = re.compile(
     r"\b(?:memor(?:y|ies)|remember(?:ed)?|recall(?:ed)?|(?:user|known|saved|learned) (?:facts?|preferences?|notes?)|"
     r"(?:facts?|preferences?) (?:about|of) the user|what (?:you|we) know|erinnerung(?:en)?|ged\u00e4chtnis|"
     r"m\u00e9moires?|"
-    r"souvenirs?|memorias?|recuerdos?|ricordi|воспоминания|память)\b|记忆|記憶|메모리|기억",
+    r"souvenirs?|"
+    r"notizen (?:zu[mr]?|\u00fcber)|notes? (?:on|about)|memorias?|recuerdos?|ricordi|воспоминания|память)\b|记忆|"
+    r"記憶|메모리|기억",
     re.IGNORECASE,
 )
 
@@ -147,14 +153,18 @@ def is_memory(slot: SlotHistory) -> bool:
 
 
 _directory = re.compile(
-    r"\b(?:branch|working (?:directory|tree)|cwd|pwd|git status|untracked|unstaged|staged|modified|uncommitted|"
+    r"\bbranch\s*[:=]|"
+    r"\b(?:(?:on|current|git) branch|working (?:directory|tree)|cwd|pwd|git status|untracked|unstaged|staged|"
+    r"modified|uncommitted|"
     r"(?:ahead|behind)(?: of)?|commits?|HEAD|current (?:file|directory)|open (?:files?|tabs?)|renamed|deleted|"
     r"new file|clean|dirty|last commit)\b|^\s?(?:[MADRCU?!]{1,2})\s+\S+\.?\w*|^\s*[\w.@+-]*/?[\w./@+-]+\.\w{1,5}\s*$|"
     r"^\s*[0-9a-f]{7,40}\s",
     re.IGNORECASE,
 )
 _directory_cue = re.compile(
-    r"\b(?:git|branch|working (?:directory|tree)|cwd|untracked|uncommitted|repository|repo|workspace)\b", re.IGNORECASE
+    r"git[ _-]?status|\b(?:git|working[ _-](?:directory|tree)|cwd|untracked|uncommitted|(?:current|on|git) branch|"
+    r"recent commits|repo(?:sitory)?|workspace|modified:|ahead|behind)\b|branch:",
+    re.IGNORECASE,
 )
 
 
@@ -166,10 +176,12 @@ def is_directory_state(slot: SlotHistory) -> bool:
 
 
 def is_optional(slot: SlotHistory) -> bool:
-    """Return whether one sentence or paragraph stands there, or nothing."""
+    """Return whether one sentence or paragraph comes and goes there."""
+    if slot.change_history.timing is Timing.ONCE:
+        return False
     values = {slot.value(code).strip() for code in slot.counts}
     sentences = values - {""}
-    return len(values) == _MIN_SENTENCE - 1 and len(sentences) == 1 and len(sentences.pop().split()) >= _MIN_SENTENCE
+    return "" in values and len(sentences) == 1 and len(sentences.pop().split()) >= _MIN_WORDS
 
 
 _NUMERAL = (

@@ -54,7 +54,7 @@ def _positions_of_copies(block: BlockHistory) -> set[int]:
 
 
 def is_permuted(block: BlockHistory) -> bool:
-    """Return whether the same few blocks, from this one on, stand in another order in different requests, and others come first."""
+    """Return whether the same few blocks, from this one on, stand in another order, each first at times."""
     pairs = zip(block.requests, block.positions, strict=True)
     runs = [r.contents[at : at + _MAX_PERMUTED] for r, at in pairs if at is not None]
     for length in range(max(map(len, runs), default=0), _MIN_PERMUTED - 1, -1):

@@ -5,9 +5,9 @@ Offsets and lengths are in characters. Every function takes time linear in the t
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from msgspec import Struct
@@ -150,24 +150,25 @@ def _count_common_backwards(one: str, other: str, at: int, other_at: int, limit:
 
 
 def _find_anchor(one: str, other: str, ours: tuple[int, int], theirs: tuple[int, int]) -> Match | None:
-    """Return the next stretch that both texts share, of those found the nearest; None if there is none.
+    """Return the next long stretch that both texts share; None if there is none.
 
-    Samples of the one are searched in the other, within a distance that doubles: linear in what lies between.
+    Samples of the one are searched in the other, within a distance that doubles: linear in what lies between. Of the
+    stretches found within one distance the longest counts, as a short one may be boilerplate that recurs.
     """
     (at, end), (other_at, other_end) = ours, theirs
     distance = _FIRST_DISTANCE
     while at < end and other_at < other_end:
         step = max(distance // _SAMPLES, 1)
-        found: list[tuple[int, int]] = []
+        found: dict[int, Match] = {}
         for start in range(at, min(at + distance, end - _MIN_SHARED), step):
             place = other.find(one[start : start + _MIN_SHARED], other_at, min(other_at + 2 * distance, other_end))
-            if place >= 0:
-                found.append((start, place))
-        if found:
-            start, place = min(found, key=lambda pair: (pair[0] - at + pair[1] - other_at, pair))
-            anchor = _widen(one, other, (start, place), (at, other_at), (end, other_end))
-            if anchor.length:
-                return anchor
+            known = found.get(place - start)
+            if place >= 0 and (known is None or start >= known.start + known.length):
+                anchor = _widen(one, other, (start, place), (at, other_at), (end, other_end))
+                if known is None or anchor.length > known.length:
+                    found[place - start] = anchor
+        if found and (longest := max(found.values(), key=lambda match: (match.length, -match.start))).length:
+            return longest
         if distance > max(end - at, other_end - other_at):
             break
         distance *= 2
@@ -290,8 +291,10 @@ def may_hold_json(text: str) -> bool:
     return _opening.search(text) is not None
 
 
-def canonicalize_json(text: str) -> str:
+def canonicalize_json(text: str, arrange: Callable[[Any], Any] | None = None) -> str:
     """Return a text with each JSON value in canonical form, so that key order, number format and spacing do not matter.
+
+    Each value is first arranged by a function, if there is one.
 
     Examples
     --------
@@ -304,7 +307,7 @@ def canonicalize_json(text: str) -> str:
         kept.append(text[end : found.start()])
         try:
             value, end = _decoder.raw_decode(text, found.start())
-            kept.append(canonical_json(value))
+            kept.append(canonical_json(arrange(value) if arrange else value))
         except (ValueError, RecordError, RecursionError):
             kept.append(found.group())
             end = found.end()
