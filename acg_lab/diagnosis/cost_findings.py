@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from acg_lab._format import counted
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.edit_findings import build_edit_findings
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.repairs.apply import select_windows
@@ -306,6 +307,11 @@ def _drafts(
         is_unread = mechanism.kind is Kind.BELOW_MINIMUM and cost.requests > len(costs.simulation) / 2
         if cost.avoidable >= threshold or (is_unread and not any(draft.finding.repairs for draft in drafts)):
             drafts.append(_draft_mechanism(context, mechanism, costs, cost, tuple(keys)))
+    named = {finding.kind for finding in mine}
+    for edit in build_edit_findings(costs.simulation, costs.agent_id, keys):
+        if edit.kind not in named:
+            lost = edit.money_lost or 0.0
+            drafts.append(_Draft(edit, costs, lost, lost, []))
     return drafts
 
 
