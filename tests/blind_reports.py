@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from report_words import HEALTHY
 from sent_requests import (
     CLAUDE,
     GPT,
@@ -33,7 +34,6 @@ from sent_requests import (
 )
 
 N = 24
-HEALTHY = "nothing"
 REPORTS = []
 
 

@@ -20,6 +20,7 @@ frame               one row per                                             made
 ``requests``        recorded request: what the cache did with it, and why   simulation
 ``misses``          group of requests that missed alike, dearest first      simulation
 ``costs``           policy and agent: what input costs                      simulations
+``savings``         agent: what recommended settings save it                recommendation
 ``setting_costs``   setting (and agent): what input would cost              sweep
 =================== ======================================================= ==================
 """
@@ -27,7 +28,7 @@ frame               one row per                                             made
 from acg_lab.frames.curve import threshold_curve
 from acg_lab.frames.findings import findings
 from acg_lab.frames.profiles import profiles, scores
-from acg_lab.frames.setting_costs import setting_costs
+from acg_lab.frames.setting_costs import savings, setting_costs
 from acg_lab.frames.simulated import costs, misses, requests
 from acg_lab.frames.steps import calls, steps
 from acg_lab.frames.windows import blocks, cells, variants, windows
@@ -41,6 +42,7 @@ __all__ = [
     "misses",
     "profiles",
     "requests",
+    "savings",
     "scores",
     "setting_costs",
     "steps",

@@ -26,6 +26,7 @@ __all__ = [
     "MISSES",
     "PROFILES",
     "REQUESTS",
+    "SAVINGS",
     "SCORES",
     "SETTING_COSTS",
     "STEPS",
@@ -291,6 +292,15 @@ COSTS: Final = {
     "cost": "float64",
     "currency": _NAMES,
     "share": "float64",
+}
+SAVINGS: Final = {
+    "agent_id": _NAMES,
+    "cost": "float64",
+    "saved": "float64",
+    "low": "float64",
+    "high": "float64",
+    "share": "float64",
+    "currency": _NAMES,
 }
 SETTING_COSTS: Final = {
     "setting": "int64",

@@ -30,6 +30,7 @@ from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_files import Files
+from acg_lab.storage.parquet_footer import SealedFile, check_footers, check_size
 from acg_lab.storage.parquet_keyvalue import PlainTable, read_documents
 from acg_lab.storage.parquet_reader import from_tables
 from acg_lab.storage.parquet_schema import (
@@ -110,6 +111,7 @@ class ParquetExport:
             return replace(columns, origin=columns.origin._replace(caveats=self.caveats))
         try:
             with _lean_memory():
+                self._check_footers()
                 read = {name: self._table(name, selection, progress) for name in TABLES}
                 self._check_together(read)
                 return from_tables({name: table for name, (table, _) in read.items()}, selection)
@@ -163,6 +165,13 @@ class ParquetExport:
     def _is_export(self) -> bool:
         return self._files.exists(f"observations{_SUFFIX}")
 
+    def _check_footers(self) -> None:
+        """Check the footers of all tables together, which takes one process at most."""
+        with self._files.errors("footers"), contextlib.ExitStack() as stack:
+            names = [name for name in TABLES if self._files.exists(f"{name}{_SUFFIX}")]
+            opened = {name: stack.enter_context(self._files.open(f"{name}{_SUFFIX}")) for name in names}
+            check_footers({f"{self.label}, table {name!r}": file for name, file in opened.items()})
+
     def _check_together(self, read: "Mapping[str, tuple[pa.Table, bytes | None]]") -> None:
         """Raise unless one export wrote all tables: an object store replaces them one after the other."""
         first = read["observations"][1]
@@ -175,7 +184,7 @@ class ParquetExport:
         """Return the selected rows of a table, and the id of the export that wrote it, if it has one."""
         import pyarrow.parquet as pq
 
-        schema = schemas()[name]
+        schema, label = schemas()[name], f"{self.label}, table {name!r}"
         with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{_SUFFIX}") as file:
             metadata = pq.read_metadata(file)
             is_ours = self._check(name, metadata, schema)
@@ -187,6 +196,7 @@ class ParquetExport:
                 page_checksum_verification=True,
             )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(parquet.metadata.row_group(i), selection)]
+            check_size(label, metadata, groups, file.size())
             table = parquet.read_row_groups(
                 groups, columns=[n for n in schema.names if n in parquet.schema_arrow.names]
             )
@@ -325,10 +335,10 @@ def _lean_memory() -> Iterator[None]:
 def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: Progress, export_id: str) -> None:
     import pyarrow.parquet as pq
 
-    writer = None
+    writer, sealed = None, SealedFile(file)
     for piece in pieces:
         writer = writer or pq.ParquetWriter(
-            file,
+            sealed,
             piece.schema,
             compression="zstd",
             compression_level=9,
@@ -341,7 +351,9 @@ def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: P
         progress(piece.nbytes, 0)
     if writer is not None:
         writer.add_key_value_metadata({EXPORT_ID.decode(): export_id})
+        sealed.hold()
         writer.close()
+        sealed.seal()
 
 
 def _may_hold(group: Any, selection: Selection) -> bool:

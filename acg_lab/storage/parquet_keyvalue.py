@@ -1,5 +1,6 @@
 """A plain Parquet table with the columns ``key`` and ``value``, such as a copy of a Redis in production's layout."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -11,7 +12,9 @@ from acg_lab.core.errors import RecordError, SourceError
 from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.storage.base import Entry, Progress, Selection
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
+from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_files import Files
+from acg_lab.storage.parquet_footer import check_footers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +78,7 @@ class PlainTable:
     def _open(self, names: list[str]) -> "_Part":
         import pyarrow.dataset as ds
 
+        self._check(names)
         dataset = ds.dataset(names, filesystem=self._files.system, format="parquet")
         if table := (dataset.schema.metadata or {}).get(b"acg_lab.table", b"").decode(errors="replace"):
             msg = (
@@ -83,6 +87,12 @@ class PlainTable:
             )
             raise SourceError(msg)
         return _Part(dataset, self._find(dataset, "key"), self._find(dataset, "value"))
+
+    def _check(self, names: list[str]) -> None:
+        """Raise for files with which pyarrow can't deal."""
+        with contextlib.ExitStack() as stack:
+            opened = {name: stack.enter_context(self._files.system.open_input_file(name)) for name in names}
+            check_footers({mask_credentials(name): file for name, file in opened.items()})
 
     def _find(self, dataset: "ds.Dataset", name: str) -> str:
         """Return the column of a name, in whatever case."""

@@ -10,12 +10,13 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from acg_lab.core.errors import SourceError, UsageError
+from acg_lab.storage.redis_replies import is_expected
 from acg_lab.storage.redis_scan import RedisRefusal, Send
 
 __all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "check_replies", "explain_error", "open_pool", "retry_delays"]
 
 READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE"})
-WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC"})
+WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC", "WATCH", "UNWATCH"})
 # The commands that redis-py itself sends on a new or idle connection.
 _HANDSHAKE: Final = frozenset(
     {"AUTH", "HELLO", "SELECT", "PING", "CLIENT SETINFO", "CLIENT SETNAME", "CLIENT MAINT_NOTIFICATIONS"}
@@ -155,7 +156,8 @@ def _name(*command: Any) -> str:
 _WORDS: Final = {
     "NoPermissionError": (
         "denies this user a command or key; to read, grant SCAN, GET, MGET, STRLEN, TYPE, LLEN and LRANGE on the keys "
-        "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC too"
+        "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC "
+        "too, and WATCH and UNWATCH to learn"
     ),
     "AuthenticationError": (
         "refused the credentials; give the right ones in the URL, with special characters percent-encoded: user and "
@@ -181,6 +183,7 @@ _WORDS: Final = {
 }
 # A server without TLS waits for more when it receives a TLS handshake.
 _PLAIN: Final = "; if it speaks no TLS, the URL must begin with redis://"
+_NO_REPLY: Final = "answered with what is no reply to the command; is it a Redis?"
 _TRANSIENT: Final = {"ConnectionError"}
 _LASTING: Final = {"AuthenticationError", "AuthorizationError", "MaxConnectionsError", "SSLError"}
 
@@ -210,6 +213,8 @@ def _words(error: BaseException, names: set[str], label: str) -> str:
     for name, words in _WORDS.items():
         if name in names:
             return f"{words}{_PLAIN}" if name == "TimeoutError" and label.startswith("rediss:") else words
+    if not names & {"RedisError", "OSError"}:
+        return _NO_REPLY  # redis-py could not make anything of it
     text = str(error)
     if "DB index" in text or "SELECT is not allowed" in text:
         return "has no database of this number; give another at the end of the URL"
@@ -228,12 +233,15 @@ def check_replies(replies: list[Any], send: Send, label: str) -> list[Any]:
     Raises
     ------
     SourceError
-        If a reply is an error that concerns more than one key.
+        If a reply is an error that concerns more than one key, or nothing that the command answers.
     """
     settled = [_settle(reply, send) for reply in replies]
     for reply in settled:
         if isinstance(reply, BaseException):
             raise explain_error(reply, label).error
+    if len(settled) != len(send.commands) or not all(map(is_expected, send.commands, settled)):
+        msg = f"{label} {_NO_REPLY}"
+        raise SourceError(msg)
     return settled
 
 
