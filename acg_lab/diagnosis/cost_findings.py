@@ -251,7 +251,7 @@ def _drafts(
     for edit in build_edit_findings(costs.simulation, costs.agent_id, keys):
         if edit.kind not in named:
             lost = edit.money_lost or 0.0
-            drafts.append(_Draft(edit, costs, lost, lost, []))
+            drafts.append(Draft(edit, costs, lost, lost, []))
     return drafts
 
 
