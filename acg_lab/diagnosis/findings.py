@@ -133,12 +133,16 @@ def _format_finding(number: int, finding: Finding, width: int) -> Iterator[str]:
 
 
 def describe_loss(finding: Finding) -> str:
-    """Describe what a fault costs: ``loses $2.92 of $4.82 in 14 days (61%)``."""
+    """Describe what a fault costs: ``loses $2.92 of $4.82 in 14 days (61%)``, or ``loses at most``."""
     lost, cost = finding.money_lost or 0.0, finding.agent_cost or 0.0
     days = max(ceil(finding.days or 0.0), 1)
     share = f" ({lost / cost:.0%})" if cost else ""
     period = "a day" if days == 1 else f"{days:,} days"
-    return f"loses {format_money(lost)} of {format_money(cost)} in {period}{share}"
+    return f"loses {_at_most(finding)}{format_money(lost)} of {format_money(cost)} in {period}{share}"
+
+
+def _at_most(finding: Finding) -> str:
+    return "at most " if finding.lost_at_most else ""
 
 
 def format_money(dollars: float) -> str:
@@ -172,6 +176,8 @@ def describe_effect(effect: Effect, finding: Finding) -> str:
     if effect.money_saved is not None:
         share = f" ({effect.money_saved / finding.agent_cost:.0%})" if finding.agent_cost else ""
         return f"if {_join_descriptions(effect.repairs)}: saves {format_money(effect.money_saved)}{share}"
+    if finding.money_lost is not None:
+        return f"if {_join_descriptions(effect.repairs)}: not tried"
     if after.profiles < before.profiles:
         recovered = recovered_tokens(effect, finding.tokens_lost, finding.evidence.stable_tokens_after)
         shared = ", shared by every request" if after.profiles == 1 else ""
@@ -240,7 +246,7 @@ def _format_loss(finding: Finding) -> str:
     if finding.money_lost is None:
         return f"{finding.tokens_lost:,.0f} tokens per request"
     share = f"<br>{finding.money_lost / finding.agent_cost:.0%}" if finding.agent_cost else ""
-    return f"{format_money(finding.money_lost)}{share}"
+    return f"{_at_most(finding)}{format_money(finding.money_lost)}{share}"
 
 
 def _format_place(place: TextDifference) -> str:

@@ -11,11 +11,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
-from acg_lab._format import joined
-from acg_lab.plots.text import Size, drawable, fit_name, fit_parts, text_width
+from acg_lab._format import cut, joined
+from acg_lab.plots.text import Size, drawable, fit_lines, fit_name, fit_parts, shorten, text_width
 from acg_lab.plots.theme import Palette
 
-__all__ = ["HEADING", "MARGIN", "NOTE_LINE", "WIDTH", "BoxStyle", "Canvas", "Panel", "Surface", "Swatch", "wrap"]
+__all__ = ["HEADING", "MARGIN", "NOTE_LINE", "WIDTH", "BoxStyle", "Canvas", "Panel", "Surface", "Swatch"]
 
 WIDTH: Final = 7.5
 MARGIN: Final = 0.09
@@ -24,6 +24,10 @@ NOTE_LINE: Final = 0.14
 _NOTE_BASE: Final = 0.13  # of the last line of a note, above the lower edge
 _TITLE, _SUBTITLE = 0.10, 0.335
 _SMALLEST_TITLE: Final = 8.5
+_SHORT_TITLE: Final = 0.06  # of a compact form: above and below its title
+_SHORT_NAME: Final = 18
+_LEADING: Final = 1.28  # of lines, in sizes
+_SUBTITLE_FROM: Final = 2.0  # height of a compact form from which it has a subtitle
 
 
 class BoxStyle(NamedTuple):
@@ -157,15 +161,21 @@ class Canvas(Surface, Protocol):
         Known from `begin` on.
     colours : Palette
         Of the theme in force at `begin`.
+    is_compact : bool
+        Whether there is too little room for words: a plot then draws its compact form. Known from `begin` on.
     """
 
+    is_compact: bool = False
     width: float
     height: float
     colours: Palette
 
     @abstractmethod
-    def begin(self, height: float, *, gid: str) -> None:
-        """Start the page of the plot named ``gid``; the height is what the plot needs, the page may have another."""
+    def begin(self, height: float, *, gid: str, least: float = 0.0) -> None:
+        """Start the page of the plot named ``gid``.
+
+        The height is what the plot needs; the page may have another. Below ``least`` it has no room for all words.
+        """
 
     @abstractmethod
     def panel(self, left: float, top: float, width: float, height: float, *, gid: str, x_axis: bool = True) -> Panel:
@@ -182,8 +192,8 @@ class Canvas(Surface, Protocol):
         """Where the right margin begins."""
         return self.width - MARGIN
 
-    def heading(self, title: str, *subtitle: str | None, name: str = "", show: bool = True) -> None:
-        """Write the answer and, below it, the numbers behind it.
+    def heading(self, title: str, *subtitle: str | None, name: str = "", show: bool = True) -> float:
+        """Write the answer and, below it, the numbers behind it; return where what follows may begin.
 
         Parameters
         ----------
@@ -198,16 +208,36 @@ class Canvas(Surface, Protocol):
         """
         self.describe(joined(title.replace("{name}", name), *subtitle))
         if not show:
-            return
+            return MARGIN if self.is_compact else 0.0
+        if self.is_compact:
+            return self._short_heading(title.replace("{name}", cut(drawable(name), _SHORT_NAME)), subtitle)
         room = self.width - 2 * MARGIN
         text = title.replace("{name}", fit_name(title, drawable(name), room)) if name else title
         size = min(Size.TITLE, max(_SMALLEST_TITLE, Size.TITLE * room / text_width(text, Size.TITLE, bold=True)))
         below = joined(*fit_parts([drawable(part) for part in subtitle if part], room))
         self.text(MARGIN, _TITLE, text, gid="title", size=size, bold=True, va="top")
         self.text(MARGIN, _SUBTITLE, below, gid="subtitle", size=Size.SUBTITLE, colour=self.colours.text2, va="top")
+        return HEADING
+
+    def _short_heading(self, title: str, subtitle: Sequence[str | None]) -> float:
+        """Write the title of a compact form in at most two lines, and the subtitle where the page is high enough."""
+        room, y = self.width - 2 * MARGIN, _SHORT_TITLE
+        size, lines = fit_lines(title, room)
+        for number, line in enumerate(lines):
+            gid = f"title-{number}" if number else "title"
+            self.text(MARGIN, y, line, gid=gid, size=size, bold=True, va="top")
+            y += size * _LEADING / 72
+        if self.height >= _SUBTITLE_FROM:
+            parts = fit_parts([drawable(part) for part in subtitle if part], room)
+            below = shorten(joined(*parts), Size.SMALLEST, room)
+            self.text(MARGIN, y, below, gid="subtitle", size=Size.SMALLEST, colour=self.colours.text2, va="top")
+            y += Size.SMALLEST * _LEADING / 72
+        return y + _SHORT_TITLE
 
     def legend(self, swatches: Sequence[Swatch], y: float) -> None:
-        """Draw swatches in one line, right-aligned, without a box."""
+        """Draw swatches in one line, right-aligned, without a box; a compact form has none."""
+        if self.is_compact:
+            return
         x = self.right
         for number, (text, style) in reversed(list(enumerate(swatches))):
             x -= text_width(text, Size.NOTE)
@@ -232,18 +262,9 @@ class Canvas(Surface, Protocol):
         self.text(x, y, text, gid=gid, size=size, colour=colour or self.colours.text2, ha=ha, mono=mono)
 
     def note(self, *lines: str) -> None:
-        """Write a note at the foot."""
+        """Write a note at the foot; a compact form has none, and a narrow page only what fits."""
+        room = 0.0 if self.is_compact else self.width - 2 * MARGIN
+        lines = tuple(line for line in lines if text_width(line.strip(), Size.NOTE) <= room)
         for number, line in enumerate(lines):
             y = self.height - _NOTE_BASE - NOTE_LINE * (len(lines) - 1 - number)
             self.label(MARGIN, y, line.strip(), gid=f"note-{number}", size=Size.NOTE)
-
-
-def wrap(text: str, size: float, room: float) -> list[str]:
-    """Break a text at single spaces into lines that fit into ``room`` inches; a word that is longer stands alone."""
-    lines: list[str] = []
-    for word in text.split(" "):
-        if lines and text_width(f"{lines[-1]} {word}", size) <= room:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines

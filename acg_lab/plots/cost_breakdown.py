@@ -11,8 +11,9 @@ from acg_lab._format import change, counted, cut_all, percent, tokens
 from acg_lab.core.errors import UsageError
 from acg_lab.plots.amounts import Unit
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.empty import draw_empty
-from acg_lab.plots.inputs import check_columns
+from acg_lab.plots.inputs import check_columns, select_agent
 from acg_lab.plots.mpl_canvas import MplCanvas
 from acg_lab.plots.text import Size, drawable, text_width
 from acg_lab.plots.theme import drawing
@@ -38,6 +39,8 @@ _COLUMNS: Final = (
     "currency",
 )
 _ROW, _BAR = 0.4, 0.24
+_LEAST: Final = 0.25  # height of a row with words
+_LINE: Final = 0.13  # of text
 _ABOVE, _BELOW = 0.52, 0.34
 _NAME: Final = 22
 _LEFT_SHARE: Final = 0.42  # of what the two panels have
@@ -105,11 +108,7 @@ def _frame(data: Any, agent_id: str | None) -> pd.DataFrame:
     else:
         msg = f"Expected a CacheSimulation (of acg.simulate), or a frame of frames.costs; got {type(data).__name__}."
         raise UsageError(msg)
-    if agent_id is not None:
-        if not (frame["agent_id"] == agent_id).any():
-            msg = f"The 'agent_id' option must name an agent of the simulation; got {agent_id!r}."
-            raise UsageError(msg)
-        frame = frame[frame["agent_id"] == agent_id]
+    frame = select_agent(frame, agent_id)
     if len(set(frame["currency"])) > 1:
         msg = (
             "The frame mixes dollars and uncached tokens: choose one agent (agent_id=), or make it with "
@@ -149,9 +148,13 @@ def _draw(frame: pd.DataFrame, agent_id: str | None, place: "Place", *, heading:
     unit = Unit.MONEY if str(frame["currency"].iloc[0]) == "USD" else Unit.RELATIVE
     canvas = MplCanvas(place)
     base = (HEADING if heading else MARGIN) + _ABOVE
-    canvas.begin(base + _ROW * len(policies) + _BELOW, gid="cost-breakdown")
-    canvas.heading(_title(policies), *_words(frame, policies, unit, agent_id), show=heading)
+    canvas.begin(
+        base + _ROW * len(policies) + _BELOW, gid="cost-breakdown", least=base + _LEAST * len(policies) + _BELOW
+    )
+    end = canvas.heading(_title(policies), *_words(frame, policies, unit, agent_id), show=heading)
     fills = (canvas.colours.cache_read, canvas.colours.cache_write, canvas.colours.uncached)
+    if canvas.is_compact:
+        return _draw_compact(canvas, policies, unit, fills, end)
     names = ("cache read", "cache write", "uncached")
     canvas.legend([Swatch(name, BoxStyle(fill)) for name, fill in zip(names, fills, strict=True)], base - _ABOVE + 0.13)
     each = max(canvas.height - base - _BELOW, 0.1) / len(policies)
@@ -175,6 +178,25 @@ def _draw(frame: pd.DataFrame, agent_id: str | None, place: "Place", *, heading:
     panel.axes.set_xticks([])
     axes: Axes = panel.axes
     return axes
+
+
+def _draw_compact(canvas: MplCanvas, policies: list[_Policy], unit: Unit, fills: tuple[str, ...], top: float) -> "Axes":
+    """Draw the costs alone, one bar for each policy, with its total."""
+    texts = [unit.text(np.nan_to_num(policy.cost)) for policy in policies]
+    total = max(text_width(text, Size.ROW, bold=True) for text in texts) + 0.1
+    left, top, width, height = compact_place(canvas, top, below=0.0)
+    each, scale = height / len(policies), (width - total) / max(*(np.nan_to_num(p.cost) for p in policies), 1e-9)
+    for number, policy in enumerate(policies):
+        y, end = top + each * (number + 0.5), left
+        if not np.isnan(policy.cost):
+            _draw_bar(canvas, f"cost-{number}", policy.costs, fills, (left, y, scale), unit, min(_BAR, each * 0.7))
+            end += policy.cost * scale
+        if each >= _LINE and not np.isnan(policy.cost):
+            canvas.text(end + 0.07, y, texts[number], gid=f"total-{number}", **_style(canvas, policy.name))
+    panel = canvas.panel(left, top, width, height, gid="costs", x_axis=False)
+    panel.set_limits((0, width / scale), (len(policies) - 0.5, -0.5))
+    panel.axes.set_xticks([])
+    return panel.axes
 
 
 def _columns(canvas: MplCanvas, policies: list[_Policy], unit: Unit) -> tuple[float, float, float]:
@@ -201,6 +223,7 @@ def _draw_bar(
     fills: tuple[str, ...],
     place: tuple[float, float, float],
     unit: Unit,
+    height: float = _BAR,
 ) -> None:
     """Draw read, written and uncached as one bar, with their numbers where they fit."""
     x, y, scale = place
@@ -208,9 +231,9 @@ def _draw_bar(
         width = amount * scale
         if not width > 0:
             continue
-        canvas.rectangle(x, y - _BAR / 2, max(width - _GAP, 0.01), _BAR, fill, gid=f"{gid}-{part}")
+        canvas.rectangle(x, y - height / 2, max(width - _GAP, 0.01), height, fill, gid=f"{gid}-{part}")
         text = unit.text(amount)
-        if text_width(text, Size.NOTE) + 2 * _PAD <= width - _GAP:
+        if height >= _LINE and text_width(text, Size.NOTE) + 2 * _PAD <= width - _GAP:
             colour = canvas.colours.text_on(fill)
             middle = x + (width - _GAP) / 2
             canvas.text(middle, y, text, gid=f"{gid}-{part}-number", size=Size.NOTE, ha="center", colour=colour)

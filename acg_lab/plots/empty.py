@@ -62,7 +62,8 @@ def draw_empty(
     """Draw the figure of a profile without requests: what to do next, and one empty frame."""
     canvas, top = canvas_for(place), HEADING if show else MARGIN
     canvas.begin(top + 0.15 + _FRAME_HEIGHT + 0.15, gid=gid)
-    canvas.heading("No requests observed yet", next_step, *words, show=show)
+    end = canvas.heading("No requests observed yet", next_step, *words, show=show)
+    top = end if canvas.is_compact else top
     left, upper, right, lower = MARGIN, top + 0.1, canvas.right, top + 0.1 + _FRAME_HEIGHT
     corners = [(left, upper), (right, upper), (right, lower), (left, lower), (left, upper)]
     sides = [corners[i : i + 2] for i in range(4)]

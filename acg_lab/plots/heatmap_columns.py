@@ -100,17 +100,17 @@ def draw_scores(
         gid = f"score-{columns.n_before + column}"
         style = _style_of(block, colours, is_single_request=is_single_request)
         canvas.rectangle(*bar, gid=gid, **style._asdict())
-        if block.score > 1:
+        if block.score > 1 and not canvas.is_compact:
             canvas.text(columns.x(column + 0.5), top - 0.02, "▴", gid=f"{gid}-above-1", size=Size.SMALLEST, ha="center")
     canvas.lines([[(columns.left, bottom), (canvas.right, bottom)]], colours.rule, gid="scores-axis", linewidth=0.8)
-    canvas.label(columns.left - 0.06, bottom, "0", gid="scores-0", ha="right")
     line = bottom - min(max(thresholds.stable_threshold, 0), 1) * height
     canvas.lines([[(columns.left, line), (canvas.right, line)]], colours.ink, gid="stable-threshold")
-    canvas.label(
-        columns.left - 0.06, line, setting(thresholds.stable_threshold), gid="stable-threshold-value", ha="right"
-    )
-    if bottom - line > 2.4 * _LINE:
-        canvas.label(columns.left - 0.36, (line + bottom) / 2, "score", gid="scores-label", ha="right")
+    if not canvas.is_compact:
+        canvas.label(columns.left - 0.06, bottom, "0", gid="scores-0", ha="right")
+        text = setting(thresholds.stable_threshold)
+        canvas.label(columns.left - 0.06, line, text, gid="stable-threshold-value", ha="right")
+        if bottom - line > 2.4 * _LINE:
+            canvas.label(columns.left - 0.36, (line + bottom) / 2, "score", gid="scores-label", ha="right")
     if not is_single_request:
         _draw_prefix(canvas, columns, top)
 
@@ -134,9 +134,11 @@ def _draw_prefix(canvas: "MplCanvas", columns: HeatmapColumns, top: float) -> No
         return
     colour, end = canvas.colours.stable, columns.x(length)
     whole = columns.n_before + length
-    canvas.rectangle(columns.left, top - 0.12, end - columns.left, _BRACKET, colour, gid="prefix")
-    text = f"stable prefix, {counted(whole, 'block')}"
-    canvas.text(columns.left, top - 0.22, text, gid="prefix-label", colour=colour, bold=True)
+    above = 0.06 if canvas.is_compact else 0.12
+    canvas.rectangle(columns.left, top - above, end - columns.left, _BRACKET, colour, gid="prefix")
+    if not canvas.is_compact:
+        text = f"stable prefix, {counted(whole, 'block')}"
+        canvas.text(columns.left, top - 0.22, text, gid="prefix-label", colour=colour, bold=True)
     if length < len(columns.scores):
         through = [[(end, top), (end, columns.top + columns.height)]]
         canvas.lines(through, colour, gid="prefix-end", linewidth=1.4, zorder=4)

@@ -4,6 +4,7 @@ Checks it, picks the rows of one profile, and reads from them what the words of 
 """
 
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -26,12 +27,14 @@ __all__ = [
     "profile_words",
     "reason_of",
     "rows_of",
+    "select_agent",
     "select_key",
     "select_profile",
     "shared_words",
 ]
 
 _SEVERAL: Final = 2
+_LISTED: Final = 3
 _SAME: Final = {
     "seed": "same first message",
     "system": "same system prompt",
@@ -56,6 +59,28 @@ def check_columns(frame: Any, columns: Collection[str], maker: str) -> pd.DataFr
         msg = f"Expected a frame of {maker}; it has no column {missing[0]!r}."
         raise UsageError(msg)
     return frame
+
+
+def select_agent(frame: pd.DataFrame, agent_id: str | None, *, several: bool = True) -> pd.DataFrame:
+    """Return the rows of one agent; those of all where none is named and ``several`` may be drawn together.
+
+    Raises
+    ------
+    UsageError
+        If there is no such agent, or several and none is named; the message lists them or the nearest.
+    """
+    known = list(dict.fromkeys(frame["agent_id"].dropna().astype(str))) if "agent_id" in frame else []
+    if agent_id is None:
+        if several or len(known) < _SEVERAL:
+            return frame
+        names = ", ".join(map(repr, known[:_LISTED])) + (", …" if len(known) > _LISTED else "")
+        msg = f"There are {counted(len(known), 'agent')}; choose one by agent_id=, such as {names}."
+        raise UsageError(msg)
+    if agent_id not in known:
+        near = ", ".join(map(repr, get_close_matches(str(agent_id), known, _LISTED, 0))) or "there is none"
+        msg = f"The 'agent_id' option must name an agent of what is drawn; got {agent_id!r}. The nearest: {near}."
+        raise UsageError(msg)
+    return frame[frame["agent_id"].astype(object) == agent_id].reset_index(drop=True)
 
 
 def select_key(snap: "Snapshot", learning_key: str | None, agent_id: str | None = None) -> str | None:

@@ -10,6 +10,7 @@ from acg_lab import frames
 from acg_lab._format import counted, cut_all
 from acg_lab.plots.amounts import Unit
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.empty import draw_empty
 from acg_lab.plots.inputs import check_columns, check_source
 from acg_lab.plots.mpl_canvas import MplCanvas
@@ -28,6 +29,7 @@ __all__ = ["misses"]
 _COLUMNS: Final = ("agent_id", "cause", "block", "tokens", "lost", "lost_tokens", "words", "first_seen", "last_seen")
 _MOST_ROWS: Final = 25
 _ROW, _BAR = 0.235, 0.62
+_LINE, _COMPACT_ROW = 0.14, 0.05  # least heights of a row with and without words
 _ABOVE, _BELOW = 0.34, 0.36
 _NAME: Final = 30
 _GAP: Final = 0.8 / 72  # of paper between segments
@@ -217,17 +219,39 @@ def _draw(losses: _Losses, words: tuple[str, ...], place: "Place", *, heading: b
     base = (HEADING if heading else MARGIN) + _ABOVE
     parts = _parts(palette())
     rows = _rows(losses, parts)
-    canvas.begin(base + _ROW * max(len(rows), 1) + _BELOW, gid="misses")
+    least = base + _LINE * max(len(rows), 1) + _BELOW
+    canvas.begin(base + _ROW * max(len(rows), 1) + _BELOW, gid="misses", least=least)
     title, name = _title(losses)
     span = _period(losses.frame)
     without = len(losses.of_agent) - len(set(losses.frame["agent_id"]))
     spared = f"{counted(without, 'agent')} {'loses' if without == 1 else 'lose'} nothing" if without and rows else ""
-    canvas.heading(title, *words[:1], spared, span, *words[1:], name=name, show=heading)
+    end = canvas.heading(title, *words[:1], spared, span, *words[1:], name=name, show=heading)
+    if canvas.is_compact:
+        return _draw_compact(canvas, losses.unit, [row for row in rows if row.amounts], parts, end)
     drawn = [part for part in parts if any(part.name in row.amounts for row in rows)]
     canvas.legend([Swatch(part.name, BoxStyle(part.colour)) for part in drawn], base - _ABOVE + 0.13)
     each = max(canvas.height - base - _BELOW, 0.1) / max(len(rows), 1)
     axes = _draw_rows(canvas, losses.unit, rows, parts, (base, each))
     canvas.note(_TOKENS_NOTE if losses.unit is Unit.TOKENS else _NOTE)
+    return axes
+
+
+def _draw_compact(canvas: MplCanvas, unit: Unit, rows: list[_Row], parts: tuple[_Part, ...], top: float) -> "Axes":
+    """Draw the bars, as many as have room, with what is lost where it can be read."""
+    left, top, width, height = compact_place(canvas, top, below=0.0)
+    rows = rows[: max(int(height / _COMPACT_ROW), 1)]
+    each = min(height / max(len(rows), 1), _ROW)
+    totals = [unit.text(row.lost) for row in rows] if each >= _LINE else [""] * len(rows)
+    scale = _scale(rows, [text_width(total, Size.ROW, bold=True) + 0.1 for total in totals], width)
+    panel = canvas.panel(left, top, width, max(each * len(rows), 0.1), gid="agents", x_axis=False)
+    panel.set_limits((0, width / scale if scale else 1.0), (max(len(rows), 1) - 0.5, -0.5))
+    panel.axes.set_xticks([])
+    for number, row in enumerate(rows):
+        y = top + each * (number + 0.5)
+        end = _draw_bar(canvas, number, row, parts, (left, y, scale, each * _BAR))
+        if totals[number]:
+            canvas.text(end + 0.08, y, totals[number], gid=f"lost-{number}", size=Size.ROW, bold=number == 0)
+    axes: Axes = panel.axes
     return axes
 
 

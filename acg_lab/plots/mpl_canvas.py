@@ -15,13 +15,14 @@ from acg_lab.plots.theme import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
-    Place: TypeAlias = Axes | Figure | None
+    Place: TypeAlias = Axes | Figure | SubFigure | None
 
 __all__ = ["MplCanvas", "MplPanel", "canvas_for"]
 
-_LOWEST_PAGE: Final = 0.5  # inches
+_SMALLEST_PAGE, _TINY = (2.0, 1.2), 0.005  # inches
+_NARROWEST_PAGE: Final = 5.25  # with all words
 _HATCH: Final = "////"
 
 
@@ -145,60 +146,72 @@ class MplCanvas(MplPanel, Canvas):
 
     Parameters
     ----------
-    place : Axes, Figure or None
-        Axes give their place and are themselves no longer seen; a figure keeps its width and takes the height; None
-        makes a new figure of pyplot's, 7.5 inches wide.
-
-    Attributes
-    ----------
-    axes : Axes
-        Covers the page, invisible; its units are inches, y downwards. There from `begin` on.
+    place : Axes, Figure, SubFigure or None
+        Axes give their place and are themselves no longer seen; a subfigure gives its place; a figure keeps its width
+        and takes the height, or keeps its size where it is too narrow for all words; None makes a figure.
 
     Raises
     ------
     UsageError
-        If the place is none of these.
+        If the place is none of these, or, in `begin`, smaller than a compact form needs.
     """
 
     def __init__(self, place: "Place | Canvas") -> None:
         from matplotlib.axes import Axes
-        from matplotlib.figure import Figure
+        from matplotlib.figure import Figure, SubFigure
 
-        if place is not None and not isinstance(place, Axes | Figure):
-            msg = f"'ax' must be a matplotlib Axes, Figure or None; got {type(place).__name__}."
+        if place is not None and not isinstance(place, Axes | Figure | SubFigure):
+            msg = f"'ax' must be a matplotlib Axes, Figure, SubFigure or None; got {type(place).__name__}."
             raise UsageError(msg)
         self._place, self.width = place, WIDTH
-        if isinstance(place, Figure):
-            self.width = float(place.get_figwidth())
-        elif isinstance(place, Axes):
-            self.width = float(place.get_window_extent().width / place.figure.dpi)
+        if isinstance(place, Axes) and (figure := place.get_figure(root=True)) and figure.get_layout_engine():
+            figure.draw_without_rendering()  # the layout moves the axes, and their place is what is drawn into
+        if place is not None:
+            self.width = _size_of(place)[0]
 
-    def begin(self, height: float, *, gid: str) -> None:
-        """Start the page; in axes it has their height."""
+    def begin(self, height: float, *, gid: str, least: float = 0.0) -> None:
+        """Start the page; axes and subfigures keep their height."""
         self.colours = palette()
-        self.axes, self.height = self._make_axes(height, gid)
+        self.height = self._find_height(height, least)
+        self.axes = self._make_axes(gid)
         self.axes.set_axis_off()
         for name, spine in self.axes.spines.items():
             spine.set_gid(f"page-spine-{name}")
         self.axes.set(xlim=(0, self.width), ylim=(self.height, 0), autoscale_on=False)
         self.rectangle(0, 0, self.width, self.height, self.colours.paper, gid="paper", zorder=-10)
 
-    def _make_axes(self, height: float, gid: str) -> "tuple[Axes, float]":
+    def _find_height(self, needed: float, least: float) -> float:
+        """Return the height of the page, and find out whether its form is compact."""
+        from matplotlib.figure import Figure
+
+        if self._place is None:
+            return needed
+        width, height = _size_of(self._place)
+        if isinstance(self._place, Figure) and width >= _NARROWEST_PAGE:
+            return needed
+        if width < _SMALLEST_PAGE[0] - _TINY or height < _SMALLEST_PAGE[1] - _TINY:
+            least_size = "{} x {} in".format(*_SMALLEST_PAGE)
+            msg = f"A plot needs a place of at least {least_size}; the one of 'ax' has {width:.2f} x {height:.2f} in."
+            raise UsageError(msg)
+        self.is_compact = width < _NARROWEST_PAGE or height < least
+        return height
+
+    def _make_axes(self, gid: str) -> "Axes":
         from matplotlib.axes import Axes
+        from matplotlib.figure import Figure
 
         if isinstance(self._place, Axes):
             self._place.set_gid(gid)
-            box = self._place.get_window_extent().transformed(self._place.figure.dpi_scale_trans.inverted())
-            return self._place, max(float(box.height), _LOWEST_PAGE)
-        if self._place is None:
+            return self._place
+        figure = self._place
+        if figure is None:
             from matplotlib import pyplot as plt
 
-            figure: Figure = plt.figure(figsize=(WIDTH, height), facecolor=self.colours.paper)
-        else:
-            figure = self._place
-            figure.set_figheight(height)
-            figure.set_facecolor(self.colours.paper)
-        return figure.add_axes((0, 0, 1, 1), gid=gid), height
+            figure = plt.figure(figsize=(WIDTH, self.height))
+        elif isinstance(figure, Figure):
+            figure.set_figheight(self.height)
+        figure.set_facecolor(self.colours.paper)
+        return figure.add_axes((0, 0, 1, 1), gid=gid)
 
     def panel(self, left: float, top: float, width: float, height: float, *, gid: str, x_axis: bool = True) -> MplPanel:
         """Make axes that move with the page."""
@@ -216,6 +229,16 @@ class MplCanvas(MplPanel, Canvas):
     def describe(self, words: str) -> None:
         """Set the alternative text, which `acg_lab.plots.alt_text` returns."""
         self.axes.set_label(words)
+
+
+def _size_of(place: "Axes | Figure | SubFigure") -> tuple[float, float]:
+    """Return width and height in inches."""
+    from matplotlib.axes import Axes
+
+    box = place.get_window_extent() if isinstance(place, Axes) else place.bbox
+    root = place.get_figure(root=True)
+    dpi = root.dpi if root is not None else 1.0
+    return float(box.width / dpi), float(box.height / dpi)
 
 
 def canvas_for(place: "Place | Canvas") -> Canvas:

@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Series", "draw_changes", "draw_periods", "draw_series", "is_same", "name_series"]
+__all__ = [
+    "Series",
+    "draw_changes",
+    "draw_dates",
+    "draw_periods",
+    "draw_series",
+    "is_same",
+    "mark_changes",
+    "name_series",
+]
 
 _MOST: Final = 2000  # requests; more are drawn pixel by pixel
 _FINER: Final = 0.6  # factor for lines of medians
+_DATE: Final = 0.7  # inches from one date to the next
 _LINE: Final = 0.165  # of text, in inches
 _NAMED, _NAMES, _GAP = 5, (30, 22, 16, 10), 0.1
 
@@ -107,6 +117,22 @@ def draw_periods(panel: "MplPanel", n: int, n_tuning: int, width: float) -> None
             axes.text((begin + end) / 2, 0.03, text, color=colours.text2, gid=f"{gid}-name", zorder=4, **foot)
 
 
+def draw_dates(panel: "MplPanel", frame: pd.DataFrame, n: int, width: float) -> None:
+    """Put the dates of requests at the ticks, where they are known: each day's first request, as far as it fits."""
+    if "started_at" not in frame:
+        return
+    times = frame.drop_duplicates("step").sort_values("step", kind="stable")["started_at"].reset_index(drop=True)
+    if len(times) != n or times.isna().all():
+        return
+    days = times.dt.strftime("%d %b")
+    places, last = [], -_DATE
+    for place in np.flatnonzero((days != days.shift()) & times.notna()).tolist():
+        if (at := place / n * width) - last >= _DATE:
+            places.append(place)
+            last = at
+    panel.set_x_ticks(places, [f"{days[place]}" for place in places])
+
+
 def name_series(
     canvas: "MplCanvas", panel: "MplPanel", series: Sequence[Series], place: tuple[float, float, float]
 ) -> None:
@@ -147,6 +173,15 @@ def draw_changes(
     for number, (text, middle) in enumerate(zip(texts, middles, strict=True)):
         label: Any = {"size": Size.NAME, "mono": True, "bold": True, "colour": colour, "ha": "center"}
         canvas.text(middle, top - 0.08, text, gid=f"change-{number}-name", **label)
+
+
+def mark_changes(panel: "MplPanel", changes: pd.DataFrame) -> None:
+    """Mark content changes by lines without names, the largest 5."""
+    if "tokens" in changes:
+        changes = changes.sort_values("tokens", ascending=False, kind="stable")
+    for number, change in enumerate(rows_of(changes.iloc[:_NAMED])):
+        line: Any = {"linewidth": 0.9, "linestyle": (0, (4, 2.5)), "zorder": 3.5}
+        panel.axes.axvline(change.place, color=palette().breaking, gid=f"change-{number}", **line)
 
 
 def _fitting(changes: pd.DataFrame, room: float) -> tuple[pd.DataFrame, list[str], list[float]]:

@@ -9,6 +9,7 @@ import pandas as pd
 from acg_lab._format import counted, cut_all, percent
 from acg_lab.diagnosis.prefix_breaks import CONVERSATION
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place, compact_ticks
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
 from acg_lab.plots.text import Size, drawable, spread, text_width
 from acg_lab.plots.theme import Palette
@@ -24,6 +25,7 @@ __all__ = ["draw_columns", "drop_call_id"]
 _LEFT: Final = 0.55
 _SHARE: Final = 0.65  # of the width goes to the columns
 _ABOVE, _CHART, _BELOW = 0.76, 2.05, 0.68
+_LEAST: Final = 1.4  # height of the chart with the names of what breaks the profiles
 _MOST_CAUSES: Final = 7
 _SEPARATORS: Final = ((80, 0.5), (400, 0.15))  # most profiles, width in points
 
@@ -47,13 +49,22 @@ def draw_columns(
     """Draw the profiles of a frame, the one with most requests first."""
     base = HEADING if heading else MARGIN
     canvas = MplCanvas(place)
-    canvas.begin(base + _ABOVE + _CHART + _BELOW, gid="profiles-overview")
-    canvas.heading(title.text, *words, name=title.name, show=heading)
+    canvas.begin(base + _ABOVE + _CHART + _BELOW, gid="profiles-overview", least=base + _ABOVE + _LEAST + _BELOW)
+    end = canvas.heading(title.text, *words, name=title.name, show=heading)
+    groups = _groups(frame, enough, canvas.colours)
+    if canvas.is_compact:
+        panel = canvas.panel(*compact_place(canvas, end, highest=float(frame["prompt_tokens"].max())), gid="profiles")
+        _draw_bars(canvas, panel, frame, groups)
+        compact_ticks(panel)
+        return panel.axes
     height = max(canvas.height - base - _ABOVE - _BELOW, 0.5)
     right = canvas.width * _SHARE
     panel = canvas.panel(_LEFT, base + _ABOVE, right - _LEFT, height, gid="profiles")
-    groups = _groups(frame, enough, canvas.colours)
     _draw_bars(canvas, panel, frame, groups)
+    panel.use_round_ticks("x")
+    panel.use_round_ticks("y")
+    x, y = (_LEFT + right) / 2, canvas.height - _BELOW + 0.31
+    canvas.label(x, y, "requests, profiles side by side, largest left", gid="x-label", ha="center", size=Size.AXIS)
     _draw_brackets(canvas, frame, groups, (_LEFT, right, base + _ABOVE - 0.11))
     swatches = [Swatch(group.legend, BoxStyle(group.colour)) for group in groups]
     canvas.legend([*swatches, Swatch("rest of the prompt", BoxStyle(canvas.colours.grid))], base + 0.12)
@@ -103,10 +114,6 @@ def _draw_bars(canvas: MplCanvas, panel: MplPanel, frame: pd.DataFrame, groups: 
             panel.axes.vlines(edges[1:-1], lower, upper, colors=canvas.colours.paper, linewidth=width, gid="separators")
             break
     panel.set_limits((0, edges[-1]), (0, max(float(prompt.max()), 1) * 1.02))
-    panel.use_round_ticks("x")
-    panel.use_round_ticks("y")
-    x, y = (_LEFT + canvas.width * _SHARE) / 2, canvas.height - _BELOW + 0.31
-    canvas.label(x, y, "requests, profiles side by side, largest left", gid="x-label", ha="center", size=Size.AXIS)
 
 
 def _draw_brackets(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from acg_lab._format import counted, setting, tokens
 from acg_lab.plots.canvas import MARGIN
 from acg_lab.plots.prefix_profile import Block, PlottedProfile
-from acg_lab.plots.prefix_rows import BREAKS, ROW_HEIGHT, Fold, Row, Rows
+from acg_lab.plots.prefix_rows import BREAKS, ROW_HEIGHT, Fold, Row, Rows, is_tool_result
 from acg_lab.plots.prefix_strip import style_of
 from acg_lab.plots.text import Size, text_width
 
@@ -45,7 +45,7 @@ class Bars:
         self.canvas, self.profile, self.rows, self.top = canvas, profile, rows, top
         self.numbers_end = canvas.right - (0.6 if profile.has_tokens else 0.0)
         widest = max(text_width(self._number(line.row), Size.ROW) for line in rows.lines)
-        self.right = self.numbers_end - max(widest, 0.35) - _GAP
+        self.right = canvas.right - _GAP if canvas.is_compact else self.numbers_end - max(widest, 0.35) - _GAP
 
     def draw(self) -> "Axes":
         """Draw everything; return the axes of the bars, whose x is the score."""
@@ -53,11 +53,8 @@ class Bars:
         panel = canvas.panel(left, self.top, self.right - left, height, gid="bars")
         panel.set_limits((0, 1), (self.top + height, self.top))
         ticks = {0: "0", 0.25: "0.25", 0.5: "0.50", 0.75: "0.75", 1: "1"}
-        every = 2 if self.right - left < _QUARTERS else 1
+        every = 2 if self.right - left < _QUARTERS or canvas.is_compact else 1
         panel.set_x_ticks(list(ticks)[::every], list(ticks.values())[::every])
-        what = "score (share of requests in which the block has its dominant content)"
-        middle = (left + self.right) / 2
-        canvas.label(middle, self.top + height + 0.28, what, gid="x-label", ha="center", size=Size.AXIS)
         self._draw_prefix()
         self._draw_break()
         self._draw_tracks(panel)
@@ -67,11 +64,19 @@ class Bars:
             else:
                 self._draw_block(panel, line.row, self.top + line.middle, _SCORE * line.height)
         self._draw_thresholds(panel)
+        if not canvas.is_compact:
+            self._write_headings()
+        axes: Axes = panel.axes
+        return axes
+
+    def _write_headings(self) -> None:
+        canvas, below = self.canvas, self.top + self.rows.height
+        what = "score (share of requests in which the block has its dominant content)"
+        middle = (self.rows.left + self.right) / 2
+        canvas.label(middle, below + 0.28, what, gid="x-label", ha="center", size=Size.AXIS)
         canvas.label(self.numbers_end, self.top - 0.11, "score", gid="score-heading", ha="right")
         if self.profile.has_tokens:
             canvas.label(canvas.right, self.top - 0.11, "tokens", gid="tokens-heading", ha="right")
-        axes: Axes = panel.axes
-        return axes
 
     def _draw_prefix(self) -> None:
         """Tint the rows of the stable prefix, with a rail at the left."""
@@ -95,7 +100,7 @@ class Bars:
         canvas.rectangle(MARGIN, start, canvas.right - MARGIN, end - start, tint, gid="break-band", zorder=0)
         rule = [[(MARGIN, start), (canvas.right, start)]]
         canvas.lines(rule, colour, gid="break-rule", linewidth=1.4, zorder=3)
-        each = (rows.band_end - rows.message_top) / len(rows.message)
+        each = (rows.band_end - rows.message_top) / max(len(rows.message), 1)
         for number, text in enumerate(rows.message):
             y = self.top + rows.message_top + (number + 0.5) * each - 0.01
             canvas.text(self.rows.left, y, text, gid=f"reason-{number}", colour=colour)
@@ -119,8 +124,10 @@ class Bars:
         panel.rectangle(0, y - height / 2, width, height, gid=f"score-{position}", zorder=2, **style._asdict())
         is_breaking = block.kind == "breaking"
         ink = colours.breaking if is_breaking else colours.ink
-        if block.score > 1:
+        if block.score > 1 and not canvas.is_compact:
             canvas.text(self.right + 0.02, y, "▸", gid=f"above-1-{position}", colour=style.edge or style.fill)
+        if canvas.is_compact:
+            return
         name, score = self.rows.names[block.name], self.profile.format_score(block.score)
         bold: Any = {"bold": is_breaking, "colour": ink, "ha": "right"}
         canvas.text(self.rows.names_end, y, name, gid=f"name-{position}", size=Size.NAME, mono=True, **bold)
@@ -130,11 +137,13 @@ class Bars:
     def _draw_fold(self, panel: "Panel", fold: Fold, y: float) -> None:
         """Draw one dot per score instead of bars."""
         canvas, first, colours = self.canvas, fold.blocks[0].position, self.canvas.colours
-        more = f"⋯ {counted(len(fold.blocks), 'more block')}"
-        style: Any = {"ha": "right", "colour": colours.text2}
-        canvas.text(self.rows.names_end, y, more, gid=f"fold-{first}", italic=True, **style)
-        canvas.text(self.numbers_end, y, self._number(fold), gid=f"number-{first}", **style)
-        self._write_tokens(fold.blocks, y, f"tokens-{first}")
+        if not canvas.is_compact:
+            what = "tool result" if all(is_tool_result(block.name) for block in fold.blocks) else "more block"
+            style: Any = {"ha": "right", "colour": colours.text2}
+            more = f"⋯ {counted(len(fold.blocks), what)}"
+            canvas.text(self.rows.names_end, y, more, gid=f"fold-{first}", italic=True, **style)
+            canvas.text(self.numbers_end, y, self._number(fold), gid=f"number-{first}", **style)
+            self._write_tokens(fold.blocks, y, f"tokens-{first}")
         for kind in dict.fromkeys(block.kind for block in fold.blocks):
             scores = sorted({min(round(block.score, 3), 1.0) for block in fold.blocks if block.kind == kind})
             shape, gid = style_of(kind, colours, is_bar=True), f"dots-{first}-{kind}"
@@ -162,7 +171,8 @@ class Bars:
         for name, at in drawn.items():
             dash = None if name == "stable" else (3, 2)
             panel.lines([[(at, a), (at, b)] for a, b in ys], ink, gid=f"{name}-threshold", dash=dash, zorder=3)
-        self._name_thresholds(drawn)
+        if not self.canvas.is_compact:
+            self._name_thresholds(drawn)
 
     def _threshold_ends(self) -> Iterator[tuple[float, float]]:
         """Yield where threshold lines begin and end: they pause at the message."""

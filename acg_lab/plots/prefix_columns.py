@@ -5,11 +5,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from acg_lab._format import counted, cut, cut_all, setting, tokens
-from acg_lab.plots.canvas import HEADING, MARGIN, NOTE_LINE, wrap
+from acg_lab.plots.canvas import HEADING, MARGIN, NOTE_LINE
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.mpl_canvas import MplCanvas
 from acg_lab.plots.prefix_profile import Block, BlockKind, PlottedProfile
 from acg_lab.plots.prefix_strip import MARK, style_of
-from acg_lab.plots.text import Size, drawable, text_width
+from acg_lab.plots.text import Size, drawable, text_width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,8 @@ __all__ = ["draw_columns"]
 _LEFT: Final = 0.5
 _TOP: Final = 0.46  # of the columns, below the heading
 _HEIGHT: Final = 1.65
+_LEAST_HEIGHT: Final = 0.8
+_COMPACT_ABOVE: Final = 0.11
 _BELOW: Final = 0.46
 _LEAST_BREAK, _SEPARATED = 0.004, 0.008  # shares of the prompt
 _UPRIGHT: Final = 0.14
@@ -42,10 +45,13 @@ def draw_columns(
 ) -> "Axes":
     """Draw the columns; return their axes: x is tokens per request (or blocks), y the score."""
     canvas, top = MplCanvas(place), _TOP + (HEADING if heading else 0.0)
+    name = profile.breaking.name if profile.breaking else ""
     note = wrap(_note(profile), Size.NOTE, canvas.width - 2 * MARGIN)
     foot = _BELOW + NOTE_LINE * len(note)
-    canvas.begin(top + _HEIGHT + foot, gid="prefix-stability")
-    canvas.heading(*words, name=profile.breaking.name if profile.breaking else "", show=heading)
+    canvas.begin(top + _HEIGHT + foot, gid="prefix-stability", least=top + _LEAST_HEIGHT + foot)
+    end = canvas.heading(*words, name=name, show=heading)
+    if canvas.is_compact:
+        return _draw_compact(canvas, profile, end + _COMPACT_ABOVE)
     beside = 0.12 + max((text_width(text, Size.HEADING) for text, *_ in _limits(profile)), default=0.0)
     size = canvas.right - beside - _LEFT, max(canvas.height - top - foot, 0.3)
     axes = canvas.panel(_LEFT, top, *size, gid="columns").axes
@@ -63,6 +69,26 @@ def draw_columns(
     _name_columns(axes, canvas, columns, size[0] / total, size[1])
     _draw_above(canvas, profile, columns, (_LEFT, size[0] / total, top))
     canvas.note(*note)
+    return axes
+
+
+def _draw_compact(canvas: MplCanvas, profile: PlottedProfile, top: float) -> "Axes":
+    left, top, width, height = compact_place(canvas, top, highest=1)
+    axes = canvas.panel(left, top, width, height, gid="columns").axes
+    total, columns = profile.prompt_width or 1.0, _columns(profile)
+    axes.set(xlim=(0, total), ylim=(0, 1))
+    axes.set_yticks([0, 1], ["0", "1"])
+    axes.set_xticks([0, total], ["0", tokens(total)])
+    _draw_areas(axes, canvas, columns, total)
+    _draw_limits(axes, canvas, profile, None)
+    if profile.prefix_length and not profile.is_single_request:
+        rail = profile.prefix_width * width / total, 3 / 72
+        canvas.rectangle(left, top - 0.06, *rail, canvas.colours.stable, gid="prefix")
+    if profile.breaking:
+        column = columns[profile.prefix_length]
+        x = left + (column.start + column.width / 2) * width / total
+        style: Any = {"colour": canvas.colours.breaking, "ha": "center", "size": 8}
+        canvas.text(x, top - 0.06, MARK, gid="break-mark", **style)
     return axes
 
 
@@ -124,9 +150,11 @@ def _limits(profile: PlottedProfile) -> list[tuple[str, str, float, Any]]:
     return [(f"{name} ≥ {setting(at)}", f"{name}-threshold", at, dash) for name, at, dash in limits if 0 <= at <= 1]
 
 
-def _draw_limits(axes: "Axes", canvas: MplCanvas, profile: PlottedProfile, place: tuple[float, float, float]) -> None:
-    """Draw the thresholds, paper-coloured on the prefix, and name them at the right."""
-    right, top, height = place
+def _draw_limits(
+    axes: "Axes", canvas: MplCanvas, profile: PlottedProfile, place: tuple[float, float, float] | None
+) -> None:
+    """Draw the thresholds, paper-coloured on the prefix, and name them at the right, if there is a place."""
+    right, top, height = place or (0.0, 0.0, 0.0)
     solid = 0.0 if profile.is_single_request else profile.prefix_width
     last = top - 1.0
     for text, gid, at, dash in _limits(profile):
@@ -136,6 +164,8 @@ def _draw_limits(axes: "Axes", canvas: MplCanvas, profile: PlottedProfile, place
         ):
             line: dict[str, Any] = {"linewidth": 0.9, "linestyle": dash, "zorder": 3}
             axes.plot([start, end], [at, at], color=colour, gid=f"{gid}{suffix}", **line)
+        if place is None:
+            continue
         last = max(top + (1 - at) * height, last + NOTE_LINE)
         canvas.label(right + 0.06, last, text, gid=f"{gid}-name", colour=canvas.colours.ink)
 

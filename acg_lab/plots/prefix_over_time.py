@@ -11,10 +11,20 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.thresholds import check_share
 from acg_lab.plots.canvas import HEADING, MARGIN
+from acg_lab.plots.compact import compact_place, compact_ticks
 from acg_lab.plots.empty import draw_empty
-from acg_lab.plots.inputs import check_columns, check_source, profile_words, shared_words
+from acg_lab.plots.inputs import check_columns, check_source, profile_words, select_agent, shared_words
 from acg_lab.plots.mpl_canvas import MplCanvas
-from acg_lab.plots.over_time_series import Series, draw_changes, draw_periods, draw_series, is_same, name_series
+from acg_lab.plots.over_time_series import (
+    Series,
+    draw_changes,
+    draw_dates,
+    draw_periods,
+    draw_series,
+    is_same,
+    mark_changes,
+    name_series,
+)
 from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:
@@ -28,12 +38,14 @@ __all__ = ["prefix_over_time"]
 _DEFAULT_WINDOW: Final = 100  # production's
 _LEFT, _RIGHT = 0.58, 1.33
 _ABOVE, _CHART, _BELOW = 0.44, 1.9, 0.72
+_LEAST: Final = 0.8  # height of the chart with names
 _COLUMNS: Final = ("step", "stable_threshold", "prefix_tokens")
 
 
 def prefix_over_time(
     data: "Trace | pd.DataFrame",
     *,
+    agent_id: str | None = None,
     current: float | None = None,
     tuned: float | None = None,
     n_tuning: int = 0,
@@ -48,6 +60,8 @@ def prefix_over_time(
     data : Trace or DataFrame
         What to draw; or rows of `acg_lab.frames.steps` for one or two settings, the table behind the figure. Settings
         differ in ``stable_threshold`` or in ``window``.
+    agent_id : str, optional
+        Whose requests to draw; may be left out if there is only one agent.
     current : float, optional
         The ``stable_threshold`` in force; production's default when left out.
     tuned : float, optional
@@ -69,8 +83,9 @@ def prefix_over_time(
     Raises
     ------
     UsageError
-        If there are more than two settings, or not those asked for; if they have different steps; if ``n_tuning`` is
-        negative; if a threshold is written in per cent; or if a frame is not one of steps.
+        If there are several agents and none is named; if there are more than two settings, or not those asked for; if
+        they have different steps; if ``n_tuning`` is negative; if a threshold is written in per cent; or if a frame is
+        not one of steps.
 
     Examples
     --------
@@ -89,7 +104,7 @@ def prefix_over_time(
     if not isinstance(data, pd.DataFrame):
         wanted = [default if current is None else current, *([] if tuned is None else [tuned])]
         data = data.to_frame(list(dict.fromkeys(wanted)))
-    frame = check_columns(data, _COLUMNS, "frames.steps")
+    frame = select_agent(check_columns(data, _COLUMNS, "frames.steps"), agent_id, several=False)
     if n_tuning < 0:
         msg = f"The 'n_tuning' option must be a non-negative number of requests; got {n_tuning!r}."
         raise UsageError(msg)
@@ -145,11 +160,16 @@ def _draw(
     n = len(series[0].heights)
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas = MplCanvas(place)
-    canvas.begin(base + _CHART + _BELOW, gid="prefix-over-time")
-    canvas.heading(_title(series), *_words(frame, series, n, n_tuning), show=heading)
+    canvas.begin(base + _CHART + _BELOW, gid="prefix-over-time", least=base + _LEAST + _BELOW)
+    end = canvas.heading(_title(series), *_words(frame, series, n, n_tuning), show=heading)
+    if changes is not None:
+        places = np.searchsorted(np.unique(frame["step"]), changes["step"])
+        changes = changes.assign(place=places).reset_index(drop=True)
+    if canvas.is_compact:
+        return _draw_compact(canvas, series, n_tuning, changes, end)
     height, width = max(canvas.height - base - _BELOW, 0.5), canvas.right - _RIGHT - _LEFT
     panel = canvas.panel(_LEFT, base, width, height, gid="prefix")
-    panel.set_limits((0, n), (0, max(1.0, *(float(one.heights.max()) for one in series)) * 1.1))
+    panel.set_limits((0, n), (0, _highest(series)))
     panel.use_round_ticks("x")
     panel.use_round_ticks("y")
     panel.draw_grid()
@@ -157,13 +177,34 @@ def _draw(
     draw_series(panel, canvas.colours, series, round(width * 96))
     name_series(canvas, panel, series, (canvas.right - _RIGHT + 0.07, base, height))
     if changes is not None:
-        places = np.searchsorted(np.unique(frame["step"]), changes["step"])
-        draw_changes(canvas, panel, changes.assign(place=places).reset_index(drop=True), (_LEFT, base, width))
+        draw_changes(canvas, panel, changes, (_LEFT, base, width))
     canvas.label(MARGIN, base - _ABOVE + 0.14, "tokens in the stable prefix", gid="y-label")
-    canvas.label(_LEFT + width / 2, base + height + 0.32, "request, in order of arrival", gid="x-label", ha="center")
+    draw_dates(panel, frame, n, width)
+    canvas.label(_LEFT + width / 2, base + height + 0.32, _x_label(frame), gid="x-label", ha="center")
     canvas.note(_note(series, n_tuning))
     axes: Axes = panel.axes
     return axes
+
+
+def _draw_compact(
+    canvas: MplCanvas, series: Sequence[Series], n_tuning: int, changes: pd.DataFrame | None, top: float
+) -> "Axes":
+    n, highest = len(series[0].heights), _highest(series)
+    left, top, width, height = compact_place(canvas, top, highest=highest)
+    panel = canvas.panel(left, top, width, height, gid="prefix")
+    panel.set_limits((0, n), (0, highest))
+    compact_ticks(panel)
+    draw_periods(panel, n, n_tuning, 0.0)
+    draw_series(panel, canvas.colours, series, round(width * 96))
+    if changes is not None:
+        mark_changes(panel, changes)
+    axes: Axes = panel.axes
+    return axes
+
+
+def _highest(series: Sequence[Series]) -> float:
+    """Return the upper end of the y axis."""
+    return max(1.0, *(float(one.heights.max()) for one in series)) * 1.1
 
 
 def _title(series: Sequence[Series]) -> str:
@@ -192,6 +233,11 @@ def _words(frame: pd.DataFrame, series: Sequence[Series], n: int, n_tuning: int)
     profiles = frame.drop_duplicates("learning_key")
     whose = profile_words(profiles) if len(profiles) == 1 else shared_words(profiles)
     return f"mean of {measured}", repeated, *whose
+
+
+def _x_label(frame: pd.DataFrame) -> str:
+    order = "request, in order of arrival"
+    return f"{order}; dates in UTC" if "started_at" in frame and frame["started_at"].notna().any() else order
 
 
 def _note(series: Sequence[Series], n_tuning: int) -> str:

@@ -11,16 +11,17 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.schema import SCORES
 from acg_lab.frames.thresholds import checked_thresholds
-from acg_lab.plots.canvas import HEADING, MARGIN, NOTE_LINE, wrap
+from acg_lab.plots.canvas import HEADING, MARGIN, NOTE_LINE
+from acg_lab.plots.compact import TICKS
 from acg_lab.plots.empty import draw_empty
 from acg_lab.plots.inputs import check_columns, confidence_words, profile_words, select_key, select_profile
 from acg_lab.plots.mpl_canvas import canvas_for
 from acg_lab.plots.prefix_bars import Bars
 from acg_lab.plots.prefix_columns import draw_columns
 from acg_lab.plots.prefix_profile import PlottedProfile, read_profile
-from acg_lab.plots.prefix_rows import MOST_ROWS, Fold, Rows, place_rows
+from acg_lab.plots.prefix_rows import MOST_ROWS, ROW_HEIGHT, Fold, Rows, place_rows
 from acg_lab.plots.prefix_strip import draw_strip
-from acg_lab.plots.text import Size
+from acg_lab.plots.text import Size, wrap
 from acg_lab.plots.theme import drawing
 
 __all__ = ["prefix_stability"]
@@ -40,6 +41,8 @@ _FOOT: Final = 0.46  # ticks and axis label, above the note
 _LOWEST_ROW: Final = 0.15
 _BAND_ROWS, _FEWEST_ROWS = 3, 12
 _TINY: Final = 1e-6
+_COMPACT_ROW, _COMPACT_HIGHEST = 0.07, 0.24
+_COMPACT_ABOVE: Final = 0.05
 
 
 def prefix_stability(
@@ -71,7 +74,8 @@ def prefix_stability(
     width : {"blocks", "tokens"}
         One row per block, or one column per block, as wide as the block has tokens.
     fold : bool
-        If there are more than 36 blocks, fold those far from the break into rows of dots. Columns are never folded.
+        Fold runs of tool results into rows of dots and, if there are more than 36 blocks, those far from the break too.
+        Columns are never folded.
     thresholds : StabilityThresholds, optional
         By which blocks are classified; production's defaults when left out.
     heading : bool
@@ -134,15 +138,19 @@ def _draw_bars(
     profile: PlottedProfile, words: "tuple[Any, ...]", place: "Place | Canvas", *, fold: bool, heading: bool
 ) -> "Axes":
     canvas, above = canvas_for(place), HEADING if heading else 0.0
-    width, most = canvas.width, MOST_ROWS if fold else len(profile.blocks)
+    width, most = canvas.width, MOST_ROWS if fold else None
     rows = place_rows(profile, width, most=most)
     note = wrap(_note(profile, rows), Size.NOTE, width - 2 * MARGIN)
     foot = _FOOT + NOTE_LINE * len(note)
-    canvas.begin(above + _ROWS + rows.height + foot, gid="prefix-stability")
+    fewest = min(len(rows.lines), _FEWEST_ROWS) + len(rows.message) + 1
+    least = above + _NAMES + _LOWEST_ROW * fewest + foot
+    canvas.begin(above + _ROWS + rows.height + foot, gid="prefix-stability", least=least)
+    if canvas.is_compact:
+        return _draw_compact_bars(canvas, profile, words, fold=fold, heading=heading)
     top, room = above + _ROWS, canvas.height - above - _ROWS - foot
     if room < rows.height - _TINY:  # axes of the caller's: fold more, leave the strip out, and then shrink the rows
         top, room = above + _NAMES, max(canvas.height - above - _NAMES - foot, _LOWEST_ROW)
-        most = min(max(int(room / _LOWEST_ROW) - _BAND_ROWS, _FEWEST_ROWS), most) if fold else most
+        most = min(max(int(room / _LOWEST_ROW) - _BAND_ROWS, _FEWEST_ROWS), MOST_ROWS) if fold else None
         rows = place_rows(profile, width, most=most)
         rows = place_rows(profile, width, most=most, scale=min(room / rows.height, 1.0))
     canvas.heading(*words, name=profile.breaking.name if profile.breaking else "", show=heading)
@@ -151,6 +159,20 @@ def _draw_bars(
     axes = Bars(canvas, profile, rows, top).draw()
     canvas.note(*wrap(_note(profile, rows), Size.NOTE, width - 2 * MARGIN))
     return axes
+
+
+def _draw_compact_bars(
+    canvas: "Canvas", profile: PlottedProfile, words: "tuple[Any, ...]", *, fold: bool, heading: bool
+) -> "Axes":
+    """Draw bars, break and prefix rail in little room, with fewer rows and without names."""
+    top = canvas.heading(*words, name=profile.breaking.name if profile.breaking else "", show=heading) + _COMPACT_ABOVE
+    room = canvas.height - top - TICKS
+    most = max(int(room / _COMPACT_ROW) - 1, _FEWEST_ROWS) if fold else None
+    rows = place_rows(profile, canvas.width, most=most, with_words=False)
+    scale = min(room / rows.height, _COMPACT_HIGHEST / ROW_HEIGHT)
+    return Bars(
+        canvas, profile, place_rows(profile, canvas.width, most=most, scale=scale, with_words=False), top
+    ).draw()
 
 
 def _note(profile: PlottedProfile, rows: Rows) -> str:

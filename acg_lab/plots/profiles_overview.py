@@ -18,6 +18,7 @@ from acg_lab.diagnosis.prefix_breaks import CONVERSATION
 from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.amounts import round_money
 from acg_lab.plots.canvas import HEADING, MARGIN
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.empty import Title, draw_empty
 from acg_lab.plots.inputs import check_columns, check_source, name_profiles, rows_of, shared_words
 from acg_lab.plots.mpl_canvas import MplCanvas
@@ -41,7 +42,7 @@ _CENT, _ALL = 0.01, 0.995
 _STARTS: Final = "conversation starts"
 _FEW: Final = 4  # few profiles: at most one in this many
 _COLUMNS: Final = ("learning_key", "agent_id", "requests", "prompt_tokens", "prefix_tokens", "share", "breaking_span")
-_ROW: Final = 0.235
+_ROW, _LEAST = 0.235, 0.14  # height of a row, and its least with words
 _ABOVE, _BELOW = 0.30, 0.62
 _KEY, _NAME = 32, 26
 _BAR: Final = 0.62  # of the row
@@ -217,8 +218,10 @@ def _draw_table(
     """Draw the profiles of a frame, the one with most requests first."""
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas = MplCanvas(place)
-    canvas.begin(base + _ROW * len(frame) + _BELOW, gid="profiles-overview")
-    canvas.heading(title.text, *words, name=title.name, show=heading)
+    canvas.begin(base + _ROW * len(frame) + _BELOW, gid="profiles-overview", least=base + _LEAST * len(frame) + _BELOW)
+    end = canvas.heading(title.text, *words, name=title.name, show=heading)
+    if canvas.is_compact:
+        return _draw_bars_alone(canvas, frame, enough, end)
     each = max(canvas.height - base - _BELOW, 0.1) / len(frame)
     keys = [drawable(name, mono=True) for name in _names(frame)]
     shown = cut_all(keys, _KEY)
@@ -239,6 +242,17 @@ def _draw_table(
     return axes
 
 
+def _draw_bars_alone(canvas: MplCanvas, frame: pd.DataFrame, enough: int, top: float) -> "Axes":
+    """Draw the table's bars without its words."""
+    left, top, width, height = compact_place(canvas, top)
+    each = min(height / len(frame), _ROW)
+    axes = _make_panel(canvas, frame, (left, top, width, each * len(frame)), 3)
+    for number, row in enumerate(rows_of(frame)):
+        y, scale = top + each * (number + 0.5), width / axes.get_xlim()[1]
+        _draw_bar(canvas, number, row, (left, y, scale, each * _BAR), enough)
+    return axes
+
+
 def _widest(names: Iterable[str]) -> float:
     return max((text_width(name, Size.NAME, mono=True) for name in names), default=0.0)
 
@@ -252,10 +266,12 @@ def _draw_heads(canvas: MplCanvas, y: float, requests: float, bars: tuple[float,
     canvas.label(broken - 0.16, y, "prefix", gid="head-share", ha="right")
 
 
-def _make_panel(canvas: MplCanvas, frame: pd.DataFrame, place: tuple[float, float, float, float]) -> "Axes":
+def _make_panel(
+    canvas: MplCanvas, frame: pd.DataFrame, place: tuple[float, float, float, float], most_ticks: int = 4
+) -> "Axes":
     panel = canvas.panel(*place, gid="profiles")
     panel.set_limits((0, max(float(frame["prompt_tokens"].max()), 1)), (len(frame) - 0.5, -0.5))
-    panel.use_round_ticks("x", 4)
+    panel.use_round_ticks("x", most_ticks)
     axes: Axes = panel.axes
     return axes
 

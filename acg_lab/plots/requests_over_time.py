@@ -1,5 +1,6 @@
 """What became of prompt tokens over time, and when the reason for misses changed."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -7,13 +8,13 @@ import pandas as pd
 
 from acg_lab import frames
 from acg_lab._format import counted, cut_all, percent, tokens
-from acg_lab.core.errors import UsageError
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.empty import draw_empty
-from acg_lab.plots.inputs import check_columns, check_source
+from acg_lab.plots.inputs import check_columns, check_source, select_agent
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
 from acg_lab.plots.text import Size, drawable, spread, text_width
-from acg_lab.plots.theme import Palette, drawing
+from acg_lab.plots.theme import Palette, drawing, palette
 from acg_lab.simulation.origins import CHANGES
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ _MOST_BINS: Final = 120
 _STEPS: Final = (1, 2, 3, 6, 12, 24, 48, 168, 336, 672)  # hours
 _HOUR: Final = 3600 * 10**9
 _NAMED, _NAMES, _GAP = 5, (40, 30, 22, 16), 0.12
-_MOST_TICKS: Final = 6
+_MOST_TICKS, _COMPACT_TICKS = 6, 3
+_LEAST: Final = 0.9  # height of the chart with words
 _DEAR: Final = 0.01  # of all that is lost
 _START: Final = 0.03  # of an agent's requests: what began among these was there from the start
 _WORDS: Final = {
@@ -89,11 +91,7 @@ def requests_over_time(
     frame = data if isinstance(data, pd.DataFrame) else frames.requests(data)
     frame = check_columns(frame, _COLUMNS, "frames.requests")
     words = {} if isinstance(data, pd.DataFrame) else _words_of(frames.misses(data))
-    if agent_id is not None:
-        if not (frame["agent_id"] == agent_id).any():
-            msg = f"The 'agent_id' option must name an agent of the simulation; got {agent_id!r}."
-            raise UsageError(msg)
-        frame = frame[frame["agent_id"] == agent_id]
+    frame = select_agent(frame, agent_id)
     with drawing():
         if frame.empty:
             step = "The simulation has no requests: load a source with recorded runs, or a request log"
@@ -181,20 +179,27 @@ def _draw(frame: pd.DataFrame, events: list[_Event], place: "Place", *, heading:
     bins = _bins(frame)
     canvas = MplCanvas(place)
     base = (HEADING if heading else MARGIN) + _ABOVE
-    canvas.begin(base + _CHART + _BELOW, gid="requests-over-time")
+    canvas.begin(base + _CHART + _BELOW, gid="requests-over-time", least=base + _LEAST + _BELOW)
     title, name = _title(frame, events)
-    canvas.heading(title, *_words(frame), name=name, show=heading)
+    end = canvas.heading(title, *_words(frame), name=name, show=heading)
     height, width = max(canvas.height - base - _BELOW, 0.5), canvas.right - _LEFT
-    panel = canvas.panel(_LEFT, base, width, height, gid="tokens")
     tops = np.cumsum(bins.heights, axis=0)
-    panel.set_limits((0, float(bins.edges[-1])), (0, max(float(tops[-1].max()), 1.0) * 1.06))
-    panel.use_round_ticks("y")
+    highest = max(float(tops[-1].max()), 1.0) * 1.06
+    at = compact_place(canvas, end, highest=highest) if canvas.is_compact else (_LEFT, base, width, height)
+    panel = canvas.panel(*at, gid="tokens")
+    panel.set_limits((0, float(bins.edges[-1])), (0, highest))
+    panel.use_round_ticks("y", 3 if canvas.is_compact else 5)
     panel.draw_grid()
     fills = _fills(canvas.colours)
     drawn = [k for k, name in enumerate(_PARTS) if bins.heights[k].any()]
     for k in drawn:
         below = tops[k] - bins.heights[k]
         panel.steps(tops[k], bins.edges, fills[k], baseline=below, gid=f"part-{_PARTS[k].replace('_', '-')}", zorder=2)
+    if canvas.is_compact:
+        later = [event for event in events if not _is_early(frame, event)][:_NAMED]
+        _draw_events(panel, [_place_of(bins, event) for event in later])
+        _set_x_ticks(panel, bins, _COMPACT_TICKS)
+        return panel.axes
     legend = [Swatch(_PARTS[k].replace("_", " "), BoxStyle(fills[k])) for k in drawn]
     canvas.legend(legend, base - _ABOVE + 0.13)
     unit = "request" if not bins.hours else "hour" if bins.hours == 1 else f"{_span(bins.hours)}"
@@ -215,19 +220,22 @@ def _span(hours: int) -> str:
 
 
 def _label_x(canvas: MplCanvas, panel: MplPanel, bins: _Bins, middle: tuple[float, float]) -> None:
+    _set_x_ticks(panel, bins, _MOST_TICKS)
+    canvas.label(*middle, "time, UTC" if bins.hours else "request, in order of start", gid="x-label", ha="center")
+
+
+def _set_x_ticks(panel: MplPanel, bins: _Bins, most: int) -> None:
     if not bins.hours:
-        panel.use_round_ticks("x")
-        canvas.label(*middle, "request, in order of start", gid="x-label", ha="center")
+        panel.use_round_ticks("x", min(most, 5))
         return
     end, day = float(bins.edges[-1]), 24 * _HOUR
     first_day = -(-bins.begin // day) * day
     hours = (np.arange(first_day, bins.begin + int(end * _HOUR) + 1, day) - bins.begin) / _HOUR
-    step = max(-(-len(hours) // _MOST_TICKS), 1)
-    places = hours[::step] if len(hours) > 1 else np.linspace(0, end, 4)[:-1]
-    form = "%d %b" if len(hours) > 1 else "%d %b %H:%M"
+    step = max(-(-len(hours) // most), 1)
+    places = hours[::step] if len(hours) > 1 else np.linspace(0, end, min(most, 3) + 1)[:-1]
+    form = "%d %b" if len(hours) > 1 else "%d %b %H:%M" if most > _COMPACT_TICKS else "%H:%M"
     labels = [f"{pd.Timestamp(bins.begin + int(place * _HOUR), tz='UTC'):{form}}" for place in places]
     panel.set_x_ticks(places.tolist(), labels)
-    canvas.label(*middle, "time, UTC", gid="x-label", ha="center")
 
 
 def _mark_events(
@@ -246,11 +254,16 @@ def _mark_events(
     at = [_place_of(bins, event) for event in shown]
     order = np.argsort(at, kind="stable").tolist()
     middles = spread([left + at[k] * scale for k in order], [widths[k] for k in order], _GAP, MARGIN, canvas.right)
+    _draw_events(panel, [at[k] for k in order])
     for number, (k, middle) in enumerate(zip(order, middles, strict=True)):
-        line: Any = {"linewidth": 0.9, "linestyle": (0, (4, 2.5)), "zorder": 3.5}
-        panel.axes.axvline(at[k], color=canvas.colours.breaking, gid=f"change-{number}", **line)
         label: Any = {"size": Size.NAME, "bold": True, "colour": canvas.colours.breaking, "ha": "center"}
         canvas.text(middle, top - 0.09, texts[k], gid=f"change-{number}-name", **label)
+
+
+def _draw_events(panel: MplPanel, places: Sequence[float]) -> None:
+    for number, place in enumerate(places):
+        line: Any = {"linewidth": 0.9, "linestyle": (0, (4, 2.5)), "zorder": 3.5}
+        panel.axes.axvline(place, color=palette().breaking, gid=f"change-{number}", **line)
 
 
 def _fitting(events: list[_Event], several: bool, room: float) -> tuple[list[_Event], list[str], list[float]]:  # noqa: FBT001

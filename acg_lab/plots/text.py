@@ -24,18 +24,23 @@ __all__ = [
     "Size",
     "advance",
     "drawable",
+    "fit_lines",
     "fit_name",
     "fit_parts",
     "font_of",
     "outlined_text",
+    "shorten",
     "spread",
     "text_width",
+    "wrap",
 ]
 
 SANS: Final = "DejaVu Sans"
 MONO: Final = "DejaVu Sans Mono"
 Face: TypeAlias = tuple[bool, bool, bool]  # mono, bold, italic
 _SHORTEST_NAME: Final = 10
+_SHORTER: Final = 0.1  # inches
+_SHORT_TITLES: Final = ((8.5, 1), (8.0, 2), (7.0, 2))  # sizes in points, and the most lines in each
 
 
 class Size:
@@ -209,6 +214,47 @@ def fit_parts(parts: list[str], room: float) -> list[str]:
         else:
             parts = parts[:-1]
     return parts
+
+
+def wrap(text: str, size: float, room: float, *, bold: bool = False) -> list[str]:
+    """Break a text at single spaces into lines that fit into ``room`` inches; a word that is longer stands alone."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and text_width(f"{lines[-1]} {word}", size, bold=bold) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def shorten(text: str, size: float, room: float, *, bold: bool = False) -> str:
+    """Return as much of a text as fits into ``room`` inches, with an ellipsis where it ends early."""
+    if text_width(text, size, bold=bold) <= room:
+        return text
+    ends = range(len(text) - 1, 0, -1)
+    return next((s for n in ends if text_width(s := f"{text[:n].rstrip()}…", size, bold=bold) <= room), "…")
+
+
+def fit_lines(title: str, room: float) -> tuple[float, list[str]]:
+    """Return the size and the lines of a title in a narrow place: one line or two, the second one cut if need be."""
+    for size, most in _SHORT_TITLES:
+        lines = wrap(title, size, room, bold=True)
+        if len(lines) <= most and all(text_width(line, size, bold=True) <= room for line in lines):
+            return size, _balance(title, size, room, lines)
+    first, *rest = lines
+    both = [first, " ".join(rest)] if rest else [first]
+    return size, [shorten(line, size, room, bold=True) for line in both]
+
+
+def _balance(title: str, size: float, room: float, lines: list[str]) -> list[str]:
+    """Return as many lines of a title, of lengths as alike as they can be: no word stands alone on the last one."""
+    while len(lines) > 1:
+        room -= _SHORTER
+        narrower = wrap(title, size, room, bold=True)
+        if len(narrower) > len(lines) or any(text_width(line, size, bold=True) > room for line in narrower):
+            break
+        lines = narrower
+    return lines
 
 
 def spread(middles: Sequence[float], sizes: Sequence[float], gap: float, least: float, most: float) -> list[float]:

@@ -16,6 +16,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.empty import draw_empty
 from acg_lab.plots.inputs import check_columns, check_source, profile_words, rows_of, select_key, select_profile
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
@@ -33,6 +34,7 @@ __all__ = ["threshold_curve"]
 
 _LEFT, _RIGHT = 0.66, 0.46
 _ABOVE, _CHART, _BELOW = 0.50, 2.0, 0.66
+_LEAST: Final = 1.0  # height of the chart with names
 _WORTHWHILE: Final = 1.05  # the best threshold must read more than this factor
 _COLUMNS: Final = ("above", "upto", "prefix_tokens", "read_tokens", "matching", "breaking_span", "breaking_score")
 _MOST_NAMES, _NAME = 7, 30
@@ -128,22 +130,38 @@ def threshold_curve(
 def _draw(frame: pd.DataFrame, current: float, role: str, place: "Place", *, heading: bool) -> "Axes":
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas = MplCanvas(place)
-    canvas.begin(base + _CHART + _BELOW, gid="threshold-curve")
+    canvas.begin(base + _CHART + _BELOW, gid="threshold-curve", least=base + _LEAST + _BELOW)
     choice, n = _choose(frame, current), int(frame["requests"].iloc[0])
-    canvas.heading(_title(frame, choice), f"{counted(n, 'request')} in the window", *profile_words(frame), show=heading)
+    words = _title(frame, choice), f"{counted(n, 'request')} in the window", *profile_words(frame)
+    end = canvas.heading(*words, show=heading)
+    shown = frame[(frame["above"] < 1) & (frame["upto"] > 0)]
+    if canvas.is_compact:
+        return _draw_compact(canvas, shown, choice, end)
     height = max(canvas.height - base - _BELOW, 0.5)
     panel = canvas.panel(_LEFT, base, canvas.right - _LEFT - _RIGHT, height, gid="curve")
-    shown = frame[(frame["above"] < 1) & (frame["upto"] > 0)]
     _draw_steps(panel, canvas.colours, shown)
     _draw_legend(canvas, base - _ABOVE + 0.12, drops=bool(shown["matching"].lt(n).any()))
     canvas.label(MARGIN, base - 0.18, "tokens", gid="y-label")
     x_label: Any = {"ha": "center", "mono": True, "size": Size.ROW}
     middle = (_LEFT + canvas.right - _RIGHT) / 2
     canvas.label(middle, base + height + 0.32, "stable_threshold", gid="x-label", **x_label)
-    _mark(canvas, panel, choice, role, base)
+    _mark(canvas, panel, choice)
+    at = _LEFT + min(max(choice.current, 0), 1) * (canvas.right - _RIGHT - _LEFT)
+    name = f"{role} {setting(choice.current)}"
+    canvas.text(at, base - 0.08, name, gid="current-name", ha="center", size=Size.LABEL)
     scale = _Scale(_Box(_LEFT, base, canvas.right - _RIGHT, base + height), panel.axes.get_ylim()[1])
     if _name_levels(canvas, scale, shown, current):
         canvas.note("Names: the block that ends the prefix at that threshold, with its score.")
+    return panel.axes
+
+
+def _draw_compact(canvas: MplCanvas, shown: pd.DataFrame, choice: _Choice, top: float) -> "Axes":
+    place = compact_place(canvas, top, highest=float(shown["prefix_tokens"].max()))
+    panel = canvas.panel(*place, gid="curve")
+    _draw_steps(panel, canvas.colours, shown)
+    panel.set_x_ticks([0, 0.5, 1], ["0", "0.5", "1"])
+    panel.use_round_ticks("y", 3)
+    _mark(canvas, panel, choice)
     return panel.axes
 
 
@@ -191,13 +209,10 @@ def _draw_legend(canvas: MplCanvas, y: float, *, drops: bool) -> None:
     canvas.legend([Swatch("prefix length", BoxStyle(canvas.colours.base)), Swatch(words, read)], y)
 
 
-def _mark(canvas: MplCanvas, panel: MplPanel, choice: _Choice, role: str, top: float) -> None:
+def _mark(canvas: MplCanvas, panel: MplPanel, choice: _Choice) -> None:
     """Mark the current threshold and, if it reads clearly more, the best one."""
     colours, x = canvas.colours, min(max(choice.current, 0), 1)
     panel.axes.axvline(x, color=colours.ink, linewidth=0.9, gid="current", zorder=3.5)
-    place = _LEFT + x * (canvas.right - _RIGHT - _LEFT)
-    name = f"{role} {setting(choice.current)}"
-    canvas.text(place, top - 0.08, name, gid="current-name", ha="center", size=Size.LABEL)
     hollow: Any = {"edge": colours.ink, "edge_width": 1.4, "size": 8, "zorder": 6}
     panel.dots([x], [choice.read], colours.paper, gid="current-mark", **hollow)
     if choice.is_worthwhile:

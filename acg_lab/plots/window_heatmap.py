@@ -10,6 +10,7 @@ from acg_lab._format import counted
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.empty import draw_empty, title_of
 from acg_lab.plots.heatmap_columns import (
     GROUPS_HEIGHT,
@@ -33,6 +34,7 @@ from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from acg_lab.plots.mpl_canvas import Place
     from acg_lab.snapshot.snapshot import Snapshot
@@ -48,6 +50,10 @@ _MOST_NAMES = 40
 _CELLS: Final = ("request", "content", "first_difference")
 _SCORES: Final = ("learning_key", "score", "breaks")
 _APART: Final = 0.16  # between labels of time
+_HIGHEST, _LEAST = 10.0, 0.8  # inches: of all the cells, and the least with words
+_COMPACT_STRIP, _COMPACT_GAP = 0.2, 0.12
+_PIXELS: Final = 72  # an inch, of the coarsest picture that is made
+_DIFFERENCE: Final = 3  # the kind of a cell that is the first difference of its request
 _LINED: Final = 0.10  # height of a row from which lines are drawn between rows
 
 
@@ -133,20 +139,42 @@ def _draw(
     foot = names_height(names) if is_named else GROUPS_HEIGHT
     top = (HEADING if heading else MARGIN) + _ABOVE + _STRIP + _GAP
     canvas = MplCanvas(place)
-    canvas.begin(top + min(max(3.4 / n, 0.028), 0.16) * n + foot + _NOTE, gid="window-heatmap")
+    cells_height = min(max(3.4 / n, 0.028) * n, 0.16 * n, _HIGHEST)
+    least = top + min(cells_height, _LEAST) + foot + _NOTE
+    canvas.begin(top + cells_height + foot + _NOTE, gid="window-heatmap", least=least)
+    title, words = title_of(scores, thresholds.stable_threshold), _words(scores, n)
+    end = canvas.heading(title.text, *words, name=title.name, show=heading)
+    if canvas.is_compact:
+        return _draw_compact(canvas, (n_before, shown, cells, n), thresholds, end)
     height = max(canvas.height - top - foot - _NOTE, 0.2)
     columns = HeatmapColumns(shown, n_before, _LEFT, canvas.right - _LEFT, top, height)
-    title = title_of(scores, thresholds.stable_threshold)
-    oldest = ", oldest at the top, UTC" if n > 1 else ""
-    blocks = f"{counted(len(scores), 'block')} in prompt order"
-    words = (f"{counted(n, 'request')}{oldest}", blocks, confidence_words(scores), *profile_words(scores))
-    canvas.heading(title.text, *words, name=title.name, show=heading)
     draw_scores(canvas, columns, top - _GAP - _STRIP, _STRIP, thresholds, is_single_request=n == 1)
     axes = _draw_cells(canvas, columns, cells, n)
     _draw_times(canvas, columns, cells)
     (draw_names if is_named else draw_groups)(canvas, columns, names)
     _draw_legend_and_note(canvas, columns, cells, scores)
     return axes
+
+
+def _words(scores: pd.DataFrame, n: int) -> tuple[str | None, ...]:
+    oldest = ", oldest at the top, UTC" if n > 1 else ""
+    blocks = f"{counted(len(scores), 'block')} in prompt order"
+    return f"{counted(n, 'request')}{oldest}", blocks, confidence_words(scores), *profile_words(scores)
+
+
+def _draw_compact(
+    canvas: MplCanvas,
+    drawn: tuple[int, pd.DataFrame, pd.DataFrame, int],
+    thresholds: StabilityThresholds,
+    top: float,
+) -> "Axes":
+    """Draw scores, prefix and cells without names and times."""
+    n_before, shown, cells, n = drawn
+    left, top, width, height = compact_place(canvas, top + _COMPACT_STRIP + _COMPACT_GAP, below=0.0)
+    columns = HeatmapColumns(shown, n_before, left, width, top, height)
+    strip = top - 0.05 - _COMPACT_STRIP, _COMPACT_STRIP
+    draw_scores(canvas, columns, *strip, thresholds, is_single_request=n == 1)
+    return _draw_cells(canvas, columns, cells, n)
 
 
 def _select_columns(scores: pd.DataFrame) -> tuple[int, pd.DataFrame]:
@@ -162,13 +190,9 @@ def _draw_cells(canvas: MplCanvas, columns: HeatmapColumns, cells: pd.DataFrame,
 
     colours = canvas.colours
     axes = canvas.panel(columns.left, columns.top, columns.width, columns.height, gid="cells", x_axis=False).axes
-    fills = np.array([to_rgb(fill) for fill in (colours.dominant, colours.semi_stable, colours.once, colours.breaking)])
-    drawn = columns.find(cells["span_id"])
-    cells, drawn = cells[drawn >= 0], drawn[drawn >= 0]
-    kinds = np.where(cells["first_difference"], 3, cells["content"].cat.codes)
-    picture = np.full((n, len(columns.scores), 3), to_rgb(colours.paper))
-    # Of a block that a request repeats, the first one is shown.
-    picture[cells["request"].to_numpy()[::-1], drawn[::-1]] = fills[kinds[::-1]]
+    kinds = (colours.dominant, colours.semi_stable, colours.once, colours.breaking, colours.paper)
+    fills = np.array([to_rgb(fill) for fill in kinds])
+    picture = fills[_picture(columns, cells, n)]
     extent = (0, len(columns.scores), n, 0)
     image: Any = {"aspect": "auto", "interpolation": "nearest", "extent": extent, "zorder": 1}
     axes.imshow(picture, gid="cells-image", **image)
@@ -179,6 +203,23 @@ def _draw_cells(canvas: MplCanvas, columns: HeatmapColumns, cells: pd.DataFrame,
     if columns.height / n >= _LINED:
         axes.hlines(np.arange(1, n), 0, len(columns.scores), linewidth=0.8, gid="cells-rows", **line)
     return axes
+
+
+def _picture(columns: HeatmapColumns, cells: pd.DataFrame, n: int) -> "NDArray[np.int64]":
+    """Return the kind of each cell, -1 where a request has no such block.
+
+    Where there are more requests than pixels, those of one pixel are one row, in which the worst cell wins, so that no
+    difference vanishes. A column holds the first block of that name in each request.
+    """
+    n_rows = min(n, max(int(columns.height * _PIXELS), 1))
+    drawn = columns.find(cells["span_id"])
+    kinds = np.where(cells["first_difference"], _DIFFERENCE, cells["content"].cat.codes)
+    places = cells["request"].to_numpy(np.int64) * len(columns.scores) + drawn
+    _, firsts = np.unique(places[drawn >= 0], return_index=True)
+    rows = cells["request"].to_numpy(np.int64)[drawn >= 0][firsts] * n_rows // n
+    picture = np.full((n_rows, len(columns.scores)), -1, np.int64)
+    np.maximum.at(picture, (rows, drawn[drawn >= 0][firsts]), kinds[drawn >= 0][firsts])
+    return picture
 
 
 def _draw_times(canvas: MplCanvas, columns: HeatmapColumns, cells: pd.DataFrame) -> None:

@@ -45,7 +45,7 @@ class RasterCanvas(Canvas):
         self.colours = palette()
         self._calls: list[tuple[tuple[float, ...], DrawCall]] = []
 
-    def begin(self, height: float, *, gid: str) -> None:  # noqa: ARG002 -- pixels have no names
+    def begin(self, height: float, *, gid: str, least: float = 0.0) -> None:  # noqa: ARG002 -- pixels have no names
         """Start a new page."""
         self.height, self.words, self.colours, self._calls = height, "", palette(), []
 

@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from plot_snapshots import figure_of, text_of
 
 import acg_lab as acg
-from acg_lab.plots.canvas import wrap
 from acg_lab.plots.mpl_canvas import MplCanvas
-from acg_lab.plots.text import drawable, spread, text_width
+from acg_lab.plots.text import drawable, spread, text_width, wrap
 from acg_lab.plots.theme import drawing
 
 
@@ -35,7 +34,7 @@ def test_a_figure_keeps_its_width_and_axes_their_place():
 
 def test_anything_else_is_refused():
     """A place that is neither axes nor a figure is refused."""
-    with pytest.raises(acg.UsageError, match="must be a matplotlib Axes, Figure or None; got str"):
+    with pytest.raises(acg.UsageError, match="must be a matplotlib Axes, Figure, SubFigure or None; got str"):
         begin_page("here")
 
 

@@ -26,13 +26,13 @@ WIDTHS = ("blocks", "tokens")
 
 class TestFolding:
     def test_two_hundred(self):
-        """Of 200 blocks, those around the break and the ends of runs keep rows; the rest become dots."""
+        """Of 200 blocks, those around the break and the ends of runs but tool results keep rows; the rest are dots."""
         axes = plots.prefix_stability(CASES["200 blocks"])
-        assert texts(axes, "fold-") == ["⋯ 84 more blocks", "⋯ 46 more blocks", "⋯ 55 more blocks"]
+        assert texts(axes, "fold-") == ["⋯ 84 more blocks", "⋯ 46 more blocks", "⋯ 57 tool results"]
         names = texts(axes, "name-")
         assert names[:2] == ["system-0", "system-1-crm__contacts__create_v0"]
         assert names[4] == "system-88-crm__contacts__create_v3"
-        assert len(names) == 15
+        assert len(names) == 13
         (dots,) = find(axes, "dots-94-out_of_reach")
         assert list(dots.get_xdata()) == [1.0]
         assert "Dots: blocks folded into one row." in " ".join(texts(axes, "note"))

@@ -272,7 +272,10 @@ class TestGiven:
             (lambda snap: plots.prefix_stability(frames.profiles(snap)), "frame of frames.scores; it has no column"),
             (lambda _: plots.prefix_stability(5), "Expected results by learning key"),
             (lambda _: plots.prefix_stability(CASES["names"], width="height"), "'width' option must be 'blocks' or"),
-            (lambda _: plots.prefix_stability(CASES["names"], ax=5), "'ax' must be a matplotlib Axes, Figure or None"),
+            (
+                lambda _: plots.prefix_stability(CASES["names"], ax=5),
+                "'ax' must be a matplotlib Axes, Figure, SubFigure",
+            ),
         ],
     )
     def test_refusals(self, sample, make, said):
