@@ -16,7 +16,7 @@ from acg_lab.storage.redis_scan import RedisRefusal, Send
 __all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "check_replies", "explain_error", "open_pool", "retry_delays"]
 
 READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE"})
-WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC"})
+WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC", "WATCH", "UNWATCH"})
 # The commands that redis-py itself sends on a new or idle connection.
 _HANDSHAKE: Final = frozenset(
     {"AUTH", "HELLO", "SELECT", "PING", "CLIENT SETINFO", "CLIENT SETNAME", "CLIENT MAINT_NOTIFICATIONS"}
@@ -156,7 +156,8 @@ def _name(*command: Any) -> str:
 _WORDS: Final = {
     "NoPermissionError": (
         "denies this user a command or key; to read, grant SCAN, GET, MGET, STRLEN, TYPE, LLEN and LRANGE on the keys "
-        "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC too"
+        "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC "
+        "too, and WATCH and UNWATCH to learn"
     ),
     "AuthenticationError": (
         "refused the credentials; give the right ones in the URL, with special characters percent-encoded: user and "

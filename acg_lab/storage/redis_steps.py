@@ -164,6 +164,11 @@ class RedisSteps:
         prefix = yield from self._prefix()
         yield Send([("SET", f"{prefix}{name}:{key}", raw)])
 
+    def prefix_to_write(self) -> Step[str]:
+        """Return the key prefix in use; raise UsageError if nothing may be written."""
+        self._check_writable()
+        return (yield from self._prefix())
+
     def _prefix(self) -> Step[str]:
         if self.key_prefix == "auto":
             self.key_prefix = yield from search_prefix(self.label, writable=self.writable)
