@@ -27,7 +27,6 @@ __all__ = ["PricedFindings", "price_findings"]
 
 _MIN_SENDING: Final = 0.03  # of an agent's cost; a smaller loss by how requests are sent is not reported
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
-_UNNAMED: Final = (Kind.UNKNOWN, Kind.VARIANTS)
 _instructions: Final = re.compile(r"system-\d+(-instructions)?")
 _UNPLANNED: Final = (
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
@@ -284,7 +283,7 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
 
 def _measures(finding: Finding) -> list[Plan]:
     """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
-    if finding.kind not in _UNNAMED or _instructions.fullmatch(finding.span_id or "") is None:
+    if finding.kind in _CHANGES or _instructions.fullmatch(finding.span_id or "") is None:
         return []
     return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
 
