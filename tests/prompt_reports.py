@@ -305,9 +305,9 @@ def accepted(expects):
     return (*words, "variants") if "slot" in words else words
 
 
-def history(part, k):
+def history(part, k, language="en", seed=0):
     """Return the log lines of a prompt in which a part varies, at its front or in its middle."""
-    text, more = manual(80 + k % 3, 800), manual(90 + k % 3, 500)
+    text, more = manual(80 + k % 3 + seed, 800, language), manual(90 + k % 3 + seed, 500, language)
     if k % 3 == 0:
         return sent(every(lambda i: chat(f"{part(i)}\n{text}\n{more}", question(i))))
     if k % 3 == 1:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from acg_lab._format import counted
 from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.edit_findings import build_edit_findings
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
@@ -26,7 +27,6 @@ __all__ = ["PricedFindings", "price_findings"]
 
 _MIN_SENDING: Final = 0.03  # of an agent's cost; a smaller loss by how requests are sent is not reported
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
-_UNNAMED: Final = (Kind.UNKNOWN, Kind.VARIANTS)
 _instructions: Final = re.compile(r"system-\d+(-instructions)?")
 _UNPLANNED: Final = (
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
@@ -246,6 +246,11 @@ def _drafts(
         is_unread = mechanism.kind is Kind.BELOW_MINIMUM and cost.requests > len(costs.simulation) / 2
         if cost.avoidable >= threshold or (is_unread and not any(draft.finding.repairs for draft in drafts)):
             drafts.append(_draft_mechanism(context, mechanism, costs, cost, tuple(keys)))
+    named = {finding.kind for finding in mine}
+    for edit in build_edit_findings(costs.simulation, costs.agent_id, keys):
+        if edit.kind not in named:
+            lost = edit.money_lost or 0.0
+            drafts.append(Draft(edit, costs, lost, lost, []))
     return drafts
 
 
@@ -278,7 +283,7 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
 
 def _measures(finding: Finding) -> list[Plan]:
     """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
-    if finding.kind not in _UNNAMED or _instructions.fullmatch(finding.span_id or "") is None:
+    if finding.kind in _CHANGES or _instructions.fullmatch(finding.span_id or "") is None:
         return []
     return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
 
