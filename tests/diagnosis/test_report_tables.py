@@ -8,7 +8,7 @@ from report_words import HEALTHY, WORDS, answer
 from request_reports import reports as request_reports
 
 # Right so far, of so many; and how many answers are wrong and sure of it.
-CHATS = 72, 29, 8
+CHATS = 84, 49, 8
 TABLES = {"prompts": (prompt_reports, 120, 64, 15), "requests": (request_reports, 150, 125, 5)}
 
 
@@ -26,7 +26,7 @@ def test_first_findings_are_right(table):
 def test_first_findings_are_right_under_the_oldest_rules():
     """So they are where each first message has a profile of its own; there the bodies of Messages hold no system."""
     n, n_right, n_wrong = CHATS
-    reports = [report for report in prompt_reports() if int(report.name[-1]) % 3 != 1]
+    reports = prompt_reports(only_chats=True)
     assert len(reports) == n
     answers = [answer(report, rules="nemo-flow-0.2") for report in reports]
     assert sum(found.is_right for found in answers) >= n_right
