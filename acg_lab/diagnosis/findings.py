@@ -108,7 +108,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
 
     def to_text(self, *, width: int = _WIDTH, shown: int | None = None) -> str:
         """Return all findings, or the first ``shown``, as lines of at most ``width`` columns."""
-        lines = [self._title()]
+        lines = _wrap("", self._title(), width)
         for number, finding in enumerate(self[:shown], 1):
             lines += _format_finding(number, finding, width)
         if shown is not None and len(self) > shown:

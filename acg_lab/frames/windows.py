@@ -126,7 +126,8 @@ def variants(
     -------
     DataFrame
         span_id (categorical); position (the smallest sequence index of the block); hash (first 16 hex digits of the
-        SHA-256 of the text); count (how often it occurs); first_seen, last_seen (UTC, to the second); tokens (where it occurs last).
+        SHA-256 of the text); count (how often it occurs); first_seen, last_seen (UTC, in whole seconds); tokens (where
+        it occurs last).
 
     Raises
     ------
