@@ -126,8 +126,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         total = _Total.of(self)
         if len(self) > 1 and total.cost:
             share = f"{total.lost / total.cost:.0%}"
-            paid = f"{format_money(total.cost)} in {total.period}"
-            found += f"; together they lose at most {format_money(total.lost)} of {paid} ({share})"
+            found += f"; at most {format_money(total.lost)} of {format_money(total.cost)} ({share}) in {total.period}"
         return f"{found}; {counted(len(self.healthy), 'healthy profile')}" if self.healthy else found
 
     def _repr_html_(self) -> str:
@@ -187,14 +186,8 @@ def describe_loss(finding: Finding) -> str:
 
 
 def _format_period(days: float) -> str:
-    """Return a number of days, in weeks where they are whole.
-
-    >>> _format_period(0.2), _format_period(13.6), _format_period(30)
-    ('a day', 'two weeks', '30 days')
-    """
     whole = max(ceil(days), 1)
-    named = {1: "a day", 7: "a week", 14: "two weeks", 21: "three weeks", 28: "four weeks"}
-    return named.get(whole, f"{whole:,} days")
+    return "a day" if whole == 1 else f"{whole:,} days"
 
 
 def _at_most(finding: Finding) -> str:

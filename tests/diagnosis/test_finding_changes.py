@@ -34,7 +34,7 @@ def cells(html):
 
 def test_a_finding_leads_with_money():
     """A line of a terminal says first what is lost, of what, in which time."""
-    assert "1. chat loses $2.92 of $4.82 in two weeks (61%): A date changes." in repr(Findings([finding()]))
+    assert "1. chat loses $2.92 of $4.82 in 14 days (61%): A date changes." in repr(Findings([finding()]))
 
 
 def test_the_table_gives_its_width_to_the_sentence():
@@ -49,18 +49,16 @@ def test_the_table_gives_its_width_to_the_sentence():
 def test_the_total():
     """The total of an agent's findings is at most what the agent costs; agents add up."""
     several = Findings([finding(), finding(kind=Kind.COUNTER, lost=2.5), finding("mail", lost=1.0, cost=2.0, days=3)])
-    assert repr(several).startswith(
-        "3 findings, costliest first; together they lose at most $5.82 of $6.82 in two weeks (85%)"
-    )
+    assert repr(several).startswith("3 findings, costliest first; at most $5.82 of $6.82 (85%) in 14 days")
     *_, total = cells(several._repr_html_())
-    assert total == ["", "<b>$5.82</b><br>85%", "<b>at most, together</b>, of $6.82 in two weeks"]
+    assert total == ["", "<b>$5.82</b><br>85%", "<b>at most, together</b>, of $6.82 in 14 days"]
 
 
 def test_no_total_without_money():
     """Findings in tokens, and a single one, have no total."""
     tokens = finding(lost=None, cost=None, days=None)
-    assert "together" not in repr(Findings([tokens, tokens]))
-    assert "together" not in repr(Findings([finding()]))
+    assert "at most" not in repr(Findings([tokens, tokens]))
+    assert "at most" not in repr(Findings([finding()]))
     assert len(cells(Findings([tokens, tokens])._repr_html_())) == 2
 
 
