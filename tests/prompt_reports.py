@@ -287,11 +287,13 @@ PROMPTS = {
 }
 
 
-def reports():
-    """Return the reports of the table: what is meant, and what is near it."""
+def reports(*, only_chats=False):
+    """Return the reports of the table: what is meant, and what is near it; all, or those of Chat Completions."""
     made = []
     for word, (true, near) in PROMPTS.items():
         for k, (part, expects) in enumerate([(part, word) for part in true] + near):
+            if only_chats and k % 3 == 1:
+                continue
             name = f"{word.replace(' ', '_')}_{'is' if k < len(true) else 'is_not'}_{k % 5}"
             story = f"{word}: {part(0)[:60]!r}"
             made.append(Report(name, story, lambda part=part, k=k: history(part, k), accepted(expects), "system-0", ()))

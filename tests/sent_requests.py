@@ -101,13 +101,14 @@ def _describe(name, text, properties, schema):
     return {"description": about, schema: {"type": "object", "properties": fields}}
 
 
-def conversation(system, turns, *, make=chat, say=question, start=0):
-    """Return the requests of a conversation in which each request goes on from the one before."""
+def conversation(system, turns, *, make=chat, say=question, start=0, tokens=0):
+    """Return the requests of a conversation that goes on, with answers of at least so many tokens."""
     said, bodies = [], []
     for turn in range(turns):
         said.append(say(start + turn))
         bodies.append(make(system, *said))
-        said.append(f"About that I can say: {QUESTIONS[(start + turn) % 5]} Number {start + turn} is noted.")
+        more = f"\n{manual(600 + start + turn, tokens)}" if tokens else ""
+        said.append(f"About that I can say: {QUESTIONS[(start + turn) % 5]} Number {start + turn} is noted.{more}")
     return bodies
 
 

@@ -16,6 +16,7 @@ from acg_lab.diagnosis.edit_findings import build_edit_findings
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
+from acg_lab.diagnosis.stable_starts import cost_of_start
 from acg_lab.repairs.apply import select_windows
 from acg_lab.repairs.content_repairs import MergeProfiles, Pin
 from acg_lab.repairs.effects import Effect, measure_extent
@@ -263,6 +264,9 @@ def _agrees(finding: Finding, costs: AgentCosts) -> bool:
 
 def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> Draft:
     """Return a draft of a fault in the prompts; where breakpoints end early, each repair is tried with one more too."""
+    if finding.kind is Kind.STABLE_START:
+        lost = cost_of_start(finding, costs.simulation)
+        return Draft(finding, costs, lost, lost, [])
     keys = tuple(context.snapshot.profile_names.of_agent(finding.agent_id))
     repairs = [
         replace(effect, repairs=tuple(one for one in effect.repairs if not isinstance(one, MergeProfiles)))

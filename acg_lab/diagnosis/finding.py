@@ -50,6 +50,7 @@ class Kind(StrEnum):
     RESULTS_CLEARED = "results_cleared"
     SUMMARISED = "summarised"
     MOVING_WINDOW = "moving_window"
+    STABLE_START = "stable_start"
     BELOW_MINIMUM = "below_minimum"
     UNKNOWN_MODEL_FAMILY = "unknown_model_family"
     BOUND_TO_REQUESTS = "bound_to_requests"

@@ -90,6 +90,7 @@ def test_all_detectors_are_in_one_table():
         Kind.MODEL_CHANGED,
         Kind.RAW_BYTES_DIFFER,
         Kind.CACHE_MARKS,
+        Kind.STABLE_START,
         Kind.UNKNOWN,
     }
     of_production = {Kind.BELOW_MINIMUM, Kind.UNKNOWN_MODEL_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS}
