@@ -91,6 +91,9 @@ class Evaluation:
     def __init__(
         self, trace: Trace, config: AcgSettings, windows: Sequence[int], cache_provider: "CacheProvider | str" = "auto"
     ) -> None:
+        now = config.observation_window
+        if now not in trace.windows:
+            trace = replace(trace, parts=walk_more(trace, (now,)), windows=(*trace.windows, now))
         self.sim = base = simulate(trace, config=config, cache_provider=cache_provider)
         self.acted = bool(base.history.acts)
         self.currency = "USD" if base.totals().without_cache > 0 else "uncached tokens"
