@@ -24,7 +24,7 @@ from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, Move
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.repairs import Repair
 
-__all__ = ["NEEDED", "try_break_repairs", "try_split_repairs"]
+__all__ = ["try_break_repairs", "try_split_repairs"]
 
 _WINDOW = 100
 _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
@@ -32,7 +32,7 @@ _MAX_TAKEN = 3  # blocks that a plan takes away from their positions; more of th
 _HALF = 0.5  # of the requests; what more of them share is not dropped
 Plan: TypeAlias = tuple[Repair, ...]
 # What the application says there is meant, so it can move but not be pinned.
-NEEDED = (
+_NEEDED = (
     Kind.APPENDED,
     Kind.CHECKLIST,
     Kind.LOCALE,
@@ -51,7 +51,7 @@ _INTENDED = (
     Kind.UNKNOWN,
     Kind.VARIANTS,
     Kind.CHANGED_ONCE,
-    *NEEDED,
+    *_NEEDED,
 )
 _numbered = re.compile(r"([a-z]+)-(\d+)(.*)", re.DOTALL)
 
@@ -195,7 +195,7 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
     Kind.UNKNOWN: _plan_moves,
-    **dict.fromkeys((*NEEDED, Kind.CHANGED_ONCE), _plan_moves),
+    **dict.fromkeys((*_NEEDED, Kind.CHANGED_ONCE), _plan_moves),
 }
 
 
