@@ -121,7 +121,7 @@ def _verdicts_of(finding: Finding) -> tuple[Verdict, ...]:
     if finding.kind in _UNPLANNED:
         return (Verdict.NO_BREAKPOINT,)
     if finding.kind is Kind.RAW_BYTES_DIFFER:
-        return (Verdict.TOOLS_CHANGED, Verdict.SYSTEM_CHANGED, Verdict.HISTORY_CHANGED)
+        return (Verdict.PARAMETERS_CHANGED, Verdict.TOOLS_CHANGED, Verdict.SYSTEM_CHANGED, Verdict.HISTORY_CHANGED)
     # Tools are numbered like system messages.
     is_system = finding.span_id is not None and finding.span_id.startswith("system-")
     return (Verdict.SYSTEM_CHANGED, Verdict.TOOLS_CHANGED) if is_system else (Verdict.HISTORY_CHANGED,)
