@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from acg_lab._format import counted
 from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.edit_findings import build_edit_findings
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
+from acg_lab.diagnosis.stable_starts import cost_of_start
 from acg_lab.repairs.apply import select_windows
 from acg_lab.repairs.content_repairs import MergeProfiles, Pin
 from acg_lab.repairs.effects import Effect, measure_extent
@@ -26,7 +28,6 @@ __all__ = ["PricedFindings", "price_findings"]
 
 _MIN_SENDING: Final = 0.03  # of an agent's cost; a smaller loss by how requests are sent is not reported
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
-_UNNAMED: Final = (Kind.UNKNOWN, Kind.VARIANTS)
 _instructions: Final = re.compile(r"system-\d+(-instructions)?")
 _UNPLANNED: Final = (
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
@@ -120,7 +121,7 @@ def _verdicts_of(finding: Finding) -> tuple[Verdict, ...]:
     if finding.kind in _UNPLANNED:
         return (Verdict.NO_BREAKPOINT,)
     if finding.kind is Kind.RAW_BYTES_DIFFER:
-        return (Verdict.TOOLS_CHANGED, Verdict.SYSTEM_CHANGED, Verdict.HISTORY_CHANGED)
+        return (Verdict.PARAMETERS_CHANGED, Verdict.TOOLS_CHANGED, Verdict.SYSTEM_CHANGED, Verdict.HISTORY_CHANGED)
     # Tools are numbered like system messages.
     is_system = finding.span_id is not None and finding.span_id.startswith("system-")
     return (Verdict.SYSTEM_CHANGED, Verdict.TOOLS_CHANGED) if is_system else (Verdict.HISTORY_CHANGED,)
@@ -246,6 +247,11 @@ def _drafts(
         is_unread = mechanism.kind is Kind.BELOW_MINIMUM and cost.requests > len(costs.simulation) / 2
         if cost.avoidable >= threshold or (is_unread and not any(draft.finding.repairs for draft in drafts)):
             drafts.append(_draft_mechanism(context, mechanism, costs, cost, tuple(keys)))
+    named = {finding.kind for finding in mine}
+    for edit in build_edit_findings(costs.simulation, costs.agent_id, keys):
+        if edit.kind not in named:
+            lost = edit.money_lost or 0.0
+            drafts.append(Draft(edit, costs, lost, lost, []))
     return drafts
 
 
@@ -258,6 +264,9 @@ def _agrees(finding: Finding, costs: AgentCosts) -> bool:
 
 def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> Draft:
     """Return a draft of a fault in the prompts; where breakpoints end early, each repair is tried with one more too."""
+    if finding.kind is Kind.STABLE_START:
+        lost = cost_of_start(finding, costs.simulation)
+        return Draft(finding, costs, lost, lost, [])
     keys = tuple(context.snapshot.profile_names.of_agent(finding.agent_id))
     repairs = [
         replace(effect, repairs=tuple(one for one in effect.repairs if not isinstance(one, MergeProfiles)))
@@ -278,7 +287,7 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
 
 def _measures(finding: Finding) -> list[Plan]:
     """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
-    if finding.kind not in _UNNAMED or _instructions.fullmatch(finding.span_id or "") is None:
+    if finding.kind in _CHANGES or _instructions.fullmatch(finding.span_id or "") is None:
         return []
     return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
 

@@ -21,6 +21,7 @@ from acg_lab.diagnosis.phrases import KIND_LABELS
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
+from acg_lab.diagnosis.stable_starts import build_start_findings
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 from acg_lab.storage._runtime import Bar
@@ -109,6 +110,7 @@ def explain(
         *build_split_findings(context, splits, text=text),
         *build_fault_findings(context, faults, text=text),
         *build_refusal_findings(context, [key for key in context.results if key in keys - explained]),
+        *build_start_findings(context, keys),
         *build_raw_difference_findings(
             context, [found for found in find_raw_differences(context) if found.key in keys]
         ),

@@ -39,6 +39,14 @@ KIND_LABELS = {
     Kind.MODEL_CHANGED: "model changed",
     Kind.RAW_BYTES_DIFFER: "sent differently",
     Kind.CACHE_MARKS: "cache marks",
+    Kind.STABLE_START: "stable start",
+    Kind.ARGUMENTS_REORDERED: "arguments reordered",
+    Kind.PART_LOST: "part lost",
+    Kind.THINKING_DROPPED: "thinking dropped",
+    Kind.IMAGE_REPLACED: "image replaced",
+    Kind.RESULTS_CLEARED: "results cleared",
+    Kind.SUMMARISED: "summarised",
+    Kind.MOVING_WINDOW: "moving window",
     Kind.UNKNOWN: "changes",
 }
 
