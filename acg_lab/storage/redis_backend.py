@@ -40,13 +40,14 @@ class _Base(ABC):
         writable: bool = False,
         connect_timeout: float = 5.0,
         timeout: float = 30.0,
-        retries: int = 2,
+        retry_seconds: float = 30.0,
     ) -> None:
         client, connections = self._library()
         pool, label = open_pool(connections, url, writable=writable, connect_timeout=connect_timeout, timeout=timeout)
         self._client: Any = client(connection_pool=pool)
         self._steps = RedisSteps(key_prefix, label=label, writable=writable)
-        self._retries = retries
+        self._retry_seconds = retry_seconds
+        self._is_reached = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.label!r}, key_prefix={self.key_prefix!r})"
@@ -76,9 +77,8 @@ class RedisBackend(_Base):
     """A Redis in production's layout.
 
     Reading never writes and never blocks the server: it uses SCAN, STRLEN, MGET of up to 2 MiB, LLEN, and LRANGE of up
-    to 5,000 ids, and the client refuses all commands that are not for reading. Only connection errors are retried. A
-    run id that occurs twice in an index counts once, at its first position. `AcgLearner` learns each run in one
-    transaction here, so that any number of processes may learn the same profiles.
+    to 5,000 ids, and the client refuses all other commands. Only connection errors are retried. A run id that occurs
+    twice in an index counts once, at its first position. `AcgLearner` learns each run in one transaction here.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ class RedisBackend(_Base):
     connect_timeout, timeout : float
         Seconds for the server to accept a connection, and to send (the next part of) a reply. Values in the URL take
         precedence.
-    retries : int
-        How often to reconnect after a connection error, after 0.1 s at first and four times longer each time. A
-        transaction is never sent twice.
+    retry_seconds : float
+        How long to try again if a server was reached before, or loads its data; else half a second. Each retry is
+        logged as a warning. A transaction is never sent twice.
 
     Raises
     ------
@@ -246,11 +246,12 @@ class RedisBackend(_Base):
             replies = self._send(send)
 
     def _send(self, send: Send) -> list[Any]:
-        waits = retry_delays(send, self._retries)
+        waits = None
         while isinstance(outcome := self._try(send), Failure):
+            waits = waits or retry_delays(send, self._retry_seconds, reached=self._is_reached or outcome.is_loading)
             if not outcome.transient or (delay := next(waits, None)) is None:
                 raise outcome.error
-            logger.info("%s; trying again in %.1f s", outcome.error, delay)
+            logger.warning("%s; trying again in %.1f s", outcome.error, delay)
             time.sleep(delay)
         return check_replies(outcome, send, self.label)
 
@@ -260,11 +261,12 @@ class RedisBackend(_Base):
                 for command in send.commands:
                     pipeline.execute_command(*command)
                 replies: list[Any] = pipeline.execute(raise_on_error=False)
-                return replies
         except AcgLabError:
             raise
         except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)
+        self._is_reached = True
+        return replies
 
 
 class AsyncRedisBackend(_Base):
@@ -321,7 +323,7 @@ class AsyncRedisBackend(_Base):
         await self._run(self._steps.store_run(run))
 
     async def transact(self, start: Callable[[], LearnerStep[T]]) -> T:
-        """Carry out a learner's step in one transaction, as `RedisBackend.transact` does."""
+        """Do as `RedisBackend.transact`."""
         prefix = await self._run(self._steps.prefix_to_write())
         waits = waits_between_attempts()
         while True:
@@ -374,11 +376,12 @@ class AsyncRedisBackend(_Base):
             replies = await self._send(send)
 
     async def _send(self, send: Send) -> list[Any]:
-        waits = retry_delays(send, self._retries)
+        waits = None
         while isinstance(outcome := await self._try(send), Failure):
+            waits = waits or retry_delays(send, self._retry_seconds, reached=self._is_reached or outcome.is_loading)
             if not outcome.transient or (delay := next(waits, None)) is None:
                 raise outcome.error
-            logger.info("%s; trying again in %.1f s", outcome.error, delay)
+            logger.warning("%s; trying again in %.1f s", outcome.error, delay)
             await asyncio.sleep(delay)
         return check_replies(outcome, send, self.label)
 
@@ -388,8 +391,9 @@ class AsyncRedisBackend(_Base):
                 for command in send.commands:
                     pipeline.execute_command(*command)
                 replies: list[Any] = await pipeline.execute(raise_on_error=False)
-                return replies
         except AcgLabError:
             raise
         except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)
+        self._is_reached = True
+        return replies
