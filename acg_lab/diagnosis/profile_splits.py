@@ -30,7 +30,7 @@ _PARTS = {
 }
 _MERGED = "*"  # in place of a part that no longer separates keys
 _EXACT = 1.0  # a key changes with every change, not only with a majority
-_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS)
+_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
 
 
 class SplitCause(NamedTuple):

@@ -62,7 +62,8 @@ def is_permuted(block: BlockHistory) -> bool:
         same, count = sets.most_common(1)[0]
         if count >= _MOSTLY * len(block.rows):
             orders = {tuple(run[:length]) for run in runs if tuple(sorted(run[:length])) == same}
-            return len({order[0] for order in orders}) > 1
+            moving = [len({*contents}) > 1 for contents in zip(*orders, strict=True)]
+            return moving[0] and sum(moving) >= _MIN_PERMUTED
     return False
 
 

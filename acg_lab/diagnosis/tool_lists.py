@@ -84,7 +84,8 @@ def _describe_members(lists: Sequence[Tools], also: tuple[str, ...]) -> ToolChan
     added = tuple(f"+{name}" for name, direction in moved.items() if direction > 0)
     at_times = {name: sum(map(bool, changing[name])) for name, direction in moved.items() if not direction}
     recurring = tuple(f"{name} in {n:,} of {len(lists):,} requests" for name, n in at_times.items())
-    mostly_there = sum(at_times.values()) >= _HALF * len(at_times) * len(lists)
+    is_replaced = len({*map(len, lists)}) == 1
+    mostly_there = is_replaced or sum(at_times.values()) >= _HALF * len(at_times) * len(lists)
     is_loss = bool(removed) or (bool(recurring) and not added and mostly_there)
     return ToolChange(Kind.TOOLS_REMOVED if is_loss else Kind.TOOLS_ADDED, (*removed, *added, *recurring, *also))
 
