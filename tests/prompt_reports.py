@@ -287,11 +287,13 @@ PROMPTS = {
 }
 
 
-def reports():
-    """Return the reports of the table: what is meant, and what is near it."""
+def reports(*, only_chats=False):
+    """Return the reports of the table: what is meant, and what is near it; all, or those of Chat Completions."""
     made = []
     for word, (true, near) in PROMPTS.items():
         for k, (part, expects) in enumerate([(part, word) for part in true] + near):
+            if only_chats and k % 3 == 1:
+                continue
             name = f"{word.replace(' ', '_')}_{'is' if k < len(true) else 'is_not'}_{k % 5}"
             story = f"{word}: {part(0)[:60]!r}"
             made.append(Report(name, story, lambda part=part, k=k: history(part, k), accepted(expects), "system-0", ()))
@@ -305,9 +307,9 @@ def accepted(expects):
     return (*words, "variants") if "slot" in words else words
 
 
-def history(part, k):
+def history(part, k, language="en", seed=0):
     """Return the log lines of a prompt in which a part varies, at its front or in its middle."""
-    text, more = manual(80 + k % 3, 800), manual(90 + k % 3, 500)
+    text, more = manual(80 + k % 3 + seed, 800, language), manual(90 + k % 3 + seed, 500, language)
     if k % 3 == 0:
         return sent(every(lambda i: chat(f"{part(i)}\n{text}\n{more}", question(i))))
     if k % 3 == 1:

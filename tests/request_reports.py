@@ -236,12 +236,12 @@ def only_the_newest_messages(k):
 
 @row("conversation cut to a summary")
 def summaries(k):
-    """The beginning of a long conversation is replaced by a summary."""
+    """The beginning of a long conversation is replaced by a summary, and its newest messages are kept."""
     system = manual(175 + k)
-    bodies = conversation(system, 13)
+    bodies = conversation(system, 13, tokens=150)
     told = {"role": "user", "content": f"Summary of what was said so far: {manual(176 + k, 120)}"}
     cut = 7 + k % 3
-    later = [{**b, "messages": [b["messages"][0], told, *b["messages"][2 * cut :]]} for b in bodies[cut:]]
+    later = [{**b, "messages": [b["messages"][0], told, *b["messages"][2 * cut - 6 :]]} for b in bodies[cut:]]
     return sent([*bodies[:cut], *later], run=lambda _: 1, usage=True)
 
 
@@ -260,16 +260,16 @@ def line_feeds_lost(k):
 
 @row("image replaced")
 def images_that_become_words(k):
-    """Images are sent once; later a few words stand in their place."""
+    """Images are sent for three turns; later a few words stand in their place."""
     bodies = []
     for last in range(1, 8 + k % 3):
         messages = []
         for turn in range(last):
             url = f"data:image/png;base64,{'iVBORw0KGgo' + 'A' * 400}{turn}"
             image = {"type": "image_url", "image_url": {"url": url}}
-            seen = image if turn == last - 1 else {"type": "text", "text": f"[image {turn} was here]"}
+            seen = image if turn >= last - 3 else {"type": "text", "text": f"[image {turn} was here]"}
             messages.append({"role": "user", "content": [{"type": "text", "text": question(turn)}, seen]})
-            messages.append({"role": "assistant", "content": f"I see crate {turn}."})
+            messages.append({"role": "assistant", "content": f"I see crate {turn}.\n{manual(650 + turn, 200)}"})
         bodies.append(chat(manual(185 + k), *messages[:-1]))
     return sent(bodies, run=lambda _: 1, usage=True)
 

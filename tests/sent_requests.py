@@ -9,10 +9,32 @@ CLAUDE = "claude-sonnet-4-5"
 GPT = "gpt-5.1"
 MARK = {"cache_control": {"type": "ephemeral"}}
 
-_WHO = ["A customer", "The warehouse", "A courier", "The night shift", "An auditor", "The help desk", "A supplier"]
-_DOES = ["asks for", "returns", "forgets", "signs", "copies", "questions", "postpones", "pays", "loses"]
-_WHAT = ["the invoice", "a crate of lamps", "the contract", "two pallets", "the key", "a refund", "the seal"]
-_THEN = ["so write it down", "which you never promise", "and you stay polite", "but you ask once more", "then close it"]
+WORDS = {
+    "en": (
+        ["A customer", "The warehouse", "A courier", "The night shift", "An auditor", "The help desk", "A supplier"],
+        ["asks for", "returns", "forgets", "signs", "copies", "questions", "postpones", "pays", "loses"],
+        ["the invoice", "a crate of lamps", "the contract", "two pallets", "the key", "a refund", "the seal"],
+        [
+            "so write it down",
+            "which you never promise",
+            "and you stay polite",
+            "but you ask once more",
+            "then close it",
+        ],
+    ),
+    "de": (
+        ["Eine Kundin", "Das Lager", "Ein Bote", "Die Nachtschicht", "Eine Prüferin", "Der Empfang", "Ein Händler"],
+        ["verlangt", "bringt", "vergisst", "zeichnet", "kopiert", "bezweifelt", "verschiebt", "bezahlt", "verliert"],
+        ["die Rechnung", "eine Kiste Lampen", "den Vertrag", "zwei Paletten", "den Schlüssel", "das Siegel"],
+        ["also schreib es auf", "was du nie zusagst", "und du bleibst höflich", "dann schließ den Fall"],
+    ),
+    "ja": (
+        ["お客様", "倉庫", "配達員", "夜勤", "監査人", "受付", "仕入先"],
+        ["が求める", "が返す", "が忘れる", "が署名する", "が写す", "が疑う", "が延ばす"],
+        ["請求書", "ランプの箱", "契約書", "二つの荷台", "鍵", "返金", "封印"],
+        ["だから書き留める", "決して約束しない", "丁寧に答える", "もう一度たずねる"],
+    ),
+}
 
 QUESTIONS = [
     "Where is my parcel?",
@@ -30,13 +52,13 @@ QUESTIONS = [
 ]
 
 
-def manual(seed, tokens=1600):
+def manual(seed, tokens=1600, language="en"):
     """Return a text of about so many tokens that is the same for a seed."""
     rng, lines, size = random.Random(seed), [], 0
     while size < 4 * tokens:
-        who, does, what, then = (rng.choice(words) for words in (_WHO, _DOES, _WHAT, _THEN))
+        who, does, what, then = (rng.choice(words) for words in WORDS[language])
         lines.append(f"{len(lines) + 1}. {who} {does} {what} of desk {rng.randrange(900)}, {then}.")
-        size += len(lines[-1]) + 1
+        size += len(lines[-1].encode()) + 1
     return "\n".join(lines)
 
 
@@ -79,13 +101,14 @@ def _describe(name, text, properties, schema):
     return {"description": about, schema: {"type": "object", "properties": fields}}
 
 
-def conversation(system, turns, *, make=chat, say=question, start=0):
-    """Return the requests of a conversation in which each request goes on from the one before."""
+def conversation(system, turns, *, make=chat, say=question, start=0, tokens=0):
+    """Return the requests of a conversation that goes on, with answers of at least so many tokens."""
     said, bodies = [], []
     for turn in range(turns):
         said.append(say(start + turn))
         bodies.append(make(system, *said))
-        said.append(f"About that I can say: {QUESTIONS[(start + turn) % 5]} Number {start + turn} is noted.")
+        more = f"\n{manual(600 + start + turn, tokens)}" if tokens else ""
+        said.append(f"About that I can say: {QUESTIONS[(start + turn) % 5]} Number {start + turn} is noted.{more}")
     return bodies
 
 

@@ -1,7 +1,8 @@
 """Choose a setting by what settings cost: nearly as good as the best, the smaller change first, never at an edge.
 
-A cost that jumps beside a setting will jump there again on other requests, so thresholds are taken from inside a range
-of equal costs: from its middle, or, where it is wide, as near to the current one as a margin allows.
+Scores vary from window to window, so a cost that jumps beside a setting will jump near there again on other requests.
+Thresholds are therefore taken from inside a range of equal costs: from its middle, or, where it is wide, as near to the
+current one as three standard errors of a score allow.
 """
 
 from typing import Final
@@ -18,7 +19,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 LEAST_SAVING: Final = 0.01  # of the current cost; less is not worth a change
 _AS_GOOD: Final = 0.1  # of what the best one saves
-_MARGIN: Final = 0.05  # of a threshold from the edge of its range
+_MARGIN: Final = 0.05  # of a threshold from the edge of its range, at least
+_ERRORS: Final = 3  # standard errors of a score in a window that a threshold keeps from the edge
 
 
 class SettingChoice:
@@ -107,9 +109,7 @@ class SettingChoice:
         """Return the setting inside the range of a changed threshold that is to be run."""
         if self._same[row] or not self._points.acts[row]:
             return row
-        above, upto = self._range(row, good)
-        margin = min((upto - above) / 2, _MARGIN)
-        stable = float(np.clip(self._points.stable[0], above + margin, upto - margin))
+        stable = self._wanted(row, *self._range(row, good))
         rows = self._alike(row)
         fits = rows[(self._above[rows] < stable) & (stable <= self._upto[rows])]
         return int(fits[0]) if len(fits) else row
@@ -119,8 +119,17 @@ class SettingChoice:
         stable = float(self._points.stable[row])
         if self._same[row]:
             return float(self._points.stable[0])
-        above, upto = self.plateau(row, costs)
-        margin = min((upto - above) / 2, _MARGIN)
-        wanted = float(np.clip(self._points.stable[0], above + margin, upto - margin))
+        wanted = self._wanted(row, *self.plateau(row, costs))
         low, high = float(self._above[row]), float(self._upto[row])
         return float(between(low, high, round(wanted, 2))) if low < wanted <= high else stable
+
+    def _wanted(self, row: int, above: float, upto: float) -> float:
+        """Return the threshold of a range that is nearest to the current one and far enough from both edges."""
+        window = int(self._points.windows[row])
+        low, high = above + _margin(above, window), upto - _margin(upto, window)
+        return (above + upto) / 2 if low >= high else float(np.clip(self._points.stable[0], low, high))
+
+
+def _margin(edge: float, window: int) -> float:
+    """Return how far scores at an edge vary from one full window to another."""
+    return max(_MARGIN, _ERRORS * float(np.sqrt(edge * (1 - edge) / max(window, 1))))

@@ -4,6 +4,7 @@ A setting is priced for each agent apart, since agents share no cache. What was 
 interrupted.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -16,9 +17,11 @@ from acg_lab.advice.plan_codes import PlanCodes
 from acg_lab.advice.planned_breakpoints import NO_BREAKPOINTS, PlannedBreakpoints
 from acg_lab.advice.setting_costs import AgentRequests, take_agent
 from acg_lab.config.settings import AcgSettings
+from acg_lab.core.planner import PlanReason
 from acg_lab.history.lookup import ReplayedHistory
 from acg_lab.history.replay import walk_history
 from acg_lab.history.trace import Trace
+from acg_lab.simulation.plans import PlannedRequest, plan_history
 from acg_lab.simulation.simulate import simulate
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ __all__ = ["Evaluation", "SettingPoints", "acts_in", "walk_more"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
+_ON_THE_WAY: Final = (PlanReason.NOTHING_LEARNED, PlanReason.ONE_OBSERVATION, PlanReason.PLANNED)
 _PLANNING: Final = "anthropic"  # the only provider setting under which the governor places breakpoints
 
 
@@ -87,13 +91,16 @@ class Evaluation:
     def __init__(
         self, trace: Trace, config: AcgSettings, windows: Sequence[int], cache_provider: "CacheProvider | str" = "auto"
     ) -> None:
+        now = config.observation_window
+        if now not in trace.windows:
+            trace = replace(trace, parts=walk_more(trace, (now,)), windows=(*trace.windows, now))
         self.sim = base = simulate(trace, config=config, cache_provider=cache_provider)
         self.acted = bool(base.history.acts)
         self.currency = "USD" if base.totals().without_cache > 0 else "uncached tokens"
         self._agents: list[AgentRequests] = []
         self._planned: list[PlannedBreakpoints] = []
         self._costs: list[dict[int, Floats]] = []
-        parts = walk_more(trace, windows)
+        self._parts = parts = walk_more(trace, windows)
         shifts = [0, *accumulate(len(part.profile) for part in parts)]
         codes = [PlanCodes(part) for part in parts]
         requests, recorded = base.history.requests, base.history.plans
@@ -176,6 +183,11 @@ class Evaluation:
                 found[columns] = cost[self._currency(in_tokens=in_tokens), : len(columns)]
         return found
 
+    def cost_of_runs_without_cache(self, *, in_tokens: bool = False) -> Floats:
+        """Return the cost of each run at full price, shape (n_runs,)."""
+        row = self._currency(in_tokens=in_tokens)
+        return np.concatenate([agent.cost_without_cache[row, :-1] for agent in self._agents])
+
     def cost_of_groups(self, numbers: Ints, groups: Ints, n_groups: int, *, in_tokens: bool = False) -> Floats:
         """Return the cost of groups of runs at each setting, shape (n_settings, n_groups), NaN where unknown."""
         total = np.zeros((len(numbers), n_groups))
@@ -201,6 +213,12 @@ class Evaluation:
     def _currency(self, *, in_tokens: bool) -> int:
         return 0 if self.currency == "USD" and not in_tokens else 1
 
+    def why_nothing(self, settings: AcgSettings) -> PlanReason:
+        """Return why most requests would get no breakpoint with settings whose window was walked."""
+        plans = (plan for part in self._parts for plan in _plans_of(part, settings))
+        counts = Counter(plan.reason for plan in plans if plan.reason not in _ON_THE_WAY)
+        return counts.most_common(1)[0][0] if counts else PlanReason.NOTHING_LEARNED
+
     @property
     def cost_as_was(self) -> Floats:
         """The cost of each agent as billed."""
@@ -219,6 +237,10 @@ class Evaluation:
     def n_simulated(self) -> int:
         """How many distinct sets of breakpoints were simulated."""
         return sum(map(len, self._costs))
+
+
+def _plans_of(part: ReplayedHistory, settings: AcgSettings) -> Sequence[PlannedRequest]:
+    return plan_history(part, settings.thresholds, settings.observation_window)
 
 
 def _cost(agent: AgentRequests, planned: tuple[Ints, Ints]) -> Floats:

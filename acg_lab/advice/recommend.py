@@ -124,7 +124,11 @@ def _judge(found: Sweep, snap: Snapshot, *, in_tokens: bool) -> Recommendation:
     least = LEAST_SAVING * float(now[held_out].sum())
     is_change = row != 0 and all(one.low > 0 and one.value >= least for one in (saved, final))
     base = _nothing("change nothing", snap, found.current, found, judged, float(whole[0] - whole[row]) * is_change)
-    base = replace(base, currency="uncached tokens" if in_tokens else found.currency)
+    full: Floats = np.bincount(
+        periods, evaluation.cost_of_runs_without_cache(in_tokens=in_tokens), costs.shape[1]
+    ).astype(float)
+    currency = "uncached tokens" if in_tokens else found.currency
+    base = replace(base, currency=currency, period_costs=costs, period_costs_without_cache=full)
     if not is_change:
         return base
     return replace(
@@ -208,6 +212,8 @@ def _nothing(
         saved_a_month=None,
         agents=(),
         periods=judged,
+        period_costs=np.zeros((0, 0)),
+        period_costs_without_cache=np.zeros(0),
         plateau=(0.0, 1.0) if found is None else (float(found.above[0]), float(found.upto[0])),
         repairs=_better_repairs(snap, saved),
         remarks=(*_how_judged(judged), *remarks),

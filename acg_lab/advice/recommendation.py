@@ -6,6 +6,9 @@ Invariant: no text here holds prompt text; amounts are in the sweep's currency.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from acg_lab._format import counted, html_text, money, percent, printable, setting, tokens
 from acg_lab.advice.folds import Interval, Period
 from acg_lab.advice.sweep import Sweep, describe
@@ -85,6 +88,10 @@ class Recommendation:
         What ``settings`` saves each agent on the held-out requests; the largest first.
     periods : tuple of Period
         The held-out periods, in order of time.
+    period_costs : array of float64, shape (n_settings, n_periods + 1)
+        Cost of every setting of the sweep in the first part of the history, and in each held-out period.
+    period_costs_without_cache : array of float64, shape (n_periods + 1,)
+        The same at full price.
     plateau : tuple of float
         The stable thresholds that are as good as the recommended one: more than the first, at most the second.
     repairs : tuple of BetterRepair
@@ -108,6 +115,8 @@ class Recommendation:
     saved_a_month: float | None
     agents: tuple[AgentSaving, ...]
     periods: tuple[Period, ...]
+    period_costs: NDArray[np.float64]
+    period_costs_without_cache: NDArray[np.float64]
     plateau: tuple[float, float]
     repairs: tuple[BetterRepair, ...]
     remarks: tuple[str, ...]

@@ -12,6 +12,7 @@ from acg_lab.cli import (  # noqa: F401  # each adds its command
     export,
     misses,
     notebook,
+    tune,
     verify,
 )
 from acg_lab.cli._app import main

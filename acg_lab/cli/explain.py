@@ -82,6 +82,7 @@ def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, findings: Find
         "findings": [msgspec.structs.asdict(f) | {"total_lost": f.total_lost} for f in findings],
         "healthy": findings.healthy,
         "impossible": findings.impossible,
+        "notes": findings.notes,
         "caveats": snapshot.caveats,
         "problems": [str(problem) for problem in snapshot.problems],
     }

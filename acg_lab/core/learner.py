@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from threading import Lock
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct, field
 
@@ -32,6 +32,7 @@ __all__ = [
     "ResultBackend",
     "Stamp",
     "Store",
+    "TransactionalBackend",
     "system_stamp",
 ]
 
@@ -118,6 +119,15 @@ class LearnerUpdate(Struct, frozen=True, kw_only=True):
     skipped: int = 0
 
 
+@runtime_checkable
+class TransactionalBackend(Protocol):
+    """A backend that carries out a learner's step as a whole, so that concurrent learners lose nothing."""
+
+    def transact(self, start: Callable[[], Generator[Load | Store, Window | None, LearnerUpdate]], /) -> Any:
+        """Carry out the step that ``start`` returns, and return its update; an asyncio backend returns an awaitable."""
+        ...
+
+
 class HotCache:
     """What a running process knows at request time. Updates are atomic.
 
@@ -202,6 +212,9 @@ def system_stamp() -> tuple[str, str]:
 class AcgLearner:
     """Learn prompt stability from finished runs, exactly as production does.
 
+    On a Redis a run is learned in one transaction: any number of processes may learn the same profiles, and none loses
+    an observation of another.
+
     Parameters
     ----------
     agent_id : str
@@ -280,12 +293,16 @@ class AcgLearner:
         UsageError
             If ``run`` is not a RunRecord; decode stored JSON with ``acg_lab.core.decode(RunRecord, raw)`` first.
         """
+        if isinstance(backend, TransactionalBackend):
+            update: LearnerUpdate = backend.transact(lambda: self.step(run, stamp))
+            hot_cache.apply(update)
+            return update
         step, answer = self.step(run, stamp), None
         while True:
             try:
                 command = step.send(answer)
             except StopIteration as done:
-                update: LearnerUpdate = done.value
+                update = done.value
                 break
             answer = None
             if isinstance(command, Load):
@@ -300,12 +317,16 @@ class AcgLearner:
         self, run: RunRecord, backend: AsyncLearnerBackend, hot_cache: HotCache, *, stamp: Stamp = system_stamp
     ) -> LearnerUpdate:
         """Learn from a run as `process_run` does, with an asyncio backend."""
+        if isinstance(backend, TransactionalBackend):
+            update: LearnerUpdate = await backend.transact(lambda: self.step(run, stamp))
+            hot_cache.apply(update)
+            return update
         step, answer = self.step(run, stamp), None
         while True:
             try:
                 command = step.send(answer)
             except StopIteration as done:
-                update: LearnerUpdate = done.value
+                update = done.value
                 break
             answer = None
             if isinstance(command, Load):

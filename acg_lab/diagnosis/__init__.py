@@ -5,7 +5,12 @@ module                what it does
 ===================== ===========================================================================
 ``explain``           `explain`: what is looked for, and what is worth reporting
 ``finding``           the parts of a finding; ``findings``: how findings look
+``finding_changes``   what a change does to findings
 ``build_findings``    findings from what was found
+``edit_findings``     findings of edits inside conversations
+``history_edits``     what happened to an earlier message
+``stable_starts``     stable text at the start of a message that varies
+``sent_forms``        in which respects forms of one content differ
 ``prefix_breaks``     what ends the prefix of one profile: a fault, or the conversation
 ``profile_splits``    what splits an agent's requests into several profiles
 ``planner_refusals``  why production plans nothing for a stable prefix

@@ -5,7 +5,7 @@ profile, or of several that could be one.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -15,7 +15,8 @@ import msgspec
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.diagnosis.finding import Timing, Variant
-from acg_lab.diagnosis.text_diff import TextDifference, count_shared_ends, find_differences
+from acg_lab.diagnosis.text_diff import TextDifference, count_shared_ends
+from acg_lab.diagnosis.text_template import Template, find_template
 from acg_lab.storage.columns import is_redacted
 from acg_lab.storage.observation_columns import Form, ObservationColumns
 
@@ -187,13 +188,24 @@ class BlockHistory:
         return self.source.content_pool[code]
 
     @cached_property
+    def texts(self) -> Sequence[str]:
+        """The texts of all contents, the commonest first."""
+        return [self.text(code) for code in self.by_count]
+
+    @cached_property
+    def template(self) -> Template | None:
+        """What all contents share, and where they differ; None if there is only one, or hashes in place of texts."""
+        if len(self.counts) < 2 or not self.readable:  # noqa: PLR2004
+            return None
+        return find_template(self.texts, [self.counts[code] for code in self.by_count])
+
+    @cached_property
     def _shared_margins(self) -> tuple[int, int]:
         """How many characters to leave out at the start and end of each text: up to a space at some distance."""
-        texts = [self.text(code) for code in self.counts]
-        head, tail = count_shared_ends(texts)
-        start = texts[0].rfind(" ", 0, max(head - _NEAR, 0)) + 1
-        stop = texts[0].find(" ", len(texts[0]) - tail + _NEAR)
-        return start, 0 if stop < 0 else len(texts[0]) - stop
+        text, (head, tail) = self.texts[0], count_shared_ends(self.texts)
+        start = text.rfind(" ", 0, max(head - _NEAR, 0)) + 1
+        stop = text.find(" ", len(text) - tail + _NEAR)
+        return start, 0 if stop < 0 else len(text) - stop
 
     def differing_part(self, code: int) -> str:
         """Return the part of a text in which the contents differ, with some context, since texts may be megabytes."""
@@ -209,27 +221,31 @@ class BlockHistory:
         return not all(is_redacted(self.text(code)) for code in self.counts)
 
     @cached_property
-    def pair(self) -> tuple[str, str] | None:
-        """The texts of the two commonest contents, of equals those that changed last; None if there is only one."""
-        if len(self.by_count) < 2:  # noqa: PLR2004
-            return None
-        dominant, other = self.by_count[:2]
-        if self.counts[dominant] == 1:
-            other, dominant = [code for code in self.codes if code is not None][-2:]
-        return self.text(dominant), self.text(other)
+    def dominant_text(self) -> str:
+        """The text of the dominant content; of equally common ones, that of the template's reference."""
+        return self.template.texts[self.template.reference] if self.template else self.texts[0]
 
     @cached_property
     def differences(self) -> tuple[TextDifference, ...]:
-        """Where these two texts differ; empty if they are hashes."""
-        return find_differences(*self.pair) if self.pair and self.readable else ()
+        """Where the contents differ: in the dominant text and, by slot, in the commonest other that differs there."""
+        return tuple(self.find_places(text=False))
+
+    def find_places(self, *, text: bool) -> Iterator[TextDifference]:
+        """Yield where the contents differ, in order, with excerpts if ``text`` is true."""
+        if (template := self.template) is None:
+            return
+        for slot in template.slots:
+            ours = template.value(slot, template.reference)
+            other, theirs = next((i, value) for i, value in enumerate(template.values(slot)) if value != ours)
+            excerpts = (ours, theirs) if text else (None, None)
+            yield TextDifference(slot.offset, slot.length, slot.starts[other], len(theirs), *excerpts)
 
     @property
     def dominant_part(self) -> tuple[str, tuple[TextDifference, ...]]:
-        """The differing part of the dominant text, and where in it the two texts differ."""
-        dominant, _ = self.pair or ("", "")
+        """The differing part of the dominant text, and where in it the texts differ."""
         start, _ = self._shared_margins
         moved = (msgspec.structs.replace(place, offset=place.offset - start) for place in self.differences)
-        return self._cut(dominant), tuple(moved)
+        return self._cut(self.dominant_text), tuple(moved)
 
     @cached_property
     def hashes(self) -> Sequence[str]:

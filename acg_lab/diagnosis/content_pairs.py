@@ -13,6 +13,7 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.detectors import detect
 from acg_lab.diagnosis.finding import Kind
+from acg_lab.diagnosis.history_edits import EditNamer
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.contents import plain_text
 from acg_lab.simulation.requests import RecordedRequests
@@ -38,6 +39,7 @@ class PairNamer:
 
     def __init__(self, requests: RecordedRequests) -> None:
         self._requests = requests
+        self._edits = EditNamer(requests)
         self._known: dict[tuple[bytes, bytes], Kind] = {}
         self._texts: dict[int, str] = {}
 
@@ -50,7 +52,8 @@ class PairNamer:
         key = contents[ours].tobytes(), contents[theirs].tobytes()
         kind = self._known.get(key)
         if kind is None:
-            kind = self._known[key] = self._detect(theirs, ours, piece - ours.start)
+            kind = self._edits.name(piece, counterpart) or self._detect(theirs, ours, piece - ours.start)
+            self._known[key] = kind
         return kind
 
     def _compared(self, piece: int) -> slice:

@@ -15,7 +15,6 @@ from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.block_history import BlockHistory, sort_by_time
-from acg_lab.diagnosis.text_diff import count_shared_bytes
 from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
@@ -137,16 +136,16 @@ class AnalysisContext:
         return total / len(held)
 
     def count_template_tokens(self, block: BlockHistory) -> float:
-        """Return the tokens per request that the block's two commonest contents share, 0 if it is not a template.
+        """Return the tokens per request that the block's contents share, 0 if it is not a template.
 
         In a template at least half of the text stays the same, in pieces too long to agree by accident.
         """
-        if block.pair is None or not block.readable:
+        if (template := block.template) is None:
             return 0.0
-        dominant = block.pair[0]
-        same = count_shared_bytes(dominant, block.differences)
-        share = block.present / len(block.rows)
-        return share * same / BYTES_PER_TOKEN if same >= _HALF * len(dominant.encode()) else 0.0
+        same = template.count_shared_bytes()
+        fits = sum(block.counts[block.by_count[i]] for i in template.members)
+        is_template = same >= _HALF * len(block.dominant_text.encode())
+        return fits / len(block.rows) * same / BYTES_PER_TOKEN if is_template else 0.0
 
     def count_dominant_tokens(self, block: BlockHistory) -> float:
         """Return the tokens per request of the block's dominant content."""

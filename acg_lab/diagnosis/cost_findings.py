@@ -11,28 +11,23 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from acg_lab._format import counted
-from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.edit_findings import build_edit_findings
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
+from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
+from acg_lab.diagnosis.stable_starts import cost_of_start
 from acg_lab.repairs.apply import select_windows
 from acg_lab.repairs.content_repairs import MergeProfiles, Pin
 from acg_lab.repairs.effects import Effect, measure_extent
-from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 from acg_lab.simulation.verdicts import Verdict
 from acg_lab.storage.base import Progress
 
 __all__ = ["PricedFindings", "price_findings"]
 
-Plan = tuple[Repair, ...]
-_MAX_TRIED: Final = 16  # repairs that one explanation simulates
-_MIN_SHARE: Final = 0.01  # of an agent's cost; a smaller loss is not reported
-_MIN_SENDING: Final = 0.03  # the same, of how requests are sent: there a little is always lost
-_MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
-_ROUND: Final = 0.05
+_MIN_SENDING: Final = 0.03  # of an agent's cost; a smaller loss by how requests are sent is not reported
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
-_UNNAMED: Final = (Kind.UNKNOWN, Kind.VARIANTS)
 _instructions: Final = re.compile(r"system-\d+(-instructions)?")
 _UNPLANNED: Final = (
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
@@ -126,7 +121,7 @@ def _verdicts_of(finding: Finding) -> tuple[Verdict, ...]:
     if finding.kind in _UNPLANNED:
         return (Verdict.NO_BREAKPOINT,)
     if finding.kind is Kind.RAW_BYTES_DIFFER:
-        return (Verdict.TOOLS_CHANGED, Verdict.SYSTEM_CHANGED, Verdict.HISTORY_CHANGED)
+        return (Verdict.PARAMETERS_CHANGED, Verdict.TOOLS_CHANGED, Verdict.SYSTEM_CHANGED, Verdict.HISTORY_CHANGED)
     # Tools are numbered like system messages.
     is_system = finding.span_id is not None and finding.span_id.startswith("system-")
     return (Verdict.SYSTEM_CHANGED, Verdict.TOOLS_CHANGED) if is_system else (Verdict.HISTORY_CHANGED,)
@@ -171,7 +166,7 @@ def price_findings(
         on_progress(1, len(by_agent))
     drafts = [draft for agent_id, one in costs.items() for draft in _drafts(context, one, by_agent[agent_id], findings)]
     drafts.sort(key=lambda draft: -draft.bound)
-    _try(context, drafts)
+    try_repairs(snap, drafts)
     priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
     priced.sort(key=lambda finding: (-(finding.money_lost or 0.0), -finding.total_lost, finding.learning_key))
     priced = _without_repeats(priced)
@@ -183,7 +178,7 @@ def price_findings(
         for key in of_agent
         if key not in found_keys and (agent_id not in costs or _is_healthy(costs[agent_id]))
     )
-    return PricedFindings(priced + rest, healthy, _note_usage(list(costs.values())))
+    return PricedFindings(priced + rest, healthy, (*_note_usage(list(costs.values())), *_note_untried(priced)))
 
 
 def _note_usage(costs: Sequence[AgentCosts]) -> tuple[str, ...]:
@@ -194,15 +189,35 @@ def _note_usage(costs: Sequence[AgentCosts]) -> tuple[str, ...]:
     return (f"{n_without:,} of {counted(n, 'request')} have no recorded usage: their cost is simulated.",)
 
 
+def _note_untried(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return a sentence on repairs that were not tried."""
+    n = sum(effect.money_saved is None for finding in findings for effect in finding.repairs)
+    if not n:
+        return ()
+    were = "was" if n == 1 else "were"
+    return (f"{counted(n, 'further repair')} {were} not tried: at most {MAX_TRIED} are, those that can save most.",)
+
+
 def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
-    """Leave out faults of how requests are sent that a dearer one's best repair mends too: they save the same money."""
+    """Leave out faults of how requests are sent that another one's repair mends too: they save the same money.
+
+    That is a dearer one's best repair, or, where their own was not tried, any that it is part of.
+    """
     sending = {mechanism.kind for mechanism in _MECHANISMS}
+    saving = [
+        (finding.agent_id, set(effect.repairs))
+        for finding in findings
+        for effect in finding.repairs
+        if effect.money_saved is not None
+    ]
     offered: set[tuple[str, Plan]] = set()
     kept = []
     for finding in findings:
         if finding.repairs and finding.kind in sending:
-            best = finding.agent_id, finding.repairs[0].repairs
-            if best in offered:
+            effect = finding.repairs[0]
+            best = finding.agent_id, effect.repairs
+            is_part = any(agent == finding.agent_id and plan.issuperset(effect.repairs) for agent, plan in saving)
+            if best in offered or (effect.money_saved is None and is_part):
                 continue
             offered.add(best)
         kept.append(finding)
@@ -214,89 +229,13 @@ def _is_healthy(costs: AgentCosts) -> bool:
     return costs.reads > 0 and costs.lost <= _HEALTHY * costs.cost
 
 
-class _Draft:
-    """A finding whose repairs are being tried.
-
-    Attributes
-    ----------
-    finding : Finding
-    costs : AgentCosts
-    bound : float
-        What a repair can save at most, in US dollars: repairs of the dearest faults are tried first.
-    caused : float
-        What its requests could have saved by simulation: its cost where no repair tells more.
-    plans : sequence of Plan
-        The repairs to try, the best first. If none is offered they only measure what the fault costs.
-    """
-
-    def __init__(self, finding: Finding, costs: AgentCosts, bound: float, caused: float, plans: Sequence[Plan]) -> None:
-        self.finding, self.costs, self.bound, self.caused, self.plans = finding, costs, bound, caused, plans
-        self.saved: dict[Plan, float] = {}
-
-    @property
-    def floor(self) -> float:
-        """The least saving that is worth an attempt."""
-        return min(_MIN_SAVED, _MIN_SHARE * self.costs.cost)
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether a repair was found that saves money, or none can."""
-        return self.bound < self.floor or any(saved >= self.floor for saved in self.saved.values())
-
-    def finish(self, thresholds: StabilityThresholds) -> Finding | None:
-        """Return the finding with its cost and repairs; None if it costs next to nothing."""
-        evidence = self._with_threshold(thresholds)
-        best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
-        lost = best if best > 0 else 0.0 if self.saved else self.caused
-        cost = self.costs.cost
-        is_event = self.finding.kind in _CHANGES
-        if lost < max(_MIN_SHARE * cost, self.floor) and not (is_event and lost > 0):
-            return None
-        effects = {effect.repairs: effect for effect in self.finding.repairs}
-        offered = sorted(
-            (
-                replace(effects[plan], money_saved=saved)
-                for plan, saved in self.saved.items()
-                if plan in effects and saved >= self.floor
-            ),
-            key=lambda effect: -(effect.money_saved or 0.0),
-        )
-        return replace(
-            self.finding,
-            evidence=evidence,
-            repairs=tuple(offered),
-            bound_repairs=0,
-            money_lost=lost,
-            agent_cost=cost,
-            days=self.costs.days,
-        )
-
-    def _with_threshold(self, thresholds: StabilityThresholds) -> Evidence:
-        """Return the evidence with the threshold that saves most: the one that just includes the block, or a round one.
-
-        A threshold that saves nothing is not recommended.
-        """
-        evidence = self.finding.evidence
-        if evidence.threshold is None:
-            return evidence
-        rounded = int(evidence.threshold / _ROUND + 1e-9) * _ROUND
-        saved = {
-            one: self.costs.saved_by_threshold(replace(thresholds, stable_threshold=one))
-            for one in {evidence.threshold, round(rounded, 2)}
-        }
-        best = max(saved, key=saved.__getitem__)
-        if saved[best] < self.floor:
-            return replace(evidence, threshold=None)
-        return replace(evidence, threshold=best, threshold_saved=saved[best])
-
-
 def _drafts(
     context: AnalysisContext, costs: AgentCosts, keys: Sequence[str], findings: Sequence[Finding]
-) -> list[_Draft]:
+) -> list[Draft]:
     """Return the findings of one agent, and those of how its requests are sent."""
     mine = [finding for finding in findings if finding.agent_id == costs.agent_id]
     drafts = [_draft_of(context, finding, costs) for finding in mine if _agrees(finding, costs)]
-    threshold = max(_MIN_SENDING * costs.cost, _MIN_SAVED)
+    threshold = max(_MIN_SENDING * costs.cost, MIN_SAVED)
     says_all = [draft for draft in drafts if not draft.plans or draft.finding.kind is Kind.CACHE_MARKS]
     stated = {verdict for draft in says_all for verdict in _verdicts_of(draft.finding)}
     for mechanism in _MECHANISMS:
@@ -308,6 +247,11 @@ def _drafts(
         is_unread = mechanism.kind is Kind.BELOW_MINIMUM and cost.requests > len(costs.simulation) / 2
         if cost.avoidable >= threshold or (is_unread and not any(draft.finding.repairs for draft in drafts)):
             drafts.append(_draft_mechanism(context, mechanism, costs, cost, tuple(keys)))
+    named = {finding.kind for finding in mine}
+    for edit in build_edit_findings(costs.simulation, costs.agent_id, keys):
+        if edit.kind not in named:
+            lost = edit.money_lost or 0.0
+            drafts.append(Draft(edit, costs, lost, lost, []))
     return drafts
 
 
@@ -318,8 +262,11 @@ def _agrees(finding: Finding, costs: AgentCosts) -> bool:
     return costs.reads < finding.tokens_lost * len(costs.simulation) / 2
 
 
-def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> _Draft:
+def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> Draft:
     """Return a draft of a fault in the prompts; where breakpoints end early, each repair is tried with one more too."""
+    if finding.kind is Kind.STABLE_START:
+        lost = cost_of_start(finding, costs.simulation)
+        return Draft(finding, costs, lost, lost, [])
     keys = tuple(context.snapshot.profile_names.of_agent(finding.agent_id))
     repairs = [
         replace(effect, repairs=tuple(one for one in effect.repairs if not isinstance(one, MergeProfiles)))
@@ -333,12 +280,14 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
         more = AddBreakpoint(at="system", learning_keys=keys)
         repairs = [other for effect in repairs for other in (replace(effect, repairs=(*effect.repairs, more)), effect)]
     plans = [effect.repairs for effect in repairs] or _measures(finding)
-    return _Draft(replace(finding, repairs=tuple(repairs)), costs, _bound(finding, costs, caused), caused, plans)
+    bound = _bound(finding, costs, caused)
+    is_event = finding.kind in _CHANGES
+    return Draft(replace(finding, repairs=tuple(repairs)), costs, bound, caused, plans, is_event=is_event)
 
 
 def _measures(finding: Finding) -> list[Plan]:
     """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
-    if finding.kind not in _UNNAMED or _instructions.fullmatch(finding.span_id or "") is None:
+    if finding.kind in _CHANGES or _instructions.fullmatch(finding.span_id or "") is None:
         return []
     return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
 
@@ -357,7 +306,7 @@ def _bound(finding: Finding, costs: AgentCosts, caused: float) -> float:
 
 def _draft_mechanism(
     context: AnalysisContext, mechanism: _Mechanism, costs: AgentCosts, cost: CauseCost, keys: tuple[str, ...]
-) -> _Draft:
+) -> Draft:
     plans = mechanism.plans(keys)
     words = mechanism.words.format(requests=f"{cost.requests:,} of {counted(len(costs.simulation), 'request')}")
     finding = Finding(
@@ -372,26 +321,10 @@ def _draft_mechanism(
         evidence=Evidence(requests=len(costs.simulation), present=cost.requests, profiles=keys),
         repairs=tuple(_effects(context, keys, plans)),
     )
-    return _Draft(finding, costs, cost.avoidable, cost.avoidable, plans)
+    return Draft(finding, costs, cost.avoidable, cost.avoidable, plans)
 
 
 def _effects(context: AnalysisContext, keys: Sequence[str], plans: Iterable[Plan]) -> list[Effect]:
     """Return repairs of how requests are sent as effects: they leave what is learned as it is."""
     extent = measure_extent(select_windows(context.snapshot, keys), context.thresholds)
     return [Effect(repairs=plan, before=extent, after=extent) for plan in plans]
-
-
-def _try(context: AnalysisContext, drafts: Sequence[_Draft]) -> None:
-    """Simulate repairs, the first of each finding first; further ones only where it saved nothing."""
-    n_tried = 0
-    for turn in range(max((len(draft.plans) for draft in drafts), default=0)):
-        for draft in drafts:
-            if turn >= len(draft.plans) or draft.is_answered:
-                continue
-            plan = draft.plans[turn]
-            n_tried += 1  # known ones count too: the same question has the same answer
-            if n_tried > _MAX_TRIED:
-                return
-            saved = draft.costs.saved(context.snapshot, plan)
-            if saved is not None:
-                draft.saved[plan] = saved

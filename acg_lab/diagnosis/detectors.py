@@ -7,15 +7,34 @@ test and put it into the table before those that would claim its cases (acg_lab/
 import re
 import string
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind, Timing
+from acg_lab.diagnosis.permutations import keep_items, sort_arrays, sort_items, sort_paragraphs
 from acg_lab.diagnosis.phrases import describe_alternation, describe_change
-from acg_lab.diagnosis.structure import compare_tools, is_missing, is_shifted
-from acg_lab.diagnosis.text_diff import canonicalize_json, count_shared_ends, may_hold_json, remove_whitespace
+from acg_lab.diagnosis.slot_history import SlotHistory, split_into_slots
+from acg_lab.diagnosis.slot_kinds import (
+    is_checklist,
+    is_directory_state,
+    is_locale,
+    is_memory,
+    is_optional,
+    is_person,
+    is_relative_time,
+)
+from acg_lab.diagnosis.structure import is_missing, is_permuted, is_shifted
+from acg_lab.diagnosis.text_diff import (
+    canonicalize_json,
+    count_shared_ends,
+    may_hold_json,
+    normalize_characters,
+    remove_whitespace,
+)
 from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, NUMBER, PATH
+from acg_lab.diagnosis.tool_lists import compare_tools
 
 __all__ = ["DETECTORS", "Detection", "Detector", "detect"]
 
@@ -93,6 +112,32 @@ def _tools_change(kind: Kind) -> Test:
 def _is_filled_in(block: BlockHistory) -> bool:
     """Return whether a program fills in the definition: it often changes, in dates, identifiers and the like only."""
     return len(block.counts) > _MANY and block.is_stable_after(_remove_all_patterns)
+
+
+# --- order, form and length ---
+
+
+def _is_reordered(block: BlockHistory) -> bool:
+    """Return whether the same lines, items of lists or members of arrays stand in another order."""
+    if block.is_stable_after(sort_items):
+        return not block.is_stable_after(keep_items)
+    return block.is_stable_after(sort_paragraphs) or _is_array_order(block)
+
+
+def _is_array_order(block: BlockHistory) -> bool:
+    return all(may_hold_json(text) for text in block.texts) and block.is_stable_after(sort_arrays, whole=True)
+
+
+def _is_unicode_form(block: BlockHistory) -> bool:
+    return block.is_stable_after(normalize_characters)
+
+
+def _is_appended(block: BlockHistory) -> bool:
+    """Return whether all contents differ in one place, and what stands there begins with the next shorter one."""
+    if len(block.counts) <= _FEW or block.template is None or len(block.template.slots) != 1 or block.template.strays:
+        return False
+    values = sorted(block.template.values(block.template.slots[0]), key=len)
+    return " " in values[-1] and all(value.startswith(shorter) for shorter, value in pairwise(values))
 
 
 # --- texts ---
@@ -200,7 +245,80 @@ def _starts_with(kind: Kind) -> Test:
     return test
 
 
+_VALUE_TESTS: tuple[tuple[Kind, Test], ...] = (
+    (Kind.DATETIME, _stable_after(DATETIME.remove)),
+    (Kind.PATH, _stable_after(PATH.remove)),
+    (Kind.IDENTIFIER, _stable_after(IDENTIFIER.remove)),
+    (Kind.COUNTER, _predicate(_is_counter)),
+    *((kind, _starts_with(kind)) for kind in (Kind.DATETIME, Kind.PATH, Kind.IDENTIFIER, Kind.NUMBER)),
+    (Kind.IDENTIFIER, _predicate(_is_random_word)),
+)
+
+
+# --- slots ---
+
+_OF_SLOTS = (
+    Kind.PERSON,
+    Kind.LOCALE,
+    Kind.RELATIVE_TIME,
+    Kind.CHECKLIST,
+    Kind.WORKING_DIRECTORY_STATE,
+    Kind.MEMORY,
+    Kind.OPTIONAL_SENTENCE,
+)
+_SLOT_TESTS: dict[Kind, Callable[[SlotHistory], bool]] = {
+    Kind.PERSON: is_person,
+    Kind.LOCALE: is_locale,
+    Kind.RELATIVE_TIME: is_relative_time,
+    # Of a list or a state, what changes may be a time or a number only.
+    Kind.DATETIME: lambda slot: slot.is_stable_after(DATETIME.remove),
+    Kind.COUNTER: _is_counter,
+    Kind.NUMBER: lambda slot: slot.is_stable_after(NUMBER.remove),
+    Kind.CHECKLIST: is_checklist,
+    Kind.WORKING_DIRECTORY_STATE: is_directory_state,
+    Kind.MEMORY: is_memory,
+    Kind.OPTIONAL_SENTENCE: is_optional,
+}
+
+
+@lru_cache(maxsize=1)  # several detectors ask about one block in turn
+def _name_slots(block: BlockHistory) -> tuple[Kind, ...]:
+    """Return the kinds of a block's slots, of the one with the most values first; none if a slot has no known kind.
+
+    Of slots with equally many values, those of a kind that only slots have come first.
+    """
+    slots = split_into_slots(block)
+    named = [(slot, kind) for slot in slots if (kind := _name_slot(slot)) is not None]
+    if len(named) < len(slots):
+        return ()
+    named.sort(key=lambda pair: (-len(pair[0].counts), pair[1] not in _OF_SLOTS))
+    return tuple(kind for _, kind in named)
+
+
+def _name_slot(slot: SlotHistory) -> Kind | None:
+    for kind, test in _SLOT_TESTS.items():
+        if test(slot):
+            return kind
+    return next((kind for kind, test in _VALUE_TESTS if test(slot) is not None), None)
+
+
+def _in_slots(kind: Kind) -> Test:
+    """Return a test for slots that all have a known kind, of which this kind's has the most values."""
+
+    def test(block: BlockHistory) -> tuple[str, ...] | None:
+        kinds = _name_slots(block)
+        if not kinds or kinds[0] is not kind or (kind not in _OF_SLOTS and len(kinds) == 1):
+            return None
+        return tuple(sorted(f"also {other}" for other in {*kinds} - {kind}))
+
+    return test
+
+
 # --- few contents ---
+
+
+def _changed_once(block: BlockHistory) -> bool:
+    return block.form.is_scaffold and block.change_history.timing is Timing.ONCE
 
 
 def _alternates(block: BlockHistory) -> bool:
@@ -238,6 +356,16 @@ DETECTORS: tuple[Detector, ...] = (
         "the definition of a tool{more} {changes}, first at {block}",
     ),
     Detector(
+        Kind.REORDERED,
+        _tools_change(Kind.REORDERED),
+        "the order of a list in the definition of a tool{more} {changes}, first at {block}",
+    ),
+    Detector(
+        Kind.REORDERED,
+        _predicate(is_permuted),
+        "the order of the same blocks, from {block} on, {changes}",
+    ),
+    Detector(
         Kind.SHIFTED,
         _predicate(is_shifted),
         "other blocks come and go before {block}, so the content at its position {changes}",
@@ -254,6 +382,32 @@ DETECTORS: tuple[Detector, ...] = (
         _predicate(_is_json_order),
         "only the key order or number format of the JSON in {block} {changes}",
     ),
+    Detector(
+        Kind.REORDERED,
+        _predicate(_is_reordered),
+        "the order of the same items in {block}{more} {changes}",
+    ),
+    Detector(
+        Kind.UNICODE_FORM,
+        _predicate(_is_unicode_form),
+        "only the form of characters in {block} {changes}, such as accents, quotes or invisible ones",
+    ),
+    Detector(Kind.APPENDED, _predicate(_is_appended), "text is appended to {block}, which {changes}"),
+    Detector(Kind.PERSON, _in_slots(Kind.PERSON), "the name or address of a person in {block}{more} {changes}"),
+    Detector(Kind.LOCALE, _in_slots(Kind.LOCALE), "a language, country or time zone in {block}{more} {changes}"),
+    Detector(Kind.RELATIVE_TIME, _in_slots(Kind.RELATIVE_TIME), "a relative time in {block}{more} {changes}"),
+    Detector(Kind.CHECKLIST, _in_slots(Kind.CHECKLIST), "the state of a checklist in {block}{more} {changes}"),
+    Detector(
+        Kind.WORKING_DIRECTORY_STATE,
+        _in_slots(Kind.WORKING_DIRECTORY_STATE),
+        "the state of the working directory in {block}{more} {changes}",
+    ),
+    Detector(Kind.MEMORY, _in_slots(Kind.MEMORY), "what is remembered in {block}{more} {changes}"),
+    Detector(
+        Kind.OPTIONAL_SENTENCE,
+        _in_slots(Kind.OPTIONAL_SENTENCE),
+        "a passage in {block}{more} comes and goes, so that it {changes}",
+    ),
     Detector(Kind.DATETIME, _stable_after(DATETIME.remove), _DATE),
     Detector(Kind.PATH, _stable_after(PATH.remove), _PATH),
     Detector(Kind.IDENTIFIER, _stable_after(IDENTIFIER.remove), _ID),
@@ -263,5 +417,11 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(Kind.IDENTIFIER, _starts_with(Kind.IDENTIFIER), _ID),
     Detector(Kind.NUMBER, _starts_with(Kind.NUMBER), _NUMBER),
     Detector(Kind.IDENTIFIER, _predicate(_is_random_word), _ID),
+    Detector(Kind.DATETIME, _in_slots(Kind.DATETIME), _DATE),
+    Detector(Kind.PATH, _in_slots(Kind.PATH), _PATH),
+    Detector(Kind.IDENTIFIER, _in_slots(Kind.IDENTIFIER), _ID),
+    Detector(Kind.COUNTER, _in_slots(Kind.COUNTER), "a counter in {block}{more} {changes}"),
+    Detector(Kind.NUMBER, _in_slots(Kind.NUMBER), _NUMBER),
     Detector(Kind.VARIANTS, _predicate(_alternates), "{block} {alternates}"),
+    Detector(Kind.CHANGED_ONCE, _predicate(_changed_once), "{block} {changes}"),
 )

@@ -21,6 +21,7 @@ from acg_lab.diagnosis.phrases import KIND_LABELS
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
+from acg_lab.diagnosis.stable_starts import build_start_findings
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
 from acg_lab.storage._runtime import Bar
@@ -60,8 +61,8 @@ def explain(
         Whether the evidence holds excerpts of the texts that differ.
     money : bool, default True
         Whether costs and savings are simulated, where requests are recorded and prices known. Each agent is simulated
-        once, and at most sixteen repairs are, each on the requests of its agent. Without, only what the governor has
-        learned is explained.
+        once, and at most ten repairs are, each on the requests of its agent: those that can save most. Without, only
+        what the governor has learned is explained.
     progress : bool, default True
         Whether a progress bar appears on standard error if that is a terminal or a notebook and it takes long.
 
@@ -70,9 +71,10 @@ def explain(
     Findings
         Costliest first: by the money lost over the history, by simulation, where it is known, and by the tokens
         lost in all requests elsewhere. With money, faults of how requests are sent are findings too, and a repair is
-        offered only if it saves money. Profiles of an agent with the same kind of change at the
-        same block share one finding. The prefix of a profile without a finding ends where the conversation starts or
-        goes on. Under a ``stable_threshold`` above 1 there are no findings; `Findings.impossible` says why.
+        offered only if it saves money, or was not tried, which is said. Profiles of an agent with the same kind of
+        change at the same block share one finding. The prefix of a profile without a finding ends where the
+        conversation starts or goes on. Under a ``stable_threshold`` above 1 there are no findings;
+        `Findings.impossible` says why.
 
     Raises
     ------
@@ -108,6 +110,7 @@ def explain(
         *build_split_findings(context, splits, text=text),
         *build_fault_findings(context, faults, text=text),
         *build_refusal_findings(context, [key for key in context.results if key in keys - explained]),
+        *build_start_findings(context, keys),
         *build_raw_difference_findings(
             context, [found for found in find_raw_differences(context) if found.key in keys]
         ),

@@ -38,11 +38,30 @@ class Kind(StrEnum):
     TOOLS_REORDERED = "tools_reordered"
     TOOLS_EDITED = "tools_edited"
     RETRIEVED_TEXT = "retrieved_text"
+    REORDERED = "reordered"
+    APPENDED = "appended"
+    UNICODE_FORM = "unicode_form"
+    PERSON = "person"
+    LOCALE = "locale"
+    RELATIVE_TIME = "relative_time"
+    CHECKLIST = "checklist"
+    MEMORY = "memory"
+    WORKING_DIRECTORY_STATE = "working_directory_state"
+    OPTIONAL_SENTENCE = "optional_sentence"
+    CHANGED_ONCE = "changed_once"
     VARIANTS = "variants"
     FRAGMENTED_BY_FIRST_MESSAGE = "fragmented_by_first_message"
     MODEL_CHANGED = "model_changed"
     RAW_BYTES_DIFFER = "raw_bytes_differ"
     CACHE_MARKS = "cache_marks"
+    ARGUMENTS_REORDERED = "arguments_reordered"
+    PART_LOST = "part_lost"
+    THINKING_DROPPED = "thinking_dropped"
+    IMAGE_REPLACED = "image_replaced"
+    RESULTS_CLEARED = "results_cleared"
+    SUMMARISED = "summarised"
+    MOVING_WINDOW = "moving_window"
+    STABLE_START = "stable_start"
     BELOW_MINIMUM = "below_minimum"
     UNKNOWN_MODEL_FAMILY = "unknown_model_family"
     BOUND_TO_REQUESTS = "bound_to_requests"
@@ -157,13 +176,16 @@ class Finding(Struct, frozen=True, kw_only=True):
     evidence : Evidence
         Of several profiles with the same fault, that of ``learning_key``; of a split, that of all its profiles.
     repairs : tuple of Effect
-        The repairs that were tried and gain tokens, each with the prefix before and after, best first.
+        The repairs that were tried and gain tokens, each with the prefix before and after, best first. With
+        ``money_lost``, those that save money; one without ``money_saved`` was not tried.
     bound_repairs : int
         How many of these, the last ones, extend the prefix beyond system prompt and tools. The rules of 0.8 bind such a
         prefix to whole requests, so it helps only with a provider that caches on its own.
     money_lost, agent_cost, days : float or None
         US dollars that the fault costs over the recorded history, by simulation; what all prompts of the agent cost;
         and how long the history is. None where usage or prices are not known.
+    lost_at_most : bool
+        Whether ``money_lost`` is an upper bound, since no repair that was simulated tells what the fault costs.
 
     Examples
     --------
@@ -189,6 +211,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     repairs: tuple[Effect, ...] = ()
     bound_repairs: int = 0
     money_lost: float | None = None
+    lost_at_most: bool = False
     agent_cost: float | None = None
     days: float | None = None
 

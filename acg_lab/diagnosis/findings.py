@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from math import ceil
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex, overload
 
 from msgspec.structs import replace
 
 from acg_lab._format import counted, html_table, html_text, printable
 from acg_lab.diagnosis.finding import Finding
+from acg_lab.diagnosis.finding_changes import FindingChanges, compare_findings
 from acg_lab.diagnosis.phrases import tokens_per_request
 from acg_lab.diagnosis.text_diff import TextDifference
 from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt
@@ -86,9 +87,28 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
 
         return findings(self)
 
+    def compare(self, other: "Findings") -> "FindingChanges":
+        """Return only what differs in other findings, such as those of a repaired snapshot.
+
+        Parameters
+        ----------
+        other : Findings
+            Findings of the same agents under a change.
+
+        Returns
+        -------
+        FindingChanges
+
+        Examples
+        --------
+        >>> Findings().compare(Findings())
+        No finding changed
+        """
+        return compare_findings(self, other)
+
     def to_text(self, *, width: int = _WIDTH, shown: int | None = None) -> str:
         """Return all findings, or the first ``shown``, as lines of at most ``width`` columns."""
-        lines = [self._title()]
+        lines = _wrap("", self._title(), width)
         for number, finding in enumerate(self[:shown], 1):
             lines += _format_finding(number, finding, width)
         if shown is not None and len(self) > shown:
@@ -103,13 +123,38 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         if self.impossible:
             return self.impossible
         found = f"{counted(len(self), 'finding')}, costliest first" if self else "No findings"
+        total = _Total.of(self)
+        if len(self) > 1 and total.cost:
+            share = f"{total.lost / total.cost:.0%}"
+            found += f"; at most {format_money(total.lost)} of {format_money(total.cost)} ({share}) in {total.period}"
         return f"{found}; {counted(len(self.healthy), 'healthy profile')}" if self.healthy else found
 
     def _repr_html_(self) -> str:
         more = f"<p>... and {counted(len(self) - _MAX_SHOWN, 'more finding')}; <code>.to_frame()</code> has all</p>"
-        table = html_table(_COLUMNS, map(_row, range(1, _MAX_SHOWN + 1), self), numbers=_NUMBERS) if self else ""
+        table = html_table(_COLUMNS, _rows(self), numbers=_NUMBERS) if self else ""
         unread = "".join(f"<p>{html_text(text)}</p>" for text in (*self.notes, *self.unread))
         return f"<b>{self._title()}</b>{table}{more if len(self) > _MAX_SHOWN else ''}{unread}"
+
+
+class _Total(NamedTuple):
+    """What findings cost together, at most: faults of one agent may be about the same tokens."""
+
+    lost: float
+    cost: float
+    period: str
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding]) -> "_Total":
+        lost: dict[str, float] = {}
+        costs: dict[str, float] = {}
+        days = 0.0
+        for finding in findings:
+            if finding.money_lost is not None and finding.agent_cost:
+                costs[finding.agent_id] = finding.agent_cost
+                lost[finding.agent_id] = lost.get(finding.agent_id, 0.0) + finding.money_lost
+                days = max(days, finding.days or 0.0)
+        together = sum(min(amount, costs[agent_id]) for agent_id, amount in lost.items())
+        return cls(together, sum(costs.values()), _format_period(days))
 
 
 # --- plain ---
@@ -133,12 +178,20 @@ def _format_finding(number: int, finding: Finding, width: int) -> Iterator[str]:
 
 
 def describe_loss(finding: Finding) -> str:
-    """Describe what a fault costs: ``loses $2.92 of $4.82 in 14 days (61%)``."""
+    """Describe what a fault costs: ``loses $2.92 of $4.82 in 14 days (61%)``, or ``loses at most``."""
     lost, cost = finding.money_lost or 0.0, finding.agent_cost or 0.0
-    days = max(ceil(finding.days or 0.0), 1)
     share = f" ({lost / cost:.0%})" if cost else ""
-    period = "a day" if days == 1 else f"{days:,} days"
-    return f"loses {format_money(lost)} of {format_money(cost)} in {period}{share}"
+    period = _format_period(finding.days or 0.0)
+    return f"loses {_at_most(finding)}{format_money(lost)} of {format_money(cost)} in {period}{share}"
+
+
+def _format_period(days: float) -> str:
+    whole = max(ceil(days), 1)
+    return "a day" if whole == 1 else f"{whole:,} days"
+
+
+def _at_most(finding: Finding) -> str:
+    return "at most " if finding.lost_at_most else ""
 
 
 def format_money(dollars: float) -> str:
@@ -172,6 +225,8 @@ def describe_effect(effect: Effect, finding: Finding) -> str:
     if effect.money_saved is not None:
         share = f" ({effect.money_saved / finding.agent_cost:.0%})" if finding.agent_cost else ""
         return f"if {_join_descriptions(effect.repairs)}: saves {format_money(effect.money_saved)}{share}"
+    if finding.money_lost is not None:
+        return f"if {_join_descriptions(effect.repairs)}: not tried"
     if after.profiles < before.profiles:
         recovered = recovered_tokens(effect, finding.tokens_lost, finding.evidence.stable_tokens_after)
         shared = ", shared by every request" if after.profiles == 1 else ""
@@ -216,31 +271,36 @@ def _format_excerpt(text: str) -> str:
 
 # --- HTML ---
 
-_COLUMNS = ("", "agent and block", "kind and timing", "lost", "requests", "what happens, and what fixes it")
-_NUMBERS = ("", "lost", "requests")
+_COLUMNS = ("", "lost", "what happens, and what fixes it")
+_NUMBERS = ("", "lost")
+_MUTED = "color:var(--jp-ui-font-color2,inherit);font-size:.92em"
 
 
-def _row(number: int, finding: Finding) -> tuple[str, ...]:
-    timing = f"<br>{escape(finding.timing.value)}" if finding.timing else ""
+def _rows(findings: Findings) -> Iterator[tuple[str, ...]]:
+    for number, finding in enumerate(findings[:_MAX_SHOWN], 1):
+        yield str(number), _format_loss(finding), _format_what(finding)
+    total = _Total.of(findings)
+    if len(findings) > 1 and total.cost:
+        amount = f"<b>{format_money(total.lost)}</b><br>{total.lost / total.cost:.0%}"
+        yield "", amount, f"<b>at most, together</b>, of {format_money(total.cost)} in {total.period}"
+
+
+def _format_what(finding: Finding) -> str:
+    """Return who and where in a line of its own, then the sentence, then what fixes it."""
+    kind = f"{finding.kind.value}, {finding.timing.value}" if finding.timing else finding.kind.value
+    where = f" · <code>{html_text(finding.span_id)}</code>" if finding.span_id else ""
+    about = f"<b>{html_text(finding.agent_id)}</b> · {escape(kind)}{where} · {counted(finding.requests, 'request')}"
     items = [html_text(line) for line in _describe_repairs(finding)]
     items += [_format_place(place) for place in finding.evidence.places if place.text is not None]
     listed = f'<ul style="margin:.25em 0 0">{"".join(f"<li>{item}</li>" for item in items)}</ul>' if items else ""
-    block = f"<br><code>{html_text(finding.span_id)}</code>" if finding.span_id else ""
-    return (
-        str(number),
-        f"{html_text(finding.agent_id)}{block}",
-        f"{escape(finding.kind.value)}{timing}",
-        _format_loss(finding),
-        f"{finding.requests:,}",
-        f"{html_text(finding.sentence)}{listed}",
-    )
+    return f'<div style="{_MUTED};overflow-wrap:anywhere">{about}</div>{html_text(finding.sentence)}{listed}'
 
 
 def _format_loss(finding: Finding) -> str:
     if finding.money_lost is None:
-        return f"{finding.tokens_lost:,.0f} tokens per request"
+        return f"{finding.tokens_lost:,.0f} tokens<br>per request"
     share = f"<br>{finding.money_lost / finding.agent_cost:.0%}" if finding.agent_cost else ""
-    return f"{format_money(finding.money_lost)}{share}"
+    return f"{_at_most(finding)}<b>{format_money(finding.money_lost)}</b>{share}"
 
 
 def _format_place(place: TextDifference) -> str:

@@ -5,7 +5,7 @@ whole simulation.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from acg_lab.simulation.origins import CHANGES
 from acg_lab.simulation.result import CacheSimulation
 from acg_lab.simulation.verdicts import Verdict
 
-__all__ = ["NO_MISS", "Miss", "find_misses", "name_blocks"]
+__all__ = ["NO_MISS", "Miss", "find_misses", "name_blocks", "name_kinds", "name_messages"]
 
 Ints = NDArray[np.int64]
 NO_MISS: Final = frozenset(
@@ -80,7 +80,7 @@ class Miss(NamedTuple):
 
 def find_misses(sim: CacheSimulation) -> list[Miss]:
     """Return the misses of a simulation, dearest first: by money where there are prices, then by tokens."""
-    blocks, kinds, paths = name_blocks(sim), _name_kinds(sim), _paths(sim)
+    blocks, kinds, paths = name_blocks(sim), name_kinds(sim), _paths(sim)
     groups: dict[tuple[str, Verdict, Verdict, str, Kind | None], list[int]] = {}
     for i, key in enumerate(zip(sim.agent_ids, sim.caused_by, sim.verdicts, blocks, kinds, strict=True)):
         if key[2] not in NO_MISS:
@@ -109,6 +109,12 @@ def find_misses(sim: CacheSimulation) -> list[Miss]:
             )
         )
     return sorted(found, key=lambda miss: (*map(_dearest, (miss.lost, miss.lost_tokens)), -miss.tokens, miss.agent_id))
+
+
+def name_messages(sim: CacheSimulation, requests: Sequence[int]) -> str:
+    """Return the message that decided most of some requests, ``messages`` if it was another one each time."""
+    paths = _paths(sim)
+    return _same_message([paths[i] for i in requests])
 
 
 def _same_message(paths: list[str]) -> str:
@@ -188,8 +194,8 @@ def _numbers_of_system_blocks(sim: CacheSimulation, pieces: Ints) -> Ints:
 # --- what ---
 
 
-def _name_kinds(sim: CacheSimulation) -> list[Kind | None]:
-    """Return the kind of change behind each request.
+def name_kinds(sim: CacheSimulation, among: Collection[Verdict] = _COMPARED) -> list[Kind | None]:
+    """Return the kind of change behind each request, None for causes that are not ``among`` those asked for.
 
     Of each agent at most 200 pairs of contents are read, evenly spread; the others are named as the one before them.
     """
@@ -197,7 +203,7 @@ def _name_kinds(sim: CacheSimulation) -> list[Kind | None]:
     causes = sim.caused_by
     namer = PairNamer(sim.history.requests)
     kinds: list[Kind | None] = [Kind.MODEL_CHANGED if cause == Verdict.MODEL_CHANGED else None for cause in causes]
-    for requests in _by_agent(sim, [i for i, cause in enumerate(causes) if cause in _COMPARED]):
+    for requests in _by_agent(sim, [i for i, cause in enumerate(causes) if cause in among]):
         rows = sim.rows[requests]
         where, of_request = np.unique(origins.rows[rows], return_inverse=True)
         chosen = np.unique(np.linspace(0, len(where) - 1, min(len(where), _MAX_PAIRS)).astype(np.int64))

@@ -14,9 +14,12 @@ __all__ = [
     "describe_alternation",
     "describe_change",
     "describe_moment",
+    "describe_slots",
     "to_sentence",
     "tokens_per_request",
 ]
+
+_MAX_SLOTS = 3  # that a sentence names
 
 # For tables, beside the breaking block.
 KIND_LABELS = {
@@ -34,11 +37,30 @@ KIND_LABELS = {
     Kind.TOOLS_REORDERED: "tools reordered",
     Kind.TOOLS_EDITED: "tools edited",
     Kind.RETRIEVED_TEXT: "retrieved text",
+    Kind.REORDERED: "another order",
+    Kind.APPENDED: "text appended",
+    Kind.UNICODE_FORM: "Unicode form",
+    Kind.PERSON: "person",
+    Kind.LOCALE: "locale",
+    Kind.RELATIVE_TIME: "relative time",
+    Kind.CHECKLIST: "checklist",
+    Kind.MEMORY: "memory",
+    Kind.WORKING_DIRECTORY_STATE: "working directory",
+    Kind.OPTIONAL_SENTENCE: "optional sentence",
+    Kind.CHANGED_ONCE: "changed once",
     Kind.VARIANTS: "alternates",
     Kind.FRAGMENTED_BY_FIRST_MESSAGE: "first message",
     Kind.MODEL_CHANGED: "model changed",
     Kind.RAW_BYTES_DIFFER: "sent differently",
     Kind.CACHE_MARKS: "cache marks",
+    Kind.STABLE_START: "stable start",
+    Kind.ARGUMENTS_REORDERED: "arguments reordered",
+    Kind.PART_LOST: "part lost",
+    Kind.THINKING_DROPPED: "thinking dropped",
+    Kind.IMAGE_REPLACED: "image replaced",
+    Kind.RESULTS_CLEARED: "results cleared",
+    Kind.SUMMARISED: "summarised",
+    Kind.MOVING_WINDOW: "moving window",
     Kind.UNKNOWN: "changes",
 }
 
@@ -81,6 +103,22 @@ def describe_moment(block: BlockHistory, change_history: ChangeHistory) -> str:
         return ""
     before = np.datetime64(int(block.source.created.nanoseconds[block.rows[change_history.last_change - 1]]), "ns")
     return f" (after {str(before)[:16].replace('T', ' ')} UTC)"
+
+
+def describe_slots(block: BlockHistory) -> str:
+    """Describe where the contents of a block differ, such as "60 of 6,120 characters, at offset 1,204 (38 values)".
+
+    Offsets and lengths are those of the dominant content. Hashes in place of texts show no place.
+    """
+    template = block.template
+    if template is None or not template.slots:
+        return "its texts are not recorded" if template is None else "by no known pattern"
+    first = template.slots[:_MAX_SLOTS]
+    places = [f"at offset {slot.offset:,} ({counted(len({*template.values(slot)}), 'value')})" for slot in first]
+    more = len(template.slots) - len(first)
+    places += [f"and {more:,} more places"] * (more > 0)
+    length = sum(slot.length for slot in template.slots)
+    return f"{length:,} of {counted(len(block.dominant_text), 'character')} differ, {', '.join(places)}"
 
 
 def tokens_per_request(tokens: float) -> str:

@@ -4,6 +4,7 @@ A block of the conversation with nothing stable after it is no fault: there the 
 starts or goes on.
 """
 
+from itertools import islice
 from typing import NamedTuple
 
 from acg_lab._format import counted
@@ -14,9 +15,8 @@ from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
-from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, to_sentence, tokens_per_request
+from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, describe_slots, to_sentence, tokens_per_request
 from acg_lab.diagnosis.structure import is_growth, is_missing
-from acg_lab.diagnosis.text_diff import add_excerpts
 from acg_lab.snapshot.analysis import shared_prefixes
 
 __all__ = ["CONVERSATION", "MIN_TOKENS_LOST", "Fault", "PrefixBreak", "build_evidence", "find_break", "find_threshold"]
@@ -61,7 +61,7 @@ class Fault(NamedTuple):
         if self.detection:
             change = self.detection.describe(block)
         else:
-            change = f"{block.span_id!r} {describe_change(block)}, by no known pattern"
+            change = f"{block.span_id!r} {describe_change(block)}: {describe_slots(block)}"
         where = f", in {counted(profiles, 'profile')}" if profiles > 1 else ""
         return to_sentence(f"{change}{where}; {tokens_per_request(tokens)} that do not change are out of reach")
 
@@ -104,9 +104,7 @@ def _tokens_inside(context: AnalysisContext, block: BlockHistory) -> float:
 
 def build_evidence(block: BlockHistory, change_history: ChangeHistory, *, text: bool, **more: object) -> Evidence:
     """Return the evidence of a change, with excerpts of the texts only if `text` is true."""
-    places = block.differences[:_MAX_DIFFERENCES]
-    if text and block.pair:
-        places = tuple(add_excerpts(place, *block.pair) for place in places)
+    places = tuple(islice(block.find_places(text=text), _MAX_DIFFERENCES))
     last = change_history.last_change
     known = {"present": block.present, "distinct": len(block.counts), "variants": block.variants(), "places": places}
     return Evidence(

@@ -15,7 +15,7 @@ from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory, find_ch
 from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Kind, Timing
-from acg_lab.diagnosis.phrases import describe_change, describe_moment, to_sentence, tokens_per_request
+from acg_lab.diagnosis.phrases import describe_change, describe_moment, describe_slots, to_sentence, tokens_per_request
 from acg_lab.diagnosis.raw_differences import compare_parts
 from acg_lab.diagnosis.sent_forms import MARKS, describe_respects
 from acg_lab.storage.observation_columns import Form
@@ -30,7 +30,7 @@ _PARTS = {
 }
 _MERGED = "*"  # in place of a part that no longer separates keys
 _EXACT = 1.0  # a key changes with every change, not only with a majority
-_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS)
+_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
 
 
 class SplitCause(NamedTuple):
@@ -269,7 +269,7 @@ def _describe_cause(context: AnalysisContext, keys: Sequence[str], cause: SplitC
             "governor learns by it: send them in every request or in none"
         )
     if cause.detection is None:
-        return f"{block.span_id!r} {describe_change(block)}, by no known pattern"
+        return f"{block.span_id!r} {describe_change(block)}: {describe_slots(block)}"
     return cause.detection.describe(block)
 
 

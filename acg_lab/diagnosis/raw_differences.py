@@ -23,6 +23,10 @@ from acg_lab.storage.recorded_runs import Call, Runs
 __all__ = ["RawDifference", "compare_parts", "find_raw_differences"]
 
 
+_SETTINGS = ("text", "output_config")  # settings of which the format is one
+_FORMATS = ("response_format", "output_format", *_SETTINGS)
+
+
 class RawDifference(NamedTuple):
     """A block of a profile's stable prefix that the provider gets in several forms.
 
@@ -155,11 +159,24 @@ class _Reader:
                 self._tools[call.tools] = tools
             for number, (name, form) in enumerate(tools, rank):
                 yield _SentBlock(number, f"system-{number}-{name}", "tool", form)
-        value = request.unknown.get("response_format")
+        value = _find_format(request)
         if value is not None:
             last = rank + self._count_tools(call, request) - 1
             names = [f"{draft.role}-{last}{draft.suffix}" for draft in self._rules.closing(self._rules, request)]
             yield _SentBlock(0, names[0] if names else None, "response format", print_form(value))
+
+
+def _find_format(request: AnnotatedLlmRequest) -> object:
+    """Return the response format, which codecs of the runtime keep among the fields of an API; None without one."""
+    unknown = request.unknown
+    specific = unknown.get("api_specific")
+    for fields in (unknown, specific if isinstance(specific, Mapping) else {}):
+        for name in _FORMATS:
+            found = fields.get(name)
+            found = found.get("format") if name in _SETTINGS and isinstance(found, Mapping) else found
+            if isinstance(found, Mapping):
+                return found
+    return None
 
 
 def _without_messages(call: Call) -> AnnotatedLlmRequest:

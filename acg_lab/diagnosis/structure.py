@@ -1,20 +1,16 @@
-"""Find structural changes: blocks that are missing or shifted, and lists of tools that differ.
+"""Find structural changes: blocks that are missing, shifted, or in another order.
 
-Tests of blocks compare codes only, so they work for redacted exports too. Tools are compared by name and definition; of
-a definition only the fields that every provider has are named, and no text.
+Only codes are compared, so this works for redacted exports too.
 """
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
 from acg_lab.diagnosis.block_history import BlockHistory, Request
-from acg_lab.diagnosis.finding import Kind
 
-__all__ = ["ToolChange", "compare_tools", "find_inserted", "is_growth", "is_missing", "is_shifted"]
+__all__ = ["find_inserted", "is_growth", "is_missing", "is_permuted", "is_shifted"]
 
 _MOSTLY = 0.8
+_MIN_PERMUTED, _MAX_PERMUTED = 3, 32  # blocks
 _MIN_UNIQUE = 64  # characters; a shorter content may well occur twice
 
 
@@ -55,6 +51,20 @@ def _positions_of_copies(block: BlockHistory) -> set[int]:
     with_dominant = (r for r, code in zip(block.requests, block.codes, strict=True) if code == dominant)
     positions = {i for request in with_dominant for i, content in enumerate(request.contents) if content == dominant}
     return positions - {_dominant_position(block)}
+
+
+def is_permuted(block: BlockHistory) -> bool:
+    """Return whether the same few blocks, from this one on, stand in another order, each first at times."""
+    pairs = zip(block.requests, block.positions, strict=True)
+    runs = [r.contents[at : at + _MAX_PERMUTED] for r, at in pairs if at is not None]
+    for length in range(max(map(len, runs), default=0), _MIN_PERMUTED - 1, -1):
+        sets = Counter(tuple(sorted(run[:length])) for run in runs if len(run) >= length)
+        same, count = sets.most_common(1)[0]
+        if count >= _MOSTLY * len(block.rows):
+            orders = {tuple(run[:length]) for run in runs if tuple(sorted(run[:length])) == same}
+            moving = [len({*contents}) > 1 for contents in zip(*orders, strict=True)]
+            return moving[0] and sum(moving) >= _MIN_PERMUTED
+    return False
 
 
 def find_inserted(block: BlockHistory) -> list[tuple[int, int]]:
@@ -101,74 +111,3 @@ def _is_elsewhere(block: BlockHistory, request: Request, following: set[int], co
     if not found or len(block.text(dominant)) >= _MIN_UNIQUE:
         return bool(found)
     return any({*contents[i + 1 : i + 2]} <= following for i in found)
-
-
-_FIELDS = ("type", "name", "description", "parameters", "strict")
-_NESTED = "function"
-
-
-class ToolChange(NamedTuple):
-    """How a list of tools changed, and the names or fields concerned."""
-
-    kind: Kind
-    details: tuple[str, ...]
-
-
-Tools = tuple[tuple[str, int], ...]
-
-
-def compare_tools(block: BlockHistory) -> ToolChange | None:
-    """Compare the oldest list of tools with the next different one; None if the block is no tool or no list differs."""
-    if block.form.content_type != "tool_schema":
-        return None
-    lists = list(dict.fromkeys(_name_tools(block, listed) for listed in dict.fromkeys(block.tools)))
-    if len(lists) < 2:  # noqa: PLR2004
-        return None
-    if len(set(map(_sort_tools, lists))) == 1:
-        return ToolChange(Kind.TOOLS_REORDERED, (f"{len(lists)} orders of the same {len(lists[0])} tools",))
-    return _compare(block, lists[0], lists[1])
-
-
-def _compare(block: BlockHistory, old: Tools, new: Tools) -> ToolChange:
-    names, new_names = Counter(name for name, _ in old), Counter(name for name, _ in new)
-    gone, added = names - new_names, new_names - names
-    if gone or added:
-        kind = Kind.TOOLS_REMOVED if gone else Kind.TOOLS_ADDED
-        return ToolChange(kind, (*_signed("-", gone), *_signed("+", added)))
-    before = dict(old)
-    edited = [(name, before[name], code) for name, code in new if before[name] != code]
-    if not edited:
-        return ToolChange(Kind.TOOLS_REORDERED, ())
-    return ToolChange(Kind.TOOLS_EDITED, tuple(f"{name}: {_name_changed_fields(block, a, b)}" for name, a, b in edited))
-
-
-def _signed(sign: str, names: Counter[str]) -> tuple[str, ...]:
-    return tuple(f"{sign}{name}" for name in names)
-
-
-def _sort_tools(tools: Tools) -> Tools:
-    return tuple(sorted(tools))
-
-
-def _name_tools(block: BlockHistory, listed: Sequence[tuple[int, int]]) -> Tools:
-    """Return name and content of each tool; the name is what follows role and number in its span id."""
-    return tuple((block.source.span_pool[span].split("-", 2)[-1], content) for span, content in listed)
-
-
-def _name_changed_fields(block: BlockHistory, before: int, after: int) -> str:
-    """Return the names of the fields in which two definitions differ, as far as they can be read."""
-    old, new = _definition(block.text(before)), _definition(block.text(after))
-    named = [field for field in _FIELDS if old.get(field) != new.get(field)]
-    others = {key for key in {*old, *new} - {*_FIELDS, _NESTED} if old.get(key) != new.get(key)}
-    return ", ".join([*named, *(["other fields"] if others else [])]) or "definition"
-
-
-def _definition(text: str) -> Mapping[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    if not isinstance(value, dict):
-        return {}
-    inner = value.get(_NESTED)
-    return {**value, **inner} if isinstance(inner, dict) else value

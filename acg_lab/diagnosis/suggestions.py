@@ -31,6 +31,17 @@ _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
 _MAX_TAKEN = 3  # blocks that a plan takes away from their positions; more of them are another prompt
 _HALF = 0.5  # of the requests; what more of them share is not dropped
 Plan: TypeAlias = tuple[Repair, ...]
+# What the application says there is meant, so it can move but not be pinned.
+_NEEDED = (
+    Kind.APPENDED,
+    Kind.CHECKLIST,
+    Kind.LOCALE,
+    Kind.MEMORY,
+    Kind.OPTIONAL_SENTENCE,
+    Kind.PERSON,
+    Kind.RELATIVE_TIME,
+    Kind.WORKING_DIRECTORY_STATE,
+)
 _INTENDED = (
     Kind.MODEL_CHANGED,
     Kind.CACHE_MARKS,
@@ -39,6 +50,8 @@ _INTENDED = (
     Kind.TOOLS_EDITED,
     Kind.UNKNOWN,
     Kind.VARIANTS,
+    Kind.CHANGED_ONCE,
+    *_NEEDED,
 )
 _numbered = re.compile(r"([a-z]+)-(\d+)(.*)", re.DOTALL)
 
@@ -182,6 +195,7 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
     Kind.UNKNOWN: _plan_moves,
+    **dict.fromkeys((*_NEEDED, Kind.CHANGED_ONCE), _plan_moves),
 }
 
 

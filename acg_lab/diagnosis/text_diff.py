@@ -5,8 +5,10 @@ Offsets and lengths are in characters. Every function takes time linear in the t
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from msgspec import Struct
 
@@ -14,22 +16,37 @@ from acg_lab.core.canonical import canonical_json
 from acg_lab.core.errors import RecordError
 
 __all__ = [
+    "Match",
     "TextDifference",
     "add_excerpts",
+    "align",
     "canonicalize_json",
     "count_shared_bytes",
     "count_shared_ends",
     "find_differences",
     "may_hold_json",
+    "normalize_characters",
     "remove_whitespace",
 ]
 
-_MAX_TOKENS = 20_000
+_MAX_CHARACTERS = 8_000  # of a stretch that is compared word by word
+_MAX_SLICE = 1 << 16
+_FIRST_DISTANCE, _SAMPLES = 512, 32
 _MIN_SHARED = 32  # characters; shorter pieces may agree by accident
 _MAX_FAILURES = 50  # opening brackets that start no JSON; a text with more of them holds none
-_token = re.compile(r"\w+|\s+|[^\w\s]")
+_UNSPACED = "\u0e00-\u0fff\u3040-\u30ff\u3400-\u9fff"  # scripts that write words without spaces
+_token = re.compile(rf"[^\W{_UNSPACED}]+|\s+|[^\w\s]|[{_UNSPACED}]")
+_inside_word = re.compile(rf"[^\W{_UNSPACED}]{{2}}|\s\s").fullmatch
 _opening = re.compile(r"[{\[]")
 _decoder = json.JSONDecoder()
+
+
+class Match(NamedTuple):
+    """A stretch that two texts share: where it starts in each, and how long it is, in characters."""
+
+    start: int
+    other_start: int
+    length: int
 
 
 class TextDifference(Struct, frozen=True):
@@ -52,7 +69,7 @@ class TextDifference(Struct, frozen=True):
 
 
 def find_differences(dominant: str, other: str) -> tuple[TextDifference, ...]:
-    """Return where two texts differ, in order and by words; very long texts differ in one piece.
+    """Return where two texts differ, in order and by words.
 
     Examples
     --------
@@ -60,27 +77,131 @@ def find_differences(dominant: str, other: str) -> tuple[TextDifference, ...]:
     >>> place.offset, place.length, place.other_offset, place.other_length
     (9, 2, 9, 3)
     """
+    matches = align(dominant, other)
+    ends = [(0, 0), *((match.start + match.length, match.other_start + match.length) for match in matches)]
+    starts = [*((match.start, match.other_start) for match in matches), (len(dominant), len(other))]
+    changes = [[a, b, c, d] for (a, c), (b, d) in zip(ends, starts, strict=True) if b > a or d > c]
+    return tuple(TextDifference(a, b - a, c, d - c) for a, b, c, d in _join_adjacent(changes, dominant))
+
+
+def align(one: str, other: str) -> list[Match]:
+    """Return stretches that two texts share, in order, which begin and end at the ends of words.
+
+    Short texts are compared word by word, long ones from one stretch of at least 32 characters to the next.
+
+    Examples
+    --------
+    >>> align("it is 14:32 now", "it is 14:351 now")
+    [Match(start=0, other_start=0, length=9), Match(start=11, other_start=12, length=4)]
+    """
+    head, tail = _count_shared_ends(one, other)
+    end, other_end = len(one) - tail, len(other) - tail
+    found = [Match(0, 0, head)]
+    at, other_at = head, head
+    if max(end - head, other_end - head) > _MAX_CHARACTERS:
+        while (anchor := _find_anchor(one, other, (at, end), (other_at, other_end))) is not None:
+            found += _align_words(one, other, (at, anchor.start), (other_at, anchor.other_start))
+            found.append(anchor)
+            at, other_at = anchor.start + anchor.length, anchor.other_start + anchor.length
+    found += _align_words(one, other, (at, end), (other_at, other_end))
+    found.append(Match(end, other_end, tail))
+    return [match for match in found if match.length]
+
+
+def _count_shared_ends(one: str, other: str) -> tuple[int, int]:
+    """Return how many characters two texts share at the start and at the end, in whole words."""
+    shorter = min(len(one), len(other))
+    head = _count_common(one, other, 0, 0, shorter)
+    while head and not (_is_boundary(one, head) and _is_boundary(other, head)):
+        head -= 1
+    tail = _count_common_backwards(one, other, len(one), len(other), shorter - head)
+    while tail and not (_is_boundary(one, len(one) - tail) and _is_boundary(other, len(other) - tail)):
+        tail -= 1
+    return head, tail
+
+
+def _is_boundary(text: str, at: int) -> bool:
+    """Return whether no word goes on across a position."""
+    return not 0 < at < len(text) or _inside_word(text[at - 1 : at + 1]) is None
+
+
+def _count_common(one: str, other: str, at: int, other_at: int, limit: int) -> int:
+    """Return how many characters texts share from two positions on; slices are compared, as texts may be megabytes."""
+    count, step = 0, 64
+    while count < limit and step:
+        size = min(step, limit - count)
+        if one[at + count : at + count + size] == other[other_at + count : other_at + count + size]:
+            count, step = count + size, min(2 * step, _MAX_SLICE)
+        else:
+            step = size // 2
+    return count
+
+
+def _count_common_backwards(one: str, other: str, at: int, other_at: int, limit: int) -> int:
+    """Return how many characters texts share up to two positions."""
+    count, step = 0, 64
+    while count < limit and step:
+        size = min(step, limit - count)
+        if one[at - count - size : at - count] == other[other_at - count - size : other_at - count]:
+            count, step = count + size, min(2 * step, _MAX_SLICE)
+        else:
+            step = size // 2
+    return count
+
+
+def _find_anchor(one: str, other: str, ours: tuple[int, int], theirs: tuple[int, int]) -> Match | None:
+    """Return the next long stretch that both texts share; None if there is none.
+
+    Samples of the one are searched in the other, within a distance that doubles: linear in what lies between. Of the
+    stretches found within one distance the longest counts, as a short one may be boilerplate that recurs.
+    """
+    (at, end), (other_at, other_end) = ours, theirs
+    distance = _FIRST_DISTANCE
+    while at < end and other_at < other_end:
+        step = max(distance // _SAMPLES, 1)
+        found: dict[int, Match] = {}
+        for start in range(at, min(at + distance, end - _MIN_SHARED), step):
+            place = other.find(one[start : start + _MIN_SHARED], other_at, min(other_at + 2 * distance, other_end))
+            known = found.get(place - start)
+            if place >= 0 and (known is None or start >= known.start + known.length):
+                anchor = _widen(one, other, (start, place), (at, other_at), (end, other_end))
+                if known is None or anchor.length > known.length:
+                    found[place - start] = anchor
+        if found and (longest := max(found.values(), key=lambda match: (match.length, -match.start))).length:
+            return longest
+        if distance > max(end - at, other_end - other_at):
+            break
+        distance *= 2
+    return None
+
+
+def _widen(one: str, other: str, place: tuple[int, int], begin: tuple[int, int], end: tuple[int, int]) -> Match:
+    """Return all that texts share around a place, in whole words."""
+    start, other_start = place
+    back = _count_common_backwards(one, other, start, other_start, min(start - begin[0], other_start - begin[1]))
+    start, other_start = start - back, other_start - back
+    length = _count_common(one, other, start, other_start, min(end[0] - start, end[1] - other_start))
+    while length and not (_is_boundary(one, start) and _is_boundary(other, other_start)):
+        start, other_start, length = start + 1, other_start + 1, length - 1
+    while length and not (_is_boundary(one, start + length) and _is_boundary(other, other_start + length)):
+        length -= 1
+    return Match(start, other_start, length)
+
+
+def _align_words(one: str, other: str, ours: tuple[int, int], theirs: tuple[int, int]) -> Iterator[Match]:
+    """Yield the words that two stretches share, in order; of stretches that are too long nothing."""
     from rapidfuzz.distance import LCSseq  # noqa: PLC0415
 
-    ours, theirs = _token.findall(dominant), _token.findall(other)
-    head = _count_common_tokens(ours, theirs)
-    tail = _count_common_tokens(ours[head:][::-1], theirs[head:][::-1])
-    middle, other_middle = ours[head : len(ours) - tail], theirs[head : len(theirs) - tail]
-    changes: Iterable[tuple[int, ...]] = [(0, len(middle), 0, len(other_middle))] if middle or other_middle else []
-    if 0 < min(len(middle), len(other_middle)) <= max(len(middle), len(other_middle)) <= _MAX_TOKENS:
-        codes = (code for code in LCSseq.opcodes(middle, other_middle) if code.tag != "equal")
-        changes = ((code.src_start, code.src_end, code.dest_start, code.dest_end) for code in codes)
-    starts, other_starts = _token_offsets(ours), _token_offsets(theirs)
-    return tuple(
-        TextDifference(starts[a], starts[b] - starts[a], other_starts[c], other_starts[d] - other_starts[c])
-        for a, b, c, d in _join_adjacent([head + position for position in change] for change in changes)
-    )
-
-
-def _count_common_tokens(ours: Sequence[str], theirs: Sequence[str]) -> int:
-    """Return how many leading tokens two lists have in common."""
-    pairs = enumerate(zip(ours, theirs, strict=False))
-    return next((i for i, (mine, other) in pairs if mine != other), min(len(ours), len(theirs)))
+    if not 0 < min(ours[1] - ours[0], theirs[1] - theirs[0]) <= max(ours[1] - ours[0], theirs[1] - theirs[0]):
+        return
+    if max(ours[1] - ours[0], theirs[1] - theirs[0]) > _MAX_CHARACTERS:
+        return
+    words, other_words = _token.findall(one, *ours), _token.findall(other, *theirs)
+    starts, other_starts = _token_offsets(words, ours[0]), _token_offsets(other_words, theirs[0])
+    for code in LCSseq.opcodes(words, other_words):
+        if code.tag == "equal":
+            start = starts[code.src_start]
+            yield Match(start, other_starts[code.dest_start], starts[code.src_end] - start)
 
 
 def count_shared_ends(texts: Sequence[str]) -> tuple[int, int]:
@@ -91,29 +212,26 @@ def count_shared_ends(texts: Sequence[str]) -> tuple[int, int]:
     >>> count_shared_ends(["it is 14:32 now", "it is 14:35 now", "it is 15:35 now"])
     (7, 4)
     """
-    head = _count_common_characters(min(texts), max(texts))
-    backwards = [text[head:][::-1] for text in texts]
-    return head, _count_common_characters(min(backwards), max(backwards))
+    first = texts[0]
+    head = tail = min(map(len, texts))
+    for text in texts[1:]:
+        head = _count_common(first, text, 0, 0, head)
+    for text in texts[1:]:
+        tail = _count_common_backwards(
+            first, text, len(first), len(text), min(tail, len(first) - head, len(text) - head)
+        )
+    return head, min(tail, *(len(text) - head for text in texts))
 
 
-def _count_common_characters(one: str, other: str) -> int:
-    """Return how many leading characters two texts share; slices are compared, since texts may be megabytes."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
-    return low
+def _token_offsets(tokens: Iterable[str], start: int) -> list[int]:
+    return list(accumulate(map(len, tokens), initial=start))
 
 
-def _token_offsets(tokens: Iterable[str]) -> list[int]:
-    return list(accumulate(map(len, tokens), initial=0))
-
-
-def _join_adjacent(changes: Iterable[list[int]]) -> Iterator[list[int]]:
+def _join_adjacent(changes: Iterable[list[int]], text: str) -> Iterator[list[int]]:
     """Join changes that touch, or that one token separates: a word replaced by another is one change."""
     last: list[int] | None = None
     for a, b, c, d in changes:
-        if last is not None and (a <= last[1] + 1 or c <= last[3] + 1):
+        if last is not None and (a == last[1] or _token.fullmatch(text, last[1], a)):
             last = [last[0], b, last[2], d]
             continue
         if last is not None:
@@ -148,13 +266,35 @@ def remove_whitespace(text: str) -> str:
     return "".join(text.split())
 
 
+_alike = {
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u00b4`"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"), '"'),
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-"),
+    **dict.fromkeys(map(ord, "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff"), None),
+    **dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000"), " "),
+}
+
+
+def normalize_characters(text: str) -> str:
+    """Return a text in compatibility form, with plain quotes, dashes and spaces, and without invisible characters.
+
+    Examples
+    --------
+    >>> normalize_characters("caf\u0065\u0301 \u201cx\u201d\u200b") == normalize_characters('caf\u00e9 "x"')
+    True
+    """
+    return normalize("NFKC", text.translate(_alike)).translate(_alike)
+
+
 def may_hold_json(text: str) -> bool:
     """Return whether a text may hold a JSON object or list."""
     return _opening.search(text) is not None
 
 
-def canonicalize_json(text: str) -> str:
+def canonicalize_json(text: str, arrange: Callable[[Any], Any] | None = None) -> str:
     """Return a text with each JSON value in canonical form, so that key order, number format and spacing do not matter.
+
+    Each value is first arranged by a function, if there is one.
 
     Examples
     --------
@@ -167,7 +307,7 @@ def canonicalize_json(text: str) -> str:
         kept.append(text[end : found.start()])
         try:
             value, end = _decoder.raw_decode(text, found.start())
-            kept.append(canonical_json(value))
+            kept.append(canonical_json(arrange(value) if arrange else value))
         except (ValueError, RecordError, RecursionError):
             kept.append(found.group())
             end = found.end()

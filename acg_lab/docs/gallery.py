@@ -42,6 +42,14 @@ ax = acg.plots.prefix_over_time(trace, current=0.95, tuned=0.9)
         "cost_breakdown": """
 ax = acg.plots.cost_breakdown(acg.simulate(snap))
 """,
+        "cost_curve": """
+best = acg.recommend(acg.load("data/sample", agent_id="claims-triage"))
+ax = acg.plots.cost_curve(best)
+""",
+        "threshold_surface": """
+best = acg.recommend(acg.load("data/sample", agent_id="claims-triage"))
+ax = acg.plots.threshold_surface(best)
+""",
         "misses": """
 ax = acg.plots.misses(acg.simulate(snap))
 """,

@@ -32,8 +32,9 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
     DataFrame
         learning_key, agent_id, kind, timing (categorical); span_id (missing if it is about no block); tokens_lost (per
         request), requests, total_lost (their product); money_lost, agent_cost, money_saved (US dollars over the
-        recorded history: what the fault costs, what the agent costs, what the best repair saves; NaN where usage or
-        prices are not known); profiles (number concerned); present, contents, changes
+        recorded history: what the fault costs, or could cost at most where no repair was tried or helps; what the agent
+        costs; what the best repair saves; NaN where usage or prices are not known, money_saved where none was
+        tried); profiles (number concerned); present, contents, changes
         (requests that hold the block, its distinct contents, and how often it changed in time); last_change (UTC);
         stable_tokens_after, unchanging (tokens per request that are out of reach, in other blocks and in this one);
         threshold (a ``stable_threshold`` whose prefix includes the block; NaN if none does); repair (what the best one

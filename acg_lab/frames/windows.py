@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["blocks", "cells", "variants", "windows"]
 
 _HASH: Final = slice(len("sha256:"), len("sha256:") + 16)  # the digits that are shown
+_SECOND = 10**9  # nanoseconds
 
 
 def windows(snap: Snapshot) -> pd.DataFrame:
@@ -125,7 +126,8 @@ def variants(
     -------
     DataFrame
         span_id (categorical); position (the smallest sequence index of the block); hash (first 16 hex digits of the
-        SHA-256 of the text); count (how often it occurs); first_seen, last_seen (UTC); tokens (where it occurs last).
+        SHA-256 of the text); count (how often it occurs); first_seen, last_seen (UTC, in whole seconds); tokens (where
+        it occurs last).
 
     Raises
     ------
@@ -157,8 +159,8 @@ def variants(
         **_content_columns(source, found.newest, text=text),
         "position": found.position,
         "count": found.counts,
-        "first_seen": first,
-        "last_seen": newest,
+        "first_seen": first // _SECOND * _SECOND,
+        "last_seen": newest // _SECOND * _SECOND,
     }
     return make_frame({**VARIANTS, "text": "names"} if text else VARIANTS, values)
 

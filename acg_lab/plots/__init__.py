@@ -10,6 +10,7 @@ user's own settings of it never change. How figures look: acg_lab/docs/look.md.
 
 from acg_lab.plots.alt_text import alt_text, save
 from acg_lab.plots.cost_breakdown import cost_breakdown
+from acg_lab.plots.cost_curve import cost_curve
 from acg_lab.plots.misses import misses
 from acg_lab.plots.prefix_over_time import prefix_over_time
 from acg_lab.plots.prefix_stability import prefix_stability
@@ -17,11 +18,13 @@ from acg_lab.plots.profiles_overview import profiles_overview
 from acg_lab.plots.requests_over_time import requests_over_time
 from acg_lab.plots.theme import set_theme, theme
 from acg_lab.plots.threshold_curve import threshold_curve
+from acg_lab.plots.threshold_surface import threshold_surface
 from acg_lab.plots.window_heatmap import window_heatmap
 
 __all__ = [
     "alt_text",
     "cost_breakdown",
+    "cost_curve",
     "misses",
     "prefix_over_time",
     "prefix_stability",
@@ -31,6 +34,7 @@ __all__ = [
     "set_theme",
     "theme",
     "threshold_curve",
+    "threshold_surface",
     "window_heatmap",
 ]
 

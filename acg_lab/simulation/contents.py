@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["plain_text"]
+__all__ = ["plain_text", "split_content"]
 
 _CONTENT: Final = ',"content":'
 _decoder = json.JSONDecoder()
@@ -40,6 +40,27 @@ def plain_text(content: bytes) -> str:
         return value
     text = value.get("text") if isinstance(value, Mapping) else None
     return text if isinstance(text, str) else written
+
+
+def split_content(content: bytes) -> tuple[str, str]:
+    """Return the other fields of the message that a piece begins, as JSON, and the JSON of the piece itself.
+
+    A piece that begins no message has no other fields: an empty text.
+
+    Examples
+    --------
+    >>> split_content(b'{"role":"user"},"content":[{"type":"text","text":"hi"}')
+    ('{"role":"user"}', '{"type":"text","text":"hi"}')
+    >>> split_content(b'{"type":"text","text":"hi"}')
+    ('', '{"type":"text","text":"hi"}')
+    """
+    raw = content.decode(errors="replace")
+    written = raw[1:] if raw[:1] in ("s", "S", "t") else raw
+    _, end = _decode(written, 0)
+    lead, rest = written[:end], written[end:]
+    if rest.startswith(_CONTENT):
+        return lead, rest.removeprefix(_CONTENT).removeprefix("[") if rest[len(_CONTENT) :] != "[]" else "[]"
+    return (lead, rest) if rest.startswith("{") else ("", written)
 
 
 def _decode(text: str, start: int) -> tuple[Any, int]:

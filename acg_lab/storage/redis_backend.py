@@ -8,8 +8,8 @@ import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self, TypeVar, cast
 
 from acg_lab.core.errors import AcgLabError
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
@@ -17,6 +17,7 @@ from acg_lab.storage.base import Entry, Progress, Selection, Window, ignore_prog
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_client import Failure, check_replies, explain_error, open_pool, retry_delays
+from acg_lab.storage.redis_learning import Attempt, Commit, LearnerStep, Watch, conflict, waits_between_attempts
 from acg_lab.storage.redis_scan import Send, Step, group_by_size
 from acg_lab.storage.redis_steps import RedisSteps, group_documents, list_documents, list_run_ids
 
@@ -39,13 +40,14 @@ class _Base(ABC):
         writable: bool = False,
         connect_timeout: float = 5.0,
         timeout: float = 30.0,
-        retries: int = 2,
+        retry_seconds: float = 30.0,
     ) -> None:
         client, connections = self._library()
         pool, label = open_pool(connections, url, writable=writable, connect_timeout=connect_timeout, timeout=timeout)
         self._client: Any = client(connection_pool=pool)
         self._steps = RedisSteps(key_prefix, label=label, writable=writable)
-        self._retries = retries
+        self._retry_seconds = retry_seconds
+        self._is_reached = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.label!r}, key_prefix={self.key_prefix!r})"
@@ -75,8 +77,8 @@ class RedisBackend(_Base):
     """A Redis in production's layout.
 
     Reading never writes and never blocks the server: it uses SCAN, STRLEN, MGET of up to 2 MiB, LLEN, and LRANGE of up
-    to 5,000 ids, and the client refuses all commands that are not for reading. Only connection errors are retried. A
-    run id that occurs twice in an index counts once, at its first position.
+    to 5,000 ids, and the client refuses all other commands. Only connection errors are retried. A run id that occurs
+    twice in an index counts once, at its first position. `AcgLearner` learns each run in one transaction here.
 
     Parameters
     ----------
@@ -89,9 +91,9 @@ class RedisBackend(_Base):
     connect_timeout, timeout : float
         Seconds for the server to accept a connection, and to send (the next part of) a reply. Values in the URL take
         precedence.
-    retries : int
-        How often to reconnect after a connection error, after 0.1 s at first and four times longer each time. A
-        transaction is never sent twice.
+    retry_seconds : float
+        How long to try again if a server was reached before, or loads its data; else half a second. Each retry is
+        logged as a warning. A transaction is never sent twice.
 
     Raises
     ------
@@ -144,6 +146,60 @@ class RedisBackend(_Base):
         """Store a run and append it to the index in one transaction, replacing a run with the same id."""
         self._run(self._steps.store_run(run))
 
+    def transact(self, start: Callable[[], LearnerStep[T]]) -> T:
+        """Carry out a learner's step in one transaction; see `acg_lab.storage.redis_learning`.
+
+        Parameters
+        ----------
+        start : callable
+            Returns the step, from its beginning. It is called again if another process stored a window of the step.
+
+        Raises
+        ------
+        SourceError
+            If the server fails, or other processes keep changing the windows. Nothing was stored then.
+        """
+        prefix = self._run(self._steps.prefix_to_write())
+        waits = waits_between_attempts()
+        while True:
+            attempt = Attempt(start, prefix, self.label)
+            failure = self._attempt(attempt)
+            if failure is None:
+                return cast("T", attempt.result)
+            if attempt.is_uncertain(failure) and attempt.is_in(self.load_observations(attempt.first_key)):
+                return cast("T", attempt.result)
+            if not failure.transient or (wait := next(waits, None)) is None:
+                raise failure.error
+            time.sleep(wait)
+
+    def _attempt(self, attempt: Attempt[Any]) -> Failure | None:
+        raw: bytes | None = None
+        with self._client.pipeline() as pipeline:
+            while (ask := attempt.ask(raw)) is not None:
+                outcome = self._carry_out(pipeline, ask)
+                if isinstance(outcome, Failure):
+                    return outcome
+                raw = outcome
+        return None
+
+    def _carry_out(self, pipeline: Any, ask: Watch | Commit) -> bytes | Failure | None:
+        import redis
+
+        try:
+            if isinstance(ask, Watch):
+                pipeline.watch(ask.key)
+                raw: bytes | None = pipeline.execute_command("GET", ask.key)
+                return raw
+            pipeline.multi()
+            for command in ask.commands:
+                pipeline.execute_command(*command)
+            pipeline.execute()
+        except redis.WatchError:
+            return conflict(self.label)
+        except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
+            return explain_error(error, self.label)
+        return None
+
     def scan(self, selection: Selection, progress: Progress = ignore_progress) -> Iterator[Entry]:
         """Yield every selected document; an entry that cannot be read is yielded with its error.
 
@@ -190,11 +246,12 @@ class RedisBackend(_Base):
             replies = self._send(send)
 
     def _send(self, send: Send) -> list[Any]:
-        waits = retry_delays(send, self._retries)
+        waits = None
         while isinstance(outcome := self._try(send), Failure):
+            waits = waits or retry_delays(send, self._retry_seconds, reached=self._is_reached or outcome.is_loading)
             if not outcome.transient or (delay := next(waits, None)) is None:
                 raise outcome.error
-            logger.info("%s; trying again in %.1f s", outcome.error, delay)
+            logger.warning("%s; trying again in %.1f s", outcome.error, delay)
             time.sleep(delay)
         return check_replies(outcome, send, self.label)
 
@@ -204,11 +261,12 @@ class RedisBackend(_Base):
                 for command in send.commands:
                     pipeline.execute_command(*command)
                 replies: list[Any] = pipeline.execute(raise_on_error=False)
-                return replies
         except AcgLabError:
             raise
         except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)
+        self._is_reached = True
+        return replies
 
 
 class AsyncRedisBackend(_Base):
@@ -264,6 +322,49 @@ class AsyncRedisBackend(_Base):
         """Store a run and append it to the index in one transaction, replacing a run with the same id."""
         await self._run(self._steps.store_run(run))
 
+    async def transact(self, start: Callable[[], LearnerStep[T]]) -> T:
+        """Do as `RedisBackend.transact`."""
+        prefix = await self._run(self._steps.prefix_to_write())
+        waits = waits_between_attempts()
+        while True:
+            attempt = Attempt(start, prefix, self.label)
+            failure = await self._attempt(attempt)
+            if failure is None:
+                return cast("T", attempt.result)
+            if attempt.is_uncertain(failure) and attempt.is_in(await self.load_observations(attempt.first_key)):
+                return cast("T", attempt.result)
+            if not failure.transient or (wait := next(waits, None)) is None:
+                raise failure.error
+            await asyncio.sleep(wait)
+
+    async def _attempt(self, attempt: Attempt[Any]) -> Failure | None:
+        raw: bytes | None = None
+        async with self._client.pipeline() as pipeline:
+            while (ask := attempt.ask(raw)) is not None:
+                outcome = await self._carry_out(pipeline, ask)
+                if isinstance(outcome, Failure):
+                    return outcome
+                raw = outcome
+        return None
+
+    async def _carry_out(self, pipeline: Any, ask: Watch | Commit) -> bytes | Failure | None:
+        import redis
+
+        try:
+            if isinstance(ask, Watch):
+                await pipeline.watch(ask.key)
+                raw: bytes | None = await pipeline.execute_command("GET", ask.key)
+                return raw
+            pipeline.multi()
+            for command in ask.commands:
+                pipeline.execute_command(*command)
+            await pipeline.execute()
+        except redis.WatchError:
+            return conflict(self.label)
+        except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
+            return explain_error(error, self.label)
+        return None
+
     async def _run(self, step: Step[T]) -> T:
         replies: Any = None
         while True:
@@ -275,11 +376,12 @@ class AsyncRedisBackend(_Base):
             replies = await self._send(send)
 
     async def _send(self, send: Send) -> list[Any]:
-        waits = retry_delays(send, self._retries)
+        waits = None
         while isinstance(outcome := await self._try(send), Failure):
+            waits = waits or retry_delays(send, self._retry_seconds, reached=self._is_reached or outcome.is_loading)
             if not outcome.transient or (delay := next(waits, None)) is None:
                 raise outcome.error
-            logger.info("%s; trying again in %.1f s", outcome.error, delay)
+            logger.warning("%s; trying again in %.1f s", outcome.error, delay)
             await asyncio.sleep(delay)
         return check_replies(outcome, send, self.label)
 
@@ -289,8 +391,9 @@ class AsyncRedisBackend(_Base):
                 for command in send.commands:
                     pipeline.execute_command(*command)
                 replies: list[Any] = await pipeline.execute(raise_on_error=False)
-                return replies
         except AcgLabError:
             raise
         except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)
+        self._is_reached = True
+        return replies

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from acg_lab.core.errors import SourceError, UsageError
 from acg_lab.storage.redis_replies import is_expected
-from acg_lab.storage.redis_scan import RedisRefusal, Send
+from acg_lab.storage.redis_scan import CLUSTER_NODE, RedisRefusal, Send
 
 __all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "check_replies", "explain_error", "open_pool", "retry_delays"]
 
-READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE"})
-WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC"})
+READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE", "INFO"})
+WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC", "WATCH", "UNWATCH"})
 # The commands that redis-py itself sends on a new or idle connection.
 _HANDSHAKE: Final = frozenset(
     {"AUTH", "HELLO", "SELECT", "PING", "CLIENT SETINFO", "CLIENT SETNAME", "CLIENT MAINT_NOTIFICATIONS"}
@@ -156,7 +156,8 @@ def _name(*command: Any) -> str:
 _WORDS: Final = {
     "NoPermissionError": (
         "denies this user a command or key; to read, grant SCAN, GET, MGET, STRLEN, TYPE, LLEN and LRANGE on the keys "
-        "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC too"
+        "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC "
+        "too, and WATCH and UNWATCH to learn"
     ),
     "AuthenticationError": (
         "refused the credentials; give the right ones in the URL, with special characters percent-encoded: user and "
@@ -166,8 +167,8 @@ _WORDS: Final = {
     "BusyLoadingError": "is still loading its data; try again soon",
     "ReadOnlyError": "is a read-only replica; to write, give the URL of its primary",
     "OutOfMemoryError": "is out of memory and takes no writes",
-    "AskError": "is a node of a Redis Cluster, which can't be read as one source",
-    "ClusterCrossSlotError": "is a node of a Redis Cluster, which can't be read as one source",
+    "AskError": CLUSTER_NODE,
+    "ClusterCrossSlotError": CLUSTER_NODE,
     "ClusterError": "is a Redis Cluster that is down",
     "SSLCertVerificationError": "has a certificate that can't be verified; name its authority with ?ssl_ca_certs=FILE",
     "SSLError": "does not speak TLS; if it is not meant to, the URL must begin with redis://",
@@ -188,10 +189,11 @@ _LASTING: Final = {"AuthenticationError", "AuthorizationError", "MaxConnectionsE
 
 
 class Failure(NamedTuple):
-    """Why a command failed, and whether a retry may succeed."""
+    """Why a command failed, whether a retry may succeed, and whether the server is loading its data."""
 
     error: SourceError
     transient: bool = False
+    is_loading: bool = False
 
 
 def explain_error(error: BaseException, label: str) -> Failure:
@@ -199,7 +201,8 @@ def explain_error(error: BaseException, label: str) -> Failure:
     names = {cls.__name__ for link in _chain(error) for cls in type(link).__mro__}
     transient = bool(names & _TRANSIENT) and not names & _LASTING
     words = _words(error, names, label)
-    return Failure(SourceError(f"{label} {words}{'' if words.endswith('?') else '.'}"), transient)
+    error_in_words = SourceError(f"{label} {words}{'' if words.endswith('?') else '.'}")
+    return Failure(error_in_words, transient, is_loading="BusyLoadingError" in names)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -221,9 +224,17 @@ def _words(error: BaseException, names: set[str], label: str) -> str:
     return f"answered with an error ({code[0] if code else 'ERR'})"
 
 
-def retry_delays(send: Send, retries: int) -> Iterator[float]:
-    """Return the seconds to wait before each retry."""
-    return (0.1 * 4**i for i in range(0 if send.atomic else retries))
+_UNREACHED: Final = 0.5  # a wrong address should fail soon
+
+
+def retry_delays(send: Send, seconds: float, *, reached: bool) -> Iterator[float]:
+    """Yield the seconds to wait before each retry, for some time if the server was reached before, else briefly."""
+    left = 0.0 if send.atomic else seconds if reached else min(seconds, _UNREACHED)
+    delay = 0.1
+    while left > 0:
+        yield min(delay, left)
+        left -= delay
+        delay = min(2 * delay, 2.0)
 
 
 def check_replies(replies: list[Any], send: Send, label: str) -> list[Any]:
@@ -247,6 +258,8 @@ def check_replies(replies: list[Any], send: Send, label: str) -> list[Any]:
 def _settle(reply: Any, send: Send) -> Any:
     if not isinstance(reply, BaseException):
         return reply
+    if send.may_be_refused and type(reply).__name__ in ("NoPermissionError", "ResponseError"):
+        return RedisRefusal.REFUSED
     text = str(reply)
     if text.startswith("WRONGTYPE") and not send.atomic:
         return RedisRefusal.WRONG_TYPE

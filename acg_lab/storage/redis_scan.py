@@ -14,6 +14,7 @@ from acg_lab.storage.base import EntryKind, Selection
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
 
 __all__ = [
+    "CLUSTER_NODE",
     "Command",
     "Found",
     "RedisRefusal",
@@ -24,6 +25,7 @@ __all__ = [
     "fetch_values",
     "find_runs",
     "group_by_size",
+    "is_cluster_node",
     "measure_documents",
     "read_indexes",
     "scan_keys",
@@ -51,11 +53,14 @@ class Send(NamedTuple):
         Send as one transaction and never retry it, since its effect before a connection error is unknown.
     per_key : bool
         Treat a missing permission for one key as a reply, not as an error.
+    may_be_refused : bool
+        Treat a command that the server refuses or does not know as a reply.
     """
 
     commands: Sequence[Command]
     atomic: bool = False
     per_key: bool = False
+    may_be_refused: bool = False
 
 
 class RedisRefusal(Enum):
@@ -63,9 +68,29 @@ class RedisRefusal(Enum):
 
     WRONG_TYPE = "a key of another type"
     NO_PERMISSION = "a key that this user may not read"
+    REFUSED = "a command that the server refuses"
 
 
 Step: TypeAlias = Generator[Send, list[Any], T]
+
+
+CLUSTER_NODE: Final = (
+    "is a node of a Redis Cluster, which can't be read as one source: it holds a part of the keys only. Copy the keys "
+    "of all nodes into one Redis or a Parquet table with the columns 'key' and 'value', and read that"
+)
+_PROBES: Final = 32
+
+
+def is_cluster_node(prefix: str) -> Step[bool]:
+    """Return whether the server is a node of a cluster, by INFO or, where that is refused, by where keys belong.
+
+    A node that does not hold a key names the one that does, which is an error of the whole source.
+    """
+    (info,) = yield Send([("INFO", "cluster")], may_be_refused=True)
+    if isinstance(info, dict):
+        return bool(info.get("cluster_enabled"))
+    yield Send([("STRLEN", f"{prefix}acg_observations:{i}") for i in range(_PROBES)], per_key=True)
+    return False
 
 
 def send_in_batches(commands: Sequence[Command], at_once: int) -> Step[list[Any]]:

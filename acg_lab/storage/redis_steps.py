@@ -10,12 +10,13 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from acg_lab.core.codec import decode, decode_window, encode, encode_window
-from acg_lab.core.errors import RecordError, UsageError
+from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.records import PromptIR, Record, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Selection, Window
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_scan import (
+    CLUSTER_NODE,
     Command,
     Found,
     RedisRefusal,
@@ -25,6 +26,7 @@ from acg_lab.storage.redis_scan import (
     fetch_values,
     find_runs,
     group_by_size,
+    is_cluster_node,
     measure_documents,
     read_indexes,
     search_prefix,
@@ -56,6 +58,7 @@ class RedisSteps:
         self.key_prefix = key_prefix
         self.label = label
         self.writable = writable
+        self._is_whole = False  # known not to be a node of a cluster
 
     def load_observations(self, key: str) -> Step[Window | None]:
         """Return a stored window."""
@@ -118,11 +121,16 @@ class RedisSteps:
         self._refuse(prefix, taken)
 
     def add(self, documents: Sequence[tuple[str, bytes]]) -> Step[None]:
-        """Store new keys; raise UsageError for one that was created in the meantime, which is kept."""
+        """Store new keys; raise UsageError for one that another created in the meantime, which is kept.
+
+        A lost reply makes us send a key again, which then exists with our own value: that is no other's.
+        """
         prefix = yield from self._prefix()
         replies = yield Send([("SET", f"{prefix}{name}", raw, "NX") for name, raw in documents])
-        taken = [name for (name, _), reply in zip(documents, replies, strict=True) if reply is None]
-        self._refuse(prefix, taken)
+        taken = [document for document, reply in zip(documents, replies, strict=True) if reply is None]
+        if taken:
+            (values,) = yield Send([("MGET", *(f"{prefix}{name}" for name, _ in taken))])
+            self._refuse(prefix, [name for (name, raw), value in zip(taken, values, strict=True) if value != raw])
 
     def push(self, agent_id: str, run_ids: Sequence[str]) -> Step[None]:
         """Append run ids to an agent's index."""
@@ -164,7 +172,17 @@ class RedisSteps:
         prefix = yield from self._prefix()
         yield Send([("SET", f"{prefix}{name}:{key}", raw)])
 
+    def prefix_to_write(self) -> Step[str]:
+        """Return the key prefix in use; raise UsageError if nothing may be written."""
+        self._check_writable()
+        return (yield from self._prefix())
+
     def _prefix(self) -> Step[str]:
+        if not self._is_whole:
+            if (yield from is_cluster_node("" if self.key_prefix == "auto" else self.key_prefix)):
+                msg = f"{self.label} {CLUSTER_NODE}."
+                raise SourceError(msg)
+            self._is_whole = True
         if self.key_prefix == "auto":
             self.key_prefix = yield from search_prefix(self.label, writable=self.writable)
         return self.key_prefix

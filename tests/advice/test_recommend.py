@@ -68,6 +68,28 @@ def test_the_frame(triage, unchanged):
     assert unchanged.to_frame().empty
 
 
+def test_one_setting_holds_for_a_process():
+    """Both agents in one process: what is best for the sum is advised, and who would lose is named."""
+    backend = acg.MemoryBackend()
+    for agent_id in (TRIAGE, NEXT):
+        snap = acg.load("data/sample", agent_id=agent_id)
+        for record in snap.runs:
+            backend.store_run(record)
+        for key, window in snap.windows.items():
+            backend.store_observations(key, window)
+        for key, result in snap.stability.items():
+            backend.store_stability(key, result)
+    both = acg.load(backend)
+    best = acg.recommend(both, progress=False)
+    given = [acg.AcgSettings(provider="anthropic").replace(stable_threshold=value) for value in (0.9, 0.95)]
+    asked = acg.sweep(both, settings=[*given, best.settings.replace(provider="anthropic")], progress=False)
+    assert asked.cost[3] <= asked.cost[:3].min() + 1e-9
+    row = asked.cost_by_agent
+    assert row[1, asked.agent_ids.index(NEXT)] > 1.1 * row[0, asked.agent_ids.index(NEXT)]
+    dearer = {agent for agent, now, then in zip(asked.agent_ids, row[0], row[3], strict=True) if then > 1.005 * now}
+    assert {agent.agent_id for agent in best.losers} == dearer
+
+
 def test_where_no_governor_acts_only_repairs_are_offered():
     """A log of a proxy shows no governor: settings are not spoken of, repairs are."""
     best = acg.recommend(acg.load("data/requests.jsonl.gz"), progress=False)

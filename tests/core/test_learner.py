@@ -39,6 +39,7 @@ from acg_lab.core import (
     learning_key,
     system_stamp,
 )
+from acg_lab.core.learner import Load
 from acg_lab.storage.memory import MemoryBackend
 
 STABLE_NOTHING = StabilityThresholds(stable_threshold=1.5)
@@ -511,3 +512,44 @@ def test_a_registering_process_knows_the_seed_entry():
     assert warm.acg_profiles == {}
     empty = HotCache.from_backend(backend, "b")
     assert (empty.acg_stability, empty.acg_observation_count) == (None, 0)
+
+
+class Whole(MemoryBackend):
+    """A backend that carries out a step as a whole; the first attempt is given up, as after a conflict."""
+
+    def transact(self, start):
+        next(start())
+        step, answer = start(), None
+        while True:
+            try:
+                command = step.send(answer)
+            except StopIteration as done:
+                return done.value
+            answer = None
+            if isinstance(command, Load):
+                answer = self.load_observations(command.key)
+            else:
+                self.store_observations(command.key, command.window)
+                self.store_stability(command.key, command.result)
+
+
+class AsyncWhole(Whole):
+    async def transact(self, start):
+        return super().transact(start)
+
+
+@pytest.mark.parametrize("kind", [Whole, AsyncWhole])
+def test_a_backend_with_transactions_gets_the_step_as_a_whole(kind):
+    """The learner hands over its step, which may be begun again; the update reaches the hot cache as always."""
+    backend, plain = kind(), MemoryBackend()
+    learners, caches = (AcgLearner("a"), AcgLearner("a")), (HotCache(), HotCache())
+    for i in range(3):
+        run, stamp = make_run(make_request()), lambda i=i: (make_id(i), TIME)
+        expected = learners[1].process_run(run, plain, caches[1], stamp=stamp)
+        if kind is Whole:
+            update = learners[0].process_run(run, backend, caches[0], stamp=stamp)
+        else:
+            update = asyncio.run(learners[0].aprocess_run(run, backend, caches[0], stamp=stamp))
+        assert update == expected
+        assert vars(caches[0])["acg_profiles"] == vars(caches[1])["acg_profiles"]
+    assert backend.load_observations("a") == plain.load_observations("a")

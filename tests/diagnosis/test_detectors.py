@@ -11,6 +11,7 @@ from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.diagnosis import Kind
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.detectors import DETECTORS
+from acg_lab.diagnosis.history_edits import EDITS
 from acg_lab.diagnosis.phrases import KIND_LABELS
 
 
@@ -89,12 +90,14 @@ def test_all_detectors_are_in_one_table():
         Kind.MODEL_CHANGED,
         Kind.RAW_BYTES_DIFFER,
         Kind.CACHE_MARKS,
+        Kind.STABLE_START,
         Kind.UNKNOWN,
     }
     of_production = {Kind.BELOW_MINIMUM, Kind.UNKNOWN_MODEL_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS}
     of_sending = {Kind.BREAKPOINT_SHORT, Kind.NO_BREAKPOINT, Kind.LOOKBACK_EXCEEDED}
     of_sending |= {Kind.TTL_TOO_SHORT, Kind.PARALLEL_REQUESTS}
-    assert {detector.kind for detector in DETECTORS} == {*Kind} - of_splits - of_production - of_sending
+    of_histories = {*EDITS} - {detector.kind for detector in DETECTORS}
+    assert {detector.kind for detector in DETECTORS} == {*Kind} - of_splits - of_production - of_sending - of_histories
     assert all("{block}" in detector.wording for detector in DETECTORS)
     assert {*KIND_LABELS} == {*Kind} - of_production - of_sending
 

@@ -74,12 +74,39 @@ def test_lines_lead_with_money(findings):
     assert "saves $3.05 (63%)" in findings._repr_html_()
 
 
-def test_at_most_sixteen_repairs_are_tried(sample, monkeypatch):
-    """An explanation simulates at most sixteen repairs."""
+def test_at_most_ten_repairs_are_tried(sample, monkeypatch):
+    """An explanation simulates at most ten repairs."""
     tried = []
     simulate_repairs = AgentCosts._simulate
     monkeypatch.setattr(
         AgentCosts, "_simulate", lambda self, snap, plan: tried.append(plan) or simulate_repairs(self, snap, plan)
     )
     acg.explain(acg.load(sample.source), progress=False)
-    assert 0 < len(tried) <= 16
+    assert 0 < len(tried) <= 10
+
+
+def test_what_was_not_tried_is_said(findings):
+    """Repairs that can save least are not tried: they have no saving, their findings an upper bound, and it is said."""
+    untried = [finding for finding in findings if any(effect.money_saved is None for effect in finding.repairs)]
+    tried = [effect.money_saved for finding in findings for effect in finding.repairs if effect.money_saved]
+    assert len(tried) == 10
+    assert 0 < len(untried) <= 3
+    assert all(finding.lost_at_most and finding.money_lost < sorted(tried)[2] for finding in untried)
+    said = f"{len(untried)} further repairs were not tried: at most 10 are, those that can save most."
+    assert findings.notes[-1] == said
+    text = findings.to_text()
+    assert said in text
+    assert text.count(": not tried") == len(untried)
+    assert text.count("loses at most $") == sum(finding.lost_at_most for finding in findings)
+    assert said in findings._repr_html_()
+    assert "at most $" in findings._repr_html_()
+    frame = findings.to_frame()
+    assert frame.money_saved[[effect.endswith("not tried") for effect in frame.repair]].isna().all()
+
+
+def test_a_loss_that_no_repair_measured_is_an_upper_bound(findings):
+    """A change of model has no repair, so its cost is what its requests could have saved at most."""
+    found = next(finding for finding in findings if finding.kind is Kind.MODEL_CHANGED)
+    assert found.lost_at_most
+    assert not found.repairs
+    assert not findings[0].lost_at_most

@@ -235,3 +235,24 @@ def test_several_differences():
         ("user-2", ("sent as text here, as parts there",)),
         ("user-3", ("white space",)),
     }
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda form: {"response_format": form},
+        lambda form: {"output_format": form},
+        lambda form: {"text": {"format": form}},
+        lambda form: {"output_config": {"format": form}},
+    ],
+)
+def test_response_formats_that_are_no_block(wrap):
+    """A format that the runtime's codec keeps among an API's own fields is no block, but the provider reads it."""
+    forms = FORMAT, reverse(FORMAT)
+    requests = [
+        make_chat_request(PROMPT, NAMES[i], OPENING, api_specific={"api": "openai_chat", **wrap(forms[i % 2])})
+        for i in range(N)
+    ]
+    (finding,) = sent_differently(requests, "nemo-relay-0.8")
+    assert (finding.kind, finding.span_id) == (Kind.RAW_BYTES_DIFFER, None)
+    assert finding.sentence.startswith("The response format is the same to the learner but is sent in 2 forms")

@@ -8,7 +8,8 @@ from report_words import HEALTHY, WORDS, answer
 from request_reports import reports as request_reports
 
 # Right so far, of so many; and how many answers are wrong and sure of it.
-TABLES = {"prompts": (prompt_reports, 120, 64, 15), "requests": (request_reports, 150, 95, 5)}
+CHATS = 84, 49, 8
+TABLES = {"prompts": (prompt_reports, 120, 119, 0), "requests": (request_reports, 150, 125, 5)}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -20,6 +21,16 @@ def test_first_findings_are_right(table):
     missed = {name: found[:2] for name, found in answers.items() if not found.is_right}
     wrong = {name: found[:2] for name, found in answers.items() if found.is_wrong}
     assert (len(missed) <= n - n_right, len(wrong) <= n_wrong) == (True, True), (missed, wrong)
+
+
+def test_first_findings_are_right_under_the_oldest_rules():
+    """So they are where each first message has a profile of its own; there the bodies of Messages hold no system."""
+    n, n_right, n_wrong = CHATS
+    reports = prompt_reports(only_chats=True)
+    assert len(reports) == n
+    answers = [answer(report, rules="nemo-flow-0.2") for report in reports]
+    assert sum(found.is_right for found in answers) >= n_right
+    assert sum(found.is_wrong for found in answers) <= n_wrong
 
 
 def test_each_kind_has_five_histories_and_names_are_unique():

@@ -99,7 +99,7 @@ class TestWindows:
         assert all(g["count"].is_monotonic_decreasing for _, g in frame.groupby("span_id", observed=True))
 
     def test_when_variants_were_seen(self):
-        """first_seen and last_seen are the first and last request with the content, whatever comes between."""
+        """first_seen and last_seen are the seconds of the first and last request with the content."""
         days = [f"2026-11-{day:02}T00:00:00.000000001Z" for day in (1, 2, 3, 4)]
         window = [
             msgspec.structs.replace(make_ir(("system-0", text)), created_at=day)
@@ -108,7 +108,8 @@ class TestWindows:
         snap = snapshot_of(window)
         frame = frames.variants(snap, next(iter(snap.windows)))
         seen = [(row.first_seen, row.last_seen) for row in frame.itertuples()]
-        assert seen == [tuple(map(pd.Timestamp, pair)) for pair in ((days[0], days[3]), (days[1], days[2]))]
+        whole = [pd.Timestamp(day).floor("s") for day in days]
+        assert seen == [(whole[0], whole[3]), (whole[1], whole[2])]
 
     def test_unknown_profile(self):
         """An unknown profile is a UsageError that lists the nearest."""

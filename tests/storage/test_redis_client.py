@@ -66,7 +66,7 @@ class TestReaching:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-        message = refusal(load, f"redis://u:{QUOTED}@127.0.0.1:{port}/2", retries=0)
+        message = refusal(load, f"redis://u:{QUOTED}@127.0.0.1:{port}/2", retry_seconds=0)
         assert message == (
             f"redis://***@127.0.0.1:{port}/2 can't be reached: nothing listens there; is the server running, and the "
             "port right?"
@@ -74,11 +74,13 @@ class TestReaching:
 
     def test_unknown_host(self, load):
         """A host name that is not known is reported as such."""
-        assert "its host name is unknown" in refusal(load, f"redis://u:{QUOTED}@no-such-host.invalid/0", retries=0)
+        assert "its host name is unknown" in refusal(
+            load, f"redis://u:{QUOTED}@no-such-host.invalid/0", retry_seconds=0
+        )
 
     def test_no_socket(self, load, tmp_path):
         """A socket that is not there is reported as such."""
-        message = refusal(load, f"unix://u:{QUOTED}@{tmp_path}/redis.sock?db=3", retries=0)
+        message = refusal(load, f"unix://u:{QUOTED}@{tmp_path}/redis.sock?db=3", retry_seconds=0)
         assert message.startswith(f"unix://***@{tmp_path}/redis.sock?db=3 can't be reached: there is no such socket")
 
     def test_socket(self, load, redis_server, redis_client):
@@ -99,7 +101,9 @@ class TestReaching:
     def test_no_redis(self, load):
         """A port where something else answers is reported as such."""
         with serving(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-            assert "does not speak the protocol of Redis" in refusal(load, f"redis://127.0.0.1:{port}/0", retries=0)
+            assert "does not speak the protocol of Redis" in refusal(
+                load, f"redis://127.0.0.1:{port}/0", retry_seconds=0
+            )
 
     def test_silence(self, load):
         """A server that does not answer is given up after the timeout, and not tried again."""
@@ -252,7 +256,7 @@ class TestGoingAway:
     def test_killed(self, start_redis):
         """A server that dies in the middle of a scan ends it with an error; what came before was good."""
         server = start_redis()
-        with RedisBackend(server.url(), key_prefix="p:", writable=True, retries=1) as backend:
+        with RedisBackend(server.url(), key_prefix="p:", writable=True, retry_seconds=0.1) as backend:
             for i in range(3):
                 backend.store_observations(str(i), [make_ir(("user-0", "x" * (2 << 20)))])
             entries = backend.scan(Selection())
@@ -283,7 +287,7 @@ class TestGoingAway:
     def test_always_dropped(self, load):
         """Connections that always break off are given up after the retries."""
         with serving(b"-ERR max number of clients reached\r\n") as port:
-            message = refusal(load, f"redis://127.0.0.1:{port}/0", retries=1)
+            message = refusal(load, f"redis://127.0.0.1:{port}/0", retry_seconds=0.1)
         assert "broke off the connection" in message
 
 

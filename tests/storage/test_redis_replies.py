@@ -75,7 +75,7 @@ def server():
 def use(url):
     """Read by every command; return the errors, which are all of them ours."""
     errors = []
-    with RedisBackend(url, key_prefix="p:", retries=0) as backend:
+    with RedisBackend(url, key_prefix="p:", retry_seconds=0) as backend:
         for read in (
             lambda: list(backend.scan(EVERYTHING)),
             lambda: backend.load_observations("a"),
@@ -112,7 +112,7 @@ def test_malformed_replies_with_asyncio(server):
 
     async def read(answer):
         server.answer = answer
-        async with AsyncRedisBackend(server.url, key_prefix="p:", retries=0) as backend:
+        async with AsyncRedisBackend(server.url, key_prefix="p:", retry_seconds=0) as backend:
             for load in (backend.load_observations, backend.load_stability, backend.list_runs):
                 with suppress(acg.AcgLabError):
                     await load("a")

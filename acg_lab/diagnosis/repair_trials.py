@@ -1,0 +1,154 @@
+"""Try repairs of findings by simulation: a few only, each time the one that can still save most.
+
+What was not tried is offered without a saving, never with none; what it can save at most stays the cost of its finding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec.structs import replace
+
+from acg_lab.core.stability import StabilityThresholds
+from acg_lab.diagnosis.finding import Evidence, Finding
+from acg_lab.diagnosis.repair_costs import AgentCosts
+from acg_lab.repairs.effects import Effect
+from acg_lab.repairs.repairs import Repair
+from acg_lab.snapshot.snapshot import Snapshot
+
+__all__ = ["MAX_TRIED", "MIN_SAVED", "Draft", "Plan", "try_repairs"]
+
+Plan = tuple[Repair, ...]
+MAX_TRIED: Final = 10  # repairs that one explanation simulates
+MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
+_MIN_SHARE: Final = 0.01  # of an agent's cost; a smaller loss is not reported
+_ROUND: Final = 0.05
+
+
+@dataclass(eq=False)
+class Draft:
+    """A finding whose repairs are being tried.
+
+    Attributes
+    ----------
+    finding : Finding
+    costs : AgentCosts
+    bound : float
+        What a repair can save at most, in US dollars.
+    caused : float
+        What its requests could have saved by simulation: its cost where no repair tells more.
+    plans : sequence of Plan
+        The repairs to try, the best first. If none is offered they only measure what the fault costs.
+    is_event : bool
+        Whether it is reported however little it costs.
+    """
+
+    finding: Finding
+    costs: AgentCosts
+    bound: float
+    caused: float
+    plans: Sequence[Plan]
+    is_event: bool = False
+    n_tried: int = 0
+    saved: dict[Plan, float] = field(default_factory=dict)
+
+    @property
+    def floor(self) -> float:
+        """The least saving that is worth an attempt."""
+        return min(MIN_SAVED, _MIN_SHARE * self.costs.cost)
+
+    @property
+    def next_plan(self) -> Plan | None:
+        """The repair to try next; None if one was found that saves money, or none can."""
+        is_answered = self.bound < self.floor or any(saved >= self.floor for saved in self.saved.values())
+        return None if is_answered or self.n_tried == len(self.plans) else self.plans[self.n_tried]
+
+    def try_next(self, snap: Snapshot) -> None:
+        """Simulate the next repair."""
+        plan = self.plans[self.n_tried]
+        self.n_tried += 1
+        saved = self.costs.saved(snap, plan)
+        if saved is not None:
+            self.saved[plan] = saved
+
+    def finish(self, thresholds: StabilityThresholds) -> Finding | None:
+        """Return the finding with its cost and repairs; None if it costs next to nothing."""
+        evidence = self._with_threshold(thresholds)
+        best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
+        is_open = self.next_plan is not None or not self.saved
+        lost = best if best > 0 else self.caused if is_open else 0.0
+        cost = self.costs.cost
+        if lost < max(_MIN_SHARE * cost, self.floor) and not (self.is_event and lost > 0):
+            return None
+        return replace(
+            self.finding,
+            evidence=evidence,
+            repairs=tuple(self._offered()),
+            bound_repairs=0,
+            money_lost=lost,
+            lost_at_most=best <= 0,
+            agent_cost=cost,
+            days=self.costs.days,
+        )
+
+    def _offered(self) -> list[Effect]:
+        """Return the repairs that save money, the best first, else the one that would be tried next."""
+        effects = {effect.repairs: effect for effect in self.finding.repairs}
+        offered = [
+            replace(effects[plan], money_saved=saved)
+            for plan, saved in self.saved.items()
+            if plan in effects and saved >= self.floor
+        ]
+        offered.sort(key=lambda effect: -(effect.money_saved or 0.0))
+        if self.next_plan in effects:
+            offered.append(effects[self.next_plan])
+        return offered
+
+    def _with_threshold(self, thresholds: StabilityThresholds) -> Evidence:
+        """Return the evidence with the threshold that saves most: the one that just includes the block, or a round one.
+
+        A threshold that saves nothing is not recommended.
+        """
+        evidence = self.finding.evidence
+        if evidence.threshold is None:
+            return evidence
+        rounded = int(evidence.threshold / _ROUND + 1e-9) * _ROUND
+        saved = {
+            one: self.costs.saved_by_threshold(replace(thresholds, stable_threshold=one))
+            for one in {evidence.threshold, round(rounded, 2)}
+        }
+        best = max(saved, key=saved.__getitem__)
+        if saved[best] < self.floor:
+            return replace(evidence, threshold=None)
+        return replace(evidence, threshold=best, threshold_saved=saved[best])
+
+
+def try_repairs(snap: Snapshot, drafts: Sequence[Draft]) -> None:
+    """Simulate repairs until each finding has one that saves money, or `MAX_TRIED` were simulated.
+
+    Next comes the repair that can save most beyond what its agent saves already. One repair for two findings counts
+    once.
+    """
+    tried: set[tuple[str, Plan]] = set()
+    while True:
+        waiting = [(draft, (draft.costs.agent_id, plan)) for draft in drafts if (plan := draft.next_plan) is not None]
+        waiting = [(draft, asked) for draft, asked in waiting if len(tried) < MAX_TRIED or asked in tried]
+        if not waiting:
+            return
+        draft, asked = max(waiting, key=lambda one: _gain(one[0], drafts))
+        tried.add(asked)
+        draft.try_next(snap)
+
+
+def _gain(draft: Draft, drafts: Sequence[Draft]) -> float:
+    """Return what a draft's next repair can save beyond the best one of its agent; each vain attempt halves the hope.
+
+    A part of a repair that saves money can save no more than that.
+    """
+    of_agent = [one for one in drafts if one.costs is draft.costs]
+    saved = {plan: amount for one in of_agent for plan, amount in one.saved.items() if amount >= one.floor}
+    if any(set(draft.next_plan or ()) <= set(plan) for plan in saved):
+        return 0.0
+    room = max(draft.costs.lost, draft.costs.totals.avoidable, *(one.bound for one in of_agent))
+    gain: float = min(draft.bound, room - max(saved.values(), default=0.0)) / 2**draft.n_tried
+    return gain

@@ -1,0 +1,117 @@
+"""The history of one slot of a block, which detectors look at as at a block's.
+
+Two contents that say the same in the slot count as one. A content's text is what stands in the slot, with what is
+around it on the same line.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from acg_lab.diagnosis.block_history import BlockHistory, Request
+from acg_lab.diagnosis.text_template import Slot
+from acg_lab.storage.observation_columns import Form
+
+__all__ = ["SlotHistory", "split_into_slots"]
+
+_NEAR = 64  # characters of the same line on either side
+_MAX_SLOTS = 24
+_MAX_LENGTH = 4_096  # characters; what is longer is a text rather than a value
+
+
+@dataclass(frozen=True, eq=False)
+class SlotHistory(BlockHistory):
+    """The history of one slot.
+
+    Attributes
+    ----------
+    whole : BlockHistory
+        The block.
+    slot : Slot
+        A slot of its template.
+    begin, end : sequence of int
+        How far each text may be looked at: to the slots beside this one.
+    """
+
+    whole: BlockHistory
+    slot: Slot
+    begin: Sequence[int]
+    end: Sequence[int]
+
+    @cached_property
+    def requests(self) -> Sequence[Request]:
+        """All blocks of each request."""
+        return self.whole.requests
+
+    @cached_property
+    def positions(self) -> Sequence[int | None]:
+        """Position of the block in each request, None where it is absent."""
+        return self.whole.positions
+
+    @cached_property
+    def form(self) -> Form:
+        """Role, content type and provenance of the block."""
+        return self.whole.form
+
+    @cached_property
+    def _members(self) -> Mapping[int, int]:
+        """The number of each content among the texts of the template, by code; strays have none."""
+        template = self.whole.template
+        members = template.members if template else ()
+        return {self.whole.by_count[member]: number for number, member in enumerate(members)}
+
+    @cached_property
+    def codes(self) -> Sequence[int | None]:
+        """In each request the code of the first content with this value, None for a stray and where it is absent."""
+        first: dict[str, int] = {}
+        same = {code: first.setdefault(self._cut_out(code, 0), code) for code in self._members}
+        return [None if code is None else same.get(code) for code in self.whole.codes]
+
+    def text(self, code: int) -> str:
+        """Return what stands in the slot, with what is around it on the same line."""
+        return self._cut_out(code, _NEAR)
+
+    def value(self, code: int) -> str:
+        """Return what stands in the slot."""
+        return self._cut_out(code, 0)
+
+    def before(self, code: int, length: int) -> str:
+        """Return up to some characters before the slot, on any line."""
+        at = self.slot.starts[self._members[code]]
+        return self.whole.text(code)[max(at - length, 0) : at]
+
+    def lines(self, code: int) -> list[str]:
+        """Return the lines that the slot touches, without empty ones."""
+        number, text = self._members[code], self.whole.text(code)
+        start, stop = self.slot.starts[number], self.slot.stops[number]
+        value = text[start:stop]
+        if not value:
+            return []
+        if not value.startswith("\n"):
+            start = text.rfind("\n", 0, start) + 1
+        if not value.endswith("\n"):
+            stop = end if (end := text.find("\n", stop)) >= 0 else len(text)
+        return [line for line in text[start:stop].split("\n") if line.strip()]
+
+    def _cut_out(self, code: int, near: int) -> str:
+        number, text = self._members[code], self.whole.text(code)
+        start, stop = self.slot.starts[number], self.slot.stops[number]
+        before = text[max(start - near, self.begin[number]) : start].rpartition("\n")[2]
+        after = text[stop : min(stop + near, self.end[number])].partition("\n")[0]
+        return before + text[start:stop] + after
+
+
+def split_into_slots(block: BlockHistory) -> list[SlotHistory]:
+    """Return the histories of a block's slots, in order; none if there are many, or one holds long texts."""
+    template = block.template
+    if template is None or not 0 < len(template.slots) <= _MAX_SLOTS:
+        return []
+    slots = template.slots
+    if any(stop - start > _MAX_LENGTH for slot in slots for start, stop in zip(slot.starts, slot.stops, strict=True)):
+        return []
+    begins = [[0] * len(template.texts), *(slot.stops for slot in slots[:-1])]
+    ends = [*(slot.starts for slot in slots[1:]), [*map(len, template.texts)]]
+    return [
+        SlotHistory(block.source, block.rows, block.span, block.threshold, block, slot, begin, end)
+        for slot, begin, end in zip(slots, begins, ends, strict=True)
+    ]

@@ -1,0 +1,134 @@
+"""Compare the lists of tools of all requests: tools that join, leave, change place, or are defined otherwise.
+
+Each list is compared with the commonest one, and each tool by name and definition; of a definition only the fields that
+every provider has are named, and no text. What most requests show names the change.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from acg_lab.diagnosis.block_history import BlockHistory, find_changes
+from acg_lab.diagnosis.finding import Kind, Timing
+from acg_lab.diagnosis.permutations import sort_arrays
+
+__all__ = ["ToolChange", "compare_tools"]
+
+_HALF = 0.5
+_FIELDS = ("type", "name", "description", "parameters", "strict")
+_NESTED = "function"
+Tools: TypeAlias = tuple[tuple[str, int], ...]
+
+
+class ToolChange(NamedTuple):
+    """How a list of tools changed, and the names or fields concerned."""
+
+    kind: Kind
+    details: tuple[str, ...]
+
+
+def compare_tools(block: BlockHistory) -> ToolChange | None:
+    """Compare the lists of tools of all requests; None if the block is no tool or no list differs."""
+    if block.form.content_type != "tool_schema":
+        return None
+    named = {listed: _name_tools(block, listed) for listed in set(block.tools)}
+    lists = [named[listed] for listed in block.tools]
+    counts = Counter(lists)
+    if len(counts) < 2:  # noqa: PLR2004
+        return None
+    if len({tuple(sorted(tools)) for tools in counts}) == 1:
+        return ToolChange(Kind.TOOLS_REORDERED, (f"{len(counts)} orders of the same {len(lists[0])} tools",))
+    base = max(counts, key=lambda tools: (counts[tools], len(tools), tools))
+    members, edited, reordered = (
+        sum(counts[tools] for tools in counts if differ(base, tools))
+        for differ in (_have_other_names, _have_other_definitions, _have_another_order)
+    )
+    if members >= max(edited, reordered):
+        return _describe_members(lists, ("also edited",) * (edited > 0) + ("also reordered",) * (reordered > 0))
+    if edited >= reordered:
+        return _describe_edits(block, lists, ("also reordered",) * (reordered > 0))
+    return ToolChange(Kind.TOOLS_REORDERED, ("also edited",) * (edited > 0) + ("also other tools",) * (members > 0))
+
+
+def _name_tools(block: BlockHistory, listed: Sequence[tuple[int, int]]) -> Tools:
+    """Return name and content of each tool; the name is what follows role and number in its span id."""
+    return tuple((block.source.span_pool[span].split("-", 2)[-1], content) for span, content in listed)
+
+
+def _have_other_names(base: Tools, tools: Tools) -> bool:
+    return Counter(name for name, _ in base) != Counter(name for name, _ in tools)
+
+
+def _have_other_definitions(base: Tools, tools: Tools) -> bool:
+    known = dict(base)
+    return any(known.get(name, content) != content for name, content in tools)
+
+
+def _have_another_order(base: Tools, tools: Tools) -> bool:
+    both = {name for name, _ in base} & {name for name, _ in tools}
+    return [name for name, _ in base if name in both] != [name for name, _ in tools if name in both]
+
+
+# --- tools that join and leave ---
+
+
+def _describe_members(lists: Sequence[Tools], also: tuple[str, ...]) -> ToolChange:
+    """Describe which tools join for good, which leave for good, and which come and go."""
+    present = [Counter(name for name, _ in tools) for tools in lists]
+    names = {name: None for tools in lists for name, _ in tools}  # in the order in which they are first seen
+    counts = {name: [names_of[name] for names_of in present] for name in names}
+    changing = {name: of_name for name, of_name in counts.items() if len({*of_name}) > 1}
+    moved = {name: _find_direction(of_name) for name, of_name in changing.items()}
+    removed = tuple(f"-{name}" for name, direction in moved.items() if direction < 0)
+    added = tuple(f"+{name}" for name, direction in moved.items() if direction > 0)
+    at_times = {name: sum(map(bool, changing[name])) for name, direction in moved.items() if not direction}
+    recurring = tuple(f"{name} in {n:,} of {len(lists):,} requests" for name, n in at_times.items())
+    is_replaced = len({*map(len, lists)}) == 1
+    mostly_there = is_replaced or sum(at_times.values()) >= _HALF * len(at_times) * len(lists)
+    is_loss = bool(removed) or (bool(recurring) and not added and mostly_there)
+    return ToolChange(Kind.TOOLS_REMOVED if is_loss else Kind.TOOLS_ADDED, (*removed, *added, *recurring, *also))
+
+
+def _find_direction(counts: Sequence[int]) -> int:
+    """Return 1 if a tool joins for good, -1 if it leaves for good, 0 if it comes and goes."""
+    history = find_changes(counts)
+    if history.timing is Timing.ONCE or history.changes == 1:
+        return 1 if counts[-1] > counts[0] else -1
+    return 0
+
+
+# --- tools that are defined otherwise ---
+
+
+def _describe_edits(block: BlockHistory, lists: Sequence[Tools], also: tuple[str, ...]) -> ToolChange:
+    """Describe which tools have several definitions, and in which fields these differ."""
+    definitions: dict[str, dict[int, None]] = {}
+    for tools in lists:
+        for name, content in tools:
+            definitions.setdefault(name, {})[content] = None
+    edited = {name: [block.text(code) for code in codes] for name, codes in definitions.items() if len(codes) > 1}
+    details = tuple(f"{name}: {_name_changed_fields(texts)}" for name, texts in edited.items())
+    if block.readable and all(len({*map(sort_arrays, texts)}) == 1 for texts in edited.values()):
+        return ToolChange(Kind.REORDERED, (*details, *also))
+    return ToolChange(Kind.TOOLS_EDITED, (*details, *also))
+
+
+def _name_changed_fields(texts: Sequence[str]) -> str:
+    """Return the names of the fields in which definitions differ, as far as they can be read."""
+    first, *others = map(_definition, texts)
+    named = [field for field in _FIELDS if any(first.get(field) != other.get(field) for other in others)]
+    keys = {key for other in others for key in {*first, *other}} - {*_FIELDS, _NESTED}
+    rest = any(first.get(key) != other.get(key) for key in keys for other in others)
+    return ", ".join([*named, *(["other fields"] if rest else [])]) or "definition"
+
+
+def _definition(text: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    inner = value.get(_NESTED)
+    return {**value, **inner} if isinstance(inner, dict) else value

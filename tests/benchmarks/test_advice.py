@@ -1,0 +1,63 @@
+"""What advice costs: a sweep of all distinct settings beside one simulation, and a recommendation."""
+
+import pytest
+from benchmarks.measuring import seconds, tell
+from simulation.messages_traffic import calls_of
+
+import acg_lab as acg
+from acg_lab.storage.times import render_time
+
+SWEEP, RECOMMEND = 20.0, 60.0  # times one simulation; seconds on two cores
+ACTING = acg.AcgSettings(provider="anthropic")
+START = 1_794_000_000
+
+
+@pytest.fixture(scope="module")
+def snap():
+    """tau_airline as a log of Messages bodies with usage, learned by the rules of 0.8."""
+    rows = []
+    for _, run, at, took, body, _, (prompt, read, written), *_ in calls_of():
+        usage = {"cache_read_input_tokens": read, "cache_creation_input_tokens": written}
+        rows.append(
+            {
+                "request": body,
+                "response": {"type": "message", "usage": {"input_tokens": prompt - read - written, **usage}},
+                "start_time": render_time(round((START + at) * 10**9)),
+                "end_time": render_time(round((START + at + took) * 10**9)),
+                "session_id": run,
+            }
+        )
+    return acg.from_requests(rows, api="anthropic", agent_id="airline", full_payloads=True)
+
+
+def test_a_sweep_of_real_traffic(benchmark, snap):
+    """All distinct settings of 2,454 requests take at most twenty times one simulation of a setting."""
+    trace = acg.replay(snap, progress=False)
+    thresholds = iter(range(500, 1000))
+
+    def simulate():
+        stable = next(thresholds) / 1000  # another one each time, so that nothing is known yet
+        sim = acg.simulate(trace, ACTING.replace(stable_threshold=stable), config=ACTING)
+        return sim.read, sim.cost
+
+    simulate()
+    found = benchmark.pedantic(acg.sweep, (trace,), {"current": ACTING, "progress": False}, rounds=3, warmup_rounds=1)
+    once = min(seconds(simulate) for _ in range(3))
+    ratio = benchmark.stats.stats.min / once
+    tell(benchmark, ratio=ratio, limit=SWEEP, once=once, settings=len(found), distinct=found.n_distinct)
+    assert ratio <= SWEEP
+
+
+def test_a_recommendation_for_real_traffic(benchmark, snap):
+    """A recommendation for the same, repairs included, within a minute."""
+    best = benchmark.pedantic(acg.recommend, (snap,), {"current": ACTING, "progress": False}, rounds=1)
+    tell(benchmark, seconds=benchmark.stats.stats.min, limit=RECOMMEND, changed=float(best.is_change))
+    assert benchmark.stats.stats.min <= RECOMMEND
+
+
+def test_a_recommendation_for_the_sample(benchmark):
+    """A recommendation for all agents of the sample, repairs included, within a minute."""
+    snap = acg.load("data/sample")
+    benchmark.pedantic(acg.recommend, (snap,), {"progress": False}, rounds=1)
+    tell(benchmark, seconds=benchmark.stats.stats.min, limit=RECOMMEND)
+    assert benchmark.stats.stats.min <= RECOMMEND
