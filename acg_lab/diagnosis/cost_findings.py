@@ -178,7 +178,13 @@ def price_findings(
         for key in of_agent
         if key not in found_keys and (agent_id not in costs or _is_healthy(costs[agent_id]))
     )
-    return PricedFindings(priced + rest, healthy, (*_note_usage(list(costs.values())), *_note_untried(priced)))
+    notes = *_note_usage(list(costs.values())), *_note_untried(priced)
+    return PricedFindings([*map(_without_untried, priced), *rest], healthy, notes)
+
+
+def _without_untried(finding: Finding) -> Finding:
+    """Return a finding without the repairs that were not tried: nobody knows that they save."""
+    return replace(finding, repairs=tuple(effect for effect in finding.repairs if effect.money_saved is not None))
 
 
 def _note_usage(costs: Sequence[AgentCosts]) -> tuple[str, ...]:

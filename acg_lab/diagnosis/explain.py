@@ -71,7 +71,7 @@ def explain(
     Findings
         Costliest first: by the money lost over the history, by simulation, where it is known, and by the tokens
         lost in all requests elsewhere. With money, faults of how requests are sent are findings too, and a repair is
-        offered only if it saves money, or was not tried, which is said. Profiles of an agent with the same kind of
+        offered only if it saves money; how many were not tried is said. Profiles of an agent with the same kind of
         change at the same block share one finding. The prefix of a profile without a finding ends where the
         conversation starts or goes on. Under a ``stable_threshold`` above 1 there are no findings;
         `Findings.impossible` says why.

@@ -177,7 +177,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         Of several profiles with the same fault, that of ``learning_key``; of a split, that of all its profiles.
     repairs : tuple of Effect
         The repairs that were tried and gain tokens, each with the prefix before and after, best first. With
-        ``money_lost``, those that save money; one without ``money_saved`` was not tried.
+        ``money_lost``, those that save money.
     bound_repairs : int
         How many of these, the last ones, extend the prefix beyond system prompt and tools. The rules of 0.8 bind such a
         prefix to whole requests, so it helps only with a provider that caches on its own.

@@ -225,8 +225,6 @@ def describe_effect(effect: Effect, finding: Finding) -> str:
     if effect.money_saved is not None:
         share = f" ({effect.money_saved / finding.agent_cost:.0%})" if finding.agent_cost else ""
         return f"if {_join_descriptions(effect.repairs)}: saves {format_money(effect.money_saved)}{share}"
-    if finding.money_lost is not None:
-        return f"if {_join_descriptions(effect.repairs)}: not tried"
     if after.profiles < before.profiles:
         recovered = recovered_tokens(effect, finding.tokens_lost, finding.evidence.stable_tokens_after)
         shared = ", shared by every request" if after.profiles == 1 else ""

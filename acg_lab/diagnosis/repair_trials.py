@@ -1,6 +1,6 @@
 """Try repairs of findings by simulation: a few only, each time the one that can still save most.
 
-What was not tried is offered without a saving, never with none; what it can save at most stays the cost of its finding.
+What was not tried is counted and never offered; what it can save at most stays the cost of its finding.
 """
 
 from collections.abc import Sequence
