@@ -25,6 +25,7 @@ from .diagnosis import explain as explain
 from .history import Trace as Trace
 from .history import replay as replay
 from .repairs.what_if import what_if as what_if
+from .reporting import report as report
 from .simulation import calibrate as calibrate
 from .simulation import simulate as simulate
 from .snapshot import LoadWarning as LoadWarning

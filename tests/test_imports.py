@@ -58,7 +58,7 @@ PACKAGES = {
     "advice": Package("msgspec numpy", "joblib tqdm"),
     "frames": Package("msgspec numpy pandas"),
     "plots": Package("numpy pandas", "matplotlib"),
-    "reporting": Package("", "jinja2"),
+    "reporting": Package("numpy", "jinja2 matplotlib"),
     "fleet": Package("msgspec numpy", "joblib"),
     "widgets": Package("ipywidgets matplotlib msgspec numpy pandas traitlets", "IPython"),
     "cli": Package("msgspec numpy pandas rich tqdm typer", "jupyterlab matplotlib tornado voila"),

@@ -13,6 +13,7 @@ from acg_lab.cli import (  # noqa: F401  # each adds its command
     export,
     misses,
     notebook,
+    report,
     tune,
     verify,
 )

@@ -23,6 +23,7 @@ __all__ = [
     "make_stylesheet",
     "name_profiles",
     "status_line",
+    "warning_line",
     "with_class",
 ]
 
@@ -46,6 +47,11 @@ def make_stylesheet() -> Any:
 def status_line(text: str) -> str:
     """Return a line of HTML that screen readers announce as a status."""
     return f'<div class="acg-line" role="status">{escape(text)}</div>'
+
+
+def warning_line(text: str) -> str:
+    """Return a line of HTML that warns, in orange."""
+    return f'<div class="acg-line acg-can" role="status">{escape(text)}</div>'
 
 
 def error_line(text: str) -> str:

@@ -6,6 +6,7 @@ at once.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from weakref import WeakMethod
 
 __all__ = ["Debouncer"]
@@ -62,7 +63,7 @@ class Debouncer:
     def _from_outside(self, *, only_rest: bool) -> None:
         """Hand over to the loop in use, as from a background thread; without one, call at once."""
         if self._loop is not None and self._loop.is_running():
-            self._loop.call_soon_threadsafe(self.request)
+            self._loop.call_soon_threadsafe(partial(self.request, only_rest=only_rest))
             return
         if not only_rest:
             self._call(self._soon)

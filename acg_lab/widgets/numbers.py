@@ -6,79 +6,36 @@ Tiles for the profile and for all profiles, which profiles change, and a table o
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import NamedTuple
 
-from acg_lab._format import change, counted, cut, cut_all, percent, tokens
+from acg_lab._format import counted, cut, cut_all, money, percent, tokens
+from acg_lab.widgets.cost_tiles import cost_tiles
+from acg_lab.widgets.money import AgentCost
 from acg_lab.widgets.prefixes import Matched, PrefixChange, ProfileMetrics
 from acg_lab.widgets.state import TunerState
+from acg_lab.widgets.tile import Tile, format_difference
 
-__all__ = ["Tile", "agents_table", "changes_line", "format_difference", "numbers_row"]
+__all__ = ["agents_table", "changes_line", "numbers_row"]
 
 _NAMED, _AGENTS, _NAME = 3, 12, 36  # profiles named per change, agents listed, characters of a name
 
 
-class Tile(NamedTuple):
-    """One number.
+def numbers_row(
+    state: TunerState,
+    role: str,
+    matched: tuple[Matched, Matched] | None,
+    *,
+    is_stale: bool,
+    is_warned: bool = False,
+) -> str:
+    """Return a row of tiles, money first; ``matched`` comes from replay: under the settings being tried, and now.
 
-    Attributes
-    ----------
-    name : str
-        ``data-name`` of the element, for programs.
-    label, unit, below : str
-        Plain text above, after and below the number.
-    tried, current : float
-        Under the settings being tried, and under those they are compared with.
-    write : callable
-        Returns a number as text.
-    role : str
-        Name of the settings compared with: ``current`` or ``default``.
-    is_stale : bool
-        Whether the number still belongs to older settings.
+    ``is_warned``: production will not act on the settings for the profile, so that no difference is a gain.
     """
-
-    name: str
-    label: str
-    tried: float
-    current: float
-    write: Callable[[float], str]
-    role: str
-    unit: str = ""
-    below: str = ""
-    is_stale: bool = False
-
-    def html(self) -> str:
-        """Return the element."""
-        stale = " acg-stale" if self.is_stale else ""
-        unit = f' <span class="acg-unit">{escape(self.unit)}</span>' if self.unit else ""
-        below = " · ".join(filter(None, (escape(self.below), self._compared())))
-        return (
-            f'<div class="acg-number{stale}" data-name="{self.name}" title="{escape(self.label)}">'
-            f'<div class="acg-label">{escape(self.label)}</div>'
-            f'<div class="acg-value"><span data-part="tried">{escape(self.write(self.tried))}</span>{unit}</div>'
-            f'<div class="acg-below">{below}</div></div>'
-        )
-
-    def _compared(self) -> str:
-        mark = format_difference(self.tried, self.current, self.write)
-        return f'{self.role} <span data-part="current">{escape(self.write(self.current))}</span> {mark}'
-
-
-def format_difference(tried: float, current: float, write: Callable[[float], str]) -> str:
-    """Return the difference with its sign, marked as better or worse; empty if both numbers read the same."""
-    if write(tried) == write(current):
-        return ""
-    is_share = write is percent
-    size = (tried - current) * 100 if is_share else tried - current
-    exact = abs(size) < (10 if is_share else 1)  # 97% and 96% may be 1.7 points apart
-    text = change(f"{abs(size):.1f}" if exact else tokens(abs(size)), size) + (" pts" if is_share else "")
-    return f'<span data-part="change" class="{"acg-better" if size > 0 else "acg-worse"}">{escape(text)}</span>'
-
-
-def numbers_row(state: TunerState, role: str, matched: tuple[Matched, Matched] | None, *, is_stale: bool) -> str:
-    """Return a row of tiles; ``matched`` comes from replay: under the settings being tried, and the current ones."""
-    tiles = _profile_tiles(state, role) if state.learning_key else []
+    tiles = cost_tiles(state, role, is_warned=is_warned, is_stale=is_stale)
+    mine = _profile_tiles(state, role) if state.learning_key else []
+    tiles += [tile._replace(is_warned=is_warned) for tile in mine]
     tried, current = (state.metrics(settings, state.agent_id) for settings in (state.settings, state.current))
-    if tried is not None and current is not None:
+    if tried is not None and current is not None and tried.profiles > 1:
         tiles += _profiles_tiles(tried, current, role)
     if matched is not None and matched[0].requests:
         one, other = matched
@@ -143,23 +100,41 @@ def agents_table(state: TunerState, role: str) -> str:
         tried, current = state.metrics(state.settings, agent_id), state.metrics(state.current, agent_id)
         if tried is None or current is None:
             return ""
-        rows.append((abs(tried.share - current.share), agent_id, tried, current))
-    rows.sort(key=lambda row: (-row[0], row[1]))
+        costs = state.cost(state.settings, agent_id), state.cost(state.current, agent_id)
+        more = costs[0].cost - costs[1].cost if costs[0] is not None and costs[1] is not None else 0.0
+        rows.append(((-abs(more), -abs(tried.share - current.share), agent_id), costs, tried, current))
+    rows.sort(key=lambda row: row[0])
+    has_costs = any(None not in costs for _, costs, *_ in rows)
     names = cut_all(agents, _NAME)
-    body = "".join(_row(agent_id, names[agent_id], tried, current) for _, agent_id, tried, current in rows[:_AGENTS])
+    body = "".join(
+        _row(order[2], names[order[2]], tried, current, _cost_cells(costs) if has_costs else "")
+        for order, costs, tried, current in rows[:_AGENTS]
+    )
     rest = f"; {len(rows) - _AGENTS:,} more change less" if len(rows) > _AGENTS else ""
     caption = f"One setting holds for all agents of a process; what it does to each{rest}:"
-    head = "".join(f'<th scope="col">{text}</th>' for text in ("agent", "with a prefix", "share in it", role, ""))
+    money_heads = ("input cost", role, "") if has_costs else ()
+    heads = ("agent", *money_heads, "with a prefix", "share in it", role, "")
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
     return (
         f'<div class="acg-note">{caption}</div><table class="acg-agents"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 
 
-def _row(agent_id: str, name: str, tried: ProfileMetrics, current: ProfileMetrics) -> str:
+def _cost_cells(costs: tuple[AgentCost | None, AgentCost | None]) -> str:
+    """Return the cells of what an agent pays: over the recorded requests, as tried and as now."""
+    tried, current = costs
+    if tried is None or current is None:
+        return "<td></td><td></td><td></td>"
+    write = money if current.currency == "USD" else tokens
+    mark = format_difference(tried.cost, current.cost, write, is_cost=True)
+    return f"<td>{escape(write(tried.cost))}</td><td>{escape(write(current.cost))}</td><td>{mark}</td>"
+
+
+def _row(agent_id: str, name: str, tried: ProfileMetrics, current: ProfileMetrics, cost: str) -> str:
     mark = format_difference(tried.share, current.share, percent)
     return (
-        f'<tr data-agent="{escape(agent_id)}"><td title="{escape(agent_id)}">{escape(name)}</td>'
+        f'<tr data-agent="{escape(agent_id)}"><td title="{escape(agent_id)}">{escape(name)}</td>{cost}'
         f'<td data-part="profiles">{tried.with_prefix:,} of {tried.profiles:,}</td>'
         f'<td data-part="tried">{escape(percent(tried.share))}</td>'
         f'<td data-part="current">{escape(percent(current.share))}</td><td>{mark}</td></tr>'

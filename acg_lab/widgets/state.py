@@ -22,6 +22,7 @@ from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
+from acg_lab.widgets.money import AgentCost, CostHistory
 from acg_lab.widgets.prefixes import (
     Lengths,
     Matched,
@@ -72,6 +73,8 @@ class TunerState(HasTraits):
         Which observation window is being replayed, and how far; empty if none is. Read-only.
     n_replays : int
         How many replays have ended. Read-only.
+    n_priced : int
+        How often settings were priced. Read-only.
 
     Raises
     ------
@@ -97,6 +100,7 @@ class TunerState(HasTraits):
     problem: Any = Unicode("", read_only=True)
     progress: Any = Unicode("", read_only=True)
     n_replays: Any = Int(0, read_only=True)
+    n_priced: Any = Int(0, read_only=True)
 
     def __init__(
         self,
@@ -113,6 +117,7 @@ class TunerState(HasTraits):
         self.snap = snap
         self._history = WindowHistory(snap, trace, self._on_progress, self._on_end)
         self._history.prepare(current.observation_window)
+        self._costs = CostHistory(snap, self._on_priced)
         self._profiles: OrderedDict[tuple[str, int], ProfileScores] = OrderedDict()
         self._lengths: OrderedDict[tuple[int, StabilityThresholds], Lengths] = OrderedDict()
         self._matched: OrderedDict[tuple[float, int, str | None], Matched] = OrderedDict()
@@ -293,8 +298,36 @@ class TunerState(HasTraits):
         with self.lock:
             self._history.follow((self.current.observation_window, self.settings.observation_window))
 
+    # --- money ---
+
+    def cost(self, settings: AcgSettings, agent_id: str | None) -> AgentCost | None:
+        """Return what settings would cost an agent, None for all agents; None while it is not priced yet."""
+        return self._costs.find(settings, agent_id)
+
+    @property
+    def shown_agent(self) -> str | None:
+        """The agent of the profile being shown."""
+        return self.snap.owners[self.learning_key].agent_id if self.learning_key else None
+
+    @property
+    def governor_acts(self) -> bool | None:
+        """Whether the governor placed breakpoints in the recorded history; None while that is unknown."""
+        return self._costs.acts
+
+    def follow_costs(self) -> None:
+        """Price the settings in use in the background, and then those near them for the agent being shown."""
+        if (trace := self._history.trace) is not None:
+            self._costs.follow(trace, self.current, (self.current, self.settings), self.shown_agent)
+
+    def price(self, timeout: float = 60.0) -> None:
+        """Price the settings in use, and wait for it, at most ``timeout`` seconds."""
+        self.join(timeout)
+        self.follow_costs()
+        self._costs.join(timeout)
+
     def close(self) -> None:
-        """Stop replaying, for good."""
+        """Stop replaying and pricing, for good."""
+        self._costs.close()
         with self.lock:
             self._history.close()
 
@@ -305,6 +338,12 @@ class TunerState(HasTraits):
     def _on_progress(self, text: str) -> None:
         with self.lock:
             self.set_trait("progress", text)
+
+    def _on_priced(self, error: str | None) -> None:
+        with self.lock:
+            if error is not None:
+                self.set_trait("problem", f"What settings cost is not known: {error}")
+            self.set_trait("n_priced", self.n_priced + 1)
 
     def _on_end(self, error: str | None) -> None:
         with self.lock:

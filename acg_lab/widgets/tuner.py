@@ -26,8 +26,10 @@ from acg_lab.widgets.controls import (
     make_stylesheet,
     name_profiles,
     status_line,
+    warning_line,
     with_class,
 )
+from acg_lab.widgets.cost_tiles import dearer_line
 from acg_lab.widgets.debounce import Debouncer
 from acg_lab.widgets.export_panel import ExportPanel
 from acg_lab.widgets.numbers import agents_table, changes_line, numbers_row
@@ -46,6 +48,8 @@ _NOT_YET: Final = "Nothing to draw here yet."
 _NO_PROFILE: Final = "No requests observed yet: load a source with windows, or let an agent run once."
 _STALE: Final = "acg-stale"
 _HIDDEN: Final = "acg-hidden"
+_WARNED: Final = "acg-warned"
+_TRAITS: Final = ["settings", "current", "agent_id", "learning_key", "problem", "n_replays"]
 
 
 class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
@@ -114,7 +118,8 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._debouncer = Debouncer(self._draw_soon, self._draw_history, self._draw_advice, self._draw_sharp)
         self._link = dlink((self.state, "settings"), (self, "settings"))
         self.state.observe(self._on_current, "current")
-        self.state.observe(self._on_state, ["settings", "current", "agent_id", "learning_key", "problem", "n_replays"])
+        self.state.observe(self._on_state, _TRAITS)
+        self.state.observe(self._on_priced, "n_priced")
         self.state.observe(self._on_progress, "progress")
         self._tabs.observe(self._on_state, "value")
         self._show_soon()
@@ -133,16 +138,17 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._image: Any = with_class(w.Image(format="png"), "acg-picture")
         self._words: Any = w.HTML()
         self._numbers, self._changes, self._agents, self._progress = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self._refused, self._problem, self._idle = w.HTML(), w.HTML(), w.HTML()
+        self._refused, self._problem, self._idle, self._dearer = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self._is_warned = False
 
     def _layout_widgets(self) -> list[Any]:
         top = with_class(w.HBox([*self._chooser.widgets, self._reset]), "acg-top")
         boxes = [control.box for control in self._controls.values()]
         controls = with_class(w.VBox([*boxes, self._legend]), "acg-controls")
-        below = [self._image, with_class(self._words, _HIDDEN), self._problem, self._idle]
+        below = [self._image, with_class(self._words, _HIDDEN), self._problem]
         plot = with_class(w.VBox([self._refused, self._tabs, *below]), "acg-plot")
         body = with_class(w.HBox([controls, plot]), "acg-body")
-        status = [self._numbers, self._changes, self._progress]
+        status = [self._numbers, self._dearer, self._idle, self._changes, self._progress]
         return [make_stylesheet(), top, *status, body, self._agents, self._exporter.box]
 
     # --- for callers ---
@@ -190,6 +196,9 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     def _on_state(self, _change: Any) -> None:
         self._debouncer.request()
 
+    def _on_priced(self, _change: Any) -> None:
+        self._debouncer.request(only_rest=True)  # no picture shows costs
+
     def _on_progress(self, change: Any) -> None:
         self._progress.value = f'<div class="acg-note" role="status">{escape(change["new"])}</div>'
 
@@ -226,7 +235,9 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             control.show(tried[name], current[name], self._role)
         self._chooser.show()
         self._refused.value = error_line(state.problem)
-        self._numbers.value = numbers_row(state, self._role, self._matched, is_stale=True)
+        self._numbers.value = self._number_tiles(is_stale=True)
+        for later in (self._changes, self._dearer, self._idle, self._agents):
+            later.add_class(_STALE)
         self._exporter.show()
         if state.learning_key:
             self._problem.value = describe_break(state.profile(state.settings), state.settings.thresholds).html()
@@ -237,10 +248,18 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         state.follow()
         matched = [state.matched(settings, state.agent_id) for settings in (state.settings, state.current)]
         self._matched = (matched[0], matched[1]) if all(matched) else self._matched  # type: ignore[assignment]
-        self._numbers.value = numbers_row(state, self._role, self._matched, is_stale=not all(matched))
+        if self._debouncer.has_loop:  # without a front end nobody waits for costs; see TunerState.price
+            state.follow_costs()
+        self._numbers.value = self._number_tiles(is_stale=not all(matched))
+        self._dearer.value = dearer_line(state)
         changes = state.changes()
         self._changes.value = "" if changes is None else changes_line(changes, self._name)
         self._agents.value = agents_table(state, self._role)
+        for shown in (self._changes, self._dearer, self._agents):
+            shown.remove_class(_STALE)
+
+    def _number_tiles(self, *, is_stale: bool) -> str:
+        return numbers_row(self.state, self._role, self._matched, is_stale=is_stale, is_warned=self._is_warned)
 
     def _show_sharp(self) -> None:
         """Show the final picture: sharp, if anybody can see it."""
@@ -258,11 +277,25 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         if state.is_short_of_requests:
             n = counted(state.profile(state.settings).requests, "request")
             lines.append(f"This profile has {n} stored and no others recorded: a larger window shows no more.")
+        is_changed = state.settings != state.current
+        if state.governor_acts is False:
+            lines.append("No governor placed breakpoints in the recorded requests: no setting changes what they cost.")
+        refusals: list[str] = []
         if state.learning_key:
             profile = state.profile(state.settings)
-            lines += list_refusals(profile, thresholds)
+            refusals = list(list_refusals(profile, thresholds))
             self._problem.value = describe_break(profile, thresholds, thorough=True).html()
-        self._idle.value = "".join(map(status_line, lines))
+        is_idle = bool(self._not_learning) or state.current.provider == "passthrough" or bool(refusals)
+        self._warn(is_changed and (is_idle or state.governor_acts is False))
+        self._idle.value = "".join([*map(warning_line, refusals), *map(status_line, lines)])
+        self._idle.remove_class(_STALE)
+
+    def _warn(self, is_warned: bool) -> None:  # noqa: FBT001
+        """Mark numbers and picture of settings that production will not act on."""
+        (self._image.add_class if is_warned else self._image.remove_class)(_WARNED)
+        if is_warned != self._is_warned:
+            self._is_warned = is_warned
+            self._numbers.value = self._number_tiles(is_stale=False)
 
     def _show_picture(self, *, sharp: bool) -> None:
         none_yet = Picture(b"", _NOT_YET if self.state.learning_key else _NO_PROFILE)

@@ -1,0 +1,105 @@
+"""What settings cost in the tuner: equal to `acg.simulate`, known during a drag, and never an older number."""
+
+import pytest
+from widgets.reading import cards, shown
+
+import acg_lab as acg
+from acg_lab._format import MINUS, money
+from acg_lab.widgets import TunerState
+
+
+def simulated(trace, settings, agent_id=None):
+    sim = acg.simulate(trace, settings, config=acg.AcgSettings(provider="anthropic"))
+    return (sim if agent_id is None else sim.by_agent()[agent_id]).totals()
+
+
+@pytest.fixture
+def state(triage):
+    made = TunerState(*triage)
+    yield made
+    made.close()
+
+
+def test_costs_are_those_of_simulate(state, triage):
+    """The cost of the current and of tried settings, and the least possible, equal a simulation of each."""
+    assert state.cost(state.current, None) is None, "nothing is known before it is priced"
+    for stable in (0.95, 0.9, 0.5):
+        state.propose(stable_threshold=stable)
+        state.price()
+        expected = simulated(triage[1], state.settings)
+        found = state.cost(state.settings, None)
+        assert found.cost == pytest.approx(expected.simulated)
+        assert found.limit == pytest.approx(expected.limit)
+        assert found.without_cache == pytest.approx(expected.without_cache)
+        assert state.cost(state.settings, "claims-triage") == found
+
+
+def test_a_drag_finds_costs_at_once(state):
+    """Once priced, every step of the stable threshold's slider is known for the agent being shown."""
+    state.price()
+    for step in range(50, 101):
+        state.propose(stable_threshold=step / 100)
+        assert state.cost(state.settings, state.shown_agent) is not None
+
+
+def test_another_minimum_is_not_known_yet(state):
+    """A setting that was not priced has no cost, not that of another setting."""
+    state.price()
+    state.propose(min_observations_for_full_confidence=7)
+    assert state.cost(state.settings, None) is None
+    state.price()
+    assert state.cost(state.settings, None) is not None
+
+
+def test_another_window(state):
+    """Costs of another observation window come from the same bills."""
+    state.price()
+    before = state.cost(state.current, None)
+    state.propose(observation_window=30)
+    state.price()
+    found = state.cost(state.settings, None)
+    assert found.without_cache == before.without_cache
+    assert state.cost(state.current, None) == before
+
+
+def test_money_comes_first(make_tuner, triage):
+    """The first tile is the input cost of the agent, a month and per 1,000 requests, less in blue."""
+    tuner = make_tuner(*triage)
+    assert "cost" not in cards(tuner)
+    tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+    tuner.state.price()
+    found = cards(tuner)
+    assert next(iter(found)) == "cost"
+    cost = tuner.state.cost(tuner.settings, "claims-triage")
+    assert found["cost"]["tried"] == money(cost.cost / cost.months)
+    assert found["cost"]["change"].startswith(MINUS)
+    assert "per 1,000 requests · at best" in found["cost"]["below"]
+    assert "acg-worse" not in tuner._numbers.value.partition('data-name="prefix"')[0]
+    assert "cost_of_all" not in found, "one agent is all agents"
+
+
+def test_who_pays_more_is_named(make_tuner, sample, trace):
+    """A setting that makes an agent dearer says which and by how much, and the tile of all agents is orange."""
+    tuner = make_tuner(sample, trace, agent_id="claims-triage")
+    tuner.state.price()
+    assert tuner._dearer.value == ""
+    tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+    tuner.state.price()
+    assert shown(tuner._dearer.value).startswith("Dearer for 1 agent: claims-triage-next +$")
+    of_all = tuner._numbers.value.partition('data-name="cost_of_all"')
+    assert of_all[0].rstrip().endswith('acg-warned"')
+    assert cards(tuner)["cost_of_all"]["change"].startswith("+")
+    assert "input cost" in shown(tuner._agents.value)
+
+
+def test_what_production_ignores_is_orange(make_tuner, sample, trace):
+    """A longer prefix that production plans nothing for is marked in tile and picture, with the reason above it."""
+    tuner = make_tuner(sample, trace, agent_id="claims-triage-next")
+    assert "acg-warned" not in tuner._image._dom_classes
+    tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+    assert "acg-warned" in tuner._image._dom_classes
+    assert "acg-warned" in tuner._numbers.value
+    assert "acg-better" not in tuner._numbers.value
+    assert "acg-can" in tuner._idle.value
+    tuner.state.reset()
+    assert "acg-warned" not in tuner._image._dom_classes
