@@ -6,6 +6,7 @@ Nothing here that a notebook could not call as a function.
 from acg_lab.cli import (  # noqa: F401  # each adds its command
     analyze,
     app,
+    check,
     config,
     cost,
     explain,

@@ -1,7 +1,7 @@
 """The application, the options and the output that all commands share.
 
 Tables go to standard output, progress and warnings to standard error. Exit status: 0; 1 for a problem in the data or
-the source; 2 for wrong use; 3 if 'tune' would change nothing.
+the source, or a limit of 'check' that is exceeded; 2 for wrong use; 3 if 'tune' would change nothing.
 """
 
 import os
