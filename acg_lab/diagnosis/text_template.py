@@ -127,7 +127,7 @@ def find_template(texts: Sequence[str], counts: Sequence[int]) -> Template:
         members.index(reference),
         members,
         sorted(strays),
-        _join_slots(texts[reference], pieces),
+        _join_slots(texts[reference], pieces, [texts[i] for i in members]),
     )
 
 
@@ -200,16 +200,26 @@ def _intersect(pieces: _Pieces, matches: Sequence[Match]) -> _Pieces:
     return found
 
 
-def _join_slots(text: str, pieces: _Pieces) -> _Pieces:
-    """Leave out pieces between two slots that texts may share by accident: short ones, shorter than both slots."""
+def _join_slots(text: str, pieces: _Pieces, texts: Sequence[str]) -> _Pieces:
+    """Leave out pieces between two slots that texts may share by accident: short ones, shorter than both slots.
+
+    A slot is as long as its shortest value, whichever text is the reference.
+    """
+    shared = [text[start:stop] for start, stop in pieces]
+    placed = [list(_place(one, shared)) for one in texts]
     kept: _Pieces = []
+    last = -1  # the piece before the slot
     for number, (start, stop) in enumerate(pieces):
-        before = start - (kept[-1][1] if kept else 0)
-        after = (pieces[number + 1][0] if number + 1 < len(pieces) else len(text)) - stop
+        is_last = number + 1 == len(pieces)
+        before = min(places[number][0] - (places[last][1] if last >= 0 else 0) for places in placed)
+        after = min(
+            (len(one) if is_last else places[number + 1][0]) - places[number][1]
+            for one, places in zip(texts, placed, strict=True)
+        )
         at_an_end = start == 0 or stop == len(text)
-        if not at_an_end and not _stands(text[start:stop], min(before, after)):
-            continue
-        kept.append((start, stop))
+        if at_an_end or _stands(text[start:stop], min(before, after)):
+            kept.append((start, stop))
+            last = number
     return kept
 
 

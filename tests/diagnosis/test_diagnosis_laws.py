@@ -17,7 +17,7 @@ ROWS = [
 ]
 # Kinds that are seen in the order of requests.
 ORDERED = {"appended", "counter", "event", "clock", "number|counter", "number|identifier"}
-OTHERS = [report for report in request_reports() if report.name.startswith(("tools_", "a_clock", "keys_"))]
+OTHERS = [report for report in request_reports() if report.name.startswith(("tools_", "servers_", "a_clock", "keys_"))]
 
 
 def first(lines, agent_id="desk"):
