@@ -33,7 +33,7 @@ def sort_items(text: str) -> str:
 
     Examples
     --------
-    >>> sort_items("1. pear, plum\\n2. fig") == sort_items("1. fig\\n2. plum, pear")
+    >>> sort_items("1. pear, plum\n2. fig") == sort_items("1. fig\n2. plum, pear")
     True
     """
     lines = ([label, *sorted(items)] for label, *items in _split_items(text))
@@ -50,7 +50,7 @@ def sort_paragraphs(text: str) -> str:
 
     Examples
     --------
-    >>> sort_paragraphs("Q: a\\n\\nQ: b") == sort_paragraphs("Q: b\\n\\nQ: a")
+    >>> sort_paragraphs("Q: a\n\nQ: b") == sort_paragraphs("Q: b\n\nQ: a")
     True
     """
     return "\n\n".join(sorted(part.strip() for part in _blank_line.split(text)))

@@ -1,6 +1,7 @@
 """Learners that share a Redis lose nothing, blocking or asyncio, whatever happens between them."""
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -55,7 +56,10 @@ def kept(url):
     return len({observation.ir_id for observation in window})
 
 
-@pytest.mark.parametrize(("n_processes", "n_runs"), [(4, 25), pytest.param(8, 500, marks=pytest.mark.slow)])
+LONG = pytest.mark.skipif(not os.environ.get("ACG_LAB_LONG"), reason="takes minutes: set ACG_LAB_LONG=1")
+
+
+@pytest.mark.parametrize(("n_processes", "n_runs"), [(4, 25), pytest.param(8, 500, marks=LONG)])
 def test_processes_lose_nothing(redis_url, n_processes, n_runs):
     """As many observations are kept as runs were learned, by half blocking and half asyncio processes together."""
     started = [

@@ -124,9 +124,13 @@ def test_a_lost_reply_while_exporting_makes_no_key_anothers(redis_url, monkeypat
 
 
 def low_port():
-    """Return a free port to which 10,000 can be added, where nodes of a cluster talk to each other."""
-    for port in random.sample(range(20_000, 30_000), 1000):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+    """Return a free port below those that connections get, with a free one 10,000 above, where nodes talk."""
+    for port in random.sample(range(11_000, 22_000), 1000):
+        with (
+            contextlib.suppress(OSError),
+            socket.create_server(("127.0.0.1", port)),
+            socket.create_server(("127.0.0.1", port + 10_000)),
+        ):
             return port
     raise AssertionError
 
