@@ -14,6 +14,7 @@ from acg_lab.providers.outcomes import CacheOutcome
 from acg_lab.providers.prompts import Ints, PromptTable
 from acg_lab.providers.rules import CacheProvider, Matching, SettingValue
 from acg_lab.providers.unit_cache import simulate_units
+from acg_lab.storage._runtime import paused_collector
 
 __all__ = ["find_minimums", "run_cache", "run_variants"]
 
@@ -77,7 +78,8 @@ def run_cache(table: PromptTable, provider: CacheProvider) -> CacheOutcome:
     >>> run_cache(table, find_provider("anthropic")).read_tokens
     array([   0, 2000])
     """
-    return _MODELS[provider.matching](table, provider.settings, find_minimums(table, provider))
+    with paused_collector():  # it would go through all entries, again and again as they become more
+        return _MODELS[provider.matching](table, provider.settings, find_minimums(table, provider))
 
 
 def run_variants(table: PromptTable, provider: CacheProvider) -> Iterator[tuple[str, SettingValue, CacheOutcome]]:

@@ -4,9 +4,11 @@
 being shown, so that a drag only looks costs up. Invariant: what is not priced yet is unknown, never an older number.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock, Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
 from weakref import WeakMethod
 
@@ -25,6 +27,8 @@ __all__ = ["AgentCost", "CostHistory"]
 Plan = tuple[float, int, int, bool]  # stable threshold, minimum observations, window, whether the governor acts
 _STEPS: Final = 101  # of the stable threshold's slider
 _REST: Final = 0.005  # seconds between two prices, for the drag
+_QUIET: Final = 0.5  # seconds after a slider last moved before pricing goes on
+_SWITCH: Final = 0.0005  # seconds that pricing may keep the interpreter from a slider
 _MONTH_NS: Final = 30 * 86400 * 10**9
 _DAY_NS: Final = 86400 * 10**9
 
@@ -82,6 +86,7 @@ class CostHistory:
         self._wanted: tuple[Trace, AcgSettings, tuple[AcgSettings, ...], str | None] | None = None
         self._thread: Thread | None = None
         self._is_closed = self._failed = False
+        self._quiet_at = 0.0
 
     @property
     def acts(self) -> bool | None:
@@ -128,6 +133,10 @@ class CostHistory:
                 self._thread = Thread(target=self._run, daemon=True, name="acg-lab costs")
                 self._thread.start()
 
+    def make_way(self) -> None:
+        """Let a slider move: nothing more is begun until it rests."""
+        self._quiet_at = monotonic() + _QUIET
+
     def close(self) -> None:
         """Stop pricing, for good."""
         self._is_closed = True
@@ -140,8 +149,11 @@ class CostHistory:
     def _run(self) -> None:
         try:
             while (work := self._next()) is not None:
-                work()
+                with _switching_often():
+                    work()
                 sleep(_REST)
+                while (wait := self._quiet_at - monotonic()) > 0 and not self._is_closed:
+                    sleep(wait)
         except AcgLabError as error:  # shown by whoever asked for the costs
             self._failed, self._thread = True, None
             self._on_end(str(error))
@@ -219,6 +231,17 @@ class CostHistory:
         self._costs[plan] = self._costs.get(plan, {}) | known
         if tells:
             self._on_end(None)
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    """Give the interpreter to other threads more often than Python does, which is every 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _SWITCH))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _facts_of(evaluation: Evaluation) -> _Facts:

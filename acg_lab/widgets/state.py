@@ -319,6 +319,10 @@ class TunerState(HasTraits):
         if (trace := self._history.trace) is not None:
             self._costs.follow(trace, self.current, (self.current, self.settings), self.shown_agent)
 
+    def make_way(self) -> None:
+        """Let a slider move: no more costs are begun until it rests."""
+        self._costs.make_way()
+
     def price(self, timeout: float = 60.0) -> None:
         """Price the settings in use, and wait for it, at most ``timeout`` seconds."""
         self.join(timeout)

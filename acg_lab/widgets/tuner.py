@@ -225,6 +225,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     def _show_soon(self) -> None:
         """Show what follows the drag."""
         state = self.state
+        state.make_way()
         tried, current = state.settings.values(), state.current.values()
         # The picture first: it takes longest to reach the screen.
         if VIEWS[self.view].follows:
