@@ -6,7 +6,8 @@ from advice.agents import MENDED, N_RUNS, NOT_MENDED, snapshot_of
 
 import acg_lab as acg
 
-SEEDS = (1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3)))
+SEEDS = (1, 2, 3)
+pytestmark = pytest.mark.slow
 SEEN = int(N_RUNS * 0.7)
 
 

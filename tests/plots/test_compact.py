@@ -58,6 +58,7 @@ DRAW = {
     "requests_over_time": lambda **options: plots.requests_over_time(SIM, **options),
     "nothing": lambda **options: plots.window_heatmap(acg.load(acg.MemoryBackend(), progress=False), **options),
 }
+QUICK = [(2.0, 1.2), (5.2, 6.0)]
 SIZES = [(2.0, 1.2), (2.25, 1.68), (3.0, 4.0), (4.5, 2.4), (5.2, 6.0), (5.3, 3.0), (7.5, 1.3), (7.5, 2.4)]
 
 
@@ -82,7 +83,9 @@ def beyond(page):
     return [name for name, box in found if any(a < b for a, b in zip((box.x0, box.y0, -box.x1, -box.y1), edges))]  # noqa: B905
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(
+    "size", [*QUICK, *(pytest.param(size, marks=pytest.mark.slow) for size in SIZES if size not in QUICK)], ids=str
+)
 def test_any_size(draw, size):
     """From 2 x 1.2 inches on, all texts are inside the axes and apart, every artist has a gid, and words are kept."""
     page = axes_of(*size)
