@@ -196,6 +196,9 @@ class Failure(NamedTuple):
     is_loading: bool = False
 
 
+_OTHER_NODE: Final = ("MOVED", "ASK", "CROSSSLOT")  # codes of the server, which not every redis-py has a class for
+
+
 def explain_error(error: BaseException, label: str) -> Failure:
     """Return an error of redis-py in words, without its text."""
     names = {cls.__name__ for link in _chain(error) for cls in type(link).__mro__}
@@ -221,6 +224,8 @@ def _words(error: BaseException, names: set[str], label: str) -> str:
     if "DB index" in text or "SELECT is not allowed" in text:
         return "has no database of this number; give another at the end of the URL"
     code = re.match(r"[A-Z]{3,20}\b", text)
+    if code and code[0] in _OTHER_NODE:
+        return CLUSTER_NODE
     return f"answered with an error ({code[0] if code else 'ERR'})"
 
 
