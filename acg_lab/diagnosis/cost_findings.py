@@ -205,7 +205,7 @@ def _note_untried(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 
 def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
-    """Leave out faults of how requests are sent that another one's repair mends too: they save the same money.
+    """Leave out faults of how requests are sent that another finding's repair fixes too: they save the same money.
 
     That is a dearer one's best repair, or, where their own was not tried, any that it is part of.
     """

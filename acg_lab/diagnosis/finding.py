@@ -185,7 +185,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         US dollars that the fault costs over the recorded history, by simulation; what all prompts of the agent cost;
         and how long the history is. None where usage or prices are not known.
     lost_at_most : bool
-        Whether ``money_lost`` is an upper bound, since no repair that was simulated tells what the fault costs.
+        Whether ``money_lost`` is an upper bound, since no simulated repair shows what the fault costs.
 
     Examples
     --------

@@ -79,12 +79,12 @@ def _find_in_runs(reader: "_Reader", lengths: Mapping[str, int]) -> Iterator[Raw
             of_key.setdefault((sent.rank, sent.span_id or "", sent.seen), Counter())[sent.form] += 1
     for key, of_key in forms.items():
         several = [(rank, span_id, counts) for (rank, span_id, _), counts in of_key.items() if len(counts) > 1]
-        told: set[tuple[str, ...]] = set()
+        reported: set[tuple[str, ...]] = set()
         for rank, span_id, counts in sorted(several, key=lambda item: (item[0], -item[2].total())):
             ordered = counts.most_common()
             differ = describe_forms(form for form, _ in ordered)
-            if differ not in told:
-                told.add(differ)
+            if differ not in reported:
+                reported.add(differ)
                 yield RawDifference(key, span_id or None, rank, tuple(n for _, n in ordered), differ)
 
 

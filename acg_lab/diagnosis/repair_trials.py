@@ -36,7 +36,7 @@ class Draft:
     bound : float
         What a repair can save at most, in US dollars.
     caused : float
-        What its requests could have saved by simulation: its cost where no repair tells more.
+        What its requests could have saved by simulation: its cost where no repair shows more.
     plans : sequence of Plan
         The repairs to try, the best first. If none is offered they only measure what the fault costs.
     is_event : bool
