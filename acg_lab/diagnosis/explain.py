@@ -105,11 +105,11 @@ def explain(
         return Findings(impossible=impossible, unread=snap.unread)
     splits = [split for split in find_splits(context) if _is_worth_reporting(split) and not keys.isdisjoint(split.keys)]
     faults = {key: fault for key in context.results if key in keys and (fault := find_break(context, key).fault)}
-    explained = {*faults, *(key for split in splits for key in split.keys)}
+    unexplained = keys.difference(faults, *(split.keys for split in splits))
     findings = [
         *build_split_findings(context, splits, text=text),
         *build_fault_findings(context, faults, text=text),
-        *build_refusal_findings(context, [key for key in context.results if key in keys - explained]),
+        *build_refusal_findings(context, [key for key in context.results if key in unexplained]),
         *build_start_findings(context, keys),
         *build_raw_difference_findings(
             context, [found for found in find_raw_differences(context) if found.key in keys]
@@ -121,8 +121,8 @@ def explain(
         with Bar("simulating agents", shown=progress, unit=" agents") as bar:
             priced = price_findings(context, findings, keys, bar)
         return Findings(priced.findings, healthy=priced.healthy, notes=priced.notes, unread=snap.unread)
-    with_finding = {key for finding in findings for key in finding.evidence.profiles}
-    healthy = tuple(key for key in context.results if key in keys - with_finding)
+    without_finding = keys.difference(*(finding.evidence.profiles for finding in findings))
+    healthy = tuple(key for key in context.results if key in without_finding)
     return Findings(findings, healthy=healthy, unread=snap.unread)
 
 
