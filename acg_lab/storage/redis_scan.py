@@ -189,7 +189,7 @@ def survey(prefix: str, selection: Selection) -> Step[list[Found]]:
     known = {run.stored for run in indexed}
     others = [found for key in keys if key not in known and (found := _place(prefix, key, selection))]
     # A window and its result are read at once, so that they belong together.
-    documents = sorted((found for found in others if found.kind != "run"), key=lambda found: found.key)
+    documents = sorted((found for found in others if found.kind != "run"), key=lambda found: (found.problem, found.key))
     orphans = [found for found in others if found.kind == "run"]
     return (yield from measure_documents([*documents, *indexed, *orphans]))
 
