@@ -131,6 +131,11 @@ def count_reads(monkeypatch):
             counts.append(len(data))
             return data
 
+        def read_buffer(self, n):
+            data = self._file.read_buffer(n)
+            counts.append(data.size)
+            return data
+
     monkeypatch.setattr(Files, "open", lambda self, name: pa.PythonFile(Counting(opened(self, name)), mode="r"))
     return counts
 
