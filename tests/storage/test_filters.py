@@ -142,11 +142,11 @@ def count_reads(monkeypatch):
 
 def test_an_export_is_read_by_agent(tmp_path, monkeypatch):
     """Of an export of many agents with texts of their own, one agent is read without those of the others."""
-    monkeypatch.setattr("acg_lab.storage.parquet_writer._GROUP_BYTES", 1 << 16)
+    monkeypatch.setattr("acg_lab.storage.parquet_writer._GROUP_BYTES", 1 << 15)
     backend, noise = MemoryBackend(), random.Random(7)
     for i in range(12):
         for number in range(10):
-            backend.store_run(run_of(f"agent-{i:02}", number, [noise.randbytes(4000).hex()]))
+            backend.store_run(run_of(f"agent-{i:02}", number, [noise.randbytes(12_000).hex()]))
     acg.load(backend).to_parquet(tmp_path / "export")
     counts = count_reads(monkeypatch)
     everything = acg.load(tmp_path / "export")
