@@ -1,7 +1,8 @@
 """Thirty more reports of prompt caches that do not work, after threads in which users of LLM agents complain.
 
 They were written from what users report in public, in other words, and before their first run; form and judgement are
-those of `blind_reports`. The first score was NOT RUN.
+those of `blind_reports`. The first score was 25 of 30 right and 1 wrong: the path of a working directory was told as
+its state.
 """
 
 import json
@@ -33,7 +34,9 @@ FRENCH = "\n".join(
     f"{k}. Si un voyageur du quai {7 * k % 90} demande un remboursement, note le train et reste aimable."
     for k in range(90)
 )
-CHINESE = "\n".join(f"{k}、如果第{7 * k % 90}号柜台的顾客要求退款，请先核对订单，再礼貌地答复。" for k in range(160))
+CHINESE = "\n".join(
+    f"{k}、如果第{7 * k % 90}号柜台的顾客要求退款\uff0c请先核对订单\uff0c再礼貌地答复。" for k in range(160)
+)
 SPANISH = "\n".join(
     f"{k}. Cuando el huésped de la habitación {100 + 7 * k % 90} pregunte por el desayuno, responde sin prometer nada."
     for k in range(80)
@@ -47,15 +50,13 @@ GUESTS = ["Lucía Ferrer", "Marek Dvořák", "Olu Adeyemi", "Hanne Lund", "Rajiv
 
 @report("clock", r"system-0", "number|counter|identifier|variants")
 def home_assistant():
-    """The voice assistant's prompt starts with the time of day and the date. Every turn writes the cache, none reads."""
-    bodies = each(
-        lambda i: claude(
-            f"Current time is {at(i, 14):%H:%M:%S}. Today's date is {at(i, 14):%Y-%m-%d}.\nYou are the voice of a house."
-            f"\n{manual(501)}",
-            question(i),
-        )
-    )
-    return sent(bodies, apart=14, usage=True)
+    """The voice assistant's prompt starts with the time and the date. Every turn writes the cache, none reads."""
+
+    def body(i):
+        head = f"Current time is {at(i, 14):%H:%M:%S}. Today's date is {at(i, 14):%Y-%m-%d}."
+        return claude(f"{head}\nYou are the voice of a house.\n{manual(501)}", question(i))
+
+    return sent(each(body), apart=14, usage=True)
 
 
 @report("clock", r"system-0", "number|counter|event|variants")
@@ -76,8 +77,8 @@ def chinese_clock():
 
     def body(i):
         now = at(i, 75)
-        head = f"当前时间：{now.year}年{now.month}月{now.day}日 {now:%H:%M:%S}"
-        return chat(f"{head}\n{CHINESE}", f"订单{7000 + 37 * i}在哪里？")
+        head = f"当前时间\uff1a{now.year}年{now.month}月{now.day}日 {now:%H:%M:%S}"
+        return chat(f"{head}\n{CHINESE}", f"订单{7000 + 37 * i}在哪里\uff1f")
 
     return sent(each(body), apart=75, usage=True)
 
@@ -215,10 +216,7 @@ def chunks_in_the_system_prompt():
 @report("reordered", r"system-0", "path|variants|memory|retrieved text|identifier")
 def skills_in_any_order():
     """The skills that are installed are listed in XML, in the order in which the file system gives them."""
-    skills = [
-        f"  <skill>\n    <name>{n.replace(' ', '-')}</name>\n    <description>Use it for the {n}.</description>\n  </skill>"
-        for n in LAMPS
-    ]
+    skills = [f'  <skill name="{name}">\n    <description>For the {name}.</description>\n  </skill>' for name in LAMPS]
 
     def body(i):
         listed = "\n".join(rng(i).sample(skills, 6))

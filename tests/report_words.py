@@ -17,7 +17,7 @@ WORDS = {
     "counter": {"counter"},
     "event": {"changed_once"},
     "fragmented": {"fragmented_by_first_message"},
-    "identifier": {"identifier"},
+    "identifier": {"identifier", "call_ids_changed"},
     "image replaced": {"image_replaced"},
     "json key order": {"json_key_order", "raw_bytes_differ"},
     "locale": {"locale"},
