@@ -49,7 +49,7 @@ WORDS = {
     "tools removed": {"tools_removed"},
     "tools reordered": {"tools_reordered"},
     "ttl too short": {"ttl_too_short"},
-    "unicode form": {"unicode_form"},
+    "unicode form": {"unicode_form", "raw_bytes_differ"},
     "variants": {"variants", "feature_variants"},
     "whitespace": {"whitespace", "raw_bytes_differ"},
     "whitespace in an old message": {"whitespace", "raw_bytes_differ"},

@@ -55,10 +55,13 @@ _NAME_OF = (
     r"name|nom|prénom|nombre|apellidos?|nome|cognome|naam|navn|namn|nimi|imi[eę]|nazwisko|isim|adı|"  # noqa: RUF001
     r"имя|фио|姓名|名前|氏名|이름"
 )
+_OF = r"(?:of(?: the)?|de[rsnl]|d[eu]|de la|van de)\s"
 _person_label = re.compile(
     # A name of a file, of a product or of a project is not a person's.
     rf"(?:\b(?:{_WHO}|agent|operator|owner|author|first|last|full|given|family|display|account)s?(?:['\u2019]s)?[\s_-]?|"
     rf"(?:\A|[\n,;.({{<>|*\"'-])\s*)(?:{_NAME_OF}){_IS}|"
+    # The language of a customer is not the customer.
+    rf"(?:(?:{_NAME_OF})\s{_OF}|(?<!\bof )(?<!\bof the )(?<!\b(?-i:de[rsnl]) )(?<!\b(?-i:d[ue]) )(?<!\bde la ))"
     rf"(?:\b|(?<=[\u3000-\uffff]))(?:{_WHO}){_IS}|"
     r"\b(?:helping|assisting|assist|help|talking to|speaking (?:with|to)|chatting with|on behalf of|logged in as|"
     r"signed in as|dear|hello|hi|hola|bonjour|hallo|guten tag|ciao|olá)\s+(?:the (?:user|customer|client)\s+)?"
@@ -78,9 +81,13 @@ def is_person(slot: SlotHistory) -> bool:
     return _mostly(
         slot,
         lambda code: bool(
-            _name.fullmatch(slot.value(code).strip(" \t\"'*,.")) and _person_label.search(slot.before(code, _NEAR))
+            _is_name(slot.value(code).strip(" \t\"'*,.")) and _person_label.search(slot.before(code, _NEAR))
         ),
     )
+
+
+def _is_name(value: str) -> bool:
+    return _name.fullmatch(value) is not None and _tag.fullmatch(value) is None
 
 
 def _touches(expression: re.Pattern[str], slot: SlotHistory, code: int) -> bool:

@@ -11,7 +11,7 @@ from request_reports import reports as request_reports
 # Right so far, of so many; and how many answers are wrong and sure of it.
 CHATS = 84, 83, 0
 TABLES = {
-    "prompts": (prompt_reports, 120, 119, 0),
+    "prompts": (prompt_reports, 120, 120, 0),
     "requests": (request_reports, 150, 150, 0),
     "messages": (message_reports, 40, 40, 0),
 }
