@@ -188,7 +188,8 @@ def survey(prefix: str, selection: Selection) -> Step[list[Found]]:
     indexed = yield from find_runs(prefix, filter(selection.wants_agent, agents))
     known = {run.stored for run in indexed}
     others = [found for key in keys if key not in known and (found := _place(prefix, key, selection))]
-    documents = [found for found in others if found.kind != "run"]
+    # A window and its result are read at once, so that they belong together.
+    documents = sorted((found for found in others if found.kind != "run"), key=lambda found: (found.problem, found.key))
     orphans = [found for found in others if found.kind == "run"]
     return (yield from measure_documents([*documents, *indexed, *orphans]))
 
@@ -252,11 +253,12 @@ def _measured(item: Found, size: int | RedisRefusal, names: dict[bytes, str]) ->
 
 
 def group_by_size(found: Iterable[Found]) -> Iterator[list[Found]]:
-    """Group documents, in order, by a bounded total size."""
+    """Group documents, in order, by a bounded total size; successive documents of one key stay together."""
     group: list[Found] = []
     size = 0
     for item in found:
-        if group and (size + item.size > _BYTES or len(group) == _COMMANDS):
+        is_full = group and size + item.size > _BYTES and item.key != group[-1].key
+        if is_full or len(group) == _COMMANDS:
             yield group
             group, size = [], 0
         group.append(item)

@@ -1,10 +1,11 @@
 """Speed of the matching models: on a scope of tau_airline's size, on a fleet, and beside an independent replay."""
 
-from time import perf_counter, process_time
+from functools import partial
+from time import perf_counter
 
 import numpy as np
 import pytest
-from benchmarks.measuring import tell
+from benchmarks.measuring import best_in_turns, cpu_seconds, tell
 from providers.fleet import make_scope
 from providers.histories import Prompt, block, make_table
 from providers.independent import _Minimum, make_lane
@@ -28,22 +29,14 @@ def test_a_scope_of_tau_airlines_size(benchmark, name):
         assert benchmark.stats.stats.min <= 0.1
 
 
-def _cpu_seconds(work):
-    """Ratios are a matter of work done, which a busy neighbour does not change."""
-    started = process_time()
-    work()
-    return process_time() - started
-
-
 @pytest.mark.parametrize("name", ["anthropic", "openai", "openai-prefix", "deepseek"])
 def test_time_grows_linearly(benchmark, name):
     """Four times the requests take less than six times as long."""
     provider = find_provider(name)
-    tables = [make_scope(n) for n in (1000, 2000, 4000)]
-    times = [min(_cpu_seconds(lambda table=table: run_cache(table, provider)) for _ in range(4)) for table in tables]
-    benchmark.pedantic(run_cache, (tables[0], provider), rounds=1)
-    tell(benchmark, twofold=times[1] / times[0], fourfold=times[2] / times[0])
-    assert times[2] / times[0] < 6
+    works = [partial(run_cache, make_scope(n), provider) for n in (4000, 8000, 16_000)]
+    one, two, four = best_in_turns(benchmark, works, 5)
+    tell(benchmark, twofold=two / one, fourfold=four / one)
+    assert four / one < 6
 
 
 def test_a_million_requests_of_a_fleet(benchmark):
@@ -106,7 +99,7 @@ def test_beside_an_independent_replay(benchmark, conversations, turns):
     assert ours.read_tokens.tolist() == [theirs[f"lane/{i}"].r for i in range(len(prompts))]
     work = (lambda: run_cache(table, provider), replay, lambda: _number_prefixes(lane))
     with paused_collector():
-        turns_of_each = [[min(_cpu_seconds(one) for _ in range(3)) for one in work] for _ in range(5)]
+        turns_of_each = [[min(cpu_seconds(one) for _ in range(3)) for one in work] for _ in range(5)]
         benchmark.pedantic(work[0], rounds=1)
     simulated, replayed, numbered = (min(times) for times in zip(*turns_of_each, strict=True))
     ratio = replayed / simulated
