@@ -1,9 +1,8 @@
-"""Bills that contradict the request that they are for, and each other: believed where they can be, and said where not."""
+"""Bills that contradict their request, or each other: believed where they can be, and said where not."""
 
 import pytest
-from simulation.histories import MARKER, block, body, record, sent, simulated, text, user
+from simulation.histories import MARKER, block, body, sent, simulated, text, user
 
-from acg_lab.core.records import Usage
 from acg_lab.simulation import calibrate
 
 SYSTEM = [block(text(2800), MARKER)]
@@ -48,12 +47,9 @@ def test_a_prompt_has_at_least_the_tokens_that_were_read_of_it():
 
 def test_counts_that_no_prompt_has_are_not_used():
     """A count beyond all prompts is no count: nothing overflows."""
-    call = record(ask(0, (2810, 0, 2800)))
-    huge = Usage(prompt_tokens=2**63 - 1, cache_read_tokens=2**63 - 1, cache_write_tokens=0)
-    assert call.exchange.usage.prompt_tokens == 2810
     found = simulated(ask(0, (2**63 - 1, 2**63 - 1, 0)), ask(10, (2810, 2800, 0)))
-    assert huge.prompt_tokens > found.tokens.max()
     assert found.billed.tolist() == [False, True]
+    assert found.tokens.max() < 3000
 
 
 def test_a_bill_that_shows_a_breakpoint_is_no_lack_of_one():
