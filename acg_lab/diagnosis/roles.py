@@ -91,10 +91,10 @@ def _differ(context: AnalysisContext, members: Sequence[Sequence[str]]) -> bool:
 
 
 class _Prompt(NamedTuple):
-    """The system prompt of a profile's newest request, and the codes of its tools."""
+    """The system messages of a profile's newest request, and the names of its tools."""
 
-    text: str
-    tools: frozenset[int]
+    texts: tuple[str, ...]
+    tools: frozenset[str]
 
 
 def _read_prompt(context: AnalysisContext, key: str) -> _Prompt:
@@ -102,18 +102,22 @@ def _read_prompt(context: AnalysisContext, key: str) -> _Prompt:
     row = _rows(context, key)[-1]
     blocks = slice(int(source.block_offsets[row]), int(source.block_offsets[row + 1]))
     texts, tools = [], []
-    for content, form in zip(source.contents[blocks].tolist(), source.forms[blocks].tolist(), strict=True):
+    columns = (column[blocks].tolist() for column in (source.spans, source.contents, source.forms))
+    for span, content, form in zip(*columns, strict=True):
         if source.form_pool[form].content_type == "tool_schema":
-            tools.append(content)
+            tools.append("-".join(source.span_pool[span].split("-")[2:]))
         elif source.form_pool[form].is_scaffold:
             texts.append(source.content_pool[content])
-    return _Prompt("\n".join(texts), frozenset(tools))
+    return _Prompt(tuple(texts), frozenset(tools))
 
 
 def _are_different(one: _Prompt, other: _Prompt) -> bool:
     if one.tools and other.tools and one.tools.isdisjoint(other.tools):
         return True
-    if one.text == other.text or is_redacted(one.text) or is_redacted(other.text):
+    # System messages that both have are no difference, wherever they stand.
+    ours = "\n".join(text for text in one.texts if text not in other.texts)
+    theirs = "\n".join(text for text in other.texts if text not in one.texts)
+    if not ours or not theirs or is_redacted(ours) or is_redacted(theirs):
         return False
-    shared = find_template([one.text, other.text], [1, 1]).count_shared_bytes()
-    return shared < _HALF * min(len(one.text.encode()), len(other.text.encode()))
+    shared = find_template([ours, theirs], [1, 1]).count_shared_bytes()
+    return shared < _HALF * min(len(ours.encode()), len(theirs.encode()))

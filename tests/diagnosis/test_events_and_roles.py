@@ -143,3 +143,12 @@ def test_what_are_no_roles(prompts):
     """Variants of one prompt, a new release, a stray prompt, many tenants, and one prompt are no roles."""
     findings = acg.explain(learned([chat(prompts(i), question(1)) for i in range(40)]), money=False, progress=False)
     assert not any("role" in note for note in findings.notes)
+
+
+def test_a_tool_that_is_edited_to_and_fro_is_no_role():
+    """Two forms of an agent's only tool are no roles."""
+    bodies = [
+        chat(manual(61), question(1), tools=[function("find", ["Old. ", "New. "][i % 2] * 30)]) for i in range(40)
+    ]
+    findings = acg.explain(learned(bodies), money=False, progress=False)
+    assert ([finding.kind for finding in findings], findings.notes) == ([Kind.TOOLS_EDITED], ())
