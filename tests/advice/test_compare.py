@@ -20,7 +20,7 @@ def trace(sample):
     return acg.replay(sample, progress=False)
 
 
-def clock(n=30, begin=0, agent="chat", usage=True, model=SONNET, run="", gap=200):
+def clock(n=30, begin=0, agent="chat", *, usage=True, model=SONNET, run="", gap=200):
     """Requests whose marked system prompt begins with a time: each writes it, none reads."""
     return [
         sent(
@@ -34,7 +34,7 @@ def clock(n=30, begin=0, agent="chat", usage=True, model=SONNET, run="", gap=200
     ]
 
 
-def constant(n=30, begin=0, agent="chat", usage=True, model=SONNET, tokens=TOKENS, gap=200):
+def constant(n=30, begin=0, agent="chat", *, usage=True, model=SONNET, tokens=TOKENS, gap=200):
     """The same without the time: the first writes, the others read."""
     return [
         sent(
@@ -228,7 +228,7 @@ def test_it_is_a_value(found):
     assert replace(found).lines == found.lines
 
 
-def test_one_agent_can_be_asked_for(found):
+def test_one_agent_can_be_asked_for():
     """Only that agent is compared."""
     calls = [*clock(), *constant(begin=DAY), *clock(agent="steady"), *clock(begin=DAY, agent="steady")]
     asked = acg.compare(snapshot_of(*calls), at="2026-11-07T20:00:00Z", agent_id="steady")
@@ -263,11 +263,11 @@ def test_wrong_use_is_named(snap, options, message):
 
 def test_sides_must_have_requests(snap):
     """A side without recorded calls, or that is no source at all, is named."""
-    with pytest.raises(acg.UsageError, match="'after'.*no recorded LLM calls"):
+    with pytest.raises(acg.UsageError, match=r"'after'.*no recorded LLM calls"):
         acg.compare(snap, acg.load(acg.MemoryBackend()))
-    with pytest.raises(acg.UsageError, match="'before' must be a Snapshot or a Trace.*got str"):
+    with pytest.raises(acg.UsageError, match=r"'before' must be a Snapshot or a Trace.*got str"):
         acg.compare("data/sample", snap)
-    with pytest.raises(acg.UsageError, match="'after' is a repaired snapshot"):
+    with pytest.raises(acg.UsageError, match=r"'after' is a repaired snapshot"):
         acg.compare(snap, acg.what_if(snap, acg.repairs.SortTools()))
 
 
