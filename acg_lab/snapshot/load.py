@@ -122,6 +122,9 @@ def load(
     if rules != "auto":
         get_rules(rules)
     start, end = parse_option_time(since, "since"), parse_option_time(until, "until")
+    if start is not None and end is not None and start > end:
+        msg = f"The 'since' option must not be after 'until'; got {since!r} and {until!r}."
+        raise UsageError(msg)
     limit = _check_limit(limit)
     selection = _selection(agent_id, keys)
     is_named = format != "auto" or is_log(source)
@@ -205,6 +208,8 @@ def _snapshot(source: str, columns: Columns, rules: str) -> Snapshot:
     owners = assign_agents(
         {*columns.observations.keys, *columns.results}, {run.agent_id for run in columns.runs.records}
     )
+    if columns.origin.learned_here:
+        source = f"{source}, learned here"
     return Snapshot(source=source, columns=columns, owners=owners, rules_setting=rules)
 
 
