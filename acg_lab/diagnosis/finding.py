@@ -55,6 +55,7 @@ class Kind(StrEnum):
     RAW_BYTES_DIFFER = "raw_bytes_differ"
     CACHE_MARKS = "cache_marks"
     ARGUMENTS_REORDERED = "arguments_reordered"
+    CALL_IDS_CHANGED = "call_ids_changed"
     PART_LOST = "part_lost"
     THINKING_DROPPED = "thinking_dropped"
     IMAGE_REPLACED = "image_replaced"

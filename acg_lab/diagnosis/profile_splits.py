@@ -29,6 +29,8 @@ _PARTS = {
     "model": "the model",
 }
 _MERGED = "*"  # in place of a part that no longer separates keys
+_HALF = 0.5
+_MAX_COMPARED = 32  # first messages that show whether all of them are alike
 _EXACT = 1.0  # a key changes with every change, not only with a majority
 _UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
 
@@ -160,7 +162,12 @@ def _build_split(
     if not causes:
         return None
     causes.sort(key=lambda cause: cause.kind in _UNNAMED)
-    templates = [cause.block for cause in causes if cause.part in ("system", "response_format")]
+    templates = [
+        cause.block
+        for cause in causes
+        if cause.part in ("system", "response_format")
+        or (cause.part == "seed" and cause.kind is not Kind.FRAGMENTED_BY_FIRST_MESSAGE)
+    ]
     shared = context.count_steady_tokens(causes[0].block, ())
     shared += sum(
         context.count_template_tokens(block) for block in templates if block.form.content_type != "tool_schema"
@@ -180,6 +187,9 @@ def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: 
         kind, change_history = Kind.MODEL_CHANGED, _find_key_changes(context, keys)
     elif part == "seed":
         kind = Kind.FRAGMENTED_BY_FIRST_MESSAGE
+        if _varies_before_stable_text(context, block):
+            detection = detect(block)
+            kind = detection.detector.kind if detection else Kind.UNKNOWN
     elif differ == (MARKS,):
         kind, change_history = Kind.CACHE_MARKS, _find_key_changes(context, keys)
     elif change_history.timing is None:
@@ -187,6 +197,19 @@ def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: 
     elif (detection := detect(block)) is not None:
         kind = detection.detector.kind
     return SplitCause(part, block, change_history, kind, detection, differ)
+
+
+def _varies_before_stable_text(context: AnalysisContext, block: BlockHistory) -> bool:
+    """Return whether something varies in first messages before most of what they all say; few of many are looked at."""
+    step = max(len(block.rows) // _MAX_COMPARED, 1)
+    sample = BlockHistory(block.source, block.rows[::step], block.span, block.threshold)
+    if context.count_template_tokens(sample) == 0:
+        return False
+    template = block.template
+    if template is None or not template.slots or context.count_template_tokens(block) == 0:
+        return False
+    before = len(template.texts[template.reference][: template.slots[0].offset].encode())
+    return template.count_shared_bytes() - before >= _HALF * template.count_shared_bytes()
 
 
 def _find_changed_span(context: AnalysisContext, part: str, rows: Sequence[int]) -> int | None:

@@ -32,6 +32,8 @@ __all__ = ["AgentCosts", "CauseCost", "read_costs"]
 
 _DAY: Final = 86_400 * 10**9
 _HALF: Final = 0.5
+_READ: Final = 0.8  # of the shared tokens: caches of blocks round down, and tokens are estimated
+_SHORTEST: Final = 300 * 10**9  # nanoseconds for which every cache keeps what it has written
 
 
 class CauseCost(NamedTuple):
@@ -102,6 +104,17 @@ class AgentCosts:
     def n_without_usage(self) -> int:
         """Number of requests that did not fail and have no recorded usage."""
         return int((~self.simulation.billed & ~self.simulation.failed).sum())
+
+    def unread(self, tokens: float) -> float:
+        """Return what it costs, in US dollars and at most, that so many leading tokens of each prompt are not read.
+
+        The first request has to write them, and so has one that comes when no cache holds them any more.
+        """
+        sim = self.simulation
+        is_missed = (tokens >= sim.history.minimums[sim.rows]) & (sim.parts.read < _READ * tokens)
+        is_missed &= np.diff(sim.started_ns, prepend=-_SHORTEST - 1) <= _SHORTEST
+        share = np.where(is_missed, tokens - sim.parts.read, 0) / np.maximum(sim.tokens, 1)
+        return float(np.nansum(sim.cost_as_was * np.minimum(share, 1.0)))
 
     def saved(self, snap: Snapshot, repairs: Sequence[Repair]) -> float | None:
         """Return what repairs save in US dollars; None where they can't be simulated or would remove shared content.

@@ -78,6 +78,11 @@ class SimulatedHistory:
         """Which requests have recorded usage: the whole prompt and what was read of it."""
         return (self.requests.prompt >= 0) & (self.requests.read >= 0)
 
+    @property
+    def is_change(self) -> bool:
+        """Whether something else was simulated than what was recorded, and than its limit."""
+        return self.after is not self.before
+
     # --- tokens ---
 
     @cached_property
@@ -90,7 +95,7 @@ class SimulatedHistory:
         """What the rules read and write under the change."""
         if self.is_limit:
             return self.limit
-        return self.simulated_before if self.after is self.before else self._after()
+        return self._after() if self.is_change else self.simulated_before
 
     def _after(self) -> CachedTokens:
         return tokens_of_runs(len(self.requests), self.after, self.ttls)

@@ -126,7 +126,7 @@ def load(
         msg = f"The 'since' option must not be after 'until'; got {since!r} and {until!r}."
         raise UsageError(msg)
     limit = _check_limit(limit)
-    selection = _selection(agent_id, keys)
+    selection = _selection(agent_id, keys)._replace(since=start, limit=limit)
     is_named = format != "auto" or is_log(source)
     dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
     if is_named and dump is None:

@@ -90,10 +90,15 @@ def simulate_fleet(n_agents):
     """
     fleet = make_fleet(n_agents)
     started = time.perf_counter()
+    judge(fleet)
+    return time.perf_counter() - started, _peak_memory()
+
+
+def judge(fleet):
+    """Simulate a fleet with costs, limit, parts and verdicts."""
     sim = judged(fleet)
     sim.cost(sim.tokens, money=True)
     _ = sim.verdicts, sim.at_limit
-    return time.perf_counter() - started, _peak_memory()
 
 
 def judged(fleet):
