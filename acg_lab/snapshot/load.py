@@ -123,7 +123,7 @@ def load(
         get_rules(rules)
     start, end = parse_option_time(since, "since"), parse_option_time(until, "until")
     limit = _check_limit(limit)
-    selection = _selection(agent_id, keys)
+    selection = _selection(agent_id, keys)._replace(since=start, limit=limit)
     is_named = format != "auto" or is_log(source)
     dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
     if is_named and dump is None:

@@ -1,12 +1,12 @@
 """Verify beside a live writer: what seems to differ is read again, until it stands still.
 
 Window, result and runs of an agent are read at different moments, so an entry that is written meanwhile seems to
-differ. A difference counts if two readings, one after the other, found the same.
+differ. A difference counts if it stands still for a second.
 """
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from acg_lab.snapshot.load import load
@@ -18,13 +18,14 @@ __all__ = ["Judge", "settle"]
 
 Judge: TypeAlias = Callable[[Snapshot], list[Verdict]]
 
-# Seconds before each reading: a writer stores window, result, seed and run within a few milliseconds.
-_PAUSES: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
+# Seconds before each round of readings. A writer stores run, window, result and seed one after the other, usually
+# within milliseconds, but a busy one may pause in between: what stands still must do so for the longest of these.
+_PAUSES: Final = (0.0, 0.05, 0.2, 1.0, 1.0)
 _CHANGED: Final = "it was written between the readings of its window, result and runs"
 
 
-def settle(snapshot: Snapshot, verdicts: Sequence[Verdict], source: Any, judge: Judge) -> Iterator[Verdict]:
-    """Yield the verdicts of a snapshot, with those that are not fine judged again on new readings of its source.
+def settle(snapshot: Snapshot, verdicts: Sequence[Verdict], source: Any, judge: Judge) -> Iterable[Verdict]:
+    """Return the verdicts of a snapshot, with those that are not fine judged again on new readings of its source.
 
     Parameters
     ----------
@@ -37,33 +38,32 @@ def settle(snapshot: Snapshot, verdicts: Sequence[Verdict], source: Any, judge: 
     judge : callable
         Returns the verdicts on a snapshot of one agent.
     """
-    unsettled: dict[str, list[str]] = {}
-    for verdict in verdicts:
-        if verdict.status.is_fine:
-            yield verdict
-        else:
-            unsettled.setdefault(verdict.agent_id, []).append(verdict.key)
-    first = {verdict.key: verdict for verdict in verdicts}
-    for agent_id, keys in unsettled.items():
-        settled = _settle_agent(keys, _readings(snapshot, source, agent_id), judge)
-        yield from (settled.get(key) or _changed(first[key]) for key in keys)
-
-
-def _settle_agent(keys: Iterable[str], readings: Iterable[Snapshot], judge: Judge) -> dict[str, Verdict]:
-    """Return the verdicts of the entries that were found fine, or twice the same."""
-    left, settled = set(keys), dict[str, Verdict]()
+    settled = {verdict.key: verdict for verdict in verdicts if verdict.status.is_fine}
+    left = {verdict.key: verdict.agent_id for verdict in verdicts if verdict.key not in settled}
     before: dict[str, Any] = {}
-    for reading in readings:
-        verdicts = {verdict.key: verdict for verdict in judge(reading) if verdict.key in left}
-        found = {key: (verdict, _evidence(reading, verdict)) for key, verdict in verdicts.items()}
-        for key, verdict in verdicts.items():
-            if verdict.status.is_fine or before.get(key) == found[key]:
-                settled[key] = verdict
-                left.remove(key)
-        before = found
+    for pause in _PAUSES:
         if not left:
             break
-    return settled
+        time.sleep(pause)
+        found = dict(_judge_again(snapshot, left, source, judge))
+        for key, (verdict, _) in found.items():
+            stands_still = pause == max(_PAUSES) and before.get(key) == found[key]
+            if verdict.status.is_fine or stands_still:
+                settled[key] = verdict
+                del left[key]
+        before = found
+    return (settled.get(verdict.key) or _changed(verdict) for verdict in verdicts)
+
+
+def _judge_again(
+    snapshot: Snapshot, left: Mapping[str, str], source: Any, judge: Judge
+) -> Iterator[tuple[str, tuple[Verdict, Any]]]:
+    """Yield the verdict and what it is about for the keys that are left, each with its agent."""
+    for agent_id in sorted({*left.values()}):
+        reading = _read(snapshot, source, agent_id)
+        for verdict in judge(reading):
+            if verdict.key in left:
+                yield verdict.key, (verdict, _evidence(reading, verdict))
 
 
 def _evidence(snapshot: Snapshot, verdict: Verdict) -> Any:
@@ -72,19 +72,17 @@ def _evidence(snapshot: Snapshot, verdict: Verdict) -> Any:
     return snapshot.windows.get(verdict.key), snapshot.stability.get(verdict.key)
 
 
-def _readings(snapshot: Snapshot, source: Any, agent_id: str) -> Iterator[Snapshot]:
+def _read(snapshot: Snapshot, source: Any, agent_id: str) -> Snapshot:
     prefix = snapshot.columns.key_prefix
-    for pause in _PAUSES:
-        time.sleep(pause)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LoadWarning)  # the first reading has warned
-            yield load(
-                source,
-                agent_id=agent_id,
-                key_prefix="auto" if prefix is None else prefix,
-                rules=snapshot.rules_setting,
-                progress=False,
-            )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LoadWarning)  # the first reading has warned
+        return load(
+            source,
+            agent_id=agent_id,
+            key_prefix="auto" if prefix is None else prefix,
+            rules=snapshot.rules_setting,
+            progress=False,
+        )
 
 
 def _changed(verdict: Verdict) -> Verdict:

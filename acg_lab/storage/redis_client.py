@@ -15,7 +15,7 @@ from acg_lab.storage.redis_scan import CLUSTER_NODE, RedisRefusal, Send
 
 __all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "check_replies", "explain_error", "open_pool", "retry_delays"]
 
-READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE", "INFO"})
+READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE", "GETRANGE", "INFO"})
 WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC", "WATCH", "UNWATCH"})
 # The commands that redis-py itself sends on a new or idle connection.
 _HANDSHAKE: Final = frozenset(

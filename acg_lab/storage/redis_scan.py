@@ -29,6 +29,7 @@ __all__ = [
     "measure_documents",
     "read_indexes",
     "scan_keys",
+    "scan_names",
     "search_prefix",
     "send_in_batches",
     "survey",
@@ -178,8 +179,17 @@ class Found(NamedTuple):
     missing: str = ""
 
 
-def survey(prefix: str, selection: Selection) -> Step[list[Found]]:
-    """Return the selected documents: windows and results, runs in the order of their index, then runs without one."""
+def scan_names(prefix: str) -> Step[tuple[set[str], set[str]]]:
+    """Return all learning keys, and the agents with runs, by the names of the keys alone."""
+    keys = yield from scan_keys(f"{escape(prefix)}[ar]*", decode_key)
+    places = [place for key in keys if (place := parse_stored_key(key, prefix)) is not None]
+    agents = {key[len(prefix + INDEX) :] for key in keys if key.startswith(prefix + INDEX)}
+    agents.update(place.agent_id for place in places if place.kind == "run")
+    return {place.key for place in places if place.kind != "run"}, agents
+
+
+def survey(prefix: str, selection: Selection) -> Step[tuple[list[Found], list[Found]]]:
+    """Return the selected windows and results, and all runs of the agents: in the order of their index, then others."""
     pattern = f"{escape(prefix)}*"
     if selection.agent_id is not None:
         pattern = f"{escape(prefix)}[ar]*:{escape(selection.agent_id)}*"
@@ -191,7 +201,8 @@ def survey(prefix: str, selection: Selection) -> Step[list[Found]]:
     # A window and its result are read at once, so that they belong together.
     documents = sorted((found for found in others if found.kind != "run"), key=lambda found: (found.problem, found.key))
     orphans = [found for found in others if found.kind == "run"]
-    return (yield from measure_documents([*documents, *indexed, *orphans]))
+    measured = yield from measure_documents([*documents, *indexed, *orphans])
+    return measured[: len(documents)], measured[len(documents) :]
 
 
 def _place(prefix: str, stored: bytes, selection: Selection) -> Found | None:

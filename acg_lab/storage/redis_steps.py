@@ -11,10 +11,12 @@ from msgspec.structs import replace
 
 from acg_lab.core.codec import decode, decode_window, encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError, UsageError
+from acg_lab.core.keys import assign_agents
 from acg_lab.core.records import PromptIR, Record, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Selection, Window
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
+from acg_lab.storage.redis_newest import choose_runs
 from acg_lab.storage.redis_scan import (
     CLUSTER_NODE,
     Command,
@@ -29,6 +31,7 @@ from acg_lab.storage.redis_scan import (
     is_cluster_node,
     measure_documents,
     read_indexes,
+    scan_names,
     search_prefix,
     send_in_batches,
     survey,
@@ -144,8 +147,14 @@ class RedisSteps:
             raise UsageError(msg)
 
     def survey(self, selection: Selection) -> Step[list[Found]]:
-        """Return the selected documents."""
-        return (yield from survey((yield from self._prefix()), selection))
+        """Return the selected documents: windows and results, then runs by agent."""
+        documents, runs = yield from survey((yield from self._prefix()), selection)
+        return documents + (yield from choose_runs(runs, selection))
+
+    def list_agents(self) -> Step[set[str]]:
+        """Return all agents, by the names of the keys alone."""
+        keys, agents = yield from scan_names((yield from self._prefix()))
+        return agents.union(owner.agent_id for owner in assign_agents(keys, agents).values())
 
     def entries(self, group: Sequence[Found]) -> Step[list[Entry]]:
         """Return the entries of a group of documents, without those deleted since."""
