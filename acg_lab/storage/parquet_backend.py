@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 from acg_lab._format import counted
@@ -32,7 +32,7 @@ from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import SealedFile
 from acg_lab.storage.parquet_keyvalue import PlainTable, read_documents
 from acg_lab.storage.parquet_reader import from_tables
-from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES
+from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES, is_plain
 from acg_lab.storage.parquet_tables import SUFFIX, ExportTables, lean_memory
 from acg_lab.storage.parquet_writer import to_tables
 
@@ -97,6 +97,8 @@ class ParquetExport:
         """
         if self._changed:
             return replace(ingest(self._memory.scan(selection, progress), on_problem), **self._stored)
+        if not self._files.exists():
+            self._files.restore()
         if not self._is_export:
             columns = ingest(self._documents(selection, progress), on_problem)
             return replace(columns, origin=columns.origin._replace(caveats=self.caveats))
@@ -201,8 +203,18 @@ class ParquetExport:
         if kind is None:
             self.close()
 
-    def write(self, columns: Columns, *, overwrite: bool = False, progress: Progress = ignore_progress) -> None:
+    def write(
+        self,
+        columns: Columns,
+        *,
+        overwrite: bool = False,
+        mode: int | None = None,
+        progress: Progress = ignore_progress,
+    ) -> None:
         """Write an export to a temporary folder, then rename it, so that no incomplete export is ever visible.
+
+        ``mode`` are the permissions of a local folder, by default its owner's alone or, of one that is replaced, as
+        they were; files get the same without execution.
 
         Raises
         ------
@@ -211,6 +223,18 @@ class ParquetExport:
         SourceError
             If it can't be written.
         """
+        self._check_place(overwrite=overwrite)
+        owners = assign_agents(
+            {*columns.observations.keys, *columns.results}, {r.agent_id for r in columns.runs.records}
+        )
+        export_id, check = secrets.token_hex(8), partial(self._check_place, overwrite=overwrite)
+        with self._files.errors("export"), self._files.replace_atomically(mode=mode, check=check) as place:
+            for name, pieces in to_tables(columns, owners):
+                with self._files.create(f"{place}/{name}{SUFFIX}") as file:
+                    _write_table(name, pieces, file, progress, export_id)
+
+    def _check_place(self, *, overwrite: bool) -> None:
+        """Raise UsageError if something stands in the place of a new export that it may not replace."""
         if self._files.exists() and not (overwrite and self._is_export):
             hint = "overwrite it with overwrite=True (--overwrite), or " if self._is_export else ""
             msg = f"{self.label} exists already; {hint}choose another path."
@@ -219,14 +243,6 @@ class ParquetExport:
             names = ", ".join(map(repr, others[:3]))
             msg = f"{self.label} holds other files than an export ({names}), which would be lost; choose another path."
             raise UsageError(msg)
-        owners = assign_agents(
-            {*columns.observations.keys, *columns.results}, {r.agent_id for r in columns.runs.records}
-        )
-        export_id = secrets.token_hex(8)
-        with self._files.errors("export"), self._files.replace_atomically() as place:
-            for name, pieces in to_tables(columns, owners):
-                with self._files.create(f"{place}/{name}{SUFFIX}") as file:
-                    _write_table(name, pieces, file, progress, export_id)
 
 
 def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: Progress, export_id: str) -> None:
@@ -240,6 +256,7 @@ def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: P
             compression="zstd",
             compression_level=9,
             use_dictionary=list(CODED[name]),
+            write_statistics=[field.name for field in piece.schema if is_plain(field)],
             dictionary_pagesize_limit=_NO_LIMIT,  # one dictionary per row group, however long its texts
             write_page_index=True,
             write_page_checksum=True,  # decompression detects most damage, but not all
