@@ -13,6 +13,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.planner import PlanReason
 from acg_lab.plots.amounts import Unit
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
 from acg_lab.plots.text import Size, text_width
 from acg_lab.plots.theme import drawing
@@ -27,7 +28,7 @@ __all__ = ["cost_curve", "sweep_of"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _LEFT, _RIGHT = 0.66, 0.46
-_ABOVE, _CHART, _BELOW = 0.55, 2.1, 0.66
+_ABOVE, _CHART, _BELOW, _LEAST = 0.55, 2.1, 0.66, 1.0
 _BAR: Final = 0.06
 _NEAR: Final = 0.3  # thresholds whose names would meet
 _LEVEL: Final = 1.02  # costs within it count as level
@@ -117,22 +118,20 @@ def sweep_of(data: Any) -> Sweep:
 def _draw(
     sweep: Sweep, best: Recommendation | None, tried: AcgSettings | None, place: "Place", *, heading: bool
 ) -> "Axes":
-    unit = Unit.MONEY if sweep.currency == "USD" else Unit.RELATIVE
+    unit = _unit(sweep)
     steps = _steps(sweep, _row_of(sweep, tried) if tried is not None else 0 if best is None else best.row)
     chosen = _recommended(sweep, best) if best is not None else None if tried is None else _tried(steps, tried)
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas = MplCanvas(place)
-    canvas.begin(base + _CHART + _BELOW, gid="cost-curve")
-    canvas.heading(_title(sweep, steps, best, chosen, unit), *_words(sweep), show=heading)
+    canvas.begin(base + _CHART + _BELOW, gid="cost-curve", least=base + _LEAST + _BELOW)
+    end = canvas.heading(_title(sweep, steps, best, chosen, unit), *_words(sweep), show=heading)
+    top = max(float(np.nanmax(steps.costs)), float(sweep.cost[0]), 1e-9) * 1.15
+    if canvas.is_compact:
+        return _draw_compact(canvas, sweep, steps, chosen, (end, top))
     height = max(canvas.height - base - _BELOW, 0.5)
     panel = canvas.panel(_LEFT, base, canvas.right - _LEFT - _RIGHT, height, gid="costs")
-    top = max(float(np.nanmax(steps.costs)), float(sweep.cost[0]), 1e-9) * 1.15
-    panel.set_limits((0, 1), (0, top))
     panel.set_x_ticks(list(_TICKS), [setting(tick) for tick in _TICKS])
-    _draw_steps(panel, canvas, steps)
-    ticks = np.linspace(0, top / 1.15, 4)
-    panel.axes.set_yticks(ticks, [unit.text(tick) for tick in ticks.tolist()])
-    panel.draw_grid()
+    _draw_costs(panel, canvas, steps, top, np.linspace(0, top / 1.15, 4), unit)
     canvas.label(MARGIN, base - 0.2, f"input cost of the history, in {unit.value}", gid="y-label")
     middle = (_LEFT + canvas.right - _RIGHT) / 2
     canvas.label(middle, base + height + 0.34, "stable_threshold", gid="x-label", ha="center", mono=True, size=Size.ROW)
@@ -140,11 +139,42 @@ def _draw(
     if not steps.plans.all():
         swatches.append(Swatch(f"dashed: no breakpoint, {_why(sweep, steps)}", BoxStyle(canvas.colours.base)))
     canvas.legend(swatches, base - _ABOVE + 0.13)
-    _mark(canvas, panel, _Frame(base, height, top, steps), sweep, chosen)
-    if best is not None:
-        _draw_plateau(canvas, base + height, best)
+    _mark(panel, canvas, sweep, chosen)
+    _name_marks(canvas, _Frame(base, height, top, steps), sweep, chosen)
+    if chosen is not None and chosen.plateau is not None:
+        _draw_plateau(canvas, base + height, chosen.plateau)
     axes: Axes = panel.axes
     return axes
+
+
+def _draw_compact(
+    canvas: MplCanvas, sweep: Sweep, steps: _Steps, chosen: "_Chosen | None", ends: tuple[float, float]
+) -> "Axes":
+    """Draw steps and marks without names, below a heading and up to a cost."""
+    (end, top), unit = ends, _unit(sweep)
+    ticks = np.array([0, top / 1.15])
+    left, above, width, height = compact_place(canvas, end, widest=unit.text(float(ticks[1])))
+    panel = canvas.panel(left, above, width, height, gid="costs")
+    panel.set_x_ticks([0, 0.5, 1], ["0", "0.5", "1"])
+    _draw_costs(panel, canvas, steps, top, ticks, unit)
+    _mark(panel, canvas, sweep, chosen)
+    if chosen is not None and chosen.plateau is not None:
+        low, high = chosen.plateau
+        panel.rectangle(low, 0, high - low, top * _BAR / height, canvas.colours.stable, gid="plateau", zorder=3)
+    axes: Axes = panel.axes
+    return axes
+
+
+def _unit(sweep: Sweep) -> Unit:
+    return Unit.MONEY if sweep.currency == "USD" else Unit.RELATIVE
+
+
+def _draw_costs(panel: MplPanel, canvas: MplCanvas, steps: _Steps, top: float, ticks: Floats, unit: Unit) -> None:
+    """Draw the steps, with their axis and grid."""
+    panel.set_limits((0, 1), (0, top))
+    _draw_steps(panel, canvas, steps)
+    panel.axes.set_yticks(ticks, [unit.text(tick) for tick in ticks.tolist()])
+    panel.draw_grid()
 
 
 def _steps(sweep: Sweep, row: int) -> _Steps:
@@ -164,15 +194,17 @@ def _steps(sweep: Sweep, row: int) -> _Steps:
 
 
 class _Chosen(NamedTuple):
-    """A setting to mark beside the current one: what it is called, its threshold and its cost."""
+    """A setting to mark beside the current one: what it is called, its threshold, its cost, and what is as good."""
 
     role: str
     stable: float
     cost: float
+    plateau: tuple[float, float] | None = None
 
 
 def _recommended(sweep: Sweep, best: Recommendation) -> _Chosen:
-    return _Chosen("recommended", best.settings.thresholds.stable_threshold, float(sweep.cost[best.row]))
+    stable = best.settings.thresholds.stable_threshold
+    return _Chosen("recommended", stable, float(sweep.cost[best.row]), best.plateau)
 
 
 def _tried(steps: _Steps, tried: AcgSettings) -> _Chosen:
@@ -213,30 +245,41 @@ class _Frame(NamedTuple):
     steps: _Steps
 
 
-def _mark(canvas: MplCanvas, panel: MplPanel, frame: _Frame, sweep: Sweep, chosen: _Chosen | None) -> None:
+def _mark(panel: MplPanel, canvas: MplCanvas, sweep: Sweep, chosen: _Chosen | None) -> None:
     """Mark the current setting, and the one that is recommended or tried."""
-    colours, now, cost = canvas.colours, float(sweep.points.stable[0]), float(sweep.cost[0])
-    unit = Unit.MONEY if sweep.currency == "USD" else Unit.RELATIVE
+    colours = canvas.colours
     hollow: Any = {"edge": colours.ink, "edge_width": 1.4, "size": 8, "zorder": 6}
-    panel.dots([now], [cost], colours.paper, gid="current-mark", **hollow)
-    current = _Name(now, cost, f"current {setting(now)}: {unit.text(cost)}", "current-name", colours.ink)
-    is_above = _name(canvas, frame, current, above=chosen is None or chosen.cost <= cost)
+    panel.dots([float(sweep.points.stable[0])], [float(sweep.cost[0])], colours.paper, gid="current-mark", **hollow)
     if chosen is None:
         return
     filled: Any = {"edge": colours.paper, "edge_width": 1.2, "size": 8, "zorder": 6}
-    # What rounds to the same amount is not dearer.
-    is_dearer = chosen.cost > cost and unit.text(chosen.cost) != unit.text(cost)
-    colour = colours.breaking if is_dearer else colours.stable
-    panel.dots([chosen.stable], [chosen.cost], colour, gid=f"{chosen.role}-mark", **filled)
+    panel.dots([chosen.stable], [chosen.cost], _colour(canvas, sweep, chosen), gid=f"{chosen.role}-mark", **filled)
+
+
+def _colour(canvas: MplCanvas, sweep: Sweep, chosen: _Chosen) -> str:
+    """Return the colour of a setting's mark: a cost that rounds to the current one is not dearer."""
+    now, unit = float(sweep.cost[0]), _unit(sweep)
+    is_dearer = chosen.cost > now and unit.text(chosen.cost) != unit.text(now)
+    return canvas.colours.breaking if is_dearer else canvas.colours.stable
+
+
+def _name_marks(canvas: MplCanvas, frame: _Frame, sweep: Sweep, chosen: _Chosen | None) -> None:
+    """Name the current setting, and the one that is recommended or tried."""
+    now, cost, unit = float(sweep.points.stable[0]), float(sweep.cost[0]), _unit(sweep)
+    current = _Name(now, cost, f"current {setting(now)}: {unit.text(cost)}", "current-name", canvas.colours.ink)
+    is_above = _name(canvas, frame, current, above=chosen is None or chosen.cost <= cost)
+    if chosen is None:
+        return
     words = f"{chosen.role} {setting(chosen.stable)}: {unit.text(chosen.cost)}"
+    colour = _colour(canvas, sweep, chosen)
     named = _Name(chosen.stable, chosen.cost, words, f"{chosen.role}-name", colour, bold=True)
     is_near = abs(chosen.stable - now) < _NEAR
     _name(canvas, frame, named, above=chosen.cost > cost, other=is_above if is_near else None)
 
 
-def _draw_plateau(canvas: MplCanvas, bottom: float, best: Recommendation) -> None:
+def _draw_plateau(canvas: MplCanvas, bottom: float, plateau: tuple[float, float]) -> None:
     """Draw the range of thresholds that are as good as the recommended one."""
-    colours, (low, high) = canvas.colours, best.plateau
+    colours, (low, high) = canvas.colours, plateau
     width = canvas.right - _RIGHT - _LEFT
     canvas.rectangle(
         _LEFT + low * width, bottom - _BAR, (high - low) * width, _BAR, colours.stable, gid="plateau", zorder=3
