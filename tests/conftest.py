@@ -5,9 +5,12 @@ on as many examples as each test names.
 """
 
 import contextlib
+import functools
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +22,8 @@ from hypothesis import settings
 
 import acg_lab as acg
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "data" / "sample"
 
 # A busy machine may take any time for an example; speed is the benchmarks' business.
 settings.register_profile("all", deadline=None, max_examples=100)
@@ -101,6 +105,20 @@ def _free_port():
 def sample():
     """Return the sample; it can't be changed, so all tests share it."""
     return acg.load(SAMPLE, progress=False)
+
+
+@pytest.fixture(scope="session")
+def printed_of_sample():
+    """Return a function that returns what a command prints of the sample in 100 columns; each is started once."""
+
+    @functools.cache
+    def print_of(command):
+        process = [sys.executable, "-m", "acg_lab", command, "data/sample"]
+        environment = os.environ | {"COLUMNS": "100"}
+        ended = subprocess.run(process, capture_output=True, check=True, encoding="utf-8", env=environment, cwd=ROOT)
+        return ended.stdout
+
+    return print_of
 
 
 @pytest.fixture(scope="session")
