@@ -67,6 +67,7 @@ PACKAGES = {
 ORDER = list(PACKAGES)
 # The only imports that point up: values make their frames, when called.
 UPWARDS = {
+    ("acg_lab.advice.comparison", "frames"),
     ("acg_lab.advice.recommendation", "frames"),
     ("acg_lab.advice.sweep", "frames"),
     ("acg_lab.diagnosis.findings", "frames"),

@@ -12,7 +12,7 @@ from acg_lab.widgets.money import AgentCost
 from acg_lab.widgets.state import TunerState
 from acg_lab.widgets.tile import Tile
 
-__all__ = ["cost_tiles", "dearer_line", "find_dearer"]
+__all__ = ["cost_tiles", "dearer_line", "find_dearer", "name_dearer"]
 
 _DEARER = 1.005  # a cost that reads the same is no loss
 _NAMED, _NAME = 3, 40
@@ -80,7 +80,13 @@ def find_dearer(state: TunerState, settings: AcgSettings) -> list[tuple[str, flo
 
 def dearer_line(state: TunerState) -> str:
     """Return a line of HTML that names the agents that would pay more; empty if none would."""
-    found = find_dearer(state, state.settings)
+    found = name_dearer(state, state.settings)
+    return f'<div class="acg-line acg-can" role="status">{found[0].upper()}{found[1:]}</div>' if found else ""
+
+
+def name_dearer(state: TunerState, settings: AcgSettings) -> str:
+    """Return who would pay more with settings, and how much, as HTML; empty if nobody would or nothing is priced."""
+    found = find_dearer(state, settings)
     base = state.cost(state.current, None)
     if not found or base is None:
         return ""
@@ -92,5 +98,4 @@ def dearer_line(state: TunerState) -> str:
         for name, more, share in found[:_NAMED]
     ]
     rest = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-    who = counted(len(found), "agent")
-    return f'<div class="acg-line acg-can" role="status">Dearer for {who}: {", ".join(named)}{rest}.</div>'
+    return f"dearer for {counted(len(found), 'agent')}: {', '.join(named)}{rest}."

@@ -4,9 +4,7 @@
 being shown, so that a drag only looks costs up. Invariant: what is not priced yet is unknown, never an older number.
 """
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import RLock, Thread
 from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
@@ -21,6 +19,7 @@ from acg_lab.config import AcgSettings
 from acg_lab.core.errors import AcgLabError
 from acg_lab.history import Trace
 from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.widgets.background import switching_often
 
 __all__ = ["AgentCost", "CostHistory"]
 
@@ -28,7 +27,6 @@ Plan = tuple[float, int, int, bool]  # stable threshold, minimum observations, w
 _STEPS: Final = 101  # of the stable threshold's slider
 _REST: Final = 0.005  # seconds between two prices, for the drag
 _QUIET: Final = 0.5  # seconds after a slider last moved before pricing goes on
-_SWITCH: Final = 0.0005  # seconds that pricing may keep the interpreter from a slider
 _MONTH_NS: Final = 30 * 86400 * 10**9
 _DAY_NS: Final = 86400 * 10**9
 
@@ -149,7 +147,7 @@ class CostHistory:
     def _run(self) -> None:
         try:
             while (work := self._next()) is not None:
-                with _switching_often():
+                with switching_often():
                     work()
                 sleep(_REST)
                 while (wait := self._quiet_at - monotonic()) > 0 and not self._is_closed:
@@ -174,9 +172,10 @@ class CostHistory:
             for one in settings:
                 if one.observation_window not in self._evaluations:
                     return lambda one=one: self._open(trace, one.observation_window)  # type: ignore[misc]
-                if self.find(one, None) is None:
-                    is_last = one is settings[-1]
-                    return lambda one=one: self._price(one, None, tells=is_last)  # type: ignore[misc]
+            missing = {self._plan(one): one for one in settings if self.find(one, None) is None}
+            for one in missing.values():
+                is_last = len(missing) == 1
+                return lambda one=one: self._price(one, None, tells=is_last)  # type: ignore[misc]
             warm = (t for t in self._around(settings[-1]) if agent_id and self.find(t, agent_id) is None)
             if (next_one := next(warm, None)) is not None and agent_id in self._known_agents:
                 return lambda: self._price(next_one, agent_id, tells=False)
@@ -231,17 +230,6 @@ class CostHistory:
         self._costs[plan] = self._costs.get(plan, {}) | known
         if tells:
             self._on_end(None)
-
-
-@contextmanager
-def _switching_often() -> Iterator[None]:
-    """Give the interpreter to other threads more often than Python does, which is every 5 ms."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _SWITCH))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _facts_of(evaluation: Evaluation) -> _Facts:

@@ -16,6 +16,7 @@ from acg_lab.widgets.tile import Tile, format_difference
 
 __all__ = ["agents_table", "changes_line", "numbers_row"]
 
+_IN_A_ROW = 4  # tiles, in an ordinary notebook
 _NAMED, _AGENTS, _NAME = 3, 12, 36  # profiles named per change, agents listed, characters of a name
 
 
@@ -42,7 +43,13 @@ def numbers_row(
         below = f"{one.matched:,} of {counted(one.requests, 'request')}"
         label = "Requests that match it"
         tiles.append(Tile("matched", label, one.share, other.share, percent, role, below=below, is_stale=is_stale))
-    return f'<div class="acg-numbers">{"".join(tile.html() for tile in tiles)}</div>'
+    return f'<div class="acg-numbers" style="{_columns(len(tiles))}">{"".join(tile.html() for tile in tiles)}</div>'
+
+
+def _columns(n: int) -> str:
+    """Return how many tiles stand in a row, where there is room for all and where not, as CSS: no tile stands alone."""
+    rows = max(-(-n // _IN_A_ROW), 1)
+    return f"--acg-wide: {max(n, 1)}; --acg-columns: {max(-(-n // rows), 1)}; --acg-narrow: {1 if n == 1 else 2}"
 
 
 def _profile_tiles(state: TunerState, role: str) -> list[Tile]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from traitlets import HasTraits, Instance, Int, Unicode, observe, validate
 
+from acg_lab.advice import Recommendation
 from acg_lab.config import AcgSettings
 from acg_lab.config.settings import check_writable
 from acg_lab.core.errors import UsageError
@@ -22,17 +23,18 @@ from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
+from acg_lab.widgets.matches import MatchCounts
 from acg_lab.widgets.money import AgentCost, CostHistory
 from acg_lab.widgets.prefixes import (
     Lengths,
     Matched,
     PrefixChange,
     ProfileMetrics,
-    count_matched,
     list_changes,
     measure_profile,
 )
 from acg_lab.widgets.profile import ProfileScores, select_profile
+from acg_lab.widgets.recommender import Asked, Recommender
 from acg_lab.widgets.windows import Window, check_trace, source_of
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ __all__ = ["TunerState"]
 
 _PROFILES_KEPT: Final = 32
 _LENGTHS_KEPT: Final = 8
-_TRACES_KEPT: Final = 8
 
 
 class TunerState(HasTraits):
@@ -75,6 +76,10 @@ class TunerState(HasTraits):
         How many replays have ended. Read-only.
     n_priced : int
         How often settings were priced. Read-only.
+    n_advised : int
+        How often what is known of a recommendation has changed. Read-only.
+    recommender : Recommender
+        Looks for recommendations; see `recommend`.
 
     Raises
     ------
@@ -101,6 +106,7 @@ class TunerState(HasTraits):
     progress: Any = Unicode("", read_only=True)
     n_replays: Any = Int(0, read_only=True)
     n_priced: Any = Int(0, read_only=True)
+    n_advised: Any = Int(0, read_only=True)
 
     def __init__(
         self,
@@ -110,7 +116,7 @@ class TunerState(HasTraits):
         current: AcgSettings | None = None,
         agent_id: str | None = None,
     ) -> None:
-        current = current or AcgSettings()
+        self._is_given, current = current is not None, current or AcgSettings()
         check_snapshot(snap)
         check_trace(snap, trace)
         self.lock = RLock()
@@ -118,10 +124,10 @@ class TunerState(HasTraits):
         self._history = WindowHistory(snap, trace, self._on_progress, self._on_end)
         self._history.prepare(current.observation_window)
         self._costs = CostHistory(snap, self._on_priced)
+        self.recommender = Recommender(snap, self._on_advised)
         self._profiles: OrderedDict[tuple[str, int], ProfileScores] = OrderedDict()
         self._lengths: OrderedDict[tuple[int, StabilityThresholds], Lengths] = OrderedDict()
-        self._matched: OrderedDict[tuple[float, int, str | None], Matched] = OrderedDict()
-        self._agent_traces: OrderedDict[tuple[int, str], Trace | None] = OrderedDict()
+        self._matches = MatchCounts()
         super().__init__(current=current)
         try:
             self.settings = current
@@ -161,7 +167,10 @@ class TunerState(HasTraits):
 
     def reset(self) -> None:
         """Go back to the current settings."""
-        self.propose(**self.current.values())
+        self._go_to(self.current)
+
+    def _go_to(self, settings: AcgSettings) -> None:
+        self.propose(**{"provider": None, "priority": None} | settings.values())
 
     # --- the agent and the profile being shown ---
 
@@ -257,27 +266,9 @@ class TunerState(HasTraits):
 
     def matched(self, settings: AcgSettings, agent_id: str | None = None) -> Matched | None:
         """Return how many of an agent's requests matched their prefix; None while the window is not replayed yet."""
-        size = settings.observation_window
-        if (window := self.window(size)) is None or window.trace is None:
+        if (window := self.window(settings.observation_window)) is None or window.trace is None:
             return None
-        key = (settings.thresholds.stable_threshold, size, agent_id)
-        if key not in self._matched:
-            trace = window.trace if agent_id is None else self._trace_of(window.trace, size, agent_id)
-            self._matched[key] = count_matched(trace, settings.thresholds, size) if trace else Matched(0, 0)
-            if len(self._matched) > _PROFILES_KEPT:
-                self._matched.popitem(last=False)
-        else:
-            self._matched.move_to_end(key)
-        return self._matched[key]
-
-    def _trace_of(self, trace: Trace, size: int, agent_id: str) -> Trace | None:
-        """Return the steps of one agent, None if there are none; a drag needs them often, so the last few are kept."""
-        if (size, agent_id) not in self._agent_traces:
-            is_known = any(profile.agent_id == agent_id for profile in trace.profiles)
-            self._agent_traces[size, agent_id] = trace.select(agent_id=agent_id) if is_known else None
-            if len(self._agent_traces) > _TRACES_KEPT:
-                self._agent_traces.popitem(last=False)
-        return self._agent_traces[size, agent_id]
+        return self._matches.count(window.trace, settings, agent_id)
 
     def changes(self) -> list[PrefixChange] | None:
         """List the profiles of the agent whose prefix differs from the current one, the largest loss first."""
@@ -317,11 +308,14 @@ class TunerState(HasTraits):
     def follow_costs(self) -> None:
         """Price the settings in use in the background, and then those near them for the agent being shown."""
         if (trace := self._history.trace) is not None:
-            self._costs.follow(trace, self.current, (self.current, self.settings), self.shown_agent)
+            found = self.recommendation
+            recommended = () if found is None or not found.is_change else (found.settings,)
+            self._costs.follow(trace, self.current, (self.current, *recommended, self.settings), self.shown_agent)
 
     def make_way(self) -> None:
-        """Let a slider move: no more costs are begun until it rests."""
+        """Let a slider move: nothing more is priced until it rests."""
         self._costs.make_way()
+        self.recommender.make_way()
 
     def price(self, timeout: float = 60.0) -> None:
         """Price the settings in use, and wait for it, at most ``timeout`` seconds."""
@@ -329,9 +323,42 @@ class TunerState(HasTraits):
         self.follow_costs()
         self._costs.join(timeout)
 
+    # --- a recommendation ---
+
+    @property
+    def _asked(self) -> Asked:
+        # Settings that nobody stated are inferred, so that a source without a governor is recognised.
+        is_stated = self._is_given or not self.snap.learned_here
+        return Asked(self.agent_id, self.current if is_stated else None)
+
+    @property
+    def recommendation(self) -> Recommendation | None:
+        """What is recommended for the agent being shown, all agents if it is None; None until it was looked for."""
+        return self.recommender.find(self._asked)
+
+    @property
+    def is_recommended(self) -> bool:
+        """Whether the settings being tried are those that are recommended."""
+        found = self.recommendation
+        return found is not None and found.is_change and self.settings == self._advised(found)
+
+    def _advised(self, found: Recommendation) -> AcgSettings:
+        current: AcgSettings = self.current
+        return current.replace(**{name: new for name, (_, new) in found.changes.items()})
+
+    def recommend(self) -> None:
+        """Look for a recommendation in the background."""
+        self.recommender.start(self._asked)
+
+    def use_recommended(self) -> None:
+        """Try the recommended settings."""
+        if (found := self.recommendation) is not None and found.is_change:
+            self._go_to(self._advised(found))
+
     def close(self) -> None:
-        """Stop replaying and pricing, for good."""
+        """Stop replaying, pricing and recommending, for good."""
         self._costs.close()
+        self.recommender.cancel()
         with self.lock:
             self._history.close()
 
@@ -349,6 +376,10 @@ class TunerState(HasTraits):
                 self.set_trait("problem", f"What settings cost is not known: {error}")
             self.set_trait("n_priced", self.n_priced + 1)
 
+    def _on_advised(self) -> None:
+        with self.lock:
+            self.set_trait("n_advised", self.n_advised + 1)
+
     def _on_end(self, error: str | None) -> None:
         with self.lock:
             if error is not None:
@@ -356,7 +387,6 @@ class TunerState(HasTraits):
                 return
             self._profiles.clear()  # the first trace also holds requests that the stored windows have dropped
             self._lengths.clear()
-            self._matched.clear()
-            self._agent_traces.clear()
+            self._matches.clear()
             self.set_trait("n_replays", self.n_replays + 1)
             self.follow()

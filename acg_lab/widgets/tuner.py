@@ -33,6 +33,7 @@ from acg_lab.widgets.cost_tiles import dearer_line
 from acg_lab.widgets.debounce import Debouncer
 from acg_lab.widgets.export_panel import ExportPanel
 from acg_lab.widgets.numbers import agents_table, changes_line, numbers_row
+from acg_lab.widgets.recommendation_card import RecommendationCard
 from acg_lab.widgets.state import TunerState
 from acg_lab.widgets.views import VIEWS, Picture, PictureMaker
 
@@ -102,9 +103,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         config: Any = None,
         agent_id: str | None = None,
     ) -> None:
-        current = (
-            config if isinstance(config, AcgSettings) else AcgSettings() if config is None else load_config(config)
-        )
+        current = config if config is None or isinstance(config, AcgSettings) else load_config(config)
         self.state = TunerState(snap, trace, current=current, agent_id=agent_id)
         self._pictures = PictureMaker()
         self._matched: tuple[Matched, Matched] | None = None
@@ -121,6 +120,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self.state.observe(self._on_state, _TRAITS)
         self.state.observe(self._on_priced, "n_priced")
         self.state.observe(self._on_progress, "progress")
+        self.state.observe(self._on_advised, "n_advised")
         self._tabs.observe(self._on_state, "value")
         self._show_soon()
         self._debouncer.request(only_rest=True)
@@ -135,6 +135,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._tabs: Any = w.ToggleButtons(options=list(VIEWS), description="plot", tooltip="What the plot shows")
         self._tabs.add_class("acg-tabs")
         self._exporter = ExportPanel(self.state, path)
+        self._card = RecommendationCard(self.state)
         self._image: Any = with_class(w.Image(format="png"), "acg-picture")
         self._words: Any = w.HTML()
         self._numbers, self._changes, self._agents, self._progress = w.HTML(), w.HTML(), w.HTML(), w.HTML()
@@ -145,11 +146,12 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         top = with_class(w.HBox([*self._chooser.widgets, self._reset]), "acg-top")
         boxes = [control.box for control in self._controls.values()]
         controls = with_class(w.VBox([*boxes, self._legend]), "acg-controls")
+        side = with_class(w.VBox([controls, self._card.box]), "acg-side")
         below = [self._image, with_class(self._words, _HIDDEN), self._problem]
         plot = with_class(w.VBox([self._refused, self._tabs, *below]), "acg-plot")
-        body = with_class(w.HBox([controls, plot]), "acg-body")
+        body = with_class(w.HBox([side, plot, with_class(self._agents, "acg-others")]), "acg-body")
         status = [self._numbers, self._dearer, self._idle, self._changes, self._progress]
-        return [make_stylesheet(), top, *status, body, self._agents, self._exporter.box]
+        return [make_stylesheet(), top, *status, body, self._exporter.box]
 
     # --- for callers ---
 
@@ -191,7 +193,13 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     def _name_role(self, role: str) -> None:
         self._role = role
         self._reset.description = f"Reset to {role}"
-        self._legend.value = f'<div class="acg-note">❘ {role}</div>'
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        """Name the marks below the sliders, as far as there are any."""
+        found = self.state.recommendation
+        also = ' <span class="acg-key">▲</span> recommended' if found is not None and found.is_change else ""
+        self._legend.value = f'<div class="acg-note">❘ {self._role}{also}</div>'
 
     def _on_state(self, _change: Any) -> None:
         self._debouncer.request()
@@ -201,6 +209,11 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     def _on_progress(self, change: Any) -> None:
         self._progress.value = f'<div class="acg-note" role="status">{escape(change["new"])}</div>'
+
+    def _on_advised(self, _change: Any) -> None:
+        self._guarded(self._card.show)
+        if self.state.recommender.share is None:
+            self._debouncer.request()
 
     def _draw_soon(self) -> None:
         self._guarded(self._show_soon)
@@ -232,9 +245,13 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             self._show_picture(sharp=False)
         else:
             self._image.add_class(_STALE)
+        found = state.recommendation
+        advised: Mapping[str, Any] = {} if found is None or not found.is_change else found.changes
         for name, control in self._controls.items():
-            control.show(tried[name], current[name], self._role)
+            control.show(tried[name], current[name], self._role, advised.get(name, (None, None))[1])
         self._chooser.show()
+        self._card.show()
+        self._show_legend()
         self._refused.value = error_line(state.problem)
         self._numbers.value = self._number_tiles(is_stale=True)
         for later in (self._changes, self._dearer, self._idle, self._agents):
@@ -253,6 +270,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             state.follow_costs()
         self._numbers.value = self._number_tiles(is_stale=not all(matched))
         self._dearer.value = dearer_line(state)
+        self._card.show()
         changes = state.changes()
         self._changes.value = "" if changes is None else changes_line(changes, self._name)
         self._agents.value = agents_table(state, self._role)
