@@ -120,8 +120,8 @@ def printed_of_sample():
     """Return a function that returns what a command prints of the sample in 100 columns; each is started once."""
 
     @functools.cache
-    def print_of(command):
-        process = [sys.executable, "-m", "acg_lab", command, "data/sample"]
+    def print_of(command, *options):
+        process = [sys.executable, "-m", "acg_lab", command, "data/sample", *options]
         environment = os.environ | {"COLUMNS": "100"}
         ended = subprocess.run(process, capture_output=True, check=True, encoding="utf-8", env=environment, cwd=ROOT)
         return ended.stdout

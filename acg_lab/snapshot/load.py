@@ -121,7 +121,7 @@ def load(
     source = find_sample(source)
     if rules != "auto":
         get_rules(rules)
-    start, end = parse_option_time(since, "since"), parse_option_time(until, "until")
+    start, end = _parse_span(since, until)
     limit = _check_limit(limit)
     selection = _selection(agent_id, keys)._replace(since=start, limit=limit)
     is_named = format != "auto" or is_log(source)
@@ -205,6 +205,8 @@ def _snapshot(source: str, columns: Columns, rules: str) -> Snapshot:
     owners = assign_agents(
         {*columns.observations.keys, *columns.results}, {run.agent_id for run in columns.runs.records}
     )
+    if columns.origin.learned_here:
+        source = f"{source}, learned here"
     return Snapshot(source=source, columns=columns, owners=owners, rules_setting=rules)
 
 
@@ -239,6 +241,15 @@ def parse_option_time(time: str | date | None, option: str) -> int | None:
     except (ValueError, TypeError, AttributeError):
         msg = f"The {option!r} option must be a date, an RFC 3339 time or a datetime; got {time!r}."
         raise UsageError(msg) from None
+
+
+def _parse_span(since: str | date | None, until: str | date | None) -> tuple[int | None, int | None]:
+    """Return both ends in nanoseconds since 1970; raise UsageError if the first is after the second."""
+    start, end = parse_option_time(since, "since"), parse_option_time(until, "until")
+    if start is not None and end is not None and start > end:
+        msg = f"The 'since' option must not be after 'until'; got {since!r} and {until!r}."
+        raise UsageError(msg)
+    return start, end
 
 
 def _check_limit(limit: int | None) -> int | None:

@@ -19,9 +19,9 @@ def first_of(findings, agent_id):
 
 
 def test_the_dearest_loss_comes_first(findings):
-    """support-chat's clock costs most, and findings are in the order of what they cost."""
+    """support-chat's clock costs most, and findings are in the order of what they cost; events stand behind faults."""
     assert (findings[0].agent_id, findings[0].kind) == ("support-chat", Kind.DATETIME)
-    costs = [finding.money_lost for finding in findings]
+    costs = [(not finding.is_event, finding.money_lost) for finding in findings]
     assert costs == sorted(costs, reverse=True)
 
 
