@@ -1,6 +1,7 @@
 from . import frames as frames
 from . import plots as plots
 from . import repairs as repairs
+from .advice import compare as compare
 from .advice import recommend as recommend
 from .advice import sweep as sweep
 from .config import AcgSettings as AcgSettings

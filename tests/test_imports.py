@@ -62,11 +62,12 @@ PACKAGES = {
     "fleet": Package("msgspec numpy", "joblib"),
     "widgets": Package("ipywidgets matplotlib msgspec numpy pandas traitlets", "IPython"),
     "cli": Package("msgspec numpy pandas rich tqdm typer", "jupyterlab matplotlib tornado voila"),
-    "docs": Package("", "matplotlib sphinx"),
+    "docs": Package("", "matplotlib nbclient nbformat sphinx"),
 }
 ORDER = list(PACKAGES)
 # The only imports that point up: values make their frames, when called.
 UPWARDS = {
+    ("acg_lab.advice.comparison", "frames"),
     ("acg_lab.advice.recommendation", "frames"),
     ("acg_lab.advice.sweep", "frames"),
     ("acg_lab.diagnosis.findings", "frames"),

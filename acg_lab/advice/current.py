@@ -15,7 +15,7 @@ from acg_lab.simulation.history import prepare_history
 from acg_lab.snapshot.inferred_settings import bound_settings, intersect
 from acg_lab.snapshot.snapshot import Snapshot
 
-__all__ = ["current_settings", "trace_of"]
+__all__ = ["current_settings", "settings_in_force", "trace_of"]
 
 
 def trace_of(source: Any) -> Trace:
@@ -54,7 +54,7 @@ def current_settings(source: Snapshot | Trace, trace: Trace, given: Any = None) 
     UsageError
         If it is none of these, or a threshold is not in [0, 1].
     """
-    settings = _read(given) if given is not None else _infer(source)
+    settings = _read(given) if given is not None else settings_in_force(source)
     check_writable(settings)
     if settings.provider is not None:
         return settings
@@ -74,7 +74,8 @@ def _read(given: Any) -> AcgSettings:
     raise UsageError(msg)
 
 
-def _infer(source: Snapshot | Trace) -> AcgSettings:
+def settings_in_force(source: Snapshot | Trace) -> AcgSettings:
+    """Return the settings that explain the stored results, production's defaults where several or none do."""
     if isinstance(source, Trace):
         return AcgSettings(observation_window=source.windows[0])
     bounds = intersect(bound_settings(result) for result in source.stability.values())

@@ -7,7 +7,7 @@ wins there beyond doubt is recommended; the setting itself is then chosen on the
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -47,6 +47,7 @@ def recommend(
     cache_provider: "CacheProvider | str" = "auto",
     objective: Literal["cost", "tokens"] = "cost",
     current: Current | None = None,
+    agent_id: str | None = None,
     n_jobs: int = 1,
     progress: Progress | Literal[False] | None = None,
 ) -> Recommendation:
@@ -65,6 +66,9 @@ def recommend(
         Money where models have prices; or uncached tokens at the provider's relative rates.
     current : AcgSettings, StabilityThresholds, float or path, optional
         What the governor runs with: a path is that of a ``plugins.toml``. Inferred from what is stored when left out.
+    agent_id : str, optional
+        The agent to recommend for, as if it had a process of its own; all agents of the source when left out. Current
+        settings are inferred from all agents in any case.
     n_jobs : int, default 1
         Processes to work with; -1 for all cores.
     progress : callable or False, optional
@@ -77,7 +81,7 @@ def recommend(
     Raises
     ------
     UsageError
-        If an option makes no sense, or nothing with requests was recorded.
+        If an option makes no sense, there is no such agent, or nothing with requests was recorded.
 
     Examples
     --------
@@ -94,24 +98,33 @@ def recommend(
         msg = "A repaired snapshot was not sent to any provider: pass the snapshot that was loaded."
         raise UsageError(msg)
     trace = replay(snap, window=_window_of(current), progress=False)
+    if agent_id is not None:
+        trace = trace.select(agent_id=agent_id)
     now = current_settings(snap, trace, current)
     if now.provider != "anthropic" and current is None and snap.learned_here:
-        return _nothing("no governor", snap, now)
+        return _nothing("no governor", _Asked(snap, agent_id), now)
     found = sweep(trace, cache_provider=cache_provider, current=now, n_jobs=n_jobs, progress=progress)
-    return _judge(found, snap, in_tokens=objective == "tokens")
+    return _judge(found, _Asked(snap, agent_id), in_tokens=objective == "tokens")
+
+
+class _Asked(NamedTuple):
+    """What is recommended for: a snapshot, and one agent of it or all."""
+
+    snap: Snapshot
+    agent_id: str | None
 
 
 def _window_of(current: Any) -> int:
     return current.observation_window if isinstance(current, AcgSettings) else 100
 
 
-def _judge(found: Sweep, snap: Snapshot, *, in_tokens: bool) -> Recommendation:
+def _judge(found: Sweep, asked: _Asked, *, in_tokens: bool) -> Recommendation:
     evaluation, points = found.evaluation, found.points
     choice = SettingChoice(points, found.above, found.upto)
     now = evaluation.cost_of_runs(found.numbers[0], in_tokens=in_tokens)
     periods = cut_periods(evaluation.run_starts, now)
     if periods is None:
-        return _nothing("too few runs", snap, found.current, found)
+        return _nothing("too few runs", asked, found.current, found)
     costs = evaluation.cost_of_groups(found.numbers, periods, int(periods.max()) + 1, in_tokens=in_tokens)
     whole = costs.sum(axis=1)
     row = choice.choose(whole)
@@ -123,7 +136,7 @@ def _judge(found: Sweep, snap: Snapshot, *, in_tokens: bool) -> Recommendation:
     saved, final = bound_sum(by_choice[held_out]), bound_sum(own[held_out])
     least = LEAST_SAVING * float(now[held_out].sum())
     is_change = row != 0 and all(one.low > 0 and one.value >= least for one in (saved, final))
-    base = _nothing("change nothing", snap, found.current, found, judged, float(whole[0] - whole[row]) * is_change)
+    base = _nothing("change nothing", asked, found.current, found, judged, float(whole[0] - whole[row]) * is_change)
     full: Floats = np.bincount(
         periods, evaluation.cost_of_runs_without_cache(in_tokens=in_tokens), costs.shape[1]
     ).astype(float)
@@ -193,7 +206,7 @@ def _how_judged(periods: tuple[Period, ...]) -> tuple[str, ...]:
 
 def _nothing(
     reason: str,
-    snap: Snapshot,
+    asked: _Asked,
     now: AcgSettings,
     found: Sweep | None = None,
     judged: tuple[Period, ...] = (),
@@ -215,7 +228,7 @@ def _nothing(
         period_costs=np.zeros((0, 0)),
         period_costs_without_cache=np.zeros(0),
         plateau=(0.0, 1.0) if found is None else (float(found.above[0]), float(found.upto[0])),
-        repairs=_better_repairs(snap, saved),
+        repairs=_better_repairs(asked, saved),
         remarks=(*_how_judged(judged), *remarks),
         currency="USD" if found is None else found.currency,
         sweep=found,
@@ -223,10 +236,10 @@ def _nothing(
     )
 
 
-def _better_repairs(snap: Snapshot, saved: float) -> tuple[BetterRepair, ...]:
+def _better_repairs(asked: _Asked, saved: float) -> tuple[BetterRepair, ...]:
     """Return the repairs that save more than a setting, by the findings of explain."""
     best: dict[tuple[str, str], BetterRepair] = {}
-    for finding in explain(snap, progress=False):
+    for finding in explain(asked.snap, agent_id=asked.agent_id, progress=False):
         for effect in _priced(finding.repairs):
             description = effect.repairs[0].description if effect.repairs else ""
             one = BetterRepair(

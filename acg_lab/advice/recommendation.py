@@ -156,7 +156,7 @@ class Recommendation:
     @property
     def lines(self) -> list[str]:
         """The recommendation in at most five lines."""
-        found = [self._headline(), self._evidence(), self._losers(), self._repairs(), self._unknown()]
+        found = [self._headline(), self._evidence(), self.who_pays_more, self._repairs(), self._unknown()]
         return [line for line in found if line]
 
     def _headline(self) -> str:
@@ -189,7 +189,9 @@ class Recommendation:
             f"{month}; cheaper in {n_won} of {counted(len(self.periods), 'held-out period')}{lost}{part}."
         )
 
-    def _losers(self) -> str:
+    @property
+    def who_pays_more(self) -> str:
+        """The line on agents that would pay more, or that none would; empty where one agent is all of them."""
         if not self.is_change or len(self.agents) < 2:  # noqa: PLR2004 - one agent is all of them
             return ""
         if not self.losers:

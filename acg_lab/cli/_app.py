@@ -23,6 +23,7 @@ import acg_lab
 from acg_lab._format import counted, printable
 from acg_lab.core import RULES, AcgLabError, SourceError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
+from acg_lab.snapshot.agent_names import list_agents
 from acg_lab.storage.sources import mask_credentials
 
 __all__ = [
@@ -207,9 +208,7 @@ def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **o
     if source == "-":
         msg = f"Standard input holds no agent {agent!r} (--agent); without --agent all are read."
         raise UsageError(msg)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LoadWarning)  # about other agents
-        known = load(source, key_prefix=key_prefix, **_without_filters(options)).agent_ids
+    known = list_agents(source, key_prefix=key_prefix, **_without_filters(options))
     if agent not in known:  # else all of its data is older than asked for
         near = get_close_matches(agent, known, _NAMED, 0)
         names = ", ".join(map(repr, near)) + (f" and {len(known) - len(near):,} more" if len(known) > len(near) else "")

@@ -153,7 +153,7 @@ def _notes(sim: CacheSimulation, costs: Sequence[AgentCost], sample_rate: float)
             "cache, and not in the totals."
         )
     lines.append(f"Prices: {sim.history.price_list.source}.")
-    if sim.history.after is sim.history.before:
+    if not sim.history.is_change:
         lines.append(f"Simulation against bills: {calibrate(sim).verdict}")
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """``acg-lab export``: copy a source to Parquet, or back to a Redis."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -27,6 +28,9 @@ def _export(
         str | None, typer.Option(help="Key prefix at a Redis DEST; by default that of the source.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export at DEST.")] = False,  # noqa: FBT002
+    mode: Annotated[
+        str | None, typer.Option(help="Permissions of the folder, such as 750; by default its owner's alone.")
+    ] = None,
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
@@ -35,12 +39,22 @@ def _export(
     An existing key of a Redis is never overwritten.
     """
     check_path(dest)
+    permissions = _parse_mode(mode)
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
-        snapshot.to_parquet(dest, overwrite=overwrite)
+        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions)
     elif allow_write:
         snapshot.to_redis(dest, key_prefix=dest_prefix)
     else:
         msg = f"{mask_credentials(dest)} is a Redis; to write to it, add --allow-write."
         raise UsageError(msg)
     complain(f"exported {snapshot.facts} to {mask_credentials(dest)}")
+
+
+def _parse_mode(mode: str | None) -> int | None:
+    if mode is None:
+        return None
+    if not re.fullmatch("0?[0-7]{3}", mode):
+        msg = f"--mode must be three octal digits, such as 750; got {mode!r}."
+        raise UsageError(msg)
+    return int(mode, 8)

@@ -30,7 +30,7 @@ _ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)
 def _notebook(
     source: Annotated[
         str,
-        typer.Argument(help="What the notebooks load, as for 'analyze'; the sample by default.", metavar="SOURCE"),
+        typer.Argument(help="What the notebooks load, as for 'analyze'; the samples by default.", metavar="SOURCE"),
     ] = "",
     into: Annotated[
         str, typer.Option(help="Folder for the copies; a new one in the current folder by default.", metavar="FOLDER")
@@ -41,7 +41,7 @@ def _notebook(
 ) -> None:
     """Open JupyterLab on copies of the notebooks, set to SOURCE."""
     require("jupyterlab", "JupyterLab", "notebook")
-    source = absolute(source or str(find_shipped(*SAMPLES["sample"])))
+    source = absolute(source) if source else ""
     folder = Path(into) if into else _new_folder(Path.cwd() / "acg-lab-notebooks")
     names = copy_notebooks(find_shipped("notebooks", "notebooks"), folder, source)
     with private_page(host, open_browser=not no_browser) as page, environment(ACG_LAB_SOURCE=source):
@@ -57,14 +57,15 @@ def _new_folder(folder: Path) -> Path:
 
 
 def copy_notebooks(originals: Path, folder: Path, source: str) -> list[str]:
-    """Copy notebooks into a folder and set their source; existing files are kept.
+    """Copy notebooks into a folder without their outputs, and set their source; existing files are kept.
 
     Parameters
     ----------
     originals, folder : Path
         The second is created.
     source : str
-        The value of the line ``SOURCE = ...``. With a password it is read from the environment instead.
+        The value of the line ``SOURCE = ...``. With a password it is read from the environment instead. Where it is
+        empty, each notebook keeps its own sample, by the path at which it is installed.
 
     Returns
     -------
@@ -94,15 +95,24 @@ def copy_notebooks(originals: Path, folder: Path, source: str) -> list[str]:
 
 
 def set_source(notebook: dict[str, Any], source: str) -> dict[str, Any]:
-    """Replace the line ``SOURCE = ...`` in a notebook's code cells, in place; return the notebook."""
-    line = f"SOURCE = {source!r}"
-    if has_credentials(source):
-        line = f'import os\n\nSOURCE = os.environ["ACG_LAB_SOURCE"]  # {mask_credentials(source)}'
+    """Replace the line ``SOURCE = ...`` in a notebook's code cells and drop outputs, in place; return the notebook."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
-            text = _ASSIGNMENT.sub(lambda _: line, "".join(cell["source"]))
-            cell["source"] = text.splitlines(keepends=True)
+            text = _ASSIGNMENT.sub(lambda found: _assign(source or _own_sample(found[0])), "".join(cell["source"]))
+            cell |= {"source": text.splitlines(keepends=True), "outputs": [], "execution_count": None}
     return notebook
+
+
+def _assign(source: str) -> str:
+    if has_credentials(source):
+        return f'import os\n\nSOURCE = os.environ["ACG_LAB_SOURCE"]  # {mask_credentials(source)}'
+    return f"SOURCE = {source!r}"
+
+
+def _own_sample(line: str) -> str:
+    """Return the installed sample that a line of a notebook names by its place in the repository."""
+    place = next(place for place in SAMPLES.values() if f'/{place.in_checkout}"' in line)
+    return str(find_shipped(*place))
 
 
 def _serve(page: PrivatePage, port: int, folder: Path, first: str) -> None:

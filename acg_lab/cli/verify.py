@@ -23,6 +23,7 @@ from acg_lab.cli._app import (
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import StabilityThresholds
 from acg_lab.snapshot import Snapshot, Status, Verification, verify
+from acg_lab.storage.sources import is_redis
 
 
 @source_command("verify")
@@ -42,7 +43,8 @@ def _verify(
     """Recompute what production stored and report every difference.
 
     Results are recomputed from windows, and windows from runs where there are any. Settings that are not given are
-    inferred. The exit status is 0 only if everything could be compared and nothing differs.
+    inferred. What differs in a Redis is read again, since production may write meanwhile. The exit status is 0 only if
+    everything could be compared and nothing differs.
     """
     given = {
         "stable_threshold": stable_threshold,
@@ -52,7 +54,8 @@ def _verify(
     known = {name: value for name, value in given.items() if value is not None}
     snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     thresholds = StabilityThresholds(**known) if known else None  # type: ignore[arg-type]
-    verification = verify(snapshot, thresholds, observation_window=window)
+    live = source if is_redis(source) else None
+    verification = verify(snapshot, thresholds, observation_window=window, source=live)
     if as_json:
         print_json(_as_json(snapshot, verification))
     else:

@@ -1,6 +1,7 @@
 """Read a config file, and replace it atomically: at every moment the old or the new file is there, whole."""
 
 import contextlib
+import errno
 import glob
 import os
 import stat
@@ -62,7 +63,9 @@ def read_file(path: str | os.PathLike[str]) -> ConfigFile:
 
 
 def replace_file(file: ConfigFile, content: bytes) -> None:
-    """Write new content to a temporary file, read it back, and replace the file; mode, owner and links are kept.
+    """Write new content to a temporary file, read it back, and replace the file.
+
+    Mode, owner, access control lists and other extended attributes, and symbolic links are kept.
 
     Raises
     ------
@@ -72,6 +75,12 @@ def replace_file(file: ConfigFile, content: bytes) -> None:
     with _errors(file.label, "it was not changed"):
         if file.content is not None and not os.access(file.place, os.W_OK):
             msg = f"{file.label}: it was not changed: it is read-only."
+            raise SourceError(msg)
+        if file.content is not None and (n_names := file.place.stat().st_nlink) > 1:
+            msg = (
+                f"{file.label}: it was not changed: it has {n_names - 1} more name{'s' * (n_names > 2)} (hard links), "  # noqa: PLR2004
+                "which would keep the old content; make them symbolic links, or remove them."
+            )
             raise SourceError(msg)
         if not file.place.parent.is_dir():
             msg = f"{file.label}: there is no folder {file.place.parent}; create it first."
@@ -87,11 +96,12 @@ def _write_and_replace(file: ConfigFile, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as opened:
             _keep_owner_and_mode(file, temporary)
+            _keep_attributes(file, temporary)
             opened.write(content)
             opened.flush()
             os.fsync(descriptor)
         _check(file, temporary, content)
-        temporary.replace(file.place)
+        _take_place(file, temporary)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -108,6 +118,36 @@ def _keep_owner_and_mode(file: ConfigFile, temporary: Path) -> None:
             msg = f"{file.label}: it was not changed: it belongs to another user or group ({old.st_uid}:{old.st_gid})."
             raise SourceError(msg) from None
     temporary.chmod(stat.S_IMODE(old.st_mode))
+
+
+def _keep_attributes(file: ConfigFile, temporary: Path) -> None:
+    """Copy access control lists and other extended attributes, where the system has them."""
+    if file.content is None or not hasattr(os, "listxattr"):
+        return
+    names: list[str] = []
+    with contextlib.suppress(OSError):  # a file system without them
+        names = os.listxattr(file.place)
+    for name in names:
+        value = os.getxattr(file.place, name)
+        try:
+            if name not in os.listxattr(temporary) or os.getxattr(temporary, name) != value:
+                os.setxattr(temporary, name, value)
+        except OSError:
+            msg = f"{file.label}: it was not changed: its extended attribute {name!r} can't be kept."
+            raise SourceError(msg) from None
+
+
+def _take_place(file: ConfigFile, temporary: Path) -> None:
+    try:
+        temporary.replace(file.place)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        msg = (
+            f"{file.label}: it was not changed: it is mounted there by itself, as files are in containers, so it can't "
+            "be replaced; change the file that it is mounted from."
+        )
+        raise SourceError(msg) from None
 
 
 def _check(file: ConfigFile, temporary: Path, content: bytes) -> None:

@@ -116,17 +116,17 @@ class AnalysisContext:
         rows = sort_by_time(self.source, [self.source.number[key] for key in keys])
         return BlockHistory(self.source, rows, self.span_codes[span_id], threshold)
 
-    def count_steady_tokens(self, block: BlockHistory, excluded: Collection[int]) -> float:
+    def count_steady_tokens(self, block: BlockHistory, excluded: Collection[int], enough: float = 1.0) -> float:
         """Return the tokens per request of contents that enough requests have, at any position.
 
-        Blocks of the spans ``excluded``, by code, are left out.
+        Blocks of the spans ``excluded``, by code, are left out. The share that is ``enough`` is at most the threshold.
         """
         held = [
             {content for span, content in zip(r.spans, r.contents, strict=True) if span not in excluded}
             for r in block.requests
         ]
         in_requests = Counter(content for contents in held for content in contents)
-        needed = max(self.thresholds.stable_threshold, _HALF) * len(held)
+        needed = min(max(self.thresholds.stable_threshold, _HALF), enough) * len(held)
         steady = {content for content, count in in_requests.items() if count >= needed}
         total = 0
         for row, request in zip(block.rows, block.requests, strict=True):

@@ -5,7 +5,7 @@ repair is offered only if it saves money; what usage contradicts is not reported
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
@@ -17,7 +17,6 @@ from acg_lab.diagnosis.edit_findings import build_edit_findings
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
-from acg_lab.diagnosis.stable_starts import cost_of_start
 from acg_lab.repairs.apply import select_windows
 from acg_lab.repairs.content_repairs import MergeProfiles, Pin
 from acg_lab.repairs.effects import Effect, measure_extent
@@ -169,7 +168,7 @@ def price_findings(
     drafts.sort(key=lambda draft: -draft.bound)
     try_repairs(snap, drafts)
     priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
-    priced.sort(key=lambda finding: (-(finding.money_lost or 0.0), -finding.total_lost, finding.learning_key))
+    priced.sort(key=lambda one: (one.is_event, -(one.money_lost or 0.0), -one.total_lost, one.learning_key))
     priced = _without_repeats(priced)
     rest = [finding for finding in findings if finding.agent_id not in costs]
     found_keys = {key for finding in (*priced, *rest) for key in finding.evidence.profiles}
@@ -202,7 +201,8 @@ def _note_untried(findings: Sequence[Finding]) -> tuple[str, ...]:
     if not n:
         return ()
     were = "was" if n == 1 else "were"
-    return (f"{counted(n, 'further repair')} {were} not tried: at most {MAX_TRIED} are, those that can save most.",)
+    most = f"at most {MAX_TRIED} are, those that can save most"
+    return (f"{counted(n, 'further repair')} {were} not tried: {most}. Explain one agent to try its own.",)
 
 
 def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
@@ -254,12 +254,15 @@ def _drafts(
         is_unread = mechanism.kind is Kind.BELOW_MINIMUM and cost.requests > len(costs.simulation) / 2
         if cost.avoidable >= threshold or (is_unread and not any(draft.finding.repairs for draft in drafts)):
             drafts.append(_draft_mechanism(context, mechanism, costs, cost, tuple(keys)))
-    named = {finding.kind for finding in mine}
+    return [*drafts, *_draft_edits(costs, keys, drafts)]
+
+
+def _draft_edits(costs: AgentCosts, keys: Sequence[str], drafts: Sequence[Draft]) -> Iterator[Draft]:
+    """Yield drafts of edits inside conversations, but for those that a dearer finding is about too."""
     for edit in build_edit_findings(costs.simulation, costs.agent_id, keys):
-        if edit.kind not in named:
-            lost = edit.money_lost or 0.0
-            drafts.append(Draft(edit, costs, lost, lost, []))
-    return drafts
+        lost = edit.money_lost or 0.0
+        if not any(draft.finding.kind is edit.kind and draft.caused >= lost for draft in drafts):
+            yield Draft(edit, costs, lost, lost, [])
 
 
 def _agrees(finding: Finding, costs: AgentCosts) -> bool:
@@ -272,7 +275,7 @@ def _agrees(finding: Finding, costs: AgentCosts) -> bool:
 def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> Draft:
     """Return a draft of a fault in the prompts; where breakpoints end early, each repair is tried with one more too."""
     if finding.kind is Kind.STABLE_START:
-        lost = cost_of_start(finding, costs.simulation)
+        lost = costs.unread(finding.tokens_lost)
         return Draft(finding, costs, lost, lost, [])
     keys = tuple(context.snapshot.profile_names.of_agent(finding.agent_id))
     repairs = [
@@ -286,15 +289,38 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
     if finding.kind not in (*_CHANGES, Kind.CACHE_MARKS) and costs.simulation.history.acts:
         more = AddBreakpoint(at="system", learning_keys=keys)
         repairs = [other for effect in repairs for other in (replace(effect, repairs=(*effect.repairs, more)), effect)]
+    if finding.is_event:
+        caused = max(
+            caused, costs.restart(finding.evidence.profiles, finding.evidence.last_change, context.prefix_tokens)
+        )
     plans = [effect.repairs for effect in repairs] or _measures(finding)
+    if not plans and _is_of_messages(finding):
+        caused = max(caused, costs.unread(_readable(context, finding)))
     bound = _bound(finding, costs, caused)
-    is_event = finding.kind in _CHANGES
+    is_event = finding.is_event or finding.kind in _CHANGES
     return Draft(replace(finding, repairs=tuple(repairs)), costs, bound, caused, plans, is_event=is_event)
+
+
+def _is_of_messages(finding: Finding) -> bool:
+    """Whether a fault is in messages, or in forms of one content: no simulated repair shows what it costs."""
+    in_messages = finding.kind not in _UNPLANNED and not (finding.span_id or "system-").startswith("system-")
+    return in_messages or (finding.kind is Kind.RAW_BYTES_DIFFER and not finding.is_event)
+
+
+def _readable(context: AnalysisContext, finding: Finding) -> float:
+    """Return the leading tokens of each prompt that could be read without a fault."""
+    if finding.evidence.n_profiles_if_fixed:
+        return finding.evidence.stable_tokens_after
+    return context.prefix_tokens(finding.learning_key) + finding.tokens_lost
 
 
 def _measures(finding: Finding) -> list[Plan]:
     """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
-    if finding.kind in _CHANGES or _instructions.fullmatch(finding.span_id or "") is None:
+    if (
+        finding.is_event
+        or finding.kind in (*_CHANGES, Kind.RAW_BYTES_DIFFER)
+        or _instructions.fullmatch(finding.span_id or "") is None
+    ):
         return []
     return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
 
@@ -304,7 +330,7 @@ def _bound(finding: Finding, costs: AgentCosts, caused: float) -> float:
 
     Where every request has another prefix the provider reads all that it can, and that is nothing.
     """
-    if finding.kind in _CHANGES:
+    if finding.is_event or finding.kind in _CHANGES:
         return caused
     sent = float(costs.simulation.tokens.sum())
     unread = costs.cost * min(finding.total_lost / sent, 1.0) if sent else 0.0

@@ -18,6 +18,7 @@ from acg_lab.diagnosis.phrases import describe_alternation, describe_change
 from acg_lab.diagnosis.slot_history import SlotHistory, split_into_slots
 from acg_lab.diagnosis.slot_kinds import (
     is_checklist,
+    is_directory,
     is_directory_state,
     is_locale,
     is_memory,
@@ -274,6 +275,7 @@ _SLOT_TESTS: dict[Kind, Callable[[SlotHistory], bool]] = {
     Kind.DATETIME: lambda slot: slot.is_stable_after(DATETIME.remove),
     Kind.COUNTER: _is_counter,
     Kind.NUMBER: lambda slot: slot.is_stable_after(NUMBER.remove),
+    Kind.PATH: is_directory,
     Kind.CHECKLIST: is_checklist,
     Kind.WORKING_DIRECTORY_STATE: is_directory_state,
     Kind.MEMORY: is_memory,

@@ -55,6 +55,7 @@ class Kind(StrEnum):
     RAW_BYTES_DIFFER = "raw_bytes_differ"
     CACHE_MARKS = "cache_marks"
     ARGUMENTS_REORDERED = "arguments_reordered"
+    CALL_IDS_CHANGED = "call_ids_changed"
     PART_LOST = "part_lost"
     THINKING_DROPPED = "thinking_dropped"
     IMAGE_REPLACED = "image_replaced"
@@ -72,6 +73,19 @@ class Kind(StrEnum):
     PARALLEL_REQUESTS = "parallel_requests"
     LOOKBACK_EXCEEDED = "lookback_exceeded"
     UNKNOWN = "unknown"
+
+
+_EVENTS = frozenset(
+    {
+        Kind.CHANGED_ONCE,
+        Kind.MODEL_CHANGED,
+        Kind.RAW_BYTES_DIFFER,
+        Kind.TOOLS_ADDED,
+        Kind.TOOLS_EDITED,
+        Kind.TOOLS_REMOVED,
+        Kind.TOOLS_REORDERED,
+    }
+)
 
 
 class Timing(StrEnum):
@@ -214,6 +228,11 @@ class Finding(Struct, frozen=True, kw_only=True):
     lost_at_most: bool = False
     agent_cost: float | None = None
     days: float | None = None
+
+    @property
+    def is_event(self) -> bool:
+        """Whether one content replaced another for good, as with a release: no fault if it was meant."""
+        return self.timing is Timing.ONCE and self.kind in _EVENTS
 
     @property
     def total_lost(self) -> float:

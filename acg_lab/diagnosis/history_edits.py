@@ -6,6 +6,7 @@ differs: pieces that are left out, replaced, or sent in another form. Invariant:
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,12 +17,13 @@ from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.contents import split_content
 from acg_lab.simulation.requests import RecordedRequests
 
-__all__ = ["EDITS", "EditNamer"]
+__all__ = ["EDITS", "SAYS_THE_SAME", "EditNamer"]
 
 # What happens, and what the application can do instead.
 EDITS: Final[Mapping[Kind, str]] = {
     Kind.ARGUMENTS_REORDERED: "an earlier tool call comes back with its arguments printed otherwise, as after a round "
     "trip through a store; keep the text that the model wrote",
+    Kind.CALL_IDS_CHANGED: "an earlier tool call comes back under another id; keep the id that the model gave it",
     Kind.PART_LOST: "a part of an earlier message is no longer sent; store messages whole",
     Kind.WHITESPACE: "an earlier message comes back with other white space; store messages as they were sent",
     Kind.THINKING_DROPPED: "the thinking of an earlier turn is left out; send it back unchanged",
@@ -31,11 +33,18 @@ EDITS: Final[Mapping[Kind, str]] = {
     Kind.MOVING_WINDOW: "the oldest messages are left out as the conversation grows; cut many at once, and rarely",
     Kind.RAW_BYTES_DIFFER: "an earlier message comes back in another form, such as a text here and parts there",
 }
+# Without these edits, all of the earlier request could have been read again.
+SAYS_THE_SAME: Final = frozenset(
+    {Kind.ARGUMENTS_REORDERED, Kind.CALL_IDS_CHANGED, Kind.WHITESPACE, Kind.RAW_BYTES_DIFFER}
+)
 _MOST: Final = 512  # pieces that are compared
 _ALIGNED: Final = 3  # pieces that must agree behind what is left out
 _EARLY: Final = 2  # messages of a conversation that a window may keep before what it drops
+_SUMMARY: Final = 2  # messages that a summary takes at most: the user's, and an answer to it
 _HALF: Final = 0.5
 _IMAGES: Final = ('"type":"image"', '"type":"image_url"', '"type":"input_image"', "data:image/")
+_CALL_IDS: Final = ("tool_use_id", "tool_call_id", "call_id")
+_IDS: Final = ("id", *_CALL_IDS)
 _THINKING: Final = ("reasoning", "reasoning_content", "reasoning_details", "thinking", "thinking_blocks")
 
 
@@ -100,11 +109,14 @@ class EditNamer:
 
 def _name_omission(ours: Sequence[_Part], theirs: Sequence[_Part], n_before: int) -> Kind | None:
     """Name what was left out, if the rest of the earlier request follows."""
+    sent = {part.value for part in ours}
     for n in range(1, len(theirs)):
         rest = theirs[n:]
         n_compared = min(len(rest), _ALIGNED)
         if [part.value for part in ours[:n_compared]] != [part.value for part in rest[:n_compared]]:
             continue
+        if sent.issuperset(part.value for part in theirs[:n]):
+            return None  # it stands elsewhere
         kinds = {part.kind for part in theirs[:n]}
         if kinds == {PieceKind.THINKING}:
             return Kind.THINKING_DROPPED
@@ -115,9 +127,25 @@ def _name_omission(ours: Sequence[_Part], theirs: Sequence[_Part], n_before: int
 
 
 def _name_summary(ours: Sequence[_Part], theirs: Sequence[_Part]) -> Kind | None:
-    """Whether fewer messages stand where more of them stood."""
+    """Whether fewer messages stand where more of them stood: half of them, or one or two before the newest."""
     n_ours, n_theirs = (len({part.message for part in parts}) for parts in (ours, theirs))
-    return Kind.SUMMARISED if n_ours <= n_theirs * _HALF else None
+    return Kind.SUMMARISED if n_ours <= n_theirs * _HALF or _keeps_the_newest(ours, theirs) else None
+
+
+def _keeps_the_newest(ours: Sequence[_Part], theirs: Sequence[_Part]) -> bool:
+    """Whether one or two new messages stand where more stood, and the rest of the earlier request follows."""
+    of_ours, of_theirs = _group_by_message(ours), _group_by_message(theirs)
+    for n_new in range(1, _SUMMARY + 1):
+        for n_gone in range(n_new + 1, len(of_theirs)):
+            rest = of_theirs[n_gone:][:_ALIGNED]
+            if of_ours[n_new : n_new + len(rest)] == rest:
+                return not any(message in of_theirs for message in of_ours[:n_new])
+    return False
+
+
+def _group_by_message(parts: Sequence[_Part]) -> list[tuple[str, ...]]:
+    """Return the JSON of the parts of each message."""
+    return [tuple(part.value for part in group) for _, group in groupby(parts, key=lambda part: part.message)]
 
 
 def _name_replacement(ours: Sequence[_Part], theirs: Sequence[_Part]) -> Kind | None:
@@ -137,15 +165,27 @@ def _name_fields(here: str, there: str) -> Kind | None:
     ours, theirs = _parse(here), _parse(there)
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return None
+    if _without_ids(ours) == _without_ids(theirs):
+        return Kind.CALL_IDS_CHANGED if ours != theirs else Kind.RAW_BYTES_DIFFER
     lost = theirs.keys() - ours.keys()
     if lost & {*_THINKING}:
         return Kind.THINKING_DROPPED
-    return Kind.PART_LOST if lost else Kind.RAW_BYTES_DIFFER if ours == theirs else None
+    return Kind.PART_LOST if lost else None
 
 
 def _is_reordered(here: _Part, there: _Part) -> bool:
     ours, theirs = _parse_all(_parse(here.value)), _parse_all(_parse(there.value))
     return ours is not None and bool(ours == theirs)
+
+
+def _has_another_id(here: _Part, there: _Part) -> bool:
+    ours, theirs = _parse(here.value), _parse(there.value)
+    is_object = isinstance(ours, dict) and isinstance(theirs, dict)
+    return is_object and ours != theirs and bool(_without_ids(ours) == _without_ids(theirs))
+
+
+def _without_ids(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in _IDS}
 
 
 def _is_spaced(here: _Part, there: _Part) -> bool:
@@ -163,7 +203,7 @@ def _call_of(part: _Part) -> object:
     for text in (part.value, part.lead):
         fields = _parse(text)
         if isinstance(fields, dict):
-            found = [fields[name] for name in ("tool_use_id", "tool_call_id", "call_id") if name in fields]
+            found = [fields[name] for name in _CALL_IDS if name in fields]
             if found:
                 return found[0]
     return None
@@ -171,6 +211,7 @@ def _call_of(part: _Part) -> object:
 
 _REPLACED: Final[Sequence[tuple[Kind, Callable[[_Part, _Part], bool]]]] = (
     (Kind.ARGUMENTS_REORDERED, lambda here, there: here.kind == PieceKind.TOOL_USE and _is_reordered(here, there)),
+    (Kind.CALL_IDS_CHANGED, _has_another_id),
     (Kind.RAW_BYTES_DIFFER, lambda here, there: _text(here) == _text(there) or _is_reordered(here, there)),
     (Kind.IMAGE_REPLACED, lambda _here, there: any(sign in there.value for sign in _IMAGES)),
     (Kind.WHITESPACE, _is_spaced),

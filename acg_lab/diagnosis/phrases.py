@@ -55,6 +55,7 @@ KIND_LABELS = {
     Kind.CACHE_MARKS: "cache marks",
     Kind.STABLE_START: "stable start",
     Kind.ARGUMENTS_REORDERED: "arguments reordered",
+    Kind.CALL_IDS_CHANGED: "call ids changed",
     Kind.PART_LOST: "part lost",
     Kind.THINKING_DROPPED: "thinking dropped",
     Kind.IMAGE_REPLACED: "image replaced",

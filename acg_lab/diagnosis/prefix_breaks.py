@@ -16,7 +16,7 @@ from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
 from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, describe_slots, to_sentence, tokens_per_request
-from acg_lab.diagnosis.structure import is_growth, is_missing
+from acg_lab.diagnosis.structure import PERMUTED, is_growth, is_missing, is_permuted
 from acg_lab.snapshot.analysis import shared_prefixes
 
 __all__ = ["CONVERSATION", "MIN_TOKENS_LOST", "Fault", "PrefixBreak", "build_evidence", "find_break", "find_threshold"]
@@ -82,9 +82,9 @@ def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
     if length >= len(result.scores):
         return PrefixBreak("all stable")
     block = context.block_history([key], context.breaking_span(key), context.thresholds.stable_threshold)
-    tokens_after = context.count_steady_tokens(
-        block, {context.span_codes[score.span_id] for score in result.scores[:length]}
-    )
+    before = {context.span_codes[score.span_id] for score in result.scores[:length]}
+    # Production cuts some requests to their last turn, which then lack what changes places in the others.
+    tokens_after = context.count_steady_tokens(block, before, PERMUTED if is_permuted(block) else 1.0)
     grows = not block.form.is_scaffold and is_growth(block)
     tokens_inside = 0.0 if grows else _tokens_inside(context, block)
     if not block.form.is_scaffold and tokens_after + tokens_inside < MIN_TOKENS_LOST:

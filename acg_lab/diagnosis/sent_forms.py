@@ -4,6 +4,7 @@ Invariant: marks of the cache are never content (`acg_lab.core.markers`), and no
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ __all__ = ["MARKS", "SHAPE", "describe_forms", "describe_respects", "print_form"
 
 MARKS: Final = "cache marks"
 SHAPE: Final = "sent as text here, as parts there"
+_plain_spaces: Final = re.compile(r"[ \t\n\r\f\v]+")
+_spaces: Final = re.compile(r"\s+")
 _IMAGES: Final = ("image_url", "image", "input_image")
 
 
@@ -57,8 +60,11 @@ def _describe_difference(dominant: str, other: str) -> str:
         return SHAPE
     if _as_parts(ours, without=_IMAGES) == _as_parts(theirs, without=_IMAGES):
         return "images"
-    if _remove_spaces(_as_parts(ours)) == _remove_spaces(_as_parts(theirs)):
+    ours, theirs = _as_parts(ours), _as_parts(theirs)
+    if _remove(_plain_spaces, ours) == _remove(_plain_spaces, theirs):
         return "white space"
+    if _remove(_spaces, ours) == _remove(_spaces, theirs):
+        return "kinds of spaces"
     return "fields that no block holds"
 
 
@@ -75,9 +81,10 @@ def _as_parts(value: Any, without: tuple[str, ...] = ()) -> Any:
     return {**value, "content": parts}
 
 
-def _remove_spaces(value: Any) -> Any:
+def _remove(spaces: re.Pattern[str], value: Any) -> Any:
+    """Return a value without some spaces in its texts."""
     if isinstance(value, str):
-        return "".join(value.split())
+        return spaces.sub("", value)
     if isinstance(value, dict):
-        return {name: _remove_spaces(item) for name, item in value.items()}
-    return [_remove_spaces(item) for item in value] if isinstance(value, list) else value
+        return {name: _remove(spaces, item) for name, item in value.items()}
+    return [_remove(spaces, item) for item in value] if isinstance(value, list) else value

@@ -5,14 +5,17 @@ the requests. Labels are those of the languages of most prompts.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from acg_lab.diagnosis.finding import Timing
 from acg_lab.diagnosis.slot_history import SlotHistory
+from acg_lab.diagnosis.text_patterns import PATH
 
 __all__ = [
     "RELATIVE_TIME",
     "is_checklist",
+    "is_directory",
     "is_directory_state",
     "is_locale",
     "is_memory",
@@ -24,6 +27,7 @@ __all__ = [
 _MOSTLY = 0.9
 _NEAR, _HEADING = 48, 1_200  # characters before the slot
 _MIN_WORDS = 2  # of a sentence
+_MIN_RECURRING = 3  # lines; fewer are variants
 
 
 def _mostly(slot: SlotHistory, test: Callable[[int], bool]) -> bool:
@@ -33,16 +37,36 @@ def _mostly(slot: SlotHistory, test: Callable[[int], bool]) -> bool:
 
 
 _mail = re.compile(r"(?<![\w.%+-])[\w.%+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+# What stands between a label and its value: a colon or a verb, the end of an XML tag, or marks of Markdown, and quotes.
+_IS = (
+    r"(?:\"?\s*(?:is|ist|est|es|è|heißt|se llama|s'appelle|[:=\uff1a])|[:\uff1a]?[*_]{1,2}[:\uff1a]?|"
+    r"(?:\s[\w-]+=\"[^\"]*\")*>|\s*\|)\s*[\"'*_`(]*$"
+)
+_WHO = (
+    r"user|customer|client|caller|employee|patient|student|guest|member|contact|tenant|passenger|applicant|candidate|"
+    r"driver|resident|buyer|subscriber|visitor|nutzer(?:in)?|kunden?|kundin|benutzer(?:in)?|gast|patient(?:in)?|"
+    r"mitarbeiter(?:in)?|ansprechpartner(?:in)?|bewerber(?:in)?|utilisateur|utilisatrice|cliente?|hôte|voyageur|"
+    r"passager|salariée?|usuario|usuaria|huésped|pasajero|paciente|empleado|alumno|utente|ospite|paziente|"
+    r"dipendente|hóspede|usuário|funcionário|klant|gebruiker|patiënt|klient|kund|gäst|användare|bruger|"
+    r"gjest|asiakas|käyttäjä|kullanıcı|müşteri|użytkownik|клиент|пользователь|"  # noqa: RUF001
+    r"гость|用户|客户|顾客|住客|お客様|ユーザー|顧客|고객|사용자"
+)
+_NAME_OF = (
+    r"name|nom|prénom|nombre|apellidos?|nome|cognome|naam|navn|namn|nimi|imi[eę]|nazwisko|isim|adı|"  # noqa: RUF001
+    r"имя|фио|姓名|名前|氏名|이름"
+)
+_OF = r"(?:of(?: the)?|de[rsnl]|d[eu]|de la|van de)\s"
 _person_label = re.compile(
-    r"(?:\b(?:user|customer|client|caller|employee|patient|student|agent|guest|member|contact|operator|owner|author|"
-    r"first|last|full|given|family|display|account|nutzer|kunde|benutzer|utilisateur|client|nombre|nom|prénom|cliente|"
-    r"usuario|utente|imi[eę]|namn|navn|имя|клиент|пользователь)s?(?:['\u2019]s)?[\s_-]?)?"
-    r"(?:name|user|customer|client|caller|employee|patient|student|guest|member|contact|nutzer|kunde|kundin|benutzer|"
-    r"utilisateur|nom|prénom|nombre|cliente|usuario|utente|nome|imi[eę]|namn|navn|имя|клиент|пользователь|"
-    r"姓名|用户|客户|お客様|名前|ユーザー|이름|고객)\"?\s*(?:is|ist|est|es|hei\u00dft|se llama|[:=\uff1a])\s*[\"'*]*$|"
+    # A name of a file, of a product or of a project is not a person's.
+    rf"(?:\b(?:{_WHO}|agent|operator|owner|author|first|last|full|given|family|display|account)s?(?:['\u2019]s)?[\s_-]?|"
+    rf"(?:\A|[\n,;.({{<>|*\"'-])\s*)(?:{_NAME_OF}){_IS}|"
+    # The language of a customer is not the customer.
+    rf"(?:(?:{_NAME_OF})\s{_OF}|(?<!\bof )(?<!\bof the )(?<!\b(?-i:de[rsnl]) )(?<!\b(?-i:d[ue]) )(?<!\bde la ))"
+    rf"(?:\b|(?<=[\u3000-\uffff]))(?:{_WHO}){_IS}|"
     r"\b(?:helping|assisting|assist|help|talking to|speaking (?:with|to)|chatting with|on behalf of|logged in as|"
-    r"signed in as|dear|hello|hi)\s+(?:the (?:user|customer|client)\s+)?(?:mrs?\.?\s|ms\.?\s|dr\.?\s)?$|"
-    r"\b(?:mr|mrs|ms|dr|herr|frau|monsieur|madame|se\u00f1or|se\u00f1ora)\.?\s*$",
+    r"signed in as|dear|hello|hi|hola|bonjour|hallo|guten tag|ciao|olá)\s+(?:the (?:user|customer|client)\s+)?"
+    r"(?:mrs?\.?\s|ms\.?\s|dr\.?\s)?$|"
+    r"\b(?:mr|mrs|ms|dr|herr|frau|monsieur|madame|señor|señora|signora?|senhora?)\.?\s*$",
     re.IGNORECASE,
 )
 _name = re.compile(r"[^\W\d_][^\W\d_'\u2019.-]*(?:[\s'\u2019.-]{1,2}[^\W\d_]+){0,4}\.?")
@@ -57,9 +81,13 @@ def is_person(slot: SlotHistory) -> bool:
     return _mostly(
         slot,
         lambda code: bool(
-            _name.fullmatch(slot.value(code).strip(" \t\"'*,.")) and _person_label.search(slot.before(code, _NEAR))
+            _is_name(slot.value(code).strip(" \t\"'*,.")) and _person_label.search(slot.before(code, _NEAR))
         ),
     )
+
+
+def _is_name(value: str) -> bool:
+    return _name.fullmatch(value) is not None and _tag.fullmatch(value) is None
 
 
 def _touches(expression: re.Pattern[str], slot: SlotHistory, code: int) -> bool:
@@ -77,9 +105,12 @@ _short_tag = re.compile(
     r"[A-Z][a-z]+/[A-Z][A-Za-z_]+"
 )
 _locale_label = re.compile(
-    r"(?:locale|language|lang|sprache|langue|idioma|lingua|taal|spr\u00e5k|j\u0119zyk|язык|time ?zone|zeitzone|country|"
-    r"land|pays|region|语言|言語|언어)\"?\s*(?:is|ist|est|es|code|[:=\uff1a]|\s)*[\"'*`(]*$|"
-    r"\b(?:(?:answer|reply|respond|write|speak|converse|antworte|r\u00e9ponds|responde)\b(?: \w+)? (?:in|auf|en))\s*$",
+    r"(?:locale|languages?|lang|sprachen?|langues?|idiomas?|lingua|língua|taal|språk|sprog|kieli|dil|język|язык|"
+    r"time ?zone|zeitzone|fuseau(?: horaire)?|zona horaria|country|land|pays|país|paese|kraj|страна|region|语言|"
+    r"言語|언어|国家|地区)"
+    rf"(?:\s*code)?(?:{_IS}|\s+[\"'*`(]*$)|"
+    r"\b(?:(?:answer|reply|respond|write|speak|converse|antworte|schreibe?|réponds|écris|responde|rispondi|"
+    r"antwoord|odpowiadaj)\b(?: \w+){0,2} (?:in|auf|en|em|po|op|na))\s*$",
     re.IGNORECASE,
 )
 
@@ -144,12 +175,20 @@ _memory_cue = re.compile(
 
 
 def is_memory(slot: SlotHistory) -> bool:
-    """Return whether remembered facts come and go there: bullets under a heading that says so."""
-    if not _has_lines(slot, _bullet):
+    """Return whether remembered facts come and go there: bullets, or lines that recur, under a heading that says so."""
+    if not (_has_lines(slot, _bullet) or _has_recurring_lines(slot)):
         return False
     return slot.form.provenance == "memory" or _mostly(
         slot, lambda code: bool(_memory_cue.search(slot.before(code, _HEADING) + slot.value(code)))
     )
+
+
+def _has_recurring_lines(slot: SlotHistory) -> bool:
+    """Return whether the contents are made of the same few lines, of which each has some."""
+    lines = [{line.strip() for line in slot.lines(code)} for code in slot.counts]
+    found = Counter(line for of_content in lines for line in of_content)
+    recurring = sum(count for count in found.values() if count > 1)
+    return len(found) >= _MIN_RECURRING and recurring >= _MOSTLY * found.total()
 
 
 _directory = re.compile(
@@ -172,6 +211,17 @@ def is_directory_state(slot: SlotHistory) -> bool:
     """Return whether the state of a working directory stands there: its branch, status or files."""
     return _has_lines(slot, _directory) and _mostly(
         slot, lambda code: bool(_directory_cue.search(slot.before(code, _HEADING) + slot.text(code)))
+    )
+
+
+_absolute = re.compile(r"(?:^|[\s:=>|\"'`(])(?:~?/|[A-Za-z]:\\|file://)")
+
+
+def is_directory(slot: SlotHistory) -> bool:
+    """Return whether the path of one directory or file stands there, on a line of its own, and nothing else changes."""
+    lines = {code: slot.lines(code) for code in slot.counts}
+    return slot.is_stable_after(PATH.remove) and _mostly(
+        slot, lambda code: len(lines[code]) == 1 and _absolute.search(lines[code][0]) is not None
     )
 
 

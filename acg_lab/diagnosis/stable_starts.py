@@ -12,12 +12,10 @@ from acg_lab.core.breakpoints import BYTES_PER_TOKEN
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.text_diff import count_shared_ends
-from acg_lab.simulation.result import CacheSimulation
 
-__all__ = ["build_start_findings", "cost_of_start"]
+__all__ = ["build_start_findings"]
 
 _MIN_REQUESTS, _MIN_CONTENTS = 3, 3
-_READ = 0.8  # of the shared tokens: caches of blocks round down, and tokens are estimated
 _MIN_TOKENS = 1024  # no provider with breakpoints caches less
 
 
@@ -66,12 +64,3 @@ def _shared_start(texts: Sequence[str]) -> str:
     shared = texts[0][: count_shared_ends(texts)[0]]
     words = shared.rstrip()
     return words if words != shared else shared[: max(shared.rfind(" "), shared.rfind("\n"), 0)].rstrip()
-
-
-def cost_of_start(finding: Finding, sim: CacheSimulation) -> float:
-    """Return what the shared tokens cost where they were not read, in US dollars: what a split can save at most."""
-    is_missed = (finding.tokens_lost >= sim.history.minimums[sim.rows]) & (sim.parts.read < _READ * finding.tokens_lost)
-    unread = np.where(is_missed, finding.tokens_lost - sim.parts.read, 0)
-    unread[:1] = 0  # the first request has to write them
-    share = unread / np.maximum(sim.tokens, 1)
-    return float(np.nansum(sim.cost_as_was * np.minimum(share, 1.0)))

@@ -7,9 +7,10 @@ from collections import Counter
 
 from acg_lab.diagnosis.block_history import BlockHistory, Request
 
-__all__ = ["find_inserted", "is_growth", "is_missing", "is_permuted", "is_shifted"]
+__all__ = ["PERMUTED", "find_inserted", "is_growth", "is_missing", "is_permuted", "is_shifted"]
 
 _MOSTLY = 0.8
+PERMUTED = 0.5  # of all requests, which have the same blocks in some order
 _MIN_PERMUTED, _MAX_PERMUTED = 3, 32  # blocks
 _MIN_UNIQUE = 64  # characters; a shorter content may well occur twice
 
@@ -54,13 +55,17 @@ def _positions_of_copies(block: BlockHistory) -> set[int]:
 
 
 def is_permuted(block: BlockHistory) -> bool:
-    """Return whether the same few blocks, from this one on, stand in another order, each first at times."""
+    """Return whether the same few blocks, from this one on, stand in another order, each first at times.
+
+    Requests that hold fewer blocks, as production cuts some to their last turn, show nothing of it.
+    """
     pairs = zip(block.requests, block.positions, strict=True)
     runs = [r.contents[at : at + _MAX_PERMUTED] for r, at in pairs if at is not None]
+    runs = [run for run in runs if len(run) >= _MIN_PERMUTED]
     for length in range(max(map(len, runs), default=0), _MIN_PERMUTED - 1, -1):
         sets = Counter(tuple(sorted(run[:length])) for run in runs if len(run) >= length)
         same, count = sets.most_common(1)[0]
-        if count >= _MOSTLY * len(block.rows):
+        if count >= max(_MOSTLY * len(runs), PERMUTED * len(block.rows)):
             orders = {tuple(run[:length]) for run in runs if tuple(sorted(run[:length])) == same}
             moving = [len({*contents}) > 1 for contents in zip(*orders, strict=True)]
             return moving[0] and sum(moving) >= _MIN_PERMUTED

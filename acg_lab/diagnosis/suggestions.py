@@ -18,7 +18,7 @@ from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
 from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
-from acg_lab.diagnosis.structure import find_inserted, is_missing
+from acg_lab.diagnosis.structure import find_inserted, is_missing, is_permuted
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
 from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SortTools
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
@@ -69,7 +69,9 @@ def try_break_repairs(
         How many of them, the last ones, extend the prefix beyond the scaffold; the rules of 0.8 bind such a prefix to
         whole requests.
     """
-    plans = _PLANS.get(kind, _plan_pins_and_moves)(context, key, block)
+    # Blocks that change places are each needed, wherever they stand.
+    find_plans = _plan_nothing if is_permuted(block) else _PLANS.get(kind, _plan_pins_and_moves)
+    plans = find_plans(context, key, block)
     tried = _try_plans(context, [key], plans)
     helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
     helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
@@ -239,6 +241,8 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
 def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
     """Return the fix of a cause, empty if merging is enough; None if there is none or the change is intended."""
     block = cause.block
+    if cause.part == "seed" and cause.kind is not Kind.FRAGMENTED_BY_FIRST_MESSAGE:
+        return None  # the first message is also what the user asks
     match cause.kind:
         case Kind.FRAGMENTED_BY_FIRST_MESSAGE:
             return ()

@@ -1,4 +1,4 @@
-"""The command ``python -m acg_lab.docs``: build the documentation site, or build it and serve it on this machine."""
+"""The command ``python -m acg_lab.docs``: build the site, serve it on this machine, or run the notebooks."""
 
 import argparse
 import sys
@@ -9,18 +9,22 @@ from pathlib import Path
 
 from acg_lab.core.errors import AcgLabError, UsageError
 from acg_lab.docs.build_site import build_site
+from acg_lab.docs.stored_notebooks import run_notebooks
 
 __all__ = ["main"]
 
 _DEFAULT_OUT = Path("build/site")
+_NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 _FAILED, _MISUSED = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 1 if the site has faults, 2 after wrong use."""
+    """Run the command and return its exit status: 0, 1 if site or notebooks have faults, 2 after wrong use."""
     options = _parser().parse_args(arguments)
     try:
-        n_faults = build_site(options.out, execute=options.execute)
+        if options.command == "notebooks":
+            return store_notebooks(check=options.check)
+        n_faults = build_site(options.out)
         if n_faults:
             print("The site has faults; they are listed above.", file=sys.stderr)  # noqa: T201 -- a command
             return _FAILED
@@ -30,6 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AcgLabError as error:
         print(f"acg_lab.docs: {error}", file=sys.stderr)  # noqa: T201 -- a command
         return _MISUSED if isinstance(error, UsageError) else _FAILED
+    return 0
+
+
+def store_notebooks(*, check: bool) -> int:
+    """Run the notebooks and store their outputs, or list what differs from them; return the exit status."""
+    differences = run_notebooks(_NOTEBOOKS, check=check)
+    if differences:
+        advice = "Outputs are not as stored; look at them, and store them with: python -m acg_lab.docs notebooks"
+        print(*differences, advice, sep="\n", file=sys.stderr)  # noqa: T201 -- a command
+        return _FAILED
+    print(f"{_NOTEBOOKS}: {'outputs are as stored' if check else 'outputs are stored'}.")  # noqa: T201 -- a command
     return 0
 
 
@@ -49,15 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--out", type=Path, default=_DEFAULT_OUT, help="folder of the site (default: %(default)s)")
-    shared.add_argument(
-        "--no-execute",
-        dest="execute",
-        action="store_false",
-        help="show the notebooks without running them, which is faster",
-    )
     commands.add_parser("build", parents=[shared], help="build the site; warnings are errors")
     serving = commands.add_parser("serve", parents=[shared], help="build the site and serve it on this machine")
     serving.add_argument("--port", type=int, default=8000, help="0 takes any free port (default: %(default)s)")
+    storing = commands.add_parser("notebooks", help="run the notebooks on the samples and store their outputs")
+    storing.add_argument("--check", action="store_true", help="store nothing; fail where outputs are not as stored")
     return parser
 
 

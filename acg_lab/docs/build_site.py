@@ -5,13 +5,10 @@ notebooks, and two kinds of page that are generated, the gallery and the API ref
 repository but the site itself.
 """
 
-import contextlib
 import importlib.util
-import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -34,15 +31,13 @@ _CONTENTS: Final = {
 }
 
 
-def build_site(out: Path, *, execute: bool = True) -> int:
+def build_site(out: Path) -> int:
     """Build the site and return Sphinx's exit status; warnings count as errors.
 
     Parameters
     ----------
     out : Path
         Folder of the site. What an earlier build left there is replaced.
-    execute : bool, default True
-        Run the notebooks, so that the site shows their outputs. This takes most of the time.
 
     Returns
     -------
@@ -69,10 +64,7 @@ def build_site(out: Path, *, execute: bool = True) -> int:
         sources, built = Path(folder, "sources"), Path(folder, "site")
         collect_sources(sources)
         options = ["-W", "--keep-going", "-q", "-b", "html", "-d", str(Path(folder, "doctrees")), "-c", str(_PAGES)]
-        if not execute:
-            options += ["-D", "nb_execution_mode=off"]
-        with _notebook_plot_backend():
-            status = build_main([*options, str(sources), str(built)])
+        status = build_main([*options, str(sources), str(built)])
         if status == 0:
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(built, out)
@@ -94,26 +86,15 @@ def collect_sources(folder: Path) -> None:
         raise UsageError(msg)
     shutil.copytree(_PAGES, folder, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     shutil.copytree(notebooks, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    shutil.copytree(
-        sample.parent, folder / "data", ignore=shutil.ignore_patterns("*.py", "*.md")
-    )  # as notebooks look for it
+    (folder / "data").mkdir()
+    for picture in (*sample.parent.glob("*.svg"), *sample.parent.glob("*.webp")):
+        shutil.copy(picture, folder / "data")
     index = folder / "index.md"
     index.write_text(index.read_text(encoding="utf-8").replace("](../../", "]("), encoding="utf-8")
     for page, (title, children) in _CONTENTS.items():
         _add_contents(folder / f"{page}.md", title, children)
     write_gallery(folder, sample)
     write_reference(folder / "api")
-
-
-@contextlib.contextmanager
-def _notebook_plot_backend() -> Iterator[None]:
-    """Let notebooks choose how they show plots: a backend set for this process would keep plots out of the site."""
-    backend = os.environ.pop("MPLBACKEND", None)
-    try:
-        yield
-    finally:
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
 
 
 def _add_contents(path: Path, title: str, children: list[str]) -> None:

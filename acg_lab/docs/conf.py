@@ -8,7 +8,6 @@ version = release = acg_lab.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_nb"]
 templates_path = ["_templates"]
-exclude_patterns = ["data"]
 default_role = "py:obj"  # `name` in a docstring is a link where the name is public, else plain code
 
 autodoc_typehints = "none"  # numpydoc's sections say the types
@@ -20,11 +19,8 @@ numpydoc_xref_param_type = False
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-nb_execution_mode = "auto"  # the repository keeps notebooks without outputs
-nb_execution_timeout = 300
-nb_execution_raise_on_error = True
+nb_execution_mode = "off"  # the repository keeps notebooks with outputs
 nb_merge_streams = True
-nb_output_stderr = "remove"  # progress bars
 
 html_theme = "pydata_sphinx_theme"
 html_title = "acg_lab"

@@ -22,9 +22,12 @@ frame               one row per                                             made
 ``costs``           policy and agent: what input costs                      simulations
 ``savings``         agent: what recommended settings save it                recommendation
 ``setting_costs``   setting (and agent): what input would cost              sweep
+``cost_changes``    agent: what requests cost before and after a change     comparison
+``shifts``          miss or profile of an agent, before and after a change  comparison
 =================== ======================================================= ==================
 """
 
+from acg_lab.frames.comparisons import cost_changes, shifts
 from acg_lab.frames.curve import threshold_curve
 from acg_lab.frames.findings import findings
 from acg_lab.frames.profiles import profiles, scores
@@ -37,6 +40,7 @@ __all__ = [
     "blocks",
     "calls",
     "cells",
+    "cost_changes",
     "costs",
     "findings",
     "misses",
@@ -45,6 +49,7 @@ __all__ = [
     "savings",
     "scores",
     "setting_costs",
+    "shifts",
     "steps",
     "threshold_curve",
     "variants",

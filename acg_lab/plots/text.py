@@ -154,7 +154,13 @@ def outlined_text() -> "type[Text]":
             gc.set_linewidth(0)
             colour = to_rgba(self.get_color(), self.get_alpha())
             place = self._place(renderer.points_to_pixels(1.0))
-            renderer.draw_path(gc, _outline(self.get_text(), self._face), place, colour)
+            if hasattr(renderer, "buffer_rgba"):  # pixels, for which one path is fastest
+                renderer.draw_path(gc, _outline(self.get_text(), self._face), place, colour)
+            else:  # files, which keep a character once
+                em = float(self.get_fontsize()) * renderer.points_to_pixels(1.0)
+                turn = Affine2D().scale(em).rotate_deg(self.get_rotation())
+                for outline, starts in _outlines(self.get_text(), self._face):
+                    renderer.draw_markers(gc, outline, turn, starts, place, colour)
             gc.restore()
             renderer.close_group("text")
             self.stale = False
@@ -185,6 +191,20 @@ def _outline(text: str, face: Face) -> "Path":
         codes.append(kinds)
         x += advance(character, *face)
     return Path(np.concatenate(vertices), np.concatenate(codes))
+
+
+@lru_cache(maxsize=2048)
+def _outlines(text: str, face: Face) -> "tuple[tuple[Path, Path], ...]":
+    """Return the outline of each distinct character of a text, in em, and the points where it starts."""
+    from matplotlib.path import Path
+
+    starts: dict[str, list[tuple[float, float]]] = {}
+    x = 0.0
+    for character in text:
+        if not character.isspace():
+            starts.setdefault(character, []).append((x, 0.0))
+        x += advance(character, *face)
+    return tuple((Path(*_glyph(character, face)), Path(points)) for character, points in starts.items())
 
 
 @lru_cache(maxsize=2048)

@@ -96,6 +96,51 @@ def run_variants(table: PromptTable, provider: CacheProvider) -> Iterator[tuple[
     Yields
     ------
     setting, value, outcome : str, value of the setting, CacheOutcome
+
+    Examples
+    --------
+    Two equal requests, 330 seconds apart. Entries live for 300; whether sometimes for longer, nobody promises:
+
+    >>> import numpy as np
+    >>> from acg_lab.providers import (
+    ...     AUTOMATIC_BY_DEFAULT,
+    ...     NO_NODE,
+    ...     BreakpointOrigin,
+    ...     PieceKind,
+    ...     PromptTable,
+    ...     find_provider,
+    ... )
+    >>> n = 2
+    >>> table = PromptTable(
+    ...     piece_offsets=np.arange(n + 1),
+    ...     nodes=np.zeros(n, np.int64),
+    ...     ends=np.full(n, 2000),
+    ...     margins=np.zeros(n),
+    ...     kinds=np.full(n, PieceKind.SYSTEM, np.uint8),
+    ...     messages=np.full(n, -1),
+    ...     allows_breakpoint=np.ones(n, bool),
+    ...     tokens=np.full(n, 2000),
+    ...     started=np.array([0, 330]) * 10**9,
+    ...     first_token=np.array([1, 331]) * 10**9,
+    ...     ended=np.array([2, 332]) * 10**9,
+    ...     models=np.zeros(n, np.int64),
+    ...     model_names=("claude-sonnet-4-5",),
+    ...     breakpoint_offsets=np.arange(n + 1),
+    ...     breakpoint_pieces=np.arange(n),
+    ...     breakpoint_ttls=np.zeros(n, np.int64),
+    ...     breakpoint_origins=np.full(n, BreakpointOrigin.OWN, np.uint8),
+    ...     automatic_ttls=np.full(n, AUTOMATIC_BY_DEFAULT),
+    ...     flags=np.zeros(n, np.uint8),
+    ...     answers=np.full(n, NO_NODE),
+    ... )
+    >>> for setting, value, outcome in run_variants(table, find_provider("anthropic")):
+    ...     print(setting, value, outcome.read_tokens)
+    minimums smallest [0 0]
+    minimums largest [0 0]
+    grace 120 [   0 2000]
+    missing_time start [0 0]
+    renews hit [0 0]
+    ttl_in_key True [0 0]
     """
     for setting, value, variant in provider.variants():
         yield setting, value, run_cache(table, variant)

@@ -101,6 +101,49 @@ class CacheOutcome:
         `Doubt`.
     chance : float
         How likely a hit is where the provider promises none; 1 for all others.
+
+    Examples
+    --------
+    Two equal requests, 330 seconds apart; entries live for 300:
+
+    >>> import numpy as np
+    >>> from acg_lab.providers import (
+    ...     AUTOMATIC_BY_DEFAULT,
+    ...     NO_NODE,
+    ...     BreakpointOrigin,
+    ...     PieceKind,
+    ...     PromptTable,
+    ...     find_provider,
+    ...     run_cache,
+    ... )
+    >>> n = 2
+    >>> table = PromptTable(
+    ...     piece_offsets=np.arange(n + 1),
+    ...     nodes=np.zeros(n, np.int64),
+    ...     ends=np.full(n, 2000),
+    ...     margins=np.zeros(n),
+    ...     kinds=np.full(n, PieceKind.SYSTEM, np.uint8),
+    ...     messages=np.full(n, -1),
+    ...     allows_breakpoint=np.ones(n, bool),
+    ...     tokens=np.full(n, 2000),
+    ...     started=np.array([0, 330]) * 10**9,
+    ...     first_token=np.array([1, 331]) * 10**9,
+    ...     ended=np.array([2, 332]) * 10**9,
+    ...     models=np.zeros(n, np.int64),
+    ...     model_names=("claude-sonnet-4-5",),
+    ...     breakpoint_offsets=np.arange(n + 1),
+    ...     breakpoint_pieces=np.arange(n),
+    ...     breakpoint_ttls=np.zeros(n, np.int64),
+    ...     breakpoint_origins=np.full(n, BreakpointOrigin.OWN, np.uint8),
+    ...     automatic_ttls=np.full(n, AUTOMATIC_BY_DEFAULT),
+    ...     flags=np.zeros(n, np.uint8),
+    ...     answers=np.full(n, NO_NODE),
+    ... )
+    >>> outcome = run_cache(table, find_provider("anthropic"))
+    >>> outcome
+    <CacheOutcome: 2 requests, 0 tokens read, 4,000 written>
+    >>> [LookupReason(reason).name for reason in outcome.lookup_reasons], outcome.idle_seconds
+    (['NOT_WRITTEN', 'EXPIRED'], array([ nan, 330.]))
     """
 
     read_tokens: Ints

@@ -29,7 +29,7 @@ class PrefixTree:
     numbers: Ints
     bounds: Ints
     candidates: Ints  # pieces, NOTHING for none
-    candidate_numbers: list[int]
+    candidate_numbers: Ints  # NO_NODE for none
     chain_of: list[int]
     depth: list[int]
     above: list[int]  # by chain, NO_NODE for the first
@@ -41,15 +41,15 @@ class PrefixTree:
         return [pair for pair in pairs if entries[pair[1]]]
 
 
-def find_prefix_tree(table: PromptTable, places: Places, owner: Ints) -> PrefixTree:
-    """Return the prefixes that the places write; ``owner`` is the request of each place."""
+def find_prefix_tree(table: PromptTable, places: Places) -> PrefixTree:
+    """Return the prefixes that the places write."""
     number_of = np.full(table.n_nodes, NO_NODE)
     nodes = table.nodes[places.pieces[places.writes]]
     number_of[nodes] = 0
     written = np.flatnonzero(number_of == 0)
     number_of[written] = np.arange(len(written))
     first_writer = np.zeros(len(written), np.int64)
-    first_writer[number_of[nodes[::-1]]] = owner[places.writes][::-1]  # the last assignment counts
+    first_writer[number_of[nodes[::-1]]] = places.owner[places.writes][::-1]  # the last assignment counts
     numbers = number_of[table.nodes]
     pieces = np.flatnonzero(numbers != NO_NODE)
     numbers = numbers[pieces]
@@ -75,14 +75,14 @@ def find_prefix_tree(table: PromptTable, places: Places, owner: Ints) -> PrefixT
     return PrefixTree(number_of, pieces, numbers, bounds, candidates, candidate_numbers, chain_of, depth, above)
 
 
-def _find_candidates(pieces: Ints, numbers: Ints, bounds: Ints, first_writer: Ints) -> tuple[Ints, list[int]]:
+def _find_candidates(pieces: Ints, numbers: Ints, bounds: Ints, first_writer: Ints) -> tuple[Ints, Ints]:
     """Return each request's last piece that ends a prefix which an earlier request may have written, and its number."""
     n = len(bounds) - 1
     if not len(pieces):
-        return np.full(n, NOTHING), [NO_NODE] * n
-    reader = np.repeat(np.arange(n), np.diff(bounds))
+        return np.full(n, NOTHING), np.full(n, NO_NODE)
+    reader = np.repeat(np.arange(n), bounds[1:] - bounds[:-1])
     at = np.flatnonzero(first_writer[numbers] < reader)
     last = np.full(n, NOTHING)
     last[reader[at]] = at  # rising, so the last assignment counts
     has_one = last != NOTHING
-    return np.where(has_one, pieces[last], NOTHING), np.where(has_one, numbers[last], NO_NODE).tolist()
+    return np.where(has_one, pieces[last], NOTHING), np.where(has_one, numbers[last], NO_NODE)

@@ -1,23 +1,18 @@
 """Plots as images inside an HTML file: SVG for the light and the dark theme, with their words as alternative text."""
 
 import io
-import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from acg_lab import plots
+from acg_lab.plots.short_svg import shorten_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Picture", "draw_picture"]
-
-
-# Texts are drawn as outlines, with six decimals a coordinate; two are a hundredth of a point, and half the file.
-_paths: Final = re.compile(r'(?<= d=")[^"]*')
-_number: Final = re.compile(r"-?\d+\.\d+")
 
 
 class Picture(NamedTuple):
@@ -47,14 +42,10 @@ def _draw(draw: "Callable[[], Axes]", name: str) -> tuple[str, str]:
         axes = draw()
     try:
         plots.save(axes, file := io.BytesIO(), format="svg")  # type: ignore[arg-type]  # savefig takes files too
-        svg = _paths.sub(_shorten, file.getvalue().decode())
+        svg = shorten_svg(file.getvalue().decode())
         return f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}", plots.alt_text(axes)
     finally:
         plt.close(axes.get_figure(root=True))
-
-
-def _shorten(path: re.Match[str]) -> str:
-    return _number.sub(lambda number: f"{float(number[0]):.2f}", path[0]).replace("\n", "")
 
 
 @contextmanager

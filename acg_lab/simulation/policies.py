@@ -71,7 +71,7 @@ def _of_agent(sim: CacheSimulation, agent_id: str, name: str, money: bool | None
     has_prices = not np.isnan(history.rates[0].uncached[sim.rows[~sim.failed]]).any() if money is None else money
     yield _cost(sim, agent_id, NO_CACHING, None, has_prices=has_prices)
     yield _cost(sim, agent_id, AS_IT_WAS, history.as_was, has_prices=has_prices)
-    if history.after is not history.before:
+    if history.is_change:
         yield _cost(sim, agent_id, name, history.tokens, has_prices=has_prices)
     yield _cost(sim, agent_id, LIMIT, history.at_limit, has_prices=has_prices)
 

@@ -59,6 +59,11 @@ class RepairedHistory(JudgedHistory):
         self.ttls = all_ttls((*recorded.history.providers, *history.providers), [*recorded.before, *runs])
         self._recorded, self._row_of = recorded, row_of
 
+    @property
+    def is_change(self) -> bool:
+        """Repaired requests are a change, even where they are simulated as they were sent."""
+        return True
+
     @cached_property
     def simulated_before(self) -> CachedTokens:
         """What the rules give for the requests as they were recorded."""

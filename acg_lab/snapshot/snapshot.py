@@ -190,8 +190,18 @@ class Snapshot:
         """Return the number of observations in the window of a learning key."""
         return len(self.columns.observations.observations_of(self.columns.observations.number[key]))
 
-    def to_parquet(self, path: "str | os.PathLike[str]", *, overwrite: bool = False) -> None:
+    def to_parquet(self, path: "str | os.PathLike[str]", *, overwrite: bool = False, mode: int | None = None) -> None:
         """Export to Parquet. A snapshot loaded from the export equals this one.
+
+        Parameters
+        ----------
+        path : str or path
+            Folder, or URI.
+        overwrite : bool
+            Whether to replace an export there.
+        mode : int, optional
+            Permissions of a local folder, such as ``0o750``; its files get the same without execution. If omitted, it
+            is for its owner alone, or as what it replaces.
 
         Raises
         ------
@@ -201,7 +211,7 @@ class Snapshot:
             If the export cannot be written.
         """
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
-            ParquetExport(path).write(self.columns, overwrite=overwrite, progress=bar)
+            ParquetExport(path).write(self.columns, overwrite=overwrite, mode=mode, progress=bar)
         logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
@@ -228,7 +238,9 @@ class Snapshot:
                 "key_prefix='nemo_relay:' (--dest-prefix)."
             )
             raise UsageError(msg)
-        with RedisBackend(url, key_prefix=prefix, writable=True) as backend, Bar(f"writing {backend.label}") as bar:
+        backend = RedisBackend(url, key_prefix=prefix, writable=True)
+        url = backend.label  # a password in it must not show in a traceback with locals
+        with backend, Bar(f"writing {url}") as bar:
             backend.restore(self.columns, bar)
             logger.info("wrote %s: %s", backend.label, self.facts)
 

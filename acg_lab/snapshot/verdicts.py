@@ -19,6 +19,7 @@ class Status(StrEnum):
     LOST = "window lacks updates that the runs have"
     DIFFERENT = "different"
     UNCHECKED = "not comparable"
+    CHANGED = "changed while reading"
 
     @property
     def is_fine(self) -> bool:
@@ -73,10 +74,9 @@ class Verification(NamedTuple):
             return "There is nothing to verify."
         if counts[Status.DIFFERENT] or counts[Status.LOST]:
             return "Something differs."
-        if n := counts[Status.UNCHECKED]:
-            return (
-                f"Nothing differs among the entries that could be compared; {n:,} of {len(self.verdicts):,} could not."
-            )
+        left = [(Status.UNCHECKED, "could not"), (Status.CHANGED, "changed while they were read")]
+        if why := [f"{counts[status]:,} of {len(self.verdicts):,} {words}" for status, words in left if counts[status]]:
+            return f"Nothing differs among the entries that could be compared; {', '.join(why)}."
         return "Nothing differs."
 
     def __repr__(self) -> str:

@@ -6,7 +6,9 @@ Results are recomputed from windows, windows from runs, and seed entries are com
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,8 +22,16 @@ from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.snapshot.analysis import analyze_profile, shared_prefixes
 from acg_lab.snapshot.inferred_settings import SettingBounds, bound_settings, intersect
+from acg_lab.snapshot.rereading import settle
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.verdicts import Difference, Status, Verdict, Verification
+from acg_lab.storage.redis_backend import RedisBackend
+from acg_lab.storage.sources import open_source
+
+if TYPE_CHECKING:
+    import os
+
+    from acg_lab.storage.base import Backend
 
 __all__ = ["RecomputedWindows", "verify"]
 
@@ -151,6 +161,7 @@ def verify(
     thresholds: StabilityThresholds | None = None,
     *,
     observation_window: int | None = None,
+    source: "str | os.PathLike[str] | Backend | None" = None,
 ) -> Verification:
     """Recompute every stored result from its window, and every window from the recorded runs, if there are any.
 
@@ -163,6 +174,9 @@ def verify(
         settings explain counts as different.
     observation_window : int, optional
         The window in force. If omitted, the longest stored window of an agent that is shorter than its runs explain.
+    source : str, path or backend, optional
+        Where the snapshot was loaded from, if production still writes there. Agents with an entry that differs are read
+        again, a few times at most: a difference counts if it stands still, else the entry ``changed while reading``.
 
     Returns
     -------
@@ -185,15 +199,28 @@ def verify(
         msg = "The snapshot was filtered (since, limit); load the whole source to verify it."
         raise UsageError(msg)
     found = _find_settings(snapshot, thresholds)
-    recomputed = RecomputedWindows(snapshot, observation_window)
-    verdicts = [_profile(snapshot, key, found, recomputed) for key in _profile_keys(snapshot)]
-    verdicts += [_seed(snapshot, agent_id, verdicts) for agent_id in snapshot.seeds]
+    verdicts = _judge(snapshot, found, observation_window)
+    if source is not None:
+        backend = open_source(source, key_prefix=snapshot.columns.key_prefix or "auto")
+
+        def judge(reading: Snapshot) -> list[Verdict]:
+            return _judge(reading, _find_settings(reading, thresholds), observation_window)
+
+        with backend if isinstance(backend, RedisBackend) and backend is not source else nullcontext():
+            source = backend.label  # a password in it must not show in a traceback with locals
+            verdicts = list(settle(snapshot, verdicts, backend, judge))
     texts = {agent_id: str(settings) for agent_id, (settings, _) in found.items()}
     learned = ("learned here from runs, not stored by production",) if snapshot.learned_here else ()
     notes = *learned, *snapshot.unread
     verification = Verification(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), texts, notes)
     logger.info("verified %s: %s", snapshot.source, verification.conclusion)
     return verification
+
+
+def _judge(snapshot: Snapshot, found: "Found", observation_window: int | None) -> list[Verdict]:
+    recomputed = RecomputedWindows(snapshot, observation_window)
+    verdicts = [_profile(snapshot, key, found, recomputed) for key in _profile_keys(snapshot)]
+    return verdicts + [_seed(snapshot, agent_id, verdicts) for agent_id in snapshot.seeds]
 
 
 def _profile_keys(snapshot: Snapshot) -> list[str]:

@@ -47,10 +47,24 @@ class Entry(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """What to read: one agent only, some learning keys only; None means all."""
+    """What to read; None means all.
+
+    Attributes
+    ----------
+    agent_id : str, optional
+        One agent only.
+    keys : frozenset of str, optional
+        Some learning keys only; runs are not affected.
+    since : int, optional
+        Runs that started at this time or later, in nanoseconds since 1970. A backend may yield earlier ones too.
+    limit : int, optional
+        The newest so many runs of each agent, of those ``since``. A backend may yield older ones too.
+    """
 
     agent_id: str | None = None
     keys: frozenset[str] | None = None
+    since: int | None = None
+    limit: int | None = None
 
     @property
     def agents(self) -> frozenset[str] | None:

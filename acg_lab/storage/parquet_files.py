@@ -7,13 +7,13 @@ import contextlib
 import os
 import re
 import secrets
-import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acg_lab.core.errors import AcgLabError, SourceError
+from acg_lab.storage.export_folder import new_folder, restore
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.near_paths import suggest_path
 
@@ -144,28 +144,37 @@ class Files:
         return self.system.open_input_file(f"{self.place}/{name}")
 
     def create(self, path: str) -> Any:
-        """Open a file for writing, by its path within the file system."""
+        """Open a file for writing, by its path within the file system; a local one is for its owner alone."""
+        if self._is_local:
+            return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: PTH123  descriptor
         return self.system.open_output_stream(path)
 
+    def restore(self) -> None:
+        """Restore a local export that a killed writer left moved away."""
+        if self._is_local:
+            restore(Path(os.path.realpath(self.place)))
+
     @contextlib.contextmanager
-    def replace_atomically(self) -> Iterator[str]:
-        """Yield a new folder that replaces the path at the end, or is removed after an error."""
-        # A symbolic link is kept; its target is replaced.
-        place = os.path.realpath(self.place) if self._is_local else self.place
-        temporary = f"{place}.{secrets.token_hex(4)}.partial"
+    def replace_atomically(self, *, mode: int | None, check: Callable[[], None]) -> Iterator[str]:
+        """Yield a new folder that replaces the path at the end, or is removed after an error.
+
+        A symbolic link is kept; its target is replaced. ``check`` raises if the place was taken meanwhile.
+        """
+        if self._is_local:
+            with new_folder(Path(os.path.realpath(self.place)), mode=mode, check=check) as folder:
+                yield str(folder)
+            return
+        temporary = f"{self.place}.{secrets.token_hex(4)}.partial"
         try:
             self.system.create_dir(temporary, recursive=True)
             yield temporary
-            self._take_place(temporary, place)
+            self._take_remote_place(temporary, self.place)
         except BaseException:
             with contextlib.suppress(OSError):
                 self.system.delete_dir(temporary)
             raise
 
-    def _take_place(self, temporary: str, place: str) -> None:
-        if self._is_local:
-            _replace(temporary, place)
-            return
+    def _take_remote_place(self, temporary: str, place: str) -> None:
         from pyarrow import fs
 
         # Object stores cannot rename folders. The table by which an export is recognised is moved last.
@@ -216,18 +225,3 @@ def is_parquet_file(path: Path) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith(("_", ".")) and "=" not in part for part in name.split("/"))
-
-
-def _replace(new: str, place: str) -> None:
-    """Replace a local folder by another one; restore the old one if that fails, else delete it."""
-    if not os.path.exists(place):  # noqa: PTH110
-        os.replace(new, place)  # noqa: PTH105
-        return
-    old = f"{new}.old"
-    os.replace(place, old)  # noqa: PTH105
-    try:
-        os.replace(new, place)  # noqa: PTH105
-    except BaseException:
-        os.replace(old, place)  # noqa: PTH105
-        raise
-    shutil.rmtree(old)

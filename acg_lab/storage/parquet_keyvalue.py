@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from acg_lab.core.errors import RecordError, SourceError
+from acg_lab.core.keys import assign_agents
 from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.storage.base import Entry, Progress, Selection
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
@@ -115,6 +116,18 @@ class PlainTable:
         with self._files.errors("column 'key'"):
             keys = (key for part in self._parts for key in part.keys())  # noqa: SIM118  no mapping
             return choose_prefix((p for key in keys if (p := find_prefix(key)) is not None), self._files.label)
+
+    def list_agents(self, prefix: str) -> set[str]:
+        """Return the ids of all agents, from the column of the keys alone."""
+        names: set[str] = set()
+        agents: set[str] = set()
+        with self._files.errors("column 'key'"):
+            for key in (key for part in self._parts for key in part.keys()):  # noqa: SIM118  no mapping
+                if key.startswith(prefix + INDEX):
+                    agents.add(key[len(prefix + INDEX) :])
+                elif (place := parse_stored_key(key, prefix)) is not None:
+                    (agents if place.kind == "run" else names).add(place.agent_id or place.key)
+        return agents.union(owner.agent_id for owner in assign_agents(names, agents).values())
 
     def rows(self, prefix: str, progress: Progress) -> Iterator[tuple[str, bytes | RecordError]]:
         """Yield keys and values in the order of the files; without keys of other prefixes."""

@@ -45,7 +45,7 @@ from acg_lab.storage.recorded_runs import Body, Call, Runs
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["from_tables"]
+__all__ = ["from_tables", "read_empty_windows"]
 
 
 def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTHING) -> Columns:
@@ -58,8 +58,9 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
         the table.
     """
     check_values(tables)
-    runs = _read_runs(tables["runs"], tables["calls"], tables["messages"])
-    empty = list(filter(selection.wants_key, _read_metadata(tables["observations"], EMPTY_WINDOWS, list[str]) or ()))
+    calls, messages = _own_messages(tables["calls"], tables["messages"], is_part=selection.agent_id is not None)
+    runs = _read_runs(tables["runs"], calls, messages)
+    empty = list(filter(selection.wants_key, read_empty_windows(tables["observations"])))
     observations = _read_observations(tables["observations"], tables["blocks"], empty)
     return Columns(
         observations=observations,
@@ -69,6 +70,11 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
         rules=_read_metadata(tables["observations"], GIVEN_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
         origin=_read_origin(tables["observations"]),
     )
+
+
+def read_empty_windows(rows: "pa.Table") -> Sequence[str]:
+    """Return the keys of the windows without observations, from the table of observations."""
+    return _read_metadata(rows, EMPTY_WINDOWS, list[str]) or ()
 
 
 def _read_origin(rows: "pa.Table") -> Origin:
@@ -199,18 +205,32 @@ def _parse(row: Mapping[str, Any], name: str) -> Any:
     return None if row[name] is None else msgspec.json.decode(row[name])
 
 
-def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Runs:
-    met = messages["message_id"].to_pylist() == list(range(len(messages)))
+def _own_messages(calls: "pa.Table", messages: "pa.Table", *, is_part: bool) -> "tuple[pa.Table, list[str]]":
+    """Return the calls with positions in the list of messages instead of ids, and that list."""
+    import pyarrow as pa
+
+    known = read_numbers(messages, "message_id")
+    met = bool(np.all(np.diff(known) > 0)) if is_part else np.array_equal(known, np.arange(len(known)))
     _expect("messages", "every message_id from 0 on, in order", met=met)
+    for name in ("message_ids", "body_item_ids"):
+        column = calls[name].combine_chunks()
+        ids = column.flatten().fill_null(-1).to_numpy(zero_copy_only=False)
+        positions = np.searchsorted(known, ids)
+        met = not len(ids) or (positions.max() < len(known) and np.array_equal(known[positions], ids))
+        _expect("messages", "a row for every message of a call", met=bool(met))
+        if is_part:
+            starts = column.offsets.to_numpy() - (column.offsets[0].as_py() if len(column) else 0)
+            own = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), positions.astype(np.int32))
+            calls = calls.set_column(calls.column_names.index(name), name, own)
+    return calls, messages["json"].to_pylist()
+
+
+def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: Sequence[str]) -> Runs:
     met = _count_up(runs["agent_id"].to_pylist(), runs["position"].to_pylist())
     _expect("runs", "the runs of each agent in order, from position 0 on", met=met)
     of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
     met = _count_up(of_runs, calls["call"].to_pylist())
     _expect("calls", "the calls of each run in order, from call 0 on", met=met)
-    for name in ("message_ids", "body_item_ids"):
-        ids = calls[name].combine_chunks().flatten().fill_null(-1).to_numpy(zero_copy_only=False)
-        met = bool(np.all((ids >= 0) & (ids < len(messages))))
-        _expect("messages", "a row for every message of a call", met=met)
     values = JsonPool()
     of_run: dict[tuple[str, str], list[Call]] = {}
     for run, call in _read_calls(calls, values):
@@ -229,7 +249,7 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: "pa.Table") -> Run
     ]
     found = [of_run.pop((record.agent_id, record.id), []) for record in records]
     _expect("calls", "calls of runs that have a row in runs", met=not of_run)
-    pool = JsonPool(text.encode() for text in messages["json"].to_pylist())
+    pool = JsonPool(text.encode() for text in messages)
     return Runs(records=records, calls=found, messages=pool, values=values)
 
 

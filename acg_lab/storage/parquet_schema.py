@@ -51,6 +51,7 @@ __all__ = [
     "TABLES",
     "VERSION",
     "check_values",
+    "is_plain",
     "read_codes",
     "read_numbers",
     "read_times",
@@ -194,6 +195,14 @@ def schemas() -> "dict[str, pa.Schema]":
         name: pa.schema(list(columns.items()), {"acg_lab.table": name, "acg_lab.version": VERSION})
         for name, columns in fields.items()
     }
+
+
+def is_plain(field: "pa.Field") -> bool:
+    """Return whether the statistics of a column may be in the footer: numbers, times and names of profiles."""
+    import pyarrow.types as pt
+
+    kinds = (pt.is_integer, pt.is_floating, pt.is_boolean, pt.is_timestamp)
+    return field.name in ("key", "agent_id") or any(is_kind(field.type) for is_kind in kinds)
 
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["to_tables"]
 
+# Row groups end between agents, but none is smaller than this: agents share texts, which each group holds again.
+_SMALL_GROUP: Final = {"blocks": 1 << 15, "calls": 1 << 12}
+_GROUP_BYTES: Final = 4 << 20  # of messages
+
 Owners: TypeAlias = Mapping[str, Owner]
 
 
@@ -49,8 +53,9 @@ def to_tables(columns: Columns, owners: Owners) -> "Iterator[tuple[str, Iterator
     positions = sorted(range(len(columns.runs)), key=lambda i: columns.runs.records[i].agent_id)
     runs = _compact(columns.runs.take(positions))
     yield "runs", iter([_table("runs", _runs(runs))])
-    yield "calls", iter([_table("calls", _calls(runs))])
-    yield "messages", iter([_table("messages", _messages(runs.messages))])
+    calls = _table("calls", _calls(runs))
+    yield "calls", _cut(calls, _ends_of_agents(calls["agent_id"].to_pylist()))
+    yield "messages", _cut(_table("messages", _messages(runs.messages)), _ends_by_size(runs.messages.texts))
 
 
 def _table(name: str, columns: Mapping[str, Any]) -> "pa.Table":
@@ -115,7 +120,7 @@ def _blocks(source: ObservationColumns, owners: Owners) -> "Iterator[pa.Table]":
     for name in CODED["blocks"]:
         schema = schema.set(schema.get_field_index(name), pa.field(name, pa.dictionary(pa.int32(), pa.string())))
     agents = [owners[key].agent_id for key in source.keys]
-    for first, last in _groups(source):
+    for first, last in _groups(source, agents):
         observations = slice(int(source.window_offsets[first]), int(source.window_offsets[last]))
         lengths = np.diff(source.block_offsets)[observations]
         rows = slice(int(source.block_offsets[observations.start]), int(source.block_offsets[observations.stop]))
@@ -135,15 +140,47 @@ def _blocks(source: ObservationColumns, owners: Owners) -> "Iterator[pa.Table]":
         yield pa.table(columns, schema=schema)
 
 
-def _groups(source: ObservationColumns) -> Iterator[tuple[int, int]]:
-    ends = source.block_offsets[source.window_offsets]
+def _cut(table: "pa.Table", ends: Iterable[int]) -> "Iterator[pa.Table]":
+    """Yield a table in row groups, so that a reader who wants one agent can leave out those of others."""
     first = 0
+    for last in (*ends, len(table)):
+        if last > first or not len(table):
+            yield table.slice(first, last - first)
+        first = last
+
+
+def _ends_of_agents(agents: Sequence[str]) -> Iterator[int]:
+    first = 0
+    for i, (before, agent_id) in enumerate(pairwise(agents), 1):
+        if (agent_id != before and i - first >= _SMALL_GROUP["calls"]) or i - first == ROWS_PER_GROUP:
+            yield i
+            first = i
+
+
+def _ends_by_size(texts: Sequence[bytes]) -> Iterator[int]:
+    size = 0
+    for i, text in enumerate(texts):
+        size += len(text)
+        if size >= _GROUP_BYTES:
+            yield i + 1
+            size = 0
+
+
+def _groups(source: ObservationColumns, agents: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield where the windows of a row group begin and end."""
+    ends = source.block_offsets[source.window_offsets].tolist()
     if not source.keys:
         yield 0, 0  # a table without rows is written, too
-    while first < len(source.keys):
-        last = max(int(np.searchsorted(ends, ends[first] + ROWS_PER_GROUP, "right")) - 1, first + 1)
-        yield first, last
-        first = last
+    first = 0
+    for i in range(1, len(source.keys) + 1):
+        is_last = i == len(source.keys)
+        if (
+            is_last
+            or ends[i + 1] - ends[first] > ROWS_PER_GROUP
+            or (agents[i] != agents[i - 1] and ends[i] - ends[first] >= _SMALL_GROUP["blocks"])
+        ):
+            yield first, i
+            first = i
 
 
 def _coded(codes: Any, pool: Sequence[str | None]) -> "pa.DictionaryArray":

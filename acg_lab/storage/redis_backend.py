@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar, cast
 
@@ -16,10 +15,11 @@ from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import Entry, Progress, Selection, Window, ignore_progress
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
-from acg_lab.storage.redis_client import Failure, check_replies, explain_error, open_pool, retry_delays
+from acg_lab.storage.redis_base import RedisBase
+from acg_lab.storage.redis_client import Failure, check_replies, explain_error, retry_delays
 from acg_lab.storage.redis_learning import Attempt, Commit, LearnerStep, Watch, conflict, waits_between_attempts
 from acg_lab.storage.redis_scan import Send, Step, group_by_size
-from acg_lab.storage.redis_steps import RedisSteps, group_documents, list_documents, list_run_ids
+from acg_lab.storage.redis_steps import group_documents, list_documents, list_run_ids
 
 __all__ = ["AsyncRedisBackend", "RedisBackend"]
 
@@ -29,63 +29,21 @@ T = TypeVar("T")
 _IDS_AT_ONCE = 5000
 
 
-class _Base(ABC):
-    """What both backends share: everything but I/O."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        key_prefix: str = "auto",
-        writable: bool = False,
-        connect_timeout: float = 5.0,
-        timeout: float = 30.0,
-        retry_seconds: float = 30.0,
-    ) -> None:
-        client, connections = self._library()
-        pool, label = open_pool(connections, url, writable=writable, connect_timeout=connect_timeout, timeout=timeout)
-        self._client: Any = client(connection_pool=pool)
-        self._steps = RedisSteps(key_prefix, label=label, writable=writable)
-        self._retry_seconds = retry_seconds
-        self._is_reached = False
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.label!r}, key_prefix={self.key_prefix!r})"
-
-    @staticmethod
-    @abstractmethod
-    def _library() -> tuple[Any, Any]:
-        """Return redis-py's client class and connection module."""
-
-    @property
-    def label(self) -> str:
-        """The address and database, without credentials."""
-        return self._steps.label
-
-    @property
-    def key_prefix(self) -> str:
-        """The key prefix in use; ``"auto"`` until it is detected."""
-        return self._steps.key_prefix
-
-    @property
-    def writable(self) -> bool:
-        """Whether the backend may write."""
-        return self._steps.writable
-
-
-class RedisBackend(_Base):
+class RedisBackend(RedisBase):
     """A Redis in production's layout.
 
-    Reading never writes and never blocks the server: it uses SCAN, STRLEN, MGET of up to 2 MiB, LLEN, and LRANGE of up
-    to 5,000 ids, and the client refuses all other commands. Only connection errors are retried. A run id that occurs
-    twice in an index counts once, at its first position. `AcgLearner` learns each run in one transaction here.
+    Reading never writes and never blocks the server: it uses SCAN, STRLEN, MGET of up to 2 MiB, GETRANGE, LLEN, and
+    LRANGE of up to 5,000 ids, and the client refuses all other commands. Only connection errors are retried. A run id
+    that occurs twice in an index counts once, at its first position. `AcgLearner` learns each run in one transaction
+    here.
 
     Parameters
     ----------
     url : str
         ``redis://``, ``rediss://`` or ``unix://``, with redis-py's options in the query.
     key_prefix : str
-        Prefix of all keys; ``"auto"`` detects it among the first million keys or so, when it is first needed.
+        Prefix of all keys; ``"auto"`` detects it when it is first needed: among all keys to read everything, else among
+        the first million or so, with a warning if there are more.
     writable : bool
         Whether to allow the commands of `store_observations`, `store_stability` and `store_run`.
     connect_timeout, timeout : float
@@ -215,6 +173,10 @@ class RedisBackend(_Base):
             progress(sum(len(entry.raw) for entry in entries if isinstance(entry.raw, bytes)), total)
             yield from entries
 
+    def list_agents(self) -> set[str]:
+        """Return the ids of all agents, by the names of the keys: no value is read."""
+        return self._run(self._steps.list_agents())
+
     def restore(self, columns: Columns, progress: Progress = ignore_progress) -> None:
         """Write a whole source, indexes last, if none of its keys exists.
 
@@ -269,7 +231,7 @@ class RedisBackend(_Base):
         return replies
 
 
-class AsyncRedisBackend(_Base):
+class AsyncRedisBackend(RedisBase):
     """`RedisBackend` for asyncio, without bulk reads; its parameters are the same.
 
     Examples

@@ -32,6 +32,7 @@ def _is_page(reply: Any) -> bool:
 _EXPECTED: Final[Mapping[str, Callable[[Any], bool]]] = {
     "SCAN": _is_page,
     "GET": _is_value,
+    "GETRANGE": lambda reply: isinstance(reply, bytes),
     "INFO": lambda reply: isinstance(reply, dict),
     "STRLEN": _is_count,
     "LLEN": _is_count,

@@ -8,7 +8,11 @@ module            what it holds
 ``tuner``         `ThresholdTuner`, the view; ``controls``, ``numbers``, ``export_panel``: its parts
 ``state``         `TunerState`: settings as one frozen value, and what follows from them, without a view
 ``prefixes``      the stable prefixes of all profiles at any setting; ``profile``: one profile in full
+``matches``       how many requests repeated their prefix
 ``background``    other observation windows, replayed in a thread; ``windows``: one observation window
+``money``         what settings cost, priced in a thread; ``cost_tiles``: the same as HTML
+``questions``     what is asked of the advice; ``background_results``: its answers, found in a thread
+``recommendation_card``: the card that says which settings to run
 ``advice``        what breaks a prefix, and which threshold would include the block
 ``views``         the tabs and their pictures; ``raster_canvas``, ``raster``: pixels without matplotlib's artists
 ``debounce``      when to draw

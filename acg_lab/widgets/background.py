@@ -4,8 +4,10 @@
 snapshot and replays those that are not known yet, one at a time.
 """
 
+import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
 from time import monotonic
 from typing import Final, Generic, TypeVar
@@ -14,15 +16,27 @@ from acg_lab.history import Trace
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.widgets.windows import Window, make_window, replay_window
 
-__all__ = ["BackgroundTask", "WindowHistory"]
+__all__ = ["BackgroundTask", "WindowHistory", "switching_often"]
 
 T = TypeVar("T")
 _KEPT: Final = 8  # windows
 _REPORTED: Final = 0.01  # share between two reports of progress
+_SWITCH: Final = 0.0005  # seconds that background work may keep the interpreter from a slider
 
 
 class _Cancelled(Exception):  # noqa: N818 -- not an error: nobody sees it
     """The work is no longer wanted."""
+
+
+@contextmanager
+def switching_often() -> Iterator[None]:
+    """Give the interpreter to other threads more often than Python does, which is every 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _SWITCH))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 class BackgroundTask(Generic[T]):

@@ -145,16 +145,23 @@ class SettingControl:
         # Rounded to its steps, or the front end would round it and send it back as if the user had moved it.
         self.slider.value = round(value, _DECIMALS)
 
-    def show(self, value: float, current: float, role: str) -> None:
-        """Show a value, and mark the current one; ``role`` is "current" or "default"."""
+    def show(self, value: float, current: float, role: str, recommended: float | None = None) -> None:
+        """Show a value; mark the current one, whose ``role`` is "current" or "default", and the recommended one."""
         self._put(value)
         low, high = self.slider.min, self.slider.max
-        at = 100 * (min(max(current, low), high) - low) / (high - low)
-        mark = f'<div class="acg-current" style="left:{at:.2f}%"></div>'
+        title, marks = f"{role}: {setting(current)}", self._mark("acg-current", current)
+        if recommended is not None:
+            title += f", recommended: {setting(recommended)}"
+            marks += self._mark("acg-recommended", recommended)
         self._strip.value = (
-            f'<div class="acg-strip" title="{role}: {setting(current)}">{mark}<div class="acg-ends" aria-hidden="true">'
+            f'<div class="acg-strip" title="{title}">{marks}<div class="acg-ends" aria-hidden="true">'
             f"<span>{setting(low)}</span><span>{setting(high)}</span></div></div>"
         )
+
+    def _mark(self, kind: str, value: float) -> str:
+        low, high = self.slider.min, self.slider.max
+        at = 100 * (min(max(value, low), high) - low) / (high - low)
+        return f'<div class="{kind}" style="left:{at:.2f}%"></div>'
 
 
 def name_profiles(state: TunerState, keys: tuple[str, ...]) -> dict[str, str]:

@@ -6,13 +6,13 @@ Amounts are a month at the recorded traffic, or for 1,000 requests where less th
 from collections.abc import Callable
 from html import escape
 
-from acg_lab._format import counted, cut, money, percent, tokens
+from acg_lab._format import change, counted, cut, money, percent, tokens
 from acg_lab.config import AcgSettings
 from acg_lab.widgets.money import AgentCost
 from acg_lab.widgets.state import TunerState
 from acg_lab.widgets.tile import Tile
 
-__all__ = ["cost_tiles", "dearer_line", "find_dearer"]
+__all__ = ["cost_tiles", "dearer_line", "find_dearer", "name_dearer"]
 
 _DEARER = 1.005  # a cost that reads the same is no loss
 _NAMED, _NAME = 3, 40
@@ -33,9 +33,31 @@ def cost_tiles(state: TunerState, role: str, *, is_warned: bool, is_stale: bool)
         if current is None:
             continue
         label = "Input cost, all agents" if name is None else f"Input cost, {name}"
-        tiles.append(_tile(label, "cost" if name else "cost_of_all", (tried, current), role, is_warned=is_warned))
-        tiles[-1] = tiles[-1]._replace(is_stale=tried is None or (is_stale and name is None))
-    return tiles
+        tile = _tile(label, "cost" if name else "cost_of_all", (tried, current), role, is_warned=is_warned)
+        held_out = (
+            f"{tile.below} · {_held_out(state)}" if name == state.agent_id and state.is_recommended else tile.below
+        )
+        tiles.append(tile._replace(is_stale=tried is None or (is_stale and name is None), below=held_out))
+    return tiles + _read_tiles(state, role, is_warned=is_warned)
+
+
+def _read_tiles(state: TunerState, role: str, *, is_warned: bool) -> list[Tile]:
+    """Return the tile of the share of the agent's tokens that the provider would read from its cache."""
+    current, tried = (state.cost(settings, state.shown_agent) for settings in (state.current, state.settings))
+    if state.shown_agent is None or current is None:
+        return []
+    shown = current if tried is None else tried
+    is_warned |= shown.cost > current.cost * _DEARER  # reads that cost more than they save are no gain
+    tile = Tile(
+        "read", "Read from the cache", shown.read_share, current.read_share, percent, role, unit="of its tokens"
+    )
+    return [tile._replace(is_stale=tried is None, is_warned=is_warned)]
+
+
+def _held_out(state: TunerState) -> str:
+    """Return what the recommended settings saved on requests that their choice had not seen."""
+    found = state.recommendation
+    return "" if found is None else f"held out {change(percent(abs(found.share.value)), -found.share.value)}"
 
 
 def _tile(label: str, name: str, costs: tuple[AgentCost | None, AgentCost], role: str, *, is_warned: bool) -> Tile:
@@ -80,7 +102,13 @@ def find_dearer(state: TunerState, settings: AcgSettings) -> list[tuple[str, flo
 
 def dearer_line(state: TunerState) -> str:
     """Return a line of HTML that names the agents that would pay more; empty if none would."""
-    found = find_dearer(state, state.settings)
+    found = name_dearer(state, state.settings)
+    return f'<div class="acg-line acg-can" role="status">{found[0].upper()}{found[1:]}</div>' if found else ""
+
+
+def name_dearer(state: TunerState, settings: AcgSettings) -> str:
+    """Return who would pay more with settings, and how much, as HTML; empty if nobody would or nothing is priced."""
+    found = find_dearer(state, settings)
     base = state.cost(state.current, None)
     if not found or base is None:
         return ""
@@ -92,5 +120,4 @@ def dearer_line(state: TunerState) -> str:
         for name, more, share in found[:_NAMED]
     ]
     rest = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-    who = counted(len(found), "agent")
-    return f'<div class="acg-line acg-can" role="status">Dearer for {who}: {", ".join(named)}{rest}.</div>'
+    return f"dearer for {counted(len(found), 'agent')}: {', '.join(named)}{rest}."

@@ -4,9 +4,7 @@
 being shown, so that a drag only looks costs up. Invariant: what is not priced yet is unknown, never an older number.
 """
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import RLock, Thread
 from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
@@ -21,6 +19,7 @@ from acg_lab.config import AcgSettings
 from acg_lab.core.errors import AcgLabError
 from acg_lab.history import Trace
 from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.widgets.background import switching_often
 
 __all__ = ["AgentCost", "CostHistory"]
 
@@ -28,7 +27,6 @@ Plan = tuple[float, int, int, bool]  # stable threshold, minimum observations, w
 _STEPS: Final = 101  # of the stable threshold's slider
 _REST: Final = 0.005  # seconds between two prices, for the drag
 _QUIET: Final = 0.5  # seconds after a slider last moved before pricing goes on
-_SWITCH: Final = 0.0005  # seconds that pricing may keep the interpreter from a slider
 _MONTH_NS: Final = 30 * 86400 * 10**9
 _DAY_NS: Final = 86400 * 10**9
 
@@ -46,6 +44,8 @@ class AgentCost(NamedTuple):
     months : float
         Of the recorded traffic, of 30 days each; 0 where it is shorter than a day.
     currency : {"USD", "uncached tokens"}
+    read_share : float
+        Share of the prompt tokens that the provider would read from its cache, 0 to 1.
     """
 
     cost: float
@@ -54,6 +54,14 @@ class AgentCost(NamedTuple):
     requests: int
     months: float
     currency: str
+    read_share: float
+
+
+class _Priced(NamedTuple):
+    """What one setting would cost an agent, and the tokens that would be read."""
+
+    cost: float
+    read: float
 
 
 class _Facts(NamedTuple):
@@ -80,7 +88,7 @@ class CostHistory:
         self._snap, self._tell = snap, WeakMethod(on_end)  # the thread may outlive whoever asked
         self._lock = RLock()
         self._evaluations: dict[int, Evaluation] = {}
-        self._costs: dict[Plan, dict[str, float]] = {}
+        self._costs: dict[Plan, dict[str, _Priced]] = {}
         self._facts: _Facts | None = None
         self._now: tuple[AcgSettings, AcgSettings] | None = None
         self._wanted: tuple[Trace, AcgSettings, tuple[AcgSettings, ...], str | None] | None = None
@@ -103,7 +111,8 @@ class CostHistory:
         if any(base.agent_ids[i] not in priced for i in at):
             return None
         without = float(sum(base.cost_without_cache[i] for i in at))
-        cost = sum(priced[base.agent_ids[i]] for i in at)
+        cost = sum(priced[base.agent_ids[i]].cost for i in at)
+        read, tokens = sum(priced[base.agent_ids[i]].read for i in at), float(sum(base.prompt_tokens[i] for i in at))
         return AgentCost(
             cost=cost,
             without_cache=without,
@@ -111,6 +120,7 @@ class CostHistory:
             requests=facts.requests[agent_id],
             months=facts.months,
             currency=base.currency,
+            read_share=read / tokens if tokens else 0.0,
         )
 
     def _plan(self, settings: AcgSettings) -> Plan:
@@ -149,7 +159,7 @@ class CostHistory:
     def _run(self) -> None:
         try:
             while (work := self._next()) is not None:
-                with _switching_often():
+                with switching_often():
                     work()
                 sleep(_REST)
                 while (wait := self._quiet_at - monotonic()) > 0 and not self._is_closed:
@@ -174,9 +184,10 @@ class CostHistory:
             for one in settings:
                 if one.observation_window not in self._evaluations:
                     return lambda one=one: self._open(trace, one.observation_window)  # type: ignore[misc]
-                if self.find(one, None) is None:
-                    is_last = one is settings[-1]
-                    return lambda one=one: self._price(one, None, tells=is_last)  # type: ignore[misc]
+            missing = {self._plan(one): one for one in settings if self.find(one, None) is None}
+            for one in missing.values():
+                is_last = len(missing) == 1
+                return lambda one=one: self._price(one, None, tells=is_last)  # type: ignore[misc]
             warm = (t for t in self._around(settings[-1]) if agent_id and self.find(t, agent_id) is None)
             if (next_one := next(warm, None)) is not None and agent_id in self._known_agents:
                 return lambda: self._price(next_one, agent_id, tells=False)
@@ -226,22 +237,12 @@ class CostHistory:
             at = evaluation.agent_ids.index(agent_id)
             alone[:, at] = numbers[:, at]
             evaluation.price(alone)
-        costs = dict(zip(evaluation.agent_ids, evaluation.cost_by_agent(numbers)[0].tolist(), strict=True))
-        known = {one: cost for one, cost in costs.items() if not np.isnan(cost)}
+        costs, reads = evaluation.cost_by_agent(numbers)[0].tolist(), evaluation.read_by_agent(numbers)[0].tolist()
+        found = {one: _Priced(*pair) for one, *pair in zip(evaluation.agent_ids, costs, reads, strict=True)}
+        known = {one: priced for one, priced in found.items() if not np.isnan(priced.cost)}
         self._costs[plan] = self._costs.get(plan, {}) | known
         if tells:
             self._on_end(None)
-
-
-@contextmanager
-def _switching_often() -> Iterator[None]:
-    """Give the interpreter to other threads more often than Python does, which is every 5 ms."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _SWITCH))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _facts_of(evaluation: Evaluation) -> _Facts:

@@ -7,12 +7,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from traitlets import HasTraits, Instance, Int, Unicode, observe, validate
 
+from acg_lab.advice import Recommendation, Sweep, recommend
 from acg_lab.config import AcgSettings
 from acg_lab.config.settings import check_writable
 from acg_lab.core.errors import UsageError
@@ -22,27 +23,24 @@ from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
+from acg_lab.widgets.background_results import BackgroundResults
+from acg_lab.widgets.matches import MatchCounts
 from acg_lab.widgets.money import AgentCost, CostHistory
 from acg_lab.widgets.prefixes import (
-    Lengths,
     Matched,
     PrefixChange,
     ProfileMetrics,
-    count_matched,
     list_changes,
     measure_profile,
 )
 from acg_lab.widgets.profile import ProfileScores, select_profile
+from acg_lab.widgets.questions import Asked, AskedCurve, sweep_thresholds
 from acg_lab.widgets.windows import Window, check_trace, source_of
-
-if TYPE_CHECKING:
-    from acg_lab.core.stability import StabilityThresholds
 
 __all__ = ["TunerState"]
 
 _PROFILES_KEPT: Final = 32
-_LENGTHS_KEPT: Final = 8
-_TRACES_KEPT: Final = 8
+_MINIMUM: Final = "min_observations_for_full_confidence"
 
 
 class TunerState(HasTraits):
@@ -75,6 +73,12 @@ class TunerState(HasTraits):
         How many replays have ended. Read-only.
     n_priced : int
         How often settings were priced. Read-only.
+    n_advised : int
+        How often what is known of a recommendation has changed. Read-only.
+    n_curves : int
+        How often what is known of `cost_curve` has changed. Read-only.
+    recommender, curves : BackgroundResults
+        What computes `recommendation` and `cost_curve`.
 
     Raises
     ------
@@ -101,6 +105,8 @@ class TunerState(HasTraits):
     progress: Any = Unicode("", read_only=True)
     n_replays: Any = Int(0, read_only=True)
     n_priced: Any = Int(0, read_only=True)
+    n_advised: Any = Int(0, read_only=True)
+    n_curves: Any = Int(0, read_only=True)
 
     def __init__(
         self,
@@ -110,7 +116,7 @@ class TunerState(HasTraits):
         current: AcgSettings | None = None,
         agent_id: str | None = None,
     ) -> None:
-        current = current or AcgSettings()
+        self._is_given, current = current is not None, current or AcgSettings()
         check_snapshot(snap)
         check_trace(snap, trace)
         self.lock = RLock()
@@ -118,10 +124,10 @@ class TunerState(HasTraits):
         self._history = WindowHistory(snap, trace, self._on_progress, self._on_end)
         self._history.prepare(current.observation_window)
         self._costs = CostHistory(snap, self._on_priced)
+        self.recommender = BackgroundResults[Asked, Recommendation]("Looking for better settings", self._on_advised)
+        self.curves = BackgroundResults[AskedCurve, Sweep]("Pricing all thresholds", self._on_curve)
         self._profiles: OrderedDict[tuple[str, int], ProfileScores] = OrderedDict()
-        self._lengths: OrderedDict[tuple[int, StabilityThresholds], Lengths] = OrderedDict()
-        self._matched: OrderedDict[tuple[float, int, str | None], Matched] = OrderedDict()
-        self._agent_traces: OrderedDict[tuple[int, str], Trace | None] = OrderedDict()
+        self._matches = MatchCounts()
         super().__init__(current=current)
         try:
             self.settings = current
@@ -161,7 +167,10 @@ class TunerState(HasTraits):
 
     def reset(self) -> None:
         """Go back to the current settings."""
-        self.propose(**self.current.values())
+        self._go_to(self.current)
+
+    def _go_to(self, settings: AcgSettings) -> None:
+        self.propose(**{"provider": None, "priority": None} | settings.values())
 
     # --- the agent and the profile being shown ---
 
@@ -199,7 +208,7 @@ class TunerState(HasTraits):
     def keys(self) -> tuple[str, ...]:
         """Learning keys of the agent being shown, worst loss under the current settings first."""
         window = self._history.prepare(self.current.observation_window)
-        prefixes, tokens = window.prefixes, self._lengths_of(window, self.current).tokens
+        prefixes, tokens = window.prefixes, window.prefixes.lengths(self.current.thresholds).tokens
         used = np.where(prefixes.requests > 1, tokens, 0.0)
         lost = prefixes.requests * (prefixes.prompt_tokens - used)
         chosen = np.flatnonzero(self.is_of_agent(self.agent_id))
@@ -216,15 +225,6 @@ class TunerState(HasTraits):
             if len(self._profiles) > _PROFILES_KEPT:
                 self._profiles.popitem(last=False)
         return self._profiles[key, size]
-
-    @property
-    def is_short_of_requests(self) -> bool:
-        """Whether the window being tried is larger than the current one, but no more requests are known to fill it."""
-        current, size = (settings.observation_window for settings in (self.current, self.settings))
-        if not self.learning_key or (window := self.window(size)) is None or window.trace is None:
-            return False
-        stored = self.snap.n_observations(self.learning_key)
-        return bool(current <= stored == self.profile(self.settings).requests < size)
 
     @property
     def results(self) -> Mapping[str, StabilityAnalysisResult]:
@@ -244,48 +244,24 @@ class TunerState(HasTraits):
         """Return the metrics of an agent's profiles; None while the observation window is not known yet."""
         if (window := self.window(settings.observation_window)) is None:
             return None
-        return measure_profile(window.prefixes, self._lengths_of(window, settings), self.is_of_agent(agent_id))
-
-    def _lengths_of(self, window: Window, settings: AcgSettings) -> Lengths:
-        """Return all prefixes under a setting; the last few are kept."""
-        key = (window.size, settings.thresholds)
-        if key not in self._lengths:
-            self._lengths[key] = window.prefixes.lengths(settings.thresholds)
-            if len(self._lengths) > _LENGTHS_KEPT:
-                self._lengths.popitem(last=False)
-        return self._lengths[key]
+        return measure_profile(
+            window.prefixes, window.prefixes.lengths(settings.thresholds), self.is_of_agent(agent_id)
+        )
 
     def matched(self, settings: AcgSettings, agent_id: str | None = None) -> Matched | None:
         """Return how many of an agent's requests matched their prefix; None while the window is not replayed yet."""
-        size = settings.observation_window
-        if (window := self.window(size)) is None or window.trace is None:
+        if (window := self.window(settings.observation_window)) is None or window.trace is None:
             return None
-        key = (settings.thresholds.stable_threshold, size, agent_id)
-        if key not in self._matched:
-            trace = window.trace if agent_id is None else self._trace_of(window.trace, size, agent_id)
-            self._matched[key] = count_matched(trace, settings.thresholds, size) if trace else Matched(0, 0)
-            if len(self._matched) > _PROFILES_KEPT:
-                self._matched.popitem(last=False)
-        else:
-            self._matched.move_to_end(key)
-        return self._matched[key]
-
-    def _trace_of(self, trace: Trace, size: int, agent_id: str) -> Trace | None:
-        """Return the steps of one agent, None if there are none; a drag needs them often, so the last few are kept."""
-        if (size, agent_id) not in self._agent_traces:
-            is_known = any(profile.agent_id == agent_id for profile in trace.profiles)
-            self._agent_traces[size, agent_id] = trace.select(agent_id=agent_id) if is_known else None
-            if len(self._agent_traces) > _TRACES_KEPT:
-                self._agent_traces.popitem(last=False)
-        return self._agent_traces[size, agent_id]
+        return self._matches.count(window.trace, settings, agent_id)
 
     def changes(self) -> list[PrefixChange] | None:
         """List the profiles of the agent whose prefix differs from the current one, the largest loss first."""
         current, tried = self.window(self.current.observation_window), self.window(self.settings.observation_window)
         if current is None or tried is None:
             return None
-        lengths = self._lengths_of(current, self.current), self._lengths_of(tried, self.settings)
-        return list_changes(self._all_keys, *lengths, self.is_of_agent(self.agent_id))
+        pairs = ((current, self.current), (tried, self.settings))
+        lengths = [window.prefixes.lengths(settings.thresholds) for window, settings in pairs]
+        return list_changes(self._all_keys, lengths[0], lengths[1], self.is_of_agent(self.agent_id))
 
     # --- observation windows ---
 
@@ -317,11 +293,26 @@ class TunerState(HasTraits):
     def follow_costs(self) -> None:
         """Price the settings in use in the background, and then those near them for the agent being shown."""
         if (trace := self._history.trace) is not None:
-            self._costs.follow(trace, self.current, (self.current, self.settings), self.shown_agent)
+            found = self.recommendation
+            recommended = () if found is None or not found.is_change else (found.settings,)
+            self._costs.follow(trace, self.current, (self.current, *recommended, self.settings), self.shown_agent)
+
+    def cost_curve(self) -> Sweep | None:
+        """Return what each stable threshold costs the agent being shown, with the other settings as tried.
+
+        None while that is not known yet; then it is computed in the background.
+        """
+        agent_id, trace, tried = self.shown_agent, self._history.trace, self.settings
+        if agent_id is None or trace is None:
+            return None
+        asked = AskedCurve(agent_id, self.current, tried.observation_window, tried.values()[_MINIMUM])
+        return self.curves.find_or_start(asked, lambda on_step: sweep_thresholds(trace, asked, on_step))
 
     def make_way(self) -> None:
-        """Let a slider move: no more costs are begun until it rests."""
+        """Let a slider move: nothing more is priced until it rests."""
         self._costs.make_way()
+        self.recommender.make_way()
+        self.curves.make_way()
 
     def price(self, timeout: float = 60.0) -> None:
         """Price the settings in use, and wait for it, at most ``timeout`` seconds."""
@@ -329,9 +320,47 @@ class TunerState(HasTraits):
         self.follow_costs()
         self._costs.join(timeout)
 
+    # --- a recommendation ---
+
+    @property
+    def _asked(self) -> Asked:
+        # Settings that nobody stated are inferred, so that a source without a governor is recognised.
+        is_stated = self._is_given or not self.snap.learned_here
+        return Asked(self.agent_id, self.current if is_stated else None)
+
+    @property
+    def recommendation(self) -> Recommendation | None:
+        """What is recommended for the agent being shown, all agents if it is None; None until it was looked for."""
+        return self.recommender.find(self._asked)
+
+    @property
+    def is_recommended(self) -> bool:
+        """Whether the settings being tried are those that are recommended."""
+        found = self.recommendation
+        return found is not None and found.is_change and self.settings == self._advised(found)
+
+    def _advised(self, found: Recommendation) -> AcgSettings:
+        current: AcgSettings = self.current
+        return current.replace(**{name: new for name, (_, new) in found.changes.items()})
+
+    def recommend(self) -> None:
+        """Look for a recommendation in the background."""
+        asked = self._asked
+        self.recommender.start(
+            asked,
+            lambda on_step: recommend(self.snap, current=asked.current, agent_id=asked.agent_id, progress=on_step),
+        )
+
+    def use_recommended(self) -> None:
+        """Try the recommended settings."""
+        if (found := self.recommendation) is not None and found.is_change:
+            self._go_to(self._advised(found))
+
     def close(self) -> None:
-        """Stop replaying and pricing, for good."""
+        """Stop replaying, pricing and recommending, for good."""
         self._costs.close()
+        self.recommender.cancel()
+        self.curves.cancel()
         with self.lock:
             self._history.close()
 
@@ -349,14 +378,20 @@ class TunerState(HasTraits):
                 self.set_trait("problem", f"What settings cost is not known: {error}")
             self.set_trait("n_priced", self.n_priced + 1)
 
+    def _on_advised(self) -> None:
+        with self.lock:
+            self.set_trait("n_advised", self.n_advised + 1)
+
+    def _on_curve(self) -> None:
+        with self.lock:
+            self.set_trait("n_curves", self.n_curves + 1)
+
     def _on_end(self, error: str | None) -> None:
         with self.lock:
             if error is not None:
                 self.set_trait("problem", error)
                 return
             self._profiles.clear()  # the first trace also holds requests that the stored windows have dropped
-            self._lengths.clear()
-            self._matched.clear()
-            self._agent_traces.clear()
+            self._matches.clear()
             self.set_trait("n_replays", self.n_replays + 1)
             self.follow()

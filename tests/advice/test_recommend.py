@@ -4,6 +4,7 @@ import pytest
 
 import acg_lab as acg
 from acg_lab.advice import Recommendation
+from acg_lab.core import UsageError
 
 TRIAGE, NEXT = "claims-triage", "claims-triage-next"
 
@@ -68,6 +69,7 @@ def test_the_frame(triage, unchanged):
     assert unchanged.to_frame().empty
 
 
+@pytest.mark.slow
 def test_one_setting_holds_for_a_process():
     """Both agents in one process: what is best for the sum is advised, and who would lose is named."""
     backend = acg.MemoryBackend()
@@ -88,6 +90,20 @@ def test_one_setting_holds_for_a_process():
     assert row[1, asked.agent_ids.index(NEXT)] > 1.1 * row[0, asked.agent_ids.index(NEXT)]
     dearer = {agent for agent, now, then in zip(asked.agent_ids, row[0], row[3], strict=True) if then > 1.005 * now}
     assert {agent.agent_id for agent in best.losers} == dearer
+
+
+def test_one_agent_alone(sample):
+    """Asked for one agent of a source, it advises what it advises where only that agent is loaded, to a percent."""
+    now = acg.AcgSettings(provider="passthrough")
+    alone = acg.recommend(acg.load("data/sample", agent_id="coder"), current=now, progress=False)
+    assert alone.is_change
+    found = acg.recommend(sample, agent_id="coder", current=now, progress=False)
+    assert found.lines[0] == alone.lines[0]
+    assert found.cost == pytest.approx(alone.cost)
+    assert found.saved.value == pytest.approx(alone.saved.value, abs=0.01 * alone.cost)
+    assert [agent.agent_id for agent in found.agents] == ["coder"]
+    with pytest.raises(UsageError, match="nobody"):
+        acg.recommend(sample, agent_id="nobody", progress=False)
 
 
 def test_where_no_governor_acts_only_repairs_are_offered():

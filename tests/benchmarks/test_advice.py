@@ -1,7 +1,7 @@
 """What advice costs: a sweep of all distinct settings beside one simulation, and a recommendation."""
 
 import pytest
-from benchmarks.measuring import seconds, tell
+from benchmarks.measuring import interleaved, tell
 from simulation.messages_traffic import calls_of
 
 import acg_lab as acg
@@ -41,8 +41,8 @@ def test_a_sweep_of_real_traffic(benchmark, snap):
         return sim.read, sim.cost
 
     simulate()
-    found = benchmark.pedantic(acg.sweep, (trace,), {"current": ACTING, "progress": False}, rounds=3, warmup_rounds=1)
-    once = min(seconds(simulate) for _ in range(3))
+    found = acg.sweep(trace, current=ACTING, progress=False)
+    once = min(interleaved(benchmark, lambda: acg.sweep(trace, current=ACTING, progress=False), simulate, 3))
     ratio = benchmark.stats.stats.min / once
     tell(benchmark, ratio=ratio, limit=SWEEP, once=once, settings=len(found), distinct=found.n_distinct)
     assert ratio <= SWEEP

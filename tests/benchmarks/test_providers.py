@@ -1,9 +1,11 @@
 """Speed of the matching models: on a scope of tau_airline's size, on a fleet, and beside an independent replay."""
 
-from time import perf_counter, process_time
+from functools import partial
+from time import perf_counter
 
+import numpy as np
 import pytest
-from benchmarks.measuring import interleaved, tell
+from benchmarks.measuring import best_in_turns, cpu_seconds, tell
 from providers.fleet import make_scope
 from providers.histories import Prompt, block, make_table
 from providers.independent import _Minimum, make_lane
@@ -11,6 +13,8 @@ from tokenbill.core.cache_rules import RulesTable
 from tokenbill.sim.block_replay import _build, _simulate
 
 from acg_lab.providers import find_provider, run_cache
+from acg_lab.simulation.requests import number_prefixes
+from acg_lab.storage._runtime import paused_collector
 
 TAU_AIRLINE = 2454  # requests, of about 60 pieces
 
@@ -25,22 +29,14 @@ def test_a_scope_of_tau_airlines_size(benchmark, name):
         assert benchmark.stats.stats.min <= 0.1
 
 
-def _cpu_seconds(table, provider):
-    """Growth is a matter of work done, which a busy neighbour does not change."""
-    started = process_time()
-    run_cache(table, provider)
-    return process_time() - started
-
-
 @pytest.mark.parametrize("name", ["anthropic", "openai", "openai-prefix", "deepseek"])
 def test_time_grows_linearly(benchmark, name):
     """Four times the requests take less than six times as long."""
     provider = find_provider(name)
-    tables = [make_scope(n) for n in (1000, 2000, 4000)]
-    times = [min(_cpu_seconds(table, provider) for _ in range(4)) for table in tables]
-    benchmark.pedantic(run_cache, (tables[0], provider), rounds=1)
-    tell(benchmark, twofold=times[1] / times[0], fourfold=times[2] / times[0])
-    assert times[2] / times[0] < 6
+    works = [partial(run_cache, make_scope(n), provider) for n in (4000, 8000, 16_000)]
+    one, two, four = best_in_turns(benchmark, works, 5)
+    tell(benchmark, twofold=two / one, fourfold=four / one)
+    assert four / one < 6
 
 
 def test_a_million_requests_of_a_fleet(benchmark):
@@ -62,14 +58,8 @@ def test_a_million_requests_of_a_fleet(benchmark):
     assert spent < 60
 
 
-@pytest.mark.parametrize(("conversations", "turns", "at_least"), [(15, 20, 6), (120, 20, 8), (15, 80, 10)])
-def test_beside_an_independent_replay(benchmark, conversations, turns, at_least):
-    """Faster than tokenbill 0.2.0 on the same growing conversations, the more so the more and the longer they are.
-
-    Both start from pieces: their sizes, hashes, times and breakpoints. Ours says for each request what was read and
-    written, why, and what was in doubt; theirs what was read and written. On a quiet machine ours took an eighth of
-    its time with 15 conversations of 20 turns, a twelfth with 120, and a nineteenth with 80 turns.
-    """
+def _talk(conversations, turns):
+    """Conversations that grow by four blocks a turn, on one system prompt of twenty, two breakpoints a request."""
     prompts = []
     for conversation in range(conversations):
         pieces = [block(f"system {k}", 500, message=-1) for k in range(20)]
@@ -77,7 +67,28 @@ def test_beside_an_independent_replay(benchmark, conversations, turns, at_least)
             pieces += [block(f"{conversation} {turn} {k}", 100, message=turn) for k in range(4)]
             at = 40.0 * conversation + 2.0 * turn
             prompts.append(Prompt(tuple(pieces), at, {19: 0, len(pieces) - 1: 0}, first_token=1.0))
-    prompts.sort(key=lambda prompt: prompt.at)
+    return sorted(prompts, key=lambda prompt: prompt.at)
+
+
+def _number_prefixes(lane):
+    """Number the prefixes of hashed blocks, as reading a history does."""
+    codes, sizes = {}, [len(request.fingerprint.blocks) for request in lane.requests]
+    hashes = (block.h for request in lane.requests for block in request.fingerprint.blocks)
+    contents = [codes.setdefault(name, len(codes)) for name in hashes]
+    return number_prefixes(np.zeros(len(sizes), np.int64), np.array(contents), np.concatenate(([0], np.cumsum(sizes))))
+
+
+@pytest.mark.parametrize(("conversations", "turns"), [(15, 20), (120, 20), (15, 80)])
+def test_beside_an_independent_replay(benchmark, conversations, turns):
+    """A simulation takes less than a tenth of the time of a replay by tokenbill 0.2.0 of the same conversations.
+
+    Timed are, in turn and without garbage collection, the best of several runs each in seconds of this process. Ours
+    is `run_cache` on a table: it says of each request what was read and written, by which request, why not more, and
+    what was in doubt. Theirs says what was read and written. It numbers all prefixes anew in each replay, which is
+    nine tenths of its time; acg_lab numbers them once, when it reads a history, so that is outside of the clock.
+    ``numbered`` is the ratio with that on our side as well: 2.2 to 3.0.
+    """
+    prompts = _talk(conversations, turns)
     table, provider, lane = make_table(prompts), find_provider("anthropic"), make_lane(prompts)
 
     def replay():
@@ -86,7 +97,11 @@ def test_beside_an_independent_replay(benchmark, conversations, turns, at_least)
 
     ours, theirs = run_cache(table, provider), replay()
     assert ours.read_tokens.tolist() == [theirs[f"lane/{i}"].r for i in range(len(prompts))]
-    times = interleaved(benchmark, lambda: run_cache(table, provider), replay, 21)
-    ratio = min(times) / benchmark.stats.stats.min
-    tell(benchmark, ratio=ratio, at_least=at_least)
-    assert ratio >= at_least
+    work = (lambda: run_cache(table, provider), replay, lambda: _number_prefixes(lane))
+    with paused_collector():
+        turns_of_each = [[min(cpu_seconds(one) for _ in range(3)) for one in work] for _ in range(5)]
+        benchmark.pedantic(work[0], rounds=1)
+    simulated, replayed, numbered = (min(times) for times in zip(*turns_of_each, strict=True))
+    ratio = replayed / simulated
+    tell(benchmark, ratio=ratio, numbered=replayed / (simulated + numbered), milliseconds=1000 * simulated)
+    assert ratio >= 10

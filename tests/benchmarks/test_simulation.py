@@ -2,11 +2,12 @@
 
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 import pytest
-from benchmarks.measuring import tell
-from simulation.fleet import simulate_fleet
+from benchmarks.measuring import best_in_turns, tell
+from simulation.fleet import judge, make_fleet, simulate_fleet
 from simulation.messages_traffic import traffic
 
 import acg_lab as acg
@@ -58,9 +59,7 @@ def test_parts_and_verdicts_of_real_traffic(benchmark, trace):
 
 def test_growth_is_linear(benchmark):
     """Twice and four times the agents take at most a little more than twice and four times as long."""
-    simulate_fleet(20)
-    one, two = (simulate_fleet(n_agents)[0] for n_agents in (40, 80))
-    four = benchmark.pedantic(lambda: simulate_fleet(160)[0], rounds=1)
+    one, two, four = best_in_turns(benchmark, [partial(judge, make_fleet(n)) for n in (40, 80, 160)], 3)
     tell(benchmark, one=one, two=two, four=four, per_request_us=four / (160 * 500) * 1e6)
     assert four <= 2.6 * two <= 2.6 * 2.6 * one
 

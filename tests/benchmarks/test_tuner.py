@@ -91,10 +91,15 @@ def test_a_million_steps_do_not_slow_the_drag(benchmark):
     longer = replace(trace, part=np.tile(trace.part, 253), row=np.tile(trace.row, 253))
     assert len(longer) > 1_000_000
     short, long = (acg.ThresholdTuner(snap, given) for given in (trace, longer))
-    picture, _ = benchmark.pedantic(lambda: times(long, 50), rounds=1, warmup_rounds=1)
-    base, _ = times(short, 50)
-    ratio = statistics.median(picture) / statistics.median(base)
-    tell(benchmark, million_ms=statistics.median(picture), base_ms=statistics.median(base), ratio=ratio, at_most=1.5)
+    picture, base = [], []
+
+    def turn():
+        for tuner, found in ((short, base), (long, picture)):
+            found.append(statistics.median(next(iter(times(tuner, 50)))))
+
+    benchmark.pedantic(turn, rounds=3, warmup_rounds=1)
+    ratio = min(picture) / min(base)
+    tell(benchmark, million_ms=min(picture), base_ms=min(base), ratio=ratio, at_most=1.5)
     short.close()
     long.close()
     assert ratio <= 1.5

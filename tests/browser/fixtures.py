@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from acg_lab.cli.notebook import copy_notebooks
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGS = (
@@ -49,9 +51,7 @@ def new_page(browser):
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder with the notebooks, set to the sample."""
-    for original in (ROOT / "notebooks").glob("*.ipynb"):
-        text = original.read_text(encoding="utf-8").replace("../data/sample", str(ROOT / "data" / "sample"))
-        (tmp_path / original.name).write_text(text, encoding="utf-8")
+    copy_notebooks(ROOT / "notebooks", tmp_path, "")
     return tmp_path
 
 

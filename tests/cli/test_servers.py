@@ -1,5 +1,6 @@
 """The commands acg-lab notebook and acg-lab app, as their users start and end them."""
 
+import ast
 import http.cookiejar
 import importlib.util
 import json
@@ -135,6 +136,7 @@ def check_end(server):
     return err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal here")
 def test_notebook(serve, checkout):
     """JupyterLab runs on copies in a new folder, with the source set in them; Ctrl-C ends it."""
@@ -149,6 +151,7 @@ def test_notebook(serve, checkout):
     assert {path: path.read_bytes() for path in (checkout / "notebooks").iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal here")
 def test_app(serve, tmp_path):
     """Voilà serves the tuner; Ctrl-C ends it."""
@@ -227,6 +230,25 @@ def test_source_is_set(source):
     notebook = make_notebook("x = 1\nSOURCE = 'a'  # here\nSOURCE_2 = 1", "acg.load(SOURCE)\n")
     expected = make_notebook(f"x = 1\nSOURCE = {source!r}\nSOURCE_2 = 1", "acg.load(SOURCE)\n")
     assert set_source(notebook, source) == expected
+
+
+@pytest.mark.parametrize(("name", "place"), [("sample", "data/sample"), ("sample-log", "data/requests.jsonl.gz")])
+def test_own_sample_is_kept(name, place):
+    """Without a source, a notebook loads the sample that it loads in the repository, from any folder."""
+    (cell,) = sources(set_source(make_notebook(f'SOURCE = "../{place}"'), ""))[1:]
+    path = ast.literal_eval(cell.removeprefix("SOURCE = "))
+    assert acg.load(path, progress=False).source == acg.load(name, progress=False).source
+
+
+def test_copies_have_no_outputs():
+    """Outputs that are stored are those of the sample; a copy has none."""
+    notebook = make_notebook("SOURCE = 'a'")
+    notebook["cells"][1] |= {
+        "outputs": [{"output_type": "stream", "name": "stdout", "text": "a"}],
+        "execution_count": 1,
+    }
+    cell = set_source(notebook, "b")["cells"][1]
+    assert (cell["outputs"], cell["execution_count"]) == ([], None)
 
 
 def test_passwords_are_not_written_down():

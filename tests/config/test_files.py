@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import stat
+import struct
 import subprocess
 import sys
 import textwrap
@@ -92,6 +93,52 @@ def test_owner_stays(file):
     os.chown(file, 12345, 23456)
     acg.export_config(file, TUNED)
     assert (file.stat().st_uid, file.stat().st_gid) == (12345, 23456)
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="this system has no extended attributes")
+def test_extended_attributes_stay(file):
+    """Extended attributes are kept, and with them access control lists, which are one of them."""
+    # Version 2; the owner reads and writes, user 12345 reads, the mask is to read, others have nothing.
+    entries = [(1, 6, 2**32 - 1), (2, 4, 12345), (4, 0, 2**32 - 1), (16, 4, 2**32 - 1), (32, 0, 2**32 - 1)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(file, "user.note", b"mine")
+        os.setxattr(file, "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    acg.export_config(file, TUNED)
+    assert acg.load_config(file).observation_window == 30
+    assert os.getxattr(file, "user.note") == b"mine"
+    assert os.getxattr(file, "system.posix_acl_access") == acl
+
+
+def test_hard_links_are_told(file):
+    """A file with two names is not replaced, since the other name would keep the old content."""
+    os.link(file, file.with_name("other.toml"))
+    with pytest.raises(acg.SourceError, match=r"not changed: it has 1 more name \(hard links\)"):
+        acg.export_config(file, TUNED)
+    assert file.read_text(encoding="utf-8") == EXAMPLE
+    assert listed(file.parent) == ["other.toml", "plugins.toml"]
+
+
+def test_a_mount_of_its_own_is_told(file):
+    """A file that is mounted by itself is left alone, with what to do instead of 'busy'."""
+    source = file.with_name("source.toml")
+    source.write_text(EXAMPLE, encoding="utf-8")
+    export = (
+        "import sys, acg_lab as acg; acg.export_config(sys.argv[1], acg.AcgSettings().replace(stable_threshold=0.9))"
+    )
+    script = 'mount --bind "$1" "$2" || exit 77; exec "$3" -c "$4" "$2"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", str(source), str(file), sys.executable, export]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("this system has no unshare")
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this user may not mount")
+    assert "it is mounted there by itself" in done.stderr
+    assert source.read_text(encoding="utf-8") == EXAMPLE
+    assert listed(file.parent) == ["plugins.toml", "source.toml"]
 
 
 def test_proposal(file):

@@ -92,6 +92,16 @@ def test_costs_of_changes():
     assert list(frames.costs([none, none])["policy"]) == ["no caching", "as it was", "tried 1", "tried 2", "limit"]
 
 
+def test_costs_of_repairs():
+    """A repaired history adds its own cost, beside that of what was recorded."""
+    snap = acg.load("data/requests.jsonl.gz", agent_id="support-mail", progress=False)
+    repaired = acg.simulate(acg.what_if(snap, acg.repairs.SetTtl("1h")))
+    costs = frames.costs({"an hour": repaired}).set_index("policy")["cost"]
+    assert list(costs.index) == ["no caching", "as it was", "an hour", "limit"]
+    assert costs["an hour"] == pytest.approx(repaired.totals().simulated)
+    assert costs["an hour"] < costs["as it was"] == pytest.approx(acg.simulate(snap).totals().as_was)
+
+
 def test_without_prices():
     """Without a price, amounts in dollars are missing, costs are in uncached tokens, and nothing is zero."""
     sim = simulated(*unpriced(), *clock(n=2))

@@ -69,6 +69,7 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         raw=np.ones(n, bool),
         cut=np.zeros(n, bool),
         failed=np.zeros(n, bool),
+        disbelieved=np.zeros(n, bool),
         flags=np.zeros(n, np.uint8),
         automatic_ttls=np.full(n, AUTOMATIC_BY_DEFAULT * 0),
         piece_offsets=offsets,
@@ -90,10 +91,15 @@ def simulate_fleet(n_agents):
     """
     fleet = make_fleet(n_agents)
     started = time.perf_counter()
+    judge(fleet)
+    return time.perf_counter() - started, _peak_memory()
+
+
+def judge(fleet):
+    """Simulate a fleet with costs, limit, parts and verdicts."""
     sim = judged(fleet)
     sim.cost(sim.tokens, money=True)
     _ = sim.verdicts, sim.at_limit
-    return time.perf_counter() - started, _peak_memory()
 
 
 def judged(fleet):

@@ -1,0 +1,156 @@
+"""Put a folder in its place: whole or not at all, whatever ends the process, and one writer at a time.
+
+A folder is written beside its place, where its writer holds a lock on it, and takes its place under a lock on the
+folder above. Locks end with their process, so what is not locked was left by one that was killed: the next writer, or
+a reader who finds nothing, restores or removes it.
+"""
+
+import contextlib
+import glob
+import logging
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from acg_lab.core.errors import SourceError
+
+__all__ = ["PRIVATE", "new_folder", "restore"]
+
+logger = logging.getLogger(__name__)
+
+PRIVATE: Final = 0o700
+_NO_EXECUTION: Final = 0o666
+_is_ours = re.compile(r"[0-9a-f]{8}\.partial(\.old)?").fullmatch
+
+
+@contextlib.contextmanager
+def new_folder(place: Path, *, mode: int | None, check: Callable[[], None]) -> Iterator[Path]:
+    """Yield an empty folder for its owner alone, which takes its place at the end, or is removed after an error.
+
+    Parameters
+    ----------
+    place : Path
+        Where it shall stand, links resolved. What stands there is replaced.
+    mode : int, optional
+        Permissions of the folder; its files get the same without execution. If omitted, those of what it replaces, else
+        for its owner alone.
+    check : callable
+        Raises if the place was taken meanwhile.
+    """
+    if not place.parent.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.parent / f"{place.name}.{secrets.token_hex(4)}.partial"
+    with contextlib.ExitStack() as stack:
+        with _locked(place.parent):
+            _clean(place)
+            temporary.mkdir(mode=PRIVATE)
+            stack.enter_context(_locked(temporary))
+        try:
+            yield temporary
+            with _locked(place.parent):
+                check()
+                _give_permissions(temporary, place, mode)
+                _take_place(temporary, place)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def restore(place: Path) -> None:
+    """Restore what a killed writer moved away from a place where nothing stands now; wait for one that lives."""
+    with contextlib.suppress(OSError):
+        if any(place.parent.glob(f"{glob.escape(place.name)}.*.partial.old")):
+            with _locked(place.parent):
+                _restore(place)
+
+
+def _take_place(new: Path, place: Path) -> None:
+    """Rename a folder to its place; restore the old one if that fails, else delete it."""
+    if not place.exists():
+        os.replace(new, place)  # noqa: PTH105
+        return
+    old = Path(f"{new}.old")
+    os.replace(place, old)  # noqa: PTH105
+    try:
+        os.replace(new, place)  # noqa: PTH105
+    except BaseException:
+        os.replace(old, place)  # noqa: PTH105
+        raise
+    shutil.rmtree(old)
+
+
+def _give_permissions(new: Path, place: Path, mode: int | None) -> None:
+    """Give a folder and its files the permissions and the owner of what they replace."""
+    for made in (new, *new.iterdir()):
+        own = PRIVATE if mode is None else mode
+        with contextlib.suppress(FileNotFoundError):
+            old = (place if made == new else place / made.name).stat()
+            if mode is None:
+                own = stat.S_IMODE(old.st_mode)
+            _give_owner(made, old, place)
+        made.chmod(own if made == new else own & _NO_EXECUTION)
+
+
+def _give_owner(made: Path, old: os.stat_result, place: Path) -> None:
+    now = made.stat()
+    if (now.st_uid, now.st_gid) != (old.st_uid, old.st_gid):
+        try:
+            os.chown(made, old.st_uid, old.st_gid)
+        except PermissionError:
+            msg = f"{place}: it was not replaced: it belongs to another user or group ({old.st_uid}:{old.st_gid})."
+            raise SourceError(msg) from None
+
+
+def _clean(place: Path) -> None:
+    """Restore and remove what killed writers left; the folder above must be locked."""
+    _restore(place)
+    for left in _left_by_others(place):
+        shutil.rmtree(left)
+        logger.warning("%s: removed what an export that was killed left there (%s)", place, left.name)
+
+
+def _restore(place: Path) -> None:
+    old = [left for left in _left_by_others(place) if left.suffix == ".old"]
+    if old and not place.exists():
+        newest = max(old, key=lambda left: left.stat().st_mtime)
+        os.replace(newest, place)  # noqa: PTH105
+        logger.warning("%s: restored after an export that was killed while it was replaced", place)
+
+
+def _left_by_others(place: Path) -> list[Path]:
+    start = len(place.name) + 1
+    near = place.parent.glob(f"{glob.escape(place.name)}.*")
+    return [path for path in near if _is_ours(path.name[start:]) and path.is_dir() and _is_abandoned(path)]
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Return whether no process holds a folder; False where that can't be known."""
+    try:
+        import fcntl  # not everywhere
+
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+    except (OSError, ImportError):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder, where the system has such locks."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, ImportError):
+            import fcntl  # not everywhere
+
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,204 @@
+"""Read the tables of an export: of each, the row groups that may hold what was selected, as plain Arrow tables.
+
+Statistics and the order of the rows say which row groups these are; the reader checks how the rows belong together.
+"""
+
+import contextlib
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from acg_lab.core.errors import SourceError
+from acg_lab.core.keys import assign_agents
+from acg_lab.storage.base import Progress, Selection
+from acg_lab.storage.parquet_files import Files
+from acg_lab.storage.parquet_footer import check_footers, check_size
+from acg_lab.storage.parquet_reader import read_empty_windows
+from acg_lab.storage.parquet_schema import CODED, EXCHANGE_COLUMNS, EXPORT_ID, READABLE, TABLES, VERSION, schemas
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SUFFIX", "ExportTables", "lean_memory"]
+
+SUFFIX = ".parquet"
+Wanted: TypeAlias = Mapping[str, Sequence[Any]]  # sorted values by column
+
+
+class ExportTables:
+    """The tables of an export.
+
+    Parameters
+    ----------
+    files : Files
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self.label = files.label
+
+    def read(self, selection: Selection, progress: Progress) -> "dict[str, pa.Table]":
+        """Return the selected rows of all tables, and of the messages those that a selected call needs.
+
+        Raises
+        ------
+        SourceError
+            If a table is missing, damaged, or of another export or version.
+        """
+        self._check_footers()
+        wanted: Wanted = {name: sorted(values) for name, values in _columns_of(selection).items() if values is not None}
+        read = {name: self._table(name, wanted, progress) for name in TABLES if name != "messages"}
+        ids = None if selection.agent_id is None else _message_ids(read["calls"][0])
+        read["messages"] = self._table("messages", {} if ids is None else {"message_id": ids}, progress)
+        self._check_together(read)
+        return {name: read[name][0] for name in TABLES}
+
+    def list_agents(self) -> set[str]:
+        """Return the ids of all agents, from one column of the tables that have few texts."""
+        import pyarrow.parquet as pq
+
+        self._check_footers()
+        agents: set[str] = set()
+        for name in ("observations", "stability", "runs"):
+            with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{SUFFIX}") as file:
+                table = pq.read_table(file, columns=["agent_id"])
+                agents.update(filter(None, table["agent_id"].unique().to_pylist()))
+                if name == "observations":
+                    empty = read_empty_windows(table)
+        return agents.union(owner.agent_id for owner in assign_agents(empty, agents).values())
+
+    def _check_footers(self) -> None:
+        """Check the footers of all tables together, which takes one process at most."""
+        with self._files.errors("footers"), contextlib.ExitStack() as stack:
+            names = [name for name in TABLES if self._files.exists(f"{name}{SUFFIX}")]
+            opened = {name: stack.enter_context(self._files.open(f"{name}{SUFFIX}")) for name in names}
+            check_footers({f"{self.label}, table {name!r}": file for name, file in opened.items()})
+
+    def _check_together(self, read: "Mapping[str, tuple[pa.Table, bytes | None]]") -> None:
+        """Raise unless one export wrote all tables: an object store replaces them one after the other."""
+        first = read["observations"][1]
+        if others := [name for name, (_, export_id) in read.items() if first and export_id and export_id != first]:
+            names = ", ".join(map(repr, others))
+            msg = f"{self.label}: tables {names} are from another export than 'observations'; export the source again."
+            raise SourceError(msg)
+
+    def _table(self, name: str, wanted: Wanted, progress: Progress) -> "tuple[pa.Table, bytes | None]":
+        """Return the rows of a table with the wanted values, and the id of the export that wrote it, if it has one."""
+        import pyarrow.parquet as pq
+
+        schema, label = schemas()[name], f"{self.label}, table {name!r}"
+        with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{SUFFIX}") as file:
+            metadata = pq.read_metadata(file)
+            is_ours = self._check(name, metadata, schema)
+            parquet = pq.ParquetFile(
+                file,
+                metadata=metadata,
+                read_dictionary=[column for column in CODED[name] if is_ours and column in metadata.schema.names],
+                pre_buffer=True,
+                page_checksum_verification=True,
+            )
+            groups = [i for i in range(parquet.num_row_groups) if _may_hold(metadata.row_group(i), wanted)]
+            check_size(label, metadata, groups, file.size())
+            table = parquet.read_row_groups(
+                groups, columns=[n for n in schema.names if n in parquet.schema_arrow.names]
+            )
+        table = _conformed(table, name, schema)
+        progress(table.nbytes, 0)
+        return _filtered(table, wanted), (metadata.metadata or {}).get(EXPORT_ID)
+
+    def _check(self, name: str, metadata: Any, schema: "pa.Schema") -> bool:
+        """Check version and columns; return False if another tool wrote the table anew, without our metadata."""
+        version = (metadata.metadata or {}).get(b"acg_lab.version", b"").decode(errors="replace")
+        if version and version not in READABLE:
+            wanted = " or ".join(READABLE)
+            msg = f"{self.label}, table {name!r}: expected an export of version {wanted}, got version {version!r}."
+            raise SourceError(msg)
+        found = metadata.schema.to_arrow_schema()
+        for field in schema:
+            if version != VERSION and field.name in EXCHANGE_COLUMNS:
+                continue
+            if not version:
+                self._expect_column(name, field.name, found)
+                continue
+            kinds = [found.field(i).type for i in found.get_all_field_indices(field.name)]
+            if kinds != [field.type] and [getattr(kind, "value_type", None) for kind in kinds] != [field.type]:
+                got = " and ".join(map(str, kinds)) or "no such column"
+                msg = f"{self.label}, table {name!r}: expected column {field.name!r} of type {field.type}, got {got}."
+                raise SourceError(msg)
+        return bool(version)
+
+    def _expect_column(self, table: str, column: str, found: "pa.Schema") -> None:
+        if column not in found.names:
+            msg = (
+                f"{self.label}, table {table!r}: expected column {column!r}, got no such column. A part of an export "
+                "can be read if all tables and columns are there, with whole windows and whole runs."
+            )
+            raise SourceError(msg)
+
+
+def _conformed(table: "pa.Table", name: str, schema: "pa.Schema") -> "pa.Table":
+    """Return a table with all columns of the schema: of an earlier version, or as another tool wrote them anew."""
+    import pyarrow as pa
+
+    columns = {}
+    for field in schema:
+        if field.name not in table.column_names:
+            column = pa.chunked_array([pa.nulls(len(table), field.type)])
+        else:
+            column = table[field.name]
+        is_coded = column.type == pa.dictionary(pa.int32(), field.type)
+        if not is_coded and column.type != field.type:
+            column = column.cast(field.type)
+        if field.name in CODED[name] and not is_coded:
+            column = column.dictionary_encode()
+        columns[field.name] = column
+    return pa.table(columns).replace_schema_metadata(table.schema.metadata)
+
+
+@contextlib.contextmanager
+def lean_memory() -> Iterator[None]:
+    """Let pyarrow use the system's allocator: its own pool reserves tens of megabytes for small reads."""
+    import pyarrow as pa
+
+    former = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(former)
+
+
+def _columns_of(selection: Selection) -> "Mapping[str, frozenset[str] | None]":
+    return {"agent_id": selection.agents, "key": selection.keys}
+
+
+def _message_ids(calls: "pa.Table") -> list[int]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = [calls[name].combine_chunks().flatten() for name in ("message_ids", "body_item_ids")]
+    ids = pc.unique(pa.concat_arrays([column.cast(pa.int32()) for column in columns]).drop_null())
+    return sorted(ids.to_pylist())
+
+
+def _may_hold(group: Any, wanted: Wanted) -> bool:
+    """Return whether, by its statistics, a row group may contain wanted rows."""
+    for i in range(group.num_columns):
+        column = group.column(i)
+        values = wanted.get(column.path_in_schema)
+        if values is not None and (stats := column.statistics) is not None and stats.has_min_max:
+            at = bisect_left(values, stats.min)
+            if at == len(values) or values[at] > stats.max:
+                return False
+    return True
+
+
+def _filtered(table: "pa.Table", wanted: Wanted) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name, values in wanted.items():
+        if name in table.column_names:
+            kind = pa.int32() if name == "message_id" else pa.string()
+            table = table.filter(pc.is_in(table[name].cast(kind), pa.array(values, kind)))
+    return table
