@@ -1,4 +1,4 @@
-"""What advice costs: a sweep of all distinct settings beside one simulation, and a recommendation."""
+"""What advice costs: a sweep of all distinct settings beside one simulation, a recommendation, and a report."""
 
 import pytest
 from benchmarks.measuring import interleaved, tell
@@ -7,7 +7,7 @@ from simulation.messages_traffic import calls_of
 import acg_lab as acg
 from acg_lab.storage.times import render_time
 
-SWEEP, RECOMMEND = 20.0, 60.0  # times one simulation; seconds on two cores
+SWEEP, RECOMMEND, REPORT = 20.0, 60.0, 20.0  # times one simulation; seconds on two cores
 ACTING = acg.AcgSettings(provider="anthropic")
 START = 1_794_000_000
 
@@ -61,3 +61,11 @@ def test_a_recommendation_for_the_sample(benchmark):
     benchmark.pedantic(acg.recommend, (snap,), {"progress": False}, rounds=1)
     tell(benchmark, seconds=benchmark.stats.stats.min, limit=RECOMMEND)
     assert benchmark.stats.stats.min <= RECOMMEND
+
+
+def test_a_report_of_the_sample(benchmark):
+    """The whole report of the sample, with findings, advice and pictures, within twenty seconds."""
+    snap = acg.load("data/sample")
+    taken = benchmark.pedantic(cpu_seconds, (lambda: acg.report(snap, progress=False),), rounds=1)
+    tell(benchmark, seconds=taken, limit=REPORT)
+    assert taken <= REPORT
