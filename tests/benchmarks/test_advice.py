@@ -1,7 +1,7 @@
 """What advice costs: a sweep of all distinct settings beside one simulation, a recommendation, and a report."""
 
 import pytest
-from benchmarks.measuring import cpu_seconds, seconds, tell
+from benchmarks.measuring import cpu_seconds, interleaved, tell
 from simulation.messages_traffic import calls_of
 
 import acg_lab as acg
