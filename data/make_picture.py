@@ -1,26 +1,23 @@
-"""Draw the pictures of README and docs from the sample: ``python data/make_picture.py``."""
+"""Draw the picture of README and docs from the sample: ``python data/make_picture.py``."""
 
+import io
 from pathlib import Path
 
 import matplotlib as mpl
 
 import acg_lab as acg
+from acg_lab.plots.short_svg import shorten_svg
 
 HERE = Path(__file__).parent
-AGENT = "claims-triage"  # a lower threshold would lengthen its prefix
 
 
-def main() -> None:
-    """Draw what is paid for in vain, and the blocks of one agent's prompts."""
+def draw() -> str:
+    """Return what is paid for nothing, and why, as SVG."""
     mpl.use("agg")
-    snap = acg.load(HERE / "sample")
-    figures = {
-        "misses": acg.plots.misses(acg.simulate(snap)),
-        "prefix_stability": acg.plots.prefix_stability(snap, agent_id=AGENT),
-    }
-    for name, axes in figures.items():
-        acg.plots.save(axes, HERE / f"{name}.png", pil_kwargs={"optimize": True})
+    axes = acg.plots.misses(acg.simulate(acg.load(HERE / "sample")))
+    acg.plots.save(axes, file := io.BytesIO(), format="svg")
+    return shorten_svg(file.getvalue().decode())
 
 
 if __name__ == "__main__":
-    main()
+    (HERE / "misses.svg").write_text(draw(), encoding="utf-8")

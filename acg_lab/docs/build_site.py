@@ -86,6 +86,9 @@ def collect_sources(folder: Path) -> None:
         raise UsageError(msg)
     shutil.copytree(_PAGES, folder, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     shutil.copytree(notebooks, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    (folder / "data").mkdir()
+    for picture in (*sample.parent.glob("*.svg"), *sample.parent.glob("*.webp")):
+        shutil.copy(picture, folder / "data")
     index = folder / "index.md"
     index.write_text(index.read_text(encoding="utf-8").replace("](../../", "]("), encoding="utf-8")
     for page, (title, children) in _CONTENTS.items():

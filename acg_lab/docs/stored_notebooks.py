@@ -18,7 +18,7 @@ from acg_lab.plots.short_svg import shorten_svg
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["find_differences", "run_notebook", "run_notebooks"]
+__all__ = ["find_differences", "is_same_picture", "run_notebook", "run_notebooks"]
 
 _SVG, _WIDGET = "image/svg+xml", "application/vnd.jupyter.widget-view+json"
 _TIMEOUT: Final = 300  # seconds a cell
@@ -142,7 +142,7 @@ def _compare(stored: list[tuple[str, str]], fresh: list[tuple[str, str]]) -> Ite
         yield f"it stores {kinds[0]}, and shows {kinds[1]}"
         return
     for (kind, one), (_, other) in zip(stored, fresh, strict=True):
-        if not (_same_picture if kind == _SVG else _same_text)(one, other):
+        if not (is_same_picture if kind == _SVG else _same_text)(one, other):
             lines = difflib.unified_diff(one.splitlines(), other.splitlines(), n=0, lineterm="")
             changed = [] if kind == _SVG else list(lines)[2 : 2 + _SHOWN]
             yield "\n".join([f"{kind} differs", *changed])
@@ -152,8 +152,8 @@ def _same_text(one: str, other: str) -> bool:
     return _times.sub("", one) == _times.sub("", other)
 
 
-def _same_picture(one: str, other: str) -> bool:
-    """Say whether two pictures have the same elements in the same places."""
+def is_same_picture(one: str, other: str) -> bool:
+    """Say whether two SVG texts have the same elements, each within half a point of the same place."""
     if _number.sub("#", one) != _number.sub("#", other):
         return False
     pairs = zip(_number.findall(one), _number.findall(other), strict=True)

@@ -77,9 +77,10 @@ def source_name(source: str) -> str:
     if source == "-":
         return "stdin"
     path = PurePosixPath(source.rstrip("/"))
-    while glob.has_magic(path.name) and path.name != str(path):
+    while glob.has_magic(path.name):
         path = path.parent
-    name = path.name
+    # A pattern without a folder, and paths such as ".." name the folder that they lead to.
+    name = path.name if path.name not in ("", "..") or "://" in source else Path(path).resolve().name
     for ending in (*_PACKED, *_KINDS):
         if name.lower().endswith(ending) and len(name) > len(ending):
             name = name[: -len(ending)]

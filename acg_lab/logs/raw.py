@@ -4,6 +4,7 @@ Also what batch interfaces take and give, where answers stand in lines of their 
 ``body``; Anthropic: ``custom_id``, ``params``), and folders of bodies, one a file.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -25,6 +26,9 @@ _URLS: Mapping[str, Api] = {
     "/chat/completions": "openai-chat",
     "/responses": "openai-responses",
 }
+# Requests that no chat model answers, or that only count tokens: they look like a chat's body, and nothing is cached.
+_OTHER_URLS: Final = ("/embeddings", "/moderations", "/count_tokens", "/input_tokens", "/rerank", "/images/generations")
+_other_model = re.compile(r"embed|moderation|rerank", re.IGNORECASE).search
 _NO_ZONE: Final = Note("a time without a zone, taken as UTC")
 _FAILED: Final = 400
 _MILLISECOND: Final = 10**6
@@ -99,6 +103,7 @@ def _keys(pieces: Mapping[str, bytes]) -> str:
 
 
 def _read_bare(document: Document, pieces: Mapping[str, bytes], options: ReadOptions) -> Iterator[Yielded]:
+    _refuse_other_requests(pieces, None)
     call = LoggedCall(document.file, document.line, document.raw, options.api, pieces=pieces)
     if options.fields:
         fields = LineFields(pieces, options.fields)
@@ -124,7 +129,21 @@ def _find_body(fields: LineFields, pieces: Mapping[str, bytes]) -> tuple[bytes |
     url = inner.get("url") or pieces.get("url") or pieces.get("endpoint") or pieces.get("path")
     if "messages" not in inner and "input" not in inner and (body := _as_object(inner.get("body"))) is not None:
         raw = body
+        inner = split_object(raw)
+    _refuse_other_requests(inner, url)
     return raw, _api_of(url)
+
+
+def _refuse_other_requests(body: Mapping[str, bytes], url: bytes | None) -> None:
+    """Raise RecordError for requests that are not of a chat: embeddings, moderation, counting of tokens."""
+    address = _address(url)
+    if ending := next((ending for ending in _OTHER_URLS if address.endswith(ending)), None):
+        msg = f"expected a request to a chat model, got one to '...{ending}'"
+        raise RecordError(msg)
+    # A list of messages is a chat, whatever its model is called.
+    if "messages" not in body and "model" in body and _other_model(str(parse_piece(body["model"])[0])):
+        msg = "expected a request to a chat model, got one to a model for embeddings, moderation or ranking"
+        raise RecordError(msg, path="$.model")
 
 
 def _as_object(raw: bytes | None) -> bytes | None:
@@ -135,8 +154,12 @@ def _as_object(raw: bytes | None) -> bytes | None:
 
 
 def _api_of(url: bytes | None) -> Api | None:
-    address = str(parse_piece(url)[0]).partition("?")[0] if url else ""
-    return next((api for ending, api in _URLS.items() if address.rstrip("/").endswith(ending)), None)
+    address = _address(url)
+    return next((api for ending, api in _URLS.items() if address.endswith(ending)), None)
+
+
+def _address(url: bytes | None) -> str:
+    return str(parse_piece(url)[0]).partition("?")[0].rstrip("/") if url else ""
 
 
 def _find_response(fields: LineFields) -> tuple[bytes | None, str | None]:

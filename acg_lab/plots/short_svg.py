@@ -10,6 +10,7 @@ _path: Final = re.compile(r'(?<= d=")[^"]*')
 _place: Final = re.compile(r'(?<= [xy]=")[^"]*')
 _spare_space: Final = re.compile(r"\s+(?=[-A-Za-z]|$)|(?<=[A-Za-z])\s+")
 _made_id: Final = re.compile(r'(?<=["#])[a-z][0-9a-f]{10}(?=[")])')  # as matplotlib names what is used again
+_made: Final = re.compile(r"<dc:(date|creator)>.*?</dc:\1>", re.DOTALL)
 _fill: Final = re.compile(r' style="(fill: [^";]*)"')
 _characters: Final = re.compile(r"(?:<use [^>]*/>){2,}")
 
@@ -25,8 +26,8 @@ def shorten_svg(svg: str) -> str:
     Returns
     -------
     str
-        Coordinates have two decimals: a hundredth of a point. What matplotlib names by a hash, which differs from run
-        to run, is numbered.
+        Coordinates have two decimals: a hundredth of a point. The same figure has the same text each time: what
+        matplotlib names by a hash is numbered, and the time of writing is left out.
 
     Examples
     --------
@@ -37,7 +38,7 @@ def shorten_svg(svg: str) -> str:
     svg = _place.sub(lambda found: _number.sub(_round, found[0]), svg)
     svg = _path.sub(lambda found: _spare_space.sub("", _number.sub(_round, found[0])), svg)
     svg = _made_id.sub(lambda found: numbers.setdefault(found[0], f"_{len(numbers)}"), svg)
-    svg = re.sub(r">\s+<", "><", svg)
+    svg = re.sub(r">\s+<", "><", _made.sub("", svg))
     return _characters.sub(_share_fill, svg)
 
 

@@ -1,6 +1,7 @@
 """Plugin documents as people write them, and a strategy that writes one in any style that TOML has."""
 
 import json
+from pathlib import Path
 
 from hypothesis import strategies as st
 
@@ -122,6 +123,7 @@ DOCUMENTS = {
     "empty": "",
     "comments only": "# nothing yet\n# really",
     "the example": EXAMPLE,
+    "the sample": (Path(__file__).parents[2] / "data" / "plugins.toml").read_text(encoding="utf-8"),
     "among others": AMONG_OTHERS,
     "no component": "version = 1\n\n[[components]]\nkind = 'observability'\n[components.config]",
     "no acg table": EXAMPLE[: EXAMPLE.index("[components.config.acg]")] + "\n# end\n\n[policy]\n",

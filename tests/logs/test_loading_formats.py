@@ -103,6 +103,7 @@ def test_round_trip(name, tmp_path):
     assert dict(again.stability) == dict(snap.stability)
     assert list(again.runs) == list(snap.runs)
     assert (again.caveats, again.learned_here) == (snap.caveats, snap.learned_here)
+    assert "learned here" in repr(again).splitlines()[0]
     assert {key: found.rules for key, found in again.rules.items()} == {
         key: found.rules for key, found in snap.rules.items()
     }

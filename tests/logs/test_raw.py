@@ -106,9 +106,14 @@ def test_folders_and_globs_are_one_log(log, tmp_path, monkeypatch):
         snap = load(source)
         assert [call.exchange.api for call in calls(snap)] == ["anthropic", "openai-chat"]
         assert snap.agent_ids == ("proxy",)
+    monkeypatch.chdir(tmp_path / "proxy")
+    for source in (".", "*.jsonl*", "../proxy/"):
+        assert load(source).agent_ids == ("proxy",)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(acg.SourceError, match="no such file"):
         load("none.jsonl")
+    with pytest.raises(acg.UsageError, match="must not be after 'until'"):
+        load("proxy", since="2026-11-02", until="2026-11-01")
 
 
 def test_standard_input_is_a_log(log, monkeypatch):
@@ -180,6 +185,26 @@ def test_batch_files_join_requests_and_answers(log, tmp_path):
     usage = {call.exchange.request_id: call.exchange.usage for call in calls(snap)}
     assert (usage["a"].prompt_tokens, usage["a"].cache_read_tokens) == (9, 4)
     assert usage["b"].prompt_tokens == 3
+
+
+@pytest.mark.parametrize("ending", ["embeddings", "moderations", "messages/count_tokens", "responses/input_tokens"])
+def test_requests_to_other_endpoints_are_problems(log, ending):
+    """A batch or proxy also logs requests that no chat model answers: each is a problem, and the chats are read."""
+    body = {"model": "m", "input": "x"} if "messages" not in ending else MESSAGES
+    other = {"custom_id": "o", "method": "POST", "url": f"https://gateway/v1/{ending}?v=2", "body": body}
+    with pytest.warns(acg.LoadWarning, match="1 problem"):
+        snap = load(log(lines(other, {"custom_id": "c", "url": "/v1/chat/completions", "body": CHAT})))
+    assert [(problem.line, ending.rpartition("/")[2] in problem.reason) for problem in snap.problems] == [(1, True)]
+    assert len(calls(snap)) == 1
+
+
+@pytest.mark.parametrize("model", ["text-embedding-3-small", "omni-moderation-latest", "voyage-rerank-2"])
+def test_bare_bodies_for_other_models_are_problems(log, model):
+    """A bare body with an input for a model that embeds, moderates or ranks is not a request of the Responses API."""
+    with pytest.warns(acg.LoadWarning, match="1 problem"):
+        snap = load(log(lines({"model": model, "input": "x"}, CHAT | {"model": model})))
+    assert [(problem.line, problem.path) for problem in snap.problems] == [(1, "$.model")]
+    assert len(calls(snap)) == 1
 
 
 def test_folders_of_body_files_are_joined(log, tmp_path):
