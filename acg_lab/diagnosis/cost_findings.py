@@ -200,7 +200,8 @@ def _note_untried(findings: Sequence[Finding]) -> tuple[str, ...]:
     if not n:
         return ()
     were = "was" if n == 1 else "were"
-    return (f"{counted(n, 'further repair')} {were} not tried: at most {MAX_TRIED} are, those that can save most.",)
+    most = f"at most {MAX_TRIED} are, those that can save most"
+    return (f"{counted(n, 'further repair')} {were} not tried: {most}. Explain one agent to try its own.",)
 
 
 def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:

@@ -65,8 +65,8 @@ def explain(
         Whether the evidence holds excerpts of the texts that differ.
     money : bool, default True
         Whether costs and savings are simulated, where requests are recorded and prices known. Each agent is simulated
-        once, and at most ten repairs are, each on the requests of its agent: those that can save most. Without, only
-        what the governor has learned is explained.
+        once, and at most ten repairs are, each on the requests of its agent: those that can save most. Explain one
+        agent to try ten of its own. Without, only what the governor has learned is explained.
     progress : bool, default True
         Whether a progress bar appears on standard error if that is a terminal or a notebook and it takes long.
 
