@@ -33,6 +33,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
 _ON_THE_WAY: Final = (PlanReason.NOTHING_LEARNED, PlanReason.ONE_OBSERVATION, PlanReason.PLANNED)
+_READ: Final = 2  # row of the tokens that are read
 _PLANNING: Final = "anthropic"  # the only provider setting under which the governor places breakpoints
 
 
@@ -202,11 +203,23 @@ class Evaluation:
 
     def cost_by_agent(self, numbers: Ints, *, in_tokens: bool = False) -> Floats:
         """Return the cost of each setting by agent, shape (n_settings, n_agents); NaN where it was not simulated."""
+        return self._by_agent(numbers, self._currency(in_tokens=in_tokens))
+
+    def read_by_agent(self, numbers: Ints) -> Floats:
+        """Return the tokens that are read, as `cost_by_agent`."""
+        return self._by_agent(numbers, _READ)
+
+    @property
+    def prompt_tokens(self) -> Floats:
+        """The prompt tokens of each agent."""
+        return np.array([agent.prompt_tokens[:-1].sum() for agent in self._agents])
+
+    def _by_agent(self, numbers: Ints, row: int) -> Floats:
         found = np.full(numbers.shape, np.nan)
         for agent, known in enumerate(self._costs):
             by_number = np.full(len(self._planned[agent]), np.nan)
             for number, cost in known.items():
-                by_number[number] = cost[self._currency(in_tokens=in_tokens), :-1].sum()
+                by_number[number] = cost[row, :-1].sum()
             found[:, agent] = by_number[numbers[:, agent]]
         return found
 

@@ -59,7 +59,8 @@ class AgentRequests:
     def cost(self, planned: "tuple[Ints, Ints] | None") -> Floats:
         """Return what groups of requests cost with planned breakpoints: counts by request, and pieces.
 
-        None: the governor does not act. The shape is (2, n_groups): in US dollars, and in uncached tokens.
+        None: the governor does not act. The shape is (3, n_groups): in US dollars, in uncached tokens, and the tokens
+        that are read.
         """
         plans = None if planned is None else _plans(*planned)
         found = choose_breakpoints(self.requests, "sent", plans, None, recorded_plans=self.recorded)
@@ -85,7 +86,16 @@ class AgentRequests:
             cost = np.where(self.requests.failed, 0.0, rates.cost(self.sizes.tokens, tokens))
             # Requests without known rates count nowhere.
             found.append(np.bincount(self.groups, np.nan_to_num(cost), self.n_groups))
-        return np.stack(found)
+        return np.stack([*found, self._add_up(tokens.read)])
+
+    @cached_property
+    def prompt_tokens(self) -> Floats:
+        """The prompt tokens of each group of requests that were answered, shape (n_groups,)."""
+        return self._add_up(self.sizes.tokens)
+
+    def _add_up(self, tokens: Ints) -> Floats:
+        weights: Floats = np.where(self.requests.failed, 0.0, tokens)
+        return np.bincount(self.groups, weights, self.n_groups).astype(np.float64)
 
 
 def _plans(counts: Ints, pieces: Ints) -> Plans:

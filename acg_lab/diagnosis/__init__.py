@@ -13,6 +13,7 @@ module                what it does
 ``sent_forms``        in which respects forms of one content differ
 ``prefix_breaks``     what ends the prefix of one profile: a fault, or the conversation
 ``profile_splits``    what splits an agent's requests into several profiles
+``roles``             several prompts of one agent that are meant to be apart
 ``planner_refusals``  why production plans nothing for a stable prefix
 ``raw_differences``   blocks that are equal to the learner but not to the provider
 ``detectors``         the table of kinds of change, each a small test

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from acg_lab._format import counted
 from acg_lab.diagnosis.context import AnalysisContext
-from acg_lab.diagnosis.finding import Evidence, Finding, Kind
+from acg_lab.diagnosis.finding import Evidence, Finding, Kind, Timing
 from acg_lab.diagnosis.phrases import to_sentence, tokens_per_request
 from acg_lab.diagnosis.planner_refusals import PlannerRefusal, find_refusals
 from acg_lab.diagnosis.prefix_breaks import Fault, build_evidence, find_threshold
@@ -18,6 +18,7 @@ from acg_lab.diagnosis.profile_splits import ProfileSplit, describe_splits, mean
 from acg_lab.diagnosis.raw_differences import RawDifference
 from acg_lab.diagnosis.sent_forms import describe_respects
 from acg_lab.diagnosis.suggestions import try_break_repairs, try_split_repairs
+from acg_lab.storage.times import render_time
 
 __all__ = ["build_fault_findings", "build_raw_difference_findings", "build_refusal_findings", "build_split_findings"]
 
@@ -154,10 +155,12 @@ def build_raw_difference_findings(context: AnalysisContext, unequal: Iterable[Ra
     """Yield findings of blocks sent in several forms; similar are the same block and difference of one agent."""
 
     def cost(found: RawDifference) -> float:
-        return found.share * context.tokens_from(found.key, found.rank) * sum(found.counts)
+        missed = 1 if found.changed_at is not None else found.share * sum(found.counts)
+        return missed * context.tokens_from(found.key, found.rank)
 
     def similarity(found: RawDifference) -> Hashable:
-        return context.snapshot.owners[found.key].agent_id, found.span_id, found.differ
+        is_event = found.changed_at is not None
+        return context.snapshot.owners[found.key].agent_id, found.span_id, found.differ, is_event
 
     in_order = sorted(unequal, key=lambda found: found.key)
     for several in _group_alike(in_order, cost, similarity):
@@ -172,19 +175,24 @@ def _build_raw_difference_finding(context: AnalysisContext, several: Sequence[Ra
     forms = forms if forms.startswith("sent") else f"sent {forms}"
     name = "the response format" if found.span_id is None else repr(found.span_id)
     cost = f"the provider cannot read {tokens_per_request(total / requests)} from there on"
+    clause = f"{name} is the same to the learner but is {forms}{where}"
+    moment = None if found.changed_at is None else render_time(found.changed_at)
+    if moment is not None:
+        clause = f"the form of {name} changed once (at {moment[:16].replace('T', ' ')} UTC): it is {forms}{where}"
     return Finding(
         learning_key=found.key,
         agent_id=context.snapshot.owners[found.key].agent_id,
         span_id=found.span_id,
         kind=Kind.RAW_BYTES_DIFFER,
-        timing=None,
+        timing=None if moment is None else Timing.ONCE,
         tokens_lost=total / requests,
-        sentence=to_sentence(f"{name} is the same to the learner but is {forms}{where}; {cost}"),
+        sentence=to_sentence(f"{clause}; {cost}"),
         requests=requests,
         evidence=Evidence(
             requests=sum(found.counts),
             present=sum(found.counts),
             distinct=len(found.counts),
+            last_change=moment,
             profiles=tuple(other.key for other in several),
             details=found.differ,
         ),

@@ -167,7 +167,7 @@ def price_findings(
     drafts.sort(key=lambda draft: -draft.bound)
     try_repairs(snap, drafts)
     priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
-    priced.sort(key=lambda finding: (-(finding.money_lost or 0.0), -finding.total_lost, finding.learning_key))
+    priced.sort(key=lambda one: (one.is_event, -(one.money_lost or 0.0), -one.total_lost, one.learning_key))
     priced = _without_repeats(priced)
     rest = [finding for finding in findings if finding.agent_id not in costs]
     found_keys = {key for finding in (*priced, *rest) for key in finding.evidence.profiles}
@@ -200,7 +200,8 @@ def _note_untried(findings: Sequence[Finding]) -> tuple[str, ...]:
     if not n:
         return ()
     were = "was" if n == 1 else "were"
-    return (f"{counted(n, 'further repair')} {were} not tried: at most {MAX_TRIED} are, those that can save most.",)
+    most = f"at most {MAX_TRIED} are, those that can save most"
+    return (f"{counted(n, 'further repair')} {were} not tried: {most}. Explain one agent to try its own.",)
 
 
 def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
@@ -287,18 +288,22 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
     if finding.kind not in (*_CHANGES, Kind.CACHE_MARKS) and costs.simulation.history.acts:
         more = AddBreakpoint(at="system", learning_keys=keys)
         repairs = [other for effect in repairs for other in (replace(effect, repairs=(*effect.repairs, more)), effect)]
+    if finding.is_event:
+        caused = max(
+            caused, costs.restart(finding.evidence.profiles, finding.evidence.last_change, context.prefix_tokens)
+        )
     plans = [effect.repairs for effect in repairs] or _measures(finding)
     if not plans and _is_of_messages(finding):
         caused = max(caused, costs.unread(_readable(context, finding)))
     bound = _bound(finding, costs, caused)
-    is_event = finding.kind in _CHANGES
+    is_event = finding.is_event or finding.kind in _CHANGES
     return Draft(replace(finding, repairs=tuple(repairs)), costs, bound, caused, plans, is_event=is_event)
 
 
 def _is_of_messages(finding: Finding) -> bool:
     """Whether a fault is in messages, or in forms of one content: no simulated repair shows what it costs."""
     in_messages = finding.kind not in _UNPLANNED and not (finding.span_id or "system-").startswith("system-")
-    return in_messages or finding.kind is Kind.RAW_BYTES_DIFFER
+    return in_messages or (finding.kind is Kind.RAW_BYTES_DIFFER and not finding.is_event)
 
 
 def _readable(context: AnalysisContext, finding: Finding) -> float:
@@ -310,7 +315,11 @@ def _readable(context: AnalysisContext, finding: Finding) -> float:
 
 def _measures(finding: Finding) -> list[Plan]:
     """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
-    if finding.kind in (*_CHANGES, Kind.RAW_BYTES_DIFFER) or _instructions.fullmatch(finding.span_id or "") is None:
+    if (
+        finding.is_event
+        or finding.kind in (*_CHANGES, Kind.RAW_BYTES_DIFFER)
+        or _instructions.fullmatch(finding.span_id or "") is None
+    ):
         return []
     return [(Pin(finding.span_id or "", learning_keys=finding.evidence.profiles),)]
 
@@ -320,7 +329,7 @@ def _bound(finding: Finding, costs: AgentCosts, caused: float) -> float:
 
     Where every request has another prefix the provider reads all that it can, and that is nothing.
     """
-    if finding.kind in _CHANGES:
+    if finding.is_event or finding.kind in _CHANGES:
         return caused
     sent = float(costs.simulation.tokens.sum())
     unread = costs.cost * min(finding.total_lost / sent, 1.0) if sent else 0.0

@@ -3,8 +3,10 @@
 This module decides what is looked for, what is worth reporting, and in which order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.build_findings import (
@@ -15,12 +17,13 @@ from acg_lab.diagnosis.build_findings import (
 )
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.cost_findings import price_findings
-from acg_lab.diagnosis.finding import Kind
+from acg_lab.diagnosis.finding import Finding, Kind, Timing
 from acg_lab.diagnosis.findings import Findings
 from acg_lab.diagnosis.phrases import KIND_LABELS
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
+from acg_lab.diagnosis.roles import Roles, describe_roles, find_roles
 from acg_lab.diagnosis.stable_starts import build_start_findings
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
@@ -61,20 +64,20 @@ def explain(
         Whether the evidence holds excerpts of the texts that differ.
     money : bool, default True
         Whether costs and savings are simulated, where requests are recorded and prices known. Each agent is simulated
-        once, and at most ten repairs are, each on the requests of its agent: those that can save most. Without, only
-        what the governor has learned is explained.
+        once, and at most ten repairs are, each on the requests of its agent: those that can save most. Explain one
+        agent to try ten of its own. Without, only what the governor has learned is explained.
     progress : bool, default True
         Whether a progress bar appears on standard error if that is a terminal or a notebook and it takes long.
 
     Returns
     -------
     Findings
-        Costliest first: by the money lost over the history, by simulation, where it is known, and by the tokens
-        lost in all requests elsewhere. With money, faults of how requests are sent are findings too, and a repair is
-        offered only if it saves money; how many were not tried is said. Profiles of an agent with the same kind of
-        change at the same block share one finding. The prefix of a profile without a finding ends where the
-        conversation starts or goes on. Under a ``stable_threshold`` above 1 there are no findings;
-        `Findings.impossible` says why.
+        Faults first, then events, which are no fault if they were meant; costliest first: by the money lost over the
+        history, by simulation, where it is known, and by the tokens lost in all requests elsewhere. With money, faults
+        of how requests are sent are findings too, and a repair is offered only if it saves money; how many were not
+        tried is said. Profiles of an agent with the same kind of change at the same block share one finding. The prefix
+        of a profile without a finding ends where the conversation starts or goes on. Under a ``stable_threshold`` above
+        1 there are no findings; `Findings.impossible` says why.
 
     Raises
     ------
@@ -103,7 +106,8 @@ def explain(
         limit = context.thresholds.stable_threshold
         impossible = f"No block can be stable: no score exceeds 1, and stable_threshold is {limit!r}"
         return Findings(impossible=impossible, unread=snap.unread)
-    splits = [split for split in find_splits(context) if _is_worth_reporting(split) and not keys.isdisjoint(split.keys)]
+    roles = [found for found in find_roles(context) if any(not keys.isdisjoint(one) for one in found.keys)]
+    splits = [split for split in _find_faulty_splits(context, roles) if not keys.isdisjoint(split.keys)]
     faults = {key: fault for key in context.results if key in keys and (fault := find_break(context, key).fault)}
     explained = {*faults, *(key for split in splits for key in split.keys)}
     findings = [
@@ -116,14 +120,17 @@ def explain(
         ),
     ]
     findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= MIN_TOKENS_LOST]
-    findings.sort(key=lambda finding: (-finding.total_lost, finding.learning_key, finding.kind))
+    findings = [_say_what_is_no_fault(finding) for finding in findings]
+    findings.sort(key=lambda one: (one.is_event, -one.total_lost, one.learning_key, one.kind))
+    notes = tuple(map(describe_roles, roles))
     if money:
         with Bar("simulating agents", shown=progress, unit=" agents") as bar:
             priced = price_findings(context, findings, keys, bar)
-        return Findings(priced.findings, healthy=priced.healthy, notes=priced.notes, unread=snap.unread)
+        notes = (*notes, *priced.notes)
+        return Findings(priced.findings, healthy=priced.healthy, notes=notes, unread=snap.unread)
     with_finding = {key for finding in findings for key in finding.evidence.profiles}
     healthy = tuple(key for key in context.results if key in keys - with_finding)
-    return Findings(findings, healthy=healthy, unread=snap.unread)
+    return Findings(findings, healthy=healthy, notes=notes, unread=snap.unread)
 
 
 def _build_context(
@@ -143,11 +150,29 @@ def _build_context(
     return AnalysisContext(snap, thresholds, results), asked
 
 
+def _find_faulty_splits(context: AnalysisContext, roles: Sequence[Roles]) -> Iterator[ProfileSplit]:
+    """Yield the splits that are worth reporting; profiles of different roles are meant to be apart."""
+    role_of = {key: number for found in roles for number, keys in enumerate(found.keys) for key in keys}
+    for split in find_splits(context):
+        is_of_one_role = len({role_of.get(key) for key in split.keys}) == 1
+        if (is_of_one_role or split.main.part in ("seed", "model")) and _is_worth_reporting(split):
+            yield split
+
+
+def _say_what_is_no_fault(finding: Finding) -> Finding:
+    """Return a finding that says of an event that it may have been meant."""
+    if not finding.is_event:
+        return finding
+    return replace(finding, sentence=f"{finding.sentence.removesuffix('.')}; no fault if it was meant.")
+
+
 def _is_worth_reporting(split: ProfileSplit) -> bool:
     """Return whether a split is worth reporting; changes of unknown kind only if they cost enough.
 
     A few system prompts that alternate, each used often, are intended: that is what profiles are for.
     """
+    if split.main.change_history.timing is Timing.ONCE and split.kind in _ALWAYS:
+        return split.lost > 0
     if split.kind in _UNNAMED:
         return split.lost >= max(MIN_TOKENS_LOST, _MIN_SHARE * split.shared)
     return split.lost >= (_MIN_TOKENS if split.kind in _ALWAYS else MIN_TOKENS_LOST)
@@ -187,5 +212,5 @@ def find_causes(snap: Snapshot, thresholds: StabilityThresholds | None = None) -
     """
     context, _ = _build_context(snap, None, None, thresholds)
     breaks = {key: find_break(context, key).label for key in context.results}
-    splits = sorted(filter(_is_worth_reporting, find_splits(context)), key=lambda split: split.lost)
+    splits = sorted(_find_faulty_splits(context, [*find_roles(context)]), key=lambda split: split.lost)
     return Causes(breaks, {snap.owners[split.keys[0]].agent_id: KIND_LABELS[split.kind] for split in splits})

@@ -75,6 +75,19 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+_EVENTS = frozenset(
+    {
+        Kind.CHANGED_ONCE,
+        Kind.MODEL_CHANGED,
+        Kind.RAW_BYTES_DIFFER,
+        Kind.TOOLS_ADDED,
+        Kind.TOOLS_EDITED,
+        Kind.TOOLS_REMOVED,
+        Kind.TOOLS_REORDERED,
+    }
+)
+
+
 class Timing(StrEnum):
     """When a content changes.
 
@@ -215,6 +228,11 @@ class Finding(Struct, frozen=True, kw_only=True):
     lost_at_most: bool = False
     agent_cost: float | None = None
     days: float | None = None
+
+    @property
+    def is_event(self) -> bool:
+        """Whether one content replaced another for good, as with a release: no fault if it was meant."""
+        return self.timing is Timing.ONCE and self.kind in _EVENTS
 
     @property
     def total_lost(self) -> float:

@@ -65,6 +65,8 @@ class ProfileSplit(NamedTuple):
     lost : float
         Of these, the tokens per request that could not be cached because a request met a profile too young for
         production to plan for, beyond what one profile would have lost.
+    is_replaced : bool
+        Whether one prompt replaced another that it shares nothing with; ``shared`` is then the length of either.
     """
 
     causes: tuple[SplitCause, ...]
@@ -72,6 +74,7 @@ class ProfileSplit(NamedTuple):
     n_apart: int
     shared: float
     lost: float
+    is_replaced: bool = False
 
     @property
     def main(self) -> SplitCause:
@@ -172,8 +175,11 @@ def _build_split(
     shared += sum(
         context.count_template_tokens(block) for block in templates if block.form.content_type != "tool_schema"
     )
+    is_replaced = shared < 1 and causes[0].change_history.timing is Timing.ONCE
+    if is_replaced:
+        shared = sum(context.prefix_tokens(key) * context.results[key].total_observations for key in keys) / len(rows)
     lost = shared * _count_young_requests(context, members) / len(rows)
-    return ProfileSplit(tuple(causes), tuple(keys), len(members), shared, lost)
+    return ProfileSplit(tuple(causes), tuple(keys), len(members), shared, lost, is_replaced=is_replaced)
 
 
 def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: Sequence[int]) -> SplitCause | None:
@@ -258,6 +264,8 @@ def describe_splits(context: AnalysisContext, splits: Sequence[ProfileSplit]) ->
     fewer = "each learn what one profile" if len(splits) == 1 else f"learn what {len(splits):,} profiles"
     lost = tokens_per_request(mean_tokens(splits, "lost"))
     cost = f"{profiles} of {agent_id!r} {fewer} could, which costs {lost}"
+    if splits[0].is_replaced:
+        cost = f"the governor learned it anew, which costs {lost}"
     why = _describe_cause(context, splits[0].keys, main)
     if others:
         why += f", and with it {' and '.join(others)}"
@@ -271,16 +279,9 @@ def mean_tokens(splits: Sequence[ProfileSplit], name: Literal["lost", "shared"])
 
 
 def _describe_cause(context: AnalysisContext, keys: Sequence[str], cause: SplitCause) -> str:
-    agent_id = context.snapshot.owners[keys[0]].agent_id
     block = cause.block
     if cause.kind is Kind.MODEL_CHANGED:
-        parsed = (parse_learning_key(key, agent_id=agent_id) for key in _sort_by_age(context, keys))
-        models = ", ".join(dict.fromkeys(repr(key.model) for key in parsed if key))
-        if cause.change_history.timing is Timing.ONCE:
-            how = f"changed{describe_moment(block, cause.change_history)}"
-        else:
-            how = "changes repeatedly" if cause.change_history.timing is Timing.DRIFTING else "changes alternately"
-        return f"the model {how}, which may be intended ({models})"
+        return _describe_models(context, keys, cause)
     if cause.kind is Kind.FRAGMENTED_BY_FIRST_MESSAGE:
         return f"the first message, {block.span_id!r}, is part of the learning key and {describe_change(block)}"
     if cause.kind is Kind.RAW_BYTES_DIFFER:
@@ -294,6 +295,16 @@ def _describe_cause(context: AnalysisContext, keys: Sequence[str], cause: SplitC
     if cause.detection is None:
         return f"{block.span_id!r} {describe_change(block)}: {describe_slots(block)}"
     return cause.detection.describe(block)
+
+
+def _describe_models(context: AnalysisContext, keys: Sequence[str], cause: SplitCause) -> str:
+    agent_id = context.snapshot.owners[keys[0]].agent_id
+    parsed = (parse_learning_key(key, agent_id=agent_id) for key in _sort_by_age(context, keys))
+    models = ", ".join(dict.fromkeys(repr(key.model) for key in parsed if key))
+    if cause.change_history.timing is Timing.ONCE:
+        return f"the model ({models}) changed{describe_moment(cause.block, cause.change_history)}"
+    how = "changes repeatedly" if cause.change_history.timing is Timing.DRIFTING else "changes alternately"
+    return f"the model {how}, which may be intended ({models})"
 
 
 def _sort_by_age(context: AnalysisContext, keys: Sequence[str]) -> list[str]:

@@ -4,9 +4,9 @@ The learner compares texts with white space normalised, tools and response forma
 provider compares bytes, from the first one on. Invariant: marks of the cache do not count as a difference.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from acg_lab.core.errors import RecordError
@@ -19,6 +19,7 @@ from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.sent_forms import MARKS, describe_forms, print_form
 from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.storage.recorded_runs import Call, Runs
+from acg_lab.storage.times import parse_time
 
 __all__ = ["RawDifference", "compare_parts", "find_raw_differences"]
 
@@ -32,7 +33,8 @@ class RawDifference(NamedTuple):
 
     ``span_id`` is None for a response format that is no block to the learner. ``rank`` is the first block that the
     provider gets differently, ``counts`` the requests of each form, the commonest first, and ``differ`` the respects in
-    which the forms differ from the commonest.
+    which the forms differ from the commonest. ``changed_at`` is the time, in nanoseconds since 1970, from which
+    on one form replaced the other for good; None if it did not.
     """
 
     key: str
@@ -40,6 +42,7 @@ class RawDifference(NamedTuple):
     rank: int
     counts: tuple[int, ...]
     differ: tuple[str, ...]
+    changed_at: int | None = None
 
     @property
     def share(self) -> float:
@@ -72,20 +75,49 @@ def find_raw_differences(context: AnalysisContext) -> Iterator[RawDifference]:
 
 
 def _find_in_runs(reader: "_Reader", lengths: Mapping[str, int]) -> Iterator[RawDifference]:
-    forms: dict[str, dict[tuple[int, str, object], Counter[str]]] = {}
+    forms: dict[str, dict[tuple[int, str, object], dict[str, _Sent]]] = {}
     for key, call in reader.calls(lengths):
         of_key = forms.setdefault(key, {})
+        started = parse_time(call.record.started_at) if call.record.started_at else None
         for sent in reader.sent(call, lengths[key]):
-            of_key.setdefault((sent.rank, sent.span_id or "", sent.seen), Counter())[sent.form] += 1
+            known = of_key.setdefault((sent.rank, sent.span_id or "", sent.seen), {})
+            known.setdefault(sent.form, _Sent()).add(started)
     for key, of_key in forms.items():
-        several = [(rank, span_id, counts) for (rank, span_id, _), counts in of_key.items() if len(counts) > 1]
+        several = [(rank, span_id, known) for (rank, span_id, _), known in of_key.items() if len(known) > 1]
+        several.sort(key=lambda item: (item[0], -sum(one.n for one in item[2].values())))
         reported: set[tuple[str, ...]] = set()
-        for rank, span_id, counts in sorted(several, key=lambda item: (item[0], -item[2].total())):
-            ordered = counts.most_common()
-            differ = describe_forms(form for form, _ in ordered)
+        for rank, span_id, known in several:
+            ordered = dict(sorted(known.items(), key=lambda item: -item[1].n))
+            differ = describe_forms(ordered)
             if differ not in reported:
                 reported.add(differ)
-                yield RawDifference(key, span_id or None, rank, tuple(n for _, n in ordered), differ)
+                counts = tuple(one.n for one in ordered.values())
+                yield RawDifference(key, span_id or None, rank, counts, differ, _find_moment([*ordered.values()]))
+
+
+@dataclass
+class _Sent:
+    """How often one form was sent, and when first and last, in nanoseconds since 1970."""
+
+    n: int = 0
+    first: int | None = None
+    last: int | None = None
+
+    def add(self, started: int | None) -> None:
+        self.n += 1
+        if started is not None:
+            self.first = started if self.first is None else min(self.first, started)
+            self.last = started if self.last is None else max(self.last, started)
+
+
+def _find_moment(sent: Sequence[_Sent]) -> int | None:
+    """Return from when on one form replaced another for good; None if it did not, or if no times are known."""
+    if len(sent) != 2 or min(one.n for one in sent) < 2:  # noqa: PLR2004  one request may be a stray
+        return None
+    if any(one.first is None for one in sent):
+        return None
+    old, new = sorted(sent, key=lambda one: one.first or 0)
+    return new.first if (old.last or 0) < (new.first or 0) else None
 
 
 class _Reader:

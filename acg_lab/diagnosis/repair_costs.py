@@ -4,7 +4,7 @@ Each agent is simulated once and kept for as long as its snapshot lives; a repai
 agent only. Requests without recorded usage are simulated. Where costs are not known, nothing is claimed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -22,6 +22,7 @@ from acg_lab.simulation.costs import CostTotals
 from acg_lab.simulation.simulate import simulate, simulate_change
 from acg_lab.simulation.verdicts import Verdict
 from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.storage.times import parse_time
 
 if TYPE_CHECKING:
     from acg_lab.history.trace import Trace
@@ -115,6 +116,31 @@ class AgentCosts:
         is_missed &= np.diff(sim.started_ns, prepend=-_SHORTEST - 1) <= _SHORTEST
         share = np.where(is_missed, tokens - sim.parts.read, 0) / np.maximum(sim.tokens, 1)
         return float(np.nansum(sim.cost_as_was * np.minimum(share, 1.0)))
+
+    def restart(self, keys: Sequence[str], since: str | None, prefix_tokens: Callable[[str], float]) -> float:
+        """Return what it cost, in US dollars, to write a prefix anew at a time; 0 where no cache held the old one.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            The profiles before and after.
+        since : str or None
+            Time of the first request with the new prefix, RFC 3339.
+        prefix_tokens : callable
+            Returns the stable tokens of a profile.
+        """
+        sim = self.simulation
+        rows = np.flatnonzero(np.isin(np.array(sim.learning_keys, dtype=object), list(keys)))
+        if since is None or len(rows) < 2:  # noqa: PLR2004  nothing before it
+            return 0.0
+        started = sim.started_ns[rows]
+        at = int(np.abs(started - parse_time(since)).argmin())
+        if at == 0 or started[at] - started[at - 1] > _SHORTEST:
+            return 0.0
+        row = int(rows[at])
+        unread = max(prefix_tokens(sim.learning_keys[row]) - float(sim.parts.read[row]), 0.0)
+        paid = float(sim.cost_as_was[row]) * min(unread / max(float(sim.tokens[row]), 1.0), 1.0)
+        return max(float(np.nan_to_num(paid - unread * sim.history.rates[0].read[sim.rows[row]])), 0.0)
 
     def saved(self, snap: Snapshot, repairs: Sequence[Repair]) -> float | None:
         """Return what repairs save in US dollars; None where they can't be simulated or would remove shared content.

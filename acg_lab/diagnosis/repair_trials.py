@@ -22,6 +22,7 @@ Plan = tuple[Repair, ...]
 MAX_TRIED: Final = 10  # repairs that one explanation simulates
 MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
 _MIN_SHARE: Final = 0.01  # of an agent's cost; a smaller loss is not reported
+_MIN_EVENT: Final = 0.001  # of an agent's cost; a cheaper event cost nothing
 _ROUND: Final = 0.05
 
 
@@ -78,7 +79,7 @@ class Draft:
         is_open = self.next_plan is not None or not self.saved
         lost = best if best > 0 else self.caused if is_open else 0.0
         cost = self.costs.cost
-        if lost < max(_MIN_SHARE * cost, self.floor) and not (self.is_event and lost > 0):
+        if lost < (_MIN_EVENT * cost if self.is_event else max(_MIN_SHARE * cost, self.floor)):
             return None
         return replace(
             self.finding,

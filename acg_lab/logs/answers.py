@@ -16,7 +16,7 @@ from acg_lab.core.records import Json, JsonObject, Usage
 
 __all__ = ["Answer", "read_answer", "read_usage"]
 
-_MAX_COUNT = 2**63
+_MOST_TOKENS = 10**9  # no prompt has more
 _is_number = re.compile(r"-?[0-9]{1,19}").fullmatch
 
 
@@ -221,8 +221,10 @@ def _count(raw: JsonObject, name: str) -> int | None:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS:
         return value
-    came = "a negative number" if isinstance(value, int | float) and value < 0 else type(value).__name__
+    came = type(value).__name__
+    if isinstance(value, int | float) and not isinstance(value, bool) and (value < 0 or value > _MOST_TOKENS):
+        came = "a negative number" if value < 0 else f"more than {_MOST_TOKENS:,}"
     msg = f"expected a count of tokens, got {came}; the usage is not used"
     raise RecordError(msg, path=f"$.usage.{name}")

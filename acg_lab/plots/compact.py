@@ -6,7 +6,6 @@ subtitle (acg_lab/docs/look.md, section 5).
 
 from typing import TYPE_CHECKING, Final
 
-from acg_lab._format import tokens
 from acg_lab.plots.canvas import MARGIN
 from acg_lab.plots.text import Size, text_width
 
@@ -22,7 +21,7 @@ _MOST_TICKS: Final = 3
 
 
 def compact_place(
-    canvas: "MplCanvas", top: float, *, highest: float | None = None, below: float = TICKS
+    canvas: "MplCanvas", top: float, *, widest: str = "", below: float = TICKS
 ) -> tuple[float, float, float, float]:
     """Return left, top, width and height of the panel of a compact form.
 
@@ -32,12 +31,12 @@ def compact_place(
         The page.
     top : float
         Where title and subtitle end.
-    highest : float, optional
-        Upper end of the y axis, whose ticks need room at the left; no y axis when left out.
+    widest : str
+        The longest tick of the y axis, which needs room at the left; no y axis when left out.
     below : float
         Room for the ticks of the x axis.
     """
-    left = MARGIN if highest is None else MARGIN + text_width(tokens(highest), Size.ROW) + 0.09
+    left = MARGIN + text_width(widest, Size.ROW) + 0.09 if widest else MARGIN
     top += 0.04
     right = canvas.right - (_LAST_TICK if below else 0.0)
     return left, top, right - left, max(canvas.height - top - below - 0.04, _LOWEST)

@@ -12,6 +12,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.planner import PlanReason
 from acg_lab.plots.amounts import Unit
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
 from acg_lab.plots.text import Size, text_width
 from acg_lab.plots.theme import drawing
@@ -26,7 +27,7 @@ __all__ = ["cost_curve", "sweep_of"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _LEFT, _RIGHT = 0.66, 0.46
-_ABOVE, _CHART, _BELOW = 0.55, 2.1, 0.66
+_ABOVE, _CHART, _BELOW, _LEAST = 0.55, 2.1, 0.66, 1.0
 _BAR: Final = 0.06
 _LEVEL: Final = 1.02  # costs within it count as level
 _REASONS: Final = {
@@ -107,22 +108,20 @@ def sweep_of(data: Any) -> Sweep:
 
 
 def _draw(sweep: Sweep, best: Recommendation | None, place: "Place", *, heading: bool) -> "Axes":
-    unit = Unit.MONEY if sweep.currency == "USD" else Unit.RELATIVE
+    unit = _unit(sweep)
     chosen = best if best is not None and best.is_change else None
     steps = _steps(sweep, 0 if chosen is None else chosen.row)
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas = MplCanvas(place)
-    canvas.begin(base + _CHART + _BELOW, gid="cost-curve")
-    canvas.heading(_title(sweep, steps, chosen, unit), *_words(sweep), show=heading)
+    canvas.begin(base + _CHART + _BELOW, gid="cost-curve", least=base + _LEAST + _BELOW)
+    end = canvas.heading(_title(sweep, steps, chosen, unit), *_words(sweep), show=heading)
+    top = max(float(np.nanmax(steps.costs)), float(sweep.cost[0]), 1e-9) * 1.15
+    if canvas.is_compact:
+        return _draw_compact(canvas, sweep, steps, chosen, (end, top))
     height = max(canvas.height - base - _BELOW, 0.5)
     panel = canvas.panel(_LEFT, base, canvas.right - _LEFT - _RIGHT, height, gid="costs")
-    top = max(float(np.nanmax(steps.costs)), float(sweep.cost[0]), 1e-9) * 1.15
-    panel.set_limits((0, 1), (0, top))
     panel.set_x_ticks(list(_TICKS), [setting(tick) for tick in _TICKS])
-    _draw_steps(panel, canvas, steps)
-    ticks = np.linspace(0, top / 1.15, 4)
-    panel.axes.set_yticks(ticks, [unit.text(tick) for tick in ticks.tolist()])
-    panel.draw_grid()
+    _draw_costs(panel, canvas, steps, top, np.linspace(0, top / 1.15, 4), unit)
     canvas.label(MARGIN, base - 0.2, f"input cost of the history, in {unit.value}", gid="y-label")
     middle = (_LEFT + canvas.right - _RIGHT) / 2
     canvas.label(middle, base + height + 0.34, "stable_threshold", gid="x-label", ha="center", mono=True, size=Size.ROW)
@@ -130,9 +129,40 @@ def _draw(sweep: Sweep, best: Recommendation | None, place: "Place", *, heading:
     if not steps.plans.all():
         swatches.append(Swatch(f"dashed: no breakpoint, {_why(sweep, steps)}", BoxStyle(canvas.colours.base)))
     canvas.legend(swatches, base - _ABOVE + 0.13)
-    _mark(canvas, panel, _Frame(base, height, top, steps), sweep, chosen)
+    _mark(panel, canvas, sweep, chosen)
+    _name_marks(canvas, _Frame(base, height, top, steps), sweep, chosen)
     axes: Axes = panel.axes
     return axes
+
+
+def _draw_compact(
+    canvas: MplCanvas, sweep: Sweep, steps: _Steps, best: Recommendation | None, ends: tuple[float, float]
+) -> "Axes":
+    """Draw steps and marks without names, below a heading and up to a cost."""
+    (end, top), unit = ends, _unit(sweep)
+    ticks = np.array([0, top / 1.15])
+    left, above, width, height = compact_place(canvas, end, widest=unit.text(float(ticks[1])))
+    panel = canvas.panel(left, above, width, height, gid="costs")
+    panel.set_x_ticks([0, 0.5, 1], ["0", "0.5", "1"])
+    _draw_costs(panel, canvas, steps, top, ticks, unit)
+    _mark(panel, canvas, sweep, best)
+    if best is not None:
+        low, high = best.plateau
+        panel.rectangle(low, 0, high - low, top * _BAR / height, canvas.colours.stable, gid="plateau", zorder=3)
+    axes: Axes = panel.axes
+    return axes
+
+
+def _unit(sweep: Sweep) -> Unit:
+    return Unit.MONEY if sweep.currency == "USD" else Unit.RELATIVE
+
+
+def _draw_costs(panel: MplPanel, canvas: MplCanvas, steps: _Steps, top: float, ticks: Floats, unit: Unit) -> None:
+    """Draw the steps, with their axis and grid."""
+    panel.set_limits((0, 1), (0, top))
+    _draw_steps(panel, canvas, steps)
+    panel.axes.set_yticks(ticks, [unit.text(tick) for tick in ticks.tolist()])
+    panel.draw_grid()
 
 
 def _steps(sweep: Sweep, row: int) -> _Steps:
@@ -170,19 +200,26 @@ class _Frame(NamedTuple):
     steps: _Steps
 
 
-def _mark(canvas: MplCanvas, panel: MplPanel, frame: _Frame, sweep: Sweep, best: Recommendation | None) -> None:
-    """Mark the current setting, the recommended one, and the thresholds that are as good."""
-    colours, now = canvas.colours, float(sweep.points.stable[0])
-    unit = Unit.MONEY if sweep.currency == "USD" else Unit.RELATIVE
+def _mark(panel: MplPanel, canvas: MplCanvas, sweep: Sweep, best: Recommendation | None) -> None:
+    """Mark the current setting and the recommended one."""
+    colours = canvas.colours
     hollow: Any = {"edge": colours.ink, "edge_width": 1.4, "size": 8, "zorder": 6}
-    panel.dots([now], [float(sweep.cost[0])], colours.paper, gid="current-mark", **hollow)
+    panel.dots([float(sweep.points.stable[0])], [float(sweep.cost[0])], colours.paper, gid="current-mark", **hollow)
+    if best is None:
+        return
+    at = best.settings.thresholds.stable_threshold
+    filled: Any = {"edge": colours.paper, "edge_width": 1.2, "size": 8, "zorder": 6}
+    panel.dots([at], [float(sweep.cost[best.row])], colours.stable, gid="recommended-mark", **filled)
+
+
+def _name_marks(canvas: MplCanvas, frame: _Frame, sweep: Sweep, best: Recommendation | None) -> None:
+    """Name the current setting, the recommended one, and the thresholds that are as good."""
+    colours, now, unit = canvas.colours, float(sweep.points.stable[0]), _unit(sweep)
     words = f"current {setting(now)}: {unit.text(float(sweep.cost[0]))}"
     _name(canvas, frame, now, float(sweep.cost[0]), words, gid="current-name", above=True)
     if best is None:
         return
     stable, cost = best.settings.thresholds.stable_threshold, float(sweep.cost[best.row])
-    filled: Any = {"edge": colours.paper, "edge_width": 1.2, "size": 8, "zorder": 6}
-    panel.dots([stable], [cost], colours.stable, gid="recommended-mark", **filled)
     words = f"recommended {setting(stable)}: {unit.text(cost)}"
     _name(canvas, frame, stable, cost, words, gid="recommended-name", above=False)
     low, high = best.plateau

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from acg_lab._format import counted, cut_all, percent
+from acg_lab._format import counted, cut_all, percent, tokens
 from acg_lab.diagnosis.prefix_breaks import CONVERSATION
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.compact import compact_place, compact_ticks
@@ -53,7 +53,7 @@ def draw_columns(
     end = canvas.heading(title.text, *words, name=title.name, show=heading)
     groups = _groups(frame, enough, canvas.colours)
     if canvas.is_compact:
-        panel = canvas.panel(*compact_place(canvas, end, highest=float(frame["prompt_tokens"].max())), gid="profiles")
+        panel = canvas.panel(*compact_place(canvas, end, widest=tokens(frame["prompt_tokens"].max())), gid="profiles")
         _draw_bars(canvas, panel, frame, groups)
         compact_ticks(panel)
         return panel.axes

@@ -73,7 +73,7 @@ def draw_columns(
 
 
 def _draw_compact(canvas: MplCanvas, profile: PlottedProfile, top: float) -> "Axes":
-    left, top, width, height = compact_place(canvas, top, highest=1)
+    left, top, width, height = compact_place(canvas, top, widest="1")
     axes = canvas.panel(left, top, width, height, gid="columns").axes
     total, columns = profile.prompt_width or 1.0, _columns(profile)
     axes.set(xlim=(0, total), ylim=(0, 1))

@@ -190,7 +190,7 @@ def _draw_compact(
     canvas: MplCanvas, series: Sequence[Series], n_tuning: int, changes: pd.DataFrame | None, top: float
 ) -> "Axes":
     n, highest = len(series[0].heights), _highest(series)
-    left, top, width, height = compact_place(canvas, top, highest=highest)
+    left, top, width, height = compact_place(canvas, top, widest=tokens(highest))
     panel = canvas.panel(left, top, width, height, gid="prefix")
     panel.set_limits((0, n), (0, highest))
     compact_ticks(panel)

@@ -185,7 +185,7 @@ def _draw(frame: pd.DataFrame, events: list[_Event], place: "Place", *, heading:
     height, width = max(canvas.height - base - _BELOW, 0.5), canvas.right - _LEFT
     tops = np.cumsum(bins.heights, axis=0)
     highest = max(float(tops[-1].max()), 1.0) * 1.06
-    at = compact_place(canvas, end, highest=highest) if canvas.is_compact else (_LEFT, base, width, height)
+    at = compact_place(canvas, end, widest=tokens(highest)) if canvas.is_compact else (_LEFT, base, width, height)
     panel = canvas.panel(*at, gid="tokens")
     panel.set_limits((0, float(bins.edges[-1])), (0, highest))
     panel.use_round_ticks("y", 3 if canvas.is_compact else 5)

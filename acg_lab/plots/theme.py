@@ -10,7 +10,18 @@ from typing import Any, Final, NamedTuple, cast
 
 from acg_lab.core.errors import UsageError
 
-__all__ = ["DARK", "LIGHT", "PALETTES", "Palette", "drawing", "palette", "set_theme", "theme"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "PALETTES",
+    "Palette",
+    "chosen_theme",
+    "drawing",
+    "palette",
+    "set_theme",
+    "theme",
+    "using",
+]
 
 
 class Palette(NamedTuple):
@@ -121,7 +132,7 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-_current = "light"
+_chosen: str | None = None
 
 # Families are named outright, not as "sans-serif": matplotlib resolves that when it renders, by the user's settings.
 _STYLE: Final[dict[str, Any]] = {
@@ -160,11 +171,11 @@ def set_theme(name: str) -> None:
     'dark'
     >>> plots.set_theme("light")
     """
-    global _current  # noqa: PLW0603 -- one setting for all of acg_lab
+    global _chosen  # noqa: PLW0603 -- one setting for all of acg_lab
     if name not in PALETTES:
         msg = f"The theme must be one of {', '.join(map(repr, PALETTES))}; got {name!r}."
         raise UsageError(msg)
-    _current = name
+    _chosen = name
 
 
 def theme() -> str:
@@ -181,12 +192,28 @@ def theme() -> str:
     >>> plots.theme()
     'light'
     """
-    return _current
+    return _chosen or "light"
+
+
+def chosen_theme() -> str | None:
+    """Return the theme that was set; None where none was."""
+    return _chosen
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """Draw in a theme, whichever is in force."""
+    global _chosen  # noqa: PLW0603 -- as in `set_theme`
+    before, _chosen = _chosen, name
+    try:
+        yield
+    finally:
+        _chosen = before
 
 
 def palette() -> Palette:
     """Return the colours of the theme in force."""
-    return PALETTES[_current]
+    return PALETTES[theme()]
 
 
 @contextmanager

@@ -156,7 +156,7 @@ def _draw(frame: pd.DataFrame, current: float, role: str, place: "Place", *, hea
 
 
 def _draw_compact(canvas: MplCanvas, shown: pd.DataFrame, choice: _Choice, top: float) -> "Axes":
-    place = compact_place(canvas, top, highest=float(shown["prefix_tokens"].max()))
+    place = compact_place(canvas, top, widest=tokens(shown["prefix_tokens"].max()))
     panel = canvas.panel(*place, gid="curve")
     _draw_steps(panel, canvas.colours, shown)
     panel.set_x_ticks([0, 0.5, 1], ["0", "0.5", "1"])

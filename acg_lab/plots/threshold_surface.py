@@ -9,6 +9,7 @@ from acg_lab._format import counted, percent, setting
 from acg_lab.advice import Recommendation, Sweep
 from acg_lab.core.errors import UsageError
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
+from acg_lab.plots.compact import compact_place
 from acg_lab.plots.cost_curve import sweep_of
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
 from acg_lab.plots.text import Size
@@ -24,7 +25,7 @@ __all__ = ["threshold_surface"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _LEFT, _SPLIT, _CELLS = 0.5, 0.42, 0.42  # inches, inches between the panels, share of the width for the cells
-_ABOVE, _CHART, _BELOW = 0.75, 1.95, 0.92
+_ABOVE, _CHART, _BELOW, _LEAST = 0.75, 1.95, 0.92, 1.4
 _MOST: Final = 6  # rows and columns of cells
 _BAR: Final = 0.05
 
@@ -85,9 +86,11 @@ def threshold_surface(data: Recommendation, *, heading: bool = True, ax: "Place"
 def _draw(best: Recommendation, sweep: Sweep, place: "Place", *, heading: bool) -> "Axes":
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas = MplCanvas(place)
-    canvas.begin(base + _CHART + _BELOW, gid="threshold-surface")
-    canvas.heading(_title(best), *_words(best, sweep), show=heading)
+    canvas.begin(base + _CHART + _BELOW, gid="threshold-surface", least=base + _LEAST + _BELOW)
+    end = canvas.heading(_title(best), *_words(best, sweep), show=heading)
     shares = _shares(best)
+    if canvas.is_compact:
+        return _draw_compact(canvas, best, sweep, shares, end)
     colours = canvas.colours
     canvas.legend(
         [
@@ -102,7 +105,9 @@ def _draw(best: Recommendation, sweep: Sweep, place: "Place", *, heading: bool) 
     width = canvas.right - cells - _SPLIT - _LEFT
     canvas.label(MARGIN, base - 0.22, "input cost, share of no caching", gid="y-label")
     panel = canvas.panel(_LEFT, base, width, height, gid="held-out")
-    _draw_curve(canvas, panel, best, sweep, shares)
+    panel.set_x_ticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "0.2", "0.4", "0.6", "0.8", "1"])
+    top = _draw_curve(canvas, panel, best, sweep, shares)
+    _name_marks(canvas, panel, best, sweep, shares, top)
     canvas.label(
         _LEFT + width / 2,
         base + height + 0.34,
@@ -114,6 +119,15 @@ def _draw(best: Recommendation, sweep: Sweep, place: "Place", *, heading: bool) 
     )
     _draw_cells(canvas, (canvas.right - cells, base, cells, height), best, sweep, shares)
     canvas.note(*_notes(best))
+    axes: Axes = panel.axes
+    return axes
+
+
+def _draw_compact(canvas: MplCanvas, best: Recommendation, sweep: Sweep, shares: _Shares, end: float) -> "Axes":
+    """Draw the costs over thresholds without names; there is no room for the cells."""
+    panel = canvas.panel(*compact_place(canvas, end, widest=percent(1.0)), gid="held-out")
+    panel.set_x_ticks([0, 0.5, 1], ["0", "0.5", "1"])
+    _draw_curve(canvas, panel, best, sweep, shares, most_ticks=2)
     axes: Axes = panel.axes
     return axes
 
@@ -137,13 +151,15 @@ def _alike(sweep: Sweep, row: int) -> Ints:
     return rows[np.argsort(sweep.upto[rows], kind="stable")]
 
 
-def _draw_curve(canvas: MplCanvas, panel: MplPanel, best: Recommendation, sweep: Sweep, shares: _Shares) -> None:
+def _draw_curve(
+    canvas: MplCanvas, panel: MplPanel, best: Recommendation, sweep: Sweep, shares: _Shares, *, most_ticks: int = 5
+) -> float:
+    """Draw costs over thresholds and the marks of settings; return the upper end of the y axis."""
     colours, rows = canvas.colours, _alike(sweep, best.row)
     edges = np.concatenate(([0.0], sweep.upto[rows[:-1]], [1.0]))
     top = max(float(np.nanmax(shares.high[rows])), float(shares.held_out[0]), 0.05) * 1.18
     panel.set_limits((0, 1), (0, top))
-    panel.set_x_ticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "0.2", "0.4", "0.6", "0.8", "1"])
-    step = next(step for step in (0.05, 0.1, 0.25, 0.5, 1.0) if top / step <= 5)  # noqa: PLR2004 - ticks at most
+    step = next(step for step in (0.05, 0.1, 0.25, 0.5, 1.0, 2.0) if top / step <= most_ticks)
     ticks = np.arange(0, top, step)
     panel.axes.set_yticks(ticks, [percent(tick) for tick in ticks.tolist()])
     panel.draw_grid()
@@ -154,13 +170,25 @@ def _draw_curve(canvas: MplCanvas, panel: MplPanel, best: Recommendation, sweep:
     now = float(sweep.points.stable[0])
     hollow: Any = {"edge": colours.ink, "edge_width": 1.4, "size": 8, "zorder": 6}
     panel.dots([now], [float(shares.held_out[0])], colours.paper, gid="current-mark", **hollow)
+    if best.is_change:
+        stable, share = best.settings.thresholds.stable_threshold, float(shares.held_out[best.row])
+        filled: Any = {"edge": colours.paper, "edge_width": 1.2, "size": 8, "zorder": 6}
+        panel.dots([stable], [share], colours.stable, gid="recommended-mark", **filled)
+        low, high = best.plateau
+        panel.rectangle(low, 0, high - low, top * _BAR / 2, colours.stable, gid="plateau", zorder=3)
+    return top
+
+
+def _name_marks(
+    canvas: MplCanvas, panel: MplPanel, best: Recommendation, sweep: Sweep, shares: _Shares, top: float
+) -> None:
+    """Name the current setting, the recommended one, and the thresholds that are as good."""
+    colours, now = canvas.colours, float(sweep.points.stable[0])
     panel.lines([[(now, top * 0.93), (now, float(shares.held_out[0]))]], colours.ink, gid="current-line", linewidth=0.8)
     _name(panel, now, top * 0.97, f"current {setting(now)}: {percent(shares.held_out[0])}", "current")
     if not best.is_change:
         return
     stable, share = best.settings.thresholds.stable_threshold, float(shares.held_out[best.row])
-    filled: Any = {"edge": colours.paper, "edge_width": 1.2, "size": 8, "zorder": 6}
-    panel.dots([stable], [share], colours.stable, gid="recommended-mark", **filled)
     _name(
         panel,
         stable,
@@ -169,8 +197,7 @@ def _draw_curve(canvas: MplCanvas, panel: MplPanel, best: Recommendation, sweep:
         "recommended",
         colours.stable,
     )
-    low, high = best.plateau
-    panel.rectangle(low, 0, high - low, top * _BAR / 2, colours.stable, gid="plateau", zorder=3)
+    low, _ = best.plateau
     panel.text(low + 0.02, top * 0.075, "as good", gid="plateau-name", size=Size.LABEL, colour=colours.stable, zorder=5)
 
 

@@ -49,8 +49,10 @@ def find_visibility(table: PromptTable, visible_at: str, missing_time: str) -> V
     ended = np.where(table.ended == NO_TIME, first, table.ended)
     if visible_at == "start":
         return Visibility(started, started)
+    later = started + 1  # an answer takes time, though the record may show none: requests of one instant are parallel
     if visible_at == "end":
+        ended = np.maximum(ended, later)
         return Visibility(ended, ended)  # an answer without an end has at least begun
     missing = table.first_token == NO_TIME
     readable = np.where(missing, ended if missing_time == "end" else started, first)
-    return Visibility(readable, np.where(missing, ended, started))
+    return Visibility(np.maximum(readable, later), np.where(missing, np.maximum(ended, later), started))

@@ -116,7 +116,7 @@ class Calibration:
             n_wrong = round((1 - total.any_read) * total.n_requests)
             if n_wrong:
                 return f"Poor: {n_wrong:,} of {counted(total.n_requests, 'request')} should have read, and none did."
-            return f"Barely tested: no request read anything in {total.n_requests:,} requests."
+            return f"Barely tested: no request read anything in {counted(total.n_requests, 'request')}."
         share, off = total.within_1_percent_with_reads, abs(total.simulated_read - total.recorded_read)
         error = off / max(total.recorded_read, 1)
         if total.n_with_reads < _FEW:

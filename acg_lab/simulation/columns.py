@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from acg_lab.providers.clock import NANOSECONDS
 from acg_lab.providers.matching import find_minimums
+from acg_lab.providers.outcomes import Refusal
 from acg_lab.providers.prices import PriceList
 from acg_lab.simulation.costs import (
     CachedTokens,
@@ -77,6 +78,15 @@ class SimulatedHistory:
     def billed_mask(self) -> NDArray[np.bool_]:
         """Which requests have recorded usage: the whole prompt and what was read of it."""
         return (self.requests.prompt >= 0) & (self.requests.read >= 0)
+
+    @cached_property
+    def refusals(self) -> NDArray[np.uint8]:
+        """Why the provider refuses each request as it is simulated: a `Refusal`; `NONE` of those that failed."""
+        found = np.zeros(len(self.requests), np.uint8)
+        for run in self.after:
+            found[run.rows] = run.outcome.refusals
+        found[self.requests.failed] = int(Refusal.NONE)
+        return found
 
     @property
     def is_change(self) -> bool:

@@ -19,7 +19,7 @@ from acg_lab.simulation.bodies import Api, Parameters, api_of
 from acg_lab.simulation.pieces import FRAMING, GAP, SYSTEM_ROLES, Contents, Piece, PieceReader, Unit
 from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, SentOtherwise, gather, number_prefixes
 from acg_lab.simulation.untimed import stand_in_times
-from acg_lab.simulation.usage import is_uncached_rest, usage_of
+from acg_lab.simulation.usage import disbelieve, is_uncached_rest, usage_of
 from acg_lab.storage.observation_columns import offsets
 from acg_lab.storage.recorded_runs import Call, Runs
 from acg_lab.storage.times import read_time
@@ -201,6 +201,7 @@ class _CallReader:
                 is_raw,
                 is_cut,
                 failed,
+                False,
                 int(flags),
                 automatic,
             )
@@ -265,6 +266,7 @@ _TYPES: Final[Mapping[str, Any]] = {
     "raw": bool,
     "cut": bool,
     "failed": bool,
+    "disbelieved": bool,
     "flags": np.uint8,
 }
 
@@ -287,6 +289,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
         )
     }
     facts = stand_in_times({name: values[order] for name, values in facts.items()})
+    facts |= disbelieve(facts, per_piece["contents"], piece_offsets, columns.pool.texts)
     parameters = tuple(columns.parameters)
     roots, salted = _salt(facts, parameters, per_piece, piece_offsets)
     return RecordedRequests(

@@ -41,6 +41,7 @@ FACTS: Final = [
     "raw",
     "cut",
     "failed",
+    "disbelieved",
     "flags",
     "automatic_ttls",
 ]
@@ -77,6 +78,8 @@ class RecordedRequests:
     recorded, raw, cut, failed : per request, bool
         Whether the request was recorded, whether as sent, whether only its last turn was, and whether it was answered
         by an error.
+    disbelieved : per request, bool
+        Whether what is recorded as billed can't be this prompt's; then ``prompt``, ``read`` and ``write`` are -1.
     flags, automatic_ttls : per request
         As in `acg_lab.providers.PromptTable`.
     piece_offsets : (n_requests + 1,)
@@ -117,6 +120,7 @@ class RecordedRequests:
     raw: NDArray[np.bool_]
     cut: NDArray[np.bool_]
     failed: NDArray[np.bool_]
+    disbelieved: NDArray[np.bool_]
     flags: NDArray[np.uint8]
     automatic_ttls: Ints
     piece_offsets: Ints

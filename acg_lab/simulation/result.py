@@ -243,12 +243,22 @@ class CacheSimulation(SimulatedRequests):
 
     def _found_caveats(self) -> list[str]:
         notes: list[str] = []
-        n_failed, n_silent = int(self.failed.sum()), int((~self.billed & ~self.failed).sum())
+        disbelieved = self.history.requests.disbelieved[self.rows]
+        n_failed, n_silent = int(self.failed.sum()), int((~self.billed & ~self.failed & ~disbelieved).sum())
         if n_failed:
             notes.append(f"{counted(n_failed, 'request')} failed: not billed, counted apart")
         if n_silent:
             notes.append(
                 f"{counted(n_silent, 'request')} without recorded usage: simulated, sizes as token_sources says"
+            )
+        if n_disbelieved := int(disbelieved.sum()):
+            notes.append(
+                f"{counted(n_disbelieved, 'request')} billed for far fewer tokens than what was sent has: simulated"
+            )
+        if n_refused := int(np.count_nonzero(self.history.refusals[self.rows])):
+            notes.append(
+                f"{counted(n_refused, 'request')} with breakpoints that the provider refuses (too many, where none may "
+                "stand, or a shorter TTL before a longer one): simulated without a cache"
             )
         if n_clipped := int(self.clipped.sum()):
             notes.append(

@@ -293,7 +293,8 @@ def _fit(requests: RecordedRequests, estimates: Floats, stated: Floats, has_rate
     ends = _place_tails(requests, ends, estimates, owner)
     ends = np.maximum.accumulate(np.rint(ends) + owner * _FAR) - owner * _FAR if n else ends
     tokens = np.where(lengths > 0, np.append(ends, 0.0)[np.where(lengths > 0, last, -1)], 0.0)
-    tokens = np.where(billed | (requests.prompt >= 0), np.maximum(requests.prompt, 0), tokens).astype(np.int64)
+    cached = np.maximum(requests.read, 0) + np.maximum(requests.write, 0)  # the least, where no bill states the whole
+    tokens = np.where(requests.prompt >= 0, requests.prompt, np.maximum(tokens, cached)).astype(np.int64)
     ends = np.minimum(ends, tokens[owner])
     scaled = np.zeros(n, bool)
     scaled[owner] = has_rates

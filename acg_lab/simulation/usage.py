@@ -5,15 +5,23 @@ annotated usage is the provider's own: `prompt_tokens` is the whole prompt for O
 rest where `uncached_input_tokens` stands beside it.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from acg_lab.core.records import CallRecord, JsonObject, Usage
 
-__all__ = ["UNKNOWN", "BilledTokens", "is_uncached_rest", "usage_of"]
+__all__ = ["UNKNOWN", "BilledTokens", "disbelieve", "is_uncached_rest", "usage_of"]
 
-UNKNOWN = -1
-_LONG = ("1h", "12h")
+UNKNOWN: Final = -1
+_LONG: Final = ("1h", "12h")
+_MOST: Final = 10**9  # tokens; no prompt has more
+_BYTES_PER_TOKEN: Final = 40  # ten times as many as usual: fewer tokens are not those of a text
+_SHORT: Final = 400  # bytes; of a shorter prompt every bill is believed
+_has_media: Final = re.compile(rb'base64|"type":"(?:input_)?(?:image|image_url|audio|document|file|video)"').search
 
 
 class BilledTokens(NamedTuple):
@@ -100,10 +108,42 @@ def is_uncached_rest(record: CallRecord, response: JsonObject | None) -> bool:
     return UNKNOWN < prompt < cached
 
 
+def disbelieve(
+    facts: Mapping[str, NDArray[Any]], contents: NDArray[Any], piece_offsets: NDArray[Any], texts: Sequence[bytes]
+) -> dict[str, NDArray[Any]]:
+    """Return the billed tokens without bills that are far too small for the text that was sent.
+
+    Gateways report such: zeros where a stream had no usage, the uncached rest alone without what was read.
+
+    Parameters
+    ----------
+    facts : mapping
+        ``prompt``, ``read``, ``write`` and ``write_long`` by request.
+    contents : per piece
+        Codes of ``texts``.
+    piece_offsets : (n_requests + 1,)
+    texts : sequence of bytes
+
+    Returns
+    -------
+    dict
+        The same facts, and ``disbelieved`` by request.
+    """
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    before = np.concatenate(([0], np.cumsum(sizes[contents])))
+    sent = before[piece_offsets[1:]] - before[piece_offsets[:-1]]
+    found = (facts["prompt"] >= 0) & (sent > _SHORT) & (facts["prompt"] * _BYTES_PER_TOKEN < sent)
+    for row in np.flatnonzero(found).tolist():  # an image has few tokens for its bytes
+        codes = contents[piece_offsets[row] : piece_offsets[row + 1]].tolist()
+        found[row] = not any(_has_media(texts[code]) for code in codes)
+    believed = {name: np.where(found, UNKNOWN, facts[name]) for name in ("prompt", "read", "write")}
+    return believed | {"write_long": np.where(found, 0, facts["write_long"]), "disbelieved": found}
+
+
 def _of_log(usage: Usage) -> BilledTokens:
     by_ttl = usage.cache_writes_by_ttl
     counts = (usage.prompt_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens)
-    prompt, read, write, output = (UNKNOWN if count is None else count for count in counts)
+    prompt, read, write, output = map(_count, counts)
     return BilledTokens(prompt, read, write, max(by_ttl.get(name, 0) for name in _LONG), output)
 
 
@@ -112,5 +152,5 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _count(value: Any) -> int:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
     return value if is_count else UNKNOWN

@@ -74,13 +74,13 @@ _MESSAGES: Final = {
     Verdict.HISTORY_CHANGED: "An earlier message was edited, dropped, inserted, or sent in another shape.",
     Verdict.BELOW_MINIMUM: "The shared prefix is shorter than the shortest that the model caches.",
     Verdict.NO_BREAKPOINT: "The request has no breakpoint, so nothing was looked up.",
-    Verdict.BREAKPOINT_SHORT: "The last breakpoint ends before the shared part does.",
+    Verdict.BREAKPOINT_SHORT: "The last breakpoint ends before the shared or changed part does.",
     Verdict.NOT_WRITTEN: "The request looked here, but no earlier request wrote an entry here.",
     Verdict.LOOKBACK_EXCEEDED: "A live entry lies further back from the breakpoint than the provider looks.",
     Verdict.BOUNDARY_ABSENT: "A live entry ends where this request has no boundary.",
     Verdict.IN_FLIGHT: "The entry was being written by a request whose answer had not begun.",
     Verdict.EXPIRED: "The entry was not used for longer than it lives.",
-    Verdict.UNEXPLAINED: "Less was read than the rules promise: eviction or routing, the record does not say.",
+    Verdict.UNEXPLAINED: "The bill is not what the rules promise: eviction, routing, or what the record lacks.",
     Verdict.REQUEST_NOT_RECORDED: "The request itself was not recorded.",
     Verdict.READ_MORE_THAN_RECORDED: "More was read than any recorded request could have written.",
     Verdict.FAILED: "The request was answered by an error.",
@@ -152,6 +152,8 @@ class _Judge:
         self.reference, self.shared_pieces = _view(shared.references), _view(shared.lengths)
         self.minimum = _view(sim.minimums)
         self.simulated = _view(sim.simulated.read)
+        self.billed_read, self.billed_write = _view(requests.read), _view(requests.write)
+        self.refusals = sim.refusals
         self.billed = sim.billed_mask
         self.models, self.scopes = _view(requests.models), _view(requests.scopes)
         self.parameters = _view(requests.parameters)
@@ -317,6 +319,10 @@ class _Judge:
         lookups = self._lookups(i)
         if matching in ("block", "unit"):
             return self._without_breakpoints(i, {reason for _, reason in lookups}, promised=promised)
+        # The bill shows that a request was answered, or a breakpoint that is not recorded.
+        is_cached = max(self.billed_read[i], self.billed_write[i]) > 0
+        if self.billed[i] and (self.refusals[i] or (is_cached and not lookups)):
+            return Verdict.UNEXPLAINED
         if not lookups:
             return Verdict.NO_BREAKPOINT
         usable = [(piece, reason) for piece, reason in lookups if reason != LookupReason.BELOW_MINIMUM]
@@ -324,7 +330,7 @@ class _Judge:
             return Verdict.BELOW_MINIMUM
         if promised:
             return Verdict.UNEXPLAINED
-        return self._looked_up(i, usable)
+        return self._looked_up(i, usable, slack)
 
     def _without_breakpoints(self, i: int, reasons: set[int], *, promised: bool) -> Verdict:
         if promised:
@@ -336,7 +342,7 @@ class _Judge:
         is_unit = self._matching(i) == "unit"
         return Verdict.NOT_WRITTEN if is_unit else Verdict.UNEXPLAINED if self.billed[i] else Verdict.BELOW_MINIMUM
 
-    def _looked_up(self, i: int, usable: list[tuple[int, int]]) -> Verdict:
+    def _looked_up(self, i: int, usable: list[tuple[int, int]], slack: float) -> Verdict:
         """Return why entries at the places that a request looked up were not read, or end too early."""
         begin, last = self.bounds[i], self.bounds[i] + self.shared_pieces[i] - 1
         hits = [piece for piece, reason in usable if reason == LookupReason.HIT]
@@ -346,7 +352,9 @@ class _Judge:
         for _, reason in usable:
             if reason in _BY_REASON:
                 return _BY_REASON[LookupReason(reason)]
-        if usable[0][0] < last and (hits or self.read[i] > 0):
+        # Where all that is shared was read, what was changed stands behind the last breakpoint.
+        ends_early = usable[0][0] < last or (usable[0][0] == last and self.reach[i] - self.read[i] <= slack)
+        if ends_early and (hits or self.read[i] > 0):
             return Verdict.BREAKPOINT_SHORT
         # Of a prompt that was changed, what would have been read had it not been is as old as the reference.
         is_old = (found > reads_to or self.changed[i] > 0) and not self.is_live[i]

@@ -6,7 +6,7 @@ Amounts are a month at the recorded traffic, or for 1,000 requests where less th
 from collections.abc import Callable
 from html import escape
 
-from acg_lab._format import counted, cut, money, percent, tokens
+from acg_lab._format import change, counted, cut, money, percent, tokens
 from acg_lab.config import AcgSettings
 from acg_lab.widgets.money import AgentCost
 from acg_lab.widgets.state import TunerState
@@ -33,9 +33,31 @@ def cost_tiles(state: TunerState, role: str, *, is_warned: bool, is_stale: bool)
         if current is None:
             continue
         label = "Input cost, all agents" if name is None else f"Input cost, {name}"
-        tiles.append(_tile(label, "cost" if name else "cost_of_all", (tried, current), role, is_warned=is_warned))
-        tiles[-1] = tiles[-1]._replace(is_stale=tried is None or (is_stale and name is None))
-    return tiles
+        tile = _tile(label, "cost" if name else "cost_of_all", (tried, current), role, is_warned=is_warned)
+        held_out = (
+            f"{tile.below} · {_held_out(state)}" if name == state.agent_id and state.is_recommended else tile.below
+        )
+        tiles.append(tile._replace(is_stale=tried is None or (is_stale and name is None), below=held_out))
+    return tiles + _read_tiles(state, role, is_warned=is_warned)
+
+
+def _read_tiles(state: TunerState, role: str, *, is_warned: bool) -> list[Tile]:
+    """Return the tile of the share of the agent's tokens that the provider would read from its cache."""
+    current, tried = (state.cost(settings, state.shown_agent) for settings in (state.current, state.settings))
+    if state.shown_agent is None or current is None:
+        return []
+    shown = current if tried is None else tried
+    is_warned |= shown.cost > current.cost * _DEARER  # reads that cost more than they save are no gain
+    tile = Tile(
+        "read", "Read from the cache", shown.read_share, current.read_share, percent, role, unit="of its tokens"
+    )
+    return [tile._replace(is_stale=tried is None, is_warned=is_warned)]
+
+
+def _held_out(state: TunerState) -> str:
+    """Return what the recommended settings saved on requests that their choice had not seen."""
+    found = state.recommendation
+    return "" if found is None else f"held out {change(percent(abs(found.share.value)), -found.share.value)}"
 
 
 def _tile(label: str, name: str, costs: tuple[AgentCost | None, AgentCost], role: str, *, is_warned: bool) -> Tile:

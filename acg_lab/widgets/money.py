@@ -44,6 +44,8 @@ class AgentCost(NamedTuple):
     months : float
         Of the recorded traffic, of 30 days each; 0 where it is shorter than a day.
     currency : {"USD", "uncached tokens"}
+    read_share : float
+        Share of the prompt tokens that the provider would read from its cache, 0 to 1.
     """
 
     cost: float
@@ -52,6 +54,14 @@ class AgentCost(NamedTuple):
     requests: int
     months: float
     currency: str
+    read_share: float
+
+
+class _Priced(NamedTuple):
+    """What one setting would cost an agent, and the tokens that would be read."""
+
+    cost: float
+    read: float
 
 
 class _Facts(NamedTuple):
@@ -78,7 +88,7 @@ class CostHistory:
         self._snap, self._tell = snap, WeakMethod(on_end)  # the thread may outlive whoever asked
         self._lock = RLock()
         self._evaluations: dict[int, Evaluation] = {}
-        self._costs: dict[Plan, dict[str, float]] = {}
+        self._costs: dict[Plan, dict[str, _Priced]] = {}
         self._facts: _Facts | None = None
         self._now: tuple[AcgSettings, AcgSettings] | None = None
         self._wanted: tuple[Trace, AcgSettings, tuple[AcgSettings, ...], str | None] | None = None
@@ -101,7 +111,8 @@ class CostHistory:
         if any(base.agent_ids[i] not in priced for i in at):
             return None
         without = float(sum(base.cost_without_cache[i] for i in at))
-        cost = sum(priced[base.agent_ids[i]] for i in at)
+        cost = sum(priced[base.agent_ids[i]].cost for i in at)
+        read, tokens = sum(priced[base.agent_ids[i]].read for i in at), float(sum(base.prompt_tokens[i] for i in at))
         return AgentCost(
             cost=cost,
             without_cache=without,
@@ -109,6 +120,7 @@ class CostHistory:
             requests=facts.requests[agent_id],
             months=facts.months,
             currency=base.currency,
+            read_share=read / tokens if tokens else 0.0,
         )
 
     def _plan(self, settings: AcgSettings) -> Plan:
@@ -225,8 +237,9 @@ class CostHistory:
             at = evaluation.agent_ids.index(agent_id)
             alone[:, at] = numbers[:, at]
             evaluation.price(alone)
-        costs = dict(zip(evaluation.agent_ids, evaluation.cost_by_agent(numbers)[0].tolist(), strict=True))
-        known = {one: cost for one, cost in costs.items() if not np.isnan(cost)}
+        costs, reads = evaluation.cost_by_agent(numbers)[0].tolist(), evaluation.read_by_agent(numbers)[0].tolist()
+        found = {one: _Priced(*pair) for one, *pair in zip(evaluation.agent_ids, costs, reads, strict=True)}
+        known = {one: priced for one, priced in found.items() if not np.isnan(priced.cost)}
         self._costs[plan] = self._costs.get(plan, {}) | known
         if tells:
             self._on_end(None)

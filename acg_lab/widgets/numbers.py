@@ -16,6 +16,7 @@ from acg_lab.widgets.tile import Tile, format_difference
 
 __all__ = ["agents_table", "changes_line", "numbers_row"]
 
+Costs = tuple[AgentCost | None, AgentCost | None]  # as tried, and as now
 _IN_A_ROW = 4  # tiles, in an ordinary notebook
 _NAMED, _AGENTS, _NAME = 3, 12, 36  # profiles named per change, agents listed, characters of a name
 
@@ -114,7 +115,7 @@ def agents_table(state: TunerState, role: str) -> str:
     has_costs = any(None not in costs for _, costs, *_ in rows)
     names = cut_all(agents, _NAME)
     body = "".join(
-        _row(order[2], names[order[2]], tried, current, _cost_cells(costs) if has_costs else "")
+        _row(order[2], names[order[2]], (tried, current), costs, _cost_cells(costs) if has_costs else "")
         for order, costs, tried, current in rows[:_AGENTS]
     )
     rest = f"; {len(rows) - _AGENTS:,} more change less" if len(rows) > _AGENTS else ""
@@ -128,7 +129,7 @@ def agents_table(state: TunerState, role: str) -> str:
     )
 
 
-def _cost_cells(costs: tuple[AgentCost | None, AgentCost | None]) -> str:
+def _cost_cells(costs: Costs) -> str:
     """Return the cells of what an agent pays: over the recorded requests, as tried and as now."""
     tried, current = costs
     if tried is None or current is None:
@@ -138,10 +139,15 @@ def _cost_cells(costs: tuple[AgentCost | None, AgentCost | None]) -> str:
     return f"<td>{escape(write(tried.cost))}</td><td>{escape(write(current.cost))}</td><td>{mark}</td>"
 
 
-def _row(agent_id: str, name: str, tried: ProfileMetrics, current: ProfileMetrics, cost: str) -> str:
-    mark = format_difference(tried.share, current.share, percent)
+def _row(
+    agent_id: str, name: str, metrics: tuple[ProfileMetrics, ProfileMetrics], costs: Costs, cost_cells: str
+) -> str:
+    tried, current = metrics
+    # A longer prefix that makes nothing cheaper is no gain: production does not act on it, or it costs more.
+    is_vain = costs[0] is not None and costs[1] is not None and costs[0].cost >= costs[1].cost
+    mark = format_difference(tried.share, current.share, percent, is_warned=is_vain)
     return (
-        f'<tr data-agent="{escape(agent_id)}"><td title="{escape(agent_id)}">{escape(name)}</td>{cost}'
+        f'<tr data-agent="{escape(agent_id)}"><td title="{escape(agent_id)}">{escape(name)}</td>{cost_cells}'
         f'<td data-part="profiles">{tried.with_prefix:,} of {tried.profiles:,}</td>'
         f'<td data-part="tried">{escape(percent(tried.share))}</td>'
         f'<td data-part="current">{escape(percent(current.share))}</td><td>{mark}</td></tr>'

@@ -7,9 +7,10 @@ pixel: numpy is fast with long rows and slow with a last axis of three.
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from struct import pack
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -107,10 +108,14 @@ class Raster:
         Pixels per inch.
     paper : str
         Colour, as ``#RRGGBB``.
+    instead : mapping of str to str
+        Colours to draw in place of others, as from one theme to another.
     """
 
-    def __init__(self, width: float, height: float, dpi: float, paper: str) -> None:
-        self.dpi = dpi
+    def __init__(
+        self, width: float, height: float, dpi: float, paper: str, instead: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.dpi, self._instead = dpi, instead
         self._sheet: Bytes = np.empty((int(height * dpi), 3 * int(width * dpi)), np.uint8)
         # matplotlib counts from the lower edge, and cuts a part of a pixel at the upper one.
         self._above = len(self._sheet) / dpi - height
@@ -123,7 +128,7 @@ class Raster:
 
     def _shade(self, target: Bytes, colour: str) -> Bytes:
         """Return a row of a colour, as long as the rows of ``target``."""
-        return _row(colour, self._sheet.shape[1])[: target.shape[1]]
+        return _row(self._instead.get(colour, colour), self._sheet.shape[1])[: target.shape[1]]
 
     def _flood(self, rows: slice, columns: slice, colour: str) -> None:
         target = self._sheet[rows, _byte_range(columns)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from acg_lab.plots.canvas import Canvas, Panel
 from acg_lab.plots.text import Size, drawable
-from acg_lab.plots.theme import palette
+from acg_lab.plots.theme import PALETTES, palette
 from acg_lab.widgets.raster import Raster, Style
 
 __all__ = ["RasterCanvas"]
@@ -53,9 +53,13 @@ class RasterCanvas(Canvas):
         """Set the alternative text."""
         self.words = words
 
-    def pixels(self, dpi: float, height: float = 0.0) -> NDArray[np.uint8]:
-        """Return the page as pixels, shape (height, width, 3), at least ``height`` inches high."""
-        raster = Raster(self.width, max(self.height, height), dpi, self.colours.paper)
+    def pixels(self, dpi: float, height: float = 0.0, theme: str | None = None) -> NDArray[np.uint8]:
+        """Return the page as pixels, shape (height, width, 3), at least ``height`` inches high.
+
+        ``theme`` is that of the colours; the one in which the page was drawn when left out.
+        """
+        instead = {} if theme is None else dict(zip(self.colours, PALETTES[theme], strict=True))
+        raster = Raster(self.width, max(self.height, height), dpi, self.colours.paper, instead)
         for _, draw in sorted(self._calls, key=lambda call: call[0]):
             draw(raster)
         return raster.pixels

@@ -6,7 +6,7 @@ the drag is shown at once; what needs the history, all profiles or a sharp pictu
 
 import os
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import ipywidgets as w
 import pandas as pd
@@ -29,16 +29,17 @@ from acg_lab.widgets.controls import (
     warning_line,
     with_class,
 )
-from acg_lab.widgets.cost_tiles import dearer_line
+from acg_lab.widgets.cost_tiles import dearer_line, find_dearer
 from acg_lab.widgets.debounce import Debouncer
 from acg_lab.widgets.export_panel import ExportPanel
 from acg_lab.widgets.numbers import agents_table, changes_line, numbers_row
+from acg_lab.widgets.picture_panel import PicturePanel, themes_of
 from acg_lab.widgets.recommendation_card import RecommendationCard
 from acg_lab.widgets.state import TunerState
 from acg_lab.widgets.views import VIEWS, Picture, PictureMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from acg_lab.core.records import StabilityAnalysisResult
     from acg_lab.widgets.prefixes import Matched
@@ -48,8 +49,6 @@ __all__ = ["ThresholdTuner"]
 _NOT_YET: Final = "Nothing to draw here yet."
 _NO_PROFILE: Final = "No requests observed yet: load a source with windows, or let an agent run once."
 _STALE: Final = "acg-stale"
-_HIDDEN: Final = "acg-hidden"
-_WARNED: Final = "acg-warned"
 _TRAITS: Final = ["settings", "current", "agent_id", "learning_key", "problem", "n_replays"]
 
 
@@ -68,6 +67,9 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         Production's defaults when left out. A path is also offered for the export.
     agent_id : str, optional
         The agent to show first.
+    theme : {"auto", "light", "dark"}, optional
+        The theme of the picture. ``auto`` follows the notebook or the system, also when it changes. When left out, the
+        one of `acg_lab.plots.set_theme`, and ``auto`` if none was set.
 
     Attributes
     ----------
@@ -79,8 +81,8 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     Raises
     ------
     UsageError, RecordError, SourceError
-        If ``snap`` is not a Snapshot or ``trace`` is not of it, if there is no such agent, or if the config can't be
-        read.
+        If ``snap`` is not a Snapshot or ``trace`` is not of it, if there is no such agent or theme, or if the config
+        can't be read.
 
     Examples
     --------
@@ -102,15 +104,17 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         *,
         config: Any = None,
         agent_id: str | None = None,
+        theme: Literal["auto", "light", "dark"] | None = None,
     ) -> None:
         current = config if config is None or isinstance(config, AcgSettings) else load_config(config)
         self.state = TunerState(snap, trace, current=current, agent_id=agent_id)
-        self._pictures = PictureMaker()
+        themes = themes_of(theme)
+        self._pictures = PictureMaker(themes)
         self._matched: tuple[Matched, Matched] | None = None
         self._names: dict[str, str] = {}
         path = os.fspath(config) if isinstance(config, str | os.PathLike) else ""
         self._not_learning = () if config is None or isinstance(config, AcgSettings) else inactive_reasons(config)
-        self._make_widgets(path)
+        self._make_widgets(path, themes)
         self._name_role("default" if config is None else "current")
         super().__init__(children=self._layout_widgets(), settings=self.state.settings)
         self.add_class("acg-tuner")
@@ -127,7 +131,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
 
     # --- widgets ---
 
-    def _make_widgets(self, path: str) -> None:
+    def _make_widgets(self, path: str, themes: tuple[str, ...]) -> None:
         self._chooser = ProfileChooser(self.state)
         self._reset, self._legend = with_class(w.Button(), "acg-reset"), with_class(w.HTML(), "acg-legend")
         self._reset.on_click(self._on_reset)
@@ -136,19 +140,18 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._tabs.add_class("acg-tabs")
         self._exporter = ExportPanel(self.state, path)
         self._card = RecommendationCard(self.state)
-        self._image: Any = with_class(w.Image(format="png"), "acg-picture")
-        self._words: Any = w.HTML()
+        self._picture = PicturePanel(themes)
+        self._image, self._words = self._picture.images[0], self._picture.words
         self._numbers, self._changes, self._agents, self._progress = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self._refused, self._problem, self._idle, self._dearer = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self._is_warned = False
+        self._is_idle = False
 
     def _layout_widgets(self) -> list[Any]:
         top = with_class(w.HBox([*self._chooser.widgets, self._reset]), "acg-top")
         boxes = [control.box for control in self._controls.values()]
         controls = with_class(w.VBox([*boxes, self._legend]), "acg-controls")
         side = with_class(w.VBox([controls, self._card.box]), "acg-side")
-        below = [self._image, with_class(self._words, _HIDDEN), self._problem]
-        plot = with_class(w.VBox([self._refused, self._tabs, *below]), "acg-plot")
+        plot = with_class(w.VBox([self._refused, self._tabs, *self._picture.widgets, self._problem]), "acg-plot")
         body = with_class(w.HBox([side, plot, with_class(self._agents, "acg-others")]), "acg-body")
         status = [self._numbers, self._dearer, self._idle, self._changes, self._progress]
         return [make_stylesheet(), top, *status, body, self._exporter.box]
@@ -244,7 +247,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         if VIEWS[self.view].follows:
             self._show_picture(sharp=False)
         else:
-            self._image.add_class(_STALE)
+            self._picture.dim()
         found = state.recommendation
         advised: Mapping[str, Any] = {} if found is None or not found.is_change else found.changes
         for name, control in self._controls.items():
@@ -253,7 +256,9 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._card.show()
         self._show_legend()
         self._refused.value = error_line(state.problem)
+        self._is_idle = state.settings != state.current and (self._never_acts or any(self._refusals()))
         self._numbers.value = self._number_tiles(is_stale=True)
+        self._picture.warn(is_warned=self._is_idle)
         for later in (self._changes, self._dearer, self._idle, self._agents):
             later.add_class(_STALE)
         self._exporter.show()
@@ -270,6 +275,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             state.follow_costs()
         self._numbers.value = self._number_tiles(is_stale=not all(matched))
         self._dearer.value = dearer_line(state)
+        self._picture.warn(is_warned=self._is_idle or any(find_dearer(state, state.settings)))
         self._card.show()
         changes = state.changes()
         self._changes.value = "" if changes is None else changes_line(changes, self._name)
@@ -278,53 +284,58 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             shown.remove_class(_STALE)
 
     def _number_tiles(self, *, is_stale: bool) -> str:
-        return numbers_row(self.state, self._role, self._matched, is_stale=is_stale, is_warned=self._is_warned)
+        return numbers_row(self.state, self._role, self._matched, is_stale=is_stale, is_warned=self._is_idle)
+
+    @property
+    def _never_acts(self) -> bool:
+        """Whether production does nothing whatever the thresholds are."""
+        state = self.state
+        provider = state.settings.provider or state.current.provider
+        return (
+            bool(self._not_learning) or provider == "passthrough" or (provider is None and state.governor_acts is False)
+        )
+
+    def _refusals(self) -> "Iterator[str]":
+        """Yield why production plans nothing for the profile with the settings being tried."""
+        state = self.state
+        yield from list_refusals(state.profile(state.settings), state.settings.thresholds) if state.learning_key else ()
+
+    def _show_advice(self) -> None:
+        """Say where production ignores what it learned, in orange if a change comes to nothing."""
+        state, thresholds = self.state, self.state.settings.thresholds
+        idle = [f"Production learns nothing with this file: {reason}" for reason in self._not_learning]
+        if (state.settings.provider or state.current.provider) == "passthrough":
+            idle.append('provider = "passthrough": production learns, but changes no request.')
+        elif state.governor_acts is False and state.settings.provider is None:
+            idle.append("No governor placed breakpoints in the recorded requests: no setting changes what they cost.")
+        lines = []
+        if thresholds.semi_stable_threshold == thresholds.stable_threshold:
+            lines.append("semi_stable_threshold equals stable_threshold: no block can be semi-stable.")
+        if state.is_short_of_requests:
+            n = counted(state.profile(state.settings).requests, "request")
+            lines.append(f"This profile has {n} stored and no others recorded: a larger window shows no more.")
+        refusals = list(self._refusals())
+        if state.learning_key:
+            self._problem.value = describe_break(state.profile(state.settings), thresholds, thorough=True).html()
+        is_changed = state.settings != state.current
+        self._idle.value = "".join(
+            [
+                *map(warning_line, refusals),
+                *map(warning_line if is_changed else status_line, idle),
+                *map(status_line, lines),
+            ]
+        )
+        self._idle.remove_class(_STALE)
 
     def _show_sharp(self) -> None:
         """Show the final picture: sharp, if anybody can see it."""
         if self._debouncer.has_loop or not VIEWS[self.view].follows:  # else the picture of the drag is final
             self._show_picture(sharp=self._debouncer.has_loop)
 
-    def _show_advice(self) -> None:
-        """Say where production ignores what it learned, and which class no block can have."""
-        state, thresholds = self.state, self.state.settings.thresholds
-        lines = [f"Production learns nothing with this file: {reason}" for reason in self._not_learning]
-        if state.current.provider == "passthrough":
-            lines.append('provider = "passthrough": production learns, but changes no request.')
-        if thresholds.semi_stable_threshold == thresholds.stable_threshold:
-            lines.append("semi_stable_threshold equals stable_threshold: no block can be semi-stable.")
-        if state.is_short_of_requests:
-            n = counted(state.profile(state.settings).requests, "request")
-            lines.append(f"This profile has {n} stored and no others recorded: a larger window shows no more.")
-        is_changed = state.settings != state.current
-        if state.governor_acts is False:
-            lines.append("No governor placed breakpoints in the recorded requests: no setting changes what they cost.")
-        refusals: list[str] = []
-        if state.learning_key:
-            profile = state.profile(state.settings)
-            refusals = list(list_refusals(profile, thresholds))
-            self._problem.value = describe_break(profile, thresholds, thorough=True).html()
-        is_idle = bool(self._not_learning) or state.current.provider == "passthrough" or bool(refusals)
-        self._warn(is_changed and (is_idle or state.governor_acts is False))
-        self._idle.value = "".join([*map(warning_line, refusals), *map(status_line, lines)])
-        self._idle.remove_class(_STALE)
-
-    def _warn(self, is_warned: bool) -> None:  # noqa: FBT001
-        """Mark numbers and picture of settings that production will not act on."""
-        (self._image.add_class if is_warned else self._image.remove_class)(_WARNED)
-        if is_warned != self._is_warned:
-            self._is_warned = is_warned
-            self._numbers.value = self._number_tiles(is_stale=False)
-
     def _show_picture(self, *, sharp: bool) -> None:
-        none_yet = Picture(b"", _NOT_YET if self.state.learning_key else _NO_PROFILE)
+        none_yet = Picture((), _NOT_YET if self.state.learning_key else _NO_PROFILE)
         picture = self._pictures.draw(self.state, self.view, sharp=sharp) or none_yet
-        self._image.value = picture.png
-        self._words.value = f"<p>{escape(picture.words)}</p>"  # ipywidgets' images have no alternative text
-        self._image.remove_class(_STALE)
-        shown, hidden = (self._image, self._words) if picture.png else (self._words, self._image)
-        shown.remove_class(_HIDDEN)
-        hidden.add_class(_HIDDEN)
+        self._picture.show(picture)
 
     def _name(self, key: str) -> str:
         if key not in self._names:

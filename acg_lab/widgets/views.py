@@ -3,16 +3,17 @@
 One row of `VIEWS` per tab. The blocks follow the drag, drawn by the raster canvas; the others are drawn when it pauses.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from acg_lab import frames, plots
-from acg_lab.plots.theme import palette
+from acg_lab.plots.theme import palette, using
 from acg_lab.widgets.raster import encode_png
 from acg_lab.widgets.raster_canvas import RasterCanvas
 
@@ -35,16 +36,23 @@ class View(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """PNG bytes, and their alternative text."""
+    """PNG bytes, one for each theme that was asked for, and their alternative text."""
 
-    png: bytes
+    pngs: tuple[bytes, ...]
     words: str
 
 
 class PictureMaker:
-    """Draws tabs, and never makes one lower than before, so that nothing below it jumps."""
+    """Draws tabs, and never makes one lower than before, so that nothing below it jumps.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    themes : sequence of str
+        The themes of each picture.
+    """
+
+    def __init__(self, themes: Sequence[str]) -> None:
+        self._themes = tuple(themes)
         self._canvas = RasterCanvas(_WIDTH)
         self._heights: dict[tuple[str, str], float] = {}
 
@@ -55,12 +63,20 @@ class PictureMaker:
             return None
         dpi = _RESTING if sharp else _MOVING
         if view.follows:
-            view.draw(state, frame, canvas := self._canvas)
+            with using(self._themes[0]):
+                view.draw(state, frame, canvas := self._canvas)
             height = self._reserve(state, name, canvas.height)
-            return Picture(encode_png(canvas.pixels(dpi, height), canvas.words), canvas.words)
-        figure = Figure(figsize=(_WIDTH, 1), facecolor=palette().paper)
-        axes = view.draw(state, frame, figure)
-        return self._of_figure(figure, plots.alt_text(axes), dpi, self._reserve(state, name, figure.get_figheight()))
+            # Laid out once: only the colours differ.
+            sheets = (canvas.pixels(dpi, height, theme) for theme in self._themes)
+            return Picture(tuple(encode_png(pixels, canvas.words) for pixels in sheets), canvas.words)
+        pngs = []
+        for theme in self._themes:
+            with using(theme):
+                figure = Figure(figsize=(_WIDTH, 1), facecolor=palette().paper)
+                words = plots.alt_text(view.draw(state, frame, figure))
+                height = self._reserve(state, name, figure.get_figheight())
+                pngs.append(encode_png(self._pixels(figure, dpi, height), words))
+        return Picture(tuple(pngs), words)
 
     def _reserve(self, state: "TunerState", name: str, height: float) -> float:
         key = (name, state.learning_key)
@@ -68,15 +84,15 @@ class PictureMaker:
         return self._heights[key]
 
     @staticmethod
-    def _of_figure(figure: Figure, words: str, dpi: int, height: float) -> Picture:
+    def _pixels(figure: Figure, dpi: int, height: float) -> NDArray[np.uint8]:
         canvas: Any = FigureCanvasAgg(figure)
         figure.set_dpi(dpi)
         canvas.draw()
         drawn = np.asarray(canvas.buffer_rgba())[:, :, :3]
-        pixels = np.empty((max(int(height * dpi), drawn.shape[0]), *drawn.shape[1:]), np.uint8)
+        pixels: NDArray[np.uint8] = np.empty((max(int(height * dpi), drawn.shape[0]), *drawn.shape[1:]), np.uint8)
         pixels[:] = np.frombuffer(bytes.fromhex(palette().paper[1:]), np.uint8)
         pixels[: drawn.shape[0]] = drawn
-        return Picture(encode_png(pixels, words), words)
+        return pixels
 
 
 # --- tabs ---

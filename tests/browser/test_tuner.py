@@ -56,7 +56,7 @@ def test_notebook_2(kind, folder, serve, new_page):
     settle(page)
     for number, name in enumerate(SLIDERS):
         before = state_of(page)
-        page.drag(page.handle(number), -25 if number else 25, steps=5)
+        page.drag(page.handle(number), -25, steps=5)
         page.page.wait_for_function("old => document.querySelector('.acg-toml pre').innerText !== old", arg=before[2])
         settle(page)
         picture, numbers, lines = state_of(page)

@@ -62,6 +62,7 @@ def test_usage_means_the_same_for_every_api(raw, counts, by_ttl):
         {"input_tokens": -1, "output_tokens": 2},
         {"prompt_tokens": "many"},
         {"prompt_tokens": True},
+        {"input_tokens": 2**62, "cache_read_input_tokens": 2**62, "cache_creation_input_tokens": 2**62},
     ],
 )
 def test_usage_that_cannot_be_is_refused(raw):

@@ -1,5 +1,7 @@
 """Every plot in axes that are too small for its words: a compact form, or one sentence with the size it needs."""
 
+from functools import cache
+
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -42,6 +44,17 @@ def over_time(**options):
     return plots.prefix_over_time(frame, changes=changes, n_tuning=20, **options)
 
 
+@cache
+def advice():
+    return acg.recommend(acg.load("data/sample", agent_id="claims-triage", progress=False), progress=False)
+
+
+@cache
+def sweep():
+    """Settings of which most plan nothing."""
+    return acg.sweep(acg.load("data/sample", agent_id="claims-triage-next", progress=False), progress=False)
+
+
 DRAW = {
     "prefix_stability": lambda **options: plots.prefix_stability(SNAP, **options),
     "prefix_stability, 150 blocks": lambda **options: plots.prefix_stability(MANY, **options),
@@ -56,6 +69,9 @@ DRAW = {
     "cost_breakdown": lambda **options: plots.cost_breakdown(SIM, **options),
     "misses": lambda **options: plots.misses(SIM, **options),
     "requests_over_time": lambda **options: plots.requests_over_time(SIM, **options),
+    "cost_curve": lambda **options: plots.cost_curve(advice(), **options),
+    "cost_curve, nothing planned": lambda **options: plots.cost_curve(sweep(), **options),
+    "threshold_surface": lambda **options: plots.threshold_surface(advice(), **options),
     "nothing": lambda **options: plots.window_heatmap(acg.load(acg.MemoryBackend(), progress=False), **options),
 }
 QUICK = [(2.0, 1.2), (5.2, 6.0)]

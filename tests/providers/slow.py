@@ -39,6 +39,9 @@ def size(prompt, k):
     return sum(piece.tokens for piece in prompt.pieces[: k + 1])
 
 
+INSTANT = 1e-9  # seconds: an answer takes time, so requests that start together read nothing of each other
+
+
 def readable_at(prompt, settings):
     """When what a request writes can be read (A-10, O-12)."""
     begun = prompt.at if prompt.first_token is None else prompt.at + prompt.first_token
@@ -46,10 +49,10 @@ def readable_at(prompt, settings):
     if settings["visible_at"] == "start":
         return prompt.at
     if settings["visible_at"] == "end":
-        return ended
+        return max(ended, prompt.at + INSTANT)
     if prompt.first_token is None:
-        return ended if settings["missing_time"] == "end" else prompt.at
-    return begun
+        return max(ended, prompt.at + INSTANT) if settings["missing_time"] == "end" else prompt.at + INSTANT
+    return max(begun, prompt.at + INSTANT)
 
 
 def alive(entry, now, settings):
@@ -244,7 +247,7 @@ def run_blocks(prompts, settings, minimum):
         for k in range(1, len(tokens)):
             store.put(tokens[: k + 1], prompt.at, readable_at(prompt, settings))
         if prompt.answer and settings["caches_answers"]:
-            whole, end = text_of(prompt, answer=True), prompt.at + (prompt.took or prompt.first_token or 0)
+            whole, end = text_of(prompt, answer=True), prompt.at + (prompt.took or prompt.first_token or INSTANT)
             for k in range(len(tokens), len(whole)):
                 store.put(whole[: k + 1], end, end)
     return results
@@ -275,7 +278,7 @@ def run_units(prompts, settings, minimum):
         for k in range(1, len(tokens)):
             seen.put(tokens[: k + 1], now, readable)
         if prompt.answer:
-            whole, end = text_of(prompt, answer=True), now + (prompt.took or prompt.first_token or 0)
+            whole, end = text_of(prompt, answer=True), now + (prompt.took or prompt.first_token or INSTANT)
             units.put(whole, end, end)
             for k in range(len(tokens), len(whole)):
                 seen.put(whole[: k + 1], end, end)

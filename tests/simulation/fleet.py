@@ -69,6 +69,7 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         raw=np.ones(n, bool),
         cut=np.zeros(n, bool),
         failed=np.zeros(n, bool),
+        disbelieved=np.zeros(n, bool),
         flags=np.zeros(n, np.uint8),
         automatic_ttls=np.full(n, AUTOMATIC_BY_DEFAULT * 0),
         piece_offsets=offsets,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulation.histories import sent, simulated, text
+from simulation.histories import MARKER, block, body, sent, simulated, text, user
 from simulation.near_misses import NEAR
 from simulation.verdict_histories import (
     EXPECTED,
@@ -98,6 +98,14 @@ def test_a_session_resumed_after_twenty_minutes_expired():
     calls = two(talk(A, B, C), talk("x" + A[1:], B, C, D, E), (3600, 0, 3600), (6000, 0, 6000), gap=1200.0)
     found = simulated(*calls)
     assert (str(found.verdicts[-1]), found.idle_seconds[-1]) == ("expired", 1200.0)
+
+
+@pytest.mark.parametrize("usages", [(None, None), ((2810, 0, 2800), (2810, 2800, 0))])
+def test_an_edit_behind_the_last_breakpoint_is_not_unwritten(usages):
+    """All that is shared was read; the message that was edited stands behind the last breakpoint."""
+    system = [block(text(2800), MARKER)]
+    calls = [sent(body(user(f"question {i}, please"), system=system), 10 * i, usage) for i, usage in enumerate(usages)]
+    assert str(simulated(*calls).verdicts[-1]) == "breakpoint_short"
 
 
 def test_unexplained_reads_keep_their_bill():

@@ -1,10 +1,13 @@
 """What settings cost in the tuner: equal to `acg.simulate`, known during a drag, and never an older number."""
 
+import re
+
 import pytest
+from strategies import make_ir
 from widgets.reading import cards, shown
 
 import acg_lab as acg
-from acg_lab._format import MINUS, money
+from acg_lab._format import MINUS, money, percent
 from acg_lab.widgets import TunerState
 
 
@@ -31,6 +34,8 @@ def test_costs_are_those_of_simulate(state, triage):
         assert found.cost == pytest.approx(expected.simulated)
         assert found.limit == pytest.approx(expected.limit)
         assert found.without_cache == pytest.approx(expected.without_cache)
+        sim = acg.simulate(triage[1], state.settings, config=acg.AcgSettings(provider="anthropic"))
+        assert found.read_share == pytest.approx(sim.read_share)
         assert state.cost(state.settings, "claims-triage") == found
 
 
@@ -74,6 +79,8 @@ def test_money_comes_first(make_tuner, triage):
     assert found["cost"]["tried"] == money(cost.cost / cost.months)
     assert found["cost"]["change"].startswith(MINUS)
     assert "per 1,000 requests · at best" in found["cost"]["below"]
+    assert list(found)[:3] == ["cost", "read", "prefix"]
+    assert found["read"]["tried"] == percent(cost.read_share)
     assert "acg-worse" not in tuner._numbers.value.partition('data-name="prefix"')[0]
     assert "cost_of_all" not in found, "one agent is all agents"
 
@@ -89,6 +96,9 @@ def test_who_pays_more_is_named(make_tuner, sample, trace):
     of_all = tuner._numbers.value.partition('data-name="cost_of_all"')
     assert of_all[0].rstrip().endswith('acg-warned"')
     assert cards(tuner)["cost_of_all"]["change"].startswith("+")
+    assert "acg-warned" in tuner._image._dom_classes, "whoever pays more"
+    gained = re.search(r'data-agent="claims-triage-next".*?</tr>', tuner._agents.value, re.DOTALL)[0]
+    assert "acg-better" not in gained, "a longer prefix that costs more is no gain"
     assert "input cost" in shown(tuner._agents.value)
 
 
@@ -103,3 +113,31 @@ def test_what_production_ignores_is_orange(make_tuner, sample, trace):
     assert "acg-can" in tuner._idle.value
     tuner.state.reset()
     assert "acg-warned" not in tuner._image._dom_classes
+
+
+@pytest.mark.parametrize("provider", ["passthrough", "anthropic"])
+def test_a_governor_that_changes_no_request(make_tuner, triage, provider):
+    """With passthrough no change is a gain: tile and picture are orange, and an orange line says why."""
+    tuner = make_tuner(*triage, config=acg.AcgSettings(provider=provider))
+    assert "acg-can" not in tuner._idle.value, "nothing is changed yet"
+    tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+    is_idle = provider == "passthrough"
+    assert ("acg-warned" in tuner._image._dom_classes) == is_idle
+    assert ("acg-better" not in tuner._numbers.value) == is_idle
+    assert ("acg-can" in tuner._idle.value and "changes no request" in tuner._idle.value) == is_idle
+
+
+def test_a_family_that_is_not_known_and_a_minimum(make_tuner):
+    """Where the governor knows no family of the model, or the prefix is below its minimum, a change is orange."""
+    for model, why in (("claude-unheard-of-9", "does not know the family"), ("claude-opus-4-5", "shorter than")):
+        backend = acg.MemoryBackend()
+        key = f"a::model={model}::seed=no-seed::system=no-system::tools=no-tools"
+        texts = [("s" * 400 if i % 5 else "t", f"{i}") for i in range(30)]
+        window = [make_ir(("system-0", "s" * 400), ("user-1", one), ("user-2", other)) for one, other in texts]
+        backend.store_observations(key, window)
+        tuner = make_tuner(acg.load(backend, rules="nemo-relay-0.6", progress=False))
+        tuner.settings = tuner.settings.replace(stable_threshold=0.7)
+        assert why in shown(tuner._idle.value)
+        assert "acg-can" in tuner._idle.value
+        assert "acg-warned" in tuner._image._dom_classes
+        assert "acg-better" not in tuner._numbers.value
