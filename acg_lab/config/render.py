@@ -71,7 +71,7 @@ def _as_toml(value: Any) -> str:
 
 
 def _note_lines(note: str | None) -> list[str]:
-    """Return a note as comment lines, with characters escaped that TOML does not allow in comments or that don't print."""
+    """Return a note as comment lines, with characters escaped that do not print, which includes what TOML forbids."""
     return [f"{_MARK} {printable(line)}".rstrip() for line in (note or "").strip().splitlines()]
 
 
