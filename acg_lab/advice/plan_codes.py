@@ -5,6 +5,8 @@ confidence does. Where a prefix is shared by every observation, its length and t
 result is built, once for each state and length.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from acg_lab.core.planner import PlanReason
 from acg_lab.core.records import BlockStability, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
-from acg_lab.core.stability import StabilityThresholds, count_leading_stable, make_result
+from acg_lab.core.stability import StabilityThresholds, make_result
 from acg_lab.history.lookup import ReplayedHistory
 from acg_lab.history.walk_types import PrefixCurves
 from acg_lab.simulation.plans import PlannedRequest, plan_one, plan_past_gate
@@ -23,6 +25,7 @@ from acg_lab.simulation.requests import number_prefixes
 __all__ = ["PlanCodes"]
 
 Ints = NDArray[np.int64]
+_MakeResult = Callable[[], StabilityAnalysisResult]
 _NOTHING: Final = 0  # the code of plans without breakpoints
 _MIN_OBSERVATIONS: Final = 2
 
@@ -95,11 +98,11 @@ class PlanCodes:
         follows[follows] = is_tool[columns.forms[(begin + lengths)[follows]]]
         return np.where((end > begin) & (lengths > 0), 2 * self._nodes[np.maximum(last, 0)] + follows, -1)
 
-    def answer(self, row: int, question: tuple[int, ...], result: StabilityAnalysisResult, *, gated: bool) -> int:
-        """Return the code of a plan; asked once for each question."""
+    def answer(self, row: int, question: tuple[int, ...], make: _MakeResult, *, gated: bool) -> int:
+        """Return the code of a plan, of the result that ``make`` returns; asked once for each question."""
         if question not in self._answers:
             profile = self._part.history.profiles[self._part.profile[row]]
-            ir = self._columns.observation(row)
+            ir, result = self._columns.observation(row), make()
             if gated:
                 plan, _ = plan_one(ir, result, profile.learning_key, profile.rules)
             else:
@@ -124,8 +127,8 @@ class PlanCodes:
         return self._results[key]
 
 
-def _judge_again(result: StabilityAnalysisResult, stable: float, minimum: int) -> tuple[int, StabilityAnalysisResult]:
-    """Return how many scores of a prefix are stable, and the result as settings that learn the same prefix judge it."""
+def _judge_again(result: StabilityAnalysisResult, stable: float, minimum: int) -> StabilityAnalysisResult:
+    """Return a result as settings that learn the same prefix judge it."""
     length = result.stable_prefix_length
     scores = tuple(
         replace(
@@ -135,8 +138,7 @@ def _judge_again(result: StabilityAnalysisResult, stable: float, minimum: int) -
         )
         for score in result.scores[:length]
     )
-    judged = make_result(scores, length, result.total_observations, result.stable_prefix_fingerprint)
-    return count_leading_stable(scores), judged
+    return make_result(scores, length, result.total_observations, result.stable_prefix_fingerprint)
 
 
 class WindowPlans:
@@ -229,22 +231,22 @@ class WindowPlans:
             )
         )
         _, first, which = np.unique(questions, axis=1, return_index=True, return_inverse=True)
-        answers = np.array([self._ask(int(at[i]), minimum) for i in first.tolist()], np.int64)
+        answers = np.array([self._ask(int(at[i]), int(questions[1, i]), minimum) for i in first.tolist()], np.int64)
         found.reshape(-1)[at] = answers[which.reshape(-1)]
         return found
 
-    def _ask(self, place: int, minimum: int) -> int:
+    def _ask(self, place: int, lead: int, minimum: int) -> int:
         i, column = divmod(place, self._met.shape[1])
         row, length, n = int(self._rows[i]), int(self._lengths[i, column]), int(self._n[i, column])
-        lead = int(self._codes.leads(self._rows[i : i + 1], self._lengths[i : i + 1, column])[0])
         if self._full[i, column]:
             shared = (0, n, length, lead, minimum if n < minimum else 0)
-            return self._codes.answer(row, shared, _shared_result(n, length, minimum), gated=False)
+            return self._codes.answer(row, shared, partial(_shared_result, n, length, minimum), gated=False)
         state, stable = int(self._states[i, column]), float(self._thresholds[column])
-        n_stable, result = _judge_again(self._codes.learned(state, n, length, stable), stable, minimum)
+        learned = self._codes.learned(state, n, length, stable)
+        n_stable = next((k for k, s in enumerate(learned.scores[:length]) if s.score < stable), length)
         bound = row if self._bound[i, column] else -1
         question = (1, state, n, length, n_stable, lead, bound, minimum)
-        return self._codes.answer(row, question, result, gated=True)
+        return self._codes.answer(row, question, partial(_judge_again, learned, stable, minimum), gated=True)
 
 
 def _is_shared_by_all(curves: PrefixCurves, curve: Ints, lengths: Ints) -> NDArray[np.bool_]:

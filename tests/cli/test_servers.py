@@ -136,6 +136,7 @@ def check_end(server):
     return err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal here")
 def test_notebook(serve, checkout):
     """JupyterLab runs on copies in a new folder, with the source set in them; Ctrl-C ends it."""
@@ -150,6 +151,7 @@ def test_notebook(serve, checkout):
     assert {path: path.read_bytes() for path in (checkout / "notebooks").iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal here")
 def test_app(serve, tmp_path):
     """Voilà serves the tuner; Ctrl-C ends it."""

@@ -57,6 +57,7 @@ def test_a_threshold_is_recommended_by_what_it_saves(findings):
     assert saved["claims-triage"].threshold_saved == pytest.approx(0.6016 - 0.4689, abs=0.005)
 
 
+@pytest.mark.slow
 def test_no_offered_repair_makes_any_agent_dearer(sample, findings):
     """Each offered repair saves what it says over the whole history, and no agent pays for another."""
     before = {agent_id: sim.totals().as_was for agent_id, sim in simulate(sample).by_agent().items()}
@@ -74,6 +75,7 @@ def test_lines_lead_with_money(findings):
     assert "saves $3.05 (63%)" in findings._repr_html_()
 
 
+@pytest.mark.slow
 def test_at_most_ten_repairs_are_tried(sample, monkeypatch):
     """An explanation simulates at most ten repairs."""
     tried = []
