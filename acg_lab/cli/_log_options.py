@@ -5,9 +5,10 @@ log. On the command line it is a group of options of its own.
 """
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -17,6 +18,7 @@ from acg_lab.cli._app import cli
 from acg_lab.core import RULES, UsageError
 from acg_lab.logs.entries import APIS
 from acg_lab.logs.raw_fields import FIELD_NAMES
+from acg_lab.storage.redis_address import PASSWORD, read_password
 
 __all__ = ["LogOptions", "source_command"]
 
@@ -109,6 +111,20 @@ class _SourceCommand(TyperCommand):
                 formatter.write_dl(records)
 
 
+_password_parameter: Final = inspect.Parameter(
+    "password_file",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        str | None,
+        typer.Option(
+            help=f"File with the password of a Redis whose address has none; '-' asks for it. Else {PASSWORD}.",
+            metavar="FILE",
+        ),
+    ],
+)
+
+
 def source_command(name: str) -> Callable[[_Command], _Command]:
     """Register a command that takes SOURCE, with the options of request logs.
 
@@ -124,16 +140,19 @@ def source_command(name: str) -> Callable[[_Command], _Command]:
         hints = get_type_hints(_collect, include_extras=True)
 
         @wraps(command)
-        def run(**given: Any) -> None:
+        def run(password_file: str | None = None, **given: Any) -> None:
+            if password_file is not None:
+                os.environ[PASSWORD] = read_password(password_file)  # for kernels and workers too
             log = _collect(**{name: given.pop(name) for name in added})
             command(**given, log={option: value for option, value in log.items() if option not in own})
 
         kept = [parameter for parameter in own.values() if parameter.name != "log"]
         keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [*(p.replace(kind=keyword) for p in kept), *added.values()]
+        parameters = [*(p.replace(kind=keyword) for p in kept), _password_parameter, *added.values()]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         of_command = get_type_hints(command, include_extras=True)
         run.__annotations__ = {p.name: of_command[p.name] for p in kept} | {n: hints[n] for n in added}
+        run.__annotations__[_password_parameter.name] = _password_parameter.annotation
         cli.command(name, cls=_SourceCommand)(run)
         return command
 

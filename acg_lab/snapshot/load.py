@@ -16,12 +16,12 @@ from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.rules import get_rules
-from acg_lab.logs.redis_dump import open_dump
+from acg_lab.logs.redis_dump import RedisDump, open_dump
 from acg_lab.snapshot.load_log import LoadWarning, LogOptions, Within, is_log, load_log
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
-from acg_lab.storage.base import Backend, Selection
+from acg_lab.storage.base import Backend, OnProblem, Selection
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.parquet_backend import ParquetExport
@@ -138,7 +138,13 @@ def load(
         )
         return _narrow(snapshot, agent_id, selection, limit)
     _refuse_log_options(until, api, settings, full_payloads, sample_rate, fields)
-    backend = open_source(source, key_prefix=key_prefix) if dump is None else dump
+    is_ours = not isinstance(source, Backend)
+    try:
+        backend = open_source(source, key_prefix=key_prefix) if dump is None else dump
+    except UsageError as error:
+        source = ""  # a password in it must not show in a traceback with locals
+        raise error.with_traceback(None) from None
+    source = backend.label
     problems: list[RecordError] = []
 
     def on_problem(error: RecordError) -> None:
@@ -147,15 +153,7 @@ def load(
             raise error from None
         problems.append(error)
 
-    try:
-        with Bar(f"reading {backend.label}", shown=progress) as bar:
-            if isinstance(backend, ParquetExport):
-                columns = backend.columns(selection, bar, on_problem)
-            else:
-                columns = ingest(backend.scan(selection, bar), on_problem)
-    finally:
-        if backend is not source and isinstance(backend, RedisBackend):
-            backend.close()
+    columns = _read_columns(backend, selection, on_problem, progress=progress, close=is_ours)
     prefix = getattr(backend, "key_prefix", "auto")
     columns = replace(columns, problems=tuple(problems), key_prefix=columns.key_prefix if prefix == "auto" else prefix)
     snapshot = _snapshot(backend.label, columns, rules)
@@ -166,6 +164,19 @@ def load(
         msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
         warnings.warn(msg, LoadWarning, stacklevel=2)
     return snapshot if start is None and limit is None else _filter(snapshot, start, limit)
+
+
+def _read_columns(
+    backend: Backend | RedisDump, selection: Selection, on_problem: OnProblem, *, progress: bool, close: bool
+) -> Columns:
+    try:
+        with Bar(f"reading {backend.label}", shown=progress) as bar:
+            if isinstance(backend, ParquetExport):
+                return backend.columns(selection, bar, on_problem)
+            return ingest(backend.scan(selection, bar), on_problem)
+    finally:
+        if close and isinstance(backend, RedisBackend):
+            backend.close()
 
 
 def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limit: int | None) -> Snapshot:

@@ -238,7 +238,9 @@ class Snapshot:
                 "key_prefix='nemo_relay:' (--dest-prefix)."
             )
             raise UsageError(msg)
-        with RedisBackend(url, key_prefix=prefix, writable=True) as backend, Bar(f"writing {backend.label}") as bar:
+        backend = RedisBackend(url, key_prefix=prefix, writable=True)
+        url = backend.label  # a password in it must not show in a traceback with locals
+        with backend, Bar(f"writing {url}") as bar:
             backend.restore(self.columns, bar)
             logger.info("wrote %s: %s", backend.label, self.facts)
 

@@ -6,6 +6,7 @@ Results are recomputed from windows, windows from runs, and seed entries are com
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from acg_lab.snapshot.inferred_settings import SettingBounds, bound_settings, in
 from acg_lab.snapshot.rereading import settle
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.verdicts import Difference, Status, Verdict, Verification
+from acg_lab.storage.redis_backend import RedisBackend
+from acg_lab.storage.sources import open_source
 
 if TYPE_CHECKING:
     import os
@@ -198,14 +201,14 @@ def verify(
     found = _find_settings(snapshot, thresholds)
     verdicts = _judge(snapshot, found, observation_window)
     if source is not None:
-        verdicts = list(
-            settle(
-                snapshot,
-                verdicts,
-                source,
-                lambda reading: _judge(reading, _find_settings(reading, thresholds), observation_window),
-            )
-        )
+        backend = open_source(source, key_prefix=snapshot.columns.key_prefix or "auto")
+
+        def judge(reading: Snapshot) -> list[Verdict]:
+            return _judge(reading, _find_settings(reading, thresholds), observation_window)
+
+        with backend if isinstance(backend, RedisBackend) and backend is not source else nullcontext():
+            source = backend.label  # a password in it must not show in a traceback with locals
+            verdicts = list(settle(snapshot, verdicts, backend, judge))
     texts = {agent_id: str(settings) for agent_id, (settings, _) in found.items()}
     learned = ("learned here from runs, not stored by production",) if snapshot.learned_here else ()
     notes = *learned, *snapshot.unread

@@ -71,6 +71,8 @@ class ParquetExport:
         self.caveats: tuple[str, ...] = ()  # of a plain table that was read
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_files"):
+            return "<ParquetExport that was not opened>"
         return f"ParquetExport({self.label!r})"
 
     @property

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+from acg_lab.core.errors import UsageError
 from acg_lab.storage.redis_client import open_pool
 from acg_lab.storage.redis_steps import RedisSteps
 
@@ -23,13 +24,21 @@ class RedisBase(ABC):
         retry_seconds: float = 30.0,
     ) -> None:
         client, connections = self._library()
-        pool, label = open_pool(connections, url, writable=writable, connect_timeout=connect_timeout, timeout=timeout)
+        try:
+            pool, label = open_pool(
+                connections, url, writable=writable, connect_timeout=connect_timeout, timeout=timeout
+            )
+        except UsageError as error:
+            url = ""  # neither here nor in the frames below may a traceback with locals show it
+            raise error.with_traceback(None) from None
         self._client: Any = client(connection_pool=pool)
         self._steps = RedisSteps(key_prefix, label=label, writable=writable)
         self._retry_seconds = retry_seconds
         self._is_reached = False
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_steps"):
+            return f"<{type(self).__name__} that was not opened>"
         return f"{type(self).__name__}({self.label!r}, key_prefix={self.key_prefix!r})"
 
     @staticmethod

@@ -7,9 +7,9 @@ contain an error of redis-py as text, cause or context: it may hold credentials,
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from acg_lab.core.errors import SourceError, UsageError
+from acg_lab.storage.redis_address import address_label, parse_address
 from acg_lab.storage.redis_replies import is_expected
 from acg_lab.storage.redis_scan import CLUSTER_NODE, RedisRefusal, Send
 
@@ -21,7 +21,6 @@ WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC", "W
 _HANDSHAKE: Final = frozenset(
     {"AUTH", "HELLO", "SELECT", "PING", "CLIENT SETINFO", "CLIENT SETNAME", "CLIENT MAINT_NOTIFICATIONS"}
 )
-_EXPECTED: Final = "expected redis://, rediss:// or unix://, as in redis://host:6379/0"
 # Options of a URL that are ignored: replies must be bytes, and the backend retries.
 _NOT_OURS: Final = ("decode_responses", "encoding", "encoding_errors", "retry", "retry_on_timeout", "retry_on_error")
 _READ_SIZE: Final = 1 << 18  # redis-py's default of 32 KiB splits large values into many parts
@@ -57,14 +56,15 @@ def open_pool(module: Any, url: str, *, writable: bool, connect_timeout: float, 
         "socket_timeout": timeout,
         "socket_read_size": _READ_SIZE,
         "protocol": 2,  # all that is needed here, and spoken by every server
-        **_parse(module, url),
+        **parse_address(module, url),
     }
     options = {name: value for name, value in options.items() if name not in _NOT_OURS}
-    label = _label(url, options)
+    label = address_label(url, options)
     base = options.pop("connection_class", module.Connection)
     allowed = READ_COMMANDS | WRITE_COMMANDS if writable else READ_COMMANDS
     try:
-        pool = module.ConnectionPool(connection_class=_guarded(base, allowed | _HANDSHAKE, label), **options)
+        quiet = type("Pool", (module.ConnectionPool,), {"__repr__": lambda _: f"<connections to {label}>"})
+        pool = quiet(connection_class=_guarded(base, allowed | _HANDSHAKE, label), **options)
         # Made only to check options, which would otherwise fail with the first command.
         pool.connection_class(**pool.connection_kwargs)
     except Exception:  # noqa: BLE001  # any error of redis-py or ssl, whose texts may repeat the URL
@@ -73,41 +73,6 @@ def open_pool(module: Any, url: str, *, writable: bool, connect_timeout: float, 
         msg = f"An option in the URL of {label} is unknown to redis-py, or its value can't be used."
         raise UsageError(msg)
     return pool, label
-
-
-def _parse(module: Any, url: str) -> dict[str, Any]:
-    options: dict[str, Any] | None
-    try:
-        parts = urlsplit(url)
-        options = module.parse_url(url)
-    except (AttributeError, TypeError, ValueError):
-        options = None
-    if options is None:
-        msg = f"The Redis URL can't be read: {_EXPECTED}."
-        raise UsageError(msg)
-    if parts.scheme != "unix" and ("@" in parts.path or parts.fragment):
-        msg = "The Redis URL can't be read: in a password, characters such as @ / : # must be percent-encoded."
-        raise UsageError(msg)
-    if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
-        msg = "The Redis URL must end in a database number, as in redis://host:6379/0, or without one."
-        raise UsageError(msg)
-    try:
-        str(options.get("host", "")).encode("idna")
-    except UnicodeError:
-        msg = "The Redis URL can't be read: its host name is not valid."
-    else:
-        return options
-    raise UsageError(msg)
-
-
-def _label(url: str, options: dict[str, Any]) -> str:
-    user = "***@" if options.get("username") or options.get("password") else ""
-    database = options.get("db", 0)
-    if "path" in options:
-        return f"unix://{user}{options['path']}?db={database}"
-    host = str(options.get("host", "localhost"))
-    host = f"[{host}]" if ":" in host else host
-    return f"{urlsplit(url).scheme}://{user}{host}:{options.get('port', 6379)}/{database}"
 
 
 def _guarded(base: Any, allowed: frozenset[str], label: str) -> Any:
@@ -139,6 +104,7 @@ def _guarded(base: Any, allowed: frozenset[str], label: str) -> Any:
         "send_command": send_command,
         "pack_command": pack_command,
         "pack_commands": pack_commands,
+        "__repr__": lambda _: f"<connection to {label}>",  # redis-py's may hold the password
     }
     return type(f"Guarded{base.__name__}", (base,), guards)
 
@@ -161,7 +127,7 @@ _WORDS: Final = {
     ),
     "AuthenticationError": (
         "refused the credentials; give the right ones in the URL, with special characters percent-encoded: user and "
-        "password stand before the host"
+        "password stand before the host; or the password in ACG_LAB_REDIS_PASSWORD or with --password-file"
     ),
     "AuthorizationError": "refused the credentials; give the right ones in the URL",
     "BusyLoadingError": "is still loading its data; try again soon",

@@ -69,6 +69,7 @@ def test_the_frame(triage, unchanged):
     assert unchanged.to_frame().empty
 
 
+@pytest.mark.slow
 def test_one_setting_holds_for_a_process():
     """Both agents in one process: what is best for the sum is advised, and who would lose is named."""
     backend = acg.MemoryBackend()

@@ -9,9 +9,11 @@ from acg_lab.advice.evaluation import Evaluation
 AGENT = "claims-triage"
 
 
-@pytest.fixture(scope="module")
-def snap():
-    return acg.load("data/sample")
+@pytest.fixture(
+    scope="module", params=[AGENT, pytest.param(None, marks=pytest.mark.slow)], ids=["one agent", "all agents"]
+)
+def snap(request):
+    return acg.load("data/sample", agent_id=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,8 @@ def test_settings_that_plan_the_same_are_simulated_once(sweep):
         assert np.ptp(sweep.cost[sweep.plans == plan]) == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("snap", [None], indirect=True, ids=["all agents"])
 def test_thinning_is_reported(sweep):
     """More than 10,000 settings are thinned, and the remarks say how."""
     assert len(sweep) <= 10_002

@@ -48,11 +48,9 @@ def run(capsys):
     return call
 
 
-def test_analyze_prints_a_table_of_100_columns():
+def test_analyze_prints_a_table_of_100_columns(printed_of_sample):
     """Each agent of the sample has its line, worst loss first; the table fits 100 columns."""
-    command = [sys.executable, "-c", "from acg_lab.cli import main; main()", "analyze", SAMPLE]
-    environment = os.environ | {"COLUMNS": "100"}
-    out = subprocess.run(command, capture_output=True, check=True, text=True, env=environment, cwd=ROOT).stdout
+    out = printed_of_sample("analyze")
     rows = out.splitlines()[: out.splitlines().index("")]
     assert " ".join(rows[1].split()) == (
         "support-chat system…65f5 10 0% $0.10 11/12 2,230 98% user-11 0.10 conversation"
@@ -62,9 +60,9 @@ def test_analyze_prints_a_table_of_100_columns():
 
 
 @pytest.mark.parametrize("command", ["analyze", "explain", "verify"])
-def test_lines_fit_the_terminal(command):
+def test_lines_fit_the_terminal(command, printed_of_sample):
     """Of the sample no line is wider than the terminal, what stands below the tables included."""
-    assert max(map(cell_len, process(command, SAMPLE, COLUMNS="100").stdout.splitlines())) <= 100
+    assert max(map(cell_len, printed_of_sample(command).splitlines())) <= 100
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "40"])
@@ -88,7 +86,7 @@ def test_thresholds_change_the_answer(run):
 def test_a_window_larger_than_what_is_stored(run):
     """It is said that a window larger than all that are stored changes nothing; of a smaller one nothing is said."""
     for window, lines in (("500", 1), ("100", 0), ("10", 0)):
-        _, out, _ = run("analyze", SAMPLE, "--window", window)
+        _, out, _ = run("analyze", SAMPLE, "--window", window, "--agent", "claims-triage")
         assert out.count(f"No window holds more than 100 observations: --window {window} changes nothing") == lines
 
 
@@ -310,7 +308,7 @@ def test_rows(run):
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     """Return an export of agents whose names are long, wide, empty, or obeyed by terminals."""
-    backend = learned_backend("x" * 99 + "\x1b[31mred\n\r<b>[bold]", model="m" * 60)
+    backend = learned_backend("x" * 99 + "\x1b[31m\x9b\u202ered\n\r<b>[bold]", model="m" * 60)
     learned_backend("日本語" * 20, model="模型" * 20, backend=backend)
     learned_backend("", model="", backend=backend)
     span = "tool\x1b]0;title\x07" + "日本語" * 9
@@ -342,6 +340,7 @@ def test_a_terminal_without_unicode(odd):
         assert (ended.stderr, ended.stdout.isascii()) == ("", True)
     printed = process("analyze", odd, "--json", PYTHONIOENCODING="ascii").stdout
     assert "日本語" * 20 in {profile["agent_id"] for profile in json.loads(printed)["profiles"]}
+    assert all(char.isprintable() or char == "\n" for char in printed)
 
 
 def test_a_full_disk(odd):
@@ -395,10 +394,13 @@ def test_help(run, command):
     assert (status, "Usage: acg-lab" in out) == (0, True)
 
 
-def test_a_pipe_may_close():
+def test_a_pipe_may_close(table):
     """As a process of its own it writes tables to standard output only, and survives a reader that goes away."""
-    command = [sys.executable, "-c", "from acg_lab.cli import main; main()", "analyze", SAMPLE, "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    result = '{"scores":[],"stable_prefix_length":0,"total_observations":0}'
+    path = table(**{f"agent-{i}": result for i in range(1000)})  # far more output than a pipe holds
+    with subprocess.Popen(
+        [*COMMAND, "analyze", path, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
         assert process.stdout.readline() == "{\n"
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
@@ -422,13 +424,13 @@ def test_a_pipe_that_is_closed_from_the_start(options):
 
 
 @pytest.mark.parametrize("option", ["--since", "--rules", "--agent", "--key-prefix"])
-def test_a_misplaced_address_keeps_its_password(run, option):
+def test_a_misplaced_address_keeps_its_password(run, odd, option):
     """Whatever option an address is given to by mistake, its password is not repeated."""
-    run("analyze", SAMPLE, option, f"redis://u:{PASSWORD}@host/0")  # the fixture looks for the password
+    run("analyze", odd, option, f"redis://u:{PASSWORD}@host/0")  # the fixture looks for the password
 
 
-def test_a_closed_output():
+def test_a_closed_output(odd):
     """With standard output closed by the caller it works for nobody, without a traceback."""
-    command = f"'{sys.executable}' -c 'from acg_lab.cli import main; main()' analyze '{SAMPLE}' >&-"
+    command = f"'{sys.executable}' -c 'from acg_lab.cli import main; main()' analyze '{odd}' >&-"
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")

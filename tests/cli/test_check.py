@@ -44,10 +44,10 @@ def export(tmp_path):
     return write
 
 
-def test_one_line_a_breach(run):
+def test_one_line_a_breach(run, sample):
     """Exactly the agents whose loss exceeds the limit have a line, and the status is 1."""
     status, lines, _ = run(SAMPLE, "--max-lost-share", "0.1")
-    costs = summarize_costs(acg.simulate(acg.load(SAMPLE)))
+    costs = summarize_costs(acg.simulate(sample))
     assert status == 1
     assert [line.partition(":")[0] for line in lines] == [c.agent_id for c in costs if c.lost / c.cost > 0.1]
     assert lines[0] == (
@@ -133,7 +133,7 @@ def test_unknown_shares_are_not_judged(run, export):
 def test_nothing_to_judge(run, tmp_path):
     """Traffic without a request does not pass the gate: the status is 1 and says why."""
     path = tmp_path / "history.json"
-    status, lines, err = run(SAMPLE, "--until", "2000-01-01", "--save", str(path))
+    status, lines, err = run(SAMPLE, *SUPPORT, "--until", "2000-01-01", "--save", str(path))
     assert (status, lines, path.exists()) == (1, [], False)
     assert "nothing to judge" in err
 

@@ -15,6 +15,8 @@ from acg_lab.core.prompt_ir import request_to_json
 from acg_lab.core.strict_json import parse_strict
 from acg_lab.logs.normalize import normalize
 
+pytestmark = pytest.mark.slow  # needs the real runtime
+
 DRIVER = Path(__file__).with_name("codec_driver.py")
 SHARED = Path(os.environ.get("ACG_LAB_SHARED", Path(__file__).parents[2].parent / "shared"))
 CODEC_VERSIONS = ("0.10.4", "0.11.0rc3")

@@ -21,6 +21,8 @@ from acg_lab.config.settings import AcgSettings
 from acg_lab.core import StabilityAnalysisResult, StabilityThresholds
 from acg_lab.core.codec import decode, encode
 
+pytestmark = pytest.mark.slow  # needs the real runtime
+
 EVENT_VERSIONS = ("0.10.4", "0.11.0rc3")
 PREFIX = "acg:"
 APIS = {"openai": "openai-chat", "anthropic": "anthropic", "responses": "openai-responses"}

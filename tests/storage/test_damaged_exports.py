@@ -8,6 +8,7 @@ import pytest
 from learned_backend import learned_backend
 
 import acg_lab as acg
+from acg_lab.storage.parquet_footer import SealedFile
 from acg_lab.storage.parquet_schema import OPTIONAL, TABLES, schemas
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -15,7 +16,15 @@ NEXT = {"acg_lab.version": "9"}
 
 
 def rewrite(path, change):
-    pq.write_table(change(pq.read_table(path)), path)
+    """Change a table and seal it as exports are, so that no other process has to read its footer first."""
+    changed = change(pq.read_table(path))
+    with path.open("wb") as file:
+        sealed = SealedFile(file)
+        writer = pq.ParquetWriter(sealed, changed.schema)
+        writer.write_table(changed)
+        sealed.hold()
+        writer.close()
+        sealed.seal()
 
 
 def as_text(name):
