@@ -20,6 +20,7 @@ from acg_lab.diagnosis.cost_findings import price_findings
 from acg_lab.diagnosis.finding import Finding, Kind, Timing
 from acg_lab.diagnosis.findings import Findings
 from acg_lab.diagnosis.phrases import KIND_LABELS
+from acg_lab.diagnosis.planner_refusals import LEAST_CACHED
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
@@ -169,10 +170,14 @@ def _say_what_is_no_fault(finding: Finding) -> Finding:
 def _is_worth_reporting(split: ProfileSplit) -> bool:
     """Return whether a split is worth reporting; changes of unknown kind only if they cost enough.
 
+    Which profile a first message leads to matters only to prompts that are long enough for some cache.
+
     A few system prompts that alternate, each used often, are intended: that is what profiles are for.
     """
     if split.main.change_history.timing is Timing.ONCE and split.kind in _ALWAYS:
         return split.lost > 0
+    if split.kind is Kind.FRAGMENTED_BY_FIRST_MESSAGE and split.shared < LEAST_CACHED:
+        return False
     if split.kind in _UNNAMED:
         return split.lost >= max(MIN_TOKENS_LOST, _MIN_SHARE * split.shared)
     return split.lost >= (_MIN_TOKENS if split.kind in _ALWAYS else MIN_TOKENS_LOST)
