@@ -114,12 +114,16 @@ def _cost(
     )
     costs = [] if sim is None else summarize_costs(sim)
     if as_json:
-        print_json(_as_json(snapshot.source, snapshot.sample_rate, sim, costs))
-    elif sim is None or not costs:
+        problems = [str(problem) for problem in snapshot.problems]
+        print_json(_as_json(snapshot.source, snapshot.sample_rate, sim, costs) | {"problems": problems})
+        return
+    if sim is None or not costs:
         say(f"{snapshot.source}: no recorded requests{f' of agent {agent!r}' if agent else ''}.")
     else:
         print_costs(costs)
         say(f"\n{_notes(sim, costs, snapshot.sample_rate)}")
+    if snapshot.problems:
+        say(f"{counted(len(snapshot.problems), 'entry')} can't be read; --json lists them.")
 
 
 def _notes(sim: CacheSimulation, costs: Sequence[AgentCost], sample_rate: float) -> str:

@@ -143,3 +143,13 @@ def test_no_requests(run, source):
     """Without recorded requests that is said, with status 0."""
     status, printed, _ = run("cost", source, "--until", "2000-01-01")
     assert (status, "no recorded requests" in printed) == (0, True)
+
+
+def test_what_is_wrong_with_a_log(run, tmp_path):
+    """Lines that can't be read are counted below the table, and listed with their numbers by --json."""
+    body = {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+    log = tmp_path / "log.jsonl"
+    log.write_text(f"{json.dumps(body)}\nnot JSON\n{json.dumps(body)}\n[]\n", encoding="utf-8")
+    assert "2 entries can't be read; --json lists them." in run("cost", str(log))[1]
+    problems = json.loads(run("cost", str(log), "--json")[1])["problems"]
+    assert [problem.split(", ")[1] for problem in problems] == ["line 2", "line 4"]
