@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from acg_lab._format import counted, percent, setting
 from acg_lab.advice import Recommendation, Sweep
 from acg_lab.advice.planned_breakpoints import NO_BREAKPOINTS
+from acg_lab.config import AcgSettings
 from acg_lab.core.errors import UsageError
 from acg_lab.core.planner import PlanReason
 from acg_lab.plots.amounts import Unit
@@ -29,6 +30,7 @@ Floats = NDArray[np.float64]
 _LEFT, _RIGHT = 0.66, 0.46
 _ABOVE, _CHART, _BELOW, _LEAST = 0.55, 2.1, 0.66, 1.0
 _BAR: Final = 0.06
+_NEAR: Final = 0.3  # thresholds whose names would meet
 _LEVEL: Final = 1.02  # costs within it count as level
 _REASONS: Final = {
     PlanReason.FINGERPRINT: "the prefix is bound to whole requests",
@@ -50,10 +52,12 @@ class _Steps(NamedTuple):
     plans: NDArray[np.bool_]
 
 
-def cost_curve(data: "Sweep | Recommendation", *, heading: bool = True, ax: "Place" = None) -> "Axes":
+def cost_curve(
+    data: "Sweep | Recommendation", *, tried: AcgSettings | None = None, heading: bool = True, ax: "Place" = None
+) -> "Axes":
     """Draw what the input of the recorded history would have cost at each ``stable_threshold``.
 
-    Window and observations for full confidence are those of the recommended setting, else of the current one. The line
+    Window and observations for full confidence are those tried, else recommended, else current. The line
     is dashed where the governor plans no breakpoint at all. The bar on the axis is the range of thresholds that are as
     good as the recommended one.
 
@@ -61,6 +65,8 @@ def cost_curve(data: "Sweep | Recommendation", *, heading: bool = True, ax: "Pla
     ----------
     data : Sweep or Recommendation
         What to draw; a Recommendation adds what it recommends.
+    tried : AcgSettings, optional
+        Settings to mark in place of the recommended ones.
     heading : bool
         Whether to draw title and subtitle; `acg_lab.plots.alt_text` has them in any case.
     ax : Axes or Figure, optional
@@ -74,7 +80,8 @@ def cost_curve(data: "Sweep | Recommendation", *, heading: bool = True, ax: "Pla
     Raises
     ------
     UsageError
-        If it is neither, or holds no settings because no governor acts.
+        If it is neither, holds no settings because no governor acts, or none with the window and the number of
+        observations that are tried.
 
     Examples
     --------
@@ -84,8 +91,9 @@ def cost_curve(data: "Sweep | Recommendation", *, heading: bool = True, ax: "Pla
     'No stable_threshold is 1% cheaper than the current 0.95'
     """
     sweep = sweep_of(data)
+    best = data if isinstance(data, Recommendation) and data.is_change and tried is None else None
     with drawing():
-        return _draw(sweep, data if isinstance(data, Recommendation) else None, ax, heading=heading)
+        return _draw(sweep, best, tried, ax, heading=heading)
 
 
 def sweep_of(data: Any) -> Sweep:
@@ -107,14 +115,16 @@ def sweep_of(data: Any) -> Sweep:
     return data
 
 
-def _draw(sweep: Sweep, best: Recommendation | None, place: "Place", *, heading: bool) -> "Axes":
+def _draw(
+    sweep: Sweep, best: Recommendation | None, tried: AcgSettings | None, place: "Place", *, heading: bool
+) -> "Axes":
     unit = _unit(sweep)
-    chosen = best if best is not None and best.is_change else None
-    steps = _steps(sweep, 0 if chosen is None else chosen.row)
+    steps = _steps(sweep, _row_of(sweep, tried) if tried is not None else 0 if best is None else best.row)
+    chosen = _recommended(sweep, best) if best is not None else None if tried is None else _tried(steps, tried)
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas = MplCanvas(place)
     canvas.begin(base + _CHART + _BELOW, gid="cost-curve", least=base + _LEAST + _BELOW)
-    end = canvas.heading(_title(sweep, steps, chosen, unit), *_words(sweep), show=heading)
+    end = canvas.heading(_title(sweep, steps, best, chosen, unit), *_words(sweep), show=heading)
     top = max(float(np.nanmax(steps.costs)), float(sweep.cost[0]), 1e-9) * 1.15
     if canvas.is_compact:
         return _draw_compact(canvas, sweep, steps, chosen, (end, top))
@@ -131,12 +141,14 @@ def _draw(sweep: Sweep, best: Recommendation | None, place: "Place", *, heading:
     canvas.legend(swatches, base - _ABOVE + 0.13)
     _mark(panel, canvas, sweep, chosen)
     _name_marks(canvas, _Frame(base, height, top, steps), sweep, chosen)
+    if chosen is not None and chosen.plateau is not None:
+        _draw_plateau(canvas, base + height, chosen.plateau)
     axes: Axes = panel.axes
     return axes
 
 
 def _draw_compact(
-    canvas: MplCanvas, sweep: Sweep, steps: _Steps, best: Recommendation | None, ends: tuple[float, float]
+    canvas: MplCanvas, sweep: Sweep, steps: _Steps, chosen: "_Chosen | None", ends: tuple[float, float]
 ) -> "Axes":
     """Draw steps and marks without names, below a heading and up to a cost."""
     (end, top), unit = ends, _unit(sweep)
@@ -145,9 +157,9 @@ def _draw_compact(
     panel = canvas.panel(left, above, width, height, gid="costs")
     panel.set_x_ticks([0, 0.5, 1], ["0", "0.5", "1"])
     _draw_costs(panel, canvas, steps, top, ticks, unit)
-    _mark(panel, canvas, sweep, best)
-    if best is not None:
-        low, high = best.plateau
+    _mark(panel, canvas, sweep, chosen)
+    if chosen is not None and chosen.plateau is not None:
+        low, high = chosen.plateau
         panel.rectangle(low, 0, high - low, top * _BAR / height, canvas.colours.stable, gid="plateau", zorder=3)
     axes: Axes = panel.axes
     return axes
@@ -181,6 +193,39 @@ def _steps(sweep: Sweep, row: int) -> _Steps:
     return _Steps(rows, edges, sweep.cost[rows], plans)
 
 
+class _Chosen(NamedTuple):
+    """A setting to mark beside the current one: what it is called, its threshold, its cost, and what is as good."""
+
+    role: str
+    stable: float
+    cost: float
+    plateau: tuple[float, float] | None = None
+
+
+def _recommended(sweep: Sweep, best: Recommendation) -> _Chosen:
+    stable = best.settings.thresholds.stable_threshold
+    return _Chosen("recommended", stable, float(sweep.cost[best.row]), best.plateau)
+
+
+def _tried(steps: _Steps, tried: AcgSettings) -> _Chosen:
+    stable = tried.thresholds.stable_threshold
+    at = min(int(np.searchsorted(steps.edges[1:], stable)), len(steps.costs) - 1)
+    return _Chosen("tried", stable, float(steps.costs[at]))
+
+
+def _row_of(sweep: Sweep, tried: AcgSettings) -> int:
+    """Return a setting of the sweep with the window and the number of observations that are tried."""
+    points, minimum = sweep.points, tried.thresholds.min_observations_for_full_confidence
+    rows = np.flatnonzero(points.acts & (points.windows == tried.observation_window) & (points.minimums == minimum))
+    if not len(rows):
+        msg = (
+            f"The sweep has no setting with observation_window {tried.observation_window} and "
+            f"min_observations_for_full_confidence {minimum}, which are tried: pass a sweep of such settings."
+        )
+        raise UsageError(msg)
+    return int(rows[-1])
+
+
 def _draw_steps(panel: MplPanel, canvas: MplCanvas, steps: _Steps) -> None:
     """Draw the steps, dashed and pale where the governor plans nothing."""
     colours = canvas.colours
@@ -200,31 +245,42 @@ class _Frame(NamedTuple):
     steps: _Steps
 
 
-def _mark(panel: MplPanel, canvas: MplCanvas, sweep: Sweep, best: Recommendation | None) -> None:
-    """Mark the current setting and the recommended one."""
+def _mark(panel: MplPanel, canvas: MplCanvas, sweep: Sweep, chosen: _Chosen | None) -> None:
+    """Mark the current setting, and the one that is recommended or tried."""
     colours = canvas.colours
     hollow: Any = {"edge": colours.ink, "edge_width": 1.4, "size": 8, "zorder": 6}
     panel.dots([float(sweep.points.stable[0])], [float(sweep.cost[0])], colours.paper, gid="current-mark", **hollow)
-    if best is None:
+    if chosen is None:
         return
-    at = best.settings.thresholds.stable_threshold
     filled: Any = {"edge": colours.paper, "edge_width": 1.2, "size": 8, "zorder": 6}
-    panel.dots([at], [float(sweep.cost[best.row])], colours.stable, gid="recommended-mark", **filled)
+    panel.dots([chosen.stable], [chosen.cost], _colour(canvas, sweep, chosen), gid=f"{chosen.role}-mark", **filled)
 
 
-def _name_marks(canvas: MplCanvas, frame: _Frame, sweep: Sweep, best: Recommendation | None) -> None:
-    """Name the current setting, the recommended one, and the thresholds that are as good."""
-    colours, now, unit = canvas.colours, float(sweep.points.stable[0]), _unit(sweep)
-    words = f"current {setting(now)}: {unit.text(float(sweep.cost[0]))}"
-    _name(canvas, frame, now, float(sweep.cost[0]), words, gid="current-name", above=True)
-    if best is None:
+def _colour(canvas: MplCanvas, sweep: Sweep, chosen: _Chosen) -> str:
+    """Return the colour of a setting's mark: a cost that rounds to the current one is not dearer."""
+    now, unit = float(sweep.cost[0]), _unit(sweep)
+    is_dearer = chosen.cost > now and unit.text(chosen.cost) != unit.text(now)
+    return canvas.colours.breaking if is_dearer else canvas.colours.stable
+
+
+def _name_marks(canvas: MplCanvas, frame: _Frame, sweep: Sweep, chosen: _Chosen | None) -> None:
+    """Name the current setting, and the one that is recommended or tried."""
+    now, cost, unit = float(sweep.points.stable[0]), float(sweep.cost[0]), _unit(sweep)
+    current = _Name(now, cost, f"current {setting(now)}: {unit.text(cost)}", "current-name", canvas.colours.ink)
+    is_above = _name(canvas, frame, current, above=chosen is None or chosen.cost <= cost)
+    if chosen is None:
         return
-    stable, cost = best.settings.thresholds.stable_threshold, float(sweep.cost[best.row])
-    words = f"recommended {setting(stable)}: {unit.text(cost)}"
-    _name(canvas, frame, stable, cost, words, gid="recommended-name", above=False)
-    low, high = best.plateau
+    words = f"{chosen.role} {setting(chosen.stable)}: {unit.text(chosen.cost)}"
+    colour = _colour(canvas, sweep, chosen)
+    named = _Name(chosen.stable, chosen.cost, words, f"{chosen.role}-name", colour, bold=True)
+    is_near = abs(chosen.stable - now) < _NEAR
+    _name(canvas, frame, named, above=chosen.cost > cost, other=is_above if is_near else None)
+
+
+def _draw_plateau(canvas: MplCanvas, bottom: float, plateau: tuple[float, float]) -> None:
+    """Draw the range of thresholds that are as good as the recommended one."""
+    colours, (low, high) = canvas.colours, plateau
     width = canvas.right - _RIGHT - _LEFT
-    bottom = frame.top + frame.height
     canvas.rectangle(
         _LEFT + low * width, bottom - _BAR, (high - low) * width, _BAR, colours.stable, gid="plateau", zorder=3
     )
@@ -234,15 +290,31 @@ def _name_marks(canvas: MplCanvas, frame: _Frame, sweep: Sweep, best: Recommenda
     )
 
 
-def _name(canvas: MplCanvas, frame: _Frame, stable: float, cost: float, words: str, *, gid: str, above: bool) -> None:
-    """Write a name above or below its mark, inside the page."""
+class _Name(NamedTuple):
+    """What a mark is called, where it stands, and how the name looks."""
+
+    stable: float
+    cost: float
+    words: str
+    gid: str
+    colour: str
+    bold: bool = False
+
+
+def _name(canvas: MplCanvas, frame: _Frame, name: _Name, *, above: bool, other: bool | None = None) -> bool:
+    """Write a name above or below its mark, inside the page; return whether it stands above.
+
+    ``other``: on which side a name nearby stands, which it would meet on the same side.
+    """
     width = canvas.right - _RIGHT - _LEFT
-    half = text_width(words, Size.LABEL, bold=not above) / 2
-    x = min(max(_LEFT + stable * width, MARGIN + half), canvas.right - half)
-    is_above = _is_above(frame.steps, cost, (x - half - _LEFT) / width, (x + half - _LEFT) / width, wanted=above)
-    y = frame.top + frame.height * (1 - cost / frame.most) + (-0.17 if is_above else 0.17)
-    colour = canvas.colours.ink if above else canvas.colours.stable
-    canvas.text(x, y, words, gid=gid, size=Size.LABEL, ha="center", bold=not above, colour=colour, zorder=7)
+    half = text_width(name.words, Size.LABEL, bold=name.bold) / 2
+    x = min(max(_LEFT + name.stable * width, _LEFT + half), canvas.right - half)  # beside the numbers of the axis
+    left, right = (x - half - _LEFT) / width, (x + half - _LEFT) / width
+    is_above = not other if other is not None else _is_above(frame.steps, name.cost, left, right, wanted=above)
+    y = frame.top + frame.height * (1 - name.cost / frame.most) + (-0.17 if is_above else 0.17)
+    style: Any = {"size": Size.LABEL, "ha": "center", "bold": name.bold, "colour": name.colour, "zorder": 7}
+    canvas.text(x, y, name.words, gid=name.gid, **style)
+    return is_above
 
 
 def _is_above(steps: _Steps, cost: float, left: float, right: float, *, wanted: bool) -> bool:
@@ -262,8 +334,10 @@ def _why(sweep: Sweep, steps: _Steps) -> str:
     return _REASONS.get(reason, "nothing is planned")
 
 
-def _title(sweep: Sweep, steps: _Steps, best: Recommendation | None, unit: Unit) -> str:
+def _title(sweep: Sweep, steps: _Steps, best: Recommendation | None, chosen: _Chosen | None, unit: Unit) -> str:
     now = float(sweep.cost[0])
+    if chosen is not None and best is None:
+        return f"stable_threshold {setting(chosen.stable)}: {unit.named(chosen.cost)} instead of {unit.text(now)}"
     if best is not None:
         what = " and ".join(f"{name} {_text(new)}" for name, (_, new) in best.changes.items())
         return f"{what}: {unit.named(float(sweep.cost[best.row]))} instead of {unit.text(now)}"

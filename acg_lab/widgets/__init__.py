@@ -11,7 +11,8 @@ module            what it holds
 ``matches``       how many requests repeated their prefix
 ``background``    other observation windows, replayed in a thread; ``windows``: one observation window
 ``money``         what settings cost, priced in a thread; ``cost_tiles``: the same as HTML
-``recommender``   a recommendation, looked for in a thread; ``recommendation_card``: the card that shows it
+``questions``     what is asked of the advice; ``background_results``: its answers, found in a thread
+``recommendation_card``: the card that says which settings to run
 ``advice``        what breaks a prefix, and which threshold would include the block
 ``views``         the tabs and their pictures; ``raster_canvas``, ``raster``: pixels without matplotlib's artists
 ``debounce``      when to draw

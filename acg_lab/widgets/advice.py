@@ -5,7 +5,7 @@ Invariant: a threshold that is named has been checked to include the block.
 
 from collections.abc import Iterator
 from html import escape
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,7 +17,10 @@ from acg_lab.diagnosis.planner_refusals import find_refusals
 from acg_lab.plots.inputs import breaking_row, reason_of
 from acg_lab.widgets.profile import ProfileScores
 
-__all__ = ["BreakAdvice", "describe_break", "list_refusals"]
+if TYPE_CHECKING:
+    from acg_lab.widgets.state import TunerState
+
+__all__ = ["BreakAdvice", "describe_break", "is_short_of_requests", "list_refusals"]
 
 _NAME: Final = 60
 
@@ -118,3 +121,12 @@ def list_refusals(profile: ProfileScores, thresholds: StabilityThresholds) -> It
     context = AnalysisContext(profile.snap, thresholds, {profile.key: profile.result(thresholds)})
     for refusal in find_refusals(context, [profile.key]):
         yield f"Production does nothing with it: {refusal.wording}."
+
+
+def is_short_of_requests(state: "TunerState") -> bool:
+    """Whether the window being tried is larger than the current one, but no more requests are known to fill it."""
+    current, size = (settings.observation_window for settings in (state.current, state.settings))
+    if not state.learning_key or (window := state.window(size)) is None or window.trace is None:
+        return False
+    stored = state.snap.n_observations(state.learning_key)
+    return bool(current <= stored == state.profile(state.settings).requests < size)

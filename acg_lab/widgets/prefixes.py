@@ -5,8 +5,8 @@ Prepares once, as arrays, what a drag needs of all profiles together. Invariant:
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+_KEPT: Final = 8  # settings
 
 
 class Lengths(NamedTuple):
@@ -50,6 +51,11 @@ class Prefixes:
         Read, never changed.
     rules : mapping of str to str
         Rules version by learning key.
+
+    Attributes
+    ----------
+    lengths : callable
+        Returns the `Lengths` under a `StabilityThresholds`; the last ones are kept.
     """
 
     def __init__(self, snap: Snapshot, rules: Mapping[str, str]) -> None:
@@ -69,6 +75,7 @@ class Prefixes:
         self._exact = np.array([get_rules(rules[key]).exact_prefix for key in self._keys], bool)
         self._shared_of, self._shared = self._prepare_exact()
         self._tied = self._find_ties()
+        self.lengths = lru_cache(maxsize=_KEPT)(self._find_lengths)  # a cache of the instance, freed with it
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -102,7 +109,7 @@ class Prefixes:
         tied = (np.diff(self._indexes) == 0) & (np.diff(self._of) == 0) & within[:-1]
         return sorted({int(i) for i in self._of[:-1][tied] if self._exact[i]})
 
-    def lengths(self, thresholds: StabilityThresholds) -> Lengths:
+    def _find_lengths(self, thresholds: StabilityThresholds) -> Lengths:
         """Return the stable prefixes under a setting."""
         n_profiles, stable = len(self._keys), float(thresholds.stable_threshold)
         by_score = np.bincount(self._of, weights=self._reach >= stable, minlength=n_profiles)

@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from traitlets import HasTraits, Instance, Int, Unicode, observe, validate
 
-from acg_lab.advice import Recommendation
+from acg_lab.advice import Recommendation, Sweep, recommend
 from acg_lab.config import AcgSettings
 from acg_lab.config.settings import check_writable
 from acg_lab.core.errors import UsageError
@@ -23,10 +23,10 @@ from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
+from acg_lab.widgets.background_results import BackgroundResults
 from acg_lab.widgets.matches import MatchCounts
 from acg_lab.widgets.money import AgentCost, CostHistory
 from acg_lab.widgets.prefixes import (
-    Lengths,
     Matched,
     PrefixChange,
     ProfileMetrics,
@@ -34,16 +34,13 @@ from acg_lab.widgets.prefixes import (
     measure_profile,
 )
 from acg_lab.widgets.profile import ProfileScores, select_profile
-from acg_lab.widgets.recommender import Asked, Recommender
+from acg_lab.widgets.questions import Asked, AskedCurve, sweep_thresholds
 from acg_lab.widgets.windows import Window, check_trace, source_of
-
-if TYPE_CHECKING:
-    from acg_lab.core.stability import StabilityThresholds
 
 __all__ = ["TunerState"]
 
 _PROFILES_KEPT: Final = 32
-_LENGTHS_KEPT: Final = 8
+_MINIMUM: Final = "min_observations_for_full_confidence"
 
 
 class TunerState(HasTraits):
@@ -78,8 +75,10 @@ class TunerState(HasTraits):
         How often settings were priced. Read-only.
     n_advised : int
         How often what is known of a recommendation has changed. Read-only.
-    recommender : Recommender
-        Looks for recommendations; see `recommend`.
+    n_curves : int
+        How often what is known of `cost_curve` has changed. Read-only.
+    recommender, curves : BackgroundResults
+        What computes `recommendation` and `cost_curve`.
 
     Raises
     ------
@@ -107,6 +106,7 @@ class TunerState(HasTraits):
     n_replays: Any = Int(0, read_only=True)
     n_priced: Any = Int(0, read_only=True)
     n_advised: Any = Int(0, read_only=True)
+    n_curves: Any = Int(0, read_only=True)
 
     def __init__(
         self,
@@ -124,9 +124,9 @@ class TunerState(HasTraits):
         self._history = WindowHistory(snap, trace, self._on_progress, self._on_end)
         self._history.prepare(current.observation_window)
         self._costs = CostHistory(snap, self._on_priced)
-        self.recommender = Recommender(snap, self._on_advised)
+        self.recommender = BackgroundResults[Asked, Recommendation]("Looking for better settings", self._on_advised)
+        self.curves = BackgroundResults[AskedCurve, Sweep]("Pricing all thresholds", self._on_curve)
         self._profiles: OrderedDict[tuple[str, int], ProfileScores] = OrderedDict()
-        self._lengths: OrderedDict[tuple[int, StabilityThresholds], Lengths] = OrderedDict()
         self._matches = MatchCounts()
         super().__init__(current=current)
         try:
@@ -208,7 +208,7 @@ class TunerState(HasTraits):
     def keys(self) -> tuple[str, ...]:
         """Learning keys of the agent being shown, worst loss under the current settings first."""
         window = self._history.prepare(self.current.observation_window)
-        prefixes, tokens = window.prefixes, self._lengths_of(window, self.current).tokens
+        prefixes, tokens = window.prefixes, window.prefixes.lengths(self.current.thresholds).tokens
         used = np.where(prefixes.requests > 1, tokens, 0.0)
         lost = prefixes.requests * (prefixes.prompt_tokens - used)
         chosen = np.flatnonzero(self.is_of_agent(self.agent_id))
@@ -225,15 +225,6 @@ class TunerState(HasTraits):
             if len(self._profiles) > _PROFILES_KEPT:
                 self._profiles.popitem(last=False)
         return self._profiles[key, size]
-
-    @property
-    def is_short_of_requests(self) -> bool:
-        """Whether the window being tried is larger than the current one, but no more requests are known to fill it."""
-        current, size = (settings.observation_window for settings in (self.current, self.settings))
-        if not self.learning_key or (window := self.window(size)) is None or window.trace is None:
-            return False
-        stored = self.snap.n_observations(self.learning_key)
-        return bool(current <= stored == self.profile(self.settings).requests < size)
 
     @property
     def results(self) -> Mapping[str, StabilityAnalysisResult]:
@@ -253,16 +244,9 @@ class TunerState(HasTraits):
         """Return the metrics of an agent's profiles; None while the observation window is not known yet."""
         if (window := self.window(settings.observation_window)) is None:
             return None
-        return measure_profile(window.prefixes, self._lengths_of(window, settings), self.is_of_agent(agent_id))
-
-    def _lengths_of(self, window: Window, settings: AcgSettings) -> Lengths:
-        """Return all prefixes under a setting; the last few are kept."""
-        key = (window.size, settings.thresholds)
-        if key not in self._lengths:
-            self._lengths[key] = window.prefixes.lengths(settings.thresholds)
-            if len(self._lengths) > _LENGTHS_KEPT:
-                self._lengths.popitem(last=False)
-        return self._lengths[key]
+        return measure_profile(
+            window.prefixes, window.prefixes.lengths(settings.thresholds), self.is_of_agent(agent_id)
+        )
 
     def matched(self, settings: AcgSettings, agent_id: str | None = None) -> Matched | None:
         """Return how many of an agent's requests matched their prefix; None while the window is not replayed yet."""
@@ -275,8 +259,9 @@ class TunerState(HasTraits):
         current, tried = self.window(self.current.observation_window), self.window(self.settings.observation_window)
         if current is None or tried is None:
             return None
-        lengths = self._lengths_of(current, self.current), self._lengths_of(tried, self.settings)
-        return list_changes(self._all_keys, *lengths, self.is_of_agent(self.agent_id))
+        pairs = ((current, self.current), (tried, self.settings))
+        lengths = [window.prefixes.lengths(settings.thresholds) for window, settings in pairs]
+        return list_changes(self._all_keys, lengths[0], lengths[1], self.is_of_agent(self.agent_id))
 
     # --- observation windows ---
 
@@ -312,10 +297,22 @@ class TunerState(HasTraits):
             recommended = () if found is None or not found.is_change else (found.settings,)
             self._costs.follow(trace, self.current, (self.current, *recommended, self.settings), self.shown_agent)
 
+    def cost_curve(self) -> Sweep | None:
+        """Return what each stable threshold costs the agent being shown, with the other settings as tried.
+
+        None while that is not known yet; then it is computed in the background.
+        """
+        agent_id, trace, tried = self.shown_agent, self._history.trace, self.settings
+        if agent_id is None or trace is None:
+            return None
+        asked = AskedCurve(agent_id, self.current, tried.observation_window, tried.values()[_MINIMUM])
+        return self.curves.find_or_start(asked, lambda on_step: sweep_thresholds(trace, asked, on_step))
+
     def make_way(self) -> None:
         """Let a slider move: nothing more is priced until it rests."""
         self._costs.make_way()
         self.recommender.make_way()
+        self.curves.make_way()
 
     def price(self, timeout: float = 60.0) -> None:
         """Price the settings in use, and wait for it, at most ``timeout`` seconds."""
@@ -348,7 +345,11 @@ class TunerState(HasTraits):
 
     def recommend(self) -> None:
         """Look for a recommendation in the background."""
-        self.recommender.start(self._asked)
+        asked = self._asked
+        self.recommender.start(
+            asked,
+            lambda on_step: recommend(self.snap, current=asked.current, agent_id=asked.agent_id, progress=on_step),
+        )
 
     def use_recommended(self) -> None:
         """Try the recommended settings."""
@@ -359,6 +360,7 @@ class TunerState(HasTraits):
         """Stop replaying, pricing and recommending, for good."""
         self._costs.close()
         self.recommender.cancel()
+        self.curves.cancel()
         with self.lock:
             self._history.close()
 
@@ -380,13 +382,16 @@ class TunerState(HasTraits):
         with self.lock:
             self.set_trait("n_advised", self.n_advised + 1)
 
+    def _on_curve(self) -> None:
+        with self.lock:
+            self.set_trait("n_curves", self.n_curves + 1)
+
     def _on_end(self, error: str | None) -> None:
         with self.lock:
             if error is not None:
                 self.set_trait("problem", error)
                 return
             self._profiles.clear()  # the first trace also holds requests that the stored windows have dropped
-            self._lengths.clear()
             self._matches.clear()
             self.set_trait("n_replays", self.n_replays + 1)
             self.follow()

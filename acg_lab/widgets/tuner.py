@@ -16,7 +16,7 @@ from acg_lab._format import counted
 from acg_lab.config import AcgSettings, inactive_reasons, load_config
 from acg_lab.history import Trace
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.widgets.advice import describe_break, list_refusals
+from acg_lab.widgets.advice import describe_break, is_short_of_requests, list_refusals
 from acg_lab.widgets.controls import (
     RANGES,
     ProfileChooser,
@@ -49,6 +49,7 @@ __all__ = ["ThresholdTuner"]
 _NOT_YET: Final = "Nothing to draw here yet."
 _NO_PROFILE: Final = "No requests observed yet: load a source with windows, or let an agent run once."
 _STALE: Final = "acg-stale"
+_COST: Final = "Cost"  # the tab of the cost curve
 _TRAITS: Final = ["settings", "current", "agent_id", "learning_key", "problem", "n_replays"]
 
 
@@ -125,6 +126,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self.state.observe(self._on_priced, "n_priced")
         self.state.observe(self._on_progress, "progress")
         self.state.observe(self._on_advised, "n_advised")
+        self.state.observe(self._on_curve, "n_curves")
         self._tabs.observe(self._on_state, "value")
         self._show_soon()
         self._debouncer.request(only_rest=True)
@@ -144,7 +146,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._image, self._words = self._picture.images[0], self._picture.words
         self._numbers, self._changes, self._agents, self._progress = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self._refused, self._problem, self._idle, self._dearer = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self._is_idle = False
+        self._is_idle, self._drawn = False, ("", "")
 
     def _layout_widgets(self) -> list[Any]:
         top = with_class(w.HBox([*self._chooser.widgets, self._reset]), "acg-top")
@@ -211,12 +213,18 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._debouncer.request(only_rest=True)  # no picture shows costs
 
     def _on_progress(self, change: Any) -> None:
-        self._progress.value = f'<div class="acg-note" role="status">{escape(change["new"])}</div>'
+        self._progress.value = _progress_line(change["new"])
 
     def _on_advised(self, _change: Any) -> None:
         self._guarded(self._card.show)
         if self.state.recommender.share is None:
             self._debouncer.request()
+
+    def _on_curve(self, _change: Any) -> None:
+        if self.state.curves.share is None:
+            self._debouncer.request(only_rest=True)
+        elif self.view == _COST:
+            self._progress.value = _progress_line(f"pricing all thresholds: {self.state.curves.share:.0%}")
 
     def _draw_soon(self) -> None:
         self._guarded(self._show_soon)
@@ -274,6 +282,8 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         if self._debouncer.has_loop:  # without a front end nobody waits for costs; see TunerState.price
             state.follow_costs()
         self._numbers.value = self._number_tiles(is_stale=not all(matched))
+        if state.curves.share is None and not state.progress:
+            self._progress.value = _progress_line("")
         self._dearer.value = dearer_line(state)
         self._picture.warn(is_warned=self._is_idle or any(find_dearer(state, state.settings)))
         self._card.show()
@@ -311,7 +321,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         lines = []
         if thresholds.semi_stable_threshold == thresholds.stable_threshold:
             lines.append("semi_stable_threshold equals stable_threshold: no block can be semi-stable.")
-        if state.is_short_of_requests:
+        if is_short_of_requests(state):
             n = counted(state.profile(state.settings).requests, "request")
             lines.append(f"This profile has {n} stored and no others recorded: a larger window shows no more.")
         refusals = list(self._refusals())
@@ -333,9 +343,15 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
             self._show_picture(sharp=self._debouncer.has_loop)
 
     def _show_picture(self, *, sharp: bool) -> None:
-        none_yet = Picture((), _NOT_YET if self.state.learning_key else _NO_PROFILE)
-        picture = self._pictures.draw(self.state, self.view, sharp=sharp) or none_yet
-        self._picture.show(picture)
+        place = (self.view, self.state.learning_key)
+        if (picture := self._pictures.draw(self.state, self.view, sharp=sharp)) is not None:
+            self._picture.show(picture)
+            self._drawn = place
+        elif self._drawn == place:
+            self._picture.dim()  # the numbers of other settings are on their way
+        else:
+            problem = self.state.curves.problem if self.view == _COST else ""
+            self._picture.show(Picture((), problem or (_NOT_YET if self.state.learning_key else _NO_PROFILE)))
 
     def _name(self, key: str) -> str:
         if key not in self._names:
@@ -362,3 +378,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         settings = ", ".join(changed) or f"the {self._role} settings"
         n = len(self.state.snap.windows)
         return f"<ThresholdTuner: {settings}, of {n:,} {'profile' if n == 1 else 'profiles'}>"
+
+
+def _progress_line(text: str) -> str:
+    return f'<div class="acg-note" role="status">{escape(text)}</div>'

@@ -157,10 +157,23 @@ def _draw_curve(state: "TunerState", frame: pd.DataFrame, place: Any) -> Any:
     return plots.threshold_curve(frame, thresholds=thresholds, role=role, heading=False, ax=place)
 
 
+def _costs(state: "TunerState") -> pd.DataFrame | None:
+    return None if (sweep := state.cost_curve()) is None else frames.setting_costs(sweep)
+
+
+def _draw_costs(state: "TunerState", _frame: pd.DataFrame, place: Any) -> Any:
+    tried = state.settings if state.settings != state.current else None
+    best, sweep = state.recommendation, state.cost_curve()
+    if tried is None and best is not None and best.sweep is not None and best.sweep.agent_ids == (state.shown_agent,):
+        return plots.cost_curve(best, heading=False, ax=place)
+    return plots.cost_curve(sweep, tried=tried, heading=False, ax=place)  # type: ignore[arg-type]  # there is a frame
+
+
 VIEWS: Final[Mapping[str, View]] = {
     "Blocks": View(_scores, _draw_blocks, follows=True),
     "Requests": View(_cells, _draw_cells),
     "All profiles": View(_profiles, _draw_profiles),
     "Over time": View(_steps, _draw_steps),
     "Threshold": View(_curve, _draw_curve),
+    "Cost": View(_costs, _draw_costs),
 }

@@ -7,6 +7,7 @@ from plot_snapshots import gids, nameless, outside, overlapping, text_of
 import acg_lab as acg
 from acg_lab import plots
 from acg_lab._format import setting
+from acg_lab.core import UsageError
 
 NAMES = ("cost_curve", "threshold_surface")
 
@@ -73,3 +74,18 @@ def test_refused(name):
         getattr(plots, name)(0.9)
     with pytest.raises(acg.UsageError, match="no settings to draw"):
         getattr(plots, name)(acg.recommend(acg.load("data/requests.jsonl.gz"), progress=False))
+
+
+@pytest.mark.parametrize("stable", [0.0, 0.3, 0.93, 0.95, 1.0])
+def test_what_is_tried_is_marked(advised, unchanged, stable):
+    """A tried setting has a mark with its cost, orange where it is dearer, and names stay apart; others are refused."""
+    tried = acg.AcgSettings().replace(stable_threshold=stable, semi_stable_threshold=0.0)
+    for best in (advised, unchanged):
+        axes = plots.cost_curve(best.sweep, tried=tried)
+        assert {"current-mark", "tried-mark"} <= set(gids(axes))
+        assert f"tried {setting(stable)}: $" in text_of(axes, "tried-name")
+        assert text_of(axes, "title").startswith(f"stable_threshold {setting(stable)}: $")
+        assert outside(axes) == []
+        assert overlapping(axes) == []
+    with pytest.raises(UsageError, match="no setting with observation_window 77"):
+        plots.cost_curve(advised.sweep, tried=tried.replace(observation_window=77))

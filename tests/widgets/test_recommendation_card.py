@@ -4,6 +4,7 @@ import pytest
 from widgets.reading import shown
 
 import acg_lab as acg
+from acg_lab._format import money
 
 TRIAGE, NEXT = "claims-triage", "claims-triage-next"
 
@@ -83,3 +84,27 @@ def test_cancel_and_failure(make_tuner, triage):
     empty = make_tuner(acg.load(acg.MemoryBackend()))
     ask(empty)
     assert "failed" in shown(empty._card.text.value)
+
+
+def test_the_cost_tab(make_tuner, triage):
+    """The tab prices every threshold in the background, marks what is tried, and is dimmed while it is not known."""
+    tuner = make_tuner(*triage)
+    tuner.view = "Cost"
+    tuner.state.curves.join(120)
+    frame = tuner.frame()
+    assert len(frame) == 103, "current, no governor, and each step of the slider"
+    assert "acg-stale" not in tuner._image._dom_classes
+    tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+    words = shown(tuner._words.value)
+    row = frame[(frame["stable_threshold"] == 0.9) & (frame["provider"] == "anthropic")]
+    assert words.startswith(f"stable_threshold 0.9: {money(row['cost'].iloc[0])} instead of $0.60")
+    tuner.state.price()
+    assert row["cost"].iloc[0] == pytest.approx(tuner.state.cost(tuner.settings, TRIAGE).cost)
+    tuner.settings = tuner.settings.replace(min_observations_for_full_confidence=7)
+    assert "acg-stale" in tuner._image._dom_classes
+    tuner.state.curves.join(120)
+    assert "acg-stale" not in tuner._image._dom_classes
+    ask(tuner)
+    tuner.state.reset()
+    assert "instead of $0.60" in shown(tuner._words.value), "the recommended setting where none is tried"
+    assert "stable_threshold 0.9" not in shown(tuner._words.value)

@@ -1,0 +1,49 @@
+"""What the tuner asks of the advice on settings, as values: for whom, and against which settings."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+from msgspec.structs import replace
+
+from acg_lab.advice import Sweep, sweep
+from acg_lab.config import AcgSettings
+from acg_lab.history import Trace
+
+__all__ = ["Asked", "AskedCurve", "sweep_thresholds"]
+
+_STEPS: Final = 101  # of the stable threshold's slider
+
+
+class Asked(NamedTuple):
+    """What to recommend for: an agent, None for all; and the current settings, None to infer them."""
+
+    agent_id: str | None
+    current: AcgSettings | None
+
+
+class AskedCurve(NamedTuple):
+    """Whose thresholds to price, against which settings, and with which other settings."""
+
+    agent_id: str
+    current: AcgSettings
+    observation_window: int
+    min_observations: int
+
+
+def sweep_thresholds(trace: Trace, asked: AskedCurve, on_step: Callable[[int, int], None]) -> Sweep:
+    """Return what each step of the stable threshold's slider costs an agent; the second setting is no governor."""
+    low = asked.current.thresholds.semi_stable_threshold
+    base = asked.current.replace(
+        observation_window=asked.observation_window,
+        min_observations_for_full_confidence=asked.min_observations,
+        provider="anthropic",
+    )
+    steps = [
+        base.replace(stable_threshold=stable, semi_stable_threshold=min(low, stable))
+        for stable in np.linspace(0, 1, _STEPS).round(2).tolist()
+    ]
+    idle = replace(asked.current, provider="passthrough")
+    return sweep(
+        trace.select(agent_id=asked.agent_id), settings=[idle, *steps], current=asked.current, progress=on_step
+    )
