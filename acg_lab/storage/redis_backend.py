@@ -42,7 +42,8 @@ class RedisBackend(RedisBase):
     url : str
         ``redis://``, ``rediss://`` or ``unix://``, with redis-py's options in the query.
     key_prefix : str
-        Prefix of all keys; ``"auto"`` detects it among the first million keys or so, when it is first needed.
+        Prefix of all keys; ``"auto"`` detects it when it is first needed: among all keys to read everything, else among
+        the first million or so, with a warning if there are more.
     writable : bool
         Whether to allow the commands of `store_observations`, `store_stability` and `store_run`.
     connect_timeout, timeout : float

@@ -7,7 +7,7 @@ read is reported for that key alone.
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from enum import Enum
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from acg_lab.core.errors import SourceError, UsageError
 from acg_lab.storage.base import EntryKind, Selection
@@ -102,7 +102,14 @@ def send_in_batches(commands: Sequence[Command], at_once: int) -> Step[list[Any]
     return replies
 
 
-def scan_keys(pattern: str, keep: Callable[[bytes], T | None], max_steps: int | None = None) -> Step[set[T]]:
+class Scanned(NamedTuple, Generic[T]):
+    """What a scan found, and whether it went through all keys."""
+
+    kept: set[T]
+    is_whole: bool = True
+
+
+def scan_keys(pattern: str, keep: Callable[[bytes], T | None], max_steps: int | None = None) -> Step[Scanned[T]]:
     """Return what ``keep`` makes of matching keys, without None; at most ``max_steps`` SCANs are sent."""
     kept: set[T] = set()
     cursor = n_steps = 0
@@ -111,7 +118,7 @@ def scan_keys(pattern: str, keep: Callable[[bytes], T | None], max_steps: int | 
         kept.update(value for key in page if (value := keep(key)) is not None)
         n_steps += 1
         if cursor == 0 or n_steps == max_steps:
-            return kept
+            return Scanned(kept, cursor == 0)
 
 
 def escape(text: str) -> str:
@@ -124,19 +131,37 @@ def decode_key(stored: bytes) -> str:
     return stored.decode(errors="backslashreplace")
 
 
-def search_prefix(label: str, *, writable: bool) -> Step[str]:
-    """Return the key prefix in use, searched for in the first million keys or so (1,000 SCANs of 1,000 keys).
+def search_prefix(label: str, *, writable: bool, whole: bool = False) -> Step[Scanned[str]]:
+    """Return the key prefix in use, and whether all keys were searched.
+
+    Parameters
+    ----------
+    label : str
+        Name of the source in messages.
+    writable : bool
+        Whether the source was opened for writing.
+    whole : bool
+        Whether to search all keys, for which as many SCANs are needed as for reading everything. Otherwise the search
+        ends after the first million keys or so (1,000 SCANs of 1,000 keys), where another prefix may go unseen.
 
     Raises
     ------
     UsageError
         If several prefixes are in use, or none in a source opened for writing.
     SourceError
-        If no prefix is in use.
+        If no prefix was found. The message says so if not all keys were searched.
     """
-    prefixes = yield from scan_keys(_DISTINCTIVE, lambda key: find_prefix(decode_key(key)), SEARCH_STEPS)
-    if prefixes:
-        return choose_prefix(prefixes, label)
+    found = yield from scan_keys(
+        _DISTINCTIVE, lambda key: find_prefix(decode_key(key)), None if whole else SEARCH_STEPS
+    )
+    if found.kept:
+        return Scanned({choose_prefix(found.kept, label)}, found.is_whole)
+    if not found.is_whole:
+        msg = (
+            f"{label} holds no ACG entries among the first million keys, where the search for their prefix ended. Name "
+            "it, as in key_prefix='nemo_relay:'."
+        )
+        raise SourceError(msg)
     if writable:
         msg = f"{label} holds no ACG entries yet; name the prefix to write under, as in key_prefix='nemo_relay:'."
         raise UsageError(msg)
@@ -181,7 +206,7 @@ class Found(NamedTuple):
 
 def scan_names(prefix: str) -> Step[tuple[set[str], set[str]]]:
     """Return all learning keys, and the agents with runs, by the names of the keys alone."""
-    keys = yield from scan_keys(f"{escape(prefix)}[ar]*", decode_key)
+    keys = (yield from scan_keys(f"{escape(prefix)}[ar]*", decode_key)).kept
     places = [place for key in keys if (place := parse_stored_key(key, prefix)) is not None]
     agents = {key[len(prefix + INDEX) :] for key in keys if key.startswith(prefix + INDEX)}
     agents.update(place.agent_id for place in places if place.kind == "run")
@@ -193,7 +218,7 @@ def survey(prefix: str, selection: Selection) -> Step[tuple[list[Found], list[Fo
     pattern = f"{escape(prefix)}*"
     if selection.agent_id is not None:
         pattern = f"{escape(prefix)}[ar]*:{escape(selection.agent_id)}*"
-    keys = sorted((yield from scan_keys(pattern, lambda key: key)))
+    keys = sorted((yield from scan_keys(pattern, lambda key: key)).kept)
     agents = [text[len(prefix + INDEX) :] for text in map(decode_key, keys) if text.startswith(prefix + INDEX)]
     indexed = yield from find_runs(prefix, filter(selection.wants_agent, agents))
     known = {run.stored for run in indexed}

@@ -4,6 +4,7 @@ A step takes and returns records, and yields commands; the blocking and the asyn
 ``acg_lab/docs/rules/learner.md``, 6.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -39,6 +40,8 @@ from acg_lab.storage.redis_scan import (
 
 __all__ = ["RedisSteps", "group_documents", "list_documents", "list_run_ids"]
 
+logger = logging.getLogger(__name__)
+
 _KEYS_AT_ONCE = 1000
 _BYTES = 2 << 20
 R = TypeVar("R", bound=Record)
@@ -62,6 +65,7 @@ class RedisSteps:
         self.label = label
         self.writable = writable
         self._is_whole = False  # known not to be a node of a cluster
+        self._is_only_prefix = key_prefix != "auto"
 
     def load_observations(self, key: str) -> Step[Window | None]:
         """Return a stored window."""
@@ -148,12 +152,12 @@ class RedisSteps:
 
     def survey(self, selection: Selection) -> Step[list[Found]]:
         """Return the selected documents: windows and results, then runs by agent."""
-        documents, runs = yield from survey((yield from self._prefix()), selection)
+        documents, runs = yield from survey((yield from self._prefix(whole=True)), selection)
         return documents + (yield from choose_runs(runs, selection))
 
     def list_agents(self) -> Step[set[str]]:
         """Return all agents, by the names of the keys alone."""
-        keys, agents = yield from scan_names((yield from self._prefix()))
+        keys, agents = yield from scan_names((yield from self._prefix(whole=True)))
         return agents.union(owner.agent_id for owner in assign_agents(keys, agents).values())
 
     def entries(self, group: Sequence[Found]) -> Step[list[Entry]]:
@@ -186,14 +190,23 @@ class RedisSteps:
         self._check_writable()
         return (yield from self._prefix())
 
-    def _prefix(self) -> Step[str]:
+    def _prefix(self, *, whole: bool = False) -> Step[str]:
+        """Return the key prefix in use; if the whole source is to be read, after a search of all keys."""
         if not self._is_whole:
             if (yield from is_cluster_node("" if self.key_prefix == "auto" else self.key_prefix)):
                 msg = f"{self.label} {CLUSTER_NODE}."
                 raise SourceError(msg)
             self._is_whole = True
-        if self.key_prefix == "auto":
-            self.key_prefix = yield from search_prefix(self.label, writable=self.writable)
+        if self.key_prefix == "auto" or (whole and not self._is_only_prefix):
+            found = yield from search_prefix(self.label, writable=self.writable, whole=whole)
+            (self.key_prefix,), self._is_only_prefix = found
+            if not found.is_whole:
+                logger.warning(
+                    "%s: the key prefix %r was found among the first million keys; another one further on would go "
+                    "unseen. Name it with key_prefix=... (--key-prefix).",
+                    self.label,
+                    self.key_prefix,
+                )
         return self.key_prefix
 
     def _check_writable(self) -> None:

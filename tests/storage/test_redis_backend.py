@@ -161,7 +161,31 @@ class TestPrefix:
             step.send(reply)
         with pytest.raises(StopIteration) as stopped:
             step.send(reply)
-        assert stopped.value.value == "p:"
+        assert stopped.value.value == ({"p:"}, False)
+
+    def test_ended_without_result(self):
+        """A search that ends with nothing found does not say that there is nothing, whether for reading or writing."""
+        for writable in (False, True):
+            step, reply = search_prefix("label", writable=writable), [(7, [])]
+            step.send(None)
+            for _ in range(SEARCH_STEPS - 1):
+                step.send(reply)
+            with pytest.raises(SourceError, match="among the first million keys, where the search for their prefix"):
+                step.send(reply)
+
+    def test_far_prefixes(self, redis_url, redis_client, monkeypatch, caplog):
+        """Behind many other keys a prefix is found, and a second one is seen, by whatever reads everything."""
+        monkeypatch.setattr("acg_lab.storage.redis_scan.SEARCH_STEPS", 1)
+        redis_client.mset({f"session:{i}": b"x" for i in range(8000)})
+        redis_client.mset({f"p:acg_stability:{i}": encode(RESULT) for i in range(4000)})
+        with RedisBackend(redis_url) as backend:
+            assert backend.load_stability("1") == RESULT
+            assert "another one further on would go unseen" in caplog.text
+            assert backend.list_agents() == {str(i) for i in range(4000)}
+            assert len(list_entries(backend)) == 4000
+        redis_client.set("q:acg_stability:a", encode(RESULT))
+        with RedisBackend(redis_url) as backend, pytest.raises(UsageError, match="'p:' and 'q:'"):
+            list_entries(backend)
 
 
 REFUSED = [
