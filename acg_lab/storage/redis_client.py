@@ -15,7 +15,9 @@ from acg_lab.storage.redis_scan import CLUSTER_NODE, RedisRefusal, Send
 
 __all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "check_replies", "explain_error", "open_pool", "retry_delays"]
 
-READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE", "GETRANGE", "INFO"})
+READ_COMMANDS: Final = frozenset(
+    {"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE", "GETRANGE", "INFO", "CLUSTER SLOTS"}
+)
 WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC", "WATCH", "UNWATCH"})
 # The commands that redis-py itself sends on a new or idle connection.
 _HANDSHAKE: Final = frozenset(
@@ -110,10 +112,10 @@ def _guarded(base: Any, allowed: frozenset[str], label: str) -> Any:
 
 
 def _name(*command: Any) -> str:
-    """Return the name of a command, for CLIENT with its subcommand."""
+    """Return the name of a command, for CLIENT and CLUSTER with the subcommand."""
     words = [part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in command[:2]]
     name, *rest = " ".join(words[:1]).upper().split() or [""]
-    if name == "CLIENT":
+    if name in ("CLIENT", "CLUSTER"):
         return " ".join([name, *(rest or [word.upper() for word in words[1:]])][:2])
     return name
 
