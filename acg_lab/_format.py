@@ -4,6 +4,8 @@ Scores and shares are never rounded across a threshold, to nothing or to all. Na
 could act on a terminal or in HTML is escaped.
 """
 
+import json
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from difflib import get_close_matches
@@ -23,6 +25,7 @@ __all__ = [
     "money",
     "percent",
     "printable",
+    "printable_json",
     "score",
     "setting",
     "suggest",
@@ -40,6 +43,8 @@ _CELL = "vertical-align:top;padding:.3em .7em;border-bottom:1px solid var(--jp-b
 
 _NUMBER = "right;white-space:nowrap;font-variant-numeric:tabular-nums"
 
+_beyond_ascii = re.compile(r"[^\n -~]")
+
 
 def printable(text: str) -> str:
     r"""Escape characters that do not print, which a terminal might obey.
@@ -48,6 +53,15 @@ def printable(text: str) -> str:
     'a\\x1b[2Jb'
     """
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def printable_json(text: str) -> str:
+    r"""Escape in a JSON text what does not print, so that it reads the same and no terminal obeys it.
+
+    >>> printable_json('["a\x9bb", "caf\xe9"]')
+    '["a\\u009bb", "caf\xe9"]'
+    """
+    return _beyond_ascii.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
 
 
 def html_text(text: str) -> str:

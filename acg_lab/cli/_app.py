@@ -20,7 +20,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 import acg_lab
-from acg_lab._format import counted, printable
+from acg_lab._format import counted, printable, printable_json
 from acg_lab.core import RULES, AcgLabError, SourceError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
 from acg_lab.snapshot.agent_names import list_agents
@@ -231,11 +231,14 @@ def _without_filters(options: Mapping[str, Any]) -> dict[str, Any]:
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")  # UTF-8 everywhere
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    sys.stdout.buffer.write((printable_json(text) + "\n").encode())  # UTF-8 everywhere
 
 
 def print_text(text: str) -> None:
-    """Print text unchanged, line ends included, but with credentials masked."""
+    """Print text unchanged, line ends included, but with credentials masked; a terminal gets no control characters."""
+    if sys.stdout.isatty():
+        text = "".join(char if char in "\r\n\t" else printable(char) for char in text)
     sys.stdout.flush()
     sys.stdout.buffer.write(mask_credentials(text).encode())
 

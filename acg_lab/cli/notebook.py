@@ -24,6 +24,7 @@ from acg_lab.snapshot.samples import SAMPLES, find_shipped
 from acg_lab.storage.sources import mask_credentials
 
 _ASSIGNMENT = re.compile(r"^SOURCE = .*$", re.MULTILINE)
+_PICTURE = re.compile(r"^!\[.*\]\(\.\./.*\)\n+", re.MULTILINE)  # of what a copy shows itself
 
 
 @cli.command("notebook")
@@ -95,11 +96,13 @@ def copy_notebooks(originals: Path, folder: Path, source: str) -> list[str]:
 
 
 def set_source(notebook: dict[str, Any], source: str) -> dict[str, Any]:
-    """Replace the line ``SOURCE = ...`` in a notebook's code cells and drop outputs, in place; return the notebook."""
+    """Set the line ``SOURCE = ...`` of a notebook, and drop outputs and pictures, in place; return the notebook."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             text = _ASSIGNMENT.sub(lambda found: _assign(source or _own_sample(found[0])), "".join(cell["source"]))
             cell |= {"source": text.splitlines(keepends=True), "outputs": [], "execution_count": None}
+        else:
+            cell["source"] = _PICTURE.sub("", "".join(cell["source"])).splitlines(keepends=True)
     return notebook
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from acg_lab._format import printable
 from acg_lab.config.document import (
     BOM,
     PATHS,
@@ -26,7 +27,6 @@ _MARK: Final = "# acg-lab:"
 _HEAD: Final = "version = 1\n\n"
 _TABLE: Final = '[[components]]\nkind = "adaptive"\n'
 _INLINE: Final = '{ kind = "adaptive" }'
-_unprintable = re.compile(r"[^\t\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
 
 
 def render_toml(text: str, settings: AcgSettings, note: str | None) -> tuple[str, AcgSettings]:
@@ -71,9 +71,8 @@ def _as_toml(value: Any) -> str:
 
 
 def _note_lines(note: str | None) -> list[str]:
-    """Return a note as comment lines, with characters escaped that TOML does not allow in comments."""
-    lines = (note or "").strip().splitlines()
-    return [f"{_MARK} {_unprintable.sub(lambda m: ascii(m[0])[1:-1], line)}".rstrip() for line in lines]
+    """Return a note as comment lines, with characters escaped that do not print, which includes what TOML forbids."""
+    return [f"{_MARK} {printable(line)}".rstrip() for line in (note or "").strip().splitlines()]
 
 
 def _check_edit(before: Mapping[str, Any], after: str, settings: AcgSettings) -> AcgSettings:

@@ -23,6 +23,7 @@ module                what it does
 ``text_diff``         where two texts differ
 ``structure``         blocks missing and shifted, and lists of tools
 ``suggestions``       which repairs fit, tried
+``threshold_plateau`` which threshold to recommend
 ``loss_check``        what agents lose, against limits; ``loss_baseline``: what they lost before
 ``phrases``           the words of the sentences; ``break_reason``: those of a breaking block
 ===================== ===========================================================================

@@ -20,6 +20,7 @@ from acg_lab.diagnosis.cost_findings import price_findings
 from acg_lab.diagnosis.finding import Finding, Kind, Timing
 from acg_lab.diagnosis.findings import Findings
 from acg_lab.diagnosis.phrases import KIND_LABELS
+from acg_lab.diagnosis.planner_refusals import LEAST_CACHED
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
@@ -109,11 +110,11 @@ def explain(
     roles = [found for found in find_roles(context) if any(not keys.isdisjoint(one) for one in found.keys)]
     splits = [split for split in _find_faulty_splits(context, roles) if not keys.isdisjoint(split.keys)]
     faults = {key: fault for key in context.results if key in keys and (fault := find_break(context, key).fault)}
-    explained = {*faults, *(key for split in splits for key in split.keys)}
+    unexplained = keys.difference(faults, *(split.keys for split in splits))
     findings = [
         *build_split_findings(context, splits, text=text),
         *build_fault_findings(context, faults, text=text),
-        *build_refusal_findings(context, [key for key in context.results if key in keys - explained]),
+        *build_refusal_findings(context, [key for key in context.results if key in unexplained]),
         *build_start_findings(context, keys),
         *build_raw_difference_findings(
             context, [found for found in find_raw_differences(context) if found.key in keys]
@@ -128,8 +129,8 @@ def explain(
             priced = price_findings(context, findings, keys, bar)
         notes = (*notes, *priced.notes)
         return Findings(priced.findings, healthy=priced.healthy, notes=notes, unread=snap.unread)
-    with_finding = {key for finding in findings for key in finding.evidence.profiles}
-    healthy = tuple(key for key in context.results if key in keys - with_finding)
+    without_finding = keys.difference(*(finding.evidence.profiles for finding in findings))
+    healthy = tuple(key for key in context.results if key in without_finding)
     return Findings(findings, healthy=healthy, notes=notes, unread=snap.unread)
 
 
@@ -169,10 +170,14 @@ def _say_what_is_no_fault(finding: Finding) -> Finding:
 def _is_worth_reporting(split: ProfileSplit) -> bool:
     """Return whether a split is worth reporting; changes of unknown kind only if they cost enough.
 
+    Which profile a first message leads to matters only to prompts that are long enough for some cache.
+
     A few system prompts that alternate, each used often, are intended: that is what profiles are for.
     """
     if split.main.change_history.timing is Timing.ONCE and split.kind in _ALWAYS:
         return split.lost > 0
+    if split.kind is Kind.FRAGMENTED_BY_FIRST_MESSAGE and split.shared < LEAST_CACHED:
+        return False
     if split.kind in _UNNAMED:
         return split.lost >= max(MIN_TOKENS_LOST, _MIN_SHARE * split.shared)
     return split.lost >= (_MIN_TOKENS if split.kind in _ALWAYS else MIN_TOKENS_LOST)

@@ -131,7 +131,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     unchanging : float
         Tokens per request of the block itself that its two commonest contents share.
     threshold : float or None
-        Largest ``stable_threshold`` that includes the block in the prefix; None if no useful one does.
+        A ``stable_threshold`` that includes the block in the prefix; None if no useful one does. With money, the one to
+        run, inside the range of those that save most; without, the largest.
     threshold_saved : float or None
         What that threshold saves in US dollars over the recorded history, by simulation; None where it is not known.
     profiles : tuple of str

@@ -207,8 +207,11 @@ def _wrap(lead: str, text: str, width: int) -> list[str]:
 def _describe_repairs(finding: Finding) -> Iterator[str]:
     if finding.evidence.threshold is not None:
         saves = finding.evidence.threshold_saved
-        does = "includes the block in the prefix" if saves is None else f"saves {format_money(saves)}"
-        yield f"stable_threshold = {finding.evidence.threshold:g} {does}"
+        if saves is None:
+            limit = f"a stable_threshold of at most {finding.evidence.threshold:g}"
+            yield f"{limit} includes the block in the prefix; acg.recommend finds one that holds on other requests"
+        else:
+            yield f"stable_threshold = {finding.evidence.threshold:g} saves {format_money(saves)}"
     safe = len(finding.repairs) - finding.bound_repairs
     for i, effect in enumerate(finding.repairs[:_MAX_REPAIRS]):
         yield printable(describe_effect(effect, finding)) + (

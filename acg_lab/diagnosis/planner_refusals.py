@@ -17,9 +17,10 @@ from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.storage.observation_columns import ObservationColumns
 
-__all__ = ["PlannerRefusal", "count_scaffold_blocks", "find_refusals"]
+__all__ = ["LEAST_CACHED", "PlannerRefusal", "count_scaffold_blocks", "find_refusals"]
 
 _HALF = 0.5
+LEAST_CACHED = min(MINIMUM_TOKENS.values())  # no provider with breakpoints caches less
 
 
 class PlannerRefusal(NamedTuple):
@@ -63,6 +64,8 @@ def _find_refusal(context: AnalysisContext, key: str) -> tuple[Kind, str, float]
     if not result.total_observations or not prefix:
         return None
     if result.total_observations < requests_needed(context.thresholds):
+        if prefix < LEAST_CACHED:
+            return None
         n = requests_needed(context.thresholds)
         wording = f"production plans nothing for requests{{profiles}} until a profile has {n:,} requests"
         return Kind.TOO_FEW_REQUESTS, wording, prefix

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.finding import Evidence, Finding
 from acg_lab.diagnosis.repair_costs import AgentCosts
+from acg_lab.diagnosis.threshold_plateau import find_plateau
 from acg_lab.repairs.effects import Effect
 from acg_lab.repairs.repairs import Repair
 from acg_lab.snapshot.snapshot import Snapshot
@@ -23,7 +24,6 @@ MAX_TRIED: Final = 10  # repairs that one explanation simulates
 MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
 _MIN_SHARE: Final = 0.01  # of an agent's cost; a smaller loss is not reported
 _MIN_EVENT: Final = 0.001  # of an agent's cost; a cheaper event cost nothing
-_ROUND: Final = 0.05
 
 
 @dataclass(eq=False)
@@ -106,22 +106,18 @@ class Draft:
         return offered
 
     def _with_threshold(self, thresholds: StabilityThresholds) -> Evidence:
-        """Return the evidence with the threshold that saves most: the one that just includes the block, or a round one.
-
-        A threshold that saves nothing is not recommended.
-        """
+        """Return the evidence with a threshold that saves money and would on other requests too, or with none."""
         evidence = self.finding.evidence
         if evidence.threshold is None:
             return evidence
-        rounded = int(evidence.threshold / _ROUND + 1e-9) * _ROUND
-        saved = {
-            one: self.costs.saved_by_threshold(replace(thresholds, stable_threshold=one))
-            for one in {evidence.threshold, round(rounded, 2)}
-        }
-        best = max(saved, key=saved.__getitem__)
-        if saved[best] < self.floor:
+        found = find_plateau(
+            lambda one: self.costs.saved_by_threshold(replace(thresholds, stable_threshold=one)),
+            evidence.threshold,
+            evidence.requests,
+        )
+        if found is None or found.saved < self.floor:
             return replace(evidence, threshold=None)
-        return replace(evidence, threshold=best, threshold_saved=saved[best])
+        return replace(evidence, threshold=found.threshold, threshold_saved=found.saved)
 
 
 def try_repairs(snap: Snapshot, drafts: Sequence[Draft]) -> None:

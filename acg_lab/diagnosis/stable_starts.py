@@ -11,12 +11,12 @@ import numpy as np
 from acg_lab.core.breakpoints import BYTES_PER_TOKEN
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
+from acg_lab.diagnosis.planner_refusals import LEAST_CACHED
 from acg_lab.diagnosis.text_diff import count_shared_ends
 
 __all__ = ["build_start_findings"]
 
 _MIN_REQUESTS, _MIN_CONTENTS = 3, 3
-_MIN_TOKENS = 1024  # no provider with breakpoints caches less
 
 
 def build_start_findings(context: AnalysisContext, keys: Collection[str]) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def _of_agent(context: AnalysisContext, agent_id: str, keys: tuple[str, ...]) ->
     texts = [source.content_pool[code] for code in np.unique(source.contents[first]).tolist()]
     start = _shared_start(texts)
     tokens = len(start.encode()) / BYTES_PER_TOKEN
-    if len(texts) < _MIN_CONTENTS or tokens < _MIN_TOKENS or start in texts:
+    if len(texts) < _MIN_CONTENTS or tokens < LEAST_CACHED or start in texts:
         return None
     span_id = source.span_pool[int(source.spans[first[0]])]
     return Finding(

@@ -308,7 +308,7 @@ def test_rows(run):
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     """Return an export of agents whose names are long, wide, empty, or obeyed by terminals."""
-    backend = learned_backend("x" * 99 + "\x1b[31mred\n\r<b>[bold]", model="m" * 60)
+    backend = learned_backend("x" * 99 + "\x1b[31m\x9b\u202ered\n\r<b>[bold]", model="m" * 60)
     learned_backend("日本語" * 20, model="模型" * 20, backend=backend)
     learned_backend("", model="", backend=backend)
     span = "tool\x1b]0;title\x07" + "日本語" * 9
@@ -340,6 +340,7 @@ def test_a_terminal_without_unicode(odd):
         assert (ended.stderr, ended.stdout.isascii()) == ("", True)
     printed = process("analyze", odd, "--json", PYTHONIOENCODING="ascii").stdout
     assert "日本語" * 20 in {profile["agent_id"] for profile in json.loads(printed)["profiles"]}
+    assert all(char.isprintable() or char == "\n" for char in printed)
 
 
 def test_a_full_disk(odd):

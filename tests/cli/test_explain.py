@@ -58,7 +58,7 @@ def test_json(run):
     """JSON holds every finding with its evidence and repairs, the healthy profiles, and no text."""
     printed = json.loads(run("explain", SAMPLE, "--agent", "claims-triage", "--json")[1])
     finding = printed["findings"][0]
-    assert (finding["kind"], finding["span_id"], finding["evidence"]["threshold"]) == ("variants", "user-10", 0.9)
+    assert (finding["kind"], finding["span_id"], finding["evidence"]["threshold"]) == ("variants", "user-10", 0.74)
     assert finding["money_lost"] == finding["evidence"]["threshold_saved"]
     assert finding["total_lost"] == finding["tokens_lost"] * 100
     assert finding["repairs"][0]["repairs"][0]["repair"] == "MoveToSystemPrompt"

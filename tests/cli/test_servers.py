@@ -241,14 +241,16 @@ def test_own_sample_is_kept(name, place):
 
 
 def test_copies_have_no_outputs():
-    """Outputs that are stored are those of the sample; a copy has none."""
+    """Outputs and pictures that are stored are those of the sample; a copy has none."""
     notebook = make_notebook("SOURCE = 'a'")
     notebook["cells"][1] |= {
         "outputs": [{"output_type": "stream", "name": "stdout", "text": "a"}],
         "execution_count": 1,
     }
-    cell = set_source(notebook, "b")["cells"][1]
+    notebook["cells"][0]["source"] = ["a\n", "\n", "![b](../data/b.webp)\n", "\n", "c"]
+    prose, cell = set_source(notebook, "b")["cells"]
     assert (cell["outputs"], cell["execution_count"]) == ([], None)
+    assert "".join(prose["source"]) == "a\n\nc"
 
 
 def test_passwords_are_not_written_down():

@@ -166,9 +166,9 @@ def test_note_needs_a_value():
 
 
 def test_note_is_one_comment_a_line():
-    """Control characters, which no comment may hold, are escaped; tabs and other letters stay."""
-    assert lines_of_note(render_config(TUNED, note="a\x00b\tc\u200eé\rd\u2028e\x7f\udc80")) == [
-        f"{MARK} a\\x00b\tc\u200eé",
+    """Characters that don't print, of which a comment may hold few, are escaped; other letters stay."""
+    assert lines_of_note(render_config(TUNED, note="a\x00b\tc\u202eé\rd\u2028e\x7f\udc80")) == [
+        f"{MARK} a\\x00b\\tc\\u202eé",
         f"{MARK} d",
         f"{MARK} e\\x7f\\udc80",
     ]

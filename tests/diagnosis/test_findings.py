@@ -34,7 +34,7 @@ def secret_requests():
         tools = [make_tool("f", description=f"{CANARY} {i // N}", parameters={CANARY: i // N})]
         more = {"role": "user", "content": [{"type": "text", "text": CANARY * 20 + " " * (1 + i % 3) + "end"}]}
         yield make_chat_request(
-            f"{CANARY * 20} 10:{i % 2 + 10}", f"{CANARY} {i}", more, tools=tools, params={CANARY: i}
+            f"{CANARY * 300} 10:{i % 2 + 10}", f"{CANARY} {i}", more, tools=tools, params={CANARY: i}
         )
 
 

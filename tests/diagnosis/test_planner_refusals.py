@@ -60,7 +60,7 @@ def test_few_requests():
 
 def test_few_requests_of_many_profiles_are_one_finding():
     """Profiles with too few requests share one finding."""
-    requests = [make_chat_request(name * 300, "?") for name in ("x", "y")]
+    requests = [make_chat_request(name * 6000, "?") for name in ("x", "y")]
     snap = snapshot_of_requests(requests)
     (finding,) = acg.explain(snap)
     assert (finding.kind, len(finding.evidence.profiles), finding.evidence.requests) == (Kind.TOO_FEW_REQUESTS, 2, 2)

@@ -11,7 +11,7 @@ import acg_lab as acg
 from acg_lab import repairs
 from acg_lab.diagnosis import Kind, Timing, find_causes
 
-PROMPT = "You answer questions of customers, and are polite. " * 12
+PROMPT = "You answer questions of customers, and are polite. " * 96
 TOOLS = [make_tool(name, description=f"Does what {name} does. " * 5) for name in WORDS[:4]]
 RULES = ["nemo-flow-0.2", "nemo-relay-0.6", "nemo-relay-0.8"]
 
@@ -283,3 +283,29 @@ def test_a_first_message_that_alternates(rules):
     """A first message with two contents is reported as alternating, not as new in each request."""
     finding = explained([make_chat_request(PROMPT, NAMES[i % 2]) for i in range(N)], rules)
     assert "changes alternately (2 contents in 12 requests, 6 without the dominant one)" in finding.sentence
+
+
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize("words", [40, 190, 600])
+def test_a_prompt_too_short_for_any_cache(words, rules):
+    """Which profile a first message leads to is not said where no cache would keep what the profiles share."""
+    requests = [make_chat_request("Be polite. " * (words // 3), f"Order {i}?") for i in range(24)]
+    assert acg.explain(snapshot_of_requests(requests, rules), progress=False) == ()
+
+
+@pytest.mark.parametrize("rules", RULES[:2])
+@pytest.mark.parametrize(
+    ("tools", "kind"),
+    [
+        (lambda i: TOOLS[i % 4 :] + TOOLS[: i % 4], Kind.TOOLS_REORDERED),
+        (lambda i: [t for k, t in enumerate(TOOLS) if k != i % 3], Kind.TOOLS_REMOVED),
+    ],
+)
+def test_first_messages_are_said_once_beside_other_causes(tools, kind, rules):
+    """Of fresh first messages there is one finding, and the dearest finding comes first."""
+    requests = [make_chat_request(PROMPT, f"Order {i}?", tools=tools(i)) for i in range(48)]
+    findings = acg.explain(snapshot_of_requests(requests, rules), progress=False)
+    kinds = [finding.kind for finding in findings]
+    assert kinds.count(Kind.FRAGMENTED_BY_FIRST_MESSAGE) <= 1
+    assert kind in kinds
+    assert [finding.total_lost for finding in findings] == sorted((f.total_lost for f in findings), reverse=True)
