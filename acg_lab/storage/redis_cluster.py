@@ -53,6 +53,9 @@ class RedisClusterBackend(RedisBackend):
     """
 
     def __init__(self, url: str, *, key_prefix: str = "auto", **options: Any) -> None:
+        if options.get("writable"):
+            msg = "A Redis Cluster can only be read; to write, give the address of a single Redis."
+            raise UsageError(msg)
         try:
             super().__init__(url.replace("+cluster:", ":", 1), key_prefix=key_prefix, **options)
         except UsageError as error:
