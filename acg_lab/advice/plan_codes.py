@@ -6,7 +6,7 @@ result is built, once for each state and length.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,6 @@ from acg_lab.simulation.requests import number_prefixes
 __all__ = ["PlanCodes"]
 
 Ints = NDArray[np.int64]
-_MakeResult = Callable[[], StabilityAnalysisResult]
 _NOTHING: Final = 0  # the code of plans without breakpoints
 _MIN_OBSERVATIONS: Final = 2
 
@@ -49,6 +48,7 @@ class PlanCodes:
         self._codes: dict[PlannedRequest, int] = {}
         self._answers: dict[tuple[int, ...], int] = {}
         self._results: dict[tuple[int, int, int], StabilityAnalysisResult] = {}
+        self._n_stable: dict[tuple[int, int, int, float], int] = {}
         self.exact = np.array([get_rules(profile.rules).exact_prefix for profile in part.history.profiles], bool)
         self.repeats = self._find_repeated_spans()
         self._nodes = self._number_leading_blocks()
@@ -98,17 +98,21 @@ class PlanCodes:
         follows[follows] = is_tool[columns.forms[(begin + lengths)[follows]]]
         return np.where((end > begin) & (lengths > 0), 2 * self._nodes[np.maximum(last, 0)] + follows, -1)
 
-    def answer(self, row: int, question: tuple[int, ...], make: _MakeResult, *, gated: bool) -> int:
-        """Return the code of a plan, of the result that ``make`` returns; asked once for each question."""
-        if question not in self._answers:
-            profile = self._part.history.profiles[self._part.profile[row]]
-            ir, result = self._columns.observation(row), make()
-            if gated:
-                plan, _ = plan_one(ir, result, profile.learning_key, profile.rules)
-            else:
-                plan = plan_past_gate(ir, result, profile.learning_key)
-            self._answers[question] = self._code(plan)
-        return self._answers[question]
+    def answer(
+        self, row: int, question: tuple[int, ...], build: Callable[[], StabilityAnalysisResult], *, gated: bool
+    ) -> int:
+        """Return the code of a plan; asked once for each question, and only then is its result built."""
+        known = self._answers.get(question)
+        if known is not None:
+            return known
+        profile = self._part.history.profiles[self._part.profile[row]]
+        ir, result = self._columns.observation(row), build()
+        if gated:
+            plan, _ = plan_one(ir, result, profile.learning_key, profile.rules)
+        else:
+            plan = plan_past_gate(ir, result, profile.learning_key)
+        self._answers[question] = found = self._code(plan)
+        return found
 
     def _code(self, plan: PlannedRequest) -> int:
         if not plan.targets:
@@ -125,6 +129,15 @@ class PlanCodes:
             thresholds = StabilityThresholds(stable_threshold=stable)
             self._results[key] = self._part.result_builder.build(state, n, thresholds)
         return self._results[key]
+
+    def count_stable(self, state: int, n: int, length: int, stable: float) -> int:
+        """Return how many leading scores of a state's prefix are stable at a threshold."""
+        key = (state, n, length, stable)
+        if key not in self._n_stable:
+            scores = self.learned(*key).scores[:length]
+            unstable = (i for i, score in enumerate(scores) if not score.score >= stable)
+            self._n_stable[key] = next(unstable, len(scores))
+        return self._n_stable[key]
 
 
 def _judge_again(result: StabilityAnalysisResult, stable: float, minimum: int) -> StabilityAnalysisResult:
@@ -215,38 +228,49 @@ class WindowPlans:
     def codes(self, minimum: int) -> Ints:
         """Return codes of plans, shape (n_rows, n_columns), at a number of observations for full confidence."""
         found = np.full(self._met.shape, _NOTHING, np.int64)
+        at, places, which = self._questions
+        if len(at):
+            answers = np.array([self._ask(*place, minimum) for place in places], np.int64)
+            found.reshape(-1)[at] = answers[which]
+        return found
+
+    @cached_property
+    def _questions(self) -> tuple[Ints, list[tuple[int, int, int]], Ints]:
+        """Return where a plan is possible; row, column and leading blocks of each distinct question; which it asks."""
         rows = np.broadcast_to(self._rows[:, np.newaxis], self._met.shape)
         leads = self._codes.leads(rows.reshape(-1), self._lengths.reshape(-1)).reshape(self._met.shape)
         at = np.flatnonzero(self._possible & (leads >= 0))
         if not len(at):
-            return found
-        columns = at % self._met.shape[1]
+            return at, [], at
+        columns, leading = at % self._met.shape[1], leads.reshape(-1)[at]
         bound = self._bound.reshape(-1)[at]
         questions = np.stack(
             (
                 self._met.reshape(-1)[at],
-                leads.reshape(-1)[at],
+                leading,
                 np.where(bound, rows.reshape(-1)[at], -1),
                 np.where(self._full.reshape(-1)[at], -1, columns),
             )
         )
         _, first, which = np.unique(questions, axis=1, return_index=True, return_inverse=True)
-        answers = np.array([self._ask(int(at[i]), int(questions[1, i]), minimum) for i in first.tolist()], np.int64)
-        found.reshape(-1)[at] = answers[which.reshape(-1)]
-        return found
+        places = np.stack((at // self._met.shape[1], columns, leading))[:, first]
+        return at, [(i, column, lead) for i, column, lead in places.T.tolist()], which.reshape(-1)
 
-    def _ask(self, place: int, lead: int, minimum: int) -> int:
-        i, column = divmod(place, self._met.shape[1])
+    def _ask(self, i: int, column: int, lead: int, minimum: int) -> int:
         row, length, n = int(self._rows[i]), int(self._lengths[i, column]), int(self._n[i, column])
         if self._full[i, column]:
             shared = (0, n, length, lead, minimum if n < minimum else 0)
-            return self._codes.answer(row, shared, partial(_shared_result, n, length, minimum), gated=False)
+            return self._codes.answer(row, shared, lambda: _shared_result(n, length, minimum), gated=False)
         state, stable = int(self._states[i, column]), float(self._thresholds[column])
-        learned = self._codes.learned(state, n, length, stable)
-        n_stable = next((k for k, s in enumerate(learned.scores[:length]) if s.score < stable), length)
+        n_stable = self._codes.count_stable(state, n, length, stable)
         bound = row if self._bound[i, column] else -1
         question = (1, state, n, length, n_stable, lead, bound, minimum)
-        return self._codes.answer(row, question, partial(_judge_again, learned, stable, minimum), gated=True)
+        return self._codes.answer(
+            row,
+            question,
+            lambda: _judge_again(self._codes.learned(state, n, length, stable), stable, minimum),
+            gated=True,
+        )
 
 
 def _is_shared_by_all(curves: PrefixCurves, curve: Ints, lengths: Ints) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ from acg_lab.diagnosis.text_template import Template, find_template
 from acg_lab.storage.columns import is_redacted
 from acg_lab.storage.observation_columns import Form, ObservationColumns
 
-__all__ = ["BlockHistory", "ChangeHistory", "Request", "find_changes", "short_hash", "sort_by_time"]
+__all__ = ["BlockHistory", "ChangeHistory", "Request", "find_changes", "find_moment", "short_hash", "sort_by_time"]
 
 _MOSTLY = 0.8
 _MAX_STRAY_SHARE = 0.02  # requests that were in flight when the content changed
@@ -47,23 +47,40 @@ def find_changes(contents: Sequence[Hashable]) -> ChangeHistory:
     >>> find_changes("aabaab").timing.value, find_changes("aabbcc").timing.value
     ('alternating', 'drifting')
     """
-    changed = [i for i, (before, after) in enumerate(pairwise(contents), 1) if before != after]
-    if not changed:
+    starts = [0, *(i for i, (before, after) in enumerate(pairwise(contents), 1) if before != after)]
+    if len(starts) == 1:
         return ChangeHistory(0, None, None)
-    if (moment := _find_moment(contents)) is not None:
-        return ChangeHistory(len(changed), moment, Timing.ONCE)
-    return ChangeHistory(len(changed), changed[-1], _classify_timing(len(contents), len(set(contents)), len(changed)))
+    changes = len(starts) - 1
+    if (moment := find_moment([(start, contents[start]) for start in starts], len(contents))) is not None:
+        return ChangeHistory(changes, moment, Timing.ONCE)
+    return ChangeHistory(changes, starts[-1], _classify_timing(len(contents), len(set(contents)), changes))
 
 
-def _find_moment(contents: Sequence[Hashable]) -> int | None:
-    """Return where one content replaces another for good, apart from a few stray requests; None if nowhere."""
-    n = len(contents)
-    if len(set(contents)) != 2 or n == 2:  # noqa: PLR2004  # two requests do not show it
+def find_moment(runs: Sequence[tuple[int, Hashable]], n: int) -> int | None:
+    """Return where one content replaces another for good, apart from a few stray requests; None if nowhere.
+
+    Parameters
+    ----------
+    runs : sequence of (int, hashable)
+        Where each run of equal contents begins, and the content.
+    n : int
+        How many requests there are.
+
+    Examples
+    --------
+    >>> find_moment([(0, "a"), (60, "b"), (80, "a"), (81, "b")], 120)
+    60
+    """
+    if len({content for _, content in runs}) != 2 or n == 2:  # noqa: PLR2004  # two requests do not show it
         return None
-    later = list(accumulate((content != contents[0] for content in contents), initial=0))
-    strays = [later[i] + (n - i) - (later[n] - later[i]) for i in range(n + 1)]
-    best = min(range(n + 1), key=strays.__getitem__)
-    return best if 0 < best < n and strays[best] <= _MAX_STRAY_SHARE * n else None
+    ends = [*(start for start, _ in runs[1:]), n]
+    old = sum(end - start for (start, content), end in zip(runs, ends, strict=True) if content == runs[0][1])
+    strays, best, fewest = old, 0, old
+    for (start, content), end in zip(runs, ends, strict=True):
+        strays += start - end if content == runs[0][1] else end - start
+        if strays < fewest:
+            best, fewest = end, strays
+    return best if 0 < best < n and fewest <= _MAX_STRAY_SHARE * n else None
 
 
 def _classify_timing(n: int, distinct: int, changes: int) -> Timing:

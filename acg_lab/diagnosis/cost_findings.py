@@ -6,6 +6,7 @@ repair is offered only if it saves money; what usage contradicts is not reported
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -138,7 +139,7 @@ class PricedFindings(NamedTuple):
 
 
 def price_findings(
-    context: AnalysisContext, findings: Sequence[Finding], keys: Iterable[str], on_progress: Progress
+    context: AnalysisContext, findings: Sequence[Finding], keys: AbstractSet[str], on_progress: Progress
 ) -> PricedFindings:
     """Return findings with what they cost and what their repairs save.
 
@@ -147,7 +148,7 @@ def price_findings(
     context : AnalysisContext
     findings : sequence of Finding
         By tokens, costliest first.
-    keys : iterable of str
+    keys : set of str
         The profiles that are explained.
     on_progress : callable
         Called for each agent, with 1 and the number of agents.
@@ -155,7 +156,7 @@ def price_findings(
     snap = context.snapshot
     by_agent: dict[str, list[str]] = {}
     for key in context.results:
-        if key in set(keys):
+        if key in keys:
             by_agent.setdefault(snap.owners[key].agent_id, []).append(key)
     costs: dict[str, AgentCosts] = {}
     for agent_id in by_agent:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.build_findings import (
     build_fault_findings,
@@ -27,7 +28,7 @@ from acg_lab.diagnosis.raw_differences import find_raw_differences
 from acg_lab.diagnosis.roles import Roles, describe_roles, find_roles
 from acg_lab.diagnosis.stable_starts import build_start_findings
 from acg_lab.snapshot.analysis import analyze_profile
-from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage._runtime import Bar
 
 __all__ = ["Causes", "explain", "find_causes"]
@@ -110,11 +111,11 @@ def explain(
     roles = [found for found in find_roles(context) if any(not keys.isdisjoint(one) for one in found.keys)]
     splits = [split for split in _find_faulty_splits(context, roles) if not keys.isdisjoint(split.keys)]
     faults = {key: fault for key in context.results if key in keys and (fault := find_break(context, key).fault)}
-    explained = {*faults, *(key for split in splits for key in split.keys)}
+    unexplained = keys.difference(faults, *(split.keys for split in splits))
     findings = [
         *build_split_findings(context, splits, text=text),
         *build_fault_findings(context, faults, text=text),
-        *build_refusal_findings(context, [key for key in context.results if key in keys - explained]),
+        *build_refusal_findings(context, [key for key in context.results if key in unexplained]),
         *build_start_findings(context, keys),
         *build_raw_difference_findings(
             context, [found for found in find_raw_differences(context) if found.key in keys]
@@ -129,8 +130,8 @@ def explain(
             priced = price_findings(context, findings, keys, bar)
         notes = (*notes, *priced.notes)
         return Findings(priced.findings, healthy=priced.healthy, notes=notes, unread=snap.unread)
-    with_finding = {key for finding in findings for key in finding.evidence.profiles}
-    healthy = tuple(key for key in context.results if key in keys - with_finding)
+    without_finding = keys.difference(*(finding.evidence.profiles for finding in findings))
+    healthy = tuple(key for key in context.results if key in without_finding)
     return Findings(findings, healthy=healthy, notes=notes, unread=snap.unread)
 
 

@@ -36,7 +36,7 @@ def _mostly(slot: SlotHistory, test: Callable[[int], bool]) -> bool:
     return len(slot.counts) > 1 and holds >= _MOSTLY * slot.present
 
 
-_mail = re.compile(r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+_mail = re.compile(r"(?<![\w.%+-])[\w.%+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
 # What stands between a label and its value: a colon or a verb, the end of an XML tag, or marks of Markdown, and quotes.
 _IS = (
     r"(?:\"?\s*(?:is|ist|est|es|è|heißt|se llama|s'appelle|[:=\uff1a])|[:\uff1a]?[*_]{1,2}[:\uff1a]?|"
@@ -196,7 +196,7 @@ _directory = re.compile(
     r"\b(?:(?:on|current|git) branch|working (?:directory|tree)|cwd|pwd|git status|untracked|unstaged|staged|"
     r"modified|uncommitted|"
     r"(?:ahead|behind)(?: of)?|commits?|HEAD|current (?:file|directory)|open (?:files?|tabs?)|renamed|deleted|"
-    r"new file|clean|dirty|last commit)\b|^\s?(?:[MADRCU?!]{1,2})\s+\S+\.?\w*|^\s*[\w.@+-]*/?[\w./@+-]+\.\w{1,5}\s*$|"
+    r"new file|clean|dirty|last commit)\b|^\s?(?:[MADRCU?!]{1,2})\s+\S+\.?\w*|^\s*[\w./@+-]+\.\w{1,5}\s*$|"
     r"^\s*[0-9a-f]{7,40}\s",
     re.IGNORECASE,
 )

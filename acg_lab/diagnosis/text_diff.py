@@ -33,6 +33,7 @@ _MAX_CHARACTERS = 8_000  # of a stretch that is compared word by word
 _MAX_SLICE = 1 << 16
 _FIRST_DISTANCE, _SAMPLES = 512, 32
 _MIN_SHARED = 32  # characters; shorter pieces may agree by accident
+_MAX_WORD = 256  # characters
 _MAX_FAILURES = 50  # opening brackets that start no JSON; a text with more of them holds none
 _UNSPACED = "\u0e00-\u0fff\u3040-\u30ff\u3400-\u9fff"  # scripts that write words without spaces
 _token = re.compile(rf"[^\W{_UNSPACED}]+|\s+|[^\w\s]|[{_UNSPACED}]")
@@ -112,12 +113,21 @@ def _count_shared_ends(one: str, other: str) -> tuple[int, int]:
     """Return how many characters two texts share at the start and at the end, in whole words."""
     shorter = min(len(one), len(other))
     head = _count_common(one, other, 0, 0, shorter)
-    while head and not (_is_boundary(one, head) and _is_boundary(other, head)):
-        head -= 1
+    head -= _count_to_boundary(one, other, head, head, -1, head)
     tail = _count_common_backwards(one, other, len(one), len(other), shorter - head)
-    while tail and not (_is_boundary(one, len(one) - tail) and _is_boundary(other, len(other) - tail)):
-        tail -= 1
+    tail -= _count_to_boundary(one, other, len(one) - tail, len(other) - tail, 1, tail)
     return head, tail
+
+
+def _count_to_boundary(one: str, other: str, at: int, other_at: int, step: int, limit: int) -> int:
+    """Return how many characters it is from two positions to where no word goes on in either text.
+
+    What goes on for longer than any word does is data, such as a picture's, which may be cut anywhere.
+    """
+    for count in range(min(limit, _MAX_WORD)):
+        if _is_boundary(one, at + step * count) and _is_boundary(other, other_at + step * count):
+            return count
+    return limit if limit <= _MAX_WORD else 0
 
 
 def _is_boundary(text: str, at: int) -> bool:
@@ -181,10 +191,9 @@ def _widen(one: str, other: str, place: tuple[int, int], begin: tuple[int, int],
     back = _count_common_backwards(one, other, start, other_start, min(start - begin[0], other_start - begin[1]))
     start, other_start = start - back, other_start - back
     length = _count_common(one, other, start, other_start, min(end[0] - start, end[1] - other_start))
-    while length and not (_is_boundary(one, start) and _is_boundary(other, other_start)):
-        start, other_start, length = start + 1, other_start + 1, length - 1
-    while length and not (_is_boundary(one, start + length) and _is_boundary(other, other_start + length)):
-        length -= 1
+    skipped = _count_to_boundary(one, other, start, other_start, 1, length)
+    start, other_start, length = start + skipped, other_start + skipped, length - skipped
+    length -= _count_to_boundary(one, other, start + length, other_start + length, -1, length)
     return Match(start, other_start, length)
 
 

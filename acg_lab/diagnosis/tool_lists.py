@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from acg_lab.diagnosis.block_history import BlockHistory, find_changes
-from acg_lab.diagnosis.finding import Kind, Timing
+from acg_lab.diagnosis.block_history import BlockHistory, find_moment
+from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.permutations import sort_arrays
 
 __all__ = ["ToolChange", "compare_tools"]
@@ -75,14 +75,16 @@ def _have_another_order(base: Tools, tools: Tools) -> bool:
 
 def _describe_members(lists: Sequence[Tools], also: tuple[str, ...]) -> ToolChange:
     """Describe which tools join for good, which leave for good, and which come and go."""
-    present = [Counter(name for name, _ in tools) for tools in lists]
-    names = {name: None for tools in lists for name, _ in tools}  # in the order in which they are first seen
-    counts = {name: [names_of[name] for names_of in present] for name in names}
-    changing = {name: of_name for name, of_name in counts.items() if len({*of_name}) > 1}
-    moved = {name: _find_direction(of_name) for name, of_name in changing.items()}
+    seen: dict[str, dict[int, int]] = {}  # by name, in the order in which they are first seen
+    for request, tools in enumerate(lists):
+        for name, _ in tools:
+            seen.setdefault(name, {}).setdefault(request, 0)
+            seen[name][request] += 1
+    changing = {name: runs for name, of_name in seen.items() if len(runs := _find_runs(of_name, len(lists))) > 1}
+    moved = {name: _find_direction(runs, len(lists)) for name, runs in changing.items()}
     removed = tuple(f"-{name}" for name, direction in moved.items() if direction < 0)
     added = tuple(f"+{name}" for name, direction in moved.items() if direction > 0)
-    at_times = {name: sum(map(bool, changing[name])) for name, direction in moved.items() if not direction}
+    at_times = {name: len(seen[name]) for name, direction in moved.items() if not direction}
     recurring = tuple(f"{name} in {n:,} of {len(lists):,} requests" for name, n in at_times.items())
     is_replaced = len({*map(len, lists)}) == 1
     mostly_there = is_replaced or sum(at_times.values()) >= _HALF * len(at_times) * len(lists)
@@ -90,12 +92,27 @@ def _describe_members(lists: Sequence[Tools], also: tuple[str, ...]) -> ToolChan
     return ToolChange(Kind.TOOLS_REMOVED if is_loss else Kind.TOOLS_ADDED, (*removed, *added, *recurring, *also))
 
 
-def _find_direction(counts: Sequence[int]) -> int:
+def _find_runs(counts: Mapping[int, int], n: int) -> list[tuple[int, int]]:
+    """Return where each run of requests with equally many tools of a name begins, and how many these are.
+
+    Only requests that have the tool are looked at: there may be as many names as requests.
+    """
+    runs: list[tuple[int, int]] = []
+    end = 0
+    for request, count in counts.items():
+        if request > end:
+            runs.append((end, 0))
+        if not runs or request > end or runs[-1][1] != count:
+            runs.append((request, count))
+        end = request + 1
+    return [*runs, (end, 0)] if end < n else runs
+
+
+def _find_direction(runs: Sequence[tuple[int, int]], n: int) -> int:
     """Return 1 if a tool joins for good, -1 if it leaves for good, 0 if it comes and goes."""
-    history = find_changes(counts)
-    if history.timing is Timing.ONCE or history.changes == 1:
-        return 1 if counts[-1] > counts[0] else -1
-    return 0
+    if len(runs) > 2 and find_moment(runs, n) is None:  # noqa: PLR2004
+        return 0
+    return 1 if runs[1][1] > runs[0][1] else -1
 
 
 # --- tools that are defined otherwise ---

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from acg_lab.core.errors import UsageError
 from acg_lab.providers.clock import NANOSECONDS
 from acg_lab.providers.prompts import Ints
-from acg_lab.providers.rules import Multipliers, canonical_model
+from acg_lab.providers.rules import Multipliers, canonical_model, nearest_ttl
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
@@ -97,6 +97,10 @@ class PriceList:
         self, own: Mapping[str, TokenPrices] | None = None, multipliers: Mapping[str, Multipliers] | None = None
     ) -> None:
         self._own = dict(own or {})
+        for model, price in self._own.items():
+            if not isinstance(price, TokenPrices):
+                msg = f"The price of {model!r} must be a TokenPrices(input, read, writes); got {type(price).__name__}"
+                raise UsageError(msg)
         self._multipliers = dict(multipliers or {})
 
     @property
@@ -186,7 +190,7 @@ class PriceList:
             tier = np.searchsorted(found.starts, prompt[rows])
             total = uncached[rows] * found.input[tier] + read[rows] * found.read[tier]
             for column, ttl in enumerate(ttls):
-                total += written[rows, column] * found.writes.get(ttl, found.input)[tier]
+                total += written[rows, column] * found.write(ttl)[tier]
             cost[rows] = total / _MILLION
         return cost
 
@@ -194,7 +198,7 @@ class PriceList:
         own = self._own.get(model)
         if own is not None:
             writes = {ttl: np.array([price]) for ttl, price in own.writes.items()}
-            return _Tiers(np.array([]), np.array([own.input]), np.array([own.read]), writes)
+            return _Tiers(np.array([]), np.array([own.input]), np.array([own.read]), writes, is_whole=True)
         listed = _listed(model, hour, batch, service_tier)
         if listed is None:
             return None
@@ -212,6 +216,11 @@ class _Tiers:
     input: Floats
     read: Floats
     writes: Mapping[int, Floats]
+    is_whole: bool = False  # a TTL that is not among the writes costs nothing extra
+
+    def write(self, ttl: int) -> Floats:
+        """Return the price of a token written for a TTL: at least what the next shorter one costs."""
+        return self.writes.get(ttl if self.is_whole else nearest_ttl(ttl, self.writes), self.input)
 
     def completed(self, multipliers: Multipliers | None) -> "_Tiers":
         """Return the prices with those that only the rules know."""

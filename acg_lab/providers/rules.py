@@ -5,7 +5,7 @@ conflict lists its alternatives, and is a switch: results under each alternative
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
@@ -24,6 +24,7 @@ __all__ = [
     "Rule",
     "SettingValue",
     "canonical_model",
+    "nearest_ttl",
 ]
 
 SettingValue: TypeAlias = bool | int | float | str | tuple[int, ...]
@@ -135,8 +136,22 @@ class Multipliers:
     writes: Mapping[int, float]
 
     def write(self, ttl: int) -> float:
-        """Return the multiplier of a write with a TTL; 1 where writing costs nothing extra."""
-        return self.writes.get(ttl, 1.0)
+        """Return the multiplier of a write with a TTL; 1 where writing costs nothing extra.
+
+        A TTL of one's own costs what the next shorter known one does.
+        """
+        return self.writes.get(nearest_ttl(ttl, self.writes), 1.0)
+
+
+def nearest_ttl(ttl: int, known: Iterable[int]) -> int:
+    """Return the longest known TTL that is not longer; without one, the TTL itself.
+
+    Examples
+    --------
+    >>> nearest_ttl(600, (300, 3600)), nearest_ttl(60, (300, 3600))
+    (300, 60)
+    """
+    return max((one for one in known if one <= ttl), default=ttl)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)

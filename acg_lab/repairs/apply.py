@@ -142,8 +142,9 @@ def _merge_keys(windows: ProfileWindows, chosen: Collection[str], agent_id: str 
         group = "chosen" if chosen else key if parsed is None or apart else parsed._replace(seed="")
         groups.setdefault(group, []).append(key)
     sizes = Counter(keys)
-    new = {key: max(sorted(group), key=sizes.__getitem__) for group in groups.values() for key in group}
-    merged = frozenset(new[group[0]] for group in groups.values() if len(group) > 1)
+    largest = {max(sorted(group), key=sizes.__getitem__): group for group in groups.values()}
+    new = {key: name for name, group in largest.items() for key in group}
+    merged = frozenset(name for name, group in largest.items() if len(group) > 1)
     return NewKeys([new.get(key, key) for key in keys], merged)
 
 

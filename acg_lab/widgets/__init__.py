@@ -15,6 +15,7 @@ module            what it holds
 ``recommendation_card``: the card that says which settings to run
 ``advice``        what breaks a prefix, and which threshold would include the block
 ``views``         the tabs and their pictures; ``raster_canvas``, ``raster``: pixels without matplotlib's artists
+``picture_panel`` one image per theme; ``page``: the head of the page of ``acg-lab app``
 ``debounce``      when to draw
 ================= ============================================================================================
 """

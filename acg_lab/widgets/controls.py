@@ -20,6 +20,7 @@ __all__ = [
     "SliderRange",
     "close_parts",
     "error_line",
+    "make_handle_names",
     "make_stylesheet",
     "name_profiles",
     "status_line",
@@ -42,6 +43,14 @@ def make_stylesheet() -> Any:
     """Return an invisible widget that holds the stylesheet."""
     css = files(__package__).joinpath("tuner.css").read_text(encoding="utf-8")
     return with_class(w.HTML(f"<style>{css}</style>"), "acg-hidden")
+
+
+def make_handle_names() -> Any:
+    """Return an invisible widget whose script names the handles of the sliders, which ipywidgets leaves nameless."""
+    script = files(__package__).joinpath("handles.js").read_text(encoding="utf-8")
+    data = {"application/javascript": script, "text/plain": ""}
+    output = {"output_type": "display_data", "data": data, "metadata": {}}
+    return with_class(w.Output(outputs=(output,)), "acg-hidden")
 
 
 def status_line(text: str) -> str:

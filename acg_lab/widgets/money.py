@@ -123,6 +123,12 @@ class CostHistory:
             read_share=read / tokens if tokens else 0.0,
         )
 
+    def find_most_to_win(self, current: AcgSettings) -> str | None:
+        """Return the agent that pays most beyond what it could pay; None while that is unknown."""
+        found = {agent_id: self.find(current, agent_id) for agent_id in self._known_agents}
+        won = {agent_id: cost.cost - cost.limit for agent_id, cost in found.items() if cost is not None}
+        return max(won, key=lambda agent_id: won[agent_id], default=None)
+
     def _plan(self, settings: AcgSettings) -> Plan:
         now = None if self._now is None else self._now[1]
         provider = settings.provider or (now.provider if now else None)

@@ -17,7 +17,7 @@ from acg_lab.widgets.tile import Tile, format_difference
 __all__ = ["agents_table", "changes_line", "numbers_row"]
 
 Costs = tuple[AgentCost | None, AgentCost | None]  # as tried, and as now
-_IN_A_ROW = 4  # tiles, in an ordinary notebook
+_IN_A_ROW = {"wide": 7, "columns": 4, "narrow": 2}  # tiles at most: on a wide page, in a notebook, on a small screen
 _NAMED, _AGENTS, _NAME = 3, 12, 36  # profiles named per change, agents listed, characters of a name
 
 
@@ -49,8 +49,8 @@ def numbers_row(
 
 def _columns(n: int) -> str:
     """Return how many tiles stand in a row, where there is room for all and where not, as CSS: no tile stands alone."""
-    rows = max(-(-n // _IN_A_ROW), 1)
-    return f"--acg-wide: {max(n, 1)}; --acg-columns: {max(-(-n // rows), 1)}; --acg-narrow: {1 if n == 1 else 2}"
+    columns = {name: -(-n // max(-(-n // most), 1)) for name, most in _IN_A_ROW.items()}
+    return "; ".join(f"--acg-{name}: {max(number, 1)}" for name, number in columns.items())
 
 
 def _profile_tiles(state: TunerState, role: str) -> list[Tile]:

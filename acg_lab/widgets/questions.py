@@ -6,11 +6,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from acg_lab.advice import Sweep, sweep
+from acg_lab.advice import Recommendation, Sweep, recommend, sweep
 from acg_lab.config import AcgSettings
 from acg_lab.history import Trace
+from acg_lab.snapshot.snapshot import Snapshot
 
-__all__ = ["Asked", "AskedCurve", "sweep_thresholds"]
+__all__ = ["Asked", "AskedCurve", "recommend_for", "sweep_thresholds"]
 
 _STEPS: Final = 101  # of the stable threshold's slider
 
@@ -29,6 +30,11 @@ class AskedCurve(NamedTuple):
     current: AcgSettings
     observation_window: int
     min_observations: int
+
+
+def recommend_for(snap: Snapshot, asked: Asked, on_step: Callable[[int, int], None]) -> Recommendation:
+    """Return what is recommended for an agent, or for all."""
+    return recommend(snap, current=asked.current, agent_id=asked.agent_id, progress=on_step)
 
 
 def sweep_thresholds(trace: Trace, asked: AskedCurve, on_step: Callable[[int, int], None]) -> Sweep:

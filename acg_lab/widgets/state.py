@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from traitlets import HasTraits, Instance, Int, Unicode, observe, validate
 
-from acg_lab.advice import Recommendation, Sweep, recommend
+from acg_lab.advice import Recommendation, Sweep
 from acg_lab.config import AcgSettings
 from acg_lab.config.settings import check_writable
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import analyze_profile
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
@@ -34,7 +35,7 @@ from acg_lab.widgets.prefixes import (
     measure_profile,
 )
 from acg_lab.widgets.profile import ProfileScores, select_profile
-from acg_lab.widgets.questions import Asked, AskedCurve, sweep_thresholds
+from acg_lab.widgets.questions import Asked, AskedCurve, recommend_for, sweep_thresholds
 from acg_lab.widgets.windows import Window, check_trace, source_of
 
 __all__ = ["TunerState"]
@@ -69,14 +70,9 @@ class TunerState(HasTraits):
         Why the last proposal was refused; empty if it was accepted. Read-only.
     progress : str
         Which observation window is being replayed, and how far; empty if none is. Read-only.
-    n_replays : int
-        How many replays have ended. Read-only.
-    n_priced : int
-        How often settings were priced. Read-only.
-    n_advised : int
-        How often what is known of a recommendation has changed. Read-only.
-    n_curves : int
-        How often what is known of `cost_curve` has changed. Read-only.
+    n_replays, n_priced, n_advised, n_curves : int
+        How often a replay has ended, settings were priced, and what is known of `recommendation` and `cost_curve` has
+        changed. Read-only.
     recommender, curves : BackgroundResults
         What computes `recommendation` and `cost_curve`.
 
@@ -136,6 +132,7 @@ class TunerState(HasTraits):
             self.set_trait("problem", f"Production's own setting can't be tried. {error}")
         self.agent_id = agent_id
         self.learning_key = next(iter(self.keys), "")
+        self._opening = self.learning_key if agent_id is None else None  # until it is known who has most to win
 
     # --- settings ---
 
@@ -178,8 +175,7 @@ class TunerState(HasTraits):
     def _check_agent(self, proposal: Any) -> str | None:
         agent_id: str | None = proposal["value"]
         if agent_id is not None and agent_id not in self.snap.agent_ids:
-            msg = f"The 'agent_id' option must be one of the source's, see snap.agent_ids; got {agent_id!r}."
-            raise UsageError(msg)
+            ProfileNames({name: name for name in self.snap.agent_ids}).of_agent(agent_id)
         return agent_id
 
     @validate("learning_key")
@@ -345,11 +341,8 @@ class TunerState(HasTraits):
 
     def recommend(self) -> None:
         """Look for a recommendation in the background."""
-        asked = self._asked
-        self.recommender.start(
-            asked,
-            lambda on_step: recommend(self.snap, current=asked.current, agent_id=asked.agent_id, progress=on_step),
-        )
+        snap, asked = self.snap, self._asked
+        self.recommender.start(asked, lambda on_step: recommend_for(snap, asked, on_step))
 
     def use_recommended(self) -> None:
         """Try the recommended settings."""
@@ -376,7 +369,16 @@ class TunerState(HasTraits):
         with self.lock:
             if error is not None:
                 self.set_trait("problem", f"What settings cost is not known: {error}")
+            self._open_agent()
             self.set_trait("n_priced", self.n_priced + 1)
+
+    def _open_agent(self) -> None:
+        """Show the agent with most to win, once that is known, unless the user has begun."""
+        if self.agent_id is None and self.settings == self.current and self.learning_key == self._opening:
+            most = self._costs.find_most_to_win(self.current)
+            own = (key for key in self.keys if self.snap.owners[key].agent_id == most)
+            self.learning_key = next(own, self.learning_key)
+        self._opening = None
 
     def _on_advised(self) -> None:
         with self.lock:

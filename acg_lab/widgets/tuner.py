@@ -23,6 +23,7 @@ from acg_lab.widgets.controls import (
     SettingControl,
     close_parts,
     error_line,
+    make_handle_names,
     make_stylesheet,
     name_profiles,
     status_line,
@@ -156,7 +157,7 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         plot = with_class(w.VBox([self._refused, self._tabs, *self._picture.widgets, self._problem]), "acg-plot")
         body = with_class(w.HBox([side, plot, with_class(self._agents, "acg-others")]), "acg-body")
         status = [self._numbers, self._dearer, self._idle, self._changes, self._progress]
-        return [make_stylesheet(), top, *status, body, self._exporter.box]
+        return [make_stylesheet(), make_handle_names(), top, *status, body, self._exporter.box]
 
     # --- for callers ---
 

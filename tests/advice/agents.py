@@ -1,4 +1,8 @@
-"""Generated agents of twelve kinds: six whose fault a setting can mend, six where no setting can."""
+"""Generated agents of thirteen kinds: seven whose fault a setting can mend, six where no setting can.
+
+Where pauses are longer than an entry lives, the governor writes what nobody reads: passthrough is cheaper, and where
+passthrough is what runs nothing is to be changed.
+"""
 
 from dataclasses import dataclass
 
@@ -10,7 +14,7 @@ from acg_lab.core import AnnotatedLlmRequest, CallRecord, RunRecord
 
 N_RUNS = 160
 OLD, NEW = "nemo-flow-0.2", "nemo-relay-0.8"
-ACTING = acg.AcgSettings(provider="anthropic")
+ACTING, RESTING = (acg.AcgSettings(provider=provider) for provider in ("anthropic", "passthrough"))
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ MENDED = {
     "a threshold of one": Kind(with_digest(1 / 15), current=ACTING.replace(stable_threshold=1.0)),
     "confidence that comes late": Kind(by_day, NEW, current=ACTING.replace(min_observations_for_full_confidence=2000)),
     "a window of two": Kind(plain, NEW, current=ACTING.replace(observation_window=2)),
+    "pauses longer than the TTL": Kind(plain, NEW, gap=7200.0),
 }
 NOT_MENDED = {
     "a clock in the system prompt": Kind(clock, NEW),
@@ -86,7 +91,7 @@ NOT_MENDED = {
     "prompts below the minimum": Kind(short, NEW),
     "a model that the governor does not know": Kind(plain, NEW, model="claude-haiku-5-5"),
     "nothing wrong": Kind(plain, NEW),
-    "pauses longer than the TTL": Kind(plain, NEW, gap=1800.0),
+    "pauses longer than the TTL without the governor": Kind(plain, NEW, current=RESTING, gap=1800.0),
 }
 
 

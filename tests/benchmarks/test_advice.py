@@ -1,33 +1,19 @@
-"""What advice costs: a sweep of all distinct settings beside one simulation, and a recommendation."""
+"""What advice costs: a sweep of all distinct settings beside one simulation, a recommendation, and a report."""
 
 import pytest
-from benchmarks.measuring import interleaved, tell
-from simulation.messages_traffic import calls_of
+from benchmarks.measuring import cpu_seconds, interleaved, tell
+from simulation.messages_traffic import log_rows
 
 import acg_lab as acg
-from acg_lab.storage.times import render_time
 
-SWEEP, RECOMMEND = 20.0, 60.0  # times one simulation; seconds on two cores
+SWEEP, RECOMMEND, REPORT = 20.0, 60.0, 20.0  # times one simulation; seconds on two cores
 ACTING = acg.AcgSettings(provider="anthropic")
-START = 1_794_000_000
 
 
 @pytest.fixture(scope="module")
 def snap():
     """tau_airline as a log of Messages bodies with usage, learned by the rules of 0.8."""
-    rows = []
-    for _, run, at, took, body, _, (prompt, read, written), *_ in calls_of():
-        usage = {"cache_read_input_tokens": read, "cache_creation_input_tokens": written}
-        rows.append(
-            {
-                "request": body,
-                "response": {"type": "message", "usage": {"input_tokens": prompt - read - written, **usage}},
-                "start_time": render_time(round((START + at) * 10**9)),
-                "end_time": render_time(round((START + at + took) * 10**9)),
-                "session_id": run,
-            }
-        )
-    return acg.from_requests(rows, api="anthropic", agent_id="airline", full_payloads=True)
+    return acg.from_requests(log_rows(), api="anthropic", agent_id="airline", full_payloads=True)
 
 
 def test_a_sweep_of_real_traffic(benchmark, snap):
@@ -61,3 +47,11 @@ def test_a_recommendation_for_the_sample(benchmark):
     benchmark.pedantic(acg.recommend, (snap,), {"progress": False}, rounds=1)
     tell(benchmark, seconds=benchmark.stats.stats.min, limit=RECOMMEND)
     assert benchmark.stats.stats.min <= RECOMMEND
+
+
+def test_a_report_of_the_sample(benchmark):
+    """The whole report of the sample, with findings, advice and pictures, within twenty seconds."""
+    snap = acg.load("data/sample")
+    taken = benchmark.pedantic(cpu_seconds, (lambda: acg.report(snap, progress=False),), rounds=1)
+    tell(benchmark, seconds=taken, limit=REPORT)
+    assert taken <= REPORT

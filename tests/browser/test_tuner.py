@@ -11,11 +11,20 @@ import acg_lab as acg
 pytestmark = pytest.mark.slow
 
 TUNER = """\
+import IPython.display
 import acg_lab as acg
-acg.plots.set_theme("{theme}")
+from acg_lab.widgets.page import make_header
+IPython.display.display(make_header("a source"))
 snap = acg.load({sample!r}, agent_id="claims-triage")
 acg.ThresholdTuner(snap, acg.replay(snap, progress=False), config="plugins.toml")
 """
+ROWS = """() => {
+  const rows = {};
+  for (const tile of document.querySelectorAll('.acg-number')) rows[tile.offsetTop] = (rows[tile.offsetTop] || 0) + 1;
+  return Object.values(rows);
+}"""
+SHOWN = """() => [...document.querySelectorAll('.acg-picture')].filter(e => getComputedStyle(e).display !== 'none')
+  .map(e => e.className.match(/acg-in-[a-z]+/)[0])"""
 SLIDERS = ("stable_threshold", "semi_stable_threshold", "observation_window", "min_observations_for_full_confidence")
 
 
@@ -90,9 +99,12 @@ def test_notebook_2(kind, folder, serve, new_page):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_can_be_read(theme, tmp_path, serve, new_page):
-    """At 1280 and 720 px nothing is cut off or overlaps, in both themes; screenshots are kept."""
+    """At 1280 and 720 px nothing is cut off or overlaps, no tile stands alone, and the picture is in the right theme.
+
+    Handles have names. The page follows a system that is dark. Screenshots are kept.
+    """
     acg.export_config(tmp_path / "plugins.toml", acg.AcgSettings())
-    write_notebook(tmp_path / "tuner.ipynb", TUNER.format(theme=theme, sample=str(ROOT / "data" / "sample")))
+    write_notebook(tmp_path / "tuner.ipynb", TUNER.format(sample=str(ROOT / "data" / "sample")))
     server = serve(Voila, tmp_path, theme)
     for width in (1280, 720):
         page = new_page(width)
@@ -110,3 +122,15 @@ def test_it_can_be_read(theme, tmp_path, serve, new_page):
         is_beside = boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
         assert is_beside == (width == 1280)
         assert is_beside or boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+        rows = page.page.evaluate(ROWS)
+        assert rows
+        assert min(rows) > 1
+        assert boxes[1]["x"] + boxes[1]["width"] > 0.9 * width, "no empty quarter"
+        assert page.page.evaluate(SHOWN) == [f"acg-in-{theme}"]
+        page.page.wait_for_function(f"document.querySelectorAll('.noUi-handle[aria-label]').length === {len(SLIDERS)}")
+        names = page.page.evaluate("[...document.querySelectorAll('.noUi-handle')].map(e => e.ariaLabel)")
+        assert names == list(SLIDERS)
+    if theme == "light":
+        page.page.emulate_media(color_scheme="dark")
+        assert page.page.evaluate(SHOWN) == ["acg-in-dark"]
+        assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 17, 17)"

@@ -45,6 +45,13 @@ def test_very_long_texts_are_one_place():
     assert (place.offset, place.length) == (5, len(dominant))
 
 
+def test_data_without_words_is_cut_where_it_differs():
+    """A character inside a megabyte that has no words, such as an encoded picture, is the only place that differs."""
+    half = "R0lGODlhAQ" * 50_000
+    (place,) = find_differences(f"see {half}a{half} there", f"see {half}b{half} there")
+    assert (place.offset, place.length, place.other_length) == (4 + len(half), 1, 1)
+
+
 @given(st.dictionaries(texts(3), json_values(4), max_size=4))
 def test_json_in_another_order(value):
     """JSON values in a text are equal in any key order and spacing."""

@@ -110,6 +110,23 @@ def test_the_list_is_dated():
     assert "1 prices of your own" in repr(PriceList({"m": TokenPrices(1, 1)}))
 
 
+def test_a_ttl_of_ones_own_costs_what_the_next_shorter_does():
+    """No list prices ten minutes; they cost at least what five do, as money and relative to uncached tokens."""
+    prices, nothing, written = PriceList(), np.zeros(1, np.int64), np.array([[10**5, 0], [0, 10**5]])
+    started = np.full(2, int(NOVEMBER.timestamp()) * 10**9)
+    both = np.repeat(nothing, 2)
+    five, ten = prices.price(["claude-sonnet-4-5"], both, started, both, written, (300, 600), both)
+    assert five == ten == pytest.approx(0.375)
+    assert Multipliers(0.1, {300: 1.25, 3600: 2.0}).write(600) == 1.25
+    assert Multipliers(0.5, {}).write(600) == 1.0
+
+
+def test_a_price_that_is_none_is_refused():
+    """Prices of one's own are TokenPrices; anything else is named with its model."""
+    with pytest.raises(UsageError, match=r"price of 'our-model' must be a TokenPrices.*got tuple"):
+        PriceList(own={"our-model": (1, 2)})
+
+
 def test_a_negative_price_is_refused():
     """Prices are at least 0, and no NaN."""
     with pytest.raises(UsageError, match=r"TokenPrices\.read must be at least 0"):

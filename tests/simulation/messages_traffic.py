@@ -16,7 +16,7 @@ from providers.histories import EPOCH, Piece, Prompt, make_table
 from simulation.histories import MARKER, START, sent, snapshot_of
 
 from acg_lab.providers import PieceKind, find_provider, run_cache
-from acg_lab.storage.times import parse_time
+from acg_lab.storage.times import parse_time, render_time
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("ACG_LAB_SHARED") or ROOT.parent / "shared") / "data" / "tau_airline"
@@ -128,3 +128,20 @@ def calls_of(n_conversations=200):
 def traffic(n_conversations=200):
     """The snapshot of those calls."""
     return snapshot_of(*calls_of(n_conversations))
+
+
+def log_rows(n_conversations=200):
+    """Those calls as the lines of a log: bodies, usage, times and sessions."""
+    rows = []
+    for _, run, at, took, body, _, (prompt, read, written), *_ in calls_of(n_conversations):
+        usage = {"cache_read_input_tokens": read, "cache_creation_input_tokens": written}
+        rows.append(
+            {
+                "request": body,
+                "response": {"type": "message", "usage": {"input_tokens": prompt - read - written, **usage}},
+                "start_time": render_time(round((START + at) * 10**9)),
+                "end_time": render_time(round((START + at + took) * 10**9)),
+                "session_id": run,
+            }
+        )
+    return rows

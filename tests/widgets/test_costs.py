@@ -141,3 +141,17 @@ def test_a_family_that_is_not_known_and_a_minimum(make_tuner):
         assert "acg-can" in tuner._idle.value
         assert "acg-warned" in tuner._image._dom_classes
         assert "acg-better" not in tuner._numbers.value
+
+
+def test_it_opens_on_the_agent_with_most_to_win(make_tuner, sample, trace):
+    """Once costs are known it shows the agent that pays most beyond the least possible, unless the user has begun."""
+    tuner, begun = make_tuner(sample, trace), make_tuner(sample, trace)
+    chosen = begun.state.keys[-1]
+    begun.state.learning_key = chosen
+    for one in (tuner, begun):
+        one.state.price()
+    costs = {agent: tuner.state.cost(tuner.settings, agent) for agent in sample.agent_ids}
+    most = max(costs, key=lambda agent: costs[agent].cost - costs[agent].limit)
+    assert tuner.state.shown_agent == most
+    assert next(iter(cards(tuner))) == "cost"
+    assert begun.state.learning_key == chosen
