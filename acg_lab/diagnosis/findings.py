@@ -3,22 +3,19 @@
 Invariant: everything that may come from a prompt is escaped; prompt text appears only if the evidence holds excerpts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from html import escape
 from math import ceil
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex, overload
 
-from msgspec.structs import replace
-
 from acg_lab._format import counted, html_table, html_text, printable
 from acg_lab.diagnosis.finding import Finding
 from acg_lab.diagnosis.finding_changes import FindingChanges, compare_findings
 from acg_lab.diagnosis.phrases import tokens_per_request
+from acg_lab.diagnosis.repair_words import describe_repairs
 from acg_lab.diagnosis.text_diff import TextDifference
-from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt
 from acg_lab.repairs.effects import Effect, recovered_tokens
-from acg_lab.repairs.repairs import Repair
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -225,16 +222,17 @@ def describe_effect(effect: Effect, finding: Finding) -> str:
     For merges, the old prefix lengths are ignored: each was long, but few requests read it.
     """
     before, after = effect.before, effect.after
+    what = describe_repairs(effect.repairs, finding.kind)
     if effect.money_saved is not None:
         share = f" ({effect.money_saved / finding.agent_cost:.0%})" if finding.agent_cost else ""
-        return f"if {_join_descriptions(effect.repairs)}: saves {format_money(effect.money_saved)}{share}"
+        return f"if {what}: saves {format_money(effect.money_saved)}{share}"
     if after.profiles < before.profiles:
         recovered = recovered_tokens(effect, finding.tokens_lost, finding.evidence.stable_tokens_after)
         shared = ", shared by every request" if after.profiles == 1 else ""
         is_fixed = after.profiles == finding.evidence.n_profiles_if_fixed
         saving = f"{shared}; {tokens_per_request(recovered)} are recovered" if is_fixed else ""
         return (
-            f"if {_join_descriptions(effect.repairs)}: {before.profiles:,} profiles → {after.profiles:,}{saving}; "
+            f"if {what}: {before.profiles:,} profiles → {after.profiles:,}{saving}; "
             f"prefix {after.prefix_tokens:,.0f} tokens ({after.share:.0%})"
         )
     profiles = (
@@ -242,24 +240,9 @@ def describe_effect(effect: Effect, finding: Finding) -> str:
     )
     blocks = f"{before.prefix_blocks:.0f} → {after.prefix_blocks:.0f} blocks"
     return (
-        f"if {_join_descriptions(effect.repairs)}: {profiles}prefix {blocks}, "
+        f"if {what}: {profiles}prefix {blocks}, "
         f"{before.prefix_tokens:,.0f} → {after.prefix_tokens:,.0f} tokens ({before.share:.0%} → {after.share:.0%})"
     )
-
-
-def _join_descriptions(repairs: Sequence[Repair]) -> str:
-    """Describe repairs without their profiles, which the finding names."""
-    n_moves = sum(isinstance(repair, MoveToSystemPrompt) for repair in repairs)
-    descriptions = [
-        "the profiles are merged"
-        if isinstance(repair, MergeProfiles)
-        else f"the {n_moves} stable blocks from there on move into the system prompt"
-        if isinstance(repair, MoveToSystemPrompt) and n_moves > 1
-        else replace(repair, learning_keys=()).description
-        for repair in repairs
-    ]
-    *most, last = dict.fromkeys(descriptions)
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _format_excerpts(place: TextDifference) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from acg_lab._format import counted, setting, tokens
+from acg_lab.config.thresholds import check_share
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.frames.thresholds import check_share
 from acg_lab.plots.canvas import HEADING, MARGIN
 from acg_lab.plots.compact import compact_place, compact_ticks
 from acg_lab.plots.cost_over_time import CostPanel, cost_shares, draw_cost_shares

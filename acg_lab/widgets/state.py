@@ -20,6 +20,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import analyze_profile
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
@@ -174,8 +175,7 @@ class TunerState(HasTraits):
     def _check_agent(self, proposal: Any) -> str | None:
         agent_id: str | None = proposal["value"]
         if agent_id is not None and agent_id not in self.snap.agent_ids:
-            msg = f"The 'agent_id' option must be one of the source's, see snap.agent_ids; got {agent_id!r}."
-            raise UsageError(msg)
+            ProfileNames({name: name for name in self.snap.agent_ids}).of_agent(agent_id)
         return agent_id
 
     @validate("learning_key")

@@ -62,7 +62,7 @@ def profiles(n, part):
         f"::tools={f'sha256:{i:016x}' if part == 'tools' else 'no-tools'}"
         for i in range(n)
     ]
-    shared = ["You answer for the shop. " * 60, "Where is my order?"]
+    shared = ["You answer for the shop. " * 240, "Where is my order?"]
     own = [f"Question {i}: where is it?" if part == "seed" else f'{{"name":"lookup_{i}"}}' for i in range(n)]
     spans = [f"system-0-lookup_{i}" for i in range(n)] if part == "tools" else ["user-1"]
     variant = np.repeat(np.arange(n), 2)

@@ -236,7 +236,7 @@ def test_the_same_cause_under_two_models():
     assert "24 profiles of 'a' learn what 2 profiles could" in date.sentence
     assert (date.repairs[0].before.profiles, date.repairs[0].after.profiles) == (24, 2)
     assert (
-        "if 'system-0' is pinned to its dominant content: 24 profiles"
+        "if the date or time is taken out of 'system-0' and said in the last message: 24 profiles"
         in acg.explain(snapshot_of_requests(requests)).to_text()
     )
 

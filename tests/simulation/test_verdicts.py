@@ -123,12 +123,20 @@ def test_a_failed_request_costs_nothing_and_is_counted_apart():
     assert any("1 request failed" in caveat for caveat in found.caveats)
 
 
-def test_the_providers_own_diagnosis_stands_beside_ours():
-    """A response that says why it missed is quoted."""
-    response = {"diagnostics": {"cache_miss_reason": {"type": "system_changed"}}}
+@pytest.mark.parametrize(
+    ("response", "quoted"),
+    [
+        ({"diagnostics": {"cache_miss_reason": {"type": "system_changed"}}}, "system_changed"),
+        ({"prompt_cache_diagnostics": {"type": "instructions_changed"}}, "instructions_changed"),
+        ({"diagnostics": {"cache_miss_reason": None}}, ""),
+        ({"diagnostics": [1]}, ""),
+    ],
+)
+def test_the_providers_own_diagnosis_stands_beside_ours(response, quoted):
+    """A response that says why it missed is quoted, be it Anthropic's or OpenAI's; junk in its place says nothing."""
     first, second = SYSTEM_CASES["a user's name"]
     found = simulated(first, (*second[:-1], {"response": response}))
-    assert found.vendor_diagnoses == ["", "system_changed"]
+    assert found.vendor_diagnoses == ["", quoted]
 
 
 def test_no_repr_shows_a_prompt():
