@@ -29,6 +29,7 @@ from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
+from acg_lab.storage.sources import open_source
 
 if TYPE_CHECKING:
     import os
@@ -237,7 +238,10 @@ class Snapshot:
                 "key_prefix='nemo_relay:' (--dest-prefix)."
             )
             raise UsageError(msg)
-        backend = RedisBackend(url, key_prefix=prefix, writable=True)
+        backend = open_source(url, key_prefix=prefix, writable=True)
+        if not isinstance(backend, RedisBackend):
+            msg = f"Expected the address of a Redis, such as redis://host:6379/0; got {backend.label}."
+            raise UsageError(msg)
         url = backend.label  # a password in it must not show in a traceback with locals
         with backend, Bar(f"writing {url}") as bar:
             backend.restore(self.columns, bar)

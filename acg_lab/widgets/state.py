@@ -74,7 +74,7 @@ class TunerState(HasTraits):
         How often a replay has ended, settings were priced, and what is known of `recommendation` and `cost_curve` has
         changed. Read-only.
     recommender, curves : BackgroundResults
-        What computes `recommendation` and `cost_curve`.
+        What computes `recommendation`; and `cost_curve`, and the costs of single requests.
 
     Raises
     ------
@@ -121,7 +121,7 @@ class TunerState(HasTraits):
         self._history.prepare(current.observation_window)
         self._costs = CostHistory(snap, self._on_priced)
         self.recommender = BackgroundResults[Asked, Recommendation]("Looking for better settings", self._on_advised)
-        self.curves = BackgroundResults[AskedCurve, Sweep]("Pricing all thresholds", self._on_curve)
+        self.curves = BackgroundResults[Any, Any]("Pricing", self._on_curve)
         self._profiles: OrderedDict[tuple[str, int], ProfileScores] = OrderedDict()
         self._matches = MatchCounts()
         super().__init__(current=current)
