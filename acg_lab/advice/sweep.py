@@ -17,6 +17,7 @@ from acg_lab.advice.current import current_settings, trace_of
 from acg_lab.advice.evaluation import Evaluation, SettingPoints
 from acg_lab.advice.setting_grid import SettingGrid, make_grid, points_of
 from acg_lab.config.settings import AcgSettings
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.trace import Trace
@@ -244,6 +245,7 @@ def _given(settings: Iterable[AcgSettings], now: AcgSettings) -> SettingGrid:
         if not isinstance(one, AcgSettings):
             msg = f"The 'settings' option must be AcgSettings; got {type(one).__name__}."
             raise UsageError(msg)
+        check_thresholds(one.thresholds)
     points = points_of([now, *given])
     windows = tuple(dict.fromkeys(points.windows.tolist()))
     return SettingGrid(points, points.stable, points.stable, windows, ())

@@ -99,8 +99,8 @@ _NAMED = 20  # agents in an error message, at most
 Source = Annotated[
     str,
     typer.Argument(
-        help="redis://, rediss:// or unix:// address; a Parquet export or a request log (file, folder, glob, URI); '-' "
-        "reads a log from standard input; 'sample' and 'sample-log' come with acg-lab.",
+        help="redis://, rediss://, unix:// or redis+cluster:// address; a Parquet export or a request log (file, "
+        "folder, glob, URI); '-' reads a log from standard input; 'sample' and 'sample-log' come with acg-lab.",
         metavar="SOURCE",
     ),
 ]

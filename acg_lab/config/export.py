@@ -112,8 +112,8 @@ class Proposal(Struct, frozen=True):
 
 def propose_config(path: str | os.PathLike[str], settings: AcgSettings, *, note: str | None = None) -> Proposal:
     """Return what `export_config` would write; parameters and errors are the same."""
-    render = render_json if _is_json(path) else render_toml
     with _open(path) as file:
+        render = render_json if _is_json(path) else render_toml
         after, found = render(file.text, settings, note)
     return Proposal(Path(path), found, file.text, after, file)
 

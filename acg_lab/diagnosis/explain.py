@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.build_findings import (
     build_fault_findings,
@@ -27,7 +28,7 @@ from acg_lab.diagnosis.raw_differences import find_raw_differences
 from acg_lab.diagnosis.roles import Roles, describe_roles, find_roles
 from acg_lab.diagnosis.stable_starts import build_start_findings
 from acg_lab.snapshot.analysis import analyze_profile
-from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage._runtime import Bar
 
 __all__ = ["Causes", "explain", "find_causes"]

@@ -139,7 +139,12 @@ class AgentCosts:
         if since is None or len(rows) < 2:  # noqa: PLR2004  nothing before it
             return 0.0
         started = sim.started_ns[rows]
-        at = int(np.abs(started - parse_time(since)).argmin())
+        distance = np.abs(started - parse_time(since))
+        if len(keys) > 1:  # a new prefix has a profile of its own, so only the first request of each can be meant
+            _, firsts = np.unique([sim.learning_keys[row] for row in rows.tolist()], return_index=True)
+            is_first = np.isin(np.arange(len(rows)), firsts)
+            distance = np.where(is_first, distance, np.iinfo(np.int64).max)
+        at = int(distance.argmin())
         if at == 0 or started[at] - started[at - 1] > _SHORTEST:
             return 0.0
         row = int(rows[at])

@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis import Finding, explain
 from acg_lab.diagnosis.findings import describe_effect
 from acg_lab.frames.schema import FINDINGS, make_frame
-from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.repairs.effects import Effect
 from acg_lab.snapshot.snapshot import Snapshot
 
@@ -53,7 +53,7 @@ def findings(data: Sequence[Finding] | Snapshot, thresholds: StabilityThresholds
     >>> acg.frames.findings(snap).empty
     True
     """
-    thresholds = checked_thresholds(thresholds)
+    thresholds = check_thresholds(thresholds)
     findings = explain(data, thresholds=thresholds) if isinstance(data, Snapshot) else data
     if not isinstance(findings, Sequence) or not all(isinstance(finding, Finding) for finding in findings):
         msg = f"Expected a Snapshot, or findings as acg_lab.explain returns them; got {type(data).__name__}."

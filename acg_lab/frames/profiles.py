@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.schema import PROFILES, SCORES, category, counts_of, make_frame
-from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.snapshot.analysis import analyze, analyze_profile, count_sharing
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, columns_of
@@ -59,7 +59,7 @@ def profiles(snap: Snapshot, thresholds: StabilityThresholds | None = None) -> p
     >>> acg.frames.profiles(snap).columns[:3].tolist()
     ['learning_key', 'profile', 'agent_id']
     """
-    results = analyze(snap, checked_thresholds(thresholds))
+    results = analyze(snap, check_thresholds(thresholds))
     found = summarize(snap, results)
     rows = [_profile(snap, summary, results[summary.learning_key]) for summary in found]
     return make_frame(PROFILES, {name: [row[name] for row in rows] for name in PROFILES})
@@ -143,7 +143,7 @@ def scores(
     >>> acg.frames.scores(snap).columns[:3].tolist()
     ['learning_key', 'profile', 'agent_id']
     """
-    results = _results(data, checked_thresholds(thresholds), learning_key, agent_id)
+    results = _results(data, check_thresholds(thresholds), learning_key, agent_id)
     if isinstance(data, Snapshot):
         snap = data
     names = snap.profile_names if snap else ProfileNames(dict.fromkeys(data if isinstance(data, Mapping) else results))

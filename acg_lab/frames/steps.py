@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from acg_lab.core.errors import UsageError
 from acg_lab.frames.schema import CALLS, STEPS, category, counts_of, make_frame
-from acg_lab.frames.thresholds import check_share
 from acg_lab.history import Trace
 from acg_lab.history.trace import Thresholds, parse_thresholds
 from acg_lab.snapshot.recorded_calls import CallFacts, list_calls
@@ -97,10 +97,11 @@ def steps(
     >>> acg.frames.steps(trace, 0.9)[["step", "blocks", "tokens"]].values.tolist()
     [[0, 1, 4], [1, 1, 4]]
     """
+    if not isinstance(trace, Trace):
+        msg = f"Expected a Trace, as acg_lab.replay returns it; got {type(trace).__name__}."
+        raise UsageError(msg)
     windows = trace.windows if window is None else (window,)
     given = parse_thresholds(thresholds)
-    for value in given:
-        check_share("stable_threshold", float(value))
     n, repeats = len(trace), len(windows) * len(given)
 
     def repeat(values: Any) -> Any:

@@ -21,6 +21,7 @@ from acg_lab.history.tasks import TaskSlot, find_tasks, join_walks
 from acg_lab.history.trace import Trace
 from acg_lab.history.visibility import find_entries, find_states
 from acg_lab.history.walk import walk
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
 
@@ -168,6 +169,8 @@ def _plan_replay(snapshot: Snapshot, rules: str, agent_id: str | None) -> _Plan:
     """Decide which agents are replayed from runs, by which rules, and which profiles from their windows."""
     if rules != "auto":
         get_rules(rules)
+    if agent_id is not None and agent_id not in snapshot.agent_ids:
+        ProfileNames({name: name for name in snapshot.agent_ids}).of_agent(agent_id)
     agents = snapshot.agent_ids if agent_id is None else (agent_id,)
     runs = snapshot.runs
     recorded = {

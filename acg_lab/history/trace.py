@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab._format import counted
+from acg_lab.config.thresholds import check_share, check_thresholds
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
@@ -275,7 +276,7 @@ class Trace:
             If the window was not walked.
         """
         part: ReplayedHistory = self.parts[self.part[step]]
-        return part.result(int(self.row[step]), thresholds or StabilityThresholds(), self._check_window(window))
+        return part.result(int(self.row[step]), check_thresholds(thresholds), self._check_window(window))
 
     def _ask(
         self,
@@ -370,12 +371,14 @@ def parse_thresholds(thresholds: Thresholds) -> NDArray[np.float64]:
     Raises
     ------
     UsageError
-        If one is not a finite number.
+        If one is not a finite number, or is written in per cent.
     """
     if isinstance(thresholds, str):
         msg = f"Stable thresholds must be numbers; got {thresholds!r}."
         raise UsageError(msg)
     if isinstance(thresholds, np.ndarray) and thresholds.dtype == np.float64 and np.isfinite(thresholds).all():
+        for value in thresholds.ravel().tolist():
+            check_share("stable_threshold", value)
         return thresholds.ravel()
     several: Iterable[Any] = thresholds if isinstance(thresholds, Iterable) else (thresholds,)
     return np.array([_parse_threshold(one) for one in several], np.float64)
@@ -384,4 +387,5 @@ def parse_thresholds(thresholds: Thresholds) -> NDArray[np.float64]:
 def _parse_threshold(value: Any) -> float:
     value = value.item() if isinstance(value, np.generic) else value
     one = value if isinstance(value, StabilityThresholds) else StabilityThresholds(stable_threshold=value)
+    check_share("stable_threshold", one.stable_threshold)
     return float(one.stable_threshold)

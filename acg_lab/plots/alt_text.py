@@ -30,7 +30,7 @@ def alt_text(drawn: "Axes | Figure") -> str:
     Raises
     ------
     UsageError
-        If the axes were removed from their figure.
+        If it is no plot, or the axes were removed from their figure.
 
     Examples
     --------
@@ -77,6 +77,9 @@ def save(drawn: "Axes | Figure", path: "str | os.PathLike[str]", **kw: Any) -> N
 
 
 def _figure(drawn: "Axes | Figure") -> "Figure":
+    if not hasattr(drawn, "get_figure"):
+        msg = f"Expected Axes or a Figure, as acg_lab.plots return them; got {type(drawn).__name__}."
+        raise UsageError(msg)
     figure = drawn.get_figure(root=True)
     if figure is None:
         msg = "The axes were removed from their figure; draw the plot again."

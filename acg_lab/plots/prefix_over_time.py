@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from acg_lab._format import counted, setting, tokens
+from acg_lab.config.thresholds import check_share
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.frames.thresholds import check_share
 from acg_lab.plots.canvas import HEADING, MARGIN
 from acg_lab.plots.compact import compact_place, compact_ticks
+from acg_lab.plots.cost_over_time import CostPanel, cost_shares, draw_cost_shares
 from acg_lab.plots.empty import draw_empty
 from acg_lab.plots.inputs import check_columns, check_source, profile_words, select_agent, shared_words
 from acg_lab.plots.mpl_canvas import MplCanvas
@@ -39,6 +40,7 @@ _DEFAULT_WINDOW: Final = 100  # production's
 _LEFT, _RIGHT = 0.58, 1.33
 _ABOVE, _CHART, _BELOW = 0.44, 1.9, 0.72
 _LEAST: Final = 0.8  # height of the chart with names
+_GAP, _COSTS = 0.62, 1.15  # above the panel of costs, and its height
 _COLUMNS: Final = ("step", "stable_threshold", "prefix_tokens")
 
 
@@ -59,7 +61,8 @@ def prefix_over_time(
     ----------
     data : Trace or DataFrame
         What to draw; or rows of `acg_lab.frames.steps` for one or two settings, the table behind the figure. Settings
-        differ in ``stable_threshold`` or in ``window``.
+        differ in ``stable_threshold`` or in ``window``. A frame with ``cost`` and ``cost_without_cache`` of each step,
+        NaN where unknown, gets a second panel: the input cost as a share of that without a cache.
     agent_id : str, optional
         Whose requests to draw; may be left out if there is only one agent.
     current : float, optional
@@ -160,14 +163,16 @@ def _draw(
     n = len(series[0].heights)
     base = (HEADING if heading else MARGIN) + _ABOVE
     canvas = MplCanvas(place)
-    canvas.begin(base + _CHART + _BELOW, gid="prefix-over-time", least=base + _LEAST + _BELOW)
+    costs = cost_shares(frame, series)
+    more = _GAP + _COSTS if costs else 0.0
+    canvas.begin(base + _CHART + more + _BELOW, gid="prefix-over-time", least=base + _LEAST + more + _BELOW)
     end = canvas.heading(_title(series), *_words(frame, series, n, n_tuning), show=heading)
     if changes is not None:
         places = np.searchsorted(np.unique(frame["step"]), changes["step"])
         changes = changes.assign(place=places).reset_index(drop=True)
     if canvas.is_compact:
         return _draw_compact(canvas, series, n_tuning, changes, end)
-    height, width = max(canvas.height - base - _BELOW, 0.5), canvas.right - _RIGHT - _LEFT
+    height, width = max(canvas.height - base - more - _BELOW, 0.5), canvas.right - _RIGHT - _LEFT
     panel = canvas.panel(_LEFT, base, width, height, gid="prefix")
     panel.set_limits((0, n), (0, _highest(series)))
     panel.use_round_ticks("x")
@@ -180,6 +185,9 @@ def _draw(
         draw_changes(canvas, panel, changes, (_LEFT, base, width))
     canvas.label(MARGIN, base - _ABOVE + 0.14, "tokens in the stable prefix", gid="y-label")
     draw_dates(panel, frame, n, width)
+    if costs:
+        draw_cost_shares(canvas, series, costs, CostPanel(_LEFT, base + height + _GAP, width, _COSTS))
+        height += more
     canvas.label(_LEFT + width / 2, base + height + 0.32, _x_label(frame), gid="x-label", ha="center")
     canvas.note(_note(series, n_tuning))
     axes: Axes = panel.axes

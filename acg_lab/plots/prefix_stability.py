@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pandas as pd
 
 from acg_lab import frames
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.schema import SCORES
-from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, NOTE_LINE
 from acg_lab.plots.compact import TICKS
 from acg_lab.plots.empty import draw_empty
@@ -105,7 +105,7 @@ def prefix_stability(
     if width not in {"blocks", "tokens"}:
         msg = f"The 'width' option must be 'blocks' or 'tokens'; got {width!r}."
         raise UsageError(msg)
-    thresholds = checked_thresholds(thresholds)
+    thresholds = check_thresholds(thresholds)
     scores = _scores_of(data, learning_key, agent_id, thresholds)
     with drawing():
         if scores.empty:

@@ -11,11 +11,11 @@ import pandas as pd
 
 from acg_lab import frames
 from acg_lab._format import counted, cut_all, percent
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis import find_causes
 from acg_lab.diagnosis.agent_costs import summarize_costs
 from acg_lab.diagnosis.prefix_breaks import CONVERSATION
-from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.amounts import round_money
 from acg_lab.plots.canvas import HEADING, MARGIN
 from acg_lab.plots.compact import compact_place
@@ -89,7 +89,7 @@ def profiles_overview(
     >>> acg.plots.alt_text(axes).partition(" · ")[0]
     'No requests observed yet'
     """
-    thresholds = checked_thresholds(thresholds)
+    thresholds = check_thresholds(thresholds)
     check_source(data, "frames.profiles")
     frame = data if isinstance(data, pd.DataFrame) else frames.profiles(data, thresholds)
     frame = check_columns(frame, _COLUMNS, "frames.profiles")

@@ -12,9 +12,9 @@ import pandas as pd
 
 from acg_lab import frames
 from acg_lab._format import between, counted, cut_all, score, setting, tokens
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.compact import compact_place
 from acg_lab.plots.empty import draw_empty
@@ -111,7 +111,7 @@ def threshold_curve(
     if role not in {"current", "tuned"}:
         msg = f"The 'role' option must be 'current' or 'tuned'; got {role!r}."
         raise UsageError(msg)
-    checked = checked_thresholds(thresholds)
+    checked = check_thresholds(thresholds)
     check_source(data, "frames.threshold_curve")
     if isinstance(data, pd.DataFrame):
         frame = data

@@ -7,8 +7,8 @@ import pandas as pd
 
 from acg_lab import frames
 from acg_lab._format import counted
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.frames.thresholds import checked_thresholds
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.compact import compact_place
 from acg_lab.plots.empty import draw_empty, title_of
@@ -109,7 +109,7 @@ def window_heatmap(
     >>> acg.plots.alt_text(axes).partition(" · ")[0]
     'No requests observed yet'
     """
-    thresholds = checked_thresholds(thresholds)
+    thresholds = check_thresholds(thresholds)
     check_source(data, "frames.cells")
     if isinstance(data, pd.DataFrame):
         cells = select_profile(check_columns(data, _CELLS, "frames.cells"), learning_key, agent_id)

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.lookup import ReplayedHistory
@@ -54,19 +55,19 @@ def read_settings(value: Any, window: int, name: str) -> GovernorSettings:
     Raises
     ------
     UsageError
-        If it is none of these.
+        If it is none of these, or a threshold is written in per cent.
     """
     if value is None:
         return GovernorSettings(StabilityThresholds(), window)
     if isinstance(value, StabilityThresholds):
-        return GovernorSettings(value, window)
+        return GovernorSettings(check_thresholds(value), window)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return GovernorSettings(StabilityThresholds(stable_threshold=value), window)
+        return GovernorSettings(check_thresholds(StabilityThresholds(stable_threshold=value)), window)
     thresholds = getattr(value, "thresholds", None)
     if isinstance(thresholds, StabilityThresholds):
         provider = getattr(value, "provider", None)
         acts = None if provider is None else provider == "anthropic"
-        return GovernorSettings(thresholds, int(getattr(value, "observation_window", window)), acts)
+        return GovernorSettings(check_thresholds(thresholds), int(getattr(value, "observation_window", window)), acts)
     msg = f"The {name!r} option must be a stable threshold, StabilityThresholds or settings; got {value!r}."
     raise UsageError(msg)
 

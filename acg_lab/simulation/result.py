@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab._format import counted
-from acg_lab.core.errors import UsageError
 from acg_lab.providers.outcomes import Doubt
 from acg_lab.providers.prompts import PieceKind
 from acg_lab.simulation.costs import CostTotals
@@ -21,6 +20,7 @@ from acg_lab.simulation.request_facts import SimulatedRequests
 from acg_lab.simulation.untimed import UNTIMED
 from acg_lab.simulation.verdicts import VERDICTS, Verdict
 from acg_lab.snapshot.load import parse_option_time
+from acg_lab.snapshot.profile_names import ProfileNames
 
 if TYPE_CHECKING:
     from acg_lab.simulation.costs import CachedTokens
@@ -299,8 +299,7 @@ class CacheSimulation(SimulatedRequests):
         requests = self.history.requests
         if agent_id is not None:
             if agent_id not in requests.agent_ids:
-                msg = f"The 'agent_id' option must name an agent of the simulation; got {agent_id!r}."
-                raise UsageError(msg)
+                ProfileNames({name: name for name in requests.agent_ids}).of_agent(agent_id)
             kept &= requests.agents[self.rows] == requests.agent_ids.index(agent_id)
         begin, end = parse_option_time(since, "since"), parse_option_time(until, "until")
         if begin is not None:

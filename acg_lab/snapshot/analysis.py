@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab._format import counted, cut, html_table, html_text, printable
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.exact_prefix import BlockIdentity, count_sharing_by_depth, find_majority_depth, window_fingerprint
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, count_leading_stable, judge_spans, make_result
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.profile_names import ProfileNames
-from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, check_thresholds
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.observation_columns import ObservationColumns
 
 __all__ = ["Results", "analyze", "analyze_profile", "count_sharing", "judge_columns", "shared_prefixes", "window_codes"]

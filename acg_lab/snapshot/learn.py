@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.config.settings import AcgSettings
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.codec import decode, encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import assign_agents
@@ -86,6 +87,8 @@ def learn(
     >>> learn([]).windows
     <0 by learning key>
     """
+    if settings is not None:
+        check_thresholds(settings.thresholds)
     entries = [_entry(run, i) for i, run in enumerate(_listed(runs))]
     problems: list[RecordError] = []
     columns = ingest(entries, problems.append)

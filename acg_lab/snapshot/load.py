@@ -59,10 +59,11 @@ def load(
     Parameters
     ----------
     source : str, path, backend or Snapshot
-        A Redis URL (``redis://``, ``rediss://`` or ``unix://``); the path or URI of a Parquet export, or of a plain
-        Parquet table with columns ``key`` and ``value``; a request log (file, folder, glob, URI, or ``"-"`` for
-        standard input), which is learned here; a Redis dump (JSON lines of ``key`` and ``value``); a storage backend; a
-        snapshot, which is returned unchanged; ``"sample"`` or ``"sample-log"``, which come with acg_lab.
+        A Redis URL (``redis://``, ``rediss://`` or ``unix://``; ``redis+cluster://`` and a node of a cluster for all of
+        it); the path or URI of a Parquet export, or of a plain Parquet table with columns ``key`` and ``value``; a
+        request log (file, folder, glob, URI, or ``"-"`` for standard input), which is learned here; a Redis dump (JSON
+        lines of ``key`` and ``value``); a storage backend; a snapshot, which is returned unchanged; ``"sample"`` or
+        ``"sample-log"``, which come with acg_lab.
     agent_id : str, optional
         Read only this agent.
     keys : collection of str, optional

@@ -16,6 +16,7 @@ import msgspec
 
 from acg_lab._format import counted, suggest
 from acg_lab.config.settings import AcgSettings
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.codec import parse_time
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.plain_numbers import plain_number
@@ -79,6 +80,8 @@ class LogOptions(NamedTuple):
             kind = type(self.settings).__name__
             msg = f"The 'settings' option must be AcgSettings, such as acg_lab.load_config returns; got {kind}."
             raise UsageError(msg)
+        if self.settings is not None:
+            check_thresholds(self.settings.thresholds)
         if not isinstance(self.fields, Mapping):
             kind = type(self.fields).__name__
             msg = f"The 'fields' option must be a mapping, such as {{'agent': 'metadata.app'}}; got {kind}."

@@ -16,7 +16,6 @@ from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import NEWEST, RULES, get_rules
-from acg_lab.core.stability import StabilityThresholds
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.learnable import count_unread
 from acg_lab.snapshot.profile_names import ProfileNames
@@ -30,11 +29,12 @@ from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
+from acg_lab.storage.sources import open_source
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Seed", "Snapshot", "check_snapshot", "check_thresholds", "columns_of"]
+__all__ = ["Seed", "Snapshot", "check_snapshot", "columns_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -238,7 +238,10 @@ class Snapshot:
                 "key_prefix='nemo_relay:' (--dest-prefix)."
             )
             raise UsageError(msg)
-        backend = RedisBackend(url, key_prefix=prefix, writable=True)
+        backend = open_source(url, key_prefix=prefix, writable=True)
+        if not isinstance(backend, RedisBackend):
+            msg = f"Expected the address of a Redis, such as redis://host:6379/0; got {backend.label}."
+            raise UsageError(msg)
         url = backend.label  # a password in it must not show in a traceback with locals
         with backend, Bar(f"writing {url}") as bar:
             backend.restore(self.columns, bar)
@@ -317,20 +320,3 @@ def check_snapshot(given: object) -> None:
     if not isinstance(given, Snapshot):
         msg = f"Expected a Snapshot, as acg_lab.load returns it; got {type(given).__name__}."
         raise UsageError(msg)
-
-
-def check_thresholds(given: StabilityThresholds | None) -> StabilityThresholds:
-    """Return the thresholds, or production's defaults for None.
-
-    Raises
-    ------
-    UsageError
-        If the value is not a StabilityThresholds.
-    """
-    if given is None:
-        return StabilityThresholds()
-    if not isinstance(given, StabilityThresholds):
-        example = "StabilityThresholds(stable_threshold=0.9)"
-        msg = f"The 'thresholds' must be a StabilityThresholds, such as acg_lab.{example}; got {given!r}."
-        raise UsageError(msg)
-    return given

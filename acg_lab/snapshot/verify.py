@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from acg_lab._format import counted
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.codec import encode
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import learning_key
@@ -23,7 +24,7 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.snapshot.analysis import analyze_profile, shared_prefixes
 from acg_lab.snapshot.inferred_settings import SettingBounds, bound_settings, intersect
 from acg_lab.snapshot.rereading import settle
-from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.snapshot.verdicts import Difference, Status, Verdict, Verification
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
@@ -195,6 +196,9 @@ def verify(
     >>> verify(load(MemoryBackend())).conclusion
     'There is nothing to verify.'
     """
+    check_snapshot(snapshot)
+    if thresholds is not None:
+        check_thresholds(thresholds)
     if snapshot.is_filtered:
         msg = "The snapshot was filtered (since, limit); load the whole source to verify it."
         raise UsageError(msg)

@@ -15,7 +15,9 @@ from acg_lab.storage.redis_scan import CLUSTER_NODE, RedisRefusal, Send
 
 __all__ = ["READ_COMMANDS", "WRITE_COMMANDS", "Failure", "check_replies", "explain_error", "open_pool", "retry_delays"]
 
-READ_COMMANDS: Final = frozenset({"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE", "GETRANGE", "INFO"})
+READ_COMMANDS: Final = frozenset(
+    {"SCAN", "GET", "MGET", "STRLEN", "TYPE", "LLEN", "LRANGE", "GETRANGE", "INFO", "CLUSTER SLOTS"}
+)
 WRITE_COMMANDS: Final = frozenset({"EXISTS", "SET", "RPUSH", "MULTI", "EXEC", "WATCH", "UNWATCH"})
 # The commands that redis-py itself sends on a new or idle connection.
 _HANDSHAKE: Final = frozenset(
@@ -26,7 +28,15 @@ _NOT_OURS: Final = ("decode_responses", "encoding", "encoding_errors", "retry", 
 _READ_SIZE: Final = 1 << 18  # redis-py's default of 32 KiB splits large values into many parts
 
 
-def open_pool(module: Any, url: str, *, writable: bool, connect_timeout: float, timeout: float) -> tuple[Any, str]:
+def open_pool(
+    module: Any,
+    url: str,
+    *,
+    writable: bool,
+    connect_timeout: float,
+    timeout: float,
+    also: frozenset[str] = frozenset(),
+) -> tuple[Any, str]:
     """Return a pool of guarded connections, without connecting.
 
     Parameters
@@ -37,6 +47,8 @@ def open_pool(module: Any, url: str, *, writable: bool, connect_timeout: float, 
         URL in the format of redis-py, with options in the query.
     writable : bool
         Whether commands that write are allowed.
+    also : frozenset of str
+        Other commands that are allowed.
     connect_timeout, timeout : float
         Seconds, unless the URL has ``socket_connect_timeout`` and ``socket_timeout``.
 
@@ -64,7 +76,7 @@ def open_pool(module: Any, url: str, *, writable: bool, connect_timeout: float, 
     allowed = READ_COMMANDS | WRITE_COMMANDS if writable else READ_COMMANDS
     try:
         quiet = type("Pool", (module.ConnectionPool,), {"__repr__": lambda _: f"<connections to {label}>"})
-        pool = quiet(connection_class=_guarded(base, allowed | _HANDSHAKE, label), **options)
+        pool = quiet(connection_class=_guarded(base, allowed | _HANDSHAKE | also, label), **options)
         # Made only to check options, which would otherwise fail with the first command.
         pool.connection_class(**pool.connection_kwargs)
     except Exception:  # noqa: BLE001  # any error of redis-py or ssl, whose texts may repeat the URL
@@ -110,10 +122,10 @@ def _guarded(base: Any, allowed: frozenset[str], label: str) -> Any:
 
 
 def _name(*command: Any) -> str:
-    """Return the name of a command, for CLIENT with its subcommand."""
+    """Return the name of a command, for CLIENT, CLUSTER and SENTINEL with the subcommand."""
     words = [part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in command[:2]]
     name, *rest = " ".join(words[:1]).upper().split() or [""]
-    if name == "CLIENT":
+    if name in ("CLIENT", "CLUSTER", "SENTINEL"):
         return " ".join([name, *(rest or [word.upper() for word in words[1:]])][:2])
     return name
 

@@ -76,8 +76,8 @@ Step: TypeAlias = Generator[Send, list[Any], T]
 
 
 CLUSTER_NODE: Final = (
-    "is a node of a Redis Cluster, which can't be read as one source: it holds a part of the keys only. Copy the keys "
-    "of all nodes into one Redis or a Parquet table with the columns 'key' and 'value', and read that"
+    "is a node of a Redis Cluster, which can't be read as one source: it holds a part of the keys only. To read all "
+    "nodes, begin the address with redis+cluster:// instead of redis://"
 )
 _PROBES: Final = 32
 

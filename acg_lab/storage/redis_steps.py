@@ -67,6 +67,10 @@ class RedisSteps:
         self._is_whole = False  # known not to be a node of a cluster
         self._is_only_prefix = key_prefix != "auto"
 
+    def expect_cluster(self, label: str) -> None:
+        """Take the source for a whole cluster, under another name."""
+        self._is_whole, self.label = True, label
+
     def load_observations(self, key: str) -> Step[Window | None]:
         """Return a stored window."""
         stored, raw = yield from self._load("acg_observations", key)

@@ -11,7 +11,8 @@ from acg_lab.storage.masking import mask_credentials
 __all__ = ["check_path", "is_redis", "mask_credentials", "open_source"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_REDIS = ("redis", "rediss", "unix")
+_PLAIN = ("redis", "rediss", "unix")
+_REDIS = (*_PLAIN, "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 # The address of a Redis without "redis://". It may contain a password, so it is not taken for a path.
 _BARE_ADDRESS = re.compile(r"rediss?:.*|[^\s/\\]*:\S*@.*|[^\s/\\@]+:\d+(/\d*)?", re.IGNORECASE | re.DOTALL)
 
@@ -43,8 +44,9 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
     Parameters
     ----------
     source : str, path, or Backend
-        ``redis://``, ``rediss://`` or ``unix://`` for a Redis; any other text or path is a Parquet export. A backend
-        is returned unchanged, regardless of the other parameters.
+        ``redis://``, ``rediss://`` or ``unix://`` for a Redis, ``redis+cluster://`` for a whole cluster,
+        ``redis+sentinel://`` for one that Sentinels name; any other text or path is a Parquet export. A backend is
+        returned unchanged, regardless of the other parameters.
     key_prefix : str
         Production's key prefix; ``"auto"`` detects it.
     writable : bool
@@ -62,10 +64,16 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
     """
     from acg_lab.storage.parquet_backend import ParquetExport
     from acg_lab.storage.redis_backend import RedisBackend
+    from acg_lab.storage.redis_cluster import CLUSTER_SCHEMES, RedisClusterBackend
+    from acg_lab.storage.redis_sentinel import SENTINEL_SCHEMES, RedisSentinelBackend
 
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
         scheme = found[1] if (found := _SCHEME.match(path)) else ""
+        if scheme in CLUSTER_SCHEMES:
+            return RedisClusterBackend(path, key_prefix=key_prefix, writable=writable)
+        if scheme in SENTINEL_SCHEMES:
+            return RedisSentinelBackend(path, key_prefix=key_prefix, writable=writable)
         if is_redis(path):
             return RedisBackend(path, key_prefix=key_prefix, writable=writable)
         if path and not scheme.lower().startswith(_REDIS):

@@ -20,6 +20,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import analyze_profile
+from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.widgets.background import WindowHistory
@@ -73,7 +74,7 @@ class TunerState(HasTraits):
         How often a replay has ended, settings were priced, and what is known of `recommendation` and `cost_curve` has
         changed. Read-only.
     recommender, curves : BackgroundResults
-        What computes `recommendation` and `cost_curve`.
+        What computes `recommendation`; and `cost_curve`, and the costs of single requests.
 
     Raises
     ------
@@ -120,7 +121,7 @@ class TunerState(HasTraits):
         self._history.prepare(current.observation_window)
         self._costs = CostHistory(snap, self._on_priced)
         self.recommender = BackgroundResults[Asked, Recommendation]("Looking for better settings", self._on_advised)
-        self.curves = BackgroundResults[AskedCurve, Sweep]("Pricing all thresholds", self._on_curve)
+        self.curves = BackgroundResults[Any, Any]("Pricing", self._on_curve)
         self._profiles: OrderedDict[tuple[str, int], ProfileScores] = OrderedDict()
         self._matches = MatchCounts()
         super().__init__(current=current)
@@ -174,8 +175,7 @@ class TunerState(HasTraits):
     def _check_agent(self, proposal: Any) -> str | None:
         agent_id: str | None = proposal["value"]
         if agent_id is not None and agent_id not in self.snap.agent_ids:
-            msg = f"The 'agent_id' option must be one of the source's, see snap.agent_ids; got {agent_id!r}."
-            raise UsageError(msg)
+            ProfileNames({name: name for name in self.snap.agent_ids}).of_agent(agent_id)
         return agent_id
 
     @validate("learning_key")

@@ -50,7 +50,7 @@ __all__ = ["ThresholdTuner"]
 _NOT_YET: Final = "Nothing to draw here yet."
 _NO_PROFILE: Final = "No requests observed yet: load a source with windows, or let an agent run once."
 _STALE: Final = "acg-stale"
-_COST: Final = "Cost"  # the tab of the cost curve
+_COST, _OVER_TIME = "Cost", "Over time"  # the tabs whose numbers are computed in the background
 _TRAITS: Final = ["settings", "current", "agent_id", "learning_key", "problem", "n_replays"]
 
 
@@ -348,6 +348,8 @@ class ThresholdTuner(w.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         if (picture := self._pictures.draw(self.state, self.view, sharp=sharp)) is not None:
             self._picture.show(picture)
             self._drawn = place
+            if self.view == _OVER_TIME and self.state.curves.share is not None:
+                self._picture.dim()  # its costs are on their way
         elif self._drawn == place:
             self._picture.dim()  # the numbers of other settings are on their way
         else:

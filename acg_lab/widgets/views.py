@@ -13,7 +13,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from acg_lab import frames, plots
+from acg_lab.config import AcgSettings
+from acg_lab.history import Trace
 from acg_lab.plots.theme import palette, using
+from acg_lab.widgets.questions import AskedSteps, price_steps
 from acg_lab.widgets.raster import encode_png
 from acg_lab.widgets.raster_canvas import RasterCanvas
 
@@ -137,8 +140,18 @@ def _steps(state: "TunerState") -> pd.DataFrame | None:
         if state.learning_key not in {profile.learning_key for profile in window.trace.profiles}:
             return None
         steps = window.trace.select(learning_key=state.learning_key).to_frame(stable, window=size)
-        parts.append(steps.assign(stable_threshold=stable, window=size))
+        steps = steps.assign(stable_threshold=stable, window=size)
+        parts.append(_with_costs(state, settings, window.trace, steps))
     return pd.concat(parts, ignore_index=True).drop_duplicates(["step", "stable_threshold", "window"])
+
+
+def _with_costs(state: "TunerState", settings: AcgSettings, trace: Trace, steps: pd.DataFrame) -> pd.DataFrame:
+    """Return steps with what each costs, as far as that is computed; else it is computed in the background."""
+    asked = AskedSteps(state.learning_key, settings, state.current)
+    if state.curves.share is not None and state.curves.find(asked) is None:
+        return steps  # one after the other
+    costs = state.curves.find_or_start(asked, lambda on_step: price_steps(trace, asked, on_step))
+    return steps if costs is None else steps.assign(cost=costs[:, 0], cost_without_cache=costs[:, 1])
 
 
 def _draw_steps(state: "TunerState", frame: pd.DataFrame, place: Any) -> Any:

@@ -50,7 +50,7 @@ REFUSED = {
     "unknown rules": (lambda snap: acg.replay(snap, rules="0.8"), "'rules' setting must be one of"),
     "unknown agent": (
         lambda snap: acg.replay(snap, agent_id="c"),
-        "nothing to replay.*agent 'c'; its agents: 'a', 'b'",
+        "no profile of agent 'c'; the nearest of 2: 'b', 'a'",
     ),
     "nothing at all": (lambda _: acg.replay(acg.load(acg.MemoryBackend(), progress=False)), "nothing to replay"),
     "threshold as a text": (lambda snap: acg.replay(snap).prefix_lengths("0.9"), "must be numbers; got '0.9'"),

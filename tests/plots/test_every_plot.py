@@ -231,7 +231,7 @@ def test_per_cent_is_refused(draw_it):
 
 def test_thresholds_of_another_type_are_refused():
     """Thresholds of another type and an unknown role are a UsageError that says what is valid."""
-    with pytest.raises(acg.UsageError, match="must be a StabilityThresholds or None; got float"):
+    with pytest.raises(acg.UsageError, match=r"must be a StabilityThresholds, such as .*; got 0\.\d+"):
         plots.prefix_stability(SNAPSHOTS["3 blocks"], thresholds=0.9)
     with pytest.raises(acg.UsageError, match="'role' option must be 'current' or 'tuned'; got 'best'"):
         plots.threshold_curve(SNAPSHOTS["3 blocks"], role="best")

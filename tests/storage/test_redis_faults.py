@@ -18,8 +18,12 @@ from learned_backend import learned_backend
 from strategies import make_request, make_run
 
 import acg_lab as acg
+from acg_lab.cli import main
 from acg_lab.core import AcgLearner, HotCache
+from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
+from acg_lab.storage.redis_cluster import RedisClusterBackend
+from acg_lab.storage.redis_steps import list_documents, list_run_ids
 
 
 @contextlib.contextmanager
@@ -174,3 +178,75 @@ def test_a_node_of_a_cluster_is_not_read_as_the_whole(cluster):
             client.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@read", "+select", "+@connection")
         with pytest.raises(acg.SourceError, match="node of a Redis Cluster"):
             acg.load(url.replace("redis://", "redis://reader:pw@"), key_prefix="p:")
+
+
+def three_agents():
+    backend = MemoryBackend()
+    for agent_id in "abc":
+        learned_backend(agent_id, 30, backend=backend)
+    return backend
+
+
+@pytest.fixture
+def filled(cluster):
+    """Return the address of a cluster with three agents, and what it holds."""
+    held = acg.load(three_agents())
+    columns = held.columns
+    with redis.RedisCluster.from_url(cluster[0]) as client:
+        client.flushall(target_nodes=redis.RedisCluster.PRIMARIES)
+        for name, raw in list_documents(columns):
+            client.set(f"p:{name}", raw)
+        for agent_id, ids in list_run_ids(columns).items():
+            client.rpush(f"p:runs_index:{agent_id}", *ids)
+    return cluster[1].replace("redis://", "redis+cluster://"), held
+
+
+def test_a_cluster_is_read_as_a_whole(filled, cluster, capsys):
+    """The keys of all nodes are one source, by any node's address, whole and filtered; nothing is written there."""
+    url, held = filled
+    snap = acg.load(url)
+    assert snap == held
+    assert not snap.problems
+    assert acg.load(url, agent_id="b", limit=3) == acg.load(learned_backend("b", 30), limit=3)
+    assert acg.load(url, since="2026-11-20") == acg.load(three_agents(), since="2026-11-20")
+    with redis.Redis.from_url(cluster[0]) as client:
+        assert 0 < client.dbsize() < 180  # this node holds only a part
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", url])
+    assert ended.value.code in (0, None), capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["analyze", url, "--agent", "d"])
+    assert "holds no agent 'd'" in capsys.readouterr().err
+    with pytest.raises(acg.UsageError):
+        held.to_redis(url, key_prefix="q:")
+
+
+def test_slots_that_move_are_followed(filled, cluster):
+    """If keys move to another node while a backend is open, it asks that node."""
+    url, held = filled
+    with RedisClusterBackend(url, key_prefix="p:") as backend:
+        assert backend.load_stability("a") is not None
+        slot = redis.crc.key_slot(b"p:acg_stability:a")
+        clients = [redis.Redis.from_url(node) for node in cluster]
+        ids = [client.execute_command("CLUSTER", "MYID").decode() for client in clients]
+        before = next(i for i in range(3) if holds(clients[i], "p:acg_stability:a"))
+        after = (before + 1) % 3
+        clients[after].execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[before])
+        clients[before].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[after])
+        keys = clients[before].execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
+        port = int(cluster[after].rpartition(":")[2].partition("/")[0])
+        clients[before].execute_command("MIGRATE", "127.0.0.1", port, "", 0, 5000, "KEYS", *keys)
+        for client in clients:
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[after])
+            client.close()
+        assert backend.load_stability("a") == held.seeds["a"].result
+        assert acg.load(backend) == held
+
+
+def holds(client, key):
+    """Return whether a node is the one that a key belongs to."""
+    try:
+        client.execute_command("EXISTS", key)
+    except redis.ResponseError:
+        return False
+    return True

@@ -118,7 +118,7 @@ class TestOpening:
             (b"redis://h", "a bytes"),
             ({}, "a dict"),
             ("", "an empty text"),
-            ("redis+cluster://u:secret@h", r"redis\+cluster://"),
+            ("redis+other://u:secret@h", r"redis\+other://"),
             ("REDIS://u:secret@h", "REDIS://"),
             (AsyncRedisBackend("redis://u:secret@h"), "a AsyncRedisBackend"),
         ],

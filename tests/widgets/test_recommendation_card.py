@@ -1,10 +1,12 @@
 """The recommendation card: asked for by a button, cancelled by it, used by another, and never of other settings."""
 
 import pytest
+from plot_snapshots import gids, nameless, outside, overlapping, text_of
 from widgets.reading import shown
 
 import acg_lab as acg
-from acg_lab._format import money
+from acg_lab import plots
+from acg_lab._format import money, percent
 
 TRIAGE, NEXT = "claims-triage", "claims-triage-next"
 
@@ -108,3 +110,24 @@ def test_the_cost_tab(make_tuner, triage):
     tuner.state.reset()
     assert "instead of $0.60" in shown(tuner._words.value), "the recommended setting where none is tried"
     assert "stable_threshold 0.9" not in shown(tuner._words.value)
+
+
+def test_over_time_has_costs(make_tuner, triage):
+    """The tab gets what each request costs, now and as tried, and is dimmed until it is known."""
+    tuner = make_tuner(*triage)
+    tuner.view = "Over time"
+    tuner.settings = tuner.settings.replace(stable_threshold=0.9)
+    waited = [tuner.state.curves.join(120) for _ in range(4)]  # one setting after the other
+    frame = tuner.frame()
+    assert waited
+    costs = frame.groupby("stable_threshold")["cost"].sum()
+    for stable in (0.9, 0.95):
+        settings = acg.AcgSettings().replace(stable_threshold=stable)
+        sim = acg.simulate(triage[1], settings, config=acg.AcgSettings())
+        assert costs[stable] == pytest.approx(sim.totals().simulated)
+    assert "acg-stale" not in tuner._image._dom_classes
+    axes = plots.prefix_over_time(frame, current=0.95)
+    assert {"cost-current", "cost-tuned", "no-caching"} <= set(gids(axes))
+    share = 1 - costs[0.9] / frame[frame["stable_threshold"] == 0.9]["cost_without_cache"].sum()
+    assert text_of(axes, "cost-name-tuned") == f"tuned {percent(1 - share)}"
+    assert nameless(axes) == outside(axes) == overlapping(axes) == []

@@ -1,7 +1,7 @@
-"""Checking the thresholds that frames and plots are given.
+"""Check the thresholds that public functions are given.
 
-Production takes any finite number, so a threshold slightly outside 0 to 1 is legal and only marked as off the scale.
-A number of 2 or more is a share written in per cent, which no caller means.
+Production takes any finite number, so a threshold outside 0 to 1 is legal and only marked as off the scale. A number
+from 2 to 100 is a share written in per cent, which no caller means.
 """
 
 from typing import Final
@@ -9,12 +9,13 @@ from typing import Final
 from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 
-__all__ = ["check_share", "checked_thresholds"]
+__all__ = ["check_share", "check_thresholds"]
 
-_PER_CENT: Final = 2
+_OFF_SCALE: Final = 2
+_PER_CENT: Final = 100
 
 
-def checked_thresholds(thresholds: StabilityThresholds | None) -> StabilityThresholds:
+def check_thresholds(thresholds: StabilityThresholds | None) -> StabilityThresholds:
     """Return the thresholds, production's defaults for None.
 
     Raises
@@ -24,13 +25,14 @@ def checked_thresholds(thresholds: StabilityThresholds | None) -> StabilityThres
 
     Examples
     --------
-    >>> checked_thresholds(None).stable_threshold
+    >>> check_thresholds(None).stable_threshold
     0.95
     """
     if thresholds is None:
         return StabilityThresholds()
     if not isinstance(thresholds, StabilityThresholds):
-        msg = f"The 'thresholds' option must be a StabilityThresholds or None; got {type(thresholds).__name__}."
+        example = "acg_lab.StabilityThresholds(stable_threshold=0.9)"
+        msg = f"The 'thresholds' must be a StabilityThresholds, such as {example}; got {thresholds!r}."
         raise UsageError(msg)
     check_share("stable_threshold", thresholds.stable_threshold)
     check_share("semi_stable_threshold", thresholds.semi_stable_threshold)
@@ -45,6 +47,6 @@ def check_share(name: str, value: float) -> None:
     ...
     acg_lab.core.errors.UsageError: The 'stable_threshold' setting is a share from 0 to 1, not per cent; got 95: ...
     """
-    if value >= _PER_CENT:
+    if _OFF_SCALE < value <= _PER_CENT:
         msg = f"The {name!r} setting is a share from 0 to 1, not per cent; got {value!r}: write {value / 100!r}."
         raise UsageError(msg)
