@@ -102,6 +102,11 @@ class AgentCosts:
         return int(np.where(sim.billed, np.maximum(sim.recorded_read, 0), sim.read).sum())
 
     @property
+    def needs_breakpoints(self) -> bool:
+        """Whether a cache that the requests meet holds nothing of a request without a breakpoint."""
+        return any(provider.matching == "breakpoint" for provider in self.simulation.history.history.providers)
+
+    @property
     def n_without_usage(self) -> int:
         """Number of requests that did not fail and have no recorded usage."""
         return int((~self.simulation.billed & ~self.simulation.failed).sum())
@@ -134,7 +139,12 @@ class AgentCosts:
         if since is None or len(rows) < 2:  # noqa: PLR2004  nothing before it
             return 0.0
         started = sim.started_ns[rows]
-        at = int(np.abs(started - parse_time(since)).argmin())
+        distance = np.abs(started - parse_time(since))
+        if len(keys) > 1:  # a new prefix has a profile of its own, so only the first request of each can be meant
+            _, firsts = np.unique([sim.learning_keys[row] for row in rows.tolist()], return_index=True)
+            is_first = np.isin(np.arange(len(rows)), firsts)
+            distance = np.where(is_first, distance, np.iinfo(np.int64).max)
+        at = int(distance.argmin())
         if at == 0 or started[at] - started[at - 1] > _SHORTEST:
             return 0.0
         row = int(rows[at])

@@ -152,3 +152,13 @@ def test_a_tool_that_is_edited_to_and_fro_is_no_role():
     ]
     findings = acg.explain(learned(bodies), money=False, progress=False)
     assert ([finding.kind for finding in findings], findings.notes) == ([Kind.TOOLS_EDITED], ())
+
+
+@pytest.mark.parametrize("i", [11, 12, 13])
+def test_a_request_that_is_sent_again_hides_no_event(i):
+    """Neither the last request before an event nor the first after it hides the event if it is sent again at once."""
+    lines = sent([of_whole_prompt(n, n >= 12) for n in range(N)])
+    again = {**lines[i], "started_at": lines[i]["ended_at"], "ended_at": lines[i + 1]["started_at"]}
+    snap = acg.from_requests([*lines[: i + 1], again, *lines[i + 1 :]], agent_id="desk")
+    (finding,) = acg.explain(snap, progress=False)
+    assert (finding.kind, finding.is_event) == (Kind.CHANGED_ONCE, True)
