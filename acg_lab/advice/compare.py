@@ -34,7 +34,7 @@ _DAY: Final = 86_400 * 10**9
 _MONTH: Final = 30  # days
 _HOW: Final = (
     "costs are as billed, and simulated where no bill is recorded",
-    "alike are requests of one agent, model and size (two per doubling), sent after five minutes of rest, or not, both",
+    "alike are requests of one agent, model and size (two steps per doubling), after a pause of over 5 minutes or not",
     "intervals hold for all agents at once: whole runs are drawn again, those that began within the same hour together",
 )
 

@@ -159,6 +159,8 @@ def _notes(sim: CacheSimulation, costs: Sequence[AgentCost], sample_rate: float)
     lines.append(f"Prices: {sim.history.price_list.source}.")
     if not sim.history.is_change:
         lines.append(f"Simulation against bills: {calibrate(sim).verdict}")
+    if total.lost > 0 or total.lost_tokens > 0:
+        lines.append("Next: 'acg-lab explain' says what to change; 'acg-lab misses' lists what was paid for in vain.")
     return "\n".join(lines)
 
 

@@ -70,6 +70,8 @@ def _tune(
         raise typer.Exit(_UNCHANGED)
     if out_path is not None:
         _write(out_path, best, dry_run=dry_run, quiet=as_json)
+    elif not as_json:
+        say("\nNext: --out plugins.toml writes it; later, 'acg-lab compare SOURCE --at TIME' says if it held.")
 
 
 def _print(best: Recommendation) -> None:

@@ -286,9 +286,12 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
     if finding.kind is Kind.CACHE_MARKS:
         repairs = _effects(context, keys, _breakpoints(keys))
     caused = sum(costs.causes[one].avoidable for one in _verdicts_of(finding) if one in costs.causes)
-    if finding.kind not in (*_CHANGES, Kind.CACHE_MARKS) and costs.simulation.history.acts:
+    acts = costs.simulation.history.acts
+    if finding.kind not in (*_CHANGES, Kind.CACHE_MARKS) and (acts or costs.needs_breakpoints):
         more = AddBreakpoint(at="system", learning_keys=keys)
-        repairs = [other for effect in repairs for other in (replace(effect, repairs=(*effect.repairs, more)), effect)]
+        pairs = [(replace(effect, repairs=(*effect.repairs, more)), effect) for effect in repairs]
+        # The governor's breakpoint ends before the system prompt; the application's own may do.
+        repairs = [effect for pair in pairs for effect in (pair if acts else reversed(pair))]
     if finding.is_event:
         caused = max(
             caused, costs.restart(finding.evidence.profiles, finding.evidence.last_change, context.prefix_tokens)

@@ -102,6 +102,11 @@ class AgentCosts:
         return int(np.where(sim.billed, np.maximum(sim.recorded_read, 0), sim.read).sum())
 
     @property
+    def needs_breakpoints(self) -> bool:
+        """Whether a cache that the requests meet holds nothing of a request without a breakpoint."""
+        return any(provider.matching == "breakpoint" for provider in self.simulation.history.history.providers)
+
+    @property
     def n_without_usage(self) -> int:
         """Number of requests that did not fail and have no recorded usage."""
         return int((~self.simulation.billed & ~self.simulation.failed).sum())

@@ -3,7 +3,8 @@
 One row of `VIEWS` per tab. The blocks follow the drag, drawn by the raster canvas; the others are drawn when it pauses.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ class PictureMaker:
             height = self._reserve(state, name, canvas.height)
             # Laid out once: only the colours differ.
             sheets = (canvas.pixels(dpi, height, theme) for theme in self._themes)
-            return Picture(tuple(encode_png(pixels, canvas.words) for pixels in sheets), canvas.words)
+            return Picture(_encode_all(sheets, canvas.words), canvas.words)
         pngs = []
         for theme in self._themes:
             with using(theme):
@@ -96,6 +97,17 @@ class PictureMaker:
         pixels[:] = np.frombuffer(bytes.fromhex(palette().paper[1:]), np.uint8)
         pixels[: drawn.shape[0]] = drawn
         return pixels
+
+
+def _encode_all(sheets: Iterator[NDArray[np.uint8]], words: str) -> tuple[bytes, ...]:
+    """Return sheets as PNGs; the first is packed while the second is painted: packing frees the interpreter."""
+    first = next(sheets)
+    pngs: list[bytes] = []
+    thread = Thread(target=lambda: pngs.append(encode_png(first, words)))
+    thread.start()
+    rest = [encode_png(pixels, words) for pixels in sheets]
+    thread.join()
+    return (*pngs, *rest)
 
 
 # --- tabs ---

@@ -47,6 +47,17 @@ def test_faults_of_how_requests_are_sent_are_found(rows, kind):
     assert findings.notes[0] in findings._repr_html_()
 
 
+def test_a_clock_before_a_breakpoint_that_nobody_sets_is_found():
+    """Where the prompt starts with a clock and has no breakpoint, the repair names both: neither alone saves."""
+    rows = [ask(60 * i, session=i, marked=False) for i in range(10)]
+    for i, row in enumerate(rows):
+        row["request"]["system"][0]["text"] = f"It is 08:{10 + i}. {GUIDE}"
+    (finding,) = explain(rows)
+    assert finding.kind is Kind.DATETIME
+    assert [type(repair).__name__ for repair in finding.repairs[0].repairs] == ["Pin", "AddBreakpoint"]
+    assert finding.repairs[0].money_saved > 0.5 * finding.agent_cost
+
+
 def test_an_agent_that_reads_by_simulation_is_healthy():
     """One marked system prompt, asked every minute, is read each time: healthy, and the note says by what."""
     findings = explain([ask(60 * i, session=i) for i in range(40)])
