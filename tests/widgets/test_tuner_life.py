@@ -19,7 +19,7 @@ import acg_lab as acg
 
 class TestExport:
     def test_a_tried_provider_is_exported(self, make_tuner, triage, tmp_path):
-        """A provider that a recommendation tries is written with the settings; one that nobody tries stays the file's."""
+        """A provider that is tried is written with the settings; if none is tried, the file keeps its own."""
         path = tmp_path / "plugins.toml"
         acg.export_config(path, acg.AcgSettings(provider="anthropic"))
         for tried, written in ((None, "anthropic"), ("passthrough", "passthrough")):
