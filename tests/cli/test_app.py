@@ -155,7 +155,7 @@ def test_export_there_and_back(run, tmp_path, redis_url):
         (["analyze", f"u:{PASSWORD}@127.0.0.1:1/0"], 2, "must begin with redis://"),
         (["export", SAMPLE, f"u:{PASSWORD}@127.0.0.1:1/0"], 2, "must begin with redis://"),
         (["analyze", "a\x1b[31m\u202eb"], 1, "a\\x1b[31m\\u202eb: there is no such file or folder."),
-        (["analyze", f"redis+cluster://u:{PASSWORD}@host/x"], 2, "got redis+cluster://"),
+        (["analyze", f"redis+other://u:{PASSWORD}@host/x"], 2, "got redis+other://"),
         (["analyze", f"redis://u:{PASSWORD}@127.0.0.1/zero"], 2, "must end in a database number"),
         (["analyze", SAMPLE, f"redis://u:{PASSWORD}@host"], 2, "redis://***@host"),
         ([f"redis://u:{PASSWORD}@host"], 2, "redis://***@host"),
