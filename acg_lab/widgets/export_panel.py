@@ -25,12 +25,18 @@ _PLACE = "plugins.toml"
 def changed_lines(state: TunerState) -> list[str]:
     """Return the settings that differ from the current ones, as lines of TOML with the old values as comments."""
     was, tried = state.current.values(), state.settings.values()
-    changed = {name: tried[name] for name in tried if name in RANGES and tried[name] != was[name]}
-    names = max(map(len, changed), default=0)
-    values = max((len(setting(value)) for value in changed.values()), default=0)
-    return [
-        f"{name:{names}} = {setting(value):{values}}  # was {setting(was[name])}" for name, value in changed.items()
-    ]
+    told = {name: (setting(tried[name]), setting(was[name])) for name in RANGES if tried[name] != was[name]}
+    if (provider := _changed_provider(state)) is not None:
+        told["provider"] = (f'"{provider}"', state.current.provider or "not set")
+    names = max(map(len, told), default=0)
+    values = max((len(value) for value, _ in told.values()), default=0)
+    return [f"{name:{names}} = {value:{values}}  # was {before}" for name, (value, before) in told.items()]
+
+
+def _changed_provider(state: TunerState) -> str | None:
+    """Return the governor's provider if settings with another one are tried, as a recommendation may have it."""
+    provider = state.settings.provider
+    return None if provider == state.current.provider else provider
 
 
 class ExportPanel:
@@ -72,7 +78,8 @@ class ExportPanel:
 
     def show(self) -> None:
         """Show what would change; the button is off while nothing would, or no file is named."""
-        lines, n = changed_lines(self._state), len(RANGES)
+        lines = changed_lines(self._state)
+        n = len(RANGES) + (_changed_provider(self._state) is not None)
         path = self.path.value.strip()
         same = f"# no change: the settings equal {path or 'the default ones'}"
         self._toml.value = f"<pre>{escape(chr(10).join(lines) or same)}</pre>"
@@ -84,8 +91,8 @@ class ExportPanel:
 
     def _on_click(self, _button: Any) -> None:
         path = self.path.value.strip()
-        # Provider and priority are not tuned: the file keeps its own.
-        settings = replace(self._state.settings, provider=None, priority=None)
+        # What is not tuned, the file keeps: its priority, and its provider unless another one is tried.
+        settings = replace(self._state.settings, provider=_changed_provider(self._state), priority=None)
         if self._adopt_file(path):
             why = "has other settings than were shown as current. Look at the lines that change, and export again."
             self.outcome.value = error_line(f"{path} {why}")
@@ -113,7 +120,8 @@ class ExportPanel:
         except AcgLabError:
             return False  # there is no file yet, or the export will say what is wrong with it
         has, shown = found.values(), self._state.current.values()
-        if all(has[name] == shown[name] for name in RANGES):
+        same_provider = _changed_provider(self._state) is None or found.provider == self._state.current.provider
+        if same_provider and all(has[name] == shown[name] for name in RANGES):
             return False
         self._state.current = found
         return True

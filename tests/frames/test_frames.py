@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -270,7 +271,9 @@ class TestBreaks:
         """Rows of findings have the order and numbers of `acg.explain`, from findings or a snapshot."""
         findings = acg.explain(sample)
         frame = frames.findings(sample)
-        assert frame["money_lost"].is_monotonic_decreasing
+        is_event = np.array([finding.is_event for finding in findings])
+        assert all(frame.loc[rows, "money_lost"].is_monotonic_decreasing for rows in (is_event, ~is_event))
+        assert not is_event[: (~is_event).sum()].any(), "faults come before events"
         pd.testing.assert_frame_equal(frame, findings.to_frame())
         assert list(frame["kind"]) == [finding.kind.value for finding in findings]
         assert list(frame["total_lost"]) == [finding.total_lost for finding in findings]

@@ -18,6 +18,19 @@ import acg_lab as acg
 
 
 class TestExport:
+    def test_a_tried_provider_is_exported(self, make_tuner, triage, tmp_path):
+        """A provider that is tried is written with the settings; if none is tried, the file keeps its own."""
+        path = tmp_path / "plugins.toml"
+        acg.export_config(path, acg.AcgSettings(provider="anthropic"))
+        for tried, written in ((None, "anthropic"), ("passthrough", "passthrough")):
+            tuner = make_tuner(*triage, config=path)
+            tuner.settings = tuner.settings.replace(stable_threshold=0.5, provider=tried)
+            assert ('= "passthrough" # was anthropic' in shown(tuner._exporter._toml.value)) == (tried is not None)
+            tuner._exporter.path.value = str(path)
+            tuner._exporter.button.click()
+            assert acg.load_config(path).provider == written
+            acg.export_config(path, acg.AcgSettings(provider="anthropic"))
+
     def test_the_way_back(self, make_tuner, sample, trace, tmp_path):
         """The changed lines are shown with the old values; export writes them, and then they are current."""
         path = tmp_path / "plugins.toml"
