@@ -32,10 +32,10 @@ _IDS_AT_ONCE = 5000
 class RedisBackend(RedisBase):
     """A Redis in production's layout.
 
-    Reading never writes and never blocks the server: it uses SCAN, STRLEN, MGET of up to 2 MiB, GETRANGE, LLEN, and
-    LRANGE of up to 5,000 ids, and the client refuses all other commands. Only connection errors are retried. A run id
-    that occurs twice in an index counts once, at its first position. `AcgLearner` learns each run in one transaction
-    here.
+    Reading never writes and never blocks the server: it uses SCAN, STRLEN, GET and MGET of up to 8 MiB, GETRANGE for
+    more, LLEN, and LRANGE of up to 5,000 ids, and the client refuses all other commands. Only connection errors are
+    retried. A run id that occurs twice in an index counts once, at its first position. `AcgLearner` learns each run in
+    one transaction here.
 
     Parameters
     ----------
