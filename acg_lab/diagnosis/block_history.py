@@ -75,11 +75,11 @@ def find_moment(runs: Sequence[tuple[int, Hashable]], n: int) -> int | None:
         return None
     ends = [*(start for start, _ in runs[1:]), n]
     old = sum(end - start for (start, content), end in zip(runs, ends, strict=True) if content == runs[0][1])
-    strays, best, fewest = old, 0, old
+    best, strays, fewest = 0, old, min(old, n - old)
     for (start, content), end in zip(runs, ends, strict=True):
         strays += start - end if content == runs[0][1] else end - start
-        if strays < fewest:
-            best, fewest = end, strays
+        if (few := min(strays, n - strays)) < fewest:  # the first request may be a stray too
+            best, fewest = end, few
     return best if 0 < best < n and fewest <= _MAX_STRAY_SHARE * n else None
 
 
