@@ -1,7 +1,7 @@
-"""The options of request logs, declared once for every command that takes SOURCE.
+"""The options of request logs and of a Redis, declared once for every command that takes SOURCE.
 
 A command that is registered by `source_command` has a parameter ``log``, which holds what `acg_lab.load` takes of a
-log. On the command line it is a group of options of its own.
+log, and ``gentle`` if it was given. On the command line those of logs are a group of options of its own.
 """
 
 import inspect
@@ -124,9 +124,24 @@ _password_parameter: Final = inspect.Parameter(
     ],
 )
 
+_gentle_parameter: Final = inspect.Parameter(
+    "gentle",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        bool | None,
+        typer.Option(
+            "--gentle/--no-gentle",
+            help="Leave a Redis at least half of its time while reading; by default unless it is on this machine.",
+            show_default=False,
+        ),
+    ],
+)
+_of_redis: Final = (_password_parameter, _gentle_parameter)
+
 
 def source_command(name: str) -> Callable[[_Command], _Command]:
-    """Register a command that takes SOURCE, with the options of request logs.
+    """Register a command that takes SOURCE, with the options of request logs and of a Redis.
 
     Parameters
     ----------
@@ -140,19 +155,20 @@ def source_command(name: str) -> Callable[[_Command], _Command]:
         hints = get_type_hints(_collect, include_extras=True)
 
         @wraps(command)
-        def run(password_file: str | None = None, **given: Any) -> None:
+        def run(*, password_file: str | None = None, gentle: bool | None = None, **given: Any) -> None:
             if password_file is not None:
                 os.environ[PASSWORD] = read_password(password_file)  # for kernels and workers too
             log = _collect(**{name: given.pop(name) for name in added})
-            command(**given, log={option: value for option, value in log.items() if option not in own})
+            log = {option: value for option, value in log.items() if option not in own}
+            command(**given, log=log if gentle is None else {**log, "gentle": gentle})
 
         kept = [parameter for parameter in own.values() if parameter.name != "log"]
         keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [*(p.replace(kind=keyword) for p in kept), _password_parameter, *added.values()]
+        parameters = [*(p.replace(kind=keyword) for p in kept), *_of_redis, *added.values()]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         of_command = get_type_hints(command, include_extras=True)
         run.__annotations__ = {p.name: of_command[p.name] for p in kept} | {n: hints[n] for n in added}
-        run.__annotations__[_password_parameter.name] = _password_parameter.annotation
+        run.__annotations__ |= {p.name: p.annotation for p in _of_redis}
         cli.command(name, cls=_SourceCommand)(run)
         return command
 

@@ -31,6 +31,7 @@ from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
 
 _WIDEST = 120  # columns: longer lines are hard to read
+Text = Annotated[bool, typer.Option("--text", help="Show what stands where texts differ, with counts of requests.")]
 
 
 @source_command("explain")
@@ -42,7 +43,7 @@ def _explain(
         str | None,
         typer.Option("--key", help="Only this profile, by learning key or name, such as 'sales-analyst tools…d206'."),
     ] = None,
-    text: Annotated[bool, typer.Option("--text", help="Show excerpts of the differing texts.")] = False,  # noqa: FBT002
+    text: Text = False,  # noqa: FBT002
     stable_threshold: StableThreshold = DEFAULTS.stable_threshold,
     semi_stable_threshold: SemiStableThreshold = DEFAULTS.semi_stable_threshold,
     min_observations: MinObservations = DEFAULTS.min_observations_for_full_confidence,

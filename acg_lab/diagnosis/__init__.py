@@ -22,7 +22,9 @@ module                what it does
 ``text_patterns``     dates, identifiers, paths and numbers in a text
 ``text_diff``         where two texts differ
 ``structure``         blocks missing and shifted, and lists of tools
-``suggestions``       which repairs fit, tried
+``text_template``     what all contents of a block share, and the slots between
+``slot_history``      one slot over time; ``slot_kinds``: what varies in it
+``suggestions``       which repairs fit, tried; ``repair_words``: what the application must change
 ``threshold_plateau`` which threshold to recommend
 ``loss_check``        what agents lose, against limits; ``loss_baseline``: what they lost before
 ``phrases``           the words of the sentences; ``break_reason``: those of a breaking block

@@ -15,8 +15,8 @@ import msgspec
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.diagnosis.finding import Timing, Variant
-from acg_lab.diagnosis.text_diff import TextDifference, count_shared_ends
-from acg_lab.diagnosis.text_template import Template, find_template
+from acg_lab.diagnosis.text_diff import TextDifference, ValueCount, count_shared_ends
+from acg_lab.diagnosis.text_template import Slot, Template, find_template
 from acg_lab.storage.columns import is_redacted
 from acg_lab.storage.observation_columns import Form, ObservationColumns
 
@@ -24,7 +24,7 @@ __all__ = ["BlockHistory", "ChangeHistory", "Request", "find_changes", "find_mom
 
 _MOSTLY = 0.8
 _MAX_STRAY_SHARE = 0.02  # requests that were in flight when the content changed
-_MAX_VARIANTS = 5
+_MAX_VARIANTS = _MAX_VALUES = 5
 _HASH = slice(7, 23)  # after "sha256:"
 _NEAR = 256  # characters, more than any date, identifier or path has
 
@@ -75,11 +75,11 @@ def find_moment(runs: Sequence[tuple[int, Hashable]], n: int) -> int | None:
         return None
     ends = [*(start for start, _ in runs[1:]), n]
     old = sum(end - start for (start, content), end in zip(runs, ends, strict=True) if content == runs[0][1])
-    strays, best, fewest = old, 0, old
+    best, strays, fewest = 0, old, min(old, n - old)
     for (start, content), end in zip(runs, ends, strict=True):
         strays += start - end if content == runs[0][1] else end - start
-        if strays < fewest:
-            best, fewest = end, strays
+        if (few := min(strays, n - strays)) < fewest:  # the first request may be a stray too
+            best, fewest = end, few
     return best if 0 < best < n and fewest <= _MAX_STRAY_SHARE * n else None
 
 
@@ -248,14 +248,21 @@ class BlockHistory:
         return tuple(self.find_places(text=False))
 
     def find_places(self, *, text: bool) -> Iterator[TextDifference]:
-        """Yield where the contents differ, in order, with excerpts if ``text`` is true."""
+        """Yield where the contents differ, in order, with excerpts and the commonest values if ``text`` is true."""
         if (template := self.template) is None:
             return
         for slot in template.slots:
             ours = template.value(slot, template.reference)
             other, theirs = next((i, value) for i, value in enumerate(template.values(slot)) if value != ours)
-            excerpts = (ours, theirs) if text else (None, None)
+            excerpts = (ours, theirs, *self._count_values(template, slot)) if text else ()
             yield TextDifference(slot.offset, slot.length, slot.starts[other], len(theirs), *excerpts)
+
+    def _count_values(self, template: Template, slot: Slot) -> tuple[tuple[ValueCount, ...], int]:
+        """Return the commonest values of a slot, of equals that of the reference first, and how many there are."""
+        values = Counter({template.value(slot, template.reference): 0})
+        for member, value in zip(template.members, template.values(slot), strict=True):
+            values[value] += self.counts[self.by_count[member]]
+        return tuple(ValueCount(*pair) for pair in values.most_common(_MAX_VALUES)), len(values)
 
     @property
     def dominant_part(self) -> tuple[str, tuple[TextDifference, ...]]:

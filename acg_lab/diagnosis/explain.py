@@ -63,7 +63,8 @@ def explain(
     agent_id : str, optional
         Explain this agent's profiles only.
     text : bool
-        Whether the evidence holds excerpts of the texts that differ.
+        Whether the evidence holds excerpts of the texts that differ: at each place the five commonest values, and how
+        many requests have each.
     money : bool, default True
         Whether costs and savings are simulated, where requests are recorded and prices known. Each agent is simulated
         once, and at most ten repairs are, each on the requests of its agent: those that can save most. Explain one

@@ -125,7 +125,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     variants : tuple of Variant
         The commonest contents, at most five.
     places : tuple of TextDifference
-        Where the two commonest contents differ, at most eight, in characters.
+        The first slots of the contents, at most eight: where the dominant one and, in each slot, the commonest other
+        that differs there stand apart, in characters.
     stable_tokens_after : float
         Tokens per request of other blocks that do not change but cannot be cached; for splits, what all requests share.
     unchanging : float

@@ -9,7 +9,7 @@ from math import ceil
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex, overload
 
-from acg_lab._format import counted, html_table, html_text, printable
+from acg_lab._format import counted, cut, html_table, html_text, printable
 from acg_lab.diagnosis.finding import Finding
 from acg_lab.diagnosis.finding_changes import FindingChanges, compare_findings
 from acg_lab.diagnosis.phrases import tokens_per_request
@@ -171,7 +171,7 @@ def _format_finding(number: int, finding: Finding, width: int) -> Iterator[str]:
         yield from _wrap("    -> ", line, width)
     for place in finding.evidence.places:
         if place.text is not None:
-            yield from _wrap("    ", f"at {place.offset:,}: {_format_excerpts(place)}", width)
+            yield from _wrap("    ", f"at {place.offset:,}: {_format_values(place)}", width)
 
 
 def describe_loss(finding: Finding) -> str:
@@ -245,12 +245,11 @@ def describe_effect(effect: Effect, finding: Finding) -> str:
     )
 
 
-def _format_excerpts(place: TextDifference) -> str:
-    return " / ".join(_format_excerpt(text or "") for text in (place.text, place.other_text))
-
-
-def _format_excerpt(text: str) -> str:
-    return printable(repr(text if len(text) <= _MAX_EXCERPT else f"{text[: _MAX_EXCERPT - 1]}…"))
+def _format_values(place: TextDifference) -> str:
+    """Return the commonest values of a slot, each with the number of requests that have it."""
+    shown = [f"{printable(repr(cut(value.text, _MAX_EXCERPT)))} ({value.count:,})" for value in place.commonest]
+    more = place.distinct - len(shown)
+    return ", ".join(shown) + (f" and {counted(more, 'more value')}" if more else "")
 
 
 # --- HTML ---
@@ -288,4 +287,4 @@ def _format_loss(finding: Finding) -> str:
 
 
 def _format_place(place: TextDifference) -> str:
-    return f"at {place.offset:,}: <code>{escape(_format_excerpts(place))}</code>"
+    return f"at {place.offset:,}: <code>{escape(_format_values(place))}</code>"

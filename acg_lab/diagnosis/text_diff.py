@@ -18,6 +18,7 @@ from acg_lab.core.errors import RecordError
 __all__ = [
     "Match",
     "TextDifference",
+    "ValueCount",
     "add_excerpts",
     "align",
     "canonicalize_json",
@@ -50,10 +51,18 @@ class Match(NamedTuple):
     length: int
 
 
+class ValueCount(Struct, frozen=True):
+    """One value of a slot, and how many requests have it."""
+
+    text: str
+    count: int
+
+
 class TextDifference(Struct, frozen=True):
     """One piece of text that differs between the dominant content and another; offsets and lengths in characters.
 
-    ``text`` and ``other_text`` are None unless excerpts were asked for.
+    ``text`` and ``other_text`` are None unless excerpts were asked for. With them come the ``commonest``
+    values of all contents there, at most five, and how many ``distinct`` ones there are.
 
     Examples
     --------
@@ -67,6 +76,8 @@ class TextDifference(Struct, frozen=True):
     other_length: int
     text: str | None = None
     other_text: str | None = None
+    commonest: tuple[ValueCount, ...] = ()
+    distinct: int = 0
 
 
 def find_differences(dominant: str, other: str) -> tuple[TextDifference, ...]:

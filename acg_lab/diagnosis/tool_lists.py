@@ -7,6 +7,7 @@ every provider has are named, and no text. What most requests show names the cha
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 from acg_lab.diagnosis.block_history import BlockHistory, find_moment
@@ -110,9 +111,8 @@ def _find_runs(counts: Mapping[int, int], n: int) -> list[tuple[int, int]]:
 
 def _find_direction(runs: Sequence[tuple[int, int]], n: int) -> int:
     """Return 1 if a tool joins for good, -1 if it leaves for good, 0 if it comes and goes."""
-    if len(runs) > 2 and find_moment(runs, n) is None:  # noqa: PLR2004
-        return 0
-    return 1 if runs[1][1] > runs[0][1] else -1
+    moment = runs[1][0] if len(runs) == 2 else find_moment(runs, n)  # noqa: PLR2004
+    return next((1 if new > old else -1 for (_, old), (at, new) in pairwise(runs) if at == moment), 0)
 
 
 # --- tools that are defined otherwise ---

@@ -26,13 +26,13 @@ def list_agents(source: "str | os.PathLike[str]", *, key_prefix: str = "auto", *
     key_prefix : str
         Prefix of production's keys.
     **options
-        Other options of `acg_lab.load`, for a log.
+        Other options of `acg_lab.load`: ``gentle``, and those of a log.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LoadWarning)  # the load before has warned
         path = find_sample(source)
         if options.get("format", "auto") == "auto" and not is_log(path):
-            backend = open_source(path, key_prefix=key_prefix)
+            backend = open_source(path, key_prefix=key_prefix, gentle=options.get("gentle"))
             if isinstance(backend, RedisBackend):
                 with backend:
                     return tuple(sorted(backend.list_agents()))

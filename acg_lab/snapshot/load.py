@@ -53,6 +53,7 @@ def load(
     full_payloads: bool = False,
     sample_rate: float = 1.0,
     fields: Mapping[str, str] | None = None,
+    gentle: bool | None = None,
 ) -> Snapshot:
     """Read a source into a snapshot.
 
@@ -96,6 +97,9 @@ def load(
         For a log: its share of the traffic, above 0 and at most 1.
     fields : mapping of str to str, optional
         For a log: dotted paths of values that have other names, such as ``{"agent": "metadata.app"}``.
+    gentle : bool, optional
+        For the URL of a Redis: whether to rest after each reply as long as it took, so that reading takes at most half
+        of the server's time. By default, unless the server is on this machine (a unix socket or a loopback address).
 
     Returns
     -------
@@ -141,7 +145,7 @@ def load(
     _refuse_log_options(until, api, settings, full_payloads, sample_rate, fields)
     is_ours = not isinstance(source, Backend)
     try:
-        backend = open_source(source, key_prefix=key_prefix) if dump is None else dump
+        backend = open_source(source, key_prefix=key_prefix, gentle=gentle) if dump is None else dump
     except UsageError as error:
         source = ""  # a password in it must not show in a traceback with locals
         raise error.with_traceback(None) from None

@@ -18,6 +18,7 @@ from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_base import RedisBase
 from acg_lab.storage.redis_client import Failure, check_replies, explain_error, retry_delays
 from acg_lab.storage.redis_learning import Attempt, Commit, LearnerStep, Watch, conflict, waits_between_attempts
+from acg_lab.storage.redis_pace import Pace
 from acg_lab.storage.redis_scan import Send, Step, group_by_size
 from acg_lab.storage.redis_steps import group_documents, list_documents, list_run_ids
 
@@ -32,10 +33,10 @@ _IDS_AT_ONCE = 5000
 class RedisBackend(RedisBase):
     """A Redis in production's layout.
 
-    Reading never writes and never blocks the server: it uses SCAN, STRLEN, MGET of up to 2 MiB, GETRANGE, LLEN, and
-    LRANGE of up to 5,000 ids, and the client refuses all other commands. Only connection errors are retried. A run id
-    that occurs twice in an index counts once, at its first position. `AcgLearner` learns each run in one transaction
-    here.
+    Reading never writes and never blocks the server: it uses SCAN, STRLEN, GET and MGET of up to 8 MiB, GETRANGE for
+    more, LLEN, and LRANGE of up to 5,000 ids, and the client refuses all other commands. Only connection errors are
+    retried. A run id that occurs twice in an index counts once, at its first position. `AcgLearner` learns each run in
+    one transaction here.
 
     Parameters
     ----------
@@ -52,6 +53,9 @@ class RedisBackend(RedisBase):
     retry_seconds : float
         How long to try again if a server was reached before, or loads its data; else half a second. Each retry is
         logged as a warning. A transaction is never sent twice.
+    gentle : bool, optional
+        Whether `scan` and `list_agents` rest after each reply as long as it took, so that they take at most half of the
+        server's time. By default they do, unless the server is on this machine: a unix socket or a loopback address.
 
     Raises
     ------
@@ -165,17 +169,20 @@ class RedisBackend(RedisBase):
         an index entry. A key of the wrong type, or an index entry without a run, is an error. Keys of other learners
         are ignored.
         """
-        found = self._run(self._steps.survey(selection))
+        pace = Pace()
+        found = self._run(self._steps.survey(selection), pace)
         logger.debug("%s: found %d documents under %r", self.label, len(found), self.key_prefix)
         total = sum(item.size for item in found)
         for group in group_by_size(found):
-            entries = self._run(self._steps.entries(group))
+            entries = self._run(self._steps.entries(group), pace)
             progress(sum(len(entry.raw) for entry in entries if isinstance(entry.raw, bytes)), total)
             yield from entries
+        if self.gentle:
+            logger.debug("%s: replies took %.1f s, rests %.1f s", self.label, pace.replying, pace.resting)
 
     def list_agents(self) -> set[str]:
         """Return the ids of all agents, by the names of the keys: no value is read."""
-        return self._run(self._steps.list_agents())
+        return self._run(self._steps.list_agents(), Pace())
 
     def restore(self, columns: Columns, progress: Progress = ignore_progress) -> None:
         """Write a whole source, indexes last, if none of its keys exists.
@@ -197,7 +204,7 @@ class RedisBackend(RedisBase):
             for i in range(0, len(run_ids), _IDS_AT_ONCE):
                 self._run(self._steps.push(agent_id, run_ids[i : i + _IDS_AT_ONCE]))
 
-    def _run(self, step: Step[T]) -> T:
+    def _run(self, step: Step[T], pace: Pace | None = None) -> T:
         replies: Any = None
         while True:
             try:
@@ -205,17 +212,24 @@ class RedisBackend(RedisBase):
             except StopIteration as done:
                 result: T = done.value
                 return result
-            replies = self._send(send)
+            replies = self._send(send, pace)
 
-    def _send(self, send: Send) -> list[Any]:
+    def _send(self, send: Send, pace: Pace | None) -> list[Any]:
         waits = None
-        while isinstance(outcome := self._try(send), Failure):
+        while isinstance(outcome := self._try_paced(send, pace), Failure):
             waits = waits or retry_delays(send, self._retry_seconds, reached=self._is_reached or outcome.is_loading)
             if not outcome.transient or (delay := next(waits, None)) is None:
                 raise outcome.error
             logger.warning("%s; trying again in %.1f s", outcome.error, delay)
             time.sleep(delay)
         return check_replies(outcome, send, self.label)
+
+    def _try_paced(self, send: Send, pace: Pace | None) -> list[Any] | Failure:
+        start = time.perf_counter()
+        outcome = self._try(send)
+        if pace is not None and self.gentle and not isinstance(outcome, Failure):
+            pace.rest(time.perf_counter() - start)
+        return outcome
 
     def _try(self, send: Send) -> list[Any] | Failure:
         try:

@@ -1,10 +1,12 @@
 """What the blocking and the asyncio backend for a Redis share: everything but I/O."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from acg_lab.core.errors import UsageError
 from acg_lab.storage.redis_client import open_pool
+from acg_lab.storage.redis_pace import is_local
 from acg_lab.storage.redis_steps import RedisSteps
 
 __all__ = ["RedisBase"]
@@ -22,6 +24,7 @@ class RedisBase(ABC):
         connect_timeout: float = 5.0,
         timeout: float = 30.0,
         retry_seconds: float = 30.0,
+        gentle: bool | None = None,
     ) -> None:
         client, connections = self._library()
         try:
@@ -35,6 +38,7 @@ class RedisBase(ABC):
         self._steps = RedisSteps(key_prefix, label=label, writable=writable)
         self._retry_seconds = retry_seconds
         self._is_reached = False
+        self._gentle = gentle
 
     def __repr__(self) -> str:
         if not hasattr(self, "_steps"):
@@ -55,6 +59,15 @@ class RedisBase(ABC):
     def key_prefix(self) -> str:
         """The key prefix in use; ``"auto"`` until it is detected."""
         return self._steps.key_prefix
+
+    @property
+    def gentle(self) -> bool:
+        """Whether bulk reads rest after each reply; see `acg_lab.storage.redis_pace`."""
+        return not all(map(is_local, self._connection_options())) if self._gentle is None else self._gentle
+
+    def _connection_options(self) -> list[Mapping[str, Any]]:
+        """Return redis-py's options of the connections to each server known so far."""
+        return [self._client.connection_pool.connection_kwargs]
 
     @property
     def writable(self) -> bool:

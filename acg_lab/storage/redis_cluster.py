@@ -3,7 +3,7 @@
 The steps are those of a single Redis. Here their commands are split by node, and the replies put together again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from acg_lab.core.errors import AcgLabError, SourceError, UsageError
@@ -76,6 +76,10 @@ class RedisClusterBackend(RedisBackend):
         for node in self._nodes:
             node.connection_pool.disconnect()
         self._nodes, self._node_of_slot = [], []
+
+    def _connection_options(self) -> list[Mapping[str, Any]]:
+        nodes = (node.connection_pool.connection_kwargs for node in self._nodes)
+        return [*super()._connection_options(), *nodes]
 
     def _try(self, send: Send) -> list[Any] | Failure:
         try:

@@ -22,7 +22,6 @@ __all__ = [
     "Step",
     "decode_key",
     "escape",
-    "fetch_values",
     "find_runs",
     "group_by_size",
     "is_cluster_node",
@@ -65,11 +64,12 @@ class Send(NamedTuple):
 
 
 class RedisRefusal(Enum):
-    """A refusal that concerns one key, not the whole source."""
+    """Why one key can't be read, while the rest of the source can."""
 
     WRONG_TYPE = "a key of another type"
     NO_PERMISSION = "a key that this user may not read"
     REFUSED = "a command that the server refuses"
+    CHANGED = "changed while reading"
 
 
 Step: TypeAlias = Generator[Send, list[Any], T]
@@ -301,13 +301,3 @@ def group_by_size(found: Iterable[Found]) -> Iterator[list[Found]]:
         size += item.size
     if group:
         yield group
-
-
-def fetch_values(group: Sequence[Found]) -> Step[list[bytes | None]]:
-    """Return the values of a group in order; None for a document that does not exist or cannot be read."""
-    keys = [item.stored for item in group if not item.problem]
-    if not keys:
-        return [None] * len(group)
-    (values,) = yield Send([("MGET", *keys)])
-    remaining = iter(values)
-    return [None if item.problem else next(remaining) for item in group]

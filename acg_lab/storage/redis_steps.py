@@ -26,7 +26,6 @@ from acg_lab.storage.redis_scan import (
     Send,
     Step,
     decode_key,
-    fetch_values,
     find_runs,
     group_by_size,
     is_cluster_node,
@@ -37,6 +36,7 @@ from acg_lab.storage.redis_scan import (
     send_in_batches,
     survey,
 )
+from acg_lab.storage.redis_values import explain_refusal, fetch_documents, fetch_value
 
 __all__ = ["RedisSteps", "group_documents", "list_documents", "list_run_ids"]
 
@@ -98,7 +98,7 @@ class RedisSteps:
         found = yield from measure_documents((yield from find_runs(prefix, [agent_id])))
         runs = []
         for group in group_by_size(found):
-            for item, raw in zip(group, (yield from fetch_values(group)), strict=True):
+            for item, raw in (yield from fetch_documents(group)):
                 if item.problem:
                     raise self._error(decode_key(item.stored), item.problem)
                 if raw is not None:
@@ -166,11 +166,10 @@ class RedisSteps:
 
     def entries(self, group: Sequence[Found]) -> Step[list[Entry]]:
         """Return the entries of a group of documents, without those deleted since."""
-        values = yield from fetch_values(group)
-        return list(self._entries(group, values))
+        return list(self._entries((yield from fetch_documents(group))))
 
-    def _entries(self, group: Sequence[Found], values: Sequence[bytes | None]) -> Iterator[Entry]:
-        for item, value in zip(group, values, strict=True):
+    def _entries(self, documents: Sequence[tuple[Found, bytes | None]]) -> Iterator[Entry]:
+        for item, value in documents:
             stored = decode_key(item.stored)
             if value is not None:
                 yield Entry(item.kind, item.key, value, item.agent_id, stored)
@@ -179,9 +178,9 @@ class RedisSteps:
 
     def _load(self, name: str, key: str) -> Step[tuple[str, bytes | None]]:
         stored = f"{yield from self._prefix()}{name}:{key}"
-        (raw,) = yield Send([("GET", stored)])
-        if raw is RedisRefusal.WRONG_TYPE:
-            raise self._error(stored, f"expected a string, got {raw.value}")
+        raw = yield from fetch_value(stored)
+        if isinstance(raw, RedisRefusal):
+            raise self._error(stored, explain_refusal(raw))
         return stored, raw
 
     def _store(self, name: str, key: str, raw: bytes) -> Step[None]:

@@ -38,7 +38,9 @@ def check_path(path: str) -> None:
         raise UsageError(msg)
 
 
-def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False) -> Backend:
+def open_source(
+    source: Any, *, key_prefix: str = "auto", writable: bool = False, gentle: bool | None = None
+) -> Backend:
     """Return the backend for a source.
 
     Parameters
@@ -51,6 +53,8 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
         Production's key prefix; ``"auto"`` detects it.
     writable : bool
         Whether the Redis may be written to.
+    gentle : bool, optional
+        Whether bulk reads leave a Redis half of its time; by default unless it is on this machine.
 
     Raises
     ------
@@ -71,11 +75,11 @@ def open_source(source: Any, *, key_prefix: str = "auto", writable: bool = False
         path = os.fsdecode(source)
         scheme = found[1] if (found := _SCHEME.match(path)) else ""
         if scheme in CLUSTER_SCHEMES:
-            return RedisClusterBackend(path, key_prefix=key_prefix, writable=writable)
+            return RedisClusterBackend(path, key_prefix=key_prefix, writable=writable, gentle=gentle)
         if scheme in SENTINEL_SCHEMES:
-            return RedisSentinelBackend(path, key_prefix=key_prefix, writable=writable)
+            return RedisSentinelBackend(path, key_prefix=key_prefix, writable=writable, gentle=gentle)
         if is_redis(path):
-            return RedisBackend(path, key_prefix=key_prefix, writable=writable)
+            return RedisBackend(path, key_prefix=key_prefix, writable=writable, gentle=gentle)
         if path and not scheme.lower().startswith(_REDIS):
             check_path(path)
             return ParquetExport(path, key_prefix=key_prefix)

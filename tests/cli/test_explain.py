@@ -74,6 +74,13 @@ def test_text_is_shown_when_asked_for(run):
     assert "Carrying leave over" in told
 
 
+def test_text_shows_values_of_slots(run):
+    """With --text each slot shows its values with the number of requests that have them, the most frequent first."""
+    printed = run("explain", SAMPLE, "--agent", "claims-triage", "--text")[1].splitlines()
+    assert "    at 35: 'autumn 2026' (92), 'coastal pilot' (8)" in printed
+    assert max(map(len, printed)) <= 100
+
+
 def test_options_of_analyze(run):
     """Thresholds and the newest observations are chosen as in analyze; each option of it that fits is there."""
     options = ["--agent", "handbook-search", "--window", "20", "--semi-stable-threshold", "0.4", "--json"]

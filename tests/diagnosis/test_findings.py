@@ -76,6 +76,27 @@ def test_excerpts():
     assert NAMES[-1] not in looks(acg.explain(snapshot_of_window(window)))
 
 
+def test_values_of_slots():
+    """Excerpts are the five commonest values of each slot, escaped and cut, each with the requests that have it."""
+    long = f"Saturn{'7' * 80}end"
+    names = ["Ceres"] * 3 + ["Mars"] * 5 + ["\x1b[2JVesta"] * 4 + [long] * 2 + ["Juno", "Pallas"]
+    window = [
+        make_ir(("system-0", STEADY), ("user-1", f"{STEADY} Tell {name} at {hour}. {STEADY}"), ("user-2", STEADY))
+        for name, hour in zip(names[::2] + names[1::2], ["noon"] * 10 + ["night"] * 6, strict=True)
+    ]
+    (finding,) = acg.explain(snapshot_of_window(a_minute_apart(window)), text=True)
+    name, hour = finding.evidence.places
+    assert [value.count for value in name.commonest] == [5, 4, 3, 2, 1]
+    assert [(value.text, value.count) for value in hour.commonest] == [("noon", 10), ("night", 6)]
+    assert (name.distinct, hour.distinct) == (6, 2)
+    shown = " ".join(repr(Findings([finding])).split())
+    most = f"'Mars' (5), '\\x1b[2JVesta' (4), 'Ceres' (3), 'Saturn{'7' * 29}…{'7' * 9}end' (2)"
+    assert f"at {name.offset:,}: {most}, 'Juno' (1) and 1 more value at {hour.offset:,}: 'noon' (10)" in shown
+    assert "\x1b" not in Findings([finding])._repr_html_()
+    (private,) = acg.explain(snapshot_of_window(a_minute_apart(window)))
+    assert [(place.commonest, place.distinct) for place in private.evidence.places] == [((), 0)] * 2
+
+
 @pytest.mark.parametrize("text", [False, True])
 def test_tags_are_escaped(text):
     """Script and image tags in names and texts show as text in HTML."""

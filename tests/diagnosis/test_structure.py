@@ -9,7 +9,7 @@ from small_snapshots import STEADY, a_minute_apart, find_kind, snapshot_of_windo
 from strategies import make_ir, make_tool
 
 import acg_lab as acg
-from acg_lab.diagnosis import Kind
+from acg_lab.diagnosis import Kind, Timing
 
 GUIDE, RULES, EXTRA = ("user", STEADY), ("user", "The rules of the house, all of them. " * 20), ("user", "e" * 300)
 SYSTEM = ("system", "s" * 400)
@@ -170,3 +170,15 @@ def renamed(window):
         )
         for ir in window
     ]
+
+
+@pytest.mark.parametrize("joins", [True, False])
+@pytest.mark.parametrize("strays", [(), (59,), (0,), (31,), (28,)])
+def test_a_stray_request_does_not_turn_a_change_round(joins, strays):
+    """A tool that joins or leaves for good does so whichever single request is unlike those around it."""
+    has = [(i >= 30) is joins for i in range(60)]
+    has = [not there if i in strays else there for i, there in enumerate(has)]
+    window = [numbered(SYSTEM, *TOOLS[: 2 + there], GUIDE, ("user", "Where is it?")) for there in has]
+    (finding,) = acg.explain(snapshot_of_window(a_minute_apart(window)))
+    sign, kind = ("+", Kind.TOOLS_ADDED) if joins else ("-", Kind.TOOLS_REMOVED)
+    assert (finding.kind, finding.timing, finding.evidence.details) == (kind, Timing.ONCE, (f"{sign}{WORDS[2]}",))

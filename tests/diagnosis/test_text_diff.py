@@ -100,6 +100,7 @@ def test_redacted(text, expected):
         ("a" * 50 + "b" * 50, 1, 50, Timing.ONCE),
         ("a" * 50 + "ba" + "b" * 48, 3, 50, Timing.ONCE),  # one was under way
         ("a" * 50 + "b" + "a" * 49, 2, 51, Timing.ALTERNATING),
+        ("b" + "a" * 50 + "b" * 49, 2, 51, Timing.ONCE),  # one came early
         ("abababab", 7, 7, Timing.ALTERNATING),
         ("aaabaaabaa", 4, 8, Timing.ALTERNATING),
         ("abcdefgh", 7, 7, Timing.EVERY_REQUEST),

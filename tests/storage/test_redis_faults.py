@@ -96,7 +96,8 @@ def test_a_server_that_loads_its_data_is_waited_for():
             with contextlib.suppress(OSError), listener.accept()[0] as connection:
                 while data := connection.recv(1 << 16):
                     n = len(re.findall(rb"\*\d+\r\n\$", data))
-                    reply = b"+OK\r\n" if b"SETINFO" in data else next(answers, b"$-1\r\n")
+                    absent = b":0\r\n" if b"STRLEN" in data else b"$-1\r\n"
+                    reply = b"+OK\r\n" if b"SETINFO" in data else next(answers, absent)
                     connection.sendall(reply * n)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
