@@ -55,7 +55,7 @@ def _verify(
     snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     thresholds = StabilityThresholds(**known) if known else None  # type: ignore[arg-type]
     live = source if is_redis(source) else None
-    verification = verify(snapshot, thresholds, observation_window=window, source=live)
+    verification = verify(snapshot, thresholds, observation_window=window, source=live, gentle=log.get("gentle"))
     if as_json:
         print_json(_as_json(snapshot, verification))
     else:

@@ -163,6 +163,7 @@ def verify(
     *,
     observation_window: int | None = None,
     source: "str | os.PathLike[str] | Backend | None" = None,
+    gentle: bool | None = None,
 ) -> Verification:
     """Recompute every stored result from its window, and every window from the recorded runs, if there are any.
 
@@ -178,6 +179,8 @@ def verify(
     source : str, path or backend, optional
         Where the snapshot was loaded from, if production still writes there. Agents with an entry that differs are read
         again, a few times at most: a difference counts if it stands still, else the entry ``changed while reading``.
+    gentle : bool, optional
+        Whether that leaves a Redis half of its time, as of `acg_lab.load`.
 
     Returns
     -------
@@ -205,7 +208,7 @@ def verify(
     found = _find_settings(snapshot, thresholds)
     verdicts = _judge(snapshot, found, observation_window)
     if source is not None:
-        backend = open_source(source, key_prefix=snapshot.columns.key_prefix or "auto")
+        backend = open_source(source, key_prefix=snapshot.columns.key_prefix or "auto", gentle=gentle)
 
         def judge(reading: Snapshot) -> list[Verdict]:
             return _judge(reading, _find_settings(reading, thresholds), observation_window)

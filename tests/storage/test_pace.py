@@ -1,5 +1,6 @@
 """A bulk read leaves a Redis at least half of its time, unless the server is on this machine."""
 
+import itertools
 import logging
 import re
 import time
@@ -85,6 +86,19 @@ def test_the_command_line(stored, events, capsys, option, rests):
     assert ended.value.code == 0
     assert "a" in capsys.readouterr().out
     assert ("rest" in {name for name, _ in events}) is rests
+
+
+def test_what_verify_reads_again_is_read_gently(stored, redis_client, events, capsys):
+    """The option holds for all that a command reads, and so for what `verify` reads again because it differs."""
+    (key,) = (key for key in redis_client.keys("p:acg_stability:*") if b"::model=" in key)
+    redis_client.set(key, re.sub(rb'"total_observations":\d+', b'"total_observations":7', redis_client.get(key)))
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", stored, "--gentle"])
+    assert ended.value.code == 1
+    assert "differ" in capsys.readouterr().out
+    after = [following for (name, _), (following, _) in itertools.pairwise(events) if name == "reply"]
+    assert len(after) > 10
+    assert set(after) == {"rest"}
 
 
 @pytest.mark.parametrize(
