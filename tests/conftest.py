@@ -116,6 +116,12 @@ def sample():
 
 
 @pytest.fixture(scope="session")
+def explained_sample(sample):
+    """Return the findings of the sample; they can't be changed, so all tests share them."""
+    return acg.explain(sample, progress=False)
+
+
+@pytest.fixture(scope="session")
 def printed_of_sample():
     """Return a function that returns what a command prints of the sample in 100 columns; each is started once."""
 

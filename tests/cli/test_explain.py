@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import acg_lab as acg
 from acg_lab.cli import main
 from acg_lab.cli._app import out
 
@@ -31,10 +30,10 @@ def run(capsys):
     return call
 
 
-def test_explain_prints_what_python_says(printed_of_sample, sample):
+def test_explain_prints_what_python_says(printed_of_sample, explained_sample):
     """The command prints the findings of `acg.explain`, costliest first, within 100 columns."""
     out = printed_of_sample("explain")
-    assert out.rstrip("\n") == acg.explain(sample, progress=False).to_text(width=100)
+    assert out.rstrip("\n") == explained_sample.to_text(width=100)
     assert max(map(len, out.splitlines())) <= 100
     assert out.splitlines()[1].startswith(" 1. support-chat loses $3.05 of $4.82 in 14 days (63%): A date or time")
 

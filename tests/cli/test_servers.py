@@ -210,6 +210,7 @@ def test_other_addresses_are_warned_of(capsys, host):
     assert "warning: prompts are private" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_nobody_can_listen_there():
     """An address that is not this machine's is told as what it is."""
     if importlib.util.find_spec("voila") is None:

@@ -117,6 +117,7 @@ def test_repairs_have_the_stated_effect(sample, findings):
             assert total / n == pytest.approx(effect.after.prefix_tokens)
 
 
+@pytest.mark.slow
 def test_the_best_repair_removes_the_finding(sample, findings):
     """A snapshot repaired by a finding's best repair no longer has the finding."""
     for finding in findings:

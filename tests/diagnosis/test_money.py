@@ -9,9 +9,9 @@ from acg_lab.diagnosis.repair_costs import AgentCosts
 from acg_lab.simulation import simulate
 
 
-@pytest.fixture(scope="module")
-def findings(sample):
-    return acg.explain(sample, progress=False)
+@pytest.fixture
+def findings(explained_sample):
+    return explained_sample
 
 
 def first_of(findings, agent_id):

@@ -17,6 +17,7 @@ TABLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_first_findings_are_right(table):
     """At least so many histories get the right first finding at the right block, and no more get a wrong one."""
@@ -28,6 +29,7 @@ def test_first_findings_are_right(table):
     assert (len(missed) <= n - n_right, len(wrong) <= n_wrong) == (True, True), (missed, wrong)
 
 
+@pytest.mark.slow
 def test_first_findings_are_right_under_the_oldest_rules():
     """So they are where each first message has a profile of its own; there the bodies of Messages hold no system."""
     n, n_right, n_wrong = CHATS

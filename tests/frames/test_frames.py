@@ -267,10 +267,12 @@ class TestScores:
 
 
 class TestBreaks:
-    def test_rows_are_findings(self, sample):
+    def test_rows_are_findings(self, explained_sample):
         """Rows of findings have the order and numbers of `acg.explain`, from findings or a snapshot."""
-        findings = acg.explain(sample)
-        frame = frames.findings(sample)
+        findings = explained_sample
+        frame = frames.findings(findings)
+        one = acg.load("data/sample", agent_id="claims-triage")
+        pd.testing.assert_frame_equal(frames.findings(one), acg.explain(one).to_frame())
         is_event = np.array([finding.is_event for finding in findings])
         assert all(frame.loc[rows, "money_lost"].is_monotonic_decreasing for rows in (is_event, ~is_event))
         assert not is_event[: (~is_event).sum()].any(), "faults come before events"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from providers.generate import draw_prompts
 from providers.histories import make_table
 from providers.independent import make_lane, replay
@@ -168,6 +169,7 @@ def _rules_met(scopes, bedrock):
     return met
 
 
+@pytest.mark.slow
 def test_an_independent_replay_agrees():
     """At least 95% of generated histories agree outright, each difference has a rule, and each rule is met often."""
     classes, met = Counter(), Counter()

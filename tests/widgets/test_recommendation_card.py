@@ -53,6 +53,7 @@ def test_use_recommended(make_tuner, triage):
     assert tuner.state.recommendation is None, "it was made against other settings"
 
 
+@pytest.mark.slow
 def test_who_would_lose(make_tuner, both):
     """Advice for one agent alone names who would lose in one process with it; other agents have no advice yet."""
     tuner = make_tuner(both, acg.replay(both, progress=False), agent_id=TRIAGE)
