@@ -1,5 +1,6 @@
 """What is claimed of how `acg.explain` grows: with the profiles of one agent, and with the length of texts."""
 
+import gc
 import subprocess
 import sys
 import textwrap
@@ -99,13 +100,15 @@ def test_time_grows_with_the_profiles_of_an_agent(benchmark, part, kind):
 
     def busy(n):
         snap = profiles(n, part)
+        gc.collect()
         started = time.process_time()
         findings = acg.explain(snap, progress=False)
         assert findings[0].kind is kind
         return time.process_time() - started
 
     busy(100)
-    times = [busy(n) for n in (5_000, 10_000, 20_000)]
+    turns = [[busy(n) for n in (5_000, 10_000, 20_000)] for _ in range(3)]
+    times = [min(of_size) for of_size in zip(*turns, strict=True)]
     benchmark.pedantic(lambda: None)
     tell(benchmark, **{f"seconds_{n}": found for n, found in zip((5_000, 10_000, 20_000), times, strict=True)})
     assert times[2] < A_DOUBLING**2 * times[0]
