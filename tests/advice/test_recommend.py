@@ -92,6 +92,7 @@ def test_one_setting_holds_for_a_process():
     assert {agent.agent_id for agent in best.losers} == dearer
 
 
+@pytest.mark.slow
 def test_one_agent_alone(sample):
     """Asked for one agent of a source, it advises what it advises where only that agent is loaded, to a percent."""
     now = acg.AcgSettings(provider="passthrough")
@@ -134,6 +135,7 @@ def test_current_settings_come_from_a_file(tmp_path):
     assert best.settings.thresholds.stable_threshold == (0.8 if not best.is_change else pytest.approx(0.95, abs=0.06))
 
 
+@pytest.mark.slow
 def test_tokens_can_be_the_objective():
     """Without regard to prices, uncached tokens are counted."""
     best = acg.recommend(acg.load("data/sample", agent_id=TRIAGE), objective="tokens", progress=False)

@@ -66,6 +66,7 @@ def test_lines_fit_the_terminal(command, printed_of_sample):
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "40"])
+@pytest.mark.slow
 def test_narrow_terminals(columns):
     """Where there is no room for the table its lines are longer than the terminal, and no number is cut."""
     row = process("analyze", SAMPLE, "--agent", "claims-triage", COLUMNS=columns).stdout.splitlines()[1]
@@ -111,6 +112,7 @@ def test_verify_of_the_sample(run):
     assert (status, json.loads(out)["ok"]) == (1, False)
 
 
+@pytest.mark.slow
 def test_export_there_and_back(run, tmp_path, redis_url):
     """A source goes to Parquet, from there to a Redis only if allowed, and nothing is ever overwritten."""
     folder = str(tmp_path / "export")
@@ -322,6 +324,7 @@ def odd(tmp_path_factory):
 
 
 @pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.slow
 def test_odd_names_leave_the_table_whole(odd, columns):
     """Whatever agents and models are called, a row is one line that fits, and numbers are not cut."""
     out = process("analyze", odd, COLUMNS=str(columns)).stdout
@@ -333,6 +336,7 @@ def test_odd_names_leave_the_table_whole(odd, columns):
     assert all(char.isprintable() or char == "\n" for char in process("verify", odd, check=False).stdout)
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode(odd):
     """What it can't show is escaped; JSON is UTF-8 everywhere."""
     for command in ("analyze", "verify"):
@@ -343,6 +347,7 @@ def test_a_terminal_without_unicode(odd):
     assert all(char.isprintable() or char == "\n" for char in printed)
 
 
+@pytest.mark.slow
 def test_a_full_disk(odd):
     """If the output can't be written, that is said in one line."""
     if not Path("/dev/full").exists():
@@ -407,6 +412,7 @@ def test_a_pipe_may_close(table):
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.slow
 def test_a_pipe_that_is_closed_from_the_start(options):
     """What nobody could hear is no success, however short it is: 'verify' would say that nothing differs."""
     reader, writer = os.pipe()

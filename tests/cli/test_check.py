@@ -44,6 +44,7 @@ def export(tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_one_line_a_breach(run, sample):
     """Exactly the agents whose loss exceeds the limit have a line, and the status is 1."""
     status, lines, _ = run(SAMPLE, "--max-lost-share", "0.1")

@@ -106,6 +106,7 @@ def test_no_prompt_text_unless_asked(hostile):
     assert "at 19" not in hostile.html
 
 
+@pytest.mark.slow
 def test_advice_is_the_recommendation(sample):
     """With advice the page has the lines of `acg.recommend`."""
     snap = acg.load(sample.source, agent_id="claims-triage")

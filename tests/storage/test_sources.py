@@ -154,6 +154,7 @@ def test_masking_follows_its_rule(text):
 @pytest.mark.parametrize(
     "piece", ["a://", "a://b:", "a://b/c:", "a://u@ ", "a.", "a://@", " a://b", "?a=", "a://b:\n", "://", "@", ":@"]
 )
+@pytest.mark.slow
 def test_masking_is_linear(piece):
     """Ten times the text takes at most about ten times as long: a quadratic search would take a hundred times."""
     short, long = piece * 3_000 + "@", piece * 30_000 + "@"

@@ -85,6 +85,7 @@ def test_money_comes_first(make_tuner, triage):
     assert "cost_of_all" not in found, "one agent is all agents"
 
 
+@pytest.mark.slow
 def test_who_pays_more_is_named(make_tuner, sample, trace):
     """A setting that makes an agent dearer says which and by how much, and the tile of all agents is orange."""
     tuner = make_tuner(sample, trace, agent_id="claims-triage")
@@ -143,6 +144,7 @@ def test_a_family_that_is_not_known_and_a_minimum(make_tuner):
         assert "acg-better" not in tuner._numbers.value
 
 
+@pytest.mark.slow
 def test_it_opens_on_the_agent_with_most_to_win(make_tuner, sample, trace):
     """Once costs are known it shows the agent that pays most beyond the least possible, unless the user has begun."""
     tuner, begun = make_tuner(sample, trace), make_tuner(sample, trace)

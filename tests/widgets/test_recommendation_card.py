@@ -66,6 +66,7 @@ def test_who_would_lose(make_tuner, both):
     assert "Which settings should run, for claims-triage-next alone?" in shown(tuner._card.text.value)
 
 
+@pytest.mark.slow
 def test_change_nothing(make_tuner, sample, trace):
     """To change nothing is an answer too, and there is nothing to use then."""
     tuner = make_tuner(sample, trace, agent_id="field-notes")
@@ -89,6 +90,7 @@ def test_cancel_and_failure(make_tuner, triage):
     assert "failed" in shown(empty._card.text.value)
 
 
+@pytest.mark.slow
 def test_the_cost_tab(make_tuner, triage):
     """The tab prices every threshold in the background, marks what is tried, and is dimmed while it is not known."""
     tuner = make_tuner(*triage)
