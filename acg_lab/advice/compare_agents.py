@@ -82,7 +82,7 @@ def _is_enough(found: AgentEvidence) -> bool:
 
 
 class _Judge:
-    """Judges one agent after the other, with room for the claims on all of them."""
+    """Judges one agent after the other, with intervals wide enough to hold for all agents at once."""
 
     def __init__(self, names: Names, profiles: ProfileNames, enough: Sequence[AgentEvidence]) -> None:
         self._profiles = profiles

@@ -150,7 +150,7 @@ def _codes(values: Iterable[str], known: dict[str, int]) -> Ints:
 
 
 def _name_misses(sim: CacheSimulation, known: dict[str, int]) -> Ints:
-    """Return what each request missed for; a message is not told from others, since conversations differ in length."""
+    """Return why each request missed; all messages count as one place, since conversations differ in length."""
     found = np.full(len(sim), _NONE, np.int64)
     for miss in find_misses(sim):
         block = "messages" if miss.block.startswith("messages") else miss.block

@@ -112,7 +112,7 @@ class AgentCosts:
         return int((~self.simulation.billed & ~self.simulation.failed).sum())
 
     def unread(self, tokens: float) -> float:
-        """Return what it costs, in US dollars and at most, that so many leading tokens of each prompt are not read.
+        """Return at most how many US dollars it costs that the first ``tokens`` tokens of each prompt are not read.
 
         The first request has to write them, and so has one that comes when no cache holds them any more.
         """

@@ -1,4 +1,4 @@
-"""Say what an application must change for a repair, by the kind of fault that it mends.
+"""Say what an application must change for a repair, by the kind of fault.
 
 A pin stands for what a person would do: take out what varies, or always write it in one form. Prompt text never is part
 of the words.

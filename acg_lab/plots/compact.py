@@ -32,7 +32,7 @@ def compact_place(
     top : float
         Where title and subtitle end.
     widest : str
-        The longest tick of the y axis, which needs room at the left; no y axis when left out.
+        The longest tick label of the y axis, for which the left margin is widened; without it there is no y axis.
     below : float
         Room for the ticks of the x axis.
     """

@@ -124,7 +124,7 @@ def _draw(best: Recommendation, sweep: Sweep, place: "Place", *, heading: bool) 
 
 
 def _draw_compact(canvas: MplCanvas, best: Recommendation, sweep: Sweep, shares: _Shares, end: float) -> "Axes":
-    """Draw the costs over thresholds without names; there is no room for the cells."""
+    """Draw the costs over thresholds without names, and leave out the cells, which would be too small to read."""
     panel = canvas.panel(*compact_place(canvas, end, widest=percent(1.0)), gid="held-out")
     panel.set_x_ticks([0, 0.5, 1], ["0", "0.5", "1"])
     _draw_curve(canvas, panel, best, sweep, shares, most_ticks=2)
