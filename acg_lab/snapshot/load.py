@@ -17,6 +17,7 @@ from acg_lab.core.keys import assign_agents
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.rules import get_rules
 from acg_lab.logs.redis_dump import RedisDump, open_dump
+from acg_lab.snapshot.known_agents import agents_of, check_agent
 from acg_lab.snapshot.load_log import LoadWarning, LogOptions, Within, is_log, load_log
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
@@ -117,7 +118,7 @@ def load(
     RecordError
         With ``strict``, if an entry cannot be read.
     UsageError
-        If an option is invalid.
+        If an option is invalid, or the source holds no such agent; the message lists the nearest.
 
     Examples
     --------
@@ -138,15 +139,18 @@ def load(
     dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
     if is_named and dump is None:
         options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {}, limits)
+        path = os.fsdecode(source)  # type: ignore[arg-type]  # what is not a path is refused there
         snapshot = load_log(
-            os.fsdecode(source),  # type: ignore[arg-type]  # what is not a path is refused there
+            path,
             options,
             agent_id=agent_id,
             wants=Within(start, end),
             strict=strict,
             progress=progress,
         )
-        return _narrow(snapshot, agent_id, selection, limit)
+        snapshot = _narrow(snapshot, agent_id, selection, limit)
+        check_agent(snapshot, agent_id, None if path == "-" else lambda: _agents_of_log(path, options))
+        return snapshot
     _refuse_log_options(until, api, settings, full_payloads, sample_rate, fields)
     is_ours = not isinstance(source, Backend)
     try:
@@ -169,6 +173,7 @@ def load(
     snapshot = _snapshot(backend.label, columns, rules)
     if agent_id is not None:
         snapshot = _of_agent(snapshot, agent_id)
+        check_agent(snapshot, agent_id, lambda: agents_of(backend))
     logger.info("read %s: %s", backend.label, snapshot.facts)
     if problems:
         msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
@@ -205,6 +210,13 @@ def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limi
         )
         snapshot = replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in kept})
     return snapshot if limit is None else _filter(snapshot, None, limit)
+
+
+def _agents_of_log(path: str, options: LogOptions) -> tuple[str, ...]:
+    """Read a log once more, for the agents that it names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LoadWarning)  # the load before has warned
+        return load(path, progress=False, **options._asdict()).agent_ids
 
 
 def _refuse_log_options(until: object, api: str, settings: object, full: object, rate: float, fields: object) -> None:
