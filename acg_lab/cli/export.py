@@ -1,7 +1,7 @@
 """``acg-lab export``: copy a source to Parquet, or back to a Redis."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,6 +31,16 @@ def _export(
     mode: Annotated[
         str | None, typer.Option(help="Permissions of the folder, such as 750; by default its owner's alone.")
     ] = None,
+    redact: Annotated[  # noqa: FBT002
+        bool, typer.Option("--redact", help="Write pseudonyms of the same size in place of all texts.")
+    ] = False,
+    redact_names: Annotated[  # noqa: FBT002
+        bool, typer.Option("--redact-names", help="With --redact: replace the ids of agents, runs and requests too.")
+    ] = False,
+    salt: Annotated[
+        str | None,
+        typer.Option(help="Key of the pseudonyms, made if missing; by default DEST.salt. Keep it.", metavar="FILE"),
+    ] = None,
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
@@ -40,9 +50,13 @@ def _export(
     """
     check_path(dest)
     permissions = _parse_mode(mode)
+    if redact and is_redis(dest):
+        msg = "--redact writes Parquet only; name a folder as DEST."
+        raise UsageError(msg)
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
-        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions)
+        options: dict[str, Any] = {"redact": redact, "redact_names": redact_names, "salt": salt}
+        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions, **options)
     elif allow_write:
         snapshot.to_redis(dest, key_prefix=dest_prefix)
     else:

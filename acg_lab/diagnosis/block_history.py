@@ -234,8 +234,8 @@ class BlockHistory:
 
     @cached_property
     def readable(self) -> bool:
-        """Whether the contents are texts rather than hashes in place of texts."""
-        return not all(is_redacted(self.text(code)) for code in self.counts)
+        """Whether the contents are texts rather than pseudonyms or hashes in place of texts."""
+        return not (self.source.is_redacted or all(is_redacted(self.text(code)) for code in self.counts))
 
     @cached_property
     def dominant_text(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.block_history import BlockHistory
-from acg_lab.diagnosis.detectors import detect
+from acg_lab.diagnosis.detectors import detect, unnamed_kind
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.history_edits import EditNamer
 from acg_lab.providers.prompts import PieceKind
@@ -85,10 +85,11 @@ class PairNamer:
             [codes[int(contents[piece])] for piece in both],
             [forms[self._form(piece)] for piece in both],
             (tuple(names), tuple(self._text(code) for code in codes), tuple(forms)),
+            is_redacted=self._requests.is_redacted,
         )
         threshold = StabilityThresholds().stable_threshold
         match = detect(BlockHistory(source, (0, 1), spans[before.stop - before.start + position], threshold))
-        return Kind.UNKNOWN if match is None else match.detector.kind
+        return unnamed_kind(source) if match is None else match.detector.kind
 
     def _text(self, code: int) -> str:
         if code not in self._texts:
@@ -124,6 +125,8 @@ def _two_requests(
     contents: Sequence[int],
     forms: Sequence[int],
     pools: tuple[Sequence[str], Sequence[str], Sequence[Form]],
+    *,
+    is_redacted: bool,
 ) -> ObservationColumns:
     """Return two requests as one window."""
     span_pool, content_pool, form_pool = pools
@@ -143,4 +146,5 @@ def _two_requests(
         content_pool=content_pool,
         form_pool=form_pool,
         header_pool=(Header(None, None, None),),
+        is_redacted=is_redacted,
     )

@@ -36,8 +36,9 @@ from acg_lab.repairs.text_diff import (
     normalize_characters,
     remove_whitespace,
 )
+from acg_lab.storage.observation_columns import ObservationColumns
 
-__all__ = ["DETECTORS", "Detection", "Detector", "detect"]
+__all__ = ["DETECTORS", "Detection", "Detector", "detect", "unnamed_kind"]
 
 _FEW, _MANY = 2, 5
 _WORD = string.ascii_letters + string.digits + "_+/=-"
@@ -90,6 +91,11 @@ def detect(block: BlockHistory) -> Detection | None:
         if (details := detector.test(block)) is not None:
             return Detection(detector, details)
     return None
+
+
+def unnamed_kind(source: ObservationColumns) -> Kind:
+    """Return the kind of a change that no detector names: of pseudonyms most kinds cannot be told."""
+    return Kind.REDACTED if source.is_redacted else Kind.UNKNOWN
 
 
 def _predicate(test: Callable[[BlockHistory], bool]) -> Test:
@@ -355,6 +361,11 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         Kind.TOOLS_EDITED,
         _tools_change(Kind.TOOLS_EDITED),
+        "the definition of a tool{more} {changes}, first at {block}",
+    ),
+    Detector(
+        Kind.REDACTED,
+        _tools_change(Kind.REDACTED),
         "the definition of a tool{more} {changes}, first at {block}",
     ),
     Detector(

@@ -13,7 +13,7 @@ from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
 from acg_lab.diagnosis.context import AnalysisContext
-from acg_lab.diagnosis.detectors import Detection, detect
+from acg_lab.diagnosis.detectors import Detection, detect, unnamed_kind
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
 from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, describe_slots, to_sentence, tokens_per_request
 from acg_lab.diagnosis.structure import PERMUTED, is_growth, is_missing, is_permuted
@@ -48,7 +48,7 @@ class Fault(NamedTuple):
     @property
     def kind(self) -> Kind:
         """The kind of the change."""
-        return self.detection.detector.kind if self.detection else Kind.UNKNOWN
+        return self.detection.detector.kind if self.detection else unnamed_kind(self.block.source)
 
     @property
     def lost(self) -> float:

@@ -13,7 +13,7 @@ from acg_lab._format import counted
 from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory, find_changes, sort_by_time
 from acg_lab.diagnosis.context import AnalysisContext, requests_needed
-from acg_lab.diagnosis.detectors import Detection, detect
+from acg_lab.diagnosis.detectors import Detection, detect, unnamed_kind
 from acg_lab.diagnosis.finding import Kind, Timing
 from acg_lab.diagnosis.phrases import describe_change, describe_moment, describe_slots, to_sentence, tokens_per_request
 from acg_lab.diagnosis.raw_differences import compare_parts
@@ -32,7 +32,7 @@ _MERGED = "*"  # in place of a part that no longer separates keys
 _HALF = 0.5
 _MAX_COMPARED = 32  # first messages that show whether all of them are alike
 _EXACT = 1.0  # a key changes with every change, not only with a majority
-_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
+_UNNAMED = (Kind.UNKNOWN, Kind.REDACTED, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
 
 
 class SplitCause(NamedTuple):
@@ -187,7 +187,7 @@ def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: 
     if span is None:
         return None
     block = BlockHistory(context.source, rows, span, _EXACT)
-    detection, kind, change_history = None, Kind.UNKNOWN, block.change_history
+    detection, kind, change_history = None, unnamed_kind(context.source), block.change_history
     differ = compare_parts(context, part, keys)
     if part == "model":
         kind, change_history = Kind.MODEL_CHANGED, _find_key_changes(context, keys)
@@ -195,7 +195,7 @@ def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: 
         kind = Kind.FRAGMENTED_BY_FIRST_MESSAGE
         if _varies_before_stable_text(context, block):
             detection = detect(block)
-            kind = detection.detector.kind if detection else Kind.UNKNOWN
+            kind = detection.detector.kind if detection else unnamed_kind(context.source)
     elif differ == (MARKS,):
         kind, change_history = Kind.CACHE_MARKS, _find_key_changes(context, keys)
     elif change_history.timing is None:

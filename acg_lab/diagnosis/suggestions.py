@@ -49,6 +49,7 @@ _INTENDED = (
     Kind.TOOLS_REMOVED,
     Kind.TOOLS_EDITED,
     Kind.UNKNOWN,
+    Kind.REDACTED,
     Kind.VARIANTS,
     Kind.CHANGED_ONCE,
     *_NEEDED,
@@ -197,6 +198,7 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
     Kind.UNKNOWN: _plan_moves,
+    Kind.REDACTED: _plan_moves,
     **dict.fromkeys((*_NEEDED, Kind.CHANGED_ONCE), _plan_moves),
 }
 

@@ -69,6 +69,8 @@ class ObservationColumns:
         ``headers`` are codes of ``header_pool``.
     spans, contents, forms, indexes : (n_blocks,)
         One row per block: codes of the pools, and the sequence index.
+    is_redacted : bool
+        Whether pseudonyms stand for all texts (`acg_lab.storage.pseudonyms`).
     """
 
     keys: tuple[str, ...]
@@ -86,6 +88,7 @@ class ObservationColumns:
     content_pool: Sequence[str]
     form_pool: Sequence[Form]
     header_pool: Sequence[Header]
+    is_redacted: bool = False
 
     @cached_property
     def number(self) -> Mapping[str, int]:
@@ -183,7 +186,8 @@ class ObservationColumns:
         blocks = np.repeat(self.block_offsets[:-1][rows] - offsets(lengths)[:-1], lengths) + np.arange(lengths.sum())
         new = {int(row): i for i, row in enumerate(rows)}
         spelled = {new[row]: text for row, text in self.created.spelled.items() if row in new}
-        return ObservationColumns(
+        return replace_fields(
+            self,
             keys=keys,
             window_offsets=offsets(counts),
             block_offsets=offsets(lengths),
@@ -195,10 +199,6 @@ class ObservationColumns:
             contents=self.contents[blocks],
             forms=self.forms[blocks],
             indexes=self.indexes[blocks],
-            span_pool=self.span_pool,
-            content_pool=self.content_pool,
-            form_pool=self.form_pool,
-            header_pool=self.header_pool,
         )
 
 

@@ -67,7 +67,7 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
     origin = _read_origin(tables["observations"])
     observations = _read_observations(tables["observations"], tables["blocks"], empty)
     return Columns(
-        observations=observations,
+        observations=replace(observations, is_redacted=bool(origin.redacted)),
         results=_read_results(tables["stability"], tables["scores"]),
         runs=replace(runs, is_redacted=bool(origin.redacted)),
         key_prefix=_read_metadata(tables["observations"], KEY_PREFIX, str),
