@@ -8,6 +8,7 @@ import typer
 from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, read
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import UsageError
+from acg_lab.storage.salts import salt_beside
 from acg_lab.storage.sources import check_path, is_redis, mask_credentials
 
 
@@ -63,6 +64,8 @@ def _export(
         msg = f"{mask_credentials(dest)} is a Redis; to write to it, add --allow-write."
         raise UsageError(msg)
     complain(f"exported {snapshot.facts} to {mask_credentials(dest)}")
+    if redact and not snapshot.is_redacted:
+        complain(f"the key of its pseudonyms is in {salt or salt_beside(dest)}: keep it, and do not share it")
 
 
 def _parse_mode(mode: str | None) -> int | None:

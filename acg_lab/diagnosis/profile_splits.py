@@ -32,7 +32,13 @@ _MERGED = "*"  # in place of a part that no longer separates keys
 _HALF = 0.5
 _MAX_COMPARED = 32  # first messages that show whether all of them are alike
 _EXACT = 1.0  # a key changes with every change, not only with a majority
-_UNNAMED = (Kind.UNKNOWN, Kind.REDACTED, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
+_UNNAMED = (
+    Kind.UNKNOWN,
+    Kind.REDACTED,
+    Kind.VARIANTS,
+    Kind.CHANGED_ONCE,
+    Kind.OPTIONAL_SENTENCE,
+)  # described after others
 
 
 class SplitCause(NamedTuple):

@@ -4,7 +4,6 @@ What production and providers make of a request is made of the redacted one by t
 are kept with each call, since a key holds a few digits of a hash.
 """
 
-
 from typing import Any, Final
 
 import msgspec
@@ -71,7 +70,11 @@ class Redactor:
     def _part(self, part: str) -> str:
         """Replace the hash in a part of a learning key; longer, since few digits of a hash may coincide."""
         kind, found, digits = part.rpartition("sha256:")
-        return f"{kind}{found}{self.names.digest(part, 'key')[: max(len(digits), _KEY_DIGITS)]}" if digits and found else part
+        return (
+            f"{kind}{found}{self.names.digest(part, 'key')[: max(len(digits), _KEY_DIGITS)]}"
+            if digits and found
+            else part
+        )
 
 
 class RunRedactor:
@@ -149,9 +152,7 @@ class RunRedactor:
         )
 
     def _usage(self, usage: Usage) -> Usage:
-        return replace(
-            usage, raw=self._redact("usage", usage.raw), unknown=self._redactor.data(usage.unknown)
-        )
+        return replace(usage, raw=self._redact("usage", usage.raw), unknown=self._redactor.data(usage.unknown))
 
     def _request(self, request: AnnotatedLlmRequest) -> AnnotatedLlmRequest:
         found = self._requests.get(id(request))

@@ -87,16 +87,19 @@ class WindowRedactor:
             content_pool=content_pool,
             span_pool=span_pool,
             header_pool=[self._header(header) for header in source.header_pool],
+            is_redacted=True,
         )
         return _sorted_by_key(redacted)
 
-    def _pooled(self, source: ObservationColumns, codes: Any, pool: Sequence[str], redact: Any) -> tuple[Any, list[str]]:
+    def _pooled(
+        self, source: ObservationColumns, codes: Any, pool: Sequence[str], redact: Any
+    ) -> tuple[Any, list[str]]:
         """Redact each text of a pool in each of its forms; return the codes of the rows, and the new pool."""
         pairs, of_row = np.unique(np.stack((codes, source.forms)), axis=1, return_inverse=True)
         texts = [redact(pool[code], source.form_pool[form]) for code, form in pairs.T.tolist()]
         numbers = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         new = np.array([numbers[text] for text in texts], np.int32)
-        return (new[of_row.reshape(-1)] if len(texts) else codes), list(numbers)
+        return (new[of_row.reshape(-1)] if texts else codes), list(numbers)
 
     def _content(self, content: str, form: Form) -> str:
         made = self._made.contents.get((form.role, form.content_type, content))
@@ -140,9 +143,7 @@ class WindowRedactor:
         hashes, schema = header.tool_schema_hashes, header.structured_output_schema_id
         if hashes is not None:
             hashes = _encode([self._tool_hash(one) for one in msgspec.json.decode(hashes)]).decode()
-        return Header(
-            hashes, None if schema is None else self._hash(schema), self._redactor.data_text(header.unknown)
-        )
+        return Header(hashes, None if schema is None else self._hash(schema), self._redactor.data_text(header.unknown))
 
     def _tool_hash(self, stored: dict[str, Any]) -> dict[str, Any]:
         rest = {name: value for name, value in stored.items() if name not in ("tool_name", "schema_hash")}
@@ -150,7 +151,7 @@ class WindowRedactor:
             "tool_name": self._redactor.names.value(stored["tool_name"]),
             "schema_hash": self._hash(stored["schema_hash"]),
         }
-        return named | self._redactor.data(rest)
+        return {**named, **self._redactor.data(rest)}
 
     def _hash(self, stored: str) -> str:
         return self._hashes.get(stored) or self._redactor.hash(stored)

@@ -4,12 +4,12 @@ Invariant: every analysis that needs no text gives the same answer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from acg_lab.core.keys import Owner
 from acg_lab.snapshot.redacted_runs import Redactor, RunRedactor
 from acg_lab.snapshot.redacted_windows import WindowRedactor
+from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.storage.columns import Columns
 
 __all__ = ["redact_columns"]
@@ -23,7 +23,7 @@ _CAVEAT: Final = (
 def redact_columns(
     columns: Columns,
     owners: Mapping[str, Owner],
-    rules: Mapping[str, tuple[str, str, bool]],
+    rules: Mapping[str, DetectedRules],
     salt: bytes,
     *,
     redacts_names: bool = False,
@@ -36,8 +36,8 @@ def redact_columns(
         Read, never changed.
     owners : mapping of str to Owner
         The agent of each key.
-    rules : mapping of str to (str, str, bool)
-        Name, evidence and certainty of the rules version of each profile, which pseudonyms do not show.
+    rules : mapping of str to DetectedRules
+        The rules version of each profile, which pseudonyms do not show.
     salt : bytes
         Equal texts of sources with one salt get one pseudonym.
     redacts_names : bool
@@ -46,20 +46,21 @@ def redact_columns(
     redactor = Redactor(salt, redacts_names=redacts_names)
     runs = RunRedactor(columns.runs, redactor).redacted
     of_agents: dict[str, list[str]] = {}
-    for key, (name, _, _) in rules.items():
+    for key, found in rules.items():
         names = of_agents.setdefault(owners[key].agent_id, [])
-        if name not in names:
-            names.append(name)
+        if found.rules not in names:
+            names.append(found.rules)
     windows = WindowRedactor(columns, runs, owners, of_agents, redactor)
     origin = columns.origin._replace(
-        redacted=redactor.names.digest("", "salt")[:16], caveats=(*_rename(columns.origin.caveats, owners, redactor), _CAVEAT)
+        redacted=redactor.names.digest("", "salt")[:16],
+        caveats=(*_rename(columns.origin.caveats, owners, redactor), _CAVEAT),
     )
     return Columns(
         observations=windows.observations,
         results=windows.results(),
         runs=runs,
         key_prefix=columns.key_prefix,
-        rules={windows.keys[key]: found for key, found in rules.items()},
+        rules={windows.keys[key]: (*found,) for key, found in rules.items()},
         unread=columns.unread,
         origin=origin,
     )

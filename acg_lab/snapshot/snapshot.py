@@ -239,8 +239,9 @@ class Snapshot:
             raise UsageError(msg)
         columns = self.columns
         if redact and not self.is_redacted:
-            rules = {key: tuple(found) for key, found in self.rules.items()}
-            columns = redact_columns(columns, self.owners, rules, find_salt(path, salt), redacts_names=redact_names)
+            columns = redact_columns(
+                columns, self.owners, self.rules, find_salt(path, salt), redacts_names=redact_names
+            )
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
             ParquetExport(path).write(columns, overwrite=overwrite, mode=mode, progress=bar)
         logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
@@ -258,10 +259,13 @@ class Snapshot:
         Raises
         ------
         UsageError
-            If one of the keys exists (then nothing is written), or no prefix is known.
+            If one of the keys exists (then nothing is written), no prefix is known, or the texts are redacted.
         SourceError
             If the server cannot be reached or refuses.
         """
+        if self.is_redacted:
+            msg = "The texts of this source are redacted: production could not use them; export it to Parquet."
+            raise UsageError(msg)
         prefix = self.columns.key_prefix if key_prefix is None else key_prefix
         if prefix is None:
             msg = (

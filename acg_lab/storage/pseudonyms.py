@@ -40,15 +40,18 @@ class _Class(NamedTuple):
 # The bytes that begin a character: plain ASCII, what JSON escapes by one character or by five, and characters of two,
 # three and four bytes.
 _ESCAPED: Final = b'"\\\n\t\r\b\f'
-_CLASSES: Final = tuple((list(begins), kind) for begins, kind in (
-    (bytes(_PLAIN, "ascii"), _Class(_LETTERS, ".")),
-    (_ESCAPED, _Class('"\\', '"')),
-    (bytes(code for code in range(0x20) if code not in _ESCAPED), _Class("\x01\x02", "\x01")),
-    (b"\x7f", _Class("", "\x7f")),
-    (bytes(range(0xC2, 0xE0)), _Class("".join(map(chr, range(0x100, 0x180))), "\xb7")),
-    (bytes(range(0xE0, 0xF0)), _Class("".join(map(chr, range(0x4E00, 0x5E00))), "\u2026")),
-    (bytes(range(0xF0, 0xF5)), _Class("".join(map(chr, range(0x1F300, 0x1F400))), "\U0001f512")),
-))
+_CLASSES: Final = tuple(
+    (list(begins), kind)
+    for begins, kind in (
+        (bytes(_PLAIN, "ascii"), _Class(_LETTERS, ".")),
+        (_ESCAPED, _Class('"\\', '"')),
+        (bytes(code for code in range(0x20) if code not in _ESCAPED), _Class("\x01\x02", "\x01")),
+        (b"\x7f", _Class("", "\x7f")),
+        (bytes(range(0xC2, 0xE0)), _Class("".join(map(chr, range(0x100, 0x180))), "\xb7")),
+        (bytes(range(0xE0, 0xF0)), _Class("".join(map(chr, range(0x4E00, 0x5E00))), "\u2026")),
+        (bytes(range(0xF0, 0xF5)), _Class("".join(map(chr, range(0x1F300, 0x1F400))), "\U0001f512")),
+    )
+)
 # The characters that may take the place of each other in a short text, as code points; spaces are among the plain ones.
 _Alphabet: TypeAlias = tuple[int, ...] | range
 _ALPHABETS: Final[tuple[_Alphabet, ...]] = (

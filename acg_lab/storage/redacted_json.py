@@ -212,7 +212,9 @@ class JsonRedactor:
         if not isinstance(value, Mapping):
             return self._data(value)
         pairs = ((self._names.value(key), item) for key, item in value.items())
-        return {key: self._object(_MARK, item) if isinstance(item, Mapping) else self._data(item) for key, item in pairs}
+        return {
+            key: self._object(_MARK, item) if isinstance(item, Mapping) else self._data(item) for key, item in pairs
+        }
 
     def _word(self, value: Any) -> Any:
         return value if isinstance(value, str) and _is_word(value) else self._data(value)

@@ -13,9 +13,9 @@ from typing import Final
 from acg_lab.core.errors import SourceError, UsageError
 from acg_lab.storage.masking import mask_credentials
 
-__all__ = ["SUFFIX", "find_salt"]
+__all__ = ["find_salt", "salt_beside"]
 
-SUFFIX: Final = ".salt"
+_SUFFIX: Final = ".salt"
 _HEAD: Final = "acg_lab salt: "
 _BYTES: Final = 32
 _PRIVATE: Final = 0o600
@@ -40,14 +40,17 @@ def find_salt(dest: "str | os.PathLike[str]", file: "str | os.PathLike[str] | No
     SourceError
         If the file cannot be read or written, or is none of a salt.
     """
-    place = os.fspath(dest).removeprefix("file://").rstrip("/")
+    place = os.fspath(dest)
     if file is None:
         if _is_remote(place):
             msg = f"{mask_credentials(place)}: name a local file for the salt of a remote export: salt=... (--salt)."
             raise UsageError(msg)
-        file = f"{place}{SUFFIX}"
+        file = salt_beside(place)
     path = Path(file)
-    if not _is_remote(place) and Path(os.path.realpath(place)) in (real := Path(os.path.realpath(path)), *real.parents):
+    if not _is_remote(place) and Path(os.path.realpath(_local(place))) in (
+        real := Path(os.path.realpath(path)),
+        *real.parents,
+    ):
         msg = f"{path}: a salt must not be inside of the export that it is for; choose another path."
         raise UsageError(msg)
     try:
@@ -57,6 +60,15 @@ def find_salt(dest: "str | os.PathLike[str]", file: "str | os.PathLike[str] | No
             raise
         msg = f"{path}: the salt: {os.strerror(error.errno) if error.errno else type(error).__name__}"
         raise SourceError(msg) from None
+
+
+def salt_beside(dest: str) -> str:
+    """Return the path of the salt that stands beside a local export."""
+    return f"{_local(dest)}{_SUFFIX}"
+
+
+def _local(dest: str) -> str:
+    return dest.removeprefix("file://").rstrip("/")
 
 
 def _read_file(path: Path) -> bytes:
