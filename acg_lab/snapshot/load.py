@@ -29,7 +29,7 @@ from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
 from acg_lab.storage.times import parse_time, read_time
 
-__all__ = ["LoadWarning", "load", "parse_option_time"]
+__all__ = ["LoadWarning", "load", "parse_option_time", "reads_whole", "select_agent"]
 
 
 logger = logging.getLogger(__name__)
@@ -187,8 +187,7 @@ def _read_columns(
 def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limit: int | None) -> Snapshot:
     """Keep of a learned snapshot what was asked for."""
     if agent_id is not None:
-        runs = snapshot.runs.take(i for i, run in enumerate(snapshot.runs.records) if run.agent_id == agent_id)
-        snapshot = _of_agent(replace(snapshot, columns=replace(snapshot.columns, runs=runs)), agent_id)
+        snapshot = select_agent(snapshot, agent_id)
     if selection.keys is not None:
         observations = snapshot.columns.observations
         kept = [key for key in observations.keys if key in selection.keys]
@@ -274,6 +273,17 @@ def _check_limit(limit: int | None) -> int | None:
         msg = f"The 'limit' option must be a positive integer; got {limit!r}."
         raise UsageError(msg)
     return limit
+
+
+def reads_whole(source: object, *, format: str = "auto") -> bool:  # noqa: A002  as `load` calls it
+    """Return whether `load` reads all of a source even for one agent: a request log, or a Redis dump."""
+    return isinstance(source, str | os.PathLike) and (format != "auto" or is_log(find_sample(source)))
+
+
+def select_agent(snapshot: Snapshot, agent_id: str) -> Snapshot:
+    """Return what a snapshot holds of one agent, as if only that had been loaded."""
+    runs = snapshot.runs.take(i for i, run in enumerate(snapshot.runs.records) if run.agent_id == agent_id)
+    return _of_agent(replace(snapshot, columns=replace(snapshot.columns, runs=runs)), agent_id)
 
 
 def _of_agent(snapshot: Snapshot, agent_id: str) -> Snapshot:

@@ -42,6 +42,10 @@ class Bar:
             self._bar.total = total
         self._bar.update(done)
 
+    def remark(self, text: str) -> None:
+        """Show a text after the numbers of the bar."""
+        self._bar.set_postfix_str(text, refresh=False)
+
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
