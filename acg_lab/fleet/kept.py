@@ -124,5 +124,6 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)  # noqa: PTH105  atomic
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        msg = f"{path.parent}: the results can't be written: {error.strerror or type(error).__name__}."
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        msg = f"{path.parent}: the results can't be written: {reason}."
         raise KeptError(msg) from None

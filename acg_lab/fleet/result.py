@@ -99,8 +99,10 @@ class Survey:
         whole = add_costs(self.costs)
         counts = f"{counted(len(self), 'agent')}, {counted(self.n_requests, 'request')}"
         lines = [_headline(whole), f"{counts} of {printable(self.source)}"]
+        if self.unsurveyed:
+            lines.append(f"{counted(len(self.unsurveyed), 'agent')} not surveyed")
         if self.problems:
-            lines += [f"{counted(len(self.unsurveyed), 'agent')} not surveyed; .problems has {len(self.problems):,}:"]
+            lines.append(f"{counted(len(self.problems), 'problem')}; .problems has all:")
             lines += [f"  {printable(str(problem))}" for problem in self.problems[:_SHOWN]]
         return [*lines, *self.remarks]
 

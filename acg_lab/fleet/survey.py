@@ -160,8 +160,9 @@ def _ask(
         for result in results:
             outcomes = [AgentProblem(result.agent_id, _DIED, "worker")] if isinstance(result, Died) else result
             answers.take(outcomes)
-            batches.learn(len(outcomes), sum(one.seconds for one in outcomes if isinstance(one, AgentSurvey)))
-            n_requests += sum(one.n_requests for one in outcomes if isinstance(one, AgentSurvey))
+            surveyed = [one for one in outcomes if isinstance(one, AgentSurvey)]
+            batches.learn(len(surveyed), sum(one.seconds for one in surveyed))
+            n_requests += sum(one.n_requests for one in surveyed)
             bar.remark(f"{n_requests / (time.perf_counter() - begin):,.0f} requests/s")
             bar(len(outcomes), len(agent_ids))
             if answers.are_hopeless:

@@ -6,7 +6,7 @@ import random
 import joblib
 import pandas as pd
 import pytest
-from fleet.fleets import TABLES, assert_equals_single_calls, make_fleet, single_calls
+from fleet.fleets import TABLES, assert_equals_single_calls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,29 +15,6 @@ from acg_lab.fleet.address import Address
 from acg_lab.fleet.agent_survey import Questions, survey_agents
 from acg_lab.fleet.batches import Batches
 from acg_lab.fleet.result import Survey, sort_agents
-
-
-@pytest.fixture(scope="module")
-def fleets(tmp_path_factory):
-    """Make fleets by seed, each once, with what single calls say of them."""
-    made = {}
-
-    def fleet(seed):
-        if seed not in made:
-            path = make_fleet(tmp_path_factory.mktemp("fleet") / "export", seed)
-            made[seed] = path, single_calls(path)
-        return made[seed]
-
-    return fleet
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Start a Dask cluster of two worker processes on this machine, without a dashboard."""
-    distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as started, distributed.Client(started) as client:
-        yield client
 
 
 @settings(max_examples=8)
