@@ -14,7 +14,7 @@ from typing import TypeAlias
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, short_hash
-from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.context import AnalysisContext, is_template
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
 from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
@@ -42,6 +42,8 @@ _NEEDED = (
     Kind.RELATIVE_TIME,
     Kind.WORKING_DIRECTORY_STATE,
 )
+# Values that a program fills in.
+_FILLED_IN = (Kind.DATETIME, Kind.IDENTIFIER, Kind.COUNTER, Kind.PATH, Kind.NUMBER)
 _INTENDED = (
     Kind.MODEL_CHANGED,
     Kind.CACHE_MARKS,
@@ -129,9 +131,25 @@ def _plan_pins_and_moves(_context: AnalysisContext, key: str, block: BlockHistor
     ]
 
 
+def _plan_values(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    """Return plans for values that are said at the end; where they can't be, such as those of a tool, for a pin."""
+    keys = (key,)
+    moves = [_values_to_end(block, keys), (_to_end(block.span_id, learning_keys=keys),)]
+    is_movable = block.form.content_type == "text" and not block.span_id.endswith("-instructions")
+    return moves if is_movable or moves[0] else [(Pin(span_id=block.span_id, learning_keys=keys),)]
+
+
+def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
+    """Return the move of what varies in a text; none where its contents are different texts."""
+    is_text = block.form.content_type == "text" and block.form.role in ("system", "user")
+    if not is_text or not is_template(block):
+        return ()
+    return (MoveToEnd(block.span_id, slots="all", learning_keys=keys),)
+
+
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
     to_end = (_to_end(block.span_id, learning_keys=(key,)),)
-    return [_plan_move_to_system_prompt(context, key, block, itself=False), to_end]
+    return [_plan_move_to_system_prompt(context, key, block, itself=False), _values_to_end(block, (key,)), to_end]
 
 
 def _plan_for_variants(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -196,6 +214,7 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.BLOCK_MISSING: _plan_taking_away,
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
+    **dict.fromkeys(_FILLED_IN, _plan_values),
     Kind.UNKNOWN: _plan_moves,
     **dict.fromkeys((*_NEEDED, Kind.CHANGED_ONCE), _plan_moves),
 }
@@ -253,4 +272,6 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
         case Kind.BLOCK_MISSING | Kind.SHIFTED:
             is_instructions = block.span_id.endswith("-instructions")
             return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
+    if cause.kind in (*_FILLED_IN, *_NEEDED, Kind.UNKNOWN) and (plan := _values_to_end(block, keys)):
+        return plan
     return None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),)
