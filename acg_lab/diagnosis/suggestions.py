@@ -272,6 +272,5 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
         case Kind.BLOCK_MISSING | Kind.SHIFTED:
             is_instructions = block.span_id.endswith("-instructions")
             return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
-    if cause.kind in (*_FILLED_IN, *_NEEDED, Kind.UNKNOWN) and (plan := _values_to_end(block, keys)):
-        return plan
-    return None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),)
+    moved = _values_to_end(block, keys) if cause.kind in (*_FILLED_IN, *_NEEDED, Kind.UNKNOWN) else ()
+    return moved or (None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))
