@@ -60,7 +60,7 @@ def describe_repairs(repairs: Sequence[Repair], kind: Kind) -> str:
 def _describe(repair: Repair, kind: Kind, n_moves: int) -> str:
     if isinstance(repair, MoveToEnd) and repair.slots:
         return f"{_TAKEN_OUT.get(kind, 'what varies')} is taken out of {repair.span_id!r} and said in the last message"
-    if isinstance(repair, Pin) and repair.pattern is None and not repair.slots:
+    if isinstance(repair, Pin) and repair.pattern is None:
         return _describe_pin(repr(repair.span_id), kind)
     if isinstance(repair, MergeProfiles):
         return "the profiles are merged"

@@ -24,7 +24,7 @@ from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, Move
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.repairs import Repair
 
-__all__ = ["try_break_repairs", "try_split_repairs"]
+__all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs"]
 
 _WINDOW = 100
 _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
@@ -43,7 +43,9 @@ _NEEDED = (
     Kind.WORKING_DIRECTORY_STATE,
 )
 # Values that a program fills in.
-_FILLED_IN = (Kind.DATETIME, Kind.IDENTIFIER, Kind.COUNTER, Kind.PATH, Kind.NUMBER)
+FILLED_IN = (Kind.DATETIME, Kind.IDENTIFIER, Kind.COUNTER, Kind.PATH, Kind.NUMBER)
+# What can be said at the end as well; a text that grows is no value.
+_MOVABLE = (*FILLED_IN, *(kind for kind in _NEEDED if kind is not Kind.APPENDED), Kind.UNKNOWN)
 _INTENDED = (
     Kind.MODEL_CHANGED,
     Kind.CACHE_MARKS,
@@ -97,6 +99,17 @@ def try_split_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) 
     return tuple(sorted(effects, key=lambda effect: (effect.after.profiles, -round(effect.after.prefix_tokens))))
 
 
+def pin_values(repairs: Sequence[Repair]) -> Plan:
+    """Return repairs that take values out instead of saying them at the end; none if they move nothing."""
+    pinned = tuple(
+        Pin(one.span_id, slots=one.slots, learning_keys=one.learning_keys)
+        if isinstance(one, MoveToEnd) and one.slots
+        else one
+        for one in repairs
+    )
+    return () if pinned == tuple(repairs) else pinned
+
+
 def _try_plans(context: AnalysisContext, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[tuple[bool, Effect]]:
     """Yield for each plan that can be applied whether it binds the prefix to whole requests, and its effect."""
     windows = select_windows(context.snapshot, keys)
@@ -132,11 +145,16 @@ def _plan_pins_and_moves(_context: AnalysisContext, key: str, block: BlockHistor
 
 
 def _plan_values(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
-    """Return plans for values that are said at the end; where they can't be, such as those of a tool, for a pin."""
+    """Return plans for values: they are said at the end, or taken out where they can't be."""
     keys = (key,)
-    moves = [_values_to_end(block, keys), (_to_end(block.span_id, learning_keys=keys),)]
-    is_movable = block.form.content_type == "text" and not block.span_id.endswith("-instructions")
-    return moves if is_movable or moves[0] else [(Pin(span_id=block.span_id, learning_keys=keys),)]
+    if moved := _values_to_end(block, keys):
+        return [moved]
+    is_free = block.form.content_type == "text" and not block.span_id.endswith("-instructions")
+    return [(_to_end(block.span_id, learning_keys=keys) if is_free else Pin(block.span_id, learning_keys=keys),)]
+
+
+def _plan_needed_values(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    return [*_plan_moves(context, key, block), _values_to_end(block, (key,))]
 
 
 def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
@@ -149,7 +167,7 @@ def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
     to_end = (_to_end(block.span_id, learning_keys=(key,)),)
-    return [_plan_move_to_system_prompt(context, key, block, itself=False), _values_to_end(block, (key,)), to_end]
+    return [_plan_move_to_system_prompt(context, key, block, itself=False), to_end]
 
 
 def _plan_for_variants(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -214,9 +232,9 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.BLOCK_MISSING: _plan_taking_away,
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
-    **dict.fromkeys(_FILLED_IN, _plan_values),
-    Kind.UNKNOWN: _plan_moves,
-    **dict.fromkeys((*_NEEDED, Kind.CHANGED_ONCE), _plan_moves),
+    **dict.fromkeys(_MOVABLE, _plan_needed_values),
+    **dict.fromkeys(FILLED_IN, _plan_values),
+    **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE), _plan_moves),
 }
 
 
@@ -272,5 +290,5 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
         case Kind.BLOCK_MISSING | Kind.SHIFTED:
             is_instructions = block.span_id.endswith("-instructions")
             return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
-    moved = _values_to_end(block, keys) if cause.kind in (*_FILLED_IN, *_NEEDED, Kind.UNKNOWN) else ()
+    moved = _values_to_end(block, keys) if cause.kind in _MOVABLE else ()
     return moved or (None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))
