@@ -13,6 +13,7 @@ import numpy as np
 from acg_lab.core.errors import SourceError
 from acg_lab.core.keys import assign_agents
 from acg_lab.storage.base import Progress, Selection
+from acg_lab.storage.limits import Limits
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import check_footers, check_size
 from acg_lab.storage.parquet_layout import WHOLE, Partition
@@ -65,9 +66,10 @@ class ExportTables:
         for name in names:
             if name != "messages":
                 no_rows = only_runs and name == "observations"
-                read[name] = self._table(name, {"key": []} if no_rows else wanted, progress)
+                read[name] = self._table(name, {"key": []} if no_rows else wanted, selection.limits, progress)
         ids = None if selection.agent_id is None else _message_ids(read["calls"][0])
-        read["messages"] = self._table("messages", {} if ids is None else {"message_id": ids}, progress)
+        of_messages: Wanted = {} if ids is None else {"message_id": ids}
+        read["messages"] = self._table("messages", of_messages, selection.limits, progress)
         self._check_together(read)
         return {name: read[name][0] for name in TABLES}
 
@@ -106,7 +108,7 @@ class ExportTables:
             msg = f"{self.label}: tables {names} are from another export than 'observations'; export the source again."
             raise SourceError(msg)
 
-    def _table(self, name: str, wanted: Wanted, progress: Progress) -> "tuple[pa.Table, bytes | None]":
+    def _table(self, name: str, wanted: Wanted, limits: Limits, progress: Progress) -> "tuple[pa.Table, bytes | None]":
         """Return the rows of a table with the wanted values, and the id of the export that wrote it, if it has one."""
         import pyarrow.parquet as pq
 
@@ -124,7 +126,7 @@ class ExportTables:
                 page_checksum_verification=True,
             )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(metadata.row_group(i), wanted)]
-            check_size(label, metadata, groups, file.size())
+            check_size(label, metadata, groups, file.size(), limits)
             there = set(parquet.schema_arrow.names)
             names = [column for column in schema.names if column in there and not self._is_in_folder(column)]
             table = parquet.read_row_groups(groups, columns=names, use_threads=not is_small)

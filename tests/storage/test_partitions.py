@@ -119,7 +119,8 @@ def test_one_agent_is_read_from_its_own_files(snap, export):
             path.write_bytes(b"not Parquet")
     assert acg.load(export, agent_id="b") == acg.load(learned_backend("b", n_runs=2))
     assert list_agents(export) == snap.agent_ids
-    assert acg.load(export, agent_id="nobody").agent_ids == ()
+    with pytest.raises(acg.UsageError, match="no agent 'nobody'"):
+        acg.load(export, agent_id="nobody")
 
 
 def test_large_agents_have_several_row_groups_by_time(tmp_path, monkeypatch):
