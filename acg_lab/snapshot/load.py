@@ -25,6 +25,7 @@ from acg_lab.storage._runtime import Bar
 from acg_lab.storage.base import Backend, OnProblem, Selection
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
+from acg_lab.storage.limits import Limits, check_limits
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
@@ -55,6 +56,7 @@ def load(
     sample_rate: float = 1.0,
     fields: Mapping[str, str] | None = None,
     gentle: bool | None = None,
+    limits: Limits | None = None,
 ) -> Snapshot:
     """Read a source into a snapshot.
 
@@ -101,6 +103,8 @@ def load(
     gentle : bool, optional
         For the URL of a Redis: whether to rest after each reply as long as it took, so that reading takes at most half
         of the server's time. By default, unless the server is on this machine (a unix socket or a loopback address).
+    limits : Limits, optional
+        What is refused: values, lines, JSON, requests and tables beyond a size; see `acg_lab.Limits`.
 
     Returns
     -------
@@ -129,11 +133,12 @@ def load(
         get_rules(rules)
     start, end = _parse_span(since, until)
     limit = _check_limit(limit)
-    selection = _selection(agent_id, keys)._replace(since=start, limit=limit)
+    limits = check_limits(limits)
+    selection = _selection(agent_id, keys)._replace(since=start, limit=limit, limits=limits)
     is_named = format != "auto" or is_log(source)
     dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
     if is_named and dump is None:
-        options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {})
+        options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {}, limits)
         path = os.fsdecode(source)  # type: ignore[arg-type]  # what is not a path is refused there
         snapshot = load_log(
             path,
@@ -183,7 +188,7 @@ def _read_columns(
         with Bar(f"reading {backend.label}", shown=progress) as bar:
             if isinstance(backend, ParquetExport):
                 return backend.columns(selection, bar, on_problem)
-            return ingest(backend.scan(selection, bar), on_problem)
+            return ingest(backend.scan(selection, bar), on_problem, selection.limits)
     finally:
         if close and isinstance(backend, RedisBackend):
             backend.close()
