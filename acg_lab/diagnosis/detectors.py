@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeAlias
 
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind, Timing
-from acg_lab.diagnosis.permutations import keep_items, sort_arrays, sort_items, sort_paragraphs
 from acg_lab.diagnosis.phrases import describe_alternation, describe_change
 from acg_lab.diagnosis.slot_history import SlotHistory, split_into_slots
 from acg_lab.diagnosis.slot_kinds import (
@@ -27,15 +26,16 @@ from acg_lab.diagnosis.slot_kinds import (
     is_relative_time,
 )
 from acg_lab.diagnosis.structure import is_missing, is_permuted, is_shifted
-from acg_lab.diagnosis.text_diff import (
+from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, NUMBER, PATH
+from acg_lab.diagnosis.tool_lists import compare_tools
+from acg_lab.repairs.permutations import keep_items, sort_arrays, sort_items, sort_paragraphs
+from acg_lab.repairs.text_diff import (
     canonicalize_json,
     count_shared_ends,
     may_hold_json,
     normalize_characters,
     remove_whitespace,
 )
-from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, NUMBER, PATH
-from acg_lab.diagnosis.tool_lists import compare_tools
 
 __all__ = ["DETECTORS", "Detection", "Detector", "detect"]
 

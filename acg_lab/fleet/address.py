@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from acg_lab.core.errors import UsageError
 from acg_lab.snapshot.agent_names import list_agents
-from acg_lab.snapshot.load import LoadWarning, load, reads_whole, select_agent
+from acg_lab.snapshot.load import LoadWarning, load, reads_whole
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Backend
@@ -80,9 +80,9 @@ class Address:
     def load_agent(self, agent_id: str) -> Snapshot:
         """Return what the source holds of one agent."""
         if self._is_read_whole:
-            return select_agent(_read_whole(self), agent_id)
+            return keep_agent(_read_whole(self), agent_id)
         if isinstance(self.source, Snapshot):
-            return select_agent(self.source, agent_id)
+            return keep_agent(self.source, agent_id)
         return self.load(agent_id=agent_id)
 
     @property
