@@ -12,6 +12,7 @@ from typing import Any, Self
 from acg_lab.core.errors import UsageError
 from acg_lab.snapshot.agent_names import list_agents
 from acg_lab.snapshot.load import LoadWarning, load, reads_whole
+from acg_lab.snapshot.narrow import keep_agent
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Backend
