@@ -17,6 +17,7 @@ from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Backend
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.sources import open_source
 
 __all__ = ["Address", "forget_source"]
 
@@ -48,6 +49,8 @@ class Address:
             found = os.fsdecode(found)
             if found != _STANDARD_INPUT and os.path.lexists(found):
                 found = os.path.abspath(found)  # noqa: PTH100  a path by name: links stay
+        elif not isinstance(found, Snapshot):
+            found = open_source(found)  # refuses what is no source
         return cls(found, dict(options))
 
     def __repr__(self) -> str:

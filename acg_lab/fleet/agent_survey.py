@@ -22,14 +22,16 @@ from acg_lab.fleet.kept import KeptError, write_requests
 from acg_lab.frames.findings import findings
 from acg_lab.frames.joined import Columns, plain_columns
 from acg_lab.frames.simulated import misses
+from acg_lab.history.replay import replay
 from acg_lab.simulation.simulate import simulate
 from acg_lab.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider
 
-__all__ = ["AgentProblem", "AgentSurvey", "Outcome", "Questions", "survey_agents"]
+__all__ = ["WINDOW", "AgentProblem", "AgentSurvey", "Outcome", "Questions", "survey_agents"]
 
+WINDOW: Final = 100  # of a simulation whose settings are not given
 _PACKAGE: Final = Path(__file__).parents[1]
 
 
@@ -91,6 +93,8 @@ class Questions:
     cache_provider : str or CacheProvider
     current : settings or None
         What the governor runs with, as ``config`` of `acg_lab.simulate`.
+    window : int
+        Its observation window.
     findings : bool
         Whether what breaks prefixes is explained.
     out : str or None
@@ -101,6 +105,7 @@ class Questions:
 
     cache_provider: "CacheProvider | str" = "auto"
     current: Any = None
+    window: int = WINDOW
     findings: bool = True
     out: str | None = None
     version: str = __version__
@@ -132,7 +137,8 @@ def _survey(address: Address, questions: Questions, agent_id: str) -> Outcome:
 def _answer(snapshot: Snapshot, questions: Questions, agent_id: str, begin: float) -> AgentSurvey:
     cost, missed = None, _NO_ROWS
     if any(map(len, snapshot.runs.calls)):
-        sim = simulate(snapshot, cache_provider=questions.cache_provider, config=questions.current)
+        history = snapshot if questions.window == WINDOW else replay(snapshot, window=questions.window, progress=False)
+        sim = simulate(history, cache_provider=questions.cache_provider, config=questions.current)
         found = find_misses(sim)
         costs = summarize_costs(sim, found)
         cost, missed = (_without_positions(costs[0]) if costs else None), plain_columns(misses(found))

@@ -17,11 +17,13 @@ from acg_lab._format import counted
 from acg_lab.core.errors import SourceError, UsageError
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.fleet.address import Address, forget_source
-from acg_lab.fleet.agent_survey import AgentProblem, AgentSurvey, Outcome, Questions, survey_agents
+from acg_lab.fleet.agent_survey import WINDOW, AgentProblem, AgentSurvey, Outcome, Questions, survey_agents
 from acg_lab.fleet.batches import Batches
 from acg_lab.fleet.engine import Died, count_workers, is_here, run_batches
 from acg_lab.fleet.kept import KeptResults
 from acg_lab.fleet.result import Survey, SurveyProblem, sort_agents
+from acg_lab.providers.registry import find_provider
+from acg_lab.simulation.history import read_settings
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.masking import mask_credentials
 
@@ -100,11 +102,14 @@ def survey(
     """
     begin = time.perf_counter()
     _check(n_jobs, on_error)
+    ran = read_settings(current, WINDOW, "current")
+    if cache_provider != "auto":
+        find_provider(cache_provider)
     address = Address.of(source, options)
     if not is_here(n_jobs):
         address.check_sendable()
     folder = None if out is None else os.path.abspath(os.fsdecode(out))  # noqa: PTH100  a path by name
-    questions = Questions(cache_provider, current, findings=findings, out=folder)
+    questions = Questions(cache_provider, current, window=ran.window, findings=findings, out=folder)
     answers = _Answers(None if folder is None else KeptResults(folder, _facts(address, questions)), on_error)
     try:
         agent_ids = address.list_agents()
