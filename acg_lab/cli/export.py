@@ -42,6 +42,9 @@ def _export(
         str | None,
         typer.Option(help="Key of the pseudonyms, made if missing; by default DEST.salt. Keep it.", metavar="FILE"),
     ] = None,
+    partition: Annotated[
+        str | None, typer.Option(help="'agent': give each agent its own files, for many agents.", metavar="agent")
+    ] = None,
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
@@ -57,7 +60,7 @@ def _export(
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
         options: dict[str, Any] = {"redact": redact, "redact_names": redact_names, "salt": salt}
-        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions, **options)
+        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions, partition_by=partition, **options)  # type: ignore[arg-type]
     elif allow_write:
         snapshot.to_redis(dest, key_prefix=dest_prefix)
     else:

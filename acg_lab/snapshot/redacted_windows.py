@@ -27,9 +27,8 @@ from acg_lab.core.rules import get_rules
 from acg_lab.snapshot.block_identities import identify_blocks
 from acg_lab.snapshot.redacted_runs import Redactor
 from acg_lab.storage.columns import Columns
-from acg_lab.storage.observation_columns import Form, Header, ObservationColumns, offsets
+from acg_lab.storage.observation_columns import Form, Header, ObservationColumns
 from acg_lab.storage.recorded_runs import Call, Runs
-from acg_lab.storage.times import Times
 
 __all__ = ["WindowRedactor"]
 
@@ -249,29 +248,8 @@ def _is_fixed(span: str, form: Form) -> bool:
 def _sorted_by_key(source: ObservationColumns) -> ObservationColumns:
     """Return the windows in the order of their keys."""
     order = sorted(range(len(source.keys)), key=source.keys.__getitem__)
-    if order == list(range(len(order))):
-        return source
-    rows = np.concatenate([np.array(source.observations_of(window), np.int64) for window in order])
-    lengths = np.diff(source.block_offsets)[rows]
-    starts = source.block_offsets[:-1][rows]
-    blocks = np.repeat(starts - offsets(lengths)[:-1], lengths) + np.arange(lengths.sum())
-    new = {row: i for i, row in enumerate(rows.tolist())}
-    return replace_fields(
-        source,
-        keys=tuple(source.keys[window] for window in order),
-        window_offsets=offsets(np.diff(source.window_offsets)[order]),
-        block_offsets=offsets(lengths),
-        ir_ids=[source.ir_ids[row] for row in rows],
-        request_hashes=[source.request_hashes[row] for row in rows],
-        created=Times(
-            source.created.nanoseconds[rows], {new[row]: text for row, text in source.created.spelled.items()}
-        ),
-        headers=source.headers[rows],
-        spans=source.spans[blocks],
-        contents=source.contents[blocks],
-        forms=source.forms[blocks],
-        indexes=source.indexes[blocks],
-    )
+    rows = np.array([row for window in order for row in source.observations_of(window)], np.int64)
+    return source.take(rows, [source.keys[window] for window in order])
 
 
 class _RedactedRequests:

@@ -28,6 +28,7 @@ from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
+from acg_lab.storage.parquet_layout import PartitionBy
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.salts import find_salt
@@ -203,6 +204,7 @@ class Snapshot:
         *,
         overwrite: bool = False,
         mode: int | None = None,
+        partition_by: PartitionBy = None,
         redact: bool = False,
         redact_names: bool = False,
         salt: "str | os.PathLike[str] | None" = None,
@@ -218,6 +220,9 @@ class Snapshot:
         mode : int, optional
             Permissions of a local folder, such as ``0o750``; its files get the same without execution. If omitted, it
             is for its owner alone, or as what it replaces.
+        partition_by : {"agent"}, optional
+            Give each agent its own files, so that `acg_lab.load` with ``agent_id`` opens no others, and engines read
+            each table as one data set: ``{path}/calls/**/*.parquet``.
         redact : bool
             Whether to write pseudonyms in place of all texts: keyed hashes, of the same sizes. Every analysis that
             needs no text gives the same answer on the export (``acg_lab/docs/security.md``).
@@ -243,7 +248,8 @@ class Snapshot:
                 columns, self.owners, self.rules, find_salt(path, salt), redacts_names=redact_names
             )
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
-            ParquetExport(path).write(columns, overwrite=overwrite, mode=mode, progress=bar)
+            export = ParquetExport(path)
+            export.write(columns, overwrite=overwrite, mode=mode, partition_by=partition_by, progress=bar)
         logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
