@@ -25,7 +25,7 @@ from acg_lab.diagnosis.value_tests import (
     starts_with,
 )
 
-__all__ = ["DETECTORS", "Detection", "Detector", "detect"]
+__all__ = ["DETECTORS", "Detection", "Detector", "detect", "find_detector"]
 
 _FEW, _MANY = 2, 5
 
@@ -54,11 +54,16 @@ class Detection(NamedTuple):
     detector: Detector
     details: tuple[str, ...]
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether something of another kind changes too."""
+        return any(detail.startswith("also ") for detail in self.details)
+
     def describe(self, block: BlockHistory) -> str:
         """Return what changes and when, as a clause."""
         more = ", ".join([*self.details[:_FEW], *(["..."] if len(self.details) > _FEW else [])])
         return self.detector.wording.format(
-            block=repr(block.span_id),
+            block=block.name,
             more=f" ({more})" if more else "",
             changes=describe_change(block),
             comes_and_goes=describe_change(block, "comes and goes", "came or went"),
@@ -72,6 +77,11 @@ def detect(block: BlockHistory) -> Detection | None:
         if (details := detector.test(block)) is not None:
             return Detection(detector, details)
     return None
+
+
+def find_detector(kind: Kind) -> Detector:
+    """Return the first detector of a kind."""
+    return next(detector for detector in DETECTORS if detector.kind is kind)
 
 
 def _tools_change(kind: Kind) -> Test:

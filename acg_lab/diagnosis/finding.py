@@ -142,6 +142,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
         For splits, how many profiles there would be without this cause; else 0.
     details : tuple of str
         What the detector found beyond that, such as names of tools; never prompt text.
+    beside : tuple of (str, Kind)
+        Span id and kind of the other causes that change the same prompts: what the finding costs is measured with these
+        mended, and its repairs mend them too. Empty for a cause that stands alone.
 
     Examples
     --------
@@ -164,6 +167,7 @@ n_profiles_if_fixed=0; 1 profile>
     profiles: tuple[str, ...] = ()
     n_profiles_if_fixed: int = 0
     details: tuple[str, ...] = ()
+    beside: tuple[tuple[str, Kind], ...] = ()
 
     def __repr__(self) -> str:
         facts = {name: getattr(self, name) for name in self.__struct_fields__ if name != "profiles"}

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.permutations import keep_items, sort_arrays, sort_items, sort_paragraphs
-from acg_lab.diagnosis.text_diff import canonicalize_json, may_hold_json, normalize_characters
+from acg_lab.diagnosis.text_diff import canonicalize_json, may_hold_json, normalize_characters, remove_whitespace
 
-__all__ = ["is_appended", "is_json_order", "is_reordered", "is_retrieved", "is_unicode_form"]
+__all__ = ["is_appended", "is_json_order", "is_reordered", "is_retrieved", "is_unicode_form", "says_the_same"]
 
 _FEW, _MANY = 2, 5
 _MOSTLY = 0.8
@@ -45,6 +45,12 @@ def is_json_order(block: BlockHistory) -> bool:
     return all(may_hold_json(block.text(code)) for code in block.counts) and block.is_stable_after(
         canonicalize_json, whole=True
     )
+
+
+def says_the_same(block: BlockHistory) -> bool:
+    """Return whether all contents say the same: in another order, with other white space, or in other characters."""
+    tests = (is_reordered, is_json_order, is_unicode_form)
+    return block.is_stable_after(remove_whitespace) or any(test(block) for test in tests)
 
 
 _item = re.compile(

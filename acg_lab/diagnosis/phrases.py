@@ -15,6 +15,7 @@ __all__ = [
     "describe_change",
     "describe_moment",
     "describe_slots",
+    "name_others",
     "to_sentence",
     "tokens_per_request",
 ]
@@ -77,7 +78,7 @@ def describe_change(block: BlockHistory, verb: str = "changes", past: str = "cha
     Of tools the list changes, so the counts of one block's contents are left out.
     """
     n, distinct = len(block.rows), len(block.counts)
-    counts = f"{counted(distinct, 'content')} in {counted(n, 'request')}"
+    counts = f"{counted(distinct, block.unit)} in {counted(n, 'request')}"
     match block.change_history.timing:
         case Timing.ONCE:
             ago = counted(n - (block.change_history.last_change or 0), "request")
@@ -93,7 +94,7 @@ def describe_change(block: BlockHistory, verb: str = "changes", past: str = "cha
 
 def describe_alternation(block: BlockHistory) -> str:
     """Describe between how many contents a block alternates, as a predicate."""
-    n, contents = len(block.rows), counted(len(block.counts), "content")
+    n, contents = len(block.rows), counted(len(block.counts), block.unit)
     others = n - max(block.counts.values())
     return f"alternates between {contents} ({others:,} of {counted(n, 'request')} without the dominant one)"
 
@@ -120,6 +121,17 @@ def describe_slots(block: BlockHistory) -> str:
     places += [f"and {more:,} more places"] * (more > 0)
     length = sum(slot.length for slot in template.slots)
     return f"{length:,} of {counted(len(block.dominant_text), 'character')} differ, {', '.join(places)}"
+
+
+def name_others(n: int) -> str:
+    """Return what a sentence calls the other changes.
+
+    Examples
+    --------
+    >>> name_others(1), name_others(2)
+    ('the other change', 'the 2 other changes')
+    """
+    return "the other change" if n == 1 else f"the {n:,} other changes"
 
 
 def tokens_per_request(tokens: float) -> str:

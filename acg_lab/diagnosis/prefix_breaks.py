@@ -4,6 +4,7 @@ A block of the conversation with nothing stable after it is no fault: there the 
 starts or goes on.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,10 +13,19 @@ from acg_lab.core.exact_prefix import largest_threshold
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
+from acg_lab.diagnosis.causes import Cause, find_causes_of_block
 from acg_lab.diagnosis.context import AnalysisContext
-from acg_lab.diagnosis.detectors import Detection, detect
+from acg_lab.diagnosis.detectors import Detection
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
-from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, describe_slots, to_sentence, tokens_per_request
+from acg_lab.diagnosis.form_tests import says_the_same
+from acg_lab.diagnosis.phrases import (
+    KIND_LABELS,
+    describe_change,
+    describe_slots,
+    name_others,
+    to_sentence,
+    tokens_per_request,
+)
 from acg_lab.diagnosis.structure import PERMUTED, is_growth, is_missing, is_permuted
 from acg_lab.snapshot.analysis import shared_prefixes
 
@@ -33,17 +43,20 @@ class Fault(NamedTuple):
     Attributes
     ----------
     block : BlockHistory
-        The breaking block.
+        The breaking block; where it has several causes, as it would be if the others were mended.
     detection : Detection or None
         What named the change; None if no detector did.
     tokens_after, tokens_inside : float
         Tokens per request that do not change but cannot be cached: those of other blocks, and of the block itself.
+    others : tuple of Cause
+        The other causes in the same block.
     """
 
     block: BlockHistory
     detection: Detection | None
     tokens_after: float
     tokens_inside: float
+    others: tuple[Cause, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -61,16 +74,17 @@ class Fault(NamedTuple):
         if self.detection:
             change = self.detection.describe(block)
         else:
-            change = f"{block.span_id!r} {describe_change(block)}: {describe_slots(block)}"
+            change = f"{block.name} {describe_change(block)}: {describe_slots(block)}"
         where = f", in {counted(profiles, 'profile')}" if profiles > 1 else ""
-        return to_sentence(f"{change}{where}; {tokens_per_request(tokens)} that do not change are out of reach")
+        still = f" still, with {name_others(len(self.others))} mended" if self.others else ""
+        return to_sentence(f"{change}{where}; {tokens_per_request(tokens)} that do not change are out of reach{still}")
 
 
 class PrefixBreak(NamedTuple):
-    """Why a stable prefix ends: a label for tables, and the fault if there is one."""
+    """Why a stable prefix ends: a label for tables, and the faults if there are any."""
 
     label: str
-    fault: Fault | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
@@ -86,20 +100,35 @@ def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
     # Production cuts some requests to their last turn, which then lack what changes places in the others.
     tokens_after = context.count_steady_tokens(block, before, PERMUTED if is_permuted(block) else 1.0)
     grows = not block.form.is_scaffold and is_growth(block)
-    tokens_inside = 0.0 if grows else _tokens_inside(context, block)
+    if grows:
+        tokens_inside = 0.0
+    else:
+        tokens_inside = _tokens_inside(context, block, Kind.REORDERED if says_the_same(block) else Kind.UNKNOWN)
     if not block.form.is_scaffold and tokens_after + tokens_inside < MIN_TOKENS_LOST:
         return PrefixBreak(CONVERSATION)
-    fault = Fault(block, detect(block), tokens_after, tokens_inside)
-    return PrefixBreak(KIND_LABELS[fault.kind], fault)
+    causes = find_causes_of_block(block)
+    faults = tuple(_judge_causes(context, causes, tokens_after, grows=grows))
+    return PrefixBreak(KIND_LABELS[causes[0].kind], faults)
 
 
-def _tokens_inside(context: AnalysisContext, block: BlockHistory) -> float:
+def _judge_causes(
+    context: AnalysisContext, causes: list[Cause], tokens_after: float, *, grows: bool
+) -> Iterator[Fault]:
+    """Yield a fault for each cause that alone would end the prefix too."""
+    for cause in causes:
+        others = tuple(other for other in causes if other is not cause)
+        if not others or cause.block.share < cause.block.threshold:
+            tokens_inside = 0.0 if grows else _tokens_inside(context, cause.block, cause.kind)
+            yield Fault(cause.block, cause.detection, tokens_after, tokens_inside, others)
+
+
+def _tokens_inside(context: AnalysisContext, block: BlockHistory, kind: Kind) -> float:
     """Return the tokens per request of the block itself that could be cached without the change."""
     if block.share >= block.threshold:
         return 0.0  # counted among the steady ones already
     if is_missing(block):
         return context.count_dominant_tokens(block)
-    return 0.0 if block.form.role in ("assistant", "tool") else context.count_template_tokens(block)
+    return 0.0 if block.form.role in ("assistant", "tool") else context.count_tokens_inside(block, kind)
 
 
 def build_evidence(block: BlockHistory, change_history: ChangeHistory, *, text: bool, **more: object) -> Evidence:

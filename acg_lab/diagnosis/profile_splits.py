@@ -12,10 +12,18 @@ from typing import Literal, NamedTuple, TypeAlias
 from acg_lab._format import counted
 from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory, find_changes, sort_by_time
+from acg_lab.diagnosis.causes import find_causes_of_block
 from acg_lab.diagnosis.context import AnalysisContext, requests_needed
 from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Kind, Timing
-from acg_lab.diagnosis.phrases import describe_change, describe_moment, describe_slots, to_sentence, tokens_per_request
+from acg_lab.diagnosis.phrases import (
+    describe_change,
+    describe_moment,
+    describe_slots,
+    name_others,
+    to_sentence,
+    tokens_per_request,
+)
 from acg_lab.diagnosis.raw_differences import compare_parts
 from acg_lab.diagnosis.sent_forms import MARKS, describe_respects
 from acg_lab.storage.observation_columns import Form
@@ -31,6 +39,8 @@ _PARTS = {
 _MERGED = "*"  # in place of a part that no longer separates keys
 _HALF = 0.5
 _MAX_COMPARED = 32  # first messages that show whether all of them are alike
+_MAX_BLOCKS = 8  # of a part that are looked at
+_STRUCTURAL = (Kind.BLOCK_MISSING, Kind.SHIFTED)  # the blocks after it stand elsewhere
 _EXACT = 1.0  # a key changes with every change, not only with a majority
 _UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
 
@@ -67,6 +77,8 @@ class ProfileSplit(NamedTuple):
         production to plan for, beyond what one profile would have lost.
     is_replaced : bool
         Whether one prompt replaced another that it shares nothing with; ``shared`` is then the length of either.
+    others : tuple of SplitCause
+        Other causes in the same part, of which each has a split of its own; this one is as if they were mended.
     """
 
     causes: tuple[SplitCause, ...]
@@ -75,6 +87,7 @@ class ProfileSplit(NamedTuple):
     shared: float
     lost: float
     is_replaced: bool = False
+    others: tuple[SplitCause, ...] = ()
 
     @property
     def main(self) -> SplitCause:
@@ -107,8 +120,7 @@ def find_splits(context: AnalysisContext) -> Iterator[ProfileSplit]:
     ):
         parsed = {key: found for key in of_agent if (found := parse_learning_key(key, agent_id=agent_id))}
         for parts, members in _separate(context, parsed):
-            if (split := _build_split(context, parts, members)) is not None:
-                yield split
+            yield from _build_splits(context, parts, members)
 
 
 _Separated: TypeAlias = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -152,18 +164,23 @@ def _group_alike_but(units: _Units, part: str) -> list[list[LearningKey]]:
     return [members for members in found.values() if len(members) > 1]
 
 
-def _build_split(
+def _build_splits(
     context: AnalysisContext, parts: Sequence[str], members: Sequence[Sequence[str]]
-) -> ProfileSplit | None:
-    """Return the split of some profiles; None if their requests have no block that a part could come from."""
+) -> Iterator[ProfileSplit]:
+    """Yield the split of some profiles, or one for each cause; none if no block is what a part could come from."""
     keys = sorted(
         (key for together in members for key in together),
         key=lambda key: (-context.results[key].total_observations, key),
     )
     rows = sort_by_time(context.source, [context.source.number[key] for key in keys])
+    if len(parts) == 1 and parts[0] in ("system", "tools", "response_format"):
+        several = list(_find_causes(context, parts[0], keys, rows))
+        if len(several) > 1:
+            yield from _split_by_cause(context, several, keys, members)
+            return
     causes = [cause for part in parts if (cause := _find_cause(context, part, keys, rows)) is not None]
     if not causes:
-        return None
+        return
     causes.sort(key=lambda cause: cause.kind in _UNNAMED)
     templates = [
         cause.block
@@ -172,14 +189,39 @@ def _build_split(
         or (cause.part == "seed" and cause.kind is not Kind.FRAGMENTED_BY_FIRST_MESSAGE)
     ]
     shared = context.count_steady_tokens(causes[0].block, ())
-    shared += sum(
-        context.count_template_tokens(block) for block in templates if block.form.content_type != "tool_schema"
-    )
+    shared += sum(_tokens_inside(context, cause) for cause in causes if cause.block in templates)
     is_replaced = shared < 1 and causes[0].change_history.timing is Timing.ONCE
     if is_replaced:
         shared = sum(context.prefix_tokens(key) * context.results[key].total_observations for key in keys) / len(rows)
     lost = shared * _count_young_requests(context, members) / len(rows)
-    return ProfileSplit(tuple(causes), tuple(keys), len(members), shared, lost, is_replaced=is_replaced)
+    yield ProfileSplit(tuple(causes), tuple(keys), len(members), shared, lost, is_replaced=is_replaced)
+
+
+def _tokens_inside(context: AnalysisContext, cause: SplitCause) -> float:
+    """Return the tokens per request of a cause's block that do not change, or say the same in other forms."""
+    if cause.block.form.content_type == "tool_schema":
+        return 0.0
+    return context.count_tokens_inside(cause.block, cause.kind)
+
+
+def _split_by_cause(
+    context: AnalysisContext, causes: Sequence[SplitCause], keys: Sequence[str], members: Sequence[Sequence[str]]
+) -> Iterator[ProfileSplit]:
+    """Yield a split for each of several causes, as it would be if the others were mended."""
+    steady = context.count_steady_tokens(causes[0].block, ())
+    inside = {cause.block.span: _tokens_inside(context, cause) for cause in causes}
+    first_rows = {key: context.source.observations_of(context.source.number[key])[0] for key in keys}
+    for cause in causes:
+        contents = dict(zip(cause.block.rows, cause.block.codes, strict=True))
+        alike: dict[int | None, list[str]] = {}
+        for together in members:
+            alike.setdefault(contents[first_rows[together[0]]], []).extend(together)
+        if len(alike) < 2:  # noqa: PLR2004
+            continue
+        shared = steady + sum({**inside, cause.block.span: _tokens_inside(context, cause)}.values())
+        lost = shared * _count_young_requests(context, list(alike.values())) / len(cause.block.rows)
+        others = tuple(other for other in causes if other is not cause)
+        yield ProfileSplit((cause,), tuple(keys), len(alike), shared, lost, others=others)
 
 
 def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: Sequence[int]) -> SplitCause | None:
@@ -205,6 +247,21 @@ def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: 
     return SplitCause(part, block, change_history, kind, detection, differ)
 
 
+def _find_causes(context: AnalysisContext, part: str, keys: Sequence[str], rows: Sequence[int]) -> Iterator[SplitCause]:
+    """Yield the causes in one part of learning keys: of each block that differs, and in it of each kind."""
+    differ = compare_parts(context, part, keys)
+    if differ == (MARKS,):
+        return
+    for span in _find_changed_spans(context, part, rows):
+        block = BlockHistory(context.source, rows, span, _EXACT)
+        if block.change_history.timing is None:
+            return
+        for cause in find_causes_of_block(block):
+            yield SplitCause(part, cause.block, cause.block.change_history, cause.kind, cause.detection, differ)
+            if cause.kind in _STRUCTURAL:
+                return
+
+
 def _varies_before_stable_text(context: AnalysisContext, block: BlockHistory) -> bool:
     """Return whether something varies in first messages before most of what they all say; few of many are looked at."""
     step = max(len(block.rows) // _MAX_COMPARED, 1)
@@ -220,6 +277,14 @@ def _varies_before_stable_text(context: AnalysisContext, block: BlockHistory) ->
 
 def _find_changed_span(context: AnalysisContext, part: str, rows: Sequence[int]) -> int | None:
     """Return the span of the first block of a part that differs between requests, else of its first block."""
+    return next(iter(_find_changed_spans(context, part, rows)), None)
+
+
+def _find_changed_spans(context: AnalysisContext, part: str, rows: Sequence[int]) -> list[int]:
+    """Return the spans of the blocks of a part that differ between requests, in order, else that of its first block.
+
+    Of tools it is the first one, which stands for the list.
+    """
     source = context.source
     belongs = [_belongs(form, part) for form in source.form_pool]
     of_requests: list[list[tuple[int, int]]] = []
@@ -228,9 +293,10 @@ def _find_changed_span(context: AnalysisContext, part: str, rows: Sequence[int])
         columns = (column[blocks].tolist() for column in (source.spans, source.contents, source.forms))
         of_requests.append([(span, content) for span, content, form in zip(*columns, strict=True) if belongs[form]])
     positions = list(zip_longest(*of_requests)) or [()]
-    changed = next((blocks for blocks in positions if len(set(blocks)) > 1), positions[0])
-    spans = Counter(block[0] for block in changed if block is not None)
-    return spans.most_common(1)[0][0] if spans else None
+    changed = [blocks for blocks in positions if len(set(blocks)) > 1] or positions[:1]
+    counts = [Counter(block[0] for block in blocks if block is not None) for blocks in changed]
+    spans = [of_position.most_common(1)[0][0] for of_position in counts if of_position]
+    return spans[:1] if part == "tools" else list(dict.fromkeys(spans))[:_MAX_BLOCKS]
 
 
 def _belongs(form: Form, part: str) -> bool:
@@ -263,10 +329,16 @@ def describe_splits(context: AnalysisContext, splits: Sequence[ProfileSplit]) ->
     profiles = counted(sum(len(split.keys) for split in splits), "profile")
     fewer = "each learn what one profile" if len(splits) == 1 else f"learn what {len(splits):,} profiles"
     lost = tokens_per_request(mean_tokens(splits, "lost"))
+    if splits[0].others:
+        profiles = counted(sum(split.n_apart for split in splits), "profile")
+        fewer = f"would still {fewer}"
     cost = f"{profiles} of {agent_id!r} {fewer} could, which costs {lost}"
     if splits[0].is_replaced:
         cost = f"the governor learned it anew, which costs {lost}"
     why = _describe_cause(context, splits[0].keys, main)
+    if splits[0].others:
+        why += f"; with {name_others(len(splits[0].others))} mended"
+        return to_sentence(f"{why}, {cost}")
     if others:
         why += f", and with it {' and '.join(others)}"
     return to_sentence(f"{why}: {cost}")
@@ -293,7 +365,7 @@ def _describe_cause(context: AnalysisContext, keys: Sequence[str], cause: SplitC
             "governor learns by it: send them in every request or in none"
         )
     if cause.detection is None:
-        return f"{block.span_id!r} {describe_change(block)}: {describe_slots(block)}"
+        return f"{block.name} {describe_change(block)}: {describe_slots(block)}"
     return cause.detection.describe(block)
 
 

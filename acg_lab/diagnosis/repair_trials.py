@@ -15,6 +15,7 @@ from acg_lab.diagnosis.repair_costs import AgentCosts
 from acg_lab.diagnosis.threshold_plateau import find_plateau
 from acg_lab.repairs.effects import Effect
 from acg_lab.repairs.repairs import Repair
+from acg_lab.repairs.sending import SENDINGS
 from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["MAX_TRIED", "MIN_SAVED", "Draft", "Plan", "try_repairs"]
@@ -42,6 +43,8 @@ class Draft:
         The repairs to try, the best first. If none is offered they only measure what the fault costs.
     is_event : bool
         Whether it is reported however little it costs.
+    others : tuple of Repair
+        What mends the other causes of the same block, and leaves this one: it costs what a repair of all saves beyond.
     """
 
     finding: Finding
@@ -50,8 +53,10 @@ class Draft:
     caused: float
     plans: Sequence[Plan]
     is_event: bool = False
+    others: Plan = ()
     n_tried: int = 0
     saved: dict[Plan, float] = field(default_factory=dict)
+    saved_by_others: float | None = None
 
     @property
     def floor(self) -> float:
@@ -72,12 +77,26 @@ class Draft:
         if saved is not None:
             self.saved[plan] = saved
 
+    @property
+    def plan_without(self) -> Plan | None:
+        """The best repair but for what mends this cause; None where it was simulated, or is not to be had."""
+        best = max(self.saved, key=self.saved.__getitem__, default=())
+        if not self.others or self.saved_by_others is not None or (best and self.saved[best] < self.floor):
+            return None
+        return (*self.others, *(repair for repair in best if isinstance(repair, SENDINGS)))
+
+    def measure_others(self, snap: Snapshot) -> None:
+        """Simulate what the other causes cost."""
+        self.saved_by_others = self.costs.saved(snap, self.plan_without or ())
+
     def finish(self, thresholds: StabilityThresholds) -> Finding | None:
         """Return the finding with its cost and repairs; None if it costs next to nothing."""
         evidence = self._with_threshold(thresholds)
         best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
         is_open = self.next_plan is not None or not self.saved
         lost = best if best > 0 else self.caused if is_open else 0.0
+        lost = max(lost - max(self.saved_by_others or 0.0, 0.0), 0.0)
+        is_measured = not evidence.beside or self.saved_by_others is not None
         cost = self.costs.cost
         if lost < (_MIN_EVENT * cost if self.is_event else max(_MIN_SHARE * cost, self.floor)):
             return None
@@ -87,7 +106,7 @@ class Draft:
             repairs=tuple(self._offered()),
             bound_repairs=0,
             money_lost=lost,
-            lost_at_most=best <= 0,
+            lost_at_most=best <= 0 or not is_measured,
             agent_cost=cost,
             days=self.costs.days,
         )
@@ -124,17 +143,27 @@ def try_repairs(snap: Snapshot, drafts: Sequence[Draft]) -> None:
     """Simulate repairs until each finding has one that saves money, or `MAX_TRIED` were simulated.
 
     Next comes the repair that can save most beyond what its agent saves already. One repair for two findings counts
-    once.
+    once. What other causes of the same block cost is simulated last.
     """
     tried: set[tuple[str, Plan]] = set()
-    while True:
-        waiting = [(draft, (draft.costs.agent_id, plan)) for draft in drafts if (plan := draft.next_plan) is not None]
-        waiting = [(draft, asked) for draft, asked in waiting if len(tried) < MAX_TRIED or asked in tried]
-        if not waiting:
-            return
+    while _try_best(snap, drafts, tried):
+        pass
+    for draft in sorted(drafts, key=lambda one: -max(one.saved.values(), default=one.caused)):
+        asked = draft.costs.agent_id, draft.plan_without or ()
+        if asked[1] and (len(tried) < MAX_TRIED or asked in tried):
+            tried.add(asked)
+            draft.measure_others(snap)
+
+
+def _try_best(snap: Snapshot, drafts: Sequence[Draft], tried: set[tuple[str, Plan]]) -> bool:
+    """Simulate the repair that can save most; return False if none is left."""
+    waiting = [(draft, (draft.costs.agent_id, plan)) for draft in drafts if (plan := draft.next_plan) is not None]
+    waiting = [(draft, asked) for draft, asked in waiting if len(tried) < MAX_TRIED or asked in tried]
+    if waiting:
         draft, asked = max(waiting, key=lambda one: _gain(one[0], drafts))
         tried.add(asked)
         draft.try_next(snap)
+    return bool(waiting)
 
 
 def _gain(draft: Draft, drafts: Sequence[Draft]) -> float:

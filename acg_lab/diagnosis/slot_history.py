@@ -16,6 +16,7 @@ __all__ = ["SlotHistory", "split_into_slots"]
 
 _NEAR = 64  # characters of the same line on either side
 _MAX_SLOTS = 24
+_MAX_VALUES = 50_000  # of all slots; of few contents there may be more slots
 _MAX_LENGTH = 4_096  # characters; what is longer is a text rather than a value
 
 
@@ -37,6 +38,11 @@ class SlotHistory(BlockHistory):
     slot: Slot
     begin: Sequence[int]
     end: Sequence[int]
+
+    @cached_property
+    def is_short(self) -> bool:
+        """Whether what stands there is always short enough to be a value."""
+        return all(stop - start <= _MAX_LENGTH for start, stop in zip(self.slot.starts, self.slot.stops, strict=True))
 
     @cached_property
     def requests(self) -> Sequence[Request]:
@@ -102,12 +108,12 @@ class SlotHistory(BlockHistory):
 
 
 def split_into_slots(block: BlockHistory) -> list[SlotHistory]:
-    """Return the histories of a block's slots, in order; none if there are many, or one holds long texts."""
+    """Return the histories of a block's slots, in order; none if there are too many."""
     template = block.template
-    if template is None or not 0 < len(template.slots) <= _MAX_SLOTS:
+    if template is None:
         return []
     slots = template.slots
-    if any(stop - start > _MAX_LENGTH for slot in slots for start, stop in zip(slot.starts, slot.stops, strict=True)):
+    if not slots or len(slots) > max(_MAX_SLOTS, _MAX_VALUES // len(template.texts)):
         return []
     begins = [[0] * len(template.texts), *(slot.stops for slot in slots[:-1])]
     ends = [*(slot.starts for slot in slots[1:]), [*map(len, template.texts)]]

@@ -19,9 +19,9 @@ from acg_lab.diagnosis.slot_kinds import (
 from acg_lab.diagnosis.text_patterns import DATETIME, NUMBER
 from acg_lab.diagnosis.value_tests import VALUE_TESTS, Test, is_counter
 
-__all__ = ["in_slots"]
+__all__ = ["OF_SLOTS", "in_slots", "is_of_kind", "name_slot"]
 
-_OF_SLOTS = (
+OF_SLOTS = (
     Kind.PERSON,
     Kind.LOCALE,
     Kind.RELATIVE_TIME,
@@ -53,18 +53,26 @@ def _name_slots(block: BlockHistory) -> tuple[Kind, ...]:
     Of slots with equally many values, those of a kind that only slots have come first.
     """
     slots = split_into_slots(block)
-    named = [(slot, kind) for slot in slots if (kind := _name_slot(slot)) is not None]
+    named = [(slot, kind) for slot in slots if (kind := name_slot(slot)) is not None]
     if len(named) < len(slots):
         return ()
-    named.sort(key=lambda pair: (-len(pair[0].counts), pair[1] not in _OF_SLOTS))
+    named.sort(key=lambda pair: (-len(pair[0].counts), pair[1] not in OF_SLOTS))
     return tuple(kind for _, kind in named)
 
 
-def _name_slot(slot: SlotHistory) -> Kind | None:
+def name_slot(slot: SlotHistory) -> Kind | None:
+    """Return the kind of what stands in a slot; None if no test is sure."""
+    if not slot.is_short:
+        return None
     for kind, test in _SLOT_TESTS.items():
         if test(slot):
             return kind
     return next((kind for kind, test in VALUE_TESTS if test(slot) is not None), None)
+
+
+def is_of_kind(slot: SlotHistory, kind: Kind) -> bool:
+    """Return whether the test for one kind holds, whatever tests before it say."""
+    return slot.is_short and _SLOT_TESTS[kind](slot)
 
 
 def in_slots(kind: Kind) -> Test:
@@ -72,7 +80,7 @@ def in_slots(kind: Kind) -> Test:
 
     def test(block: BlockHistory) -> tuple[str, ...] | None:
         kinds = _name_slots(block)
-        if not kinds or kinds[0] is not kind or (kind not in _OF_SLOTS and len(kinds) == 1):
+        if not kinds or kinds[0] is not kind or (kind not in OF_SLOTS and len(kinds) == 1):
             return None
         return tuple(sorted(f"also {other}" for other in {*kinds} - {kind}))
 
