@@ -37,6 +37,7 @@ from .snapshot import learn as learn
 from .snapshot import load as load
 from .snapshot import summarize as summarize
 from .snapshot import verify as verify
+from .storage.limits import Limits as Limits
 from .storage.memory import MemoryBackend as MemoryBackend
 from .storage.parquet_backend import ParquetExport as ParquetExport
 from .storage.redis_backend import AsyncRedisBackend as AsyncRedisBackend

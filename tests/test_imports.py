@@ -53,7 +53,7 @@ PACKAGES = {
     "history": Package("msgspec numpy", "tqdm"),
     "providers": Package("msgspec numpy", "genai_prices"),
     "simulation": Package("msgspec numpy", "tqdm"),
-    "repairs": Package("msgspec numpy"),
+    "repairs": Package("msgspec numpy", "rapidfuzz"),
     "diagnosis": Package("msgspec numpy", "dateutil rapidfuzz"),
     "advice": Package("msgspec numpy", "joblib tqdm"),
     "frames": Package("msgspec numpy pandas"),

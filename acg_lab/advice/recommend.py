@@ -24,6 +24,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.explain import explain
 from acg_lab.history.replay import replay
+from acg_lab.providers.registry import find_provider
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def recommend(
     if snap.recorded is not snap:
         msg = "A repaired snapshot was not sent to any provider: pass the snapshot that was loaded."
         raise UsageError(msg)
+    if cache_provider != "auto":
+        find_provider(cache_provider)
     trace = replay(snap, window=_window_of(current), progress=False)
     if agent_id is not None:
         trace = trace.select(agent_id=agent_id)

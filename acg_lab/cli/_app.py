@@ -7,9 +7,8 @@ the source, or a limit of 'check' that is exceeded; 2 for wrong use; 3 if 'tune'
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +22,6 @@ import acg_lab
 from acg_lab._format import counted, printable, printable_json
 from acg_lab.core import RULES, AcgLabError, SourceError, StabilityThresholds, UsageError
 from acg_lab.snapshot import LoadWarning, Snapshot, load
-from acg_lab.snapshot.agent_names import list_agents
 from acg_lab.storage.sources import mask_credentials
 
 __all__ = [
@@ -94,7 +92,6 @@ _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
 out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
 out.width = max(out.width, 40)  # COLUMNS may be 0, and the longest setting name has 36 characters
 FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
-_NAMED = 20  # agents in an error message, at most
 
 Source = Annotated[
     str,
@@ -197,23 +194,12 @@ def read(source: str, agent: str | None = None, *, key_prefix: str = "auto", **o
     """
     with complaints():
         snapshot = load(source, agent_id=agent, key_prefix=key_prefix, **options)
-        if agent is None and not (options.get("since") or options.get("until")):
+        if not (options.get("since") or options.get("until")):
             _check_requests(snapshot)
     if snapshot.learned_here:
         complain(f"acg-lab: {snapshot.source}: {snapshot.facts}")
     for caveat in snapshot.caveats:
         complain(f"acg-lab: note: {caveat}")
-    if agent is None or agent in snapshot.agent_ids:
-        return snapshot
-    if source == "-":
-        msg = f"Standard input holds no agent {agent!r} (--agent); without --agent all are read."
-        raise UsageError(msg)
-    known = list_agents(source, key_prefix=key_prefix, **_without_filters(options))
-    if agent not in known:  # else all of its data is older than asked for
-        near = get_close_matches(agent, known, _NAMED, 0)
-        names = ", ".join(map(repr, near)) + (f" and {len(known) - len(near):,} more" if len(known) > len(near) else "")
-        msg = f"{snapshot.source} holds no agent {agent!r} (--agent); it holds {names or 'no agents'}."
-        raise UsageError(msg)
     return snapshot
 
 
@@ -222,10 +208,6 @@ def _check_requests(snapshot: Snapshot) -> None:
         more = f" ({len(snapshot.problems) - 1:,} more problems)" if len(snapshot.problems) > 1 else ""
         msg = f"no request can be read: {snapshot.problems[0]}{more}"
         raise SourceError(msg)
-
-
-def _without_filters(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name not in ("since", "until", "limit")}
 
 
 def print_json(value: Any) -> None:

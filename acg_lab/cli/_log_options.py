@@ -1,11 +1,12 @@
-"""The options of request logs and of a Redis, declared once for every command that takes SOURCE.
+"""The options of request logs, of a Redis and of limits, declared once for every command that takes SOURCE.
 
 A command that is registered by `source_command` has a parameter ``log``, which holds what `acg_lab.load` takes of a
-log, and ``gentle`` if it was given. On the command line those of logs are a group of options of its own.
+log, and ``gentle`` and ``limits`` if they were given. On the command line those of logs are a group of their own.
 """
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Annotated, Any, Final, TypeVar, get_type_hints
@@ -18,12 +19,14 @@ from acg_lab.cli._app import cli
 from acg_lab.core import RULES, UsageError
 from acg_lab.logs.entries import APIS
 from acg_lab.logs.raw_fields import FIELD_NAMES
+from acg_lab.storage.limits import LIMIT_NAMES, Limits
 from acg_lab.storage.redis_address import PASSWORD, read_password
 
 __all__ = ["LogOptions", "source_command"]
 
 LogOptions = dict[str, Any]
 _GROUP = "Options of request logs"
+_UNITS: Final = {None: 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
@@ -97,6 +100,21 @@ def _parse_fields(given: Sequence[str], paths: dict[str, str]) -> dict[str, str]
     return paths
 
 
+def _parse_limits(given: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for text in given:
+        name, equals, number = (part.strip() for part in text.partition("="))
+        parts = re.fullmatch(r"(\d+)(KiB|MiB|GiB)?", number.replace("_", "").replace(",", ""))
+        if not equals or parts is None:
+            msg = f"--max {text}: expected NAME=N, such as line_bytes=256MiB or blocks=200000."
+            raise UsageError(msg)
+        if name not in LIMIT_NAMES:
+            msg = f"--max {text}: the limits are {', '.join(LIMIT_NAMES)}; got {name!r}.{suggest(name, LIMIT_NAMES)}"
+            raise UsageError(msg)
+        found[name] = int(parts[1][:19]) * _UNITS[parts[2]]
+    return found
+
+
 class _SourceCommand(TyperCommand):
     """A command whose help lists the options of request logs apart."""
 
@@ -137,11 +155,24 @@ _gentle_parameter: Final = inspect.Parameter(
         ),
     ],
 )
-_of_redis: Final = (_password_parameter, _gentle_parameter)
+_limit_parameter: Final = inspect.Parameter(
+    "limits",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max",
+            help=f"A limit of what is read, such as line_bytes=256MiB: {', '.join(LIMIT_NAMES)}.",
+            metavar="NAME=N",
+        ),
+    ],
+)
+_of_every_source: Final = (_password_parameter, _gentle_parameter, _limit_parameter)
 
 
 def source_command(name: str) -> Callable[[_Command], _Command]:
-    """Register a command that takes SOURCE, with the options of request logs and of a Redis.
+    """Register a command that takes SOURCE, with the options of request logs, of a Redis and of limits.
 
     Parameters
     ----------
@@ -155,20 +186,28 @@ def source_command(name: str) -> Callable[[_Command], _Command]:
         hints = get_type_hints(_collect, include_extras=True)
 
         @wraps(command)
-        def run(*, password_file: str | None = None, gentle: bool | None = None, **given: Any) -> None:
+        def run(
+            *,
+            password_file: str | None = None,
+            gentle: bool | None = None,
+            limits: list[str] | None = None,
+            **given: Any,
+        ) -> None:
             if password_file is not None:
                 os.environ[PASSWORD] = read_password(password_file)  # for kernels and workers too
             log = _collect(**{name: given.pop(name) for name in added})
             log = {option: value for option, value in log.items() if option not in own}
-            command(**given, log=log if gentle is None else {**log, "gentle": gentle})
+            log |= {} if gentle is None else {"gentle": gentle}
+            log |= {"limits": Limits(**_parse_limits(limits))} if limits else {}
+            command(**given, log=log)
 
         kept = [parameter for parameter in own.values() if parameter.name != "log"]
         keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [*(p.replace(kind=keyword) for p in kept), *_of_redis, *added.values()]
+        parameters = [*(p.replace(kind=keyword) for p in kept), *_of_every_source, *added.values()]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         of_command = get_type_hints(command, include_extras=True)
         run.__annotations__ = {p.name: of_command[p.name] for p in kept} | {n: hints[n] for n in added}
-        run.__annotations__ |= {p.name: p.annotation for p in _of_redis}
+        run.__annotations__ |= {p.name: p.annotation for p in _of_every_source}
         cli.command(name, cls=_SourceCommand)(run)
         return command
 

@@ -32,6 +32,7 @@ from acg_lab.cli._app import (
 )
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import amount, simulate_recorded
+from acg_lab.config.thresholds import check_scale
 from acg_lab.core import StabilityThresholds
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.diagnosis import Causes, find_causes
@@ -201,10 +202,12 @@ def _analyze(
 
     Agents and their profiles are sorted by loss, largest first: in money where requests were recorded, else in tokens.
     """
-    thresholds = StabilityThresholds(
-        stable_threshold=stable_threshold,
-        semi_stable_threshold=semi_stable_threshold,
-        min_observations_for_full_confidence=min_observations,
+    thresholds = check_scale(
+        StabilityThresholds(
+            stable_threshold=stable_threshold,
+            semi_stable_threshold=semi_stable_threshold,
+            min_observations_for_full_confidence=min_observations,
+        )
     )
     snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     profiles = summarize(snapshot, analyze(snapshot, thresholds))

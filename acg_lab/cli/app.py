@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,8 @@ def _app(
     require("voila", "Voilà", "app")
     source = absolute(source)
     read(source, limit=1, **log)  # report unreadable sources here, not on the page
-    variables = {"ACG_LAB_SOURCE": source, "ACG_LAB_OPTIONS": json.dumps(log), "ACG_LAB_FOLDER": str(Path.cwd())}
+    options = json.dumps(log, default=asdict)
+    variables = {"ACG_LAB_SOURCE": source, "ACG_LAB_OPTIONS": options, "ACG_LAB_FOLDER": str(Path.cwd())}
     if config is not None:
         load_config(config)
         variables["ACG_LAB_CONFIG"] = absolute(config)

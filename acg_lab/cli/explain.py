@@ -26,6 +26,7 @@ from acg_lab.cli._app import (
     warn_about_large_window,
 )
 from acg_lab.cli._log_options import LogOptions, source_command
+from acg_lab.config.thresholds import check_scale
 from acg_lab.core import StabilityThresholds
 from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
@@ -58,10 +59,12 @@ def _explain(
 
     Findings are sorted by cost, highest first.
     """
-    thresholds = StabilityThresholds(
-        stable_threshold=stable_threshold,
-        semi_stable_threshold=semi_stable_threshold,
-        min_observations_for_full_confidence=min_observations,
+    thresholds = check_scale(
+        StabilityThresholds(
+            stable_threshold=stable_threshold,
+            semi_stable_threshold=semi_stable_threshold,
+            min_observations_for_full_confidence=min_observations,
+        )
     )
     snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     findings = explain(snapshot, key, thresholds, text=text)

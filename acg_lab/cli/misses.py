@@ -16,7 +16,7 @@ from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read
 from acg_lab.core import UsageError
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.diagnosis.misses import Miss, find_misses
-from acg_lab.diagnosis.text_diff import find_differences
+from acg_lab.repairs.text_diff import find_differences
 from acg_lab.simulation import CacheSimulation
 from acg_lab.simulation.contents import plain_text
 from acg_lab.simulation.origins import CHANGES

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from acg_lab.config.thresholds import check_share
+from acg_lab.config.thresholds import check_scale
 from acg_lab.core.errors import UsageError
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.stability import StabilityThresholds
@@ -110,15 +110,7 @@ def check_writable(settings: AcgSettings) -> None:
     --------
     >>> check_writable(AcgSettings())
     """
-    stable, semi = settings.thresholds.stable_threshold, settings.thresholds.semi_stable_threshold
-    for name, value in (("stable_threshold", stable), ("semi_stable_threshold", semi)):
-        check_share(name, value)
-        if not 0 <= value <= 1:
-            msg = f"The {name!r} setting must be a number in [0, 1] to be written; got {value!r}."
-            raise UsageError(msg)
-    if semi > stable:
-        msg = f"The 'semi_stable_threshold' setting must be at most stable_threshold ({stable!r}); got {semi!r}."
-        raise UsageError(msg)
+    check_scale(settings.thresholds)
     if settings.observation_window < 1:
         msg = "The 'observation_window' setting must be at least 1 to be written; got 0, which learns nothing."
         raise UsageError(msg)

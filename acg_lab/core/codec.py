@@ -40,6 +40,7 @@ __all__ = [
     "decode_window",
     "encode",
     "encode_window",
+    "measure_depth",
     "parse_time",
 ]
 
@@ -226,9 +227,22 @@ def _prints_as(value: Any, raw: bytes) -> bool:
 
 def _is_sane(raw: bytes) -> bool:
     """Return whether nothing is nested too deeply and no number can be out of range."""
-    outside_texts = b"".join(raw.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+    outside_texts = _outside_texts(raw)
+    return not _long_number(outside_texts) and _count_levels(outside_texts) <= MAX_DEPTH
+
+
+def measure_depth(raw: bytes) -> int:
+    """Return how many levels of objects and arrays a JSON text has."""
+    return _count_levels(_outside_texts(raw))
+
+
+def _outside_texts(raw: bytes) -> bytes:
+    return b"".join(raw.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+
+
+def _count_levels(outside_texts: bytes) -> int:
     steps = memoryview(outside_texts.translate(_brackets, _all_but_brackets)).cast("b")
-    return not _long_number(outside_texts) and max(accumulate(steps), default=0) <= MAX_DEPTH
+    return max(accumulate(steps), default=0)
 
 
 def encode(record: Record) -> bytes:

@@ -20,9 +20,7 @@ module                what it does
 ``block_history``     the contents of one block over time, which detectors look at
 ``context``           results, tokens and codes of one snapshot under one setting
 ``text_patterns``     dates, identifiers, paths and numbers in a text
-``text_diff``         where two texts differ
 ``structure``         blocks missing and shifted, and lists of tools
-``text_template``     what all contents of a block share, and the slots between
 ``slot_history``      one slot over time; ``slot_kinds``: what varies in it
 ``suggestions``       which repairs fit, tried; ``repair_words``: what the application must change
 ``threshold_plateau`` which threshold to recommend

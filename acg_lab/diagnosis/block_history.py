@@ -15,8 +15,8 @@ import msgspec
 
 from acg_lab.core.canonical import hash_text
 from acg_lab.diagnosis.finding import Timing, Variant
-from acg_lab.diagnosis.text_diff import TextDifference, ValueCount, count_shared_ends
-from acg_lab.diagnosis.text_template import Slot, Template, find_template
+from acg_lab.repairs.text_diff import TextDifference, ValueCount, count_shared_ends
+from acg_lab.repairs.text_template import Slot, Template, find_template
 from acg_lab.storage.columns import is_redacted
 from acg_lab.storage.observation_columns import Form, ObservationColumns
 

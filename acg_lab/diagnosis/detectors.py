@@ -12,7 +12,6 @@ from acg_lab.diagnosis.form_tests import is_appended, is_json_order, is_reordere
 from acg_lab.diagnosis.phrases import describe_alternation, describe_change
 from acg_lab.diagnosis.slot_names import in_slots
 from acg_lab.diagnosis.structure import is_missing, is_permuted, is_shifted
-from acg_lab.diagnosis.text_diff import remove_whitespace
 from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, PATH
 from acg_lab.diagnosis.tool_lists import compare_tools
 from acg_lab.diagnosis.value_tests import (
@@ -24,6 +23,7 @@ from acg_lab.diagnosis.value_tests import (
     stable_after,
     starts_with,
 )
+from acg_lab.repairs.text_diff import remove_whitespace
 
 __all__ = ["DETECTORS", "Detection", "Detector", "detect", "find_detector"]
 

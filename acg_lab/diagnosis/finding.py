@@ -9,8 +9,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from acg_lab._format import counted, printable
-from acg_lab.diagnosis.text_diff import TextDifference
 from acg_lab.repairs.effects import Effect
+from acg_lab.repairs.text_diff import TextDifference
 
 __all__ = ["Evidence", "Finding", "Kind", "Timing", "Variant"]
 

@@ -14,8 +14,8 @@ from acg_lab.diagnosis.finding import Finding
 from acg_lab.diagnosis.finding_changes import FindingChanges, compare_findings
 from acg_lab.diagnosis.phrases import tokens_per_request
 from acg_lab.diagnosis.repair_words import describe_repairs
-from acg_lab.diagnosis.text_diff import TextDifference
 from acg_lab.repairs.effects import Effect, recovered_tokens
+from acg_lab.repairs.text_diff import TextDifference
 
 if TYPE_CHECKING:
     from pandas import DataFrame

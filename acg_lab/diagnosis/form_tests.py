@@ -7,8 +7,8 @@ import re
 from itertools import pairwise
 
 from acg_lab.diagnosis.block_history import BlockHistory
-from acg_lab.diagnosis.permutations import keep_items, sort_arrays, sort_items, sort_paragraphs
-from acg_lab.diagnosis.text_diff import canonicalize_json, may_hold_json, normalize_characters, remove_whitespace
+from acg_lab.repairs.permutations import keep_items, sort_arrays, sort_items, sort_paragraphs
+from acg_lab.repairs.text_diff import canonicalize_json, may_hold_json, normalize_characters, remove_whitespace
 
 __all__ = ["is_appended", "is_json_order", "is_reordered", "is_retrieved", "is_unicode_form", "says_the_same"]
 

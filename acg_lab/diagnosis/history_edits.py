@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.diagnosis.text_diff import remove_whitespace
 from acg_lab.providers.prompts import PieceKind
+from acg_lab.repairs.text_diff import remove_whitespace
 from acg_lab.simulation.contents import split_content
 from acg_lab.simulation.requests import RecordedRequests
 

@@ -11,9 +11,9 @@ from typing import TypeAlias
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.mended_history import MendedText, MendedTools
-from acg_lab.diagnosis.text_template import Slot, Template
 from acg_lab.repairs.content_repairs import Pin, SortTools
 from acg_lab.repairs.repairs import Repair
+from acg_lab.repairs.text_template import Slot, Template
 
 __all__ = ["Plan", "plan_mending", "plan_mending_all"]
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from acg_lab.diagnosis.block_history import BlockHistory, Request
 from acg_lab.diagnosis.finding import Variant
-from acg_lab.diagnosis.text_template import Slot, Template
+from acg_lab.repairs.text_template import Slot, Template
 from acg_lab.storage.observation_columns import Form
 
 __all__ = ["MendedText", "MendedTools"]

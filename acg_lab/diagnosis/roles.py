@@ -13,7 +13,7 @@ from acg_lab.core.keys import LearningKey, parse_learning_key
 from acg_lab.diagnosis.block_history import find_changes
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Timing
-from acg_lab.diagnosis.text_template import find_template
+from acg_lab.repairs.text_template import find_template
 from acg_lab.storage.columns import is_redacted
 
 __all__ = ["Roles", "describe_roles", "find_roles"]

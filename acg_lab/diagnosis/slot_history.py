@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from acg_lab.diagnosis.block_history import BlockHistory, Request
-from acg_lab.diagnosis.text_template import Slot
+from acg_lab.repairs.text_template import Slot
 from acg_lab.storage.observation_columns import Form
 
 __all__ = ["SlotHistory", "split_into_slots"]

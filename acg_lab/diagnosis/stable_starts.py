@@ -12,7 +12,7 @@ from acg_lab.core.breakpoints import BYTES_PER_TOKEN
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.planner_refusals import LEAST_CACHED
-from acg_lab.diagnosis.text_diff import count_shared_ends
+from acg_lab.repairs.text_diff import count_shared_ends
 
 __all__ = ["build_start_findings"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from acg_lab.diagnosis.text_diff import TextDifference
+from acg_lab.repairs.text_diff import TextDifference
 
 __all__ = ["DATETIME", "IDENTIFIER", "NUMBER", "PATH", "Pattern", "find_dates"]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from acg_lab.diagnosis.block_history import BlockHistory, find_moment
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.mended_history import MendedTools
-from acg_lab.diagnosis.permutations import sort_arrays
+from acg_lab.repairs.permutations import sort_arrays
 
 __all__ = ["ToolChange", "compare_tools", "separate_tools"]
 

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.diagnosis.text_diff import count_shared_ends, remove_whitespace
 from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, NUMBER, PATH
+from acg_lab.repairs.text_diff import count_shared_ends, remove_whitespace
 
 __all__ = [
     "VALUE_TESTS",

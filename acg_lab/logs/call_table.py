@@ -18,6 +18,7 @@ from acg_lab.logs.entries import Api, LoggedAnswer, LoggedCall
 from acg_lab.logs.json_pieces import parse_piece, print_json, split_list, split_object
 from acg_lab.logs.normalize import CODECS, detect_api
 from acg_lab.storage.lazy import JsonPool
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits
 from acg_lab.storage.recorded_runs import Call
 
 __all__ = ["CallTable", "Row"]
@@ -51,7 +52,8 @@ class CallTable:
         Calls whose body continues what the provider keeps, so that the log does not hold their whole prompts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self.rows: list[Row] = []
         self.texts = TextPools()
         self.n_duplicates = self.n_shared_ids = self.n_continued = 0
@@ -138,6 +140,8 @@ class CallTable:
             api, (body, call) = known, readers[known].read(pieces)
         if logged.annotated is not None:
             _, call = self._recorded.read(split_object(logged.annotated))
+        n_items = max(len(call.messages), 0 if body is None else len(body.items))
+        self._limits.check_blocks(n_items, "messages")
         return api, (call if logged.is_learned else Call(_NO_RECORD))._replace(body=body)
 
     def _detect(self, pieces: Mapping[str, bytes]) -> Api:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import Usage
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits
 
 __all__ = [
     "APIS",
@@ -205,6 +206,8 @@ class ReadOptions(NamedTuple):
         Where a value stands in a line, by its name (``"agent"``, ``"session"``, ``"run"``, ``"call"``, ``"started"``,
         ``"ended"``, ``"request"``, ``"response"``): a dotted path such as ``metadata.app``. Others are looked for
         under the usual names (`acg_lab.logs.raw_fields.FIELD_NAMES`).
+    limits : Limits
+        What exceeds them can't be read.
 
     Examples
     --------
@@ -214,3 +217,4 @@ class ReadOptions(NamedTuple):
 
     api: Api | None = None
     fields: Mapping[str, str] = {}
+    limits: Limits = DEFAULT_LIMITS

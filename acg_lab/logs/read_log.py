@@ -30,6 +30,7 @@ from acg_lab.logs.formats import LogFormat, detect_format, get_format, list_form
 from acg_lab.logs.named_paths import NamedPaths, find_request
 from acg_lab.logs.runs import LoggedRuns, group_runs
 from acg_lab.logs.text_stream import Fault, Text, read_texts
+from acg_lab.storage.limits import Limits
 
 __all__ = ["Progress", "read_documents", "read_log"]
 
@@ -45,11 +46,12 @@ class _Stream:
         self,
         files: Iterable[LogFile],
         given: LogFormat | None,
+        limits: Limits,
         on_problem: Callable[[RecordError], None],
         progress: Progress,
     ) -> None:
         self._files = list(files)
-        self._given = given
+        self._given, self._limits = given, limits
         self._on_problem, self._progress = on_problem, progress
         self.formats: dict[str, int] = {}
 
@@ -66,7 +68,7 @@ class _Stream:
                 raise SourceError(msg) from None
 
     def _documents(self, file: LogFile, opened: "_Counted") -> Iterator[tuple[LogFormat, Document]]:
-        texts = self._skip(file, read_texts(opened))  # type: ignore[arg-type]  # read() is all that is asked of it
+        texts = self._skip(file, read_texts(opened, self._limits))  # type: ignore[arg-type]  # read() is all that is asked of it
         first = list(islice(texts, _LOOKED_AT))
         log_format = self._format(file, [text for text in first if isinstance(text, Text)])
         for text in chain(first, texts):
@@ -207,7 +209,7 @@ def read_log(
     UsageError
         If no line has a path that the options name.
     """
-    stream = _Stream(find_log_files(source), _given_format(format, options), on_problem, progress)
+    stream = _Stream(find_log_files(source), _given_format(format, options), options.limits, on_problem, progress)
     runs = _read(stream, options, on_problem, wants, agent_id or source_name(source))
     return Log(runs, tuple(stream.formats))
 
@@ -256,11 +258,11 @@ def _read(
     wants: Callable[[LoggedCall], bool],
     agent_id: str,
 ) -> LoggedRuns:
-    table, said, notes = CallTable(), dict[str, LoggedRun](), Counter[str]()
+    table, said, notes = CallTable(options.limits), dict[str, LoggedRun](), Counter[str]()
     paths = NamedPaths(options.fields)
     for log_format, pairs in groupby(stream, lambda pair: pair[0]):
         read = log_format.read or _nothing  # what is refused does not come here
-        documents = (document for _, document in pairs)
+        documents = _within((document for _, document in pairs), options.limits, on_problem)
         for found in read(paths.watch(documents, log_format.name, log_format.fields), options):
             if isinstance(found, LoggedRun):
                 said[found.id] = found
@@ -277,6 +279,19 @@ def _read(
         on_problem(problem)
     runs = group_runs(table, said, agent_id)
     return runs._replace(caveats=(*runs.caveats, *(f"{text} ({counted(n, 'request')})" for text, n in notes.items())))
+
+
+def _within(
+    documents: Iterable[Document], limits: Limits, on_problem: Callable[[RecordError], None]
+) -> Iterator[Document]:
+    """Yield documents that are not too deep."""
+    for document in documents:
+        try:
+            limits.check_depth(document.raw)
+        except RecordError as error:
+            on_problem(document.problem(error.reason))
+            continue
+        yield document
 
 
 def _add(table: CallTable, call: LoggedCall, on_problem: Callable[[RecordError], None]) -> None:

@@ -17,6 +17,7 @@ from acg_lab.logs.files import find_log_files, is_pipe
 from acg_lab.logs.text_stream import Fault, read_texts
 from acg_lab.storage.base import Entry, Progress, Selection, ignore_progress
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits
 from acg_lab.storage.masking import mask_credentials
 
 __all__ = ["DUMP_REFUSAL", "RedisDump", "is_redis_dump", "open_dump"]
@@ -57,7 +58,7 @@ class RedisDump:
     def scan(self, selection: Selection, progress: Progress = ignore_progress) -> Iterator[Entry]:
         """Yield every stored document that the selection wants; what is wrong stands in an entry of its own."""
         faults: list[LogProblem] = []
-        stored = _read_lines(_documents(self._source, progress, faults), faults)
+        stored = _read_lines(_documents(self._source, progress, faults, selection.limits), faults)
         if self.key_prefix == "auto":
             found = (prefix for key in stored if (prefix := find_prefix(key)) is not None)
             self.key_prefix = choose_prefix(found, self.label)
@@ -74,16 +75,16 @@ def open_dump(source: str, *, format: str, key_prefix: str) -> RedisDump | None:
     if format != "auto" or source == "-" or is_pipe(source):
         return None
     first = []
-    for document in islice(_documents(source, ignore_progress, []), _LOOKED_AT):
+    for document in islice(_documents(source, ignore_progress, [], DEFAULT_LIMITS), _LOOKED_AT):
         with suppress(*_BAD):
             first.append(_read_object(document.raw))
     return RedisDump(source, key_prefix=key_prefix) if first and is_redis_dump(first) else None
 
 
-def _documents(source: str, progress: Progress, faults: list[LogProblem]) -> Iterator[Document]:
+def _documents(source: str, progress: Progress, faults: list[LogProblem], limits: Limits) -> Iterator[Document]:
     for file in find_log_files(source):
         with file.open() as opened:
-            for text in read_texts(opened):
+            for text in read_texts(opened, limits):
                 if isinstance(text, Fault):
                     faults.append(LogProblem(text.reason, file=file.label, line=text.line))
                 else:

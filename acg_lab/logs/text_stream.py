@@ -1,7 +1,7 @@
 """Bytes of a log file to its JSON texts: lines, the items of an array, or objects over several lines.
 
 Compression and encoding are recognised from the bytes, not from the name. Memory is bounded by the longest text; one
-longer than `MAX_TEXT` is passed over. What is wrong does not end the reading, unless nothing can follow it.
+longer than a limit is passed over. What is wrong does not end the reading, unless nothing can follow it.
 """
 
 import bz2
@@ -16,14 +16,16 @@ from typing import IO, Any, Final, NamedTuple
 
 import msgspec
 
-__all__ = ["MAX_TEXT", "Fault", "Text", "read_texts"]
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits
 
-MAX_TEXT: Final = 64 * 2**20
+__all__ = ["Fault", "Text", "read_texts"]
+
 _CHUNK: Final = 2**20
 _GZIP, _ZSTD, _BZIP2, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00"
 _BOMS: Final = ((codecs.BOM_UTF8, ""), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 # A whole text, a bracket, or the quotation mark of a text that has no end here.
 _token = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}"]', re.DOTALL).finditer
+_rest_of_text = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL).match
 _OPENING: Final = (b"{", b"[")
 _CLOSING: Final = (b"}", b"]")
 _SPACE: Final = b" \t\r\n"
@@ -43,17 +45,19 @@ class Fault(NamedTuple):
     line: int
 
 
-def read_texts(file: IO[bytes]) -> Iterator[Text | Fault]:
+def read_texts(file: IO[bytes], limits: Limits = DEFAULT_LIMITS) -> Iterator[Text | Fault]:
     """Yield the JSON texts of a file, and what is wrong with it.
 
     Parameters
     ----------
     file : binary file
         Read from where it stands; seeking is not needed.
+    limits : Limits
+        Of the bytes of a text.
     """
     chunks = _decoded(_chunks(file))
     faults: list[Fault] = []
-    lines = _Lines(_without_faults(chunks, faults))
+    lines = _Lines(_without_faults(chunks, faults), limits)
     first = lines.peek()
     if not first.strip(_SPACE):
         yield faults[0] if faults else Fault("expected at least one request, got an empty file", 0)
@@ -62,9 +66,9 @@ def read_texts(file: IO[bytes]) -> Iterator[Text | Fault]:
         yield Fault("expected JSON lines, got binary data", 0)
         return
     if first.lstrip(_SPACE)[:1] == b"[":
-        yield from _items(lines.chunks(), 1)
+        yield from _Items(1, limits).split(lines.chunks())
     elif _is_spread(first):
-        yield from _items(lines.chunks(), 0)
+        yield from _Items(0, limits).split(lines.chunks())
     else:
         yield from lines
     yield from faults
@@ -164,8 +168,8 @@ def _decoded(chunks: Iterator[bytes | Fault]) -> Iterator[bytes | Fault]:
 class _Lines:
     """Lines of chunks of bytes."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
+    def __init__(self, chunks: Iterator[bytes], limits: Limits) -> None:
+        self._chunks, self._limits = chunks, limits
         self._first: list[bytes] = []
 
     def peek(self) -> bytes:
@@ -187,21 +191,20 @@ class _Lines:
         for chunk in self.chunks():
             *ends, rest = chunk.split(b"\n")
             for end in ends:
-                yield from _line(parts, end, size + len(end), number)
+                yield from self._line(parts, end, size + len(end), number)
                 number, parts, size = number + 1, [], 0
-            if size + len(rest) <= MAX_TEXT:
+            if size + len(rest) <= self._limits.line_bytes:
                 parts.append(rest)
             size += len(rest)
-        yield from _line(parts, b"", size, number)
+        yield from self._line(parts, b"", size, number)
 
-
-def _line(parts: list[bytes], end: bytes, size: int, number: int) -> Iterator[Text | Fault]:
-    if size > MAX_TEXT:
-        yield Fault(f"expected a line of at most {MAX_TEXT // 2**20} MiB, got one of {size // 2**20:,} MiB", number)
-        return
-    line = (b"".join(parts) + end if parts else end).strip(_SPACE)
-    if line:
-        yield Text(line, number)
+    def _line(self, parts: list[bytes], end: bytes, size: int, number: int) -> Iterator[Text | Fault]:
+        if size > self._limits.line_bytes:
+            yield Fault(self._limits.word("line_bytes", "a line", size), number)
+            return
+        line = (b"".join(parts) + end if parts else end).strip(_SPACE)
+        if line:
+            yield Text(line, number)
 
 
 def _is_spread(first: bytes) -> bool:
@@ -224,33 +227,76 @@ def _is_object(line: bytes) -> bool:
 # --- items of an array, and objects over several lines ---
 
 
-def _items(chunks: Iterable[bytes], item_depth: int) -> Iterator[Text | Fault]:
-    """Yield the objects that stand at a depth: 1 for the items of an array, 0 for objects one after the other."""
-    buffer, position, depth, start, number, line = b"", 0, 0, -1, 0, 1
-    for chunk in chunks:
-        buffer += chunk
-        for found in _token(buffer, position):
+class _Items:
+    """Where the objects of a JSON text begin and end, chunk by chunk; each byte is looked at once.
+
+    Parameters
+    ----------
+    depth : int
+        At which the objects stand: 1 for the items of an array, 0 for objects one after the other.
+    """
+
+    def __init__(self, depth: int, limits: Limits) -> None:
+        self._of_items, self._limits = depth, limits
+        self._depth = self._number = self._size = 0
+        self._line = self._first_line = 1
+        self._parts: list[bytes] = []  # of the item so far, unless it is too long
+        self._is_open = self._in_text = False
+        self._held = b""  # a backslash at the end of a chunk, which escapes what follows
+
+    def split(self, chunks: Iterable[bytes]) -> Iterator[Text | Fault]:
+        """Yield all objects; one that is too long is a fault."""
+        for chunk in chunks:
+            yield from self._split(self._hold_back(self._held + chunk))
+        if self._is_open or self._depth > 0:
+            place = self._number + 1 if self._of_items else self._first_line if self._is_open else self._line
+            yield Fault("expected a whole JSON document, got one that ends too early", place)
+
+    def _hold_back(self, chunk: bytes) -> bytes:
+        self._held = b"\\" if (len(chunk) - len(chunk.rstrip(b"\\"))) % 2 else b""
+        return chunk[:-1] if self._held else chunk
+
+    def _split(self, chunk: bytes) -> Iterator[Text | Fault]:
+        start = counted = 0
+        for found in _token(chunk, self._end_text(chunk)):
             token = found.group()
             if token == b'"':
-                position = found.start()  # the text goes on in the next chunk
+                self._in_text = True  # and goes on in the next chunk
                 break
             if token in _OPENING:
-                start = found.start() if depth == item_depth else start
-                depth += 1
+                if self._depth == self._of_items:
+                    start, self._is_open = found.start(), True
+                    self._line += chunk.count(b"\n", counted, start)
+                    counted, self._first_line = start, self._line
+                self._depth += 1
             elif token in _CLOSING:
-                depth -= 1
-                if depth == item_depth and start >= 0:
-                    number += 1
-                    yield Text(
-                        buffer[start : found.end()], number if item_depth else line + buffer.count(b"\n", 0, start)
-                    )
-                    start = -1
-            position = found.end()
-        kept = start if start >= 0 else position
-        line += buffer.count(b"\n", 0, kept)
-        buffer, position, start = buffer[kept:], position - kept, 0 if start >= 0 else -1
-        if len(buffer) > MAX_TEXT:
-            yield Fault(f"expected an item of at most {MAX_TEXT // 2**20} MiB, got a longer one", number + 1)
-            return
-    if start >= 0 or depth > 0:
-        yield Fault("expected a whole JSON document, got one that ends too early", number + 1 if item_depth else line)
+                self._depth -= 1
+                if self._depth == self._of_items and self._is_open:
+                    yield self._close(chunk[start : found.end()])
+        self._line += chunk.count(b"\n", counted)
+        if self._is_open:
+            self._keep(chunk[start:])
+
+    def _end_text(self, chunk: bytes) -> int:
+        """Return where a text that began in an earlier chunk ends."""
+        if not self._in_text:
+            return 0
+        found = _rest_of_text(chunk)
+        self._in_text = found is None
+        return len(chunk) if found is None else found.end()
+
+    def _keep(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size <= self._limits.line_bytes:
+            self._parts.append(part)
+        else:
+            self._parts = []
+
+    def _close(self, part: bytes) -> Text | Fault:
+        self._keep(part)
+        self._number += 1
+        place = self._number if self._of_items else self._first_line
+        raw, size = b"".join(self._parts), self._size
+        self._parts, self._size, self._is_open = [], 0, False
+        is_whole = size <= self._limits.line_bytes
+        return Text(raw, place) if is_whole else Fault(self._limits.word("line_bytes", "an item", size), place)

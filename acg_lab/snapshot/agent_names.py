@@ -3,10 +3,10 @@
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from acg_lab.snapshot.known_agents import agents_of
 from acg_lab.snapshot.load import load
 from acg_lab.snapshot.load_log import LoadWarning, is_log
 from acg_lab.snapshot.samples import find_sample
-from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
 
@@ -33,9 +33,9 @@ def list_agents(source: "str | os.PathLike[str]", *, key_prefix: str = "auto", *
         path = find_sample(source)
         if options.get("format", "auto") == "auto" and not is_log(path):
             backend = open_source(path, key_prefix=key_prefix, gentle=options.get("gentle"))
-            if isinstance(backend, RedisBackend):
-                with backend:
-                    return tuple(sorted(backend.list_agents()))
-            if isinstance(backend, ParquetExport):
-                return tuple(sorted(backend.list_agents()))
+            try:
+                return tuple(sorted(agents_of(backend)))
+            finally:
+                if isinstance(backend, RedisBackend):
+                    backend.close()
         return load(path, key_prefix=key_prefix, **options).agent_ids

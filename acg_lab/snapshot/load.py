@@ -17,6 +17,7 @@ from acg_lab.core.keys import assign_agents
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.rules import get_rules
 from acg_lab.logs.redis_dump import RedisDump, open_dump
+from acg_lab.snapshot.known_agents import agents_of, check_agent
 from acg_lab.snapshot.load_log import LoadWarning, LogOptions, Within, is_log, load_log
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
@@ -24,6 +25,7 @@ from acg_lab.storage._runtime import Bar
 from acg_lab.storage.base import Backend, OnProblem, Selection
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
+from acg_lab.storage.limits import Limits, check_limits
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
@@ -54,6 +56,7 @@ def load(
     sample_rate: float = 1.0,
     fields: Mapping[str, str] | None = None,
     gentle: bool | None = None,
+    limits: Limits | None = None,
 ) -> Snapshot:
     """Read a source into a snapshot.
 
@@ -100,6 +103,8 @@ def load(
     gentle : bool, optional
         For the URL of a Redis: whether to rest after each reply as long as it took, so that reading takes at most half
         of the server's time. By default, unless the server is on this machine (a unix socket or a loopback address).
+    limits : Limits, optional
+        What is refused: values, lines, JSON, requests and tables beyond a size; see `acg_lab.Limits`.
 
     Returns
     -------
@@ -113,7 +118,7 @@ def load(
     RecordError
         With ``strict``, if an entry cannot be read.
     UsageError
-        If an option is invalid.
+        If an option is invalid, or the source holds no such agent; the message lists the nearest.
 
     Examples
     --------
@@ -128,20 +133,24 @@ def load(
         get_rules(rules)
     start, end = _parse_span(since, until)
     limit = _check_limit(limit)
-    selection = _selection(agent_id, keys)._replace(since=start, limit=limit)
+    limits = check_limits(limits)
+    selection = _selection(agent_id, keys)._replace(since=start, limit=limit, limits=limits)
     is_named = format != "auto" or is_log(source)
     dump = open_dump(os.fsdecode(source), format=format, key_prefix=key_prefix) if is_named else None  # type: ignore[arg-type]
     if is_named and dump is None:
-        options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {})
+        options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {}, limits)
+        path = os.fsdecode(source)  # type: ignore[arg-type]  # what is not a path is refused there
         snapshot = load_log(
-            os.fsdecode(source),  # type: ignore[arg-type]  # what is not a path is refused there
+            path,
             options,
             agent_id=agent_id,
             wants=Within(start, end),
             strict=strict,
             progress=progress,
         )
-        return _narrow(snapshot, agent_id, selection, limit)
+        snapshot = _narrow(snapshot, agent_id, selection, limit)
+        check_agent(snapshot, agent_id, None if path == "-" else lambda: _agents_of_log(path, options))
+        return snapshot
     _refuse_log_options(until, api, settings, full_payloads, sample_rate, fields)
     is_ours = not isinstance(source, Backend)
     try:
@@ -164,6 +173,7 @@ def load(
     snapshot = _snapshot(backend.label, columns, rules)
     if agent_id is not None:
         snapshot = _of_agent(snapshot, agent_id)
+        check_agent(snapshot, agent_id, lambda: agents_of(backend))
     logger.info("read %s: %s", backend.label, snapshot.facts)
     if problems:
         msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
@@ -178,7 +188,7 @@ def _read_columns(
         with Bar(f"reading {backend.label}", shown=progress) as bar:
             if isinstance(backend, ParquetExport):
                 return backend.columns(selection, bar, on_problem)
-            return ingest(backend.scan(selection, bar), on_problem)
+            return ingest(backend.scan(selection, bar), on_problem, selection.limits)
     finally:
         if close and isinstance(backend, RedisBackend):
             backend.close()
@@ -200,6 +210,13 @@ def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limi
         )
         snapshot = replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in kept})
     return snapshot if limit is None else _filter(snapshot, None, limit)
+
+
+def _agents_of_log(path: str, options: LogOptions) -> tuple[str, ...]:
+    """Read a log once more, for the agents that it names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LoadWarning)  # the load before has warned
+        return load(path, progress=False, **options._asdict()).agent_ids
 
 
 def _refuse_log_options(until: object, api: str, settings: object, full: object, rate: float, fields: object) -> None:

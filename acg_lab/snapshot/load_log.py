@@ -29,6 +29,7 @@ from acg_lab.logs.read_log import Log, read_documents, read_log
 from acg_lab.snapshot.learn import learn_runs
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits, check_limits
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_files import is_parquet_file
 from acg_lab.storage.sources import is_redis
@@ -57,6 +58,7 @@ class LogOptions(NamedTuple):
     full_payloads: bool = False
     sample_rate: float = 1.0
     fields: Mapping[str, str] = {}
+    limits: Limits = DEFAULT_LIMITS
 
     def check(self) -> ReadOptions:
         """Return the options of the readers.
@@ -94,7 +96,8 @@ class LogOptions(NamedTuple):
             if not isinstance(path, str) or not all(path.split(".")):
                 msg = f"The path of the field {name!r} must be dotted, such as 'metadata.app'; got {path!r}."
                 raise UsageError(msg)
-        return ReadOptions(None if self.api == "auto" else self.api, self.fields)  # type: ignore[arg-type]
+        api = None if self.api == "auto" else self.api
+        return ReadOptions(api, self.fields, self.limits)  # type: ignore[arg-type]
 
 
 class Within:
@@ -221,6 +224,7 @@ def from_requests(
     sample_rate: float = 1.0,
     fields: Mapping[str, str] | None = None,
     strict: bool = False,
+    limits: Limits | None = None,
 ) -> Snapshot:
     """Learn from raw request bodies in memory.
 
@@ -247,6 +251,8 @@ def from_requests(
         Dotted paths of values that have other names, such as ``{"agent": "metadata.app"}``.
     strict : bool
         Raise at the first row that cannot be read, instead of warning once with their number.
+    limits : Limits, optional
+        What is refused: rows, JSON and requests beyond a size; see `acg_lab.Limits`.
 
     Returns
     -------
@@ -269,11 +275,11 @@ def from_requests(
     if not isinstance(agent_id, str) or not agent_id:
         msg = f"The 'agent_id' option must be a str that is not empty; got {agent_id!r}."
         raise UsageError(msg)
-    options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {})
+    options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {}, check_limits(limits))
     problems = _Problems(strict=strict)
     with paused_collector():
         log = read_documents(
-            _documents(rows, problems),
+            _documents(rows, problems, options.limits),
             format=format,
             options=options.check(),
             on_problem=problems.take,
@@ -283,7 +289,7 @@ def from_requests(
         return _learn(log, options, "requests", problems, progress=False)
 
 
-def _documents(rows: Any, problems: _Problems) -> Iterator[Document]:
+def _documents(rows: Any, problems: _Problems, limits: Limits) -> Iterator[Document]:
     for number, row in enumerate(_each_row(rows), 1):
         document = Document(b"", "requests", number)
         try:
@@ -297,6 +303,9 @@ def _documents(rows: Any, problems: _Problems) -> Iterator[Document]:
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             came = type(error).__name__
             problems.take(document.problem(f"expected a row of JSON values, got one with something else ({came})"))
+            continue
+        if len(raw) > limits.line_bytes:
+            problems.take(document.problem(limits.word("line_bytes", "a row", len(raw))))
             continue
         yield document._replace(raw=raw)
 

@@ -5,6 +5,7 @@ from typing import Final, Literal, NamedTuple, NoReturn, Protocol, TypeAlias, ru
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits
 
 __all__ = [
     "EVERYTHING",
@@ -59,12 +60,15 @@ class Selection(NamedTuple):
         Runs that started at this time or later, in nanoseconds since 1970. A backend may yield earlier ones too.
     limit : int, optional
         The newest so many runs of each agent, of those ``since``. A backend may yield older ones too.
+    limits : Limits
+        What exceeds them is an error of its entry.
     """
 
     agent_id: str | None = None
     keys: frozenset[str] | None = None
     since: int | None = None
     limit: int | None = None
+    limits: Limits = DEFAULT_LIMITS
 
     @property
     def agents(self) -> frozenset[str] | None:

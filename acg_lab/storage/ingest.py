@@ -28,6 +28,7 @@ from acg_lab.core.strict_json import DECODE_ERRORS, parse_strict, raise_record_e
 from acg_lab.storage.base import Entry
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.lazy import JsonPool
+from acg_lab.storage.limits import Limits
 from acg_lab.storage.observation_columns import Form, Header, ObservationColumns, offsets
 from acg_lab.storage.recorded_runs import Body, Call, Runs
 from acg_lab.storage.times import Times
@@ -40,7 +41,9 @@ _dump = msgspec.json.encode
 _NULL = b"null"
 
 
-def ingest(entries: Iterable[Entry], on_problem: Callable[[RecordError], None]) -> Columns:
+def ingest(
+    entries: Iterable[Entry], on_problem: Callable[[RecordError], None], limits: Limits | None = None
+) -> Columns:
     """Read stored documents into columns.
 
     Parameters
@@ -49,8 +52,10 @@ def ingest(entries: Iterable[Entry], on_problem: Callable[[RecordError], None]) 
         In any order, but the runs of an agent in the order of its index.
     on_problem : callable
         Called with the error of each entry that cannot be read; an exception that it raises ends the read.
+    limits : Limits, optional
+        An entry that exceeds one cannot be read.
     """
-    observations, results, runs = _Observations(), _Results(), _Runs()
+    observations, results, runs = _Observations(limits), _Results(), _Runs(limits)
     table: dict[str, _Observations | _Results | _Runs] = {
         "observations": observations,
         "stability": results,
@@ -60,6 +65,8 @@ def ingest(entries: Iterable[Entry], on_problem: Callable[[RecordError], None]) 
         try:
             if isinstance(entry.raw, RecordError):
                 raise entry.raw
+            if limits is not None:
+                limits.check_value(entry.raw)
             table[entry.kind].add(entry, entry.raw)
         except RecordError as error:
             on_problem(error.at(key=entry.stored or entry.key))
@@ -197,7 +204,8 @@ class _Observation(NamedTuple):
 class _Observations:
     """Collect windows."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None) -> None:
+        self._limits = limits
         self._blocks = _Blocks()
         self._known_hashes: dict[bytes, str | None] = {}
         self._windows: dict[str, list[_Observation]] = {}
@@ -213,6 +221,8 @@ class _Observations:
 
     def _observation(self, pieces: dict[str, bytes], blocks: list[bytes], path: str) -> _Observation:
         try:
+            if self._limits is not None:
+                self._limits.check_blocks(len(blocks), path="$.blocks")
             hashes = self._hashes(pieces.pop("tool_schema_hashes", _NULL))
             light = decode(PromptIR, _join(pieces))
         except RecordError as error:
@@ -283,7 +293,8 @@ class _Results:
 class _Runs:
     """Collect runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None) -> None:
+        self._limits = limits
         self._messages, self._values = _Pool(), _Pool()
         self._checked: dict[bytes, bytes] = {}
         self._requests: dict[bytes, AnnotatedLlmRequest] = {}
@@ -351,6 +362,8 @@ class _Runs:
         return Body(head, name, codes, tools, system)
 
     def _message_codes(self, messages: list[bytes]) -> Iterator[int]:
+        if self._limits is not None:
+            self._limits.check_blocks(len(messages), "messages", "$.messages")
         for i, raw in enumerate(messages):
             yield self._messages[self._checked_text(raw, dict, f"$.messages[{i}]")]
 

@@ -98,11 +98,11 @@ class ParquetExport:
             If the tables of an export do not match each other.
         """
         if self._changed:
-            return replace(ingest(self._memory.scan(selection, progress), on_problem), **self._stored)
+            return replace(ingest(self._memory.scan(selection, progress), on_problem, selection.limits), **self._stored)
         if not self._files.exists():
             self._files.restore()
         if not self._is_export:
-            columns = ingest(self._documents(selection, progress), on_problem)
+            columns = ingest(self._documents(selection, progress), on_problem, selection.limits)
             return replace(columns, origin=columns.origin._replace(caveats=self.caveats))
         try:
             with lean_memory():
@@ -167,7 +167,7 @@ class ParquetExport:
         return self._files.exists(f"observations{SUFFIX}")
 
     def _documents(self, selection: Selection, progress: Progress) -> Iterator[Entry]:
-        table = PlainTable(self._files)
+        table = PlainTable(self._files, selection.limits)
         self.key_prefix = table.find_prefix() if self.key_prefix == "auto" else self.key_prefix
         yield from read_documents(table, self.key_prefix, selection, progress)
         if table.n_older:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from acg_lab.core.errors import SourceError
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -25,8 +26,7 @@ _MARK: Final = b"ACGF"
 _SEAL: Final = 8  # the mark, and the checksum
 _SECONDS: Final = 60
 _DAMAGED: Final = "its footer is damaged; copy it again from where it came"
-# A table as large as this must not come from a file a thousand times smaller.
-_LARGE, _RATIO = 1 << 28, 1000
+_LARGE: Final = 1 << 28  # bytes of a table that must not come from a much smaller file
 _good: set[bytes] = set()  # digests of the footers that a process has read
 
 # Reads every footer as a load does: schema, sizes, statistics. Prints a line before and after each.
@@ -163,8 +163,10 @@ def _error(name: str) -> SourceError:
     return SourceError(f"{name}: {_DAMAGED}.")
 
 
-def check_size(name: str, metadata: "pq.FileMetaData", groups: Iterable[int], n_bytes: int) -> None:
-    """Raise if a table takes more than 256 MiB, and its file not even a thousandth of that.
+def check_size(
+    name: str, metadata: "pq.FileMetaData", groups: Iterable[int], n_bytes: int, limits: Limits = DEFAULT_LIMITS
+) -> None:
+    """Raise if a table takes more memory than the limits allow.
 
     Parameters
     ----------
@@ -175,6 +177,8 @@ def check_size(name: str, metadata: "pq.FileMetaData", groups: Iterable[int], n_
         The row groups that will be read.
     n_bytes : int
         Size of the file.
+    limits : Limits
+        The memory of a table, and how many times its file that may be above 256 MiB.
 
     Raises
     ------
@@ -186,9 +190,12 @@ def check_size(name: str, metadata: "pq.FileMetaData", groups: Iterable[int], n_
         group = metadata.row_group(i)
         sizes = (group.column(j) for j in range(group.num_columns))
         needed += sum(max(column.total_uncompressed_size, 4 * column.num_values) for column in sizes)
-    if needed > max(_LARGE, _RATIO * n_bytes):
+    if needed > limits.table_bytes:
+        msg = f"{name}: {limits.word('table_bytes', 'a table', needed)}."
+        raise SourceError(msg)
+    if needed > max(_LARGE, limits.table_ratio * n_bytes):
         msg = (
-            f"{name}: {n_bytes:,} bytes would become {needed:,} in memory, more than {_RATIO:,} times as many. That is "
-            "no recorded history; it was not read."
+            f"{name}: {n_bytes:,} bytes would become {needed:,} in memory, more than {limits.table_ratio:,} times as "
+            f"many. That is no recorded history; it was not read{limits.raised_by('table_ratio')}."
         )
         raise SourceError(msg)

@@ -13,9 +13,10 @@ from acg_lab.core.keys import assign_agents
 from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.storage.base import Entry, Progress, Selection
 from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_stored_key
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_files import Files
-from acg_lab.storage.parquet_footer import check_footers
+from acg_lab.storage.parquet_footer import check_footers, check_size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,6 +56,8 @@ class PlainTable:
     Parameters
     ----------
     files : Files
+    limits : Limits
+        Of the memory of a file, beside its size.
 
     Raises
     ------
@@ -62,8 +65,8 @@ class PlainTable:
         If the files are not such a table.
     """
 
-    def __init__(self, files: Files) -> None:
-        self._files = files
+    def __init__(self, files: Files, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._files, self._limits = files, limits
         self.n_older = 0
         reader = _READERS.get(PurePosixPath(files.path).suffix.lower())
         if reader and files.exists():
@@ -90,10 +93,15 @@ class PlainTable:
         return _Part(dataset, self._find(dataset, "key"), self._find(dataset, "value"))
 
     def _check(self, names: list[str]) -> None:
-        """Raise for files with which pyarrow can't deal."""
+        """Raise for files with which pyarrow can't deal, or which stand for far more than they hold."""
+        import pyarrow.parquet as pq
+
         with contextlib.ExitStack() as stack:
             opened = {name: stack.enter_context(self._files.system.open_input_file(name)) for name in names}
             check_footers({mask_credentials(name): file for name, file in opened.items()})
+            for name, file in opened.items():
+                metadata, size = pq.read_metadata(file), file.size()
+                check_size(mask_credentials(name), metadata, range(metadata.num_row_groups), size, self._limits)
 
     def _find(self, dataset: "ds.Dataset", name: str) -> str:
         """Return the column of a name, in whatever case."""

@@ -28,6 +28,7 @@ from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.storage.base import EVERYTHING, Selection
 from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.lazy import JsonPool, LazyMapping
+from acg_lab.storage.limits import Limits
 from acg_lab.storage.observation_columns import Codes, Form, Header, ObservationColumns, offsets
 from acg_lab.storage.parquet_schema import (
     COUNTS,
@@ -58,6 +59,7 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
         the table.
     """
     check_values(tables)
+    _check_blocks_of_requests(tables, selection.limits)
     calls, messages = _own_messages(tables["calls"], tables["messages"], is_part=selection.agent_id is not None)
     runs = _read_runs(tables["runs"], calls, messages)
     empty = list(filter(selection.wants_key, read_empty_windows(tables["observations"])))
@@ -70,6 +72,17 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
         rules=_read_metadata(tables["observations"], GIVEN_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
         origin=_read_origin(tables["observations"]),
     )
+
+
+def _check_blocks_of_requests(tables: "Mapping[str, pa.Table]", limits: Limits) -> None:
+    import pyarrow.compute as pc
+
+    lengths = {
+        "observations": ("blocks", pc.max(tables["observations"]["n_blocks"]).as_py()),
+        "calls": ("messages", pc.max(pc.list_value_length(tables["calls"]["message_ids"])).as_py()),
+    }
+    for table, (what, most) in lengths.items():
+        limits.check_blocks(most or 0, what, table)
 
 
 def read_empty_windows(rows: "pa.Table") -> Sequence[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from acg_lab.core.errors import SourceError
 from acg_lab.core.keys import assign_agents
 from acg_lab.storage.base import Progress, Selection
+from acg_lab.storage.limits import Limits
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import check_footers, check_size
 from acg_lab.storage.parquet_reader import read_empty_windows
@@ -47,9 +48,10 @@ class ExportTables:
         """
         self._check_footers()
         wanted: Wanted = {name: sorted(values) for name, values in _columns_of(selection).items() if values is not None}
-        read = {name: self._table(name, wanted, progress) for name in TABLES if name != "messages"}
+        read = {name: self._table(name, wanted, selection.limits, progress) for name in TABLES if name != "messages"}
         ids = None if selection.agent_id is None else _message_ids(read["calls"][0])
-        read["messages"] = self._table("messages", {} if ids is None else {"message_id": ids}, progress)
+        of_messages: Wanted = {} if ids is None else {"message_id": ids}
+        read["messages"] = self._table("messages", of_messages, selection.limits, progress)
         self._check_together(read)
         return {name: read[name][0] for name in TABLES}
 
@@ -82,7 +84,7 @@ class ExportTables:
             msg = f"{self.label}: tables {names} are from another export than 'observations'; export the source again."
             raise SourceError(msg)
 
-    def _table(self, name: str, wanted: Wanted, progress: Progress) -> "tuple[pa.Table, bytes | None]":
+    def _table(self, name: str, wanted: Wanted, limits: Limits, progress: Progress) -> "tuple[pa.Table, bytes | None]":
         """Return the rows of a table with the wanted values, and the id of the export that wrote it, if it has one."""
         import pyarrow.parquet as pq
 
@@ -98,7 +100,7 @@ class ExportTables:
                 page_checksum_verification=True,
             )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(metadata.row_group(i), wanted)]
-            check_size(label, metadata, groups, file.size())
+            check_size(label, metadata, groups, file.size(), limits)
             table = parquet.read_row_groups(
                 groups, columns=[n for n in schema.names if n in parquet.schema_arrow.names]
             )

@@ -17,6 +17,7 @@ from acg_lab.core.records import PromptIR, Record, RunRecord, StabilityAnalysisR
 from acg_lab.storage.base import Entry, Selection, Window
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
+from acg_lab.storage.limits import Limits
 from acg_lab.storage.redis_newest import choose_runs
 from acg_lab.storage.redis_scan import (
     CLUSTER_NODE,
@@ -157,7 +158,8 @@ class RedisSteps:
     def survey(self, selection: Selection) -> Step[list[Found]]:
         """Return the selected documents: windows and results, then runs by agent."""
         documents, runs = yield from survey((yield from self._prefix(whole=True)), selection)
-        return documents + (yield from choose_runs(runs, selection))
+        found = documents + (yield from choose_runs(runs, selection))
+        return [_limited(item, selection.limits) for item in found]
 
     def list_agents(self) -> Step[set[str]]:
         """Return all agents, by the names of the keys alone."""
@@ -225,6 +227,12 @@ class RedisSteps:
 
     def _error(self, stored: str, reason: str) -> RecordError:
         return RecordError(reason, source=self.label, key=stored)
+
+
+def _limited(item: Found, limits: Limits) -> Found:
+    if item.problem or item.size <= limits.value_bytes:
+        return item
+    return item._replace(problem=limits.word("value_bytes", "a value", item.size), size=0)
 
 
 def list_documents(columns: Columns) -> Iterator[tuple[str, bytes]]:

@@ -204,13 +204,14 @@ class ProfileChooser:
             tooltip="Words of a profile's name or key",
             continuous_update=True,
         )
-        self.profile: Any = w.Dropdown(description="profile", tooltip="Worst loss first")
+        self.profile: Any = w.Dropdown(description="profile")
         for name in ("agent", "filter", "profile"):
             getattr(self, name).add_class(f"acg-{name}")
             getattr(self, name).style.description_width = "auto"
         self.agent.layout.display = "" if len(state.snap.agent_ids) > 1 else "none"
         self.widgets = [self.agent, self.filter, self.profile]
         self._list()
+        self._name_whole()
         self.agent.observe(self._on_agent, "value")
         self.filter.observe(self._on_filter, "value")
         self.profile.observe(self._on_profile, "value")
@@ -255,3 +256,10 @@ class ProfileChooser:
         elif self.profile.value != (self._state.learning_key or None):
             self._offer()
             self.profile.value = self._state.learning_key or None
+        self._name_whole()
+
+    def _name_whole(self) -> None:
+        """Give the menu the whole name of the chosen profile as its tooltip; the menu itself cuts long names."""
+        key = self._state.learning_key
+        name = f"{self._state.snap.profile_names[key]}. " if key else ""
+        self.profile.tooltip = f"{name}Profiles are listed worst loss first."

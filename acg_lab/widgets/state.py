@@ -87,7 +87,7 @@ class TunerState(HasTraits):
     >>> from acg_lab.widgets import TunerState
     >>> state = TunerState(acg.load(acg.MemoryBackend()))
     >>> state.propose(stable_threshold=1.2), state.problem
-    (False, "The 'stable_threshold' setting must be a number in [0, 1] to be written; got 1.2.")
+    (False, "The 'stable_threshold' setting must be a number in [0, 1]; got 1.2.")
     >>> state.propose(stable_threshold=0.9), state.settings.thresholds.stable_threshold
     (True, 0.9)
     >>> state.close()

@@ -103,7 +103,7 @@ def test_peak_memory(benchmark, filled, tmp_path):
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("the peak of a process can be measured on Linux only")
     acg.load(filled, progress=False).to_parquet(tmp_path / "export")
-    acg.load(filled, progress=False, agent_id="nobody").to_parquet(tmp_path / "empty")
+    acg.load(acg.MemoryBackend()).to_parquet(tmp_path / "empty")
 
     def peak(source):
         command = [sys.executable, "-c", PEAK, str(source), str(tmp_path / "empty")]

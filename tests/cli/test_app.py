@@ -242,7 +242,8 @@ def test_an_agent_that_is_not_there(run, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, err = run(command[0], SAMPLE, *command[1:], "--agent", "codr")
     assert (status, out) == (2, "")
-    assert "holds no agent 'codr' (--agent); it holds 'coder', " in err
+    assert "There is no agent 'codr' in " in err
+    assert "; it holds 'coder', " in err
     assert "'handbook-search'" in err
     assert list(tmp_path.iterdir()) == []
 

@@ -143,7 +143,7 @@ def test_set_warns_of_a_disabled_component(run, file):
         (["--set", "stable_threshold"], 2, "--set stable_threshold: expected NAME=VALUE."),
         (["--set", "window=3"], 2, "There is no setting 'window'; expected one of stable_threshold,"),
         (["--set", "priority=1", "--set", "priority=2"], 2, "--set priority is given twice."),
-        (["--set", "stable_threshold=1.5"], 2, "must be a number in [0, 1] to be written; got 1.5."),
+        (["--set", "stable_threshold=1.5"], 2, "must be a number in [0, 1]; got 1.5."),
         (["--set", "stable_threshold=nan"], 2, "must be a finite number; got nan."),
         (["--set", "provider=acme"], 2, "must be one of passthrough, anthropic, openai; got 'acme'."),
         ([], 2, "Missing option '--set'"),

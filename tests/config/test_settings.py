@@ -83,7 +83,7 @@ def test_what_production_refuses(table, path, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stable_threshold": 1.2}, "'stable_threshold' setting must be a number in [0, 1] to be written; got 1.2."),
+        ({"stable_threshold": 1.2}, "'stable_threshold' setting must be a number in [0, 1]; got 1.2."),
         ({"semi_stable_threshold": -0.1}, "'semi_stable_threshold' setting must be a number in [0, 1]"),
         (
             {"semi_stable_threshold": 0.96},

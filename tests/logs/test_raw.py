@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import acg_lab as acg
-from acg_lab.logs.text_stream import MAX_TEXT
+from acg_lab.storage.limits import DEFAULT_LIMITS
 
 SYSTEM = {"role": "system", "content": "You are helpful."}
 CHAT = {"model": "gpt-5.1", "messages": [SYSTEM, {"role": "user", "content": "größer"}]}
@@ -317,7 +317,7 @@ def test_a_cut_file_is_used_to_its_end(log):
 
 def test_a_line_without_end_is_passed_over(log):
     """A line longer than the limit is a problem; the lines around it are used."""
-    long = b'{"model": "m", "messages": [{"role": "user", "content": "' + b"x" * MAX_TEXT + b'"}]}\n'
+    long = b'{"model": "m", "messages": [{"role": "user", "content": "' + b"x" * DEFAULT_LIMITS.line_bytes + b'"}]}\n'
     with pytest.warns(acg.LoadWarning, match="line 2.*64 MiB"):
         snap = load(log(lines(GOOD[0]) + long + lines(GOOD[1])))
     assert len(calls(snap)) == 2

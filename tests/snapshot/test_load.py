@@ -154,8 +154,8 @@ def test_filters_of_every_source(tmp_path, request, kind):
         (key,) = snap.windows
         assert list(acg.load(source, keys={key}, agent_id=agent_id, limit=2).windows) == [key]
         assert list(acg.load(source, keys=[key]).windows) == [key]
-    nothing = acg.load(source, agent_id="none")
-    assert (nothing.agent_ids, dict(nothing.windows), len(nothing.runs), nothing.problems) == ((), {}, 0, ())
+    with pytest.raises(acg.UsageError, match=f"There is no agent 'none' in .*; it holds .*'{agents[0]}'"):
+        acg.load(source, agent_id="none")
 
 
 def test_filters_leave_stored_results_alone():

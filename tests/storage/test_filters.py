@@ -56,7 +56,6 @@ EVERYTHING = len(AGENTS) * 24 * len(LONG)
     [
         ({}, 1.2),
         ({"agent_id": "b"}, 0.4),
-        ({"agent_id": "nobody"}, 0.02),
         ({"limit": 2}, 0.12),
         ({"since": "2026-11-20"}, 0.3),
         ({"since": "2026-11-20", "limit": 1, "agent_id": "a"}, 0.05),
@@ -97,7 +96,8 @@ def test_the_command_names_agents_without_reading_them(stored, redis_client, cap
                 main(["analyze", place, "--agent", "d"])
             assert ended.value.code == 2
             told = " ".join(capsys.readouterr().err.split())
-            assert "holds no agent 'd' (--agent); it holds 'c', 'b', 'a'." in told
+            assert "There is no agent 'd' in " in told
+            assert "; it holds 'c', 'b', 'a'." in told
     assert counts[0] < 0.02 * EVERYTHING
 
 
@@ -155,5 +155,6 @@ def test_an_export_is_read_by_agent(tmp_path, monkeypatch):
     assert sum(counts) < 0.35 * whole
     assert list(one.runs) == [run for run in everything.runs if run.agent_id == "agent-07"]
     counts.clear()
-    assert not len(acg.load(tmp_path / "export", agent_id="nobody").runs)
+    with pytest.raises(acg.UsageError, match=r"it holds 'agent-\d\d', "):
+        acg.load(tmp_path / "export", agent_id="nobody")
     assert sum(counts) < 0.25 * whole

@@ -217,7 +217,7 @@ def test_a_cluster_is_read_as_a_whole(filled, cluster, capsys):
     assert ended.value.code in (0, None), capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["analyze", url, "--agent", "d"])
-    assert "holds no agent 'd'" in capsys.readouterr().err
+    assert "There is no agent 'd' in " in capsys.readouterr().err
     with pytest.raises(acg.UsageError):
         held.to_redis(url, key_prefix="q:")
 

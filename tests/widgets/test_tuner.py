@@ -234,6 +234,7 @@ class TestControls:
         assert menu.description == "profile (1 found)", "the chosen one counts where it has the words"
         tuner._chooser.agent.value = "coder"
         assert state.learning_key.startswith("coder")
+        assert menu.tooltip.startswith(f"{sample.profile_names[state.learning_key]}. "), "the menu cuts long names"
 
     def test_every_control_is_labelled(self, tuner):
         """Every control has a description."""

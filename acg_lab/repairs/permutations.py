@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from acg_lab.diagnosis.text_diff import canonicalize_json
+from acg_lab.repairs.text_diff import canonicalize_json
 
 __all__ = ["keep_items", "sort_arrays", "sort_items", "sort_paragraphs"]
 

@@ -8,8 +8,8 @@ from changing_windows import LEAD, NAMES, TAIL, WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acg_lab.diagnosis.text_diff import align
-from acg_lab.diagnosis.text_template import find_template
+from acg_lab.repairs.text_diff import align
+from acg_lab.repairs.text_template import find_template
 
 LONG = "".join(f"Rule {i}: keep item {i * 7919 % 1000} dry, and never promise a date for it.\n" for i in range(2_000))
 

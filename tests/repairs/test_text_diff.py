@@ -9,8 +9,8 @@ from strategies import json_values, reordered, texts
 
 from acg_lab.diagnosis import Timing
 from acg_lab.diagnosis.block_history import find_changes
-from acg_lab.diagnosis.text_diff import add_excerpts, canonicalize_json, count_shared_bytes, find_differences
 from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, NUMBER, PATH
+from acg_lab.repairs.text_diff import add_excerpts, canonicalize_json, count_shared_bytes, find_differences
 from acg_lab.storage.columns import is_redacted
 
 sentences = st.lists(st.sampled_from(["the ", "quick ", "fox ", "10:15", "\n", ". ", "日本", "é"]), max_size=12).map(

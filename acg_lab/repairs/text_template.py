@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from acg_lab.diagnosis.text_diff import Match, align
+from acg_lab.repairs.text_diff import Match, align
 
 __all__ = ["Slot", "Template", "find_template"]
 
