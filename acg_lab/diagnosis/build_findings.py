@@ -85,7 +85,7 @@ def _build_split_finding(context: AnalysisContext, splits: Sequence[ProfileSplit
     block, is_block = cause.block, cause.part != "model"
     keys = tuple(key for split in splits for key in split.keys)
     # A model is not a block, so the contents of its requests are no evidence.
-    known: dict[str, object] = {} if is_block else {"distinct": len(keys), "variants": (), "places": ()}
+    known: dict[str, object] = {} if is_block else {"distinct": len(keys), "variants": (), "places": (), "n_places": 0}
     known |= {"profiles": keys, "n_profiles_if_fixed": len(splits), "details": splits[0].details}
     known["stable_tokens_after"] = mean_tokens(splits, "shared")
     finding = Finding(

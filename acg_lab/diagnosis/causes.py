@@ -17,7 +17,7 @@ from acg_lab.diagnosis.detectors import Detection, detect, find_detector
 from acg_lab.diagnosis.finding import Kind, Timing
 from acg_lab.diagnosis.form_tests import is_retrieved
 from acg_lab.diagnosis.mended_history import MendedText
-from acg_lab.diagnosis.slot_history import SlotHistory, split_into_slots
+from acg_lab.diagnosis.slot_history import SlotHistory, split_into_stretches
 from acg_lab.diagnosis.slot_names import OF_SLOTS, is_of_kind, name_slot
 from acg_lab.diagnosis.tool_lists import separate_tools
 
@@ -98,7 +98,7 @@ class _Group(NamedTuple):
 
 
 def _separate_slots(block: BlockHistory) -> list[Cause]:
-    slots = split_into_slots(block)
+    slots = split_into_stretches(block)
     if len(slots) < 2:  # noqa: PLR2004
         return []
     named = _join_states([(slot, name_slot(slot)) for slot in slots])
@@ -114,7 +114,9 @@ def _separate_slots(block: BlockHistory) -> list[Cause]:
 
 
 def _mend(block: BlockHistory, slots: Iterable[SlotHistory]) -> MendedText:
-    kept = [slot.slot for slot in slots]
+    ends = [(one.slot.offset, one.slot.offset + one.slot.length) for one in slots]
+    all_slots = block.template.slots if block.template else ()
+    kept = [slot for slot in all_slots if any(start <= slot.offset <= end - slot.length for start, end in ends)]
     return MendedText(block.source, block.rows, block.span, block.threshold, block, kept)
 
 

@@ -304,7 +304,8 @@ def _draft_of(context: AnalysisContext, built: BuiltFinding, costs: AgentCosts) 
     bound = _bound(finding, costs, caused)
     is_event = finding.is_event or finding.kind in _CHANGES
     drafted = replace(finding, repairs=tuple(repairs))
-    return Draft(drafted, costs, bound, caused, plans, is_event=is_event, others=built.others)
+    measures = built.everything, built.others
+    return Draft(drafted, costs, bound, caused, plans, is_event, *measures)
 
 
 def _is_of_messages(finding: Finding) -> bool:

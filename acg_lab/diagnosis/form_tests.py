@@ -7,6 +7,7 @@ import re
 from itertools import pairwise
 
 from acg_lab.diagnosis.block_history import BlockHistory
+from acg_lab.diagnosis.permuted_places import is_permuted_in_places
 from acg_lab.repairs.permutations import keep_items, sort_arrays, sort_items, sort_paragraphs
 from acg_lab.repairs.text_diff import canonicalize_json, may_hold_json, normalize_characters, remove_whitespace
 
@@ -20,7 +21,7 @@ def is_reordered(block: BlockHistory) -> bool:
     """Return whether the same lines, items of lists or members of arrays stand in another order."""
     if block.is_stable_after(sort_items):
         return not block.is_stable_after(keep_items)
-    return block.is_stable_after(sort_paragraphs) or _is_array_order(block)
+    return block.is_stable_after(sort_paragraphs) or _is_array_order(block) or is_permuted_in_places(block)
 
 
 def _is_array_order(block: BlockHistory) -> bool:

@@ -95,8 +95,14 @@ class MendedText(_MendedHistory):
 
     def text(self, code: int) -> str:
         """Return a content with what the reference holds in all other slots."""
-        values = [*self._values(self._members[code]), ""]
-        return "".join(part for pair in zip(self._frame, values, strict=True) for part in pair)
+        if code not in self._known:
+            values = [*self._values(self._members[code]), ""]
+            self._known[code] = "".join(part for pair in zip(self._frame, values, strict=True) for part in pair)
+        return self._known[code]
+
+    @cached_property
+    def _known(self) -> dict[int, str]:
+        return {}
 
     @cached_property
     def _frame(self) -> Sequence[str]:

@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _MAX_SLOTS = 3  # that a sentence names
+_MAX_NAMED = 8  # slots; of more only the first and the last place are said
 
 # For tables, beside the breaking block.
 KIND_LABELS = {
@@ -115,12 +116,16 @@ def describe_slots(block: BlockHistory) -> str:
     template = block.template
     if template is None or not template.slots:
         return "its texts are not recorded" if template is None else "by no known pattern"
+    length = sum(slot.length for slot in template.slots)
+    differ = f"{length:,} of {counted(len(block.dominant_text), 'character')} differ"
+    if len(template.slots) > _MAX_NAMED:
+        begin, end = (f"{slot.offset:,}" for slot in (template.slots[0], template.slots[-1]))
+        return f"{differ} in {len(template.slots):,} places, the first at offset {begin} and the last at {end}"
     first = template.slots[:_MAX_SLOTS]
     places = [f"at offset {slot.offset:,} ({counted(len({*template.values(slot)}), 'value')})" for slot in first]
     more = len(template.slots) - len(first)
     places += [f"and {more:,} more places"] * (more > 0)
-    length = sum(slot.length for slot in template.slots)
-    return f"{length:,} of {counted(len(block.dominant_text), 'character')} differ, {', '.join(places)}"
+    return f"{differ}, {', '.join(places)}"
 
 
 def name_others(n: int) -> str:

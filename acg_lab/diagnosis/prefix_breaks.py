@@ -136,6 +136,7 @@ def build_evidence(block: BlockHistory, change_history: ChangeHistory, *, text: 
     places = tuple(islice(block.find_places(text=text), _MAX_DIFFERENCES))
     last = change_history.last_change
     known = {"present": block.present, "distinct": len(block.counts), "variants": block.variants(), "places": places}
+    known["n_places"] = len(block.template.slots) if block.template else 0
     return Evidence(
         requests=len(block.rows),
         changes=change_history.changes,

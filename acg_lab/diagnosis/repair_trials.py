@@ -43,8 +43,8 @@ class Draft:
         The repairs to try, the best first. If none is offered they only measure what the fault costs.
     is_event : bool
         Whether it is reported however little it costs.
-    others : tuple of Repair
-        What mends the other causes of the same block, and leaves this one: it costs what a repair of all saves beyond.
+    everything, others : tuple of Repair
+        What mends all causes that change the same prompts, and all but this one: it costs what the first saves beyond.
     """
 
     finding: Finding
@@ -53,10 +53,11 @@ class Draft:
     caused: float
     plans: Sequence[Plan]
     is_event: bool = False
+    everything: Plan = ()
     others: Plan = ()
     n_tried: int = 0
     saved: dict[Plan, float] = field(default_factory=dict)
-    saved_by_others: float | None = None
+    measured: float | None = None
 
     @property
     def floor(self) -> float:
@@ -78,16 +79,23 @@ class Draft:
             self.saved[plan] = saved
 
     @property
-    def plan_without(self) -> Plan | None:
-        """The best repair but for what mends this cause; None where it was simulated, or is not to be had."""
+    def measures(self) -> tuple[Plan, ...]:
+        """The repairs that show what this cause alone costs: of all causes, and of all others; none if they can't."""
         best = max(self.saved, key=self.saved.__getitem__, default=())
-        if not self.others or self.saved_by_others is not None or (best and self.saved[best] < self.floor):
-            return None
-        return (*self.others, *(repair for repair in best if isinstance(repair, SENDINGS)))
+        if best and self.saved[best] < self.floor:
+            best = ()
+        if not self.others or not (self.everything or best or self.caused):
+            return ()
+        sending = tuple(repair for repair in best if isinstance(repair, SENDINGS))
+        return ((*self.everything, *sending) if self.everything else best, (*self.others, *sending))
 
-    def measure_others(self, snap: Snapshot) -> None:
-        """Simulate what the other causes cost."""
-        self.saved_by_others = self.costs.saved(snap, self.plan_without or ())
+    def measure(self, snap: Snapshot) -> None:
+        """Simulate what this cause costs when the others are mended."""
+        everything, others = self.measures
+        saved = self.costs.saved(snap, everything) if everything else self.caused
+        mended = self.costs.saved(snap, others)
+        if saved is not None and mended is not None:
+            self.measured = max(saved - max(mended, 0.0), 0.0)
 
     def finish(self, thresholds: StabilityThresholds) -> Finding | None:
         """Return the finding with its cost and repairs; None if it costs next to nothing."""
@@ -95,8 +103,8 @@ class Draft:
         best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
         is_open = self.next_plan is not None or not self.saved
         lost = best if best > 0 else self.caused if is_open else 0.0
-        lost = max(lost - max(self.saved_by_others or 0.0, 0.0), 0.0)
-        is_measured = not evidence.beside or self.saved_by_others is not None
+        lost = lost if self.measured is None else self.measured
+        is_measured = not evidence.beside or (self.measured is not None and bool(self.measures[0]))
         cost = self.costs.cost
         if lost < (_MIN_EVENT * cost if self.is_event else max(_MIN_SHARE * cost, self.floor)):
             return None
@@ -106,7 +114,7 @@ class Draft:
             repairs=tuple(self._offered()),
             bound_repairs=0,
             money_lost=lost,
-            lost_at_most=best <= 0 or not is_measured,
+            lost_at_most=not is_measured if evidence.beside else best <= 0,
             agent_cost=cost,
             days=self.costs.days,
         )
@@ -149,10 +157,10 @@ def try_repairs(snap: Snapshot, drafts: Sequence[Draft]) -> None:
     while _try_best(snap, drafts, tried):
         pass
     for draft in sorted(drafts, key=lambda one: -max(one.saved.values(), default=one.caused)):
-        asked = draft.costs.agent_id, draft.plan_without or ()
-        if asked[1] and (len(tried) < MAX_TRIED or asked in tried):
-            tried.add(asked)
-            draft.measure_others(snap)
+        asked = {(draft.costs.agent_id, plan) for plan in draft.measures if plan}
+        if asked and len(tried | asked) <= MAX_TRIED:
+            tried |= asked
+            draft.measure(snap)
 
 
 def _try_best(snap: Snapshot, drafts: Sequence[Draft], tried: set[tuple[str, Plan]]) -> bool:
