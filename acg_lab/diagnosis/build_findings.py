@@ -117,7 +117,7 @@ def _measure_alone(
         return BuiltFinding(finding)
     beside = tuple((other.span_id, kind) for other, kind in others)
     finding = replace(finding, evidence=replace(finding.evidence, beside=beside))
-    everything = plan_mending_all([block, *(other for other, _ in others)], keys)
+    everything = plan_mending_all([(block, finding.kind), *others], keys)
     return BuiltFinding(finding, everything, plan_mending(others, block, keys))
 
 

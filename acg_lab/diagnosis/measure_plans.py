@@ -5,12 +5,11 @@ A slot is named by the text around it, so a plan may hold text of prompts: it st
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.diagnosis.mended_history import MendedText, MendedTools
+from acg_lab.diagnosis.mended_history import MendedText
 from acg_lab.repairs.content_repairs import Pin, SortTools
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.text_template import Slot, Template
@@ -18,17 +17,25 @@ from acg_lab.repairs.text_template import Slot, Template
 __all__ = ["Plan", "plan_mending", "plan_mending_all"]
 
 Plan: TypeAlias = tuple[Repair, ...]
-_NEAR = 64  # characters around a slot that name it
+_NEAR: Final = 64  # characters around a slot that name it
 
 
-def plan_mending_all(blocks: Sequence[BlockHistory], keys: tuple[str, ...]) -> Plan:
-    """Return repairs that mend all that varies in some blocks; lists of tools are left as they are."""
-    spans = dict.fromkeys(block.span_id for block in blocks if not isinstance(block, MendedTools))
-    return tuple(Pin(span_id=span_id, learning_keys=keys) for span_id in spans)
+_UNKNOWN_REPAIR: Final = (Kind.MODEL_CHANGED, Kind.TOOLS_ADDED, Kind.TOOLS_EDITED, Kind.TOOLS_REMOVED)
+_Cause: TypeAlias = tuple[BlockHistory, Kind]
 
 
-def plan_mending(others: Sequence[tuple[BlockHistory, Kind]], left: BlockHistory, keys: tuple[str, ...]) -> Plan:
-    """Return repairs that mend other causes and leave one; none where no repair is known for one of them.
+def plan_mending_all(causes: Sequence[_Cause], keys: tuple[str, ...]) -> Plan:
+    """Return repairs that mend some causes, each with its history and kind; none if no repair of one is known."""
+    if any(kind in _UNKNOWN_REPAIR for _, kind in causes):
+        return ()
+    pinned = dict.fromkeys(block.span_id for block, kind in causes if kind is not Kind.TOOLS_REORDERED)
+    pins = [Pin(span_id=span_id, learning_keys=keys) for span_id in pinned]
+    sorts = [SortTools(learning_keys=keys)] * any(kind is Kind.TOOLS_REORDERED for _, kind in causes)
+    return (*pins, *sorts)
+
+
+def plan_mending(others: Sequence[_Cause], left: BlockHistory, keys: tuple[str, ...]) -> Plan:
+    """Return repairs that mend other causes and leave one; none if no repair of one of them is known.
 
     Parameters
     ----------
@@ -39,21 +46,14 @@ def plan_mending(others: Sequence[tuple[BlockHistory, Kind]], left: BlockHistory
     keys : tuple of str
         The profiles that are repaired.
     """
-    found: list[Repair] = []
-    for span_id, of_span in groupby(sorted(others, key=lambda one: one[0].span_id), lambda one: one[0].span_id):
-        causes = list(of_span)
-        if isinstance(left, MendedTools) or any(isinstance(block, MendedTools) for block, _ in causes):
-            if [kind for _, kind in causes] != [Kind.TOOLS_REORDERED]:
-                return ()
-            found.append(SortTools(learning_keys=keys))
-        elif span_id != left.span_id:
-            found.append(Pin(span_id=span_id, learning_keys=keys))
-        else:
-            pattern = _find_pattern([block for block, _ in causes if isinstance(block, MendedText)])
-            if pattern is None:
-                return ()
-            found.append(Pin(span_id=span_id, pattern=pattern, learning_keys=keys))
-    return tuple(found)
+    beside = [block for block, _ in others if isinstance(block, MendedText) and block.span_id == left.span_id]
+    elsewhere = plan_mending_all([one for one in others if one[0] not in beside], keys)
+    if not beside or not isinstance(left, MendedText):
+        return elsewhere
+    pattern = _find_pattern(beside)
+    if pattern is None or (not elsewhere and len(beside) < len(others)):
+        return ()
+    return (Pin(span_id=left.span_id, pattern=pattern, learning_keys=keys), *elsewhere)
 
 
 def _find_pattern(causes: Sequence[MendedText]) -> str | None:

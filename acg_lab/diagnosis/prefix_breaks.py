@@ -34,6 +34,9 @@ __all__ = ["CONVERSATION", "MIN_TOKENS_LOST", "Fault", "PrefixBreak", "build_evi
 CONVERSATION = "conversation"  # the label of a prefix that ends where the conversation starts or goes on
 MIN_TOKENS_LOST = 64  # per request; for less nobody changes an application
 _MAX_DIFFERENCES = 8
+_MAX_LATER = 8  # blocks after the breaking one that are looked at
+_STRUCTURAL = (Kind.BLOCK_MISSING, Kind.SHIFTED)  # the blocks after it stand elsewhere
+_UNSURE = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, *_STRUCTURAL)
 _RECURRING = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
 
 
@@ -49,7 +52,7 @@ class Fault(NamedTuple):
     tokens_after, tokens_inside : float
         Tokens per request that do not change but cannot be cached: those of other blocks, and of the block itself.
     others : tuple of Cause
-        The other causes in the same block.
+        The other causes in the same block, and in later ones.
     """
 
     block: BlockHistory
@@ -107,16 +110,35 @@ def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
     if not block.form.is_scaffold and tokens_after + tokens_inside < MIN_TOKENS_LOST:
         return PrefixBreak(CONVERSATION)
     causes = find_causes_of_block(block)
-    faults = tuple(_judge_causes(context, causes, tokens_after, grows=grows))
-    return PrefixBreak(KIND_LABELS[causes[0].kind], faults)
+    found = [(cause, tokens_after, grows) for cause in causes]
+    if causes[0].kind not in _STRUCTURAL and not is_permuted(block):
+        found += [(cause, after, False) for cause, after in _find_later_causes(context, key, block, before)]
+    return PrefixBreak(KIND_LABELS[causes[0].kind], tuple(_judge_causes(context, found)))
 
 
-def _judge_causes(
-    context: AnalysisContext, causes: list[Cause], tokens_after: float, *, grows: bool
-) -> Iterator[Fault]:
+def _find_later_causes(
+    context: AnalysisContext, key: str, block: BlockHistory, before: set[int]
+) -> Iterator[tuple[Cause, float]]:
+    """Yield what else would end the prefix after the breaking block, each of a known kind, with the tokens after it."""
+    result = context.results[key]
+    spans = [score.span_id for score in result.scores[result.stable_prefix_length :]]
+    before = before | {block.span}
+    for span_id in islice((one for one in spans if one != block.span_id), _MAX_LATER):
+        later = context.block_history([key], span_id, block.threshold)
+        before = before | {later.span}
+        if later.share >= later.threshold or is_growth(later):
+            continue
+        tokens_after = context.count_steady_tokens(later, before)
+        for cause in find_causes_of_block(later):
+            tokens = tokens_after + _tokens_inside(context, cause.block, cause.kind)
+            if cause.kind not in _UNSURE and tokens >= MIN_TOKENS_LOST:
+                yield cause, tokens_after
+
+
+def _judge_causes(context: AnalysisContext, found: list[tuple[Cause, float, bool]]) -> Iterator[Fault]:
     """Yield a fault for each cause that alone would end the prefix too."""
-    for cause in causes:
-        others = tuple(other for other in causes if other is not cause)
+    for cause, tokens_after, grows in found:
+        others = tuple(other for other, *_ in found if other is not cause)
         if not others or cause.block.share < cause.block.threshold:
             tokens_inside = 0.0 if grows else _tokens_inside(context, cause.block, cause.kind)
             yield Fault(cause.block, cause.detection, tokens_after, tokens_inside, others)

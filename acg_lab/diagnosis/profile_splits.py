@@ -4,17 +4,14 @@ Profiles are compared by the parts of their learning keys (acg_lab/docs/rules/le
 traced to the blocks that it comes from.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, zip_longest
+from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias
 
 from acg_lab._format import counted
 from acg_lab.core.keys import LearningKey, parse_learning_key
-from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory, find_changes, sort_by_time
-from acg_lab.diagnosis.causes import find_causes_of_block
+from acg_lab.diagnosis.block_history import sort_by_time
 from acg_lab.diagnosis.context import AnalysisContext, requests_needed
-from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Kind, Timing
 from acg_lab.diagnosis.phrases import (
     describe_change,
@@ -24,11 +21,17 @@ from acg_lab.diagnosis.phrases import (
     to_sentence,
     tokens_per_request,
 )
-from acg_lab.diagnosis.raw_differences import compare_parts
-from acg_lab.diagnosis.sent_forms import MARKS, describe_respects
-from acg_lab.storage.observation_columns import Form
+from acg_lab.diagnosis.sent_forms import describe_respects
+from acg_lab.diagnosis.split_causes import (
+    MIN_ENTANGLED,
+    SplitCause,
+    are_independent,
+    find_split_cause,
+    find_split_causes,
+    values_of_cause,
+)
 
-__all__ = ["ProfileSplit", "SplitCause", "describe_splits", "find_splits", "mean_tokens"]
+__all__ = ["ProfileSplit", "describe_splits", "find_splits", "mean_tokens"]
 
 _PARTS = {
     "system": "the system prompt",
@@ -38,25 +41,7 @@ _PARTS = {
 }
 _MERGED = "*"  # in place of a part that no longer separates keys
 _HALF = 0.5
-_MAX_COMPARED = 32  # first messages that show whether all of them are alike
-_MAX_BLOCKS = 8  # of a part that are looked at
-_STRUCTURAL = (Kind.BLOCK_MISSING, Kind.SHIFTED)  # the blocks after it stand elsewhere
-_EXACT = 1.0  # a key changes with every change, not only with a majority
 _UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
-
-
-class SplitCause(NamedTuple):
-    """The block that one part of learning keys comes from, and how it changes.
-
-    ``differ`` holds the respects in which requests differ that no block shows.
-    """
-
-    part: str
-    block: BlockHistory
-    change_history: ChangeHistory
-    kind: Kind
-    detection: Detection | None
-    differ: tuple[str, ...] = ()
 
 
 class ProfileSplit(NamedTuple):
@@ -138,6 +123,9 @@ def _separate(context: AnalysisContext, parsed: Mapping[str, LearningKey]) -> It
     for key, parts in parsed.items():
         units.setdefault(parts._replace(seed=""), []).append(key)
     yield from ((("seed",), [[key] for key in keys]) for keys in units.values() if len(keys) > 1)
+    if entangled := _find_entangled(units):
+        yield entangled, list(units.values())
+        return
     left = [*_PARTS]
     while left:
         apart = {part: _group_alike_but(units, part) for part in left}
@@ -154,6 +142,14 @@ def _separate(context: AnalysisContext, parsed: Mapping[str, LearningKey]) -> It
     values = {part: {getattr(unit, part) for unit in units} for part in _PARTS}
     if several := [part for part, found in values.items() if len(found) > 1 and _MERGED not in found]:
         yield several, list(units.values())
+
+
+def _find_entangled(units: _Units) -> list[str]:
+    """Return the parts that differ, if two of them have another value in most keys, which then agree in neither."""
+    counts = {part: len({getattr(unit, part) for unit in units}) for part in _PARTS}
+    many = [part for part, count in counts.items() if count >= _HALF * len(units)]
+    is_entangled = len(many) > 1 and len(units) >= MIN_ENTANGLED
+    return [part for part, count in counts.items() if count > 1] if is_entangled else []
 
 
 def _group_alike_but(units: _Units, part: str) -> list[list[LearningKey]]:
@@ -173,12 +169,14 @@ def _build_splits(
         key=lambda key: (-context.results[key].total_observations, key),
     )
     rows = sort_by_time(context.source, [context.source.number[key] for key in keys])
-    if len(parts) == 1 and parts[0] in ("system", "tools", "response_format"):
-        several = list(_find_causes(context, parts[0], keys, rows))
-        if len(several) > 1:
-            yield from _split_by_cause(context, several, keys, members)
-            return
-    causes = [cause for part in parts if (cause := _find_cause(context, part, keys, rows)) is not None]
+    of_parts = {part: list(find_split_causes(context, part, keys, rows)) for part in parts}
+    several = [cause for found in of_parts.values() for cause in found]
+    if len(several) > 1 and are_independent(context, several, members):
+        yield from _split_by_cause(context, several, keys, members)
+        return
+    together = {part: found[0] for part, found in of_parts.items() if len(found) == 1}
+    known = (together.get(part) or find_split_cause(context, part, keys, rows) for part in parts)
+    causes = [cause for cause in known if cause is not None]
     if not causes:
         return
     causes.sort(key=lambda cause: cause.kind in _UNNAMED)
@@ -209,109 +207,18 @@ def _split_by_cause(
 ) -> Iterator[ProfileSplit]:
     """Yield a split for each of several causes, as it would be if the others were mended."""
     steady = context.count_steady_tokens(causes[0].block, ())
-    inside = {cause.block.span: _tokens_inside(context, cause) for cause in causes}
-    first_rows = {key: context.source.observations_of(context.source.number[key])[0] for key in keys}
+    inside = {(cause.part, cause.block.span): _tokens_inside(context, cause) for cause in causes}
     for cause in causes:
-        contents = dict(zip(cause.block.rows, cause.block.codes, strict=True))
-        alike: dict[int | None, list[str]] = {}
-        for together in members:
-            alike.setdefault(contents[first_rows[together[0]]], []).extend(together)
+        alike: dict[object, list[str]] = {}
+        for together, value in zip(members, values_of_cause(context, cause, members), strict=True):
+            alike.setdefault(value, []).extend(together)
         if len(alike) < 2:  # noqa: PLR2004
             continue
-        shared = steady + sum({**inside, cause.block.span: _tokens_inside(context, cause)}.values())
+        of_block = {(cause.part, cause.block.span): _tokens_inside(context, cause)}
+        shared = steady + sum({**inside, **of_block}.values())
         lost = shared * _count_young_requests(context, list(alike.values())) / len(cause.block.rows)
         others = tuple(other for other in causes if other is not cause)
         yield ProfileSplit((cause,), tuple(keys), len(alike), shared, lost, others=others)
-
-
-def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: Sequence[int]) -> SplitCause | None:
-    span = _find_changed_span(context, part, rows)
-    if span is None:
-        return None
-    block = BlockHistory(context.source, rows, span, _EXACT)
-    detection, kind, change_history = None, Kind.UNKNOWN, block.change_history
-    differ = compare_parts(context, part, keys)
-    if part == "model":
-        kind, change_history = Kind.MODEL_CHANGED, _find_key_changes(context, keys)
-    elif part == "seed":
-        kind = Kind.FRAGMENTED_BY_FIRST_MESSAGE
-        if _varies_before_stable_text(context, block):
-            detection = detect(block)
-            kind = detection.detector.kind if detection else Kind.UNKNOWN
-    elif differ == (MARKS,):
-        kind, change_history = Kind.CACHE_MARKS, _find_key_changes(context, keys)
-    elif change_history.timing is None:
-        kind, change_history = Kind.RAW_BYTES_DIFFER, _find_key_changes(context, keys)
-    elif (detection := detect(block)) is not None:
-        kind = detection.detector.kind
-    return SplitCause(part, block, change_history, kind, detection, differ)
-
-
-def _find_causes(context: AnalysisContext, part: str, keys: Sequence[str], rows: Sequence[int]) -> Iterator[SplitCause]:
-    """Yield the causes in one part of learning keys: of each block that differs, and in it of each kind."""
-    differ = compare_parts(context, part, keys)
-    if differ == (MARKS,):
-        return
-    for span in _find_changed_spans(context, part, rows):
-        block = BlockHistory(context.source, rows, span, _EXACT)
-        if block.change_history.timing is None:
-            return
-        for cause in find_causes_of_block(block):
-            yield SplitCause(part, cause.block, cause.block.change_history, cause.kind, cause.detection, differ)
-            if cause.kind in _STRUCTURAL:
-                return
-
-
-def _varies_before_stable_text(context: AnalysisContext, block: BlockHistory) -> bool:
-    """Return whether something varies in first messages before most of what they all say; few of many are looked at."""
-    step = max(len(block.rows) // _MAX_COMPARED, 1)
-    sample = BlockHistory(block.source, block.rows[::step], block.span, block.threshold)
-    if context.count_template_tokens(sample) == 0:
-        return False
-    template = block.template
-    if template is None or not template.slots or context.count_template_tokens(block) == 0:
-        return False
-    before = len(template.texts[template.reference][: template.slots[0].offset].encode())
-    return template.count_shared_bytes() - before >= _HALF * template.count_shared_bytes()
-
-
-def _find_changed_span(context: AnalysisContext, part: str, rows: Sequence[int]) -> int | None:
-    """Return the span of the first block of a part that differs between requests, else of its first block."""
-    return next(iter(_find_changed_spans(context, part, rows)), None)
-
-
-def _find_changed_spans(context: AnalysisContext, part: str, rows: Sequence[int]) -> list[int]:
-    """Return the spans of the blocks of a part that differ between requests, in order, else that of its first block.
-
-    Of tools it is the first one, which stands for the list.
-    """
-    source = context.source
-    belongs = [_belongs(form, part) for form in source.form_pool]
-    of_requests: list[list[tuple[int, int]]] = []
-    for row in rows:
-        blocks = slice(int(source.block_offsets[row]), int(source.block_offsets[row + 1]))
-        columns = (column[blocks].tolist() for column in (source.spans, source.contents, source.forms))
-        of_requests.append([(span, content) for span, content, form in zip(*columns, strict=True) if belongs[form]])
-    positions = list(zip_longest(*of_requests)) or [()]
-    changed = [blocks for blocks in positions if len(set(blocks)) > 1] or positions[:1]
-    counts = [Counter(block[0] for block in blocks if block is not None) for blocks in changed]
-    spans = [of_position.most_common(1)[0][0] for of_position in counts if of_position]
-    return spans[:1] if part == "tools" else list(dict.fromkeys(spans))[:_MAX_BLOCKS]
-
-
-def _belongs(form: Form, part: str) -> bool:
-    """Return whether a part of the learning key comes from blocks of a form; for the model, any block will do."""
-    is_tool, is_format = form.content_type == "tool_schema", form.content_type == "structured_output"
-    is_system = form.role == "system" and not is_tool and not is_format
-    belongs = {"tools": is_tool, "response_format": is_format, "system": is_system, "model": True}
-    return bool(belongs.get(part, not (is_tool or is_format or is_system)))
-
-
-def _find_key_changes(context: AnalysisContext, keys: Sequence[str]) -> ChangeHistory:
-    source = context.source
-    owner = {row: key for key in keys for row in source.observations_of(source.number[key])}
-    rows = sort_by_time(source, [source.number[key] for key in keys])
-    return find_changes([owner[row] for row in rows])
 
 
 def _count_young_requests(context: AnalysisContext, members: Sequence[Sequence[str]]) -> int:

@@ -17,7 +17,8 @@ from acg_lab.diagnosis.block_history import BlockHistory, short_hash
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
-from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
+from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
+from acg_lab.diagnosis.split_causes import SplitCause
 from acg_lab.diagnosis.structure import find_inserted, is_missing, is_permuted
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
 from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SortTools
@@ -230,7 +231,7 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
     fixes = [_find_fix(cause, split.keys) for split in splits for cause in split.causes]
     if None in fixes:
         return []
-    plan = tuple(repair for fix in fixes for repair in fix or ())
+    plan = tuple(dict.fromkeys(repair for fix in fixes for repair in fix or ()))
     if len(splits) == 1 and not plan:
         return [(MergeProfiles(learning_keys=splits[0].keys),)]
     merge = MergeProfiles(agent_id=context.snapshot.owners[splits[0].keys[0]].agent_id)
