@@ -31,6 +31,9 @@ def _export(
     mode: Annotated[
         str | None, typer.Option(help="Permissions of the folder, such as 750; by default its owner's alone.")
     ] = None,
+    partition: Annotated[
+        str | None, typer.Option(help="'agent': give each agent its own files, for many agents.", metavar="agent")
+    ] = None,
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
@@ -42,7 +45,7 @@ def _export(
     permissions = _parse_mode(mode)
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
-        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions)
+        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions, partition_by=partition)  # type: ignore[arg-type]
     elif allow_write:
         snapshot.to_redis(dest, key_prefix=dest_prefix)
     else:

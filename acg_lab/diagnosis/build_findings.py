@@ -42,8 +42,7 @@ class BuiltFinding(NamedTuple):
     ----------
     finding : Finding
     everything, others : tuple of Repair
-        Repairs that mend all causes, and all but this one; empty where it stands alone or none are known. They may hold
-        text of prompts, so they are never offered.
+        Repairs that mend all causes, and all but this one; empty where it stands alone or none are known.
     """
 
     finding: Finding
@@ -144,7 +143,7 @@ def build_fault_findings(
 def _build_fault_finding(context: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> BuiltFinding:
     key, fault = next(iter(faults.items()))
     block = fault.block
-    effects, bound = try_break_repairs(context, key, fault.kind, block)
+    effects, bound = try_break_repairs(context, key, fault.kind, block, fault.others)
     requests = sum(len(other.block.rows) for other in faults.values())
     tokens = sum(other.lost * len(other.block.rows) for other in faults.values()) / requests
     evidence = build_evidence(

@@ -70,6 +70,11 @@ class MendedText(_MendedHistory):
         """The span id and where in the text the first of the slots is."""
         return f"{self.span_id!r} at offset {self.slots[0].offset:,}"
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the slots among all of the block, by which repairs name them."""
+        return tuple(number for number, slot in enumerate(self._fitting.slots) if slot in self.slots)
+
     @cached_property
     def _fitting(self) -> Template:
         template = self.whole.template

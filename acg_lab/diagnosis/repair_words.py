@@ -1,7 +1,7 @@
 """Say what an application must change for a repair, by the kind of fault.
 
-A pin stands for what a person would do: take out what varies, or always write it in one form. Prompt text never is part
-of the words.
+A pin of a block stands for what a person would do: always write it in one form, or take out what varies. Prompt text
+never is part of the words.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt, Pin
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
 from acg_lab.repairs.repairs import Repair
 
 __all__ = ["describe_repairs"]
@@ -40,26 +40,39 @@ _IN_ONE_FORM: Final[Mapping[Kind, str]] = {
 }
 
 
-def describe_repairs(repairs: Sequence[Repair], kind: Kind) -> str:
+def describe_repairs(
+    repairs: Sequence[Repair], kind: Kind, *, span_id: str | None = None, beside: Sequence[tuple[str, Kind]] = ()
+) -> str:
     """Return what an application must change for some repairs, as clauses that may follow "if".
 
-    Profiles are left out, since the finding names them.
+    Profiles are left out, since the finding names them. The kind is that of the block ``span_id``, of all blocks when
+    left out; ``beside`` are the blocks and kinds of other causes that the repairs mend too.
 
     Examples
     --------
-    >>> describe_repairs([Pin("system-0")], Kind.DATETIME)
+    >>> describe_repairs([MoveToEnd("system-0", slots="all")], Kind.DATETIME)
     "the date or time is taken out of 'system-0' and said in the last message"
     >>> describe_repairs([Pin("system-0")], Kind.UNKNOWN)
     "'system-0' is the same in every request"
+    >>> describe_repairs([MoveToEnd("system-0", slots=(0, 1))], Kind.DATETIME, beside=[("system-0", Kind.PERSON)])
+    "the date or time and the person's name or address are taken out of 'system-0' and said in the last message"
     """
     n_moves = sum(isinstance(repair, MoveToSystemPrompt) for repair in repairs)
-    *most, last = dict.fromkeys(_describe(repair, kind, n_moves) for repair in repairs)
+
+    def kinds_in(span: str) -> list[Kind]:
+        own = [kind] if span_id in (None, span) else []
+        return [*own, *(other for place, other in beside if place == span)] or [kind]
+
+    described = (_describe(repair, kinds_in(getattr(repair, "span_id", None) or ""), n_moves) for repair in repairs)
+    *most, last = dict.fromkeys(described)
     return f"{', '.join(most)}, and {last}" if most else last
 
 
-def _describe(repair: Repair, kind: Kind, n_moves: int) -> str:
+def _describe(repair: Repair, kinds: Sequence[Kind], n_moves: int) -> str:
+    if isinstance(repair, MoveToEnd) and repair.slots:
+        return f"{_name_values(kinds)} taken out of {repair.span_id!r} and said in the last message"
     if isinstance(repair, Pin) and repair.pattern is None:
-        return _describe_pin(repr(repair.span_id), kind)
+        return _describe_pin(repr(repair.span_id), kinds)
     if isinstance(repair, MergeProfiles):
         return "the profiles are merged"
     if isinstance(repair, MoveToSystemPrompt) and n_moves > 1:
@@ -67,7 +80,19 @@ def _describe(repair: Repair, kind: Kind, n_moves: int) -> str:
     return replace(repair, learning_keys=()).description
 
 
-def _describe_pin(span: str, kind: Kind) -> str:
-    if kind in _TAKEN_OUT:
-        return f"{_TAKEN_OUT[kind]} is taken out of {span} and said in the last message"
-    return _IN_ONE_FORM.get(kind, "{span} is the same in every request").format(span=span)
+def _name_values(kinds: Sequence[Kind]) -> str:
+    """Return what values are called, and the verb: "the date or time is"."""
+    known = [_TAKEN_OUT[kind] for kind in kinds if kind in _TAKEN_OUT]
+    if len(known) < len([kind for kind in kinds if kind not in _IN_ONE_FORM]):
+        known.append("what else varies" if known else "what varies")
+    *most, last = known or ["what varies"]
+    return f"{', '.join(most)} and {last} are" if most else f"{last} is"
+
+
+def _describe_pin(span: str, kinds: Sequence[Kind]) -> str:
+    forms = [_IN_ONE_FORM[kind].format(span=span) for kind in kinds if kind in _IN_ONE_FORM]
+    if forms:
+        return ", and ".join(forms)
+    if any(kind in _TAKEN_OUT for kind in kinds):
+        return f"{_name_values(kinds)} taken out of {span}"
+    return f"{span} is the same in every request"

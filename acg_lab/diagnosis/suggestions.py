@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, short_hash
-from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.causes import Cause
+from acg_lab.diagnosis.context import AnalysisContext, is_template
 from acg_lab.diagnosis.finding import Kind
+from acg_lab.diagnosis.mended_history import MendedText
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
 from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
 from acg_lab.diagnosis.split_causes import SplitCause
@@ -25,7 +29,7 @@ from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, Move
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.repairs import Repair
 
-__all__ = ["try_break_repairs", "try_split_repairs"]
+__all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs"]
 
 _WINDOW = 100
 _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
@@ -43,6 +47,10 @@ _NEEDED = (
     Kind.RELATIVE_TIME,
     Kind.WORKING_DIRECTORY_STATE,
 )
+# Values that a program fills in.
+FILLED_IN = (Kind.DATETIME, Kind.IDENTIFIER, Kind.COUNTER, Kind.PATH, Kind.NUMBER)
+# What can be said at the end as well; a text that grows is no value.
+_MOVABLE = (*FILLED_IN, *(kind for kind in _NEEDED if kind is not Kind.APPENDED), Kind.UNKNOWN)
 _INTENDED = (
     Kind.MODEL_CHANGED,
     Kind.CACHE_MARKS,
@@ -58,9 +66,9 @@ _numbered = re.compile(r"([a-z]+)-(\d+)(.*)", re.DOTALL)
 
 
 def try_break_repairs(
-    context: AnalysisContext, key: str, kind: Kind, block: BlockHistory
+    context: AnalysisContext, key: str, kind: Kind, block: BlockHistory, others: Sequence[Cause] = ()
 ) -> tuple[tuple[Effect, ...], int]:
-    """Try repairs for the block that ends a profile's prefix.
+    """Try repairs for the block that ends a profile's prefix; other causes in it are mended with it.
 
     Returns
     -------
@@ -73,6 +81,9 @@ def try_break_repairs(
     # Blocks that change places are each needed, wherever they stand.
     find_plans = _plan_nothing if is_permuted(block) else _PLANS.get(kind, _plan_pins_and_moves)
     plans = find_plans(context, key, block)
+    beside = [_fix_value(other.kind, other.block, (key,)) for other in others if other.block.span_id == block.span_id]
+    if None not in beside:
+        plans = [_join(*plan, *(repair for fix in beside for repair in fix or ())) for plan in plans if plan]
     tried = _try_plans(context, [key], plans)
     helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
     helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
@@ -94,6 +105,17 @@ def try_split_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) 
         if effect.after.profiles == len(splits):
             break
     return tuple(sorted(effects, key=lambda effect: (effect.after.profiles, -round(effect.after.prefix_tokens))))
+
+
+def pin_values(repairs: Sequence[Repair]) -> Plan:
+    """Return repairs that take values out instead of saying them at the end; none if they move nothing."""
+    pinned = tuple(
+        Pin(one.span_id, slots=one.slots, learning_keys=one.learning_keys)
+        if isinstance(one, MoveToEnd) and one.slots
+        else one
+        for one in repairs
+    )
+    return () if pinned == tuple(repairs) else pinned
 
 
 def _try_plans(context: AnalysisContext, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[tuple[bool, Effect]]:
@@ -128,6 +150,45 @@ def _plan_pins_and_moves(_context: AnalysisContext, key: str, block: BlockHistor
         (Pin(span_id=block.span_id, learning_keys=keys),),
         (_to_end(block.span_id, learning_keys=keys),),
     ]
+
+
+def _plan_values(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    """Return plans for values: they are said at the end, or taken out where they can't be."""
+    keys = (key,)
+    if moved := _values_to_end(block, keys):
+        return [moved]
+    is_free = block.form.content_type == "text" and not block.span_id.endswith("-instructions")
+    return [(_to_end(block.span_id, learning_keys=keys) if is_free else Pin(block.span_id, learning_keys=keys),)]
+
+
+def _plan_needed_values(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    return [*_plan_moves(context, key, block), _values_to_end(block, (key,))]
+
+
+def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
+    """Return the move of what varies in a text; none where its contents are different texts."""
+    is_text = block.form.content_type == "text" and block.form.role in ("system", "user")
+    if not is_text or not is_template(block):
+        return ()
+    slots = block.numbers if isinstance(block, MendedText) else "all"
+    return (MoveToEnd(block.span_id, slots=slots, learning_keys=keys),)
+
+
+def _join(*repairs: Repair) -> Plan:
+    """Return repairs without repeats, in which all slots of a block move at once: a move numbers the others anew."""
+    slots: dict[str, tuple[int, ...]] = {}
+    for one in repairs:
+        if isinstance(one, MoveToEnd) and isinstance(one.slots, tuple) and one.slots:
+            slots[one.span_id] = tuple(sorted({*slots.get(one.span_id, ()), *one.slots}))
+    joined = [
+        replace(one, slots=slots[one.span_id])
+        if isinstance(one, MoveToEnd) and one.slots and one.span_id in slots
+        else one
+        for one in repairs
+    ]
+    # A pin of the whole block comes last: it counts no slots.
+    joined.sort(key=lambda one: isinstance(one, Pin))
+    return tuple(dict.fromkeys(joined))
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -197,8 +258,9 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.BLOCK_MISSING: _plan_taking_away,
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
-    Kind.UNKNOWN: _plan_moves,
-    **dict.fromkeys((*_NEEDED, Kind.CHANGED_ONCE), _plan_moves),
+    **dict.fromkeys(_MOVABLE, _plan_needed_values),
+    **dict.fromkeys(FILLED_IN, _plan_values),
+    **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE), _plan_moves),
 }
 
 
@@ -231,7 +293,9 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
     fixes = [_find_fix(cause, split.keys) for split in splits for cause in split.causes]
     if None in fixes:
         return []
-    plan = tuple(dict.fromkeys(repair for fix in fixes for repair in fix or ()))
+    plan = _join(*(repair for fix in fixes for repair in fix or ()))
+    if any(split.kind is Kind.UNKNOWN for split in splits):
+        return [plan]  # what another repair saves is no evidence for a fault without a name
     if len(splits) == 1 and not plan:
         return [(MergeProfiles(learning_keys=splits[0].keys),)]
     merge = MergeProfiles(agent_id=context.snapshot.owners[splits[0].keys[0]].agent_id)
@@ -254,4 +318,10 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
         case Kind.BLOCK_MISSING | Kind.SHIFTED:
             is_instructions = block.span_id.endswith("-instructions")
             return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
-    return None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),)
+    return _fix_value(cause.kind, block, keys)
+
+
+def _fix_value(kind: Kind, block: BlockHistory, keys: tuple[str, ...]) -> Plan | None:
+    """Return the fix of what varies in a block: it moves, or else is pinned; None if it is intended."""
+    moved = _values_to_end(block, keys) if kind in _MOVABLE else ()
+    return moved or (None if kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))

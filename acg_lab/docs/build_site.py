@@ -24,7 +24,7 @@ _NEEDED = ("sphinx", "pydata_sphinx_theme", "numpydoc", "myst_nb")
 
 # The pages carry no directives, so that they read well on a repository page; the tables of contents are added here.
 _CONTENTS: Final = {
-    "index": ("", ["examples", "logs", "rules/index", "api/index", "security", "glossary", "develop"]),
+    "index": ("", ["examples", "logs", "fleet", "rules/index", "api/index", "security", "glossary", "develop"]),
     "examples": ("Examples", ["gallery", "notebooks/*"]),
     "rules/index": ("Rules", ["learner", "planner", "config", "../providers"]),
     "develop": ("Develop", ["architecture", "contributing", "look"]),

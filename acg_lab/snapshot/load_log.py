@@ -32,6 +32,7 @@ from acg_lab.storage._runtime import Bar, paused_collector
 from acg_lab.storage.limits import DEFAULT_LIMITS, Limits, check_limits
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_files import is_parquet_file
+from acg_lab.storage.parquet_layout import MARKERS
 from acg_lab.storage.sources import is_redis
 
 __all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
@@ -135,9 +136,14 @@ def is_log(source: Any) -> bool:
     if glob.has_magic(path) and not os.path.lexists(path):
         return is_log_name(path.rstrip("*")) or any(map(is_log_name, glob.glob(path, recursive=True)))  # noqa: PTH207
     if os.path.isdir(path):  # noqa: PTH112  a path by name
-        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-        return not any(map(is_parquet_file, files)) and any(is_log_name(file.name) for file in files)
+        if (Path(path) / MARKERS).is_dir():
+            return False
+        return not any(map(is_parquet_file, _walk(path))) and any(is_log_name(file.name) for file in _walk(path))
     return is_pipe(path) or (not is_parquet_file(Path(path)) and looks_like_log(path))
+
+
+def _walk(folder: str) -> Iterator[Path]:
+    return (Path(place) / name for place, _, names in os.walk(folder) for name in names)
 
 
 def load_log(

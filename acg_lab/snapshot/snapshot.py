@@ -27,6 +27,7 @@ from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
+from acg_lab.storage.parquet_layout import PartitionBy
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
@@ -190,7 +191,14 @@ class Snapshot:
         """Return the number of observations in the window of a learning key."""
         return len(self.columns.observations.observations_of(self.columns.observations.number[key]))
 
-    def to_parquet(self, path: "str | os.PathLike[str]", *, overwrite: bool = False, mode: int | None = None) -> None:
+    def to_parquet(
+        self,
+        path: "str | os.PathLike[str]",
+        *,
+        overwrite: bool = False,
+        mode: int | None = None,
+        partition_by: PartitionBy = None,
+    ) -> None:
         """Export to Parquet. A snapshot loaded from the export equals this one.
 
         Parameters
@@ -202,6 +210,9 @@ class Snapshot:
         mode : int, optional
             Permissions of a local folder, such as ``0o750``; its files get the same without execution. If omitted, it
             is for its owner alone, or as what it replaces.
+        partition_by : {"agent"}, optional
+            Give each agent its own files, so that `acg_lab.load` with ``agent_id`` opens no others, and engines read
+            each table as one data set: ``{path}/calls/**/*.parquet``.
 
         Raises
         ------
@@ -211,7 +222,8 @@ class Snapshot:
             If the export cannot be written.
         """
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
-            ParquetExport(path).write(self.columns, overwrite=overwrite, mode=mode, progress=bar)
+            export = ParquetExport(path)
+            export.write(self.columns, overwrite=overwrite, mode=mode, partition_by=partition_by, progress=bar)
         logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:

@@ -85,15 +85,15 @@ def _take_place(new: Path, place: Path) -> None:
 
 
 def _give_permissions(new: Path, place: Path, mode: int | None) -> None:
-    """Give a folder and its files the permissions and the owner of what they replace."""
-    for made in (new, *new.iterdir()):
-        own = PRIVATE if mode is None else mode
+    """Give a folder, and all in it, the permissions and the owner of what they replace, or of the whole."""
+    for made in (new, *new.rglob("*")):
+        own, there = PRIVATE if mode is None else mode, place / made.relative_to(new)
         with contextlib.suppress(FileNotFoundError):
-            old = (place if made == new else place / made.name).stat()
+            old = (there if there.exists() else place).stat()
             if mode is None:
                 own = stat.S_IMODE(old.st_mode)
             _give_owner(made, old, place)
-        made.chmod(own if made == new else own & _NO_EXECUTION)
+        made.chmod(own if made.is_dir() else own & _NO_EXECUTION)
 
 
 def _give_owner(made: Path, old: os.stat_result, place: Path) -> None:

@@ -175,14 +175,16 @@ class ObservationColumns:
         )
 
     def take(self, rows: NDArray[np.int64], keys: Iterable[str]) -> "ObservationColumns":
-        """Return the observations of the given rows (ascending), in windows of the given keys (sorted)."""
+        """Return the observations of the given rows, in windows of the given keys: the rows of each together, in order.
+
+        It costs what is taken.
+        """
         keys = tuple(keys)
-        of_row = np.repeat(np.arange(len(self.keys)), np.diff(self.window_offsets))[rows]
+        of_row = np.searchsorted(self.window_offsets, rows, side="right") - 1
         counts = np.bincount(of_row, minlength=len(self.keys))[[self.number[key] for key in keys]]
-        lengths = np.diff(self.block_offsets)[rows]
-        blocks = np.repeat(self.block_offsets[:-1][rows] - offsets(lengths)[:-1], lengths) + np.arange(lengths.sum())
-        new = {int(row): i for i, row in enumerate(rows)}
-        spelled = {new[row]: text for row, text in self.created.spelled.items() if row in new}
+        lengths = self.block_offsets[rows + 1] - self.block_offsets[rows]
+        blocks = np.repeat(self.block_offsets[rows] - offsets(lengths)[:-1], lengths) + np.arange(lengths.sum())
+        spelled = {i: self.created.spelled[row] for i, row in enumerate(rows.tolist()) if row in self.created.spelled}
         return ObservationColumns(
             keys=keys,
             window_offsets=offsets(counts),

@@ -5,15 +5,17 @@ The tables are described in `acg_lab.storage.parquet_schema`.
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
 from acg_lab._format import counted
 from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
-from acg_lab.core.keys import assign_agents
+from acg_lab.core.keys import Owner, assign_agents
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import (
     EVERYTHING,
@@ -25,15 +27,26 @@ from acg_lab.storage.base import (
     ignore_progress,
     raise_problem,
 )
+from acg_lab.storage.column_parts import split_by_agent
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import SealedFile
 from acg_lab.storage.parquet_keyvalue import PlainTable, read_documents
+from acg_lab.storage.parquet_layout import (
+    NAMES,
+    WHOLE,
+    Partition,
+    PartitionBy,
+    Piece,
+    check_partition_by,
+    name_piece,
+)
+from acg_lab.storage.parquet_pieces import has_pieces, list_agents, list_pieces, read_pieces
 from acg_lab.storage.parquet_reader import from_tables
-from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, TABLES, is_plain
-from acg_lab.storage.parquet_tables import SUFFIX, ExportTables, lean_memory
+from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, VERSION, is_plain
+from acg_lab.storage.parquet_tables import ExportTables, lean_memory
 from acg_lab.storage.parquet_writer import to_tables
 
 if TYPE_CHECKING:
@@ -80,6 +93,12 @@ class ParquetExport:
         """The path, credentials masked."""
         return self._files.label
 
+    @property
+    def partition_by(self) -> PartitionBy:
+        """How the newest piece of a history is partitioned; None for other exports."""
+        pieces = list_pieces(self._files) if has_pieces(self._files) else []
+        return pieces[-1].partition_by if pieces else None
+
     # --- reading ---
 
     def columns(
@@ -101,6 +120,9 @@ class ParquetExport:
             return replace(ingest(self._memory.scan(selection, progress), on_problem, selection.limits), **self._stored)
         if not self._files.exists():
             self._files.restore()
+        if has_pieces(self._files):
+            with lean_memory():
+                return read_pieces(self._files, selection, progress, on_problem)
         if not self._is_export:
             columns = ingest(self._documents(selection, progress), on_problem, selection.limits)
             return replace(columns, origin=columns.origin._replace(caveats=self.caveats))
@@ -154,7 +176,10 @@ class ParquetExport:
         return self._memory.list_runs(agent_id)
 
     def list_agents(self) -> set[str]:
-        """Return the ids of all agents; no text is read."""
+        """Return the ids of all agents; no text is read, and of partitions no file."""
+        if has_pieces(self._files):
+            with lean_memory():
+                return list_agents(self._files)
         if self._is_export:
             with lean_memory():
                 return self._tables.list_agents()
@@ -164,7 +189,7 @@ class ParquetExport:
 
     @property
     def _is_export(self) -> bool:
-        return self._files.exists(f"observations{SUFFIX}")
+        return self._files.exists(WHOLE.path("observations")) or has_pieces(self._files)
 
     def _documents(self, selection: Selection, progress: Progress) -> Iterator[Entry]:
         table = PlainTable(self._files, selection.limits)
@@ -195,7 +220,7 @@ class ParquetExport:
     def close(self) -> None:
         """Write the whole export with everything stored since, and replace the old one."""
         if self._changed:
-            self.write(self.columns(), overwrite=True)
+            self.write(self.columns(), overwrite=True, partition_by=self.partition_by)
             self._changed = False
 
     def __enter__(self) -> Self:
@@ -211,12 +236,13 @@ class ParquetExport:
         *,
         overwrite: bool = False,
         mode: int | None = None,
+        partition_by: PartitionBy = None,
         progress: Progress = ignore_progress,
     ) -> None:
         """Write an export to a temporary folder, then rename it, so that no incomplete export is ever visible.
 
         ``mode`` are the permissions of a local folder, by default its owner's alone or, of one that is replaced, as
-        they were; files get the same without execution.
+        they were; files get the same without execution. With ``partition_by="agent"`` each agent has its own files.
 
         Raises
         ------
@@ -226,14 +252,40 @@ class ParquetExport:
             If it can't be written.
         """
         self._check_place(overwrite=overwrite)
-        owners = assign_agents(
-            {*columns.observations.keys, *columns.results}, {r.agent_id for r in columns.runs.records}
-        )
-        export_id, check = secrets.token_hex(8), partial(self._check_place, overwrite=overwrite)
+        agents = {run.agent_id for run in columns.runs.records}
+        owners = assign_agents({*columns.observations.keys, *columns.results}, agents)
+        check_partition_by(partition_by, agents.union(owner.agent_id for owner in owners.values()))
+        check = partial(self._check_place, overwrite=overwrite)
         with self._files.errors("export"), self._files.replace_atomically(mode=mode, check=check) as place:
-            for name, pieces in to_tables(columns, owners):
-                with self._files.create(f"{place}/{name}{SUFFIX}") as file:
-                    _write_table(name, pieces, file, progress, export_id)
+            if partition_by is None:
+                self._write_partition(place, WHOLE, columns, owners, secrets.token_hex(8), progress)
+            else:
+                self._write_piece(place, columns, owners, progress)
+
+    def _write_piece(self, place: str, columns: Columns, owners: Mapping[str, Owner], progress: Progress) -> None:
+        """Write one piece with an agent in each partition, and what it holds last."""
+        export_id, n_agents = secrets.token_hex(8), 0
+        name = name_piece(export_id)
+        for agent_id, part in split_by_agent(columns, owners):
+            self._write_partition(place, Partition(name, agent_id), part, owners, export_id, progress)
+            n_agents += 1
+        piece = Piece(name=name, version=VERSION, partition_by="agent", n_agents=n_agents)
+        with self._files.create(f"{place}/{piece.marker}") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(piece)))
+
+    def _write_partition(
+        self,
+        place: str,
+        partition: Partition,
+        columns: Columns,
+        owners: Mapping[str, Owner],
+        export_id: str,
+        progress: Progress,
+    ) -> None:
+        for name, groups in to_tables(columns, owners):
+            tables = groups if partition.agent_id is None else map(_without_agent, groups)
+            with self._files.create(f"{place}/{partition.path(name)}") as file:
+                _write_table(name, tables, file, progress, export_id)
 
     def _check_place(self, *, overwrite: bool) -> None:
         """Raise UsageError if something stands in the place of a new export that it may not replace."""
@@ -241,10 +293,15 @@ class ParquetExport:
             hint = "overwrite it with overwrite=True (--overwrite), or " if self._is_export else ""
             msg = f"{self.label} exists already; {hint}choose another path."
             raise UsageError(msg)
-        if self._files.exists() and (others := self._files.list_others([f"{name}{SUFFIX}" for name in TABLES])):
+        if self._files.exists() and (others := [name for name in self._files.list_names() if name not in NAMES]):
             names = ", ".join(map(repr, others[:3]))
             msg = f"{self.label} holds other files than an export ({names}), which would be lost; choose another path."
             raise UsageError(msg)
+
+
+def _without_agent(table: "pa.Table") -> "pa.Table":
+    """Return a table without the column that the name of its folder says."""
+    return table.drop_columns(["agent_id"]) if "agent_id" in table.column_names else table
 
 
 def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: Progress, export_id: str) -> None:
@@ -257,7 +314,7 @@ def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: P
             piece.schema,
             compression="zstd",
             compression_level=9,
-            use_dictionary=list(CODED[name]),
+            use_dictionary=[column for column in CODED[name] if column in piece.schema.names],
             write_statistics=[field.name for field in piece.schema if is_plain(field)],
             dictionary_pagesize_limit=_NO_LIMIT,  # one dictionary per row group, however long its texts
             write_page_index=True,

@@ -16,6 +16,7 @@ from acg_lab.core.errors import AcgLabError, SourceError
 from acg_lab.storage.export_folder import new_folder, restore
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.near_paths import suggest_path
+from acg_lab.storage.parquet_layout import MARKERS
 
 if TYPE_CHECKING:
     from pyarrow import fs as pafs
@@ -74,7 +75,8 @@ class Files:
         return self._opened[1].rstrip("/")
 
     @property
-    def _is_local(self) -> bool:
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
         return bool(self.system.type_name == "local")
 
     def exists(self, name: str = "") -> bool:
@@ -131,13 +133,14 @@ class Files:
         with self.system.open_input_stream(info.path) as file:
             return bytes(file.read(len(_MAGIC))) == _MAGIC
 
-    def list_others(self, names: Collection[str]) -> list[str]:
-        """Return the names of all other files in the folder, sorted."""
+    def list_names(self, folder: str = "") -> list[str]:
+        """Return the names in the folder, or in one in it, sorted; none if it does not exist."""
         from pyarrow import fs
 
         with self.errors("address"):
-            infos = self.system.get_file_info(fs.FileSelector(self.place))
-        return sorted({info.base_name for info in infos} - set(names))
+            selector = fs.FileSelector(f"{self.place}/{folder}".rstrip("/"), allow_not_found=True)
+            infos = self.system.get_file_info(selector)
+        return sorted(info.base_name for info in infos)
 
     def open(self, name: str) -> Any:
         """Open a file of the folder for reading."""
@@ -145,13 +148,14 @@ class Files:
 
     def create(self, path: str) -> Any:
         """Open a file for writing, by its path within the file system; a local one is for its owner alone."""
-        if self._is_local:
+        self.system.create_dir(path.rpartition("/")[0], recursive=True)
+        if self.is_local:
             return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: PTH123  descriptor
         return self.system.open_output_stream(path)
 
     def restore(self) -> None:
         """Restore a local export that a killed writer left moved away."""
-        if self._is_local:
+        if self.is_local:
             restore(Path(os.path.realpath(self.place)))
 
     @contextlib.contextmanager
@@ -160,7 +164,7 @@ class Files:
 
         A symbolic link is kept; its target is replaced. ``check`` raises if the place was taken meanwhile.
         """
-        if self._is_local:
+        if self.is_local:
             with new_folder(Path(os.path.realpath(self.place)), mode=mode, check=check) as folder:
                 yield str(folder)
             return
@@ -177,12 +181,18 @@ class Files:
     def _take_remote_place(self, temporary: str, place: str) -> None:
         from pyarrow import fs
 
-        # Object stores cannot rename folders. The table by which an export is recognised is moved last.
-        names = [info.base_name for info in self.system.get_file_info(fs.FileSelector(temporary))]
-        self.system.create_dir(place, recursive=True)
-        for name in sorted(names, key=lambda name: name.startswith("observations")):
+        def list_files(folder: str) -> set[str]:
+            infos = self.system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
+            return {info.path[len(folder) + 1 :] for info in infos if info.type == fs.FileType.File}
+
+        # Object stores cannot rename folders. What an export is recognised by is moved last.
+        old, new = list_files(place), list_files(temporary)
+        for name in sorted(new, key=lambda name: (name.startswith(MARKERS), name.startswith("observations"))):
+            self.system.create_dir(f"{place}/{name}".rpartition("/")[0], recursive=True)
             self.system.move(f"{temporary}/{name}", f"{place}/{name}")
         self.system.delete_dir(temporary)
+        for name in sorted(old - new, key=lambda name: not name.startswith(MARKERS)):
+            self.system.delete_file(f"{place}/{name}")
 
     @contextlib.contextmanager
     def errors(self, what: str) -> Iterator[None]:

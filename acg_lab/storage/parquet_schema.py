@@ -21,6 +21,7 @@ in its shortest form. ``unknown`` has the fields that this version does not know
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 import msgspec
@@ -109,6 +110,7 @@ EXPORT_ID: Final = b"acg_lab.export_id"
 EMPTY_WINDOWS: Final = b"acg_lab.empty_windows"
 
 
+@cache
 def schemas() -> "dict[str, pa.Schema]":
     """Return the schema of every table, with dictionary-encoded columns as plain texts."""
     import pyarrow as pa

@@ -5,8 +5,10 @@ Statistics and the order of the rows say which row groups these are; the reader 
 
 import contextlib
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from acg_lab.core.errors import SourceError
 from acg_lab.core.keys import assign_agents
@@ -14,41 +16,57 @@ from acg_lab.storage.base import Progress, Selection
 from acg_lab.storage.limits import Limits
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import check_footers, check_size
+from acg_lab.storage.parquet_layout import WHOLE, Partition
 from acg_lab.storage.parquet_reader import read_empty_windows
 from acg_lab.storage.parquet_schema import CODED, EXCHANGE_COLUMNS, EXPORT_ID, READABLE, TABLES, VERSION, schemas
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SUFFIX", "ExportTables", "lean_memory"]
+__all__ = ["ExportTables", "lean_memory"]
 
-SUFFIX = ".parquet"
+_SMALL = 1 << 18  # bytes
 Wanted: TypeAlias = Mapping[str, Sequence[Any]]  # sorted values by column
 
 
 class ExportTables:
-    """The tables of an export.
+    """The tables of an export, or of one partition of a history.
 
     Parameters
     ----------
     files : Files
+    partition : Partition
+        Which files.
     """
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, partition: Partition = WHOLE) -> None:
         self._files = files
-        self.label = files.label
+        self._partition = partition
+        self._prefix = f"{partition}, " if partition.piece else ""
+        self.label = f"{files.label}, {partition}" if partition.piece else files.label
 
-    def read(self, selection: Selection, progress: Progress) -> "dict[str, pa.Table]":
+    def read(self, selection: Selection, progress: Progress, *, only_runs: bool = False) -> "dict[str, pa.Table]":
         """Return the selected rows of all tables, and of the messages those that a selected call needs.
+
+        With ``only_runs`` the tables of windows and results are empty, and of observations only the metadata are read.
 
         Raises
         ------
         SourceError
             If a table is missing, damaged, or of another export or version.
         """
-        self._check_footers()
+        names = [name for name in TABLES if not (only_runs and name in ("blocks", "stability", "scores"))]
+        self._check_footers(names)
         wanted: Wanted = {name: sorted(values) for name, values in _columns_of(selection).items() if values is not None}
-        read = {name: self._table(name, wanted, selection.limits, progress) for name in TABLES if name != "messages"}
+        read: dict[str, tuple[pa.Table, bytes | None]] = {
+            name: (_conformed(schemas()[name].empty_table(), name, schemas()[name]), None)
+            for name in TABLES
+            if name not in names
+        }
+        for name in names:
+            if name != "messages":
+                no_rows = only_runs and name == "observations"
+                read[name] = self._table(name, {"key": []} if no_rows else wanted, selection.limits, progress)
         ids = None if selection.agent_id is None else _message_ids(read["calls"][0])
         of_messages: Wanted = {} if ids is None else {"message_id": ids}
         read["messages"] = self._table("messages", of_messages, selection.limits, progress)
@@ -59,22 +77,28 @@ class ExportTables:
         """Return the ids of all agents, from one column of the tables that have few texts."""
         import pyarrow.parquet as pq
 
-        self._check_footers()
+        self._check_footers(TABLES)
         agents: set[str] = set()
         for name in ("observations", "stability", "runs"):
-            with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{SUFFIX}") as file:
+            with self._opened(name) as file:
                 table = pq.read_table(file, columns=["agent_id"])
                 agents.update(filter(None, table["agent_id"].unique().to_pylist()))
                 if name == "observations":
                     empty = read_empty_windows(table)
         return agents.union(owner.agent_id for owner in assign_agents(empty, agents).values())
 
-    def _check_footers(self) -> None:
-        """Check the footers of all tables together, which takes one process at most."""
-        with self._files.errors("footers"), contextlib.ExitStack() as stack:
-            names = [name for name in TABLES if self._files.exists(f"{name}{SUFFIX}")]
-            opened = {name: stack.enter_context(self._files.open(f"{name}{SUFFIX}")) for name in names}
+    def _check_footers(self, tables: Iterable[str]) -> None:
+        """Check the footers of tables together, which takes one process at most."""
+        with self._files.errors(f"{self._prefix}footers"), contextlib.ExitStack() as stack:
+            names = [name for name in tables if self._files.exists(self._partition.path(name))]
+            opened = {name: stack.enter_context(self._files.open(self._partition.path(name))) for name in names}
             check_footers({f"{self.label}, table {name!r}": file for name, file in opened.items()})
+
+    @contextlib.contextmanager
+    def _opened(self, name: str) -> Iterator[Any]:
+        """Open a table; errors name it."""
+        with self._files.errors(f"{self._prefix}table {name!r}"), self._files.open(self._partition.path(name)) as file:
+            yield file
 
     def _check_together(self, read: "Mapping[str, tuple[pa.Table, bytes | None]]") -> None:
         """Raise unless one export wrote all tables: an object store replaces them one after the other."""
@@ -89,24 +113,39 @@ class ExportTables:
         import pyarrow.parquet as pq
 
         schema, label = schemas()[name], f"{self.label}, table {name!r}"
-        with self._files.errors(f"table {name!r}"), self._files.open(f"{name}{SUFFIX}") as file:
+        with self._opened(name) as file:
+            # Threads take longer to hand over the columns of a small file than to read them.
+            is_small = self._files.is_local and file.size() < _SMALL
             metadata = pq.read_metadata(file)
             is_ours = self._check(name, metadata, schema)
             parquet = pq.ParquetFile(
                 file,
                 metadata=metadata,
                 read_dictionary=[column for column in CODED[name] if is_ours and column in metadata.schema.names],
-                pre_buffer=True,
+                pre_buffer=not is_small,
                 page_checksum_verification=True,
             )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(metadata.row_group(i), wanted)]
             check_size(label, metadata, groups, file.size(), limits)
-            table = parquet.read_row_groups(
-                groups, columns=[n for n in schema.names if n in parquet.schema_arrow.names]
-            )
-        table = _conformed(table, name, schema)
+            there = set(parquet.schema_arrow.names)
+            names = [column for column in schema.names if column in there and not self._is_in_folder(column)]
+            table = parquet.read_row_groups(groups, columns=names, use_threads=not is_small)
+        table = _conformed(self._with_agent(table, schema), name, schema)
         progress(table.nbytes, 0)
         return _filtered(table, wanted), (metadata.metadata or {}).get(EXPORT_ID)
+
+    def _is_in_folder(self, column: str) -> bool:
+        """Return whether the name of the folder has the value of a column."""
+        return column == "agent_id" and self._partition.agent_id is not None
+
+    def _with_agent(self, table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
+        """Return a table with the agent that the name of its folder says."""
+        import pyarrow as pa
+
+        if "agent_id" not in schema.names or not self._is_in_folder("agent_id"):
+            return table
+        indices, agents = pa.array(np.zeros(len(table), np.int32)), pa.array([self._partition.agent_id])
+        return table.append_column("agent_id", pa.DictionaryArray.from_arrays(indices, agents))
 
     def _check(self, name: str, metadata: Any, schema: "pa.Schema") -> bool:
         """Check version and columns; return False if another tool wrote the table anew, without our metadata."""
@@ -118,6 +157,8 @@ class ExportTables:
         found = metadata.schema.to_arrow_schema()
         for field in schema:
             if version != VERSION and field.name in EXCHANGE_COLUMNS:
+                continue
+            if self._is_in_folder(field.name):
                 continue
             if not version:
                 self._expect_column(name, field.name, found)

@@ -34,6 +34,7 @@ __all__ = ["to_tables"]
 
 # Row groups end between agents, but none is smaller than this: agents share texts, which each group holds again.
 _SMALL_GROUP: Final = {"blocks": 1 << 15, "calls": 1 << 12}
+_LARGE_GROUP: Final = 1 << 14  # calls of one agent: in the order of its runs, so that times select row groups
 _GROUP_BYTES: Final = 4 << 20  # of messages
 
 Owners: TypeAlias = Mapping[str, Owner]
@@ -152,7 +153,7 @@ def _cut(table: "pa.Table", ends: Iterable[int]) -> "Iterator[pa.Table]":
 def _ends_of_agents(agents: Sequence[str]) -> Iterator[int]:
     first = 0
     for i, (before, agent_id) in enumerate(pairwise(agents), 1):
-        if (agent_id != before and i - first >= _SMALL_GROUP["calls"]) or i - first == ROWS_PER_GROUP:
+        if (agent_id != before and i - first >= _SMALL_GROUP["calls"]) or i - first == _LARGE_GROUP:
             yield i
             first = i
 

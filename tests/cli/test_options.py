@@ -31,9 +31,16 @@ REFUSED = {
     "--max-lost-share": NOT_SHARES,
     "--tolerance": NOT_SHARES,
     "--mode": ("999", "x", "-1", "77777"),
+    "--max": ("blocks", "blocks=many", "blocks=-1", "blocks=0", "depth=500", "bytes=5", "=5", ""),
     "--port": ("-1", "70000", "http"),
 }
-CALLED = {"--window": "limit", "--agent-from": "'agent'", "--session-from": "'session'", "--field": "field"}
+CALLED = {
+    "--window": "limit",
+    "--agent-from": "'agent'",
+    "--session-from": "'session'",
+    "--field": "field",
+    "--max": "limit",
+}
 # Names, paths and texts, of which any may be right: what is wrong shows when they are used.
 FREE = {
     *("--agent", "--key", "--run", "--key-prefix", "--dest-prefix", "--out", "--save", "--baseline", "--config"),

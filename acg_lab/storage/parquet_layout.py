@@ -1,0 +1,135 @@
+"""Where the tables of an export are: one file each, or folders of pieces that every engine reads as one data set.
+
+================================================================== =====================================================
+path                                                               is
+================================================================== =====================================================
+``{table}.parquet``                                                the table of an export without pieces
+``{table}/piece={piece}/part-0.parquet``                           the same of one piece of a history
+``{table}/piece={piece}/agent_id={quoted id}/part-0.parquet``      the same of one agent, if the piece is partitioned
+``_pieces/{piece}.json``                                           what a piece holds; without it there is no such piece
+================================================================== =====================================================
+
+The names of pieces sort by time. Their agent's folder says whose rows a partition holds, so its files have no column
+``agent_id``: engines take it from the name of the folder.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from acg_lab.core.errors import UsageError
+from acg_lab.storage.parquet_schema import TABLES
+
+__all__ = [
+    "MARKERS",
+    "NAMES",
+    "SUFFIX",
+    "WHOLE",
+    "Partition",
+    "PartitionBy",
+    "Piece",
+    "agent_of_folder",
+    "check_partition_by",
+    "name_piece",
+]
+
+SUFFIX: Final = ".parquet"
+MARKERS: Final = "_pieces"
+NAMES: Final = frozenset({*TABLES, *(f"{table}{SUFFIX}" for table in TABLES), MARKERS})
+_AGENT: Final = "agent_id="
+_TIME: Final = "%Y-%m-%dT%H%M%S.%fZ"
+_LONGEST: Final = 255  # bytes of a name, in common file systems
+PartitionBy: TypeAlias = Literal["agent"] | None
+
+
+class Partition(NamedTuple):
+    """The files that are read together: those of an export, a piece, or one agent in a piece."""
+
+    piece: str = ""
+    agent_id: str | None = None
+
+    def folder(self, table: str) -> str:
+        """Return the folder of a table, in that of the export."""
+        agent = "" if self.agent_id is None else f"/{_AGENT}{quote(self.agent_id, safe='')}"
+        return f"{table}/piece={self.piece}{agent}"
+
+    def path(self, table: str) -> str:
+        """Return the file of a table, in the folder of the export."""
+        return f"{self.folder(table)}/part-0{SUFFIX}" if self.piece else f"{table}{SUFFIX}"
+
+    def __str__(self) -> str:
+        agent = "" if self.agent_id is None else f", agent {self.agent_id!r}"
+        return f"piece {self.piece!r}{agent}" if self.piece else "export"
+
+
+WHOLE: Final = Partition()
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a piece of a history holds.
+
+    Attributes
+    ----------
+    name : str
+        Empty for an export that stands where pieces were added.
+    version : str
+        Of the tables.
+    partition_by : {"agent"}, optional
+        Whether each agent has its own files.
+    agent_id : str, optional
+        The agent whose windows and results this piece has; those of all if omitted.
+    n_agents : int
+        How many agents have files of their own.
+    replaces : tuple of str
+        Pieces whose contents this one holds too; they are read no more.
+    """
+
+    name: str = ""
+    version: str = ""
+    partition_by: PartitionBy = None
+    agent_id: str | None = None
+    n_agents: int = 0
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def marker(self) -> str:
+        """The path of the file that says so."""
+        return f"{MARKERS}/{self.name}.json"
+
+
+def name_piece(token: str, newest: str = "") -> str:
+    """Return a name for a new piece, which sorts after the newest one.
+
+    Parameters
+    ----------
+    token : str
+        Hexadecimal digits that no other piece has.
+    newest : str
+        The name of the newest piece; its time may be later than this machine's.
+    """
+    moment = datetime.now(UTC)
+    with suppress(ValueError):
+        latest = datetime.strptime(newest.rpartition("-")[0], _TIME).replace(tzinfo=UTC)
+        moment = max(moment, latest + timedelta(microseconds=1))
+    return f"{moment.strftime(_TIME)}-{token}"
+
+
+def agent_of_folder(name: str) -> str | None:
+    """Return the agent of a folder by its name, or None if it is not one of a partition."""
+    return unquote(name[len(_AGENT) :]) if name.startswith(_AGENT) else None
+
+
+def check_partition_by(partition_by: object, agent_ids: "set[str]") -> None:
+    """Raise UsageError unless these agents can be partitioned so."""
+    if partition_by is None:
+        return
+    if partition_by != "agent":
+        msg = f"The 'partition_by' option must be 'agent' or None; got {partition_by!r}."
+        raise UsageError(msg)
+    for agent_id in sorted(agent_ids):
+        if len(_AGENT + quote(agent_id, safe="")) > _LONGEST:
+            msg = f"The agent id {agent_id[:40]!r}... is too long for the name of a folder; export without partitions."
+            raise UsageError(msg)
