@@ -58,12 +58,17 @@ def describe_repairs(
     "the date or time and the person's name or address are taken out of 'system-0' and said in the last message"
     """
     n_moves = sum(isinstance(repair, MoveToSystemPrompt) for repair in repairs)
+    moved = {repair.span_id for repair in repairs if isinstance(repair, MoveToEnd) and repair.slots}
 
-    def kinds_in(span: str) -> list[Kind]:
+    def kinds_of(repair: Repair) -> list[Kind]:
+        span = getattr(repair, "span_id", None)
         own = [kind] if span_id in (None, span) else []
-        return [*own, *(other for place, other in beside if place == span)] or [kind]
+        kinds = [*own, *(other for place, other in beside if place == span)] or [kind]
+        if isinstance(repair, Pin) and span in moved:  # what is pinned too is what does not move
+            return [one for one in kinds if one not in _TAKEN_OUT and one is not Kind.UNKNOWN] or [Kind.UNKNOWN]
+        return kinds
 
-    described = (_describe(repair, kinds_in(getattr(repair, "span_id", None) or ""), n_moves) for repair in repairs)
+    described = (_describe(repair, kinds_of(repair), n_moves) for repair in repairs)
     *most, last = dict.fromkeys(described)
     return f"{', '.join(most)}, and {last}" if most else last
 
@@ -83,8 +88,8 @@ def _describe(repair: Repair, kinds: Sequence[Kind], n_moves: int) -> str:
 def _name_values(kinds: Sequence[Kind]) -> str:
     """Return what values are called, and the verb: "the date or time is"."""
     known = [_TAKEN_OUT[kind] for kind in kinds if kind in _TAKEN_OUT]
-    if len(known) < len([kind for kind in kinds if kind not in _IN_ONE_FORM]):
-        known.append("what else varies" if known else "what varies")
+    if known and Kind.UNKNOWN in kinds:
+        known.append("what else varies")
     *most, last = known or ["what varies"]
     return f"{', '.join(most)} and {last} are" if most else f"{last} is"
 

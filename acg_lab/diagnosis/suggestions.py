@@ -25,6 +25,7 @@ from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
 from acg_lab.diagnosis.split_causes import SplitCause
 from acg_lab.diagnosis.structure import find_inserted, is_missing, is_permuted
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
+from acg_lab.repairs.base import Slots
 from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SortTools
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.repairs import Repair
@@ -170,7 +171,7 @@ def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
     is_text = block.form.content_type == "text" and block.form.role in ("system", "user")
     if not is_text or not is_template(block):
         return ()
-    slots = block.numbers if isinstance(block, MendedText) else "all"
+    slots: Slots = block.numbers if isinstance(block, MendedText) else "all"
     return (MoveToEnd(block.span_id, slots=slots, learning_keys=keys),)
 
 
