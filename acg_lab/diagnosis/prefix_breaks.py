@@ -111,7 +111,8 @@ def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
         return PrefixBreak(CONVERSATION)
     causes = find_causes_of_block(block)
     found = [(cause, tokens_after, grows) for cause in causes]
-    if causes[0].kind not in _STRUCTURAL and not is_permuted(block):
+    # Tools are one list, and the blocks after one that comes and goes stand elsewhere.
+    if causes[0].kind not in _STRUCTURAL and not is_permuted(block) and block.form.content_type != "tool_schema":
         found += [(cause, after, False) for cause, after in _find_later_causes(context, key, block, before)]
     return PrefixBreak(KIND_LABELS[causes[0].kind], tuple(_judge_causes(context, found)))
 
@@ -126,7 +127,7 @@ def _find_later_causes(
     for span_id in islice((one for one in spans if one != block.span_id), _MAX_LATER):
         later = context.block_history([key], span_id, block.threshold)
         before = before | {later.span}
-        if later.share >= later.threshold or is_growth(later):
+        if later.share >= later.threshold or is_growth(later) or later.form.content_type == "tool_schema":
             continue
         tokens_after = context.count_steady_tokens(later, before)
         for cause in find_causes_of_block(later):

@@ -25,7 +25,6 @@ from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
 from acg_lab.diagnosis.split_causes import SplitCause
 from acg_lab.diagnosis.structure import find_inserted, is_missing, is_permuted
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
-from acg_lab.repairs.base import Slots
 from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SortTools
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.repairs import Repair
@@ -171,25 +170,28 @@ def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
     is_text = block.form.content_type == "text" and block.form.role in ("system", "user")
     if not is_text or not is_template(block):
         return ()
-    slots: Slots = block.numbers if isinstance(block, MendedText) else "all"
-    return (MoveToEnd(block.span_id, slots=slots, learning_keys=keys),)
+    if isinstance(block, MendedText):
+        return (MoveToEnd(block.span_id, slots=block.numbers, learning_keys=keys),)
+    return (MoveToEnd(block.span_id, slots="all", learning_keys=keys),)
 
 
 def _join(*repairs: Repair) -> Plan:
-    """Return repairs without repeats, in which all slots of a block move at once: a move numbers the others anew."""
+    """Return repairs in which all slots of a block move at once: a move numbers the others anew.
+
+    A pin of the whole block comes after them, and once.
+    """
     slots: dict[str, tuple[int, ...]] = {}
     for one in repairs:
         if isinstance(one, MoveToEnd) and isinstance(one.slots, tuple) and one.slots:
             slots[one.span_id] = tuple(sorted({*slots.get(one.span_id, ()), *one.slots}))
-    joined = [
-        replace(one, slots=slots[one.span_id])
-        if isinstance(one, MoveToEnd) and one.slots and one.span_id in slots
-        else one
-        for one in repairs
-    ]
-    # A pin of the whole block comes last: it counts no slots.
-    joined.sort(key=lambda one: isinstance(one, Pin))
-    return tuple(dict.fromkeys(joined))
+    joined: list[Repair] = []
+    for one in sorted(repairs, key=lambda repair: isinstance(repair, Pin) and repair.span_id in slots):
+        new: Repair = one
+        if isinstance(one, MoveToEnd) and one.slots and one.span_id in slots:
+            new = replace(one, slots=slots[one.span_id])
+        if new not in joined or not isinstance(new, Pin | MoveToEnd):
+            joined.append(new)
+    return tuple(joined)
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
