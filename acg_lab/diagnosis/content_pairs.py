@@ -11,7 +11,7 @@ import numpy as np
 
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.block_history import BlockHistory
-from acg_lab.diagnosis.detectors import detect, unnamed_kind
+from acg_lab.diagnosis.detectors import detect
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.history_edits import EditNamer
 from acg_lab.providers.prompts import PieceKind
@@ -88,8 +88,9 @@ class PairNamer:
             is_redacted=self._requests.is_redacted,
         )
         threshold = StabilityThresholds().stable_threshold
-        match = detect(BlockHistory(source, (0, 1), spans[before.stop - before.start + position], threshold))
-        return unnamed_kind(source) if match is None else match.detector.kind
+        block = BlockHistory(source, (0, 1), spans[before.stop - before.start + position], threshold)
+        match = detect(block)
+        return block.unnamed_kind if match is None else match.detector.kind
 
     def _text(self, code: int) -> str:
         if code not in self._texts:
