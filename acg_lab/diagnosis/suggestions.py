@@ -18,11 +18,13 @@ from acg_lab.diagnosis.context import AnalysisContext, is_template
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
 from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
-from acg_lab.diagnosis.structure import find_inserted, is_missing, is_permuted
+from acg_lab.diagnosis.structure import count_permuted, find_inserted, is_missing
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
-from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SortTools
+from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.repairs import Repair
+from acg_lab.repairs.sending_repairs import AddBreakpoint
 
 __all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs"]
 
@@ -73,9 +75,10 @@ def try_break_repairs(
         How many of them, the last ones, extend the prefix beyond the scaffold; the rules of 0.8 bind such a prefix to
         whole requests.
     """
-    # Blocks that change places are each needed, wherever they stand.
-    find_plans = _plan_nothing if is_permuted(block) else _PLANS.get(kind, _plan_pins_and_moves)
-    plans = find_plans(context, key, block)
+    if count_permuted(block):
+        plans = _plan_order(key, block)  # blocks that change places are each needed, wherever they stand
+    else:
+        plans = _PLANS.get(kind, _plan_pins_and_moves)(context, key, block)
     tried = _try_plans(context, [key], plans)
     helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
     helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
@@ -219,12 +222,33 @@ def _plan_sorting(_context: AnalysisContext, key: str, _block: BlockHistory) -> 
     return [(SortTools(learning_keys=(key,)),)]
 
 
+def _plan_order(key: str, block: BlockHistory) -> list[Plan]:
+    """Return plans for messages in changing order; a provider may want a breakpoint where their order ends."""
+    sort = _sort((key,), block)
+    request, at = next((r, at) for r, at in zip(block.requests, block.positions, strict=True) if at is not None)
+    end = request.spans[min(at + count_permuted(block), len(request.spans)) - 1]
+    return [sort, (*sort, AddBreakpoint(block.source.span_pool[end], learning_keys=(key,)))]
+
+
+def _plan_items(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    return [_sort((key,), block)]
+
+
+def _sort(keys: tuple[str, ...], block: BlockHistory) -> Plan:
+    """Return what sends messages, or the items of lists, in one order; lists of one tool may stand in others too."""
+    if n_blocks := count_permuted(block):
+        return (SortMessages(block.span_id, n_blocks=n_blocks, learning_keys=keys),)
+    is_tool = block.form.content_type == "tool_schema"
+    return (SortItems(None if is_tool else block.span_id, learning_keys=keys),)
+
+
 def _plan_nothing(_context: AnalysisContext, _key: str, _block: BlockHistory) -> list[Plan]:
     return []
 
 
 _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]] = {
     Kind.TOOLS_REORDERED: _plan_sorting,
+    Kind.REORDERED: _plan_items,
     Kind.TOOLS_ADDED: _plan_nothing,
     Kind.TOOLS_REMOVED: _plan_nothing,
     Kind.TOOLS_EDITED: _plan_nothing,
@@ -287,8 +311,9 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
             return ()
         case Kind.RAW_BYTES_DIFFER:
             return (MergeProfiles(learning_keys=keys),)
-        case Kind.TOOLS_REORDERED:
-            return (SortTools(learning_keys=keys),)
+        case Kind.TOOLS_REORDERED | Kind.REORDERED:
+            tools = (SortTools(learning_keys=keys),)
+            return tools if cause.kind is Kind.TOOLS_REORDERED else _sort(keys, block)
         case Kind.BLOCK_MISSING | Kind.SHIFTED:
             is_instructions = block.span_id.endswith("-instructions")
             return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
