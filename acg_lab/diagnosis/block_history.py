@@ -136,6 +136,16 @@ class BlockHistory:
         """Span id of the block."""
         return self.source.span_pool[self.span]
 
+    @property
+    def name(self) -> str:
+        """What sentences call the block."""
+        return repr(self.span_id)
+
+    @property
+    def unit(self) -> str:
+        """What sentences count."""
+        return "content"
+
     @cached_property
     def requests(self) -> Sequence[Request]:
         """All blocks of each request."""

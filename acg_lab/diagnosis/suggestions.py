@@ -11,13 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, short_hash
+from acg_lab.diagnosis.causes import Cause
 from acg_lab.diagnosis.context import AnalysisContext, is_template
 from acg_lab.diagnosis.finding import Kind
+from acg_lab.diagnosis.mended_history import MendedText
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
-from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
+from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
+from acg_lab.diagnosis.split_causes import SplitCause
 from acg_lab.diagnosis.structure import count_permuted, find_inserted, is_missing
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
 from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
@@ -63,9 +68,9 @@ _numbered = re.compile(r"([a-z]+)-(\d+)(.*)", re.DOTALL)
 
 
 def try_break_repairs(
-    context: AnalysisContext, key: str, kind: Kind, block: BlockHistory
+    context: AnalysisContext, key: str, kind: Kind, block: BlockHistory, others: Sequence[Cause] = ()
 ) -> tuple[tuple[Effect, ...], int]:
-    """Try repairs for the block that ends a profile's prefix.
+    """Try repairs for the block that ends a profile's prefix; other causes in it are mended with it.
 
     Returns
     -------
@@ -79,6 +84,9 @@ def try_break_repairs(
         plans = _plan_order(key, block)  # blocks that change places are each needed, wherever they stand
     else:
         plans = _PLANS.get(kind, _plan_pins_and_moves)(context, key, block)
+    beside = [_fix_value(other.kind, other.block, (key,)) for other in others if other.block.span_id == block.span_id]
+    if None not in beside:
+        plans = [_join(*plan, *(repair for fix in beside for repair in fix or ())) for plan in plans if plan]
     tried = _try_plans(context, [key], plans)
     helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
     helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
@@ -165,7 +173,28 @@ def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
     is_text = block.form.content_type == "text" and block.form.role in ("system", "user")
     if not is_text or not is_template(block):
         return ()
+    if isinstance(block, MendedText):
+        return (MoveToEnd(block.span_id, slots=block.numbers, learning_keys=keys),)
     return (MoveToEnd(block.span_id, slots="all", learning_keys=keys),)
+
+
+def _join(*repairs: Repair) -> Plan:
+    """Return repairs in which all slots of a block move at once: a move numbers the others anew.
+
+    What is done to the whole block comes after them, and once.
+    """
+    slots: dict[str, tuple[int, ...]] = {}
+    for one in repairs:
+        if isinstance(one, MoveToEnd) and isinstance(one.slots, tuple) and one.slots:
+            slots[one.span_id] = tuple(sorted({*slots.get(one.span_id, ()), *one.slots}))
+    joined: list[Repair] = []
+    for one in sorted(repairs, key=lambda repair: isinstance(repair, Pin | SortItems) and repair.span_id in slots):
+        new: Repair = one
+        if isinstance(one, MoveToEnd) and one.slots and one.span_id in slots:
+            new = replace(one, slots=slots[one.span_id])
+        if new not in joined or not isinstance(new, Pin | MoveToEnd | SortItems):
+            joined.append(new)
+    return tuple(joined)
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -291,7 +320,7 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
     fixes = [_find_fix(cause, split.keys) for split in splits for cause in split.causes]
     if None in fixes:
         return []
-    plan = tuple(repair for fix in fixes for repair in fix or ())
+    plan = _join(*(repair for fix in fixes for repair in fix or ()))
     if any(split.kind is Kind.UNKNOWN for split in splits):
         return [plan]  # what another repair saves is no evidence for a fault without a name
     if len(splits) == 1 and not plan:
@@ -311,11 +340,17 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
             return ()
         case Kind.RAW_BYTES_DIFFER:
             return (MergeProfiles(learning_keys=keys),)
-        case Kind.TOOLS_REORDERED | Kind.REORDERED:
-            tools = (SortTools(learning_keys=keys),)
-            return tools if cause.kind is Kind.TOOLS_REORDERED else _sort(keys, block)
+        case Kind.TOOLS_REORDERED:
+            return (SortTools(learning_keys=keys),)
         case Kind.BLOCK_MISSING | Kind.SHIFTED:
             is_instructions = block.span_id.endswith("-instructions")
             return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
-    moved = _values_to_end(block, keys) if cause.kind in _MOVABLE else ()
-    return moved or (None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))
+    return _fix_value(cause.kind, block, keys)
+
+
+def _fix_value(kind: Kind, block: BlockHistory, keys: tuple[str, ...]) -> Plan | None:
+    """Return the fix of what varies in a block: it is sorted or moves, else it is pinned; None if it is intended."""
+    if kind is Kind.REORDERED:
+        return _sort(keys, block)
+    moved = _values_to_end(block, keys) if kind in _MOVABLE else ()
+    return moved or (None if kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))

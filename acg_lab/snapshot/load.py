@@ -30,7 +30,7 @@ from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
 from acg_lab.storage.times import parse_time
 
-__all__ = ["LoadWarning", "load", "parse_option_time"]
+__all__ = ["LoadWarning", "load", "parse_option_time", "reads_whole"]
 
 
 logger = logging.getLogger(__name__)
@@ -274,6 +274,11 @@ def _check_limit(limit: int | None) -> int | None:
         msg = f"The 'limit' option must be a positive integer; got {limit!r}."
         raise UsageError(msg)
     return limit
+
+
+def reads_whole(source: object, *, format: str = "auto") -> bool:  # noqa: A002  as `load` calls it
+    """Return whether `load` reads all of a source even for one agent: a request log, or a Redis dump."""
+    return isinstance(source, str | os.PathLike) and (format != "auto" or is_log(find_sample(source)))
 
 
 def _agents_of_log(path: str, options: LogOptions) -> tuple[str, ...]:
