@@ -60,6 +60,7 @@ _INTENDED = (
     Kind.TOOLS_REMOVED,
     Kind.TOOLS_EDITED,
     Kind.UNKNOWN,
+    Kind.REDACTED,
     Kind.VARIANTS,
     Kind.CHANGED_ONCE,
     *_NEEDED,
@@ -287,7 +288,7 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.VARIANTS: _plan_for_variants,
     **dict.fromkeys(_MOVABLE, _plan_needed_values),
     **dict.fromkeys(FILLED_IN, _plan_values),
-    **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE), _plan_moves),
+    **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE, Kind.REDACTED), _plan_moves),
 }
 
 
@@ -321,7 +322,7 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
     if None in fixes:
         return []
     plan = _join(*(repair for fix in fixes for repair in fix or ()))
-    if any(split.kind is Kind.UNKNOWN for split in splits):
+    if any(split.kind in (Kind.UNKNOWN, Kind.REDACTED) for split in splits):
         return [plan]  # what another repair saves is no evidence for a fault without a name
     if len(splits) == 1 and not plan:
         return [(MergeProfiles(learning_keys=splits[0].keys),)]

@@ -274,4 +274,5 @@ def _build_columns(
         content_pool=after.content_pool,
         form_pool=after.form_pool,
         header_pool=header_pool,
+        is_redacted=source.is_redacted,
     )

@@ -167,8 +167,9 @@ def _rewrite(table: BlockTable, rows: Rows, change: Callable[[str], str]) -> Blo
     """Rewrite each distinct text of rows; as in production, response formats are not normalised."""
     verbatim = table.have_form(content_type=("structured_output",))[rows]
     codes = np.unique(table.contents[rows]).tolist()
-    if codes and all(is_redacted(table.content_pool[code]) for code in codes):
-        msg = "The texts of this source are hashes, so a pattern cannot match them; pin or drop whole blocks."
+    if codes and (table.source.is_redacted or all(is_redacted(table.content_pool[code]) for code in codes)):
+        what = "redacted" if table.source.is_redacted else "hashes"
+        msg = f"The texts of this source are {what}, so a pattern cannot match them; pin or drop whole blocks."
         raise UsageError(msg)
     for part, tidy in ((rows[~verbatim], normalize_whitespace), (rows[verbatim], str)):
         codes, inverse = np.unique(table.contents[part], return_inverse=True)

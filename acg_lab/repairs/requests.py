@@ -8,7 +8,7 @@ Recorded usage is never changed: it is what the change is compared with.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
@@ -98,7 +98,7 @@ def repair_requests(
             continue
         calls[one.run][one.position] = new
         n_changed += 1
-    changed = Runs(records=runs.records, calls=calls, messages=pools.messages, values=pools.values)
+    changed = replace(runs, calls=calls, messages=pools.messages, values=pools.values)
     return RepairedRuns(changed if n_changed else runs, n_changed, n_left)
 
 
