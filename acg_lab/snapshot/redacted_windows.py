@@ -32,7 +32,7 @@ from acg_lab.storage.recorded_runs import Call, Runs
 
 __all__ = ["WindowRedactor"]
 
-_named: Final = re.compile(r"([a-z]+-[0-9]+-)(.*)", re.DOTALL).fullmatch
+_named: Final = re.compile(r"((?:system|user|assistant|tool)-[0-9]+-)(.*)", re.DOTALL).fullmatch
 _encode: Final = msgspec.json.encode
 _Block = tuple[str, str, str]  # role, content type, content
 
@@ -134,8 +134,8 @@ class WindowRedactor:
         metadata = form.token_metadata
         if metadata is not None:
             known = msgspec.json.decode(metadata)
-            kept = {name: known.pop(name) for name in ("model_family", "token_count") if name in known}
-            metadata = _encode(kept | self._redactor.data(known)).decode()
+            rest = {name: known.pop(name) for name in [*known] if name not in ("model_family", "token_count")}
+            metadata = _encode({**known, **self._redactor.data(rest)}).decode()
         return form._replace(token_metadata=metadata, unknown=self._redactor.data_text(form.unknown))
 
     def _header(self, header: Header) -> Header:

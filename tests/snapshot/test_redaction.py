@@ -19,7 +19,8 @@ import acg_lab as acg
 from acg_lab.cli import main
 from acg_lab.core.rules import RULES
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.storage.redacted_json import FIELDS
+from acg_lab.storage.pseudonyms import Pseudonyms
+from acg_lab.storage.redacted_json import FIELDS, JsonRedactor
 
 DATA = Path(__file__).parents[2] / "data"
 AGENTS = ("sales-analyst", "field-notes", "claims-triage-next", "support-legacy")
@@ -154,6 +155,30 @@ def test_anything_is_redacted(of_agent, rules):
         copy = redacted(snap)
         assert analyses(copy) == analyses(snap)
         assert simulations(copy, (*INSIDE, *VERDICTS)) == simulations(snap, (*INSIDE, *VERDICTS))
+
+
+SAID = "the-word-of-alice"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"role": "user", "content": [{"type": SAID, "status": SAID, "index": 4711, "is_error": SAID}]}]},
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"type": SAID, "function": SAID}]}]},
+        {"messages": [{"role": SAID, "content": SAID, SAID: SAID, "name": SAID, "cache_control": {"type": SAID}}]},
+        {"messages": [{"role": "user", "content": {SAID: [SAID, {SAID: 4711}]}}], "tools": [{"type": SAID}]},
+        {"messages": [], "thinking": {"type": SAID}, "tool_choice": SAID, "service_tier": SAID, "text": SAID},
+        {"messages": SAID, "max_tokens": SAID, "reasoning": {"effort": SAID}, "stream": SAID, SAID: {"role": SAID}},
+        {"messages": [], "tool_choice": {"type": "tool", "name": SAID}, "response_format": {"type": SAID, SAID: 1}},
+        {"messages": [], "providerOptions": {SAID: {"cacheControl": {"type": "ephemeral", SAID: SAID}}}},
+    ],
+)
+def test_data_in_the_place_of_structure(fields):
+    """What is no word of an API does not stay where one is expected, and other numbers than settings do not either."""
+    redact = JsonRedactor(Pseudonyms(b"salt")).redact
+    found = json.dumps(redact("body", {"model": "m", **fields, "usage": {"input_tokens": 4711}}))
+    assert SAID not in found
+    assert "4711" not in found
 
 
 def test_salts(tmp_path):
