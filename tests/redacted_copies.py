@@ -1,5 +1,9 @@
 """Snapshots and their redacted copies, and what every analysis that needs no text says of one."""
 
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
 import acg_lab as acg
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.stability import StabilityThresholds
@@ -62,3 +66,13 @@ def _results(results):
 def _rows(frame, left_out):
     frame = frame.drop(columns=[name for name in (*NAMES, *left_out) if name in frame])
     return sorted(map(str, frame.itertuples(index=False)))
+
+
+def bytes_of(place):
+    """Return all distinct values and the metadata of an export's tables, decoded."""
+    blob = []
+    for file in sorted(Path(place).glob("*.parquet")):
+        table = pq.read_table(file)
+        blob += {str(value) for name in table.column_names for value in table[name].to_pylist()}
+        blob.append(str(table.schema.metadata))
+    return "\n".join(blob)

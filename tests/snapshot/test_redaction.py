@@ -7,12 +7,11 @@ import stat
 import warnings
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from learned_backend import SECRET, learned_backend
-from redacted_copies import INSIDE, VERDICTS, analyses, redacted, simulations
+from redacted_copies import INSIDE, VERDICTS, analyses, bytes_of, redacted, simulations
 from strategies import requests, runs
 
 import acg_lab as acg
@@ -100,20 +99,22 @@ def texts_of(snap):
     return found
 
 
-def bytes_of(place):
-    """Return all distinct values and the metadata of an export's tables, decoded."""
-    blob = []
-    for file in sorted(Path(place).glob("*.parquet")):
-        table = pq.read_table(file)
-        blob += {str(value) for name in table.column_names for value in table[name].to_pylist()}
-        blob.append(str(table.schema.metadata))
-    return "\n".join(blob)
-
-
 # Words that say what the parts of requests and tables are.
 STRUCTURE = {word for fields in FIELDS.values() for word in fields} | {
     *("assistant", "system", "function", "ephemeral", "tool_result", "tool_use", "developer", "instructions"),
-    *("public", "message", "messages", "window", "windows", "request", "requests", "handbook", "version", "inside"),
+    *(
+        "public",
+        "private",
+        "message",
+        "messages",
+        "window",
+        "windows",
+        "request",
+        "requests",
+        "handbook",
+        "version",
+        "inside",
+    ),
     *("record", "recorded", "schema", "reason", "finish", "complete", "blocks", "caches", "cached", "details"),
     *("support", "claims", "triage", "analyst", "search", "review", "texts", "content", "contents", "export"),
     *(
