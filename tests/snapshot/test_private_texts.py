@@ -1,17 +1,22 @@
 """Texts of blocks labelled private or restricted: neither exported nor shown unless asked for by name."""
 
 import json
+import warnings
 
 import msgspec
 import pytest
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
 from learned_backend import learned_backend
-from redacted_copies import bytes_of
-from strategies import make_id
+from redacted_copies import analyses, bytes_of, partly_redacted
+from strategies import make_id, requests, runs
 
 import acg_lab as acg
 from acg_lab.cli import main
 from acg_lab.core import AcgLearner, HotCache, RunRecord
+from acg_lab.core.rules import RULES
 from acg_lab.diagnosis.finding import Kind
+from acg_lab.storage.memory import MemoryBackend
 
 KEPT = "A policy that everybody may read, and that never changes, whatever the day is."
 
@@ -42,15 +47,13 @@ def labelled_backend(label="private", n_runs=8):
     for key in acg.load(backend, progress=False).columns.observations.keys:
         window = backend.load_observations(key)
         if any("patient" in block.content for ir in window for block in ir.blocks):
-            backend.store_observations(key, [_labelled(ir, label) for ir in window])
+            backend.store_observations(key, [_label(ir, lambda text: "patient" in text, label) for ir in window])
     return backend
 
 
-def _labelled(ir, label):
-    blocks = [
-        msgspec.structs.replace(block, sensitivity=label) if "patient" in block.content else block
-        for block in ir.blocks
-    ]
+def _label(ir, is_private, label="private"):
+    named = {True: label, False: "public"}
+    blocks = [msgspec.structs.replace(block, sensitivity=named[is_private(block.content)]) for block in ir.blocks]
     return msgspec.structs.replace(ir, blocks=tuple(blocks))
 
 
@@ -122,3 +125,32 @@ def test_commands(tmp_path, capsys):
         found = capsys.readouterr().out
         json.loads(found)
         assert ("pressure" in found) == bool(more)
+
+
+@settings(max_examples=40, phases=[Phase.generate])
+@given(st.lists(runs(requests()), min_size=1, max_size=3), st.sampled_from(list(RULES)), st.data())
+def test_anything_private(of_agent, rules, data):
+    """Whatever is labelled, it is replaced wherever it stands, windows and runs agree, and results stay the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        learned = acg.learn(of_agent, rules=rules, full_payloads=True)
+        contents = sorted(
+            {block.content for window in learned.windows.values() for ir in window for block in ir.blocks}
+        )
+        assume(contents)
+        private = data.draw(st.sets(st.sampled_from(contents), min_size=1, max_size=2))
+        backend = MemoryBackend()
+        for key, place in learned.columns.observations.number.items():
+            window = [_label(ir, lambda text: text in private) for ir in learned.columns.observations.window(place)]
+            backend.store_observations(key, window)
+            backend.store_stability(key, learned.columns.results[key])
+        for run in learned.runs:
+            backend.store_run(run)
+        snap = acg.load(backend, rules=rules)
+        copy = partly_redacted(snap)
+        assert analyses(copy) == analyses(snap)
+    for window, other in zip(snap.windows.values(), copy.windows.values(), strict=True):
+        for block, new in (
+            pair for ir, ri in zip(window, other, strict=True) for pair in zip(ir.blocks, ri.blocks, strict=True)
+        ):
+            assert (block.content == new.content) <= (block.content not in private or len(block.content) < 8)
