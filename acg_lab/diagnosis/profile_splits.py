@@ -41,7 +41,8 @@ _PARTS = {
 }
 _MERGED = "*"  # in place of a part that no longer separates keys
 _HALF = 0.5
-_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
+# Described after others.
+_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.FEATURE_VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)
 
 
 class ProfileSplit(NamedTuple):

@@ -89,6 +89,13 @@ class Draft:
         sending = tuple(repair for repair in best if isinstance(repair, SENDINGS))
         return ((*self.everything, *sending) if self.everything else best, (*self.others, *sending))
 
+    def take_known(self) -> None:
+        """Take over what further repairs save that were simulated for another cause."""
+        for plan in self.plans[self.n_tried :]:
+            saved = self.costs.known(plan)
+            if self.others and saved is not None:
+                self.saved[plan] = saved
+
     def measure(self, snap: Snapshot) -> None:
         """Simulate what this cause costs when the others are mended."""
         everything, others = self.measures
@@ -156,6 +163,8 @@ def try_repairs(snap: Snapshot, drafts: Sequence[Draft]) -> None:
     tried: set[tuple[str, Plan]] = set()
     while _try_best(snap, drafts, tried):
         pass
+    for draft in drafts:
+        draft.take_known()
     for draft in sorted(drafts, key=lambda one: -max(one.saved.values(), default=one.caused)):
         asked = {(draft.costs.agent_id, plan) for plan in draft.measures if plan}
         if asked and len(tried | asked) <= MAX_TRIED:
