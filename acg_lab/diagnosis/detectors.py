@@ -28,7 +28,7 @@ from acg_lab.repairs.text_diff import remove_whitespace
 __all__ = ["DETECTORS", "Detection", "Detector", "detect", "find_detector"]
 
 _FEW, _MANY = 2, 5
-_MIN_SEEN, _MIN_USED = 16, 0.15  # requests; share of them that has each version
+_MIN_SEEN, _MIN_USED, _MAX_VERSIONS = 14, 0.15, 4  # requests; share of them that has each version
 
 
 class Detector(NamedTuple):
@@ -107,7 +107,9 @@ def _changed_once(block: BlockHistory) -> bool:
 def _are_side_by_side(block: BlockHistory) -> tuple[str, ...] | None:
     """Return the shares of a few versions of one text, each used often from the beginning to the end of the history."""
     counts, template = block.counts, block.template
-    if not _alternates(block) or template is None or template.strays or len(block.rows) < _MIN_SEEN:
+    if not _alternates(block) or template is None or template.strays:
+        return None
+    if len(block.rows) < _MIN_SEEN or len(counts) > _MAX_VERSIONS:
         return None
     half = len(block.codes) // 2
     at_both_ends = {*block.codes[:half]} == {*block.codes[half:]}

@@ -99,10 +99,13 @@ class Draft:
     def measure(self, snap: Snapshot) -> None:
         """Simulate what this cause costs when the others are mended."""
         everything, others = self.measures
-        saved = self.costs.saved(snap, everything) if everything else self.caused
-        mended = self.costs.saved(snap, others)
-        if saved is not None and mended is not None:
-            self.measured = max(saved - max(mended, 0.0), 0.0)
+        mended = max(self.costs.saved(snap, others) or 0.0, 0.0)
+        saved = self.costs.saved(snap, everything) if everything else None
+        if saved is not None:
+            self.measured = max(saved - mended, 0.0)
+        elif not everything:
+            share = min(self.finding.total_lost / max(float(self.costs.simulation.tokens.sum()), 1.0), 1.0)
+            self.measured = min(max(self.caused - mended, share * self.costs.cost), self.costs.cost - mended)
 
     def finish(self, thresholds: StabilityThresholds) -> Finding | None:
         """Return the finding with its cost and repairs; None if it costs next to nothing."""
