@@ -61,7 +61,7 @@ class Cause(NamedTuple):
     @property
     def kind(self) -> Kind:
         """The kind of the change."""
-        return self.detection.detector.kind if self.detection else Kind.UNKNOWN
+        return self.detection.detector.kind if self.detection else self.block.unnamed_kind
 
 
 def find_causes_of_block(block: BlockHistory) -> list[Cause]:

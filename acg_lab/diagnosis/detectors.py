@@ -155,6 +155,11 @@ DETECTORS: tuple[Detector, ...] = (
         "the definition of a tool{more} {changes}, first at {block}",
     ),
     Detector(
+        Kind.REDACTED,
+        _tools_change(Kind.REDACTED),
+        "the definition of a tool{more} {changes}, first at {block}",
+    ),
+    Detector(
         Kind.REORDERED,
         _tools_change(Kind.REORDERED),
         "the order of a list in the definition of a tool{more} {changes}, first at {block}",

@@ -65,6 +65,7 @@ KIND_LABELS = {
     Kind.RESULTS_CLEARED: "results cleared",
     Kind.SUMMARISED: "summarised",
     Kind.MOVING_WINDOW: "moving window",
+    Kind.REDACTED: "redacted",
     Kind.UNKNOWN: "changes",
 }
 
@@ -115,6 +116,8 @@ def describe_slots(block: BlockHistory) -> str:
     Offsets and lengths are those of the dominant content. Hashes in place of texts show no place.
     """
     template = block.template
+    if block.source.is_redacted:
+        return "its texts are redacted"
     if template is None or not template.slots:
         return "its texts are not recorded" if template is None else "by no known pattern"
     length = sum(slot.length for slot in template.slots)

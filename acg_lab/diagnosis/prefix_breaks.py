@@ -36,7 +36,14 @@ MIN_TOKENS_LOST = 64  # per request; for less nobody changes an application
 _MAX_DIFFERENCES = 8
 _MAX_LATER = 8  # blocks after the breaking one that are looked at
 _STRUCTURAL = (Kind.BLOCK_MISSING, Kind.SHIFTED)  # the blocks after it stand elsewhere
-_UNSURE = (Kind.UNKNOWN, Kind.VARIANTS, Kind.FEATURE_VARIANTS, Kind.CHANGED_ONCE, *_STRUCTURAL)
+_UNSURE = (
+    Kind.UNKNOWN,
+    Kind.REDACTED,
+    Kind.VARIANTS,
+    Kind.FEATURE_VARIANTS,
+    Kind.CHANGED_ONCE,
+    *_STRUCTURAL,
+)
 _RECURRING = (Kind.VARIANTS, Kind.FEATURE_VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
 
 
@@ -64,7 +71,7 @@ class Fault(NamedTuple):
     @property
     def kind(self) -> Kind:
         """The kind of the change."""
-        return self.detection.detector.kind if self.detection else Kind.UNKNOWN
+        return self.detection.detector.kind if self.detection else self.block.unnamed_kind
 
     @property
     def lost(self) -> float:

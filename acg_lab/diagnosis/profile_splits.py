@@ -41,8 +41,14 @@ _PARTS = {
 }
 _MERGED = "*"  # in place of a part that no longer separates keys
 _HALF = 0.5
-# Described after others.
-_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.FEATURE_VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)
+_UNNAMED = (
+    Kind.UNKNOWN,
+    Kind.REDACTED,
+    Kind.VARIANTS,
+    Kind.FEATURE_VARIANTS,
+    Kind.CHANGED_ONCE,
+    Kind.OPTIONAL_SENTENCE,
+)  # described after others
 
 
 class ProfileSplit(NamedTuple):

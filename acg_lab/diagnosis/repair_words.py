@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
+from acg_lab.repairs.order_repairs import SortItems, SortMessages
 from acg_lab.repairs.repairs import Repair
 
 __all__ = ["describe_repairs"]
@@ -35,7 +36,6 @@ _TAKEN_OUT: Final[Mapping[Kind, str]] = {
 _IN_ONE_FORM: Final[Mapping[Kind, str]] = {
     Kind.WHITESPACE: "{span} is sent with the same white space in every request",
     Kind.JSON_KEY_ORDER: "the JSON in {span} is written with its keys in one order and its numbers in one format",
-    Kind.REORDERED: "the items in {span} are sorted, so that they come in one order",
     Kind.FEATURE_VARIANTS: "one version of {span} is sent in every request",
     Kind.UNICODE_FORM: "{span} is sent in one Unicode form, without invisible characters",
 }
@@ -87,11 +87,19 @@ def _describe(repair: Repair, kinds: Sequence[Kind], n_moves: int) -> str:
         return f"{_name_values(kinds)} taken out of {repair.span_id!r} and said in the last message"
     if isinstance(repair, Pin) and repair.pattern is None:
         return _describe_pin(f"what varies in {repair.span_id!r}" if repair.slots else repr(repair.span_id), kinds)
+    if isinstance(repair, SortItems | SortMessages):
+        return f"{_name_sorted(repair)} are sorted, so that they come in one order"
     if isinstance(repair, MergeProfiles):
         return "the profiles are merged"
     if isinstance(repair, MoveToSystemPrompt) and n_moves > 1:
         return f"the {n_moves} stable blocks from there on move into the system prompt"
     return replace(repair, learning_keys=()).description
+
+
+def _name_sorted(repair: SortItems | SortMessages) -> str:
+    if isinstance(repair, SortMessages):
+        return f"the {repair.n_blocks} messages from {repair.span_id!r} on"
+    return f"the items in {'the definitions of tools' if repair.span_id is None else repr(repair.span_id)}"
 
 
 def _name_values(kinds: Sequence[Kind]) -> str:

@@ -48,7 +48,7 @@ def find_split_cause(
     if span is None:
         return None
     block = BlockHistory(context.source, rows, span, _EXACT)
-    detection, kind, change_history = None, Kind.UNKNOWN, block.change_history
+    detection, kind, change_history = None, block.unnamed_kind, block.change_history
     differ = compare_parts(context, part, keys)
     if part == "model":
         kind, change_history = Kind.MODEL_CHANGED, _find_key_changes(context, keys)
@@ -56,7 +56,7 @@ def find_split_cause(
         kind = Kind.FRAGMENTED_BY_FIRST_MESSAGE
         if _varies_before_stable_text(context, block):
             detection = detect(block)
-            kind = detection.detector.kind if detection else Kind.UNKNOWN
+            kind = detection.detector.kind if detection else block.unnamed_kind
     elif differ == (MARKS,):
         kind, change_history = Kind.CACHE_MARKS, _find_key_changes(context, keys)
     elif change_history.timing is None:

@@ -164,7 +164,9 @@ def _describe_edits(block: BlockHistory, lists: Sequence[Tools], also: tuple[str
     details = tuple(f"{name}: {_name_changed_fields(texts)}" for name, texts in edited.items())
     if block.readable and all(len({*map(sort_arrays, texts)}) == 1 for texts in edited.values()):
         return ToolChange(Kind.REORDERED, (*details, *also))
-    return ToolChange(Kind.TOOLS_EDITED, (*details, *also))
+    # Of pseudonyms an edit and another order of a list look alike.
+    kind = Kind.REDACTED if block.source.is_redacted else Kind.TOOLS_EDITED
+    return ToolChange(kind, (*details, *also))
 
 
 def _name_changed_fields(texts: Sequence[str]) -> str:

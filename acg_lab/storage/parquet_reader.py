@@ -6,6 +6,7 @@ An export may have been edited, so rows that are missing, duplicated or out of o
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -63,14 +64,15 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
     calls, messages = _own_messages(tables["calls"], tables["messages"], is_part=selection.agent_id is not None)
     runs = _read_runs(tables["runs"], calls, messages)
     empty = list(filter(selection.wants_key, read_empty_windows(tables["observations"])))
+    origin = _read_origin(tables["observations"])
     observations = _read_observations(tables["observations"], tables["blocks"], empty)
     return Columns(
-        observations=observations,
+        observations=replace(observations, is_redacted=bool(origin.redacted)),
         results=_read_results(tables["stability"], tables["scores"]),
-        runs=runs,
+        runs=replace(runs, is_redacted=bool(origin.redacted)),
         key_prefix=_read_metadata(tables["observations"], KEY_PREFIX, str),
         rules=_read_metadata(tables["observations"], GIVEN_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
-        origin=_read_origin(tables["observations"]),
+        origin=origin,
     )
 
 
@@ -92,7 +94,7 @@ def read_empty_windows(rows: "pa.Table") -> Sequence[str]:
 
 def _read_origin(rows: "pa.Table") -> Origin:
     """Return what the metadata say of where the contents come from."""
-    known: dict[str, Any] = {"learned_here": bool, "caveats": tuple[str, ...], "sample_rate": float}
+    known: dict[str, Any] = {"learned_here": bool, "caveats": tuple[str, ...], "sample_rate": float, "redacted": str}
     stored = _read_metadata(rows, ORIGIN, dict[str, Any]) or {}
     try:
         return Origin(**{name: msgspec.convert(stored[name], kind) for name, kind in known.items() if name in stored})
