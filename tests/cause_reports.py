@@ -13,7 +13,6 @@ from prompt_reports import (
     TOWNS,
     N,
     at,
-    choose,
     is_some,
     mail,
     pick,
@@ -81,11 +80,11 @@ def towns(i):
 
 
 def mood(i):
-    return f"Mood of the day: {rng(7 * i).choice(['sunny', 'grey', 'windy', 'mild', 'stormy', 'calm'])}"
+    return f"Plant of the day: {rng(7 * i).choice(WORDS)}"
 
 
 def arm(i):
-    return choose(i, "Answer briefly, in one sentence.", "Explain step by step, with your reasons.")
+    return ["Answer briefly, in one sentence.", "Explain step by step, with your reasons."][int("0110100110010110"[i])]
 
 
 def release(i):
