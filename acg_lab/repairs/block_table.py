@@ -7,6 +7,7 @@ and named as production does it, whatever was done to them.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, Final, Generic, TypeVar, overload
 
 import numpy as np
@@ -186,7 +187,9 @@ class BlockTable:
         forms[rows] = np.array(changed, np.int32)[inverse]
         return replace(self, forms=forms)
 
-    def with_last_blocks(self, owners: Rows, contents: Sequence[int], forms: Sequence[Form]) -> "BlockTable":
+    def with_last_blocks(
+        self, owners: Rows, contents: Sequence[int], forms: Sequence[Form], suffixes: Sequence[str] = ()
+    ) -> "BlockTable":
         """Return the table with one more block at the end of some observations, each of which has a block.
 
         Parameters
@@ -196,10 +199,13 @@ class BlockTable:
         contents : sequence of int
             Codes.
         forms : sequence of Form
+        suffixes : sequence of str, optional
+            What follows role and number in the names; nothing when left out.
         """
         at = np.searchsorted(self.owner, owners, side="right")
         indexes = self.indexes[at - 1] + 1
-        names = [f"{form.role}-{index}" for form, index in zip(forms, indexes.tolist(), strict=True)]
+        numbered = [f"{form.role}-{index}" for form, index in zip(forms, indexes.tolist(), strict=True)]
+        names = [f"{name}{suffix}" for name, suffix in zip_longest(numbered, suffixes, fillvalue="")]
         return replace(
             self,
             owner=np.insert(self.owner, at, owners),

@@ -138,7 +138,8 @@ def _split_message(table: BlockTable, chosen: Bools, repair: SplitMessage, _cont
     pairs = [pair for code in table.contents[rows].tolist() if (pair := codes[code]) is not None]
     forms = [table.form_pool[form]._replace(token_metadata=None) for form in table.forms[rows].tolist()]
     changed = table.with_contents(rows, [head for head, _ in pairs])
-    changed = changed.with_last_blocks(table.owner[rows], [rest for _, rest in pairs], forms)
+    suffixes = [table.block_name(row) or "" for row in rows.tolist()]
+    changed = changed.with_last_blocks(table.owner[rows], [rest for _, rest in pairs], forms, suffixes)
     place = np.arange(len(changed.owner), dtype=float)
     is_rest = changed.origin == ADDED
     place[is_rest] = np.flatnonzero(np.isin(changed.origin, table.origin[rows])) + 1 / 2
