@@ -1,7 +1,7 @@
 """Sweeps of agents that were priced apart, with the same settings, put together: costs of agents add up.
 
-Runs of an agent that began within the same span of time are kept as one group, so that what is kept of an agent is
-small. Groups are whole runs, and are judged and drawn again as one.
+Of an agent with more than 64 runs, neighbours in time are kept as one group, so that what is kept of an agent is small.
+Groups are whole runs, and are judged and drawn again as one.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,7 @@ __all__ = ["AgentPrices", "join_prices", "price_agent"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-_MINUTE: Final = 60 * 10**9
-_SPANS: Final = tuple(minutes * _MINUTE for minutes in (5, 60, 360, 1440, 7 * 1440))  # as in `compare`, or longer
-_MOST_GROUPS: Final = 24
+_MOST_GROUPS: Final = 64  # of an agent
 
 
 class AgentPrices(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,14 +154,10 @@ def _with_current(points: SettingPoints, *, acts: bool) -> SettingPoints:
 
 
 def _group(starts: Ints) -> tuple[Ints, Ints]:
-    """Return the group of each run, and when each group begins; at most 24 groups where a week each suffices."""
-    spread = int(starts.max() - starts.min()) if len(starts) else 0
-    span = next((one for one in _SPANS if spread < one * (_MOST_GROUPS - 1)), _SPANS[-1])
-    _, groups = np.unique(starts // span, return_inverse=True)
-    groups = groups.reshape(-1)
-    begins = np.full(int(groups.max(initial=-1)) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(begins, groups, starts)
-    return groups, begins
+    """Return the group of each run, and when the first run of each group began; runs are in order of time."""
+    size = -(-len(starts) // _MOST_GROUPS)
+    groups = np.arange(len(starts)) // size
+    return groups, starts[::size]
 
 
 def _add_up(costs: Floats, groups: Ints, n_groups: int) -> Floats:

@@ -212,7 +212,7 @@ def _how_judged(periods: tuple[Period, ...], unit: str) -> tuple[str, ...]:
     if not periods:
         return ()
     runs = counted(sum(period.n_runs for period in periods), unit)
-    runs += "" if unit == "run" else " of runs that began at about the same time"
+    runs += "" if unit == "run" else " of neighbouring runs"
     how = f"judged on {runs} in {counted(len(periods), 'period')}, each with the setting chosen on all runs before it"
     return (
         how,
