@@ -1,13 +1,13 @@
 """``acg-lab export``: copy a source to Parquet, or back to a Redis."""
 
-import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, read
+from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, parse_mode, read
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import UsageError
+from acg_lab.storage.salts import salt_beside
 from acg_lab.storage.sources import check_path, is_redis, mask_credentials
 
 
@@ -31,6 +31,16 @@ def _export(
     mode: Annotated[
         str | None, typer.Option(help="Permissions of the folder, such as 750; by default its owner's alone.")
     ] = None,
+    redact: Annotated[  # noqa: FBT002
+        bool, typer.Option("--redact", help="Write pseudonyms of the same size in place of all texts.")
+    ] = False,
+    redact_names: Annotated[  # noqa: FBT002
+        bool, typer.Option("--redact-names", help="With --redact: replace the ids of agents, runs and requests too.")
+    ] = False,
+    salt: Annotated[
+        str | None,
+        typer.Option(help="Key of the pseudonyms, made if missing; by default DEST.salt. Keep it.", metavar="FILE"),
+    ] = None,
     partition: Annotated[
         str | None, typer.Option(help="'agent': give each agent its own files, for many agents.", metavar="agent")
     ] = None,
@@ -42,22 +52,19 @@ def _export(
     An existing key of a Redis is never overwritten.
     """
     check_path(dest)
-    permissions = _parse_mode(mode)
+    permissions = parse_mode(mode)
+    if redact and is_redis(dest):
+        msg = "--redact writes Parquet only; name a folder as DEST."
+        raise UsageError(msg)
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
-        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions, partition_by=partition)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"redact": redact, "redact_names": redact_names, "salt": salt}
+        snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions, partition_by=partition, **options)  # type: ignore[arg-type]
     elif allow_write:
         snapshot.to_redis(dest, key_prefix=dest_prefix)
     else:
         msg = f"{mask_credentials(dest)} is a Redis; to write to it, add --allow-write."
         raise UsageError(msg)
     complain(f"exported {snapshot.facts} to {mask_credentials(dest)}")
-
-
-def _parse_mode(mode: str | None) -> int | None:
-    if mode is None:
-        return None
-    if not re.fullmatch("0?[0-7]{3}", mode):
-        msg = f"--mode must be three octal digits, such as 750; got {mode!r}."
-        raise UsageError(msg)
-    return int(mode, 8)
+    if redact and not snapshot.is_redacted:
+        complain(f"the key of its pseudonyms is in {salt or salt_beside(dest)}: keep it, and do not share it")
