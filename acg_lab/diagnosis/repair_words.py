@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SplitMessage
 from acg_lab.repairs.order_repairs import SortItems, SortMessages
 from acg_lab.repairs.repairs import Repair
 
@@ -59,6 +59,8 @@ def describe_repairs(
     --------
     >>> describe_repairs([MoveToEnd("system-0", slots="all")], Kind.DATETIME)
     "the date or time is taken out of 'system-0' and said in the last message"
+    >>> describe_repairs([SplitMessage("user-0", n_characters=4000), MoveToSystemPrompt("user-0")], Kind.STABLE_START)
+    "the first 4,000 characters of 'user-0' move into the system prompt"
     >>> describe_repairs([Pin("system-0")], Kind.UNKNOWN)
     "'system-0' is the same in every request"
     >>> describe_repairs([MoveToEnd("system-0", slots=(0, 1))], Kind.DATETIME, beside=[("system-0", Kind.PERSON)])
@@ -77,8 +79,16 @@ def describe_repairs(
             return [one for one in kinds if one not in _TAKEN_OUT and one is not Kind.UNKNOWN] or [Kind.UNKNOWN]
         return kinds
 
-    described = (_describe(repair, kinds_of(repair), n_moves) for repair in repairs)
-    *most, last = dict.fromkeys(described)
+    starts = {one.span_id: one for one in repairs if isinstance(one, SplitMessage)}
+    moves = {one.span_id for one in repairs if isinstance(one, MoveToSystemPrompt)}
+
+    def describe(repair: Repair) -> str:
+        if isinstance(repair, SplitMessage | MoveToSystemPrompt) and repair.span_id in moves & starts.keys():
+            start = f"the first {starts[repair.span_id].n_characters:,} characters of {repair.span_id!r}"
+            return f"{start} move into the system prompt"
+        return _describe(repair, kinds_of(repair), n_moves)
+
+    *most, last = dict.fromkeys(map(describe, repairs))
     return f"{', '.join(most)}, and {last}" if most else last
 
 

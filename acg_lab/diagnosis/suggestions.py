@@ -25,13 +25,13 @@ from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
 from acg_lab.diagnosis.split_causes import SplitCause
 from acg_lab.diagnosis.structure import count_permuted, find_inserted, is_missing
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
-from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
+from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SplitMessage
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.sending_repairs import AddBreakpoint
 
-__all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs"]
+__all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs", "try_start_repairs"]
 
 _WINDOW = 100
 _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
@@ -110,6 +110,15 @@ def try_split_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) 
         if effect.after.profiles == len(splits):
             break
     return tuple(sorted(effects, key=lambda effect: (effect.after.profiles, -round(effect.after.prefix_tokens))))
+
+
+def try_start_repairs(
+    context: AnalysisContext, keys: tuple[str, ...], span_id: str, n_characters: int
+) -> tuple[Effect, ...]:
+    """Try repairs for stable text at the start of a message: it becomes the system prompt, or a message of its own."""
+    split = SplitMessage(span_id, n_characters=n_characters, learning_keys=keys)
+    to_system = MoveToSystemPrompt(span_id, learning_keys=keys)
+    return tuple(effect for _, effect in _try_plans(context, keys, [(split, to_system), (split,)]))
 
 
 def pin_values(repairs: Sequence[Repair]) -> Plan:
