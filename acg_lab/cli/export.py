@@ -1,11 +1,10 @@
 """``acg-lab export``: copy a source to Parquet, or back to a Redis."""
 
-import re
 from typing import Annotated, Any
 
 import typer
 
-from acg_lab.cli._app import Agent, IncludePrivate, KeyPrefix, Since, Source, Strict, complain, read
+from acg_lab.cli._app import Agent, IncludePrivate, KeyPrefix, Since, Source, Strict, complain, parse_mode, read
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import UsageError
 from acg_lab.storage.salts import salt_beside
@@ -54,7 +53,7 @@ def _export(
     An existing key of a Redis is never overwritten.
     """
     check_path(dest)
-    permissions = _parse_mode(mode)
+    permissions = parse_mode(mode)
     if redact and is_redis(dest):
         msg = "--redact writes Parquet only; name a folder as DEST."
         raise UsageError(msg)
@@ -71,12 +70,3 @@ def _export(
     complain(f"exported {snapshot.facts} to {mask_credentials(dest)}")
     if snapshot.needs_salt(redact=redact) and not is_redis(dest):
         complain(f"the key of its pseudonyms is in {salt or salt_beside(dest)}: keep it, and do not share it")
-
-
-def _parse_mode(mode: str | None) -> int | None:
-    if mode is None:
-        return None
-    if not re.fullmatch("0?[0-7]{3}", mode):
-        msg = f"--mode must be three octal digits, such as 750; got {mode!r}."
-        raise UsageError(msg)
-    return int(mode, 8)

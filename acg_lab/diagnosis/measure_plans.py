@@ -6,7 +6,8 @@ from typing import Final, TypeAlias
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.mended_history import MendedText
-from acg_lab.repairs.content_repairs import Pin, SortTools
+from acg_lab.repairs.content_repairs import Pin
+from acg_lab.repairs.order_repairs import SortTools
 from acg_lab.repairs.repairs import Repair
 
 __all__ = ["Plan", "plan_mending", "plan_mending_all"]

@@ -10,8 +10,9 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
-    SortTools,
+    SplitMessage,
 )
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 
 __all__ = [
@@ -23,7 +24,10 @@ __all__ = [
     "Pin",
     "RemovePattern",
     "SetTtl",
+    "SortItems",
+    "SortMessages",
     "SortTools",
+    "SplitMessage",
     "StaggerParallelRequests",
     "UseAutomaticCaching",
 ]

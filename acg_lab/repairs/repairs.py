@@ -11,8 +11,9 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
-    SortTools,
+    SplitMessage,
 )
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 
 __all__ = ["Repair", "check_repairs"]
@@ -23,6 +24,9 @@ Repair: TypeAlias = (
     | MoveToEnd
     | MoveToSystemPrompt
     | SortTools
+    | SortItems
+    | SortMessages
+    | SplitMessage
     | RemovePattern
     | MergeProfiles
     | AddBreakpoint

@@ -274,7 +274,8 @@ class Snapshot:
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
             export = ParquetExport(path)
             export.write(columns, overwrite=overwrite, mode=mode, partition_by=partition_by, progress=bar)
-        logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
+        if logger.isEnabledFor(logging.INFO):  # facts take long to count
+            logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
         """Write to a Redis in production's layout. Existing keys are never overwritten.
@@ -317,7 +318,8 @@ class Snapshot:
         url = backend.label  # a password in it must not show in a traceback with locals
         with backend, Bar(f"writing {url}") as bar:
             backend.restore(self.columns, bar)
-            logger.info("wrote %s: %s", backend.label, self.facts)
+            if logger.isEnabledFor(logging.INFO):
+                logger.info("wrote %s: %s", backend.label, self.facts)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):

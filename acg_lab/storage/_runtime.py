@@ -51,6 +51,12 @@ class Bar:
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
 
+    def end(self, text: str) -> None:
+        """Show what goes on after the last step, which the bar does not count."""
+        self.remark(text)
+        if self._bar is not None:
+            self._bar.refresh()
+
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()

@@ -37,6 +37,7 @@ from acg_lab.storage.parquet_schema import (
     GIVEN_RULES,
     KEY_PREFIX,
     ORIGIN,
+    Tables,
     check_values,
     read_codes,
     read_numbers,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["from_tables", "read_empty_windows"]
 
 
-def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTHING) -> Columns:
+def from_tables(tables: Tables, selection: Selection = EVERYTHING) -> Columns:
     """Return the columns of the selected rows of an export's tables.
 
     Raises
@@ -65,7 +66,7 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
     runs = _read_runs(tables["runs"], calls, messages)
     empty = list(filter(selection.wants_key, read_empty_windows(tables["observations"])))
     origin = _read_origin(tables["observations"])
-    observations = _read_observations(tables["observations"], tables["blocks"], empty)
+    observations = _read_observations(tables, empty)
     return Columns(
         observations=replace(observations, is_redacted=origin.is_redacted, is_partly_redacted=bool(origin.redacted)),
         results=_read_results(tables["stability"], tables["scores"]),
@@ -115,7 +116,8 @@ def _expect(table: str, reason: str, *, met: bool) -> None:
         raise RecordError(msg, path=table)
 
 
-def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str]) -> ObservationColumns:
+def _read_observations(tables: Tables, empty: Sequence[str]) -> ObservationColumns:
+    rows, blocks = tables["observations"], tables["blocks"]
     codes, names = read_codes(rows, "key")
     keys = tuple(sorted({*(names[code] for code in np.unique(codes)), *empty}))
     number = {key: i for i, key in enumerate(keys)}
@@ -126,7 +128,7 @@ def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str
     _check_blocks(blocks, windows, lengths, keys, read_numbers(rows, "position"))
     headers, header_pool = _combine([read_codes(rows, name) for name in Header._fields])
     forms, form_pool = _combine([read_codes(blocks, name) for name in Form._fields])
-    (spans, span_pool), (contents, content_pool) = read_codes(blocks, "span_id"), read_codes(blocks, "content")
+    spans, span_pool = read_codes(blocks, "span_id")
     return ObservationColumns(
         keys=keys,
         window_offsets=offsets(counts),
@@ -136,11 +138,11 @@ def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str
         created=read_times(rows, "created_at"),
         headers=headers,
         spans=spans,
-        contents=contents,
+        contents=read_numbers(blocks, "content"),
         forms=forms,
         indexes=read_numbers(blocks, "sequence_index").astype(np.uint32, copy=False),
         span_pool=span_pool,
-        content_pool=content_pool,
+        content_pool=tables.contents,
         form_pool=[Form(*texts) for texts in form_pool],
         header_pool=[Header(*texts) for texts in header_pool],
     )
@@ -226,7 +228,7 @@ def _parse(row: Mapping[str, Any], name: str) -> Any:
     return None if row[name] is None else msgspec.json.decode(row[name])
 
 
-def _own_messages(calls: "pa.Table", messages: "pa.Table", *, is_part: bool) -> "tuple[pa.Table, list[str]]":
+def _own_messages(calls: "pa.Table", messages: "pa.Table", *, is_part: bool) -> "tuple[pa.Table, JsonPool]":
     """Return the calls with positions in the list of messages instead of ids, and that list."""
     import pyarrow as pa
 
@@ -243,10 +245,10 @@ def _own_messages(calls: "pa.Table", messages: "pa.Table", *, is_part: bool) -> 
             starts = column.offsets.to_numpy() - (column.offsets[0].as_py() if len(column) else 0)
             own = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), positions.astype(np.int32))
             calls = calls.set_column(calls.column_names.index(name), name, own)
-    return calls, messages["json"].to_pylist()
+    return calls, JsonPool(messages["json"].cast(pa.binary()).to_pylist())
 
 
-def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: Sequence[str]) -> Runs:
+def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: JsonPool) -> Runs:
     met = _count_up(runs["agent_id"].to_pylist(), runs["position"].to_pylist())
     _expect("runs", "the runs of each agent in order, from position 0 on", met=met)
     of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
@@ -270,8 +272,7 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: Sequence[str]) -> 
     ]
     found = [of_run.pop((record.agent_id, record.id), []) for record in records]
     _expect("calls", "calls of runs that have a row in runs", met=not of_run)
-    pool = JsonPool(text.encode() for text in messages)
-    return Runs(records=records, calls=found, messages=pool, values=values)
+    return Runs(records=records, calls=found, messages=messages, values=values)
 
 
 def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str, str], Call]]:
