@@ -207,9 +207,8 @@ class RequestForms:
             head["system"] = None
         if sent.tools is not None and "tools" in head:
             head["tools"] = None
-        old = self.pools.values.value(body.head)
         return body._replace(
-            head=body.head if head == old else self.pools.value(head),
+            head=self._value(body.head, head),
             items=np.array(self._with_hidden(sent.messages), np.int32),
             tools=-1 if sent.tools is None else self._tools(body.tools, sent.tools),
             system=-1 if system is None else self._value(body.system, system),

@@ -73,3 +73,18 @@ def test_earlier_turns_that_were_not_learned():
     found = bodies_of(repaired)
     assert len({str(one["messages"][:2]) for one in found}) == 1
     assert [len(one["messages"]) for one in found] == [len(one["messages"]) for one in bodies]
+
+
+def test_response_formats():
+    """A schema with its keys in another order becomes the commonest of them."""
+    schemas = [{"type": "object", "properties": {}}, {"properties": {}, "type": "object"}]
+    bodies = [
+        {
+            **body("openai-chat", GUIDE, question(i)),
+            "response_format": {"type": "json_schema", "json_schema": schemas[i % 3 > 0]},
+        }
+        for i in range(9)
+    ]
+    assert {str(request["response_format"]["json_schema"]) for request in one_form(learned(bodies))} == {
+        str(schemas[1])
+    }
