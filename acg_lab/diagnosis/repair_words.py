@@ -36,6 +36,7 @@ _TAKEN_OUT: Final[Mapping[Kind, str]] = {
 _IN_ONE_FORM: Final[Mapping[Kind, str]] = {
     Kind.WHITESPACE: "{span} is sent with the same white space in every request",
     Kind.JSON_KEY_ORDER: "the JSON in {span} is written with its keys in one order and its numbers in one format",
+    Kind.FEATURE_VARIANTS: "one version of {span} is sent in every request",
     Kind.UNICODE_FORM: "{span} is sent in one Unicode form, without invisible characters",
 }
 
@@ -46,12 +47,18 @@ _WHOLE: Final[Mapping[type[Repair], str]] = {
 
 
 def describe_repairs(
-    repairs: Sequence[Repair], kind: Kind, *, span_id: str | None = None, beside: Sequence[tuple[str, Kind]] = ()
+    repairs: Sequence[Repair],
+    kind: Kind,
+    *,
+    span_id: str | None = None,
+    beside: Sequence[tuple[str, Kind]] = (),
+    slots: tuple[int, ...] = (),
 ) -> str:
     """Return what an application must change for some repairs, as clauses that may follow "if".
 
     Profiles are left out, since the finding names them. The kind is that of the block ``span_id``, of all blocks when
-    left out; ``beside`` are the blocks and kinds of other causes that the repairs mend too.
+    left out; ``beside`` are the blocks and kinds of other causes that the repairs mend too, and
+    ``slots`` those of the block that are not theirs.
 
     Examples
     --------
@@ -70,6 +77,8 @@ def describe_repairs(
     def kinds_of(repair: Repair) -> list[Kind]:
         span = getattr(repair, "span_id", None)
         own = [kind] if span_id in (None, span) else []
+        if own and slots and getattr(repair, "slots", ()) == slots:
+            return own
         kinds = [*own, *(other for place, other in beside if place == span)] or [kind]
         if isinstance(repair, Pin) and span in moved:  # what is pinned too is what does not move
             return [one for one in kinds if one not in _TAKEN_OUT and one is not Kind.UNKNOWN] or [Kind.UNKNOWN]
@@ -92,7 +101,7 @@ def _describe(repair: Repair, kinds: Sequence[Kind], n_moves: int) -> str:
     if isinstance(repair, MoveToEnd) and repair.slots:
         return f"{_name_values(kinds)} taken out of {repair.span_id!r} and said in the last message"
     if isinstance(repair, Pin) and repair.pattern is None:
-        return _describe_pin(repr(repair.span_id), kinds)
+        return _describe_pin(f"what varies in {repair.span_id!r}" if repair.slots else repr(repair.span_id), kinds)
     if isinstance(repair, SortItems | SortMessages):
         return f"{_name_sorted(repair)} are sorted, so that they come in one order"
     if isinstance(repair, UseOneForm | MergeProfiles):

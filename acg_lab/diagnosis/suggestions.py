@@ -7,7 +7,7 @@ Invariant: no repair removes a content that most requests share.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -95,7 +95,8 @@ def try_break_repairs(
         plans = _PLANS.get(kind, _plan_pins_and_moves)(context, key, block)
     beside = [_fix_value(other.kind, other.block, (key,)) for other in others if other.block.span_id == block.span_id]
     if None not in beside:
-        plans = [_join(*plan, *(repair for fix in beside for repair in fix or ())) for plan in plans if plan]
+        joined = [_join(*plan, *(repair for fix in beside for repair in fix or ())) for plan in plans if plan]
+        plans = [*plans, *(plan for plan in joined if plan not in plans)]
     tried = _try_plans(context, [key], plans)
     helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
     helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
@@ -197,22 +198,35 @@ def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
 
 
 def _join(*repairs: Repair) -> Plan:
-    """Return repairs in which all slots of a block move at once: a move numbers the others anew.
+    """Return repairs in which all slots of a block move, or are pinned, at once: each repair numbers them anew.
 
     What is done to the whole block comes after them, and once.
     """
-    slots: dict[str, tuple[int, ...]] = {}
-    for one in repairs:
-        if isinstance(one, MoveToEnd) and isinstance(one.slots, tuple) and one.slots:
-            slots[one.span_id] = tuple(sorted({*slots.get(one.span_id, ()), *one.slots}))
+    moved = _unite_slots(one for one in repairs if isinstance(one, MoveToEnd))
+    pinned = _unite_slots(one for one in repairs if isinstance(one, Pin))
     joined: list[Repair] = []
-    for one in sorted(repairs, key=lambda repair: isinstance(repair, Pin | SortItems) and repair.span_id in slots):
+
+    def is_of_block(one: Repair) -> bool:
+        return isinstance(one, Pin | SortItems) and one.span_id in moved
+
+    for one in sorted(repairs, key=is_of_block):
         new: Repair = one
-        if isinstance(one, MoveToEnd) and one.slots and one.span_id in slots:
-            new = replace(one, slots=slots[one.span_id])
+        if isinstance(one, MoveToEnd) and one.span_id in moved:
+            new = replace(one, slots=moved[one.span_id])
+        elif isinstance(one, Pin) and (one.span_id in moved or one.span_id in pinned):
+            new = replace(one, slots=() if one.span_id in moved else pinned[one.span_id])
         if new not in joined or not isinstance(new, Pin | MoveToEnd | SortItems):
             joined.append(new)
     return tuple(joined)
+
+
+def _unite_slots(repairs: Iterable[Pin | MoveToEnd]) -> dict[str, tuple[int, ...]]:
+    """Return the numbers of all slots that some repairs name, by span id."""
+    slots: dict[str, set[int]] = {}
+    for one in repairs:
+        if isinstance(one.slots, tuple) and one.slots:
+            slots.setdefault(one.span_id, set()).update(one.slots)
+    return {span_id: tuple(sorted(numbers)) for span_id, numbers in slots.items()}
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -303,6 +317,7 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.BLOCK_MISSING: _plan_taking_away,
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
+    Kind.FEATURE_VARIANTS: _plan_for_variants,
     **dict.fromkeys(_MOVABLE, _plan_needed_values),
     **dict.fromkeys(FILLED_IN, _plan_values),
     **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE, Kind.REDACTED), _plan_moves),
@@ -371,4 +386,5 @@ def _fix_value(kind: Kind, block: BlockHistory, keys: tuple[str, ...]) -> Plan |
     if kind is Kind.REORDERED:
         return _sort(keys, block)
     moved = _values_to_end(block, keys) if kind in _MOVABLE else ()
-    return moved or (None if kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))
+    slots = block.numbers if isinstance(block, MendedText) else ()
+    return moved or (None if kind in _INTENDED else (Pin(span_id=block.span_id, slots=slots, learning_keys=keys),))
