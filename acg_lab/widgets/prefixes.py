@@ -26,7 +26,7 @@ __all__ = [
     "Prefixes",
     "ProfileMetrics",
     "count_matched",
-    "group_positions",
+    "group_places",
     "list_changes",
     "measure_profile",
 ]
@@ -186,7 +186,7 @@ class PrefixChange(NamedTuple):
     after: int
 
 
-def group_positions(names: Iterable[str]) -> dict[str, Numbers]:
+def group_places(names: Iterable[str]) -> dict[str, Numbers]:
     """Return where each name stands; once, since a table may have a row for each of thousands of agents."""
     found: dict[str, list[int]] = {}
     for i, name in enumerate(names):

@@ -27,14 +27,7 @@ from acg_lab.widgets.background import WindowHistory
 from acg_lab.widgets.background_results import BackgroundResults
 from acg_lab.widgets.matches import MatchCounts
 from acg_lab.widgets.money import AgentCost, CostHistory
-from acg_lab.widgets.prefixes import (
-    Matched,
-    PrefixChange,
-    ProfileMetrics,
-    group_positions,
-    list_changes,
-    measure_profile,
-)
+from acg_lab.widgets.prefixes import Matched, PrefixChange, ProfileMetrics, group_places, list_changes, measure_profile
 from acg_lab.widgets.profile import ProfileScores, select_profile
 from acg_lab.widgets.questions import Asked, AskedCurve, recommend_for, sweep_thresholds
 from acg_lab.widgets.windows import Window, check_trace, source_of
@@ -195,7 +188,7 @@ class TunerState(HasTraits):
 
     @cached_property
     def _positions(self) -> Mapping[str, NDArray[np.int64]]:
-        return group_positions(self.snap.owners[key].agent_id for key in self._all_keys)
+        return group_places(self.snap.owners[key].agent_id for key in self._all_keys)
 
     def positions_of(self, agent_id: str | None) -> NDArray[np.int64]:
         """Return the positions of an agent's profiles among all learning keys; None is every agent."""
