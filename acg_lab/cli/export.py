@@ -1,13 +1,15 @@
 """``acg-lab export``: copy a source to Parquet, or back to a Redis."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, read
+from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, complaints, read
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import UsageError
+from acg_lab.fleet import append_history
 from acg_lab.storage.sources import check_path, is_redis, mask_credentials
 
 
@@ -34,6 +36,9 @@ def _export(
     partition: Annotated[
         str | None, typer.Option(help="'agent': give each agent its own files, for many agents.", metavar="agent")
     ] = None,
+    append: Annotated[  # noqa: FBT002
+        bool, typer.Option("--append", help="Add the runs that DEST doesn't hold yet, in a new piece.")
+    ] = False,
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
@@ -43,6 +48,21 @@ def _export(
     """
     check_path(dest)
     permissions = _parse_mode(mode)
+    if append:
+        _refuse_with_append(dest, {"--overwrite": overwrite, "--since": since, "--limit": limit})
+        with complaints():
+            added = append_history(
+                source,
+                dest,
+                agent_id=agent,
+                key_prefix=key_prefix,
+                partition_by=partition,  # type: ignore[arg-type]
+                mode=permissions,
+                strict=strict,
+                **log,
+            )
+        complain(str(added))
+        return
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
         snapshot.to_parquet(dest, overwrite=overwrite, mode=permissions, partition_by=partition)  # type: ignore[arg-type]
@@ -52,6 +72,16 @@ def _export(
         msg = f"{mask_credentials(dest)} is a Redis; to write to it, add --allow-write."
         raise UsageError(msg)
     complain(f"exported {snapshot.facts} to {mask_credentials(dest)}")
+
+
+def _refuse_with_append(dest: str, given: Mapping[str, object]) -> None:
+    if is_redis(dest):
+        msg = "--append adds to a folder of Parquet; a Redis is never changed."
+        raise UsageError(msg)
+    for name, value in given.items():
+        if value:
+            msg = f"{name} can't be combined with --append: a piece has whole windows, and nothing is replaced."
+            raise UsageError(msg)
 
 
 def _parse_mode(mode: str | None) -> int | None:

@@ -4,10 +4,11 @@ A snapshot keeps columns, and makes records when asked for. Seed entries are kep
 """
 
 import logging
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,15 +28,13 @@ from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
+from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
 
-if TYPE_CHECKING:
-    import os
-
-__all__ = ["Seed", "Snapshot", "check_snapshot", "columns_of"]
+__all__ = ["Seed", "Snapshot", "check_snapshot", "check_whole", "columns_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +197,7 @@ class Snapshot:
         overwrite: bool = False,
         mode: int | None = None,
         partition_by: PartitionBy = None,
+        append: bool = False,
     ) -> None:
         """Export to Parquet. A snapshot loaded from the export equals this one.
 
@@ -214,17 +214,33 @@ class Snapshot:
             Give each agent its own files, so that `acg_lab.load` with ``agent_id`` opens no others, and engines read
             each table as one data set: ``{path}/calls/**/*.parquet``.
 
+        append : bool
+            Add the runs that are not there yet, and the windows and results as they are now, in a new piece beside an
+            export or history there; nothing of it is touched.
+
         Raises
         ------
         UsageError
-            If the path exists, unless ``overwrite`` is set.
+            If the path exists, unless ``overwrite`` or ``append`` is set.
         SourceError
             If the export cannot be written.
         """
+        if append:
+            self._append(os.fspath(path), overwrite=overwrite, mode=mode, partition_by=partition_by)
+            return
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
             export = ParquetExport(path)
             export.write(self.columns, overwrite=overwrite, mode=mode, partition_by=partition_by, progress=bar)
         logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
+
+    def _append(self, path: str, *, overwrite: bool, mode: int | None, partition_by: PartitionBy) -> None:
+        if overwrite:
+            msg = "An export either replaces what is there or adds to it; set 'overwrite' or 'append'."
+            raise UsageError(msg)
+        check_whole(self)
+        history = ParquetHistory(path, mode=mode)
+        with history.writing(), Bar(f"writing {history.label}") as bar:
+            history.add(history.without_known(self.columns), partition_by=partition_by, progress=bar)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
         """Write to a Redis in production's layout. Existing keys are never overwritten.
@@ -331,4 +347,11 @@ def check_snapshot(given: object) -> None:
     """Raise UsageError unless a value is a Snapshot."""
     if not isinstance(given, Snapshot):
         msg = f"Expected a Snapshot, as acg_lab.load returns it; got {type(given).__name__}."
+        raise UsageError(msg)
+
+
+def check_whole(snapshot: Snapshot) -> None:
+    """Raise UsageError if only a part of the windows was loaded, which a history must not take for the whole."""
+    if snapshot.is_filtered:
+        msg = "A piece of a history has whole windows; load the source without 'since' and 'limit'."
         raise UsageError(msg)

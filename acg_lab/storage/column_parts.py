@@ -11,16 +11,22 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from acg_lab.core.keys import Owner
+from acg_lab.core.keys import Owner, assign_agents
 from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.lazy import JsonPool, LazyMapping
 from acg_lab.storage.observation_columns import Codes, ObservationColumns, offsets
 from acg_lab.storage.recorded_runs import Call, Runs
 from acg_lab.storage.times import Times
 
-__all__ = ["join_columns", "keep_windows", "split_by_agent"]
+__all__ = ["assign_owners", "join_columns", "keep_windows", "split_by_agent"]
 
 T = TypeVar("T")
+
+
+def assign_owners(columns: Columns) -> Mapping[str, Owner]:
+    """Return the agent of each key."""
+    agents = {run.agent_id for run in columns.runs.records}
+    return assign_agents({*columns.observations.keys, *columns.results}, agents)
 
 
 def split_by_agent(columns: Columns, owners: Mapping[str, Owner]) -> Iterator[tuple[str, Columns]]:
