@@ -22,7 +22,7 @@ from acg_lab.snapshot.summary import summarize
 from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.recorded_runs import Call
 
-__all__ = ["AnalysisContext", "requests_needed"]
+__all__ = ["AnalysisContext", "is_template", "requests_needed"]
 
 _HALF = 0.5
 
@@ -34,6 +34,12 @@ def requests_needed(thresholds: StabilityThresholds) -> int:
     while expected_savings(1, (n - 1) * (min(n / full, 1.0) if full else 1.0)) <= 0:
         n += 1
     return n
+
+
+def is_template(block: BlockHistory) -> bool:
+    """Return whether the contents of a block are one text with slots, of which at least half stays the same."""
+    template = block.template
+    return template is not None and template.count_shared_bytes() >= _HALF * len(block.dominant_text.encode())
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +146,10 @@ class AnalysisContext:
 
         In a template at least half of the text stays the same, in pieces too long to agree by accident.
         """
-        if (template := block.template) is None:
+        if (template := block.template) is None or not is_template(block):
             return 0.0
-        same = template.count_shared_bytes()
         fits = sum(block.counts[block.by_count[i]] for i in template.members)
-        is_template = same >= _HALF * len(block.dominant_text.encode())
-        return fits / len(block.rows) * same / BYTES_PER_TOKEN if is_template else 0.0
+        return fits / len(block.rows) * template.count_shared_bytes() / BYTES_PER_TOKEN
 
     def count_dominant_tokens(self, block: BlockHistory) -> float:
         """Return the tokens per request of the block's dominant content."""

@@ -1,7 +1,7 @@
 """Say what an application must change for a repair, by the kind of fault.
 
-A pin stands for what a person would do: take out what varies, or always write it in one form. Prompt text never is part
-of the words.
+A pin of a block stands for what a person would do: always write it in one form, or take out what varies. Prompt text
+never is part of the words.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt, Pin
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
 from acg_lab.repairs.repairs import Repair
 
 __all__ = ["describe_repairs"]
@@ -47,7 +47,7 @@ def describe_repairs(repairs: Sequence[Repair], kind: Kind) -> str:
 
     Examples
     --------
-    >>> describe_repairs([Pin("system-0")], Kind.DATETIME)
+    >>> describe_repairs([MoveToEnd("system-0", slots="all")], Kind.DATETIME)
     "the date or time is taken out of 'system-0' and said in the last message"
     >>> describe_repairs([Pin("system-0")], Kind.UNKNOWN)
     "'system-0' is the same in every request"
@@ -58,6 +58,8 @@ def describe_repairs(repairs: Sequence[Repair], kind: Kind) -> str:
 
 
 def _describe(repair: Repair, kind: Kind, n_moves: int) -> str:
+    if isinstance(repair, MoveToEnd) and repair.slots:
+        return f"{_TAKEN_OUT.get(kind, 'what varies')} is taken out of {repair.span_id!r} and said in the last message"
     if isinstance(repair, Pin) and repair.pattern is None:
         return _describe_pin(repr(repair.span_id), kind)
     if isinstance(repair, MergeProfiles):
@@ -69,5 +71,5 @@ def _describe(repair: Repair, kind: Kind, n_moves: int) -> str:
 
 def _describe_pin(span: str, kind: Kind) -> str:
     if kind in _TAKEN_OUT:
-        return f"{_TAKEN_OUT[kind]} is taken out of {span} and said in the last message"
+        return f"{_TAKEN_OUT[kind]} is taken out of {span}"
     return _IN_ONE_FORM.get(kind, "{span} is the same in every request").format(span=span)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, short_hash
-from acg_lab.diagnosis.context import AnalysisContext
+from acg_lab.diagnosis.context import AnalysisContext, is_template
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
 from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
@@ -24,7 +24,7 @@ from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, Move
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.repairs import Repair
 
-__all__ = ["try_break_repairs", "try_split_repairs"]
+__all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs"]
 
 _WINDOW = 100
 _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
@@ -42,6 +42,10 @@ _NEEDED = (
     Kind.RELATIVE_TIME,
     Kind.WORKING_DIRECTORY_STATE,
 )
+# Values that a program fills in.
+FILLED_IN = (Kind.DATETIME, Kind.IDENTIFIER, Kind.COUNTER, Kind.PATH, Kind.NUMBER)
+# What can be said at the end as well; a text that grows is no value.
+_MOVABLE = (*FILLED_IN, *(kind for kind in _NEEDED if kind is not Kind.APPENDED), Kind.UNKNOWN)
 _INTENDED = (
     Kind.MODEL_CHANGED,
     Kind.CACHE_MARKS,
@@ -95,6 +99,17 @@ def try_split_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) 
     return tuple(sorted(effects, key=lambda effect: (effect.after.profiles, -round(effect.after.prefix_tokens))))
 
 
+def pin_values(repairs: Sequence[Repair]) -> Plan:
+    """Return repairs that take values out instead of saying them at the end; none if they move nothing."""
+    pinned = tuple(
+        Pin(one.span_id, slots=one.slots, learning_keys=one.learning_keys)
+        if isinstance(one, MoveToEnd) and one.slots
+        else one
+        for one in repairs
+    )
+    return () if pinned == tuple(repairs) else pinned
+
+
 def _try_plans(context: AnalysisContext, keys: Sequence[str], plans: Sequence[Plan]) -> Iterator[tuple[bool, Effect]]:
     """Yield for each plan that can be applied whether it binds the prefix to whole requests, and its effect."""
     windows = select_windows(context.snapshot, keys)
@@ -127,6 +142,27 @@ def _plan_pins_and_moves(_context: AnalysisContext, key: str, block: BlockHistor
         (Pin(span_id=block.span_id, learning_keys=keys),),
         (_to_end(block.span_id, learning_keys=keys),),
     ]
+
+
+def _plan_values(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    """Return plans for values: they are said at the end, or taken out where they can't be."""
+    keys = (key,)
+    if moved := _values_to_end(block, keys):
+        return [moved]
+    is_free = block.form.content_type == "text" and not block.span_id.endswith("-instructions")
+    return [(_to_end(block.span_id, learning_keys=keys) if is_free else Pin(block.span_id, learning_keys=keys),)]
+
+
+def _plan_needed_values(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    return [*_plan_moves(context, key, block), _values_to_end(block, (key,))]
+
+
+def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
+    """Return the move of what varies in a text; none where its contents are different texts."""
+    is_text = block.form.content_type == "text" and block.form.role in ("system", "user")
+    if not is_text or not is_template(block):
+        return ()
+    return (MoveToEnd(block.span_id, slots="all", learning_keys=keys),)
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -196,8 +232,9 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.BLOCK_MISSING: _plan_taking_away,
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
-    Kind.UNKNOWN: _plan_moves,
-    **dict.fromkeys((*_NEEDED, Kind.CHANGED_ONCE), _plan_moves),
+    **dict.fromkeys(_MOVABLE, _plan_needed_values),
+    **dict.fromkeys(FILLED_IN, _plan_values),
+    **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE), _plan_moves),
 }
 
 
@@ -231,6 +268,8 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
     if None in fixes:
         return []
     plan = tuple(repair for fix in fixes for repair in fix or ())
+    if any(split.kind is Kind.UNKNOWN for split in splits):
+        return [plan]  # what another repair saves is no evidence for a fault without a name
     if len(splits) == 1 and not plan:
         return [(MergeProfiles(learning_keys=splits[0].keys),)]
     merge = MergeProfiles(agent_id=context.snapshot.owners[splits[0].keys[0]].agent_id)
@@ -253,4 +292,5 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
         case Kind.BLOCK_MISSING | Kind.SHIFTED:
             is_instructions = block.span_id.endswith("-instructions")
             return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
-    return None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),)
+    moved = _values_to_end(block, keys) if cause.kind in _MOVABLE else ()
+    return moved or (None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))

@@ -2,18 +2,20 @@
 
 import os
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
 from acg_lab.snapshot.load import load
 from acg_lab.snapshot.snapshot import Snapshot, check_whole
 from acg_lab.storage._runtime import Bar
-from acg_lab.storage.base import Backend
 from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import is_redis, open_source
+
+if TYPE_CHECKING:
+    from acg_lab.storage.base import Backend
 
 __all__ = ["Appended", "append_history"]
 

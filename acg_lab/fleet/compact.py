@@ -43,8 +43,8 @@ def compact_history(path: "str | os.PathLike[str]", *, partition_by: PartitionBy
     """Join the pieces of a history into one, which loads as they did.
 
     The old pieces go only when the new one is in place. Runs that several pieces hold are kept once; of windows and
-    results, those that loading returns are kept. Appends wait meanwhile. A partitioned history is joined agent by agent;
-    another one is read whole, which takes as much memory as loading it.
+    results, those that loading returns are kept. Appends wait meanwhile. A partitioned history is joined agent by
+    agent; another one is read whole, which takes as much memory as loading it.
 
     Parameters
     ----------

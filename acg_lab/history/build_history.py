@@ -33,6 +33,7 @@ from acg_lab.storage.times import NO_TIME, Times, read_time
 __all__ = ["build_from_runs", "build_from_windows", "find_truncated", "iter_requests"]
 
 Numbers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 # --- from runs ---
@@ -43,7 +44,9 @@ def iter_requests(calls: Sequence[Call]) -> Iterator[tuple[int, Call]]:
     return ((i, call) for i, call in enumerate(calls) if call.record.kind == "llm" and call.request is not None)
 
 
-def build_from_runs(runs: Runs, rules: Mapping[str, RulesName], on_progress: Progress) -> History:
+def build_from_runs(
+    runs: Runs, rules: Mapping[str, RulesName], on_progress: Progress, recorded: Runs | None = None
+) -> History:
     """Build the history of the recorded requests of some agents.
 
     Parameters
@@ -53,6 +56,8 @@ def build_from_runs(runs: Runs, rules: Mapping[str, RulesName], on_progress: Pro
         The rules version of each agent; runs of other agents are skipped.
     on_progress : callable
         Called for each run that is read, with 1 and the number of runs.
+    recorded : Runs, optional
+        The same calls before they were repaired: they show which of them were recorded without their earlier turns.
     """
     order = sorted((i for i, run in enumerate(runs.records) if run.agent_id in rules), key=_agent_of(runs))
     pool, rows, skipped = BlockPool(), _RequestRows(), 0
@@ -67,7 +72,12 @@ def build_from_runs(runs: Runs, rules: Mapping[str, RulesName], on_progress: Pro
                 continue
             rows.add((agent_id, key), blocks, number, i, call)
         on_progress(1, len(order))
-    return _assemble(runs, order, rows, pool, rules, skipped)
+    sent = recorded or runs
+    as_sent = [sent.calls[order[number]][i] for number, i in zip(rows.run, rows.call, strict=True)]
+    rules_by_run = [get_rules(rules[runs.records[position].agent_id]) for position in order]
+    by_run = [(number, rules_by_run[number], call) for number, call in zip(rows.run, as_sent, strict=True)]
+    truncated = np.fromiter(find_truncated(sent, by_run), bool, len(by_run))
+    return _assemble(runs, order, rows, pool, rules, skipped, truncated)
 
 
 class _RequestRows:
@@ -93,7 +103,13 @@ def _agent_of(runs: Runs) -> Callable[[int], str]:
 
 
 def _assemble(
-    runs: Runs, order: Sequence[int], rows: _RequestRows, pool: BlockPool, rules: Mapping[str, RulesName], skipped: int
+    runs: Runs,
+    order: Sequence[int],
+    rows: _RequestRows,
+    pool: BlockPool,
+    rules: Mapping[str, RulesName],
+    skipped: int,
+    truncated: Bools,
 ) -> History:
     """Sort the requests by profile, and compute what each of them could know."""
     names = sorted(rows.profiles, key=lambda name: (name[1], name[0]))
@@ -102,8 +118,7 @@ def _assemble(
     profile = rank[np.array(rows.profile, np.int64)]
     by_profile = np.argsort(profile, kind="stable")
     first_run, ends, waiting = _read_run_times(runs, order)
-    rules_of_run = [rules[runs.records[position].agent_id] for position in order]
-    requests = _build_requests(runs, rows, first_run, ends, rules_of_run)
+    requests = _build_requests(runs, rows, first_run, ends, truncated)
     return History(
         observations=_build_columns(runs, rows, pool, by_profile, names, requests.started[by_profile]),
         profiles=tuple(HistoryProfile(agent_id, key, rules[agent_id]) for agent_id, key in names),
@@ -141,9 +156,7 @@ def _end_of(runs: Runs, position: int) -> int:
     return max(map(read_time, times))
 
 
-def _build_requests(
-    runs: Runs, rows: _RequestRows, first_run: Numbers, ends: Numbers, rules: Sequence[RulesName]
-) -> Requests:
+def _build_requests(runs: Runs, rows: _RequestRows, first_run: Numbers, ends: Numbers, truncated: Bools) -> Requests:
     """Return the facts of the requests, in the order in which they were read."""
     started = np.array([read_time(call.record.started_at) for call in rows.calls], np.int64)
     run, known = np.array(rows.run, np.int64), np.empty(len(rows.run), np.int64)
@@ -154,8 +167,6 @@ def _build_requests(
         has_times = (ends[first:last] != NO_TIME).all() and (started[own] != NO_TIME).all()
         known[own] = first + (count_known_runs(ends[first:last], started[own], number) if has_times else number)
     usage = np.array([_read_prompt_tokens(runs, call) for call in rows.calls], np.int64)
-    by_run = [(number, get_rules(rules[number]), call) for number, call in zip(rows.run, rows.calls, strict=True)]
-    truncated = np.fromiter(find_truncated(runs, by_run), bool, len(by_run))
     return Requests(started, run, np.array(rows.call, np.int64), known, usage, truncated)
 
 

@@ -95,7 +95,7 @@ def replay(
     with paused_collector():
         if plan.rules_by_agent:
             with Bar("reading requests", shown=progress is None, unit=" runs") as bar:
-                histories.append(build_from_runs(snapshot.runs, plan.rules_by_agent, bar))
+                histories.append(build_from_runs(snapshot.runs, plan.rules_by_agent, bar, snapshot.recorded.runs))
         if plan.profiles:
             histories.append(build_from_windows(snapshot.columns.observations, plan.profiles))
         with _reporting(progress) as on_progress:

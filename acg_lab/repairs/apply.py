@@ -15,19 +15,21 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.repairs.block_table import BlockTable, Rows
-from acg_lab.repairs.content_repairs import MergeProfiles
-from acg_lab.repairs.edits import EDITS
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, Pin
+from acg_lab.repairs.edits import EDITS, EditContext, find_span_rows
 from acg_lab.repairs.headers import build_headers
+from acg_lab.repairs.passages import Passages, find_passages
 from acg_lab.repairs.rekey import NewKeys, RekeyedProfile, compute_keys
 from acg_lab.repairs.repairs import Repair
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.storage.columns import is_redacted
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.observation_columns import ObservationColumns, offsets
 from acg_lab.storage.times import Times
 
-__all__ = ["ProfileWindows", "apply_repair", "select_windows"]
+__all__ = ["ProfileWindows", "apply_repair", "find_repaired_passages", "select_windows"]
 
 
 class ProfileWindows(NamedTuple):
@@ -71,7 +73,9 @@ def select_windows(snap: Snapshot, keys: Collection[str] | None = None) -> Profi
     return ProfileWindows(source, agents, snap.rules, {key: (key,) for key in wanted})
 
 
-def apply_repair(windows: ProfileWindows, repair: Repair, limit: int) -> ProfileWindows:
+def apply_repair(
+    windows: ProfileWindows, repair: Repair, limit: int, passages: Mapping[str, Passages] | None = None
+) -> ProfileWindows:
     """Return the windows that production would have stored of the repaired requests.
 
     Parameters
@@ -81,6 +85,8 @@ def apply_repair(windows: ProfileWindows, repair: Repair, limit: int) -> Profile
     repair : Repair
     limit : int
         How many observations a merged window keeps; 0 keeps one.
+    passages : mapping of str to Passages, optional
+        What a repair of slots is about, by agent; those of the windows when left out.
 
     Raises
     ------
@@ -91,6 +97,8 @@ def apply_repair(windows: ProfileWindows, repair: Repair, limit: int) -> Profile
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         msg = f"The 'observation_window' option must be a non-negative integer; got {limit!r}."
         raise UsageError(msg)
+    if passages is None:
+        passages = find_repaired_passages(windows, repair)
     source = windows.observations
     sizes = np.diff(source.window_offsets)
     chosen = _choose(windows, repair.learning_keys)
@@ -100,7 +108,8 @@ def apply_repair(windows: ProfileWindows, repair: Repair, limit: int) -> Profile
     numbers = {agent: i for i, agent in enumerate(dict.fromkeys(windows.agents.values()))}
     agents = np.array([numbers[windows.agents[key]] for key in source.keys], np.int32)[of_window]
     is_chosen = np.array([key in chosen for key in source.keys], np.bool_)[of_window]
-    after = EDITS[type(repair)](before, is_chosen[before.owner], repair, agents)
+    context = EditContext(agents, {numbers[agent]: found for agent, found in passages.items()})
+    after = EDITS[type(repair)](before, is_chosen[before.owner], repair, context)
     if isinstance(repair, MergeProfiles):
         new = _merge_keys(windows, chosen if repair.learning_keys else (), repair.agent_id, keys)
     else:
@@ -108,6 +117,58 @@ def apply_repair(windows: ProfileWindows, repair: Repair, limit: int) -> Profile
             before, after, keys, lambda key: RekeyedProfile(windows.agents[key], windows.rules[key].rules)
         )
     return _sort_under_keys(windows, (before, after), keys, new, limit)
+
+
+def find_repaired_passages(
+    windows: ProfileWindows, repair: Repair, recorded: Mapping[str, Collection[str]] | None = None
+) -> dict[str, Passages]:
+    """Return what a repair of slots is about, by agent; of other repairs nothing.
+
+    Parameters
+    ----------
+    windows : ProfileWindows
+    repair : Repair
+    recorded : mapping of str to collection of str, optional
+        Contents that the block has in recorded requests, by agent.
+
+    Raises
+    ------
+    UsageError
+        If the block has no such slots, or is no text whose slots can be pinned or moved.
+    """
+    if not isinstance(repair, Pin | MoveToEnd) or not repair.slots:
+        return {}
+    chosen = _choose(windows, repair.learning_keys)
+    source = windows.observations
+    table = BlockTable.from_columns(source)
+    of_window = np.repeat(np.arange(len(source.keys)), np.diff(source.window_offsets))[table.owner]
+    is_chosen = np.array([key in chosen for key in source.keys], np.bool_)[of_window]
+    rows = np.flatnonzero(find_span_rows(table, is_chosen, repair.span_id))
+    _check_texts(table, rows, repair)
+    counts: dict[str, Counter[str]] = {}
+    for window, content in zip(of_window[rows].tolist(), table.contents[rows].tolist(), strict=True):
+        agent = windows.agents[source.keys[window]]
+        counts.setdefault(agent, Counter())[table.content_pool[content]] += 1
+    slots = None if repair.slots == "all" else repair.slots
+    found = {agent: find_passages(of, slots, (recorded or {}).get(agent, ())) for agent, of in counts.items()}
+    passages = {agent: one for agent, one in found.items() if one is not None}
+    if not passages:
+        which = "slot that varies" if slots is None else f"slot {max(slots)}"
+        msg = f"There is no {which} in {repair.span_id!r}, beside text that all its contents share."
+        raise UsageError(msg)
+    return passages
+
+
+def _check_texts(table: BlockTable, rows: Rows, repair: Pin | MoveToEnd) -> None:
+    """Raise UsageError if a block is not a text that can be edited."""
+    if all(is_redacted(table.content_pool[code]) for code in np.unique(table.contents[rows]).tolist()):
+        msg = "The texts of this source are hashes, so they have no slots; pin or drop whole blocks."
+        raise UsageError(msg)
+    roles = ("system", "user") if isinstance(repair, MoveToEnd) else ("system", "user", "assistant", "tool")
+    if not table.have_form(role=roles, content_type=("text",))[rows].all():
+        what = "a text of the system or the user" if isinstance(repair, MoveToEnd) else "a text"
+        msg = f"Slots are stretches of {what}, and {repair.span_id!r} is another block; give the whole block."
+        raise UsageError(msg)
 
 
 def _choose(windows: ProfileWindows, keys: Collection[str]) -> Collection[str]:

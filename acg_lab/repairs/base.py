@@ -2,14 +2,16 @@
 
 import re
 from functools import cache
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
 
-__all__ = ["BaseRepair", "BlockRepair", "PlacementRepair", "compile_pattern"]
+__all__ = ["BaseRepair", "BlockRepair", "PlacementRepair", "Slots", "compile_pattern", "describe_slots", "is_slots"]
+
+Slots: TypeAlias = tuple[int, ...] | Literal["all"]
 
 
 class BaseRepair(Struct, frozen=True, kw_only=True, tag=True, tag_field="repair"):
@@ -75,6 +77,27 @@ class PlacementRepair(BlockRepair, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("contents", _is_texts(self.contents), "a tuple of str")
+
+
+def is_slots(value: Any) -> bool:
+    """Whether a value names slots: ``"all"``, or a tuple of their numbers, each once."""
+    if value == "all":
+        return True
+    numbers = value if isinstance(value, tuple) else (-1,)
+    return len({*numbers}) == len(numbers) and all(type(number) is int and number >= 0 for number in numbers)
+
+
+def describe_slots(slots: Slots, span_id: str) -> str:
+    """Return slots of a block in words; the numbers are those of the field.
+
+    >>> describe_slots("all", "system-0"), describe_slots((0, 2), "system-0")
+    ("what varies in 'system-0'", "slots 0 and 2 of 'system-0'")
+    """
+    if slots == "all":
+        return f"what varies in {span_id!r}"
+    *most, last = map(str, slots)
+    named = f"slots {', '.join(most)} and {last}" if most else f"slot {last}"
+    return f"{named} of {span_id!r}"
 
 
 def _is_texts(value: Any) -> bool:

@@ -109,7 +109,7 @@ class BlockTable:
     owner : array of int64, shape (n_rows,)
         The observation of each row, ascending.
     origin : array of int64, shape (n_rows,)
-        The row that each row had in the source.
+        The row that each row had in the source; -1 for one that was added.
     spans, contents, forms, indexes : array, shape (n_rows,)
         As in `ObservationColumns`.
     span_pool, content_pool, form_pool : Pool
@@ -184,6 +184,30 @@ class BlockTable:
         forms = self.forms.copy()
         forms[rows] = np.array(changed, np.int32)[inverse]
         return replace(self, forms=forms)
+
+    def with_last_blocks(self, owners: Rows, contents: Sequence[int], forms: Sequence[Form]) -> "BlockTable":
+        """Return the table with one more block at the end of some observations, each of which has a block.
+
+        Parameters
+        ----------
+        owners : array of int64
+            The observations, ascending.
+        contents : sequence of int
+            Codes.
+        forms : sequence of Form
+        """
+        at = np.searchsorted(self.owner, owners, side="right")
+        indexes = self.indexes[at - 1] + 1
+        names = [f"{form.role}-{index}" for form, index in zip(forms, indexes.tolist(), strict=True)]
+        return replace(
+            self,
+            owner=np.insert(self.owner, at, owners),
+            origin=np.insert(self.origin, at, -1),
+            spans=np.insert(self.spans, at, [self.span_pool.code(name) for name in names]),
+            contents=np.insert(self.contents, at, contents),
+            forms=np.insert(self.forms, at, [self.form_pool.code(form) for form in forms]),
+            indexes=np.insert(self.indexes, at, indexes),
+        )
 
     def reordered(self, order: Rows) -> "BlockTable":
         """Return the table with the rows of ``order``, observations in their old order, numbered and named afresh.

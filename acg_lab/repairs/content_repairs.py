@@ -10,7 +10,15 @@ it. Requests without the span stay as they are. What a repair does to the blocks
 """
 
 from acg_lab._format import counted
-from acg_lab.repairs.base import BaseRepair, BlockRepair, PlacementRepair, compile_pattern
+from acg_lab.repairs.base import (
+    BaseRepair,
+    BlockRepair,
+    PlacementRepair,
+    Slots,
+    compile_pattern,
+    describe_slots,
+    is_slots,
+)
 
 __all__ = ["Drop", "MergeProfiles", "MoveToEnd", "MoveToSystemPrompt", "Pin", "RemovePattern", "SortTools"]
 
@@ -28,29 +36,43 @@ class Pin(BlockRepair, frozen=True):
     pattern : str, optional
         A regular expression. Only its matches are set: the first match to the first match of the dominant content, the
         second to the second, and so on; further matches stay. The whole content when left out.
+    slots : tuple of int or "all", optional
+        Numbers of slots: the stretches that vary between what all contents of a text share, counted from 0 in the order
+        in which they stand. Only these are set, to what the dominant content has there; the others stay. Not together
+        with `pattern`.
     learning_keys : tuple of str, optional
         The profiles whose requests are repaired; all when left out.
 
     Raises
     ------
     UsageError
-        If a field has the wrong type, or `pattern` is not a regular expression.
+        If a field has the wrong type, or `pattern` is not a regular expression; `acg_lab.what_if` raises it if there is
+        no such slot.
 
     Examples
     --------
     >>> Pin("system-0", r"\d{4}-\d\d-\d\d").description
     "matches of '\\\\d{4}-\\\\d\\\\d-\\\\d\\\\d' in 'system-0' are pinned to the dominant ones"
+    >>> Pin("system-0", slots=(1,)).description
+    "slot 1 of 'system-0' is pinned to the dominant value"
     """
 
     pattern: str | None = None
+    slots: Slots = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("pattern", self.pattern is None or isinstance(self.pattern, str), "a str or None")
+        is_valid = is_slots(self.slots) and (self.pattern is None or not self.slots)
+        self._check("slots", is_valid, "a tuple of numbers, or 'all', and left out where a pattern is given")
         if self.pattern is not None:
             compile_pattern(self.pattern)
 
     def _action(self) -> str:
+        if self.slots:
+            is_one = self.slots == "all" or len(self.slots) == 1
+            pinned = "is pinned to the dominant value" if is_one else "are pinned to the dominant values"
+            return f"{describe_slots(self.slots, self.span_id)} {pinned}"
         if self.pattern is None:
             return f"{self.span_id!r} is pinned to its dominant content"
         return f"matches of {self.pattern!r} in {self.span_id!r} are pinned to the dominant ones"
@@ -86,10 +108,10 @@ class Drop(PlacementRepair, frozen=True):
 
 
 class MoveToEnd(PlacementRepair, frozen=True):
-    """Send a block last in its request, where it cannot break the prefix of anything.
+    """Send a block, or what varies in it, last in its request, where it cannot break the prefix of anything.
 
     The blocks after it move up by one. A tool or a response format cannot be moved, since production puts them before
-    the first message. Nor can instructions, which always come first.
+    the first message. Nor can instructions, which always come first; what varies in them can.
 
     A system message stays part of the learning key wherever it stands, so it goes on splitting profiles unless it
     becomes a user message.
@@ -100,6 +122,11 @@ class MoveToEnd(PlacementRepair, frozen=True):
         The block.
     as_user : bool, default False
         Whether a system message becomes a message of the user.
+    slots : tuple of int or "all", optional
+        Numbers of slots: the stretches that vary between what all contents of a text share, counted from 0 in the order
+        in which they stand. Only these move, each as a whole value; the rest of the block and the other slots stay.
+        They are sent as one message of the user, one value per line, and leave nothing in their place. A line with
+        nothing else on it goes with them. Only a text of the system or the user has slots to move.
     contents : tuple of str, optional
         Hashes of the contents to move; any content when left out.
     learning_keys : tuple of str, optional
@@ -116,15 +143,22 @@ class MoveToEnd(PlacementRepair, frozen=True):
     "'user-6' moves to the end of the prompt"
     >>> MoveToEnd("system-1", as_user=True).description
     "'system-1' moves to the end of the prompt as a user message"
+    >>> MoveToEnd("system-0", slots=(0,)).description
+    "slot 0 of 'system-0' moves to the end of the prompt as a user message"
     """
 
     as_user: bool = False
+    slots: Slots = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("as_user", isinstance(self.as_user, bool), "a bool")
+        self._check("slots", is_slots(self.slots), "a tuple of numbers, or 'all'")
 
     def _action(self) -> str:
+        if self.slots:
+            verb = "moves" if self.slots == "all" or len(self.slots) == 1 else "move"
+            return f"{describe_slots(self.slots, self.span_id)} {verb} to the end of the prompt as a user message"
         return f"{self.span_id!r} moves to the end of the prompt{' as a user message' if self.as_user else ''}"
 
 

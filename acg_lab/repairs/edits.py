@@ -6,7 +6,7 @@ Which observations a repair is for, learning keys, and merged windows are the bu
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -23,18 +23,27 @@ from acg_lab.repairs.content_repairs import (
     RemovePattern,
     SortTools,
 )
+from acg_lab.repairs.passages import Passages
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
+from acg_lab.repairs.slot_edits import move_slots, pin_slots
 from acg_lab.storage.columns import is_redacted
 from acg_lab.storage.observation_columns import Codes
 
-__all__ = ["EDITS"]
+__all__ = ["EDITS", "EditContext", "find_span_rows"]
 
 _MAX_LISTED = 12
 _HASH = 16
 
 
-def _span_rows(table: BlockTable, chosen: Bools, span_id: str) -> Bools:
+class EditContext(NamedTuple):
+    """What an edit may need: a number for the agent of each observation, and passages by that number."""
+
+    agents: Codes
+    passages: Mapping[int, Passages]
+
+
+def find_span_rows(table: BlockTable, chosen: Bools, span_id: str) -> Bools:
     """Return which rows are of a span; raise UsageError if no chosen observation has it."""
     found: Bools = chosen & (table.spans == table.span_pool.find(span_id))
     if not found.any():
@@ -48,7 +57,7 @@ def _span_rows(table: BlockTable, chosen: Bools, span_id: str) -> Bools:
 
 def _placed_rows(table: BlockTable, chosen: Bools, repair: Drop | MoveToEnd | MoveToSystemPrompt) -> Bools:
     """Return which rows are of the repair's span and have one of its contents."""
-    found = _span_rows(table, chosen, repair.span_id)
+    found = find_span_rows(table, chosen, repair.span_id)
     if not repair.contents:
         return found
     codes = np.unique(table.contents[found])
@@ -92,12 +101,14 @@ def _put_tools_first(table: BlockTable, order: Rows) -> Rows:
     return order[np.lexsort((rank, owner))]
 
 
-def _drop(table: BlockTable, chosen: Bools, repair: Drop, _agents: Codes) -> BlockTable:
+def _drop(table: BlockTable, chosen: Bools, repair: Drop, _context: EditContext) -> BlockTable:
     return _reorder(table, table, np.flatnonzero(~_placed_rows(table, chosen, repair)))
 
 
-def _move_to_end(table: BlockTable, chosen: Bools, repair: MoveToEnd, _agents: Codes) -> BlockTable:
+def _move_to_end(table: BlockTable, chosen: Bools, repair: MoveToEnd, context: EditContext) -> BlockTable:
     found = _movable_rows(table, chosen, repair)
+    if repair.slots:
+        return move_slots(table, np.flatnonzero(found), context.agents, context.passages)
     if (found & _instruction_rows(table)).any():
         msg = f"{repair.span_id!r} holds the instructions, which always come first."
         raise UsageError(msg)
@@ -118,7 +129,9 @@ def _instruction_rows(table: BlockTable) -> Bools:
     return found
 
 
-def _move_to_system_prompt(table: BlockTable, chosen: Bools, repair: MoveToSystemPrompt, _agents: Codes) -> BlockTable:
+def _move_to_system_prompt(
+    table: BlockTable, chosen: Bools, repair: MoveToSystemPrompt, _context: EditContext
+) -> BlockTable:
     found = _movable_rows(table, chosen, repair)
     other = np.cumsum(~table.have_form(role=("system",), content_type=("text",)))
     before = np.concatenate(([0], other))[np.searchsorted(table.owner, table.owner)]
@@ -152,7 +165,7 @@ def _make_messages(table: BlockTable, rows: Rows, role: str) -> BlockTable:
     return replace(table, spans=spans).with_forms(rows, role=role, content_type="text", provenance=role)
 
 
-def _sort_tools(table: BlockTable, chosen: Bools, _repair: SortTools, _agents: Codes) -> BlockTable:
+def _sort_tools(table: BlockTable, chosen: Bools, _repair: SortTools, _context: EditContext) -> BlockTable:
     rows = np.flatnonzero(chosen & table.have_form(content_type=("tool_schema",)))
     columns = (table.spans[rows], table.indexes[rows], table.contents[rows], table.forms[rows])
     distinct, first, inverse = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
@@ -169,9 +182,11 @@ def _tool_key(table: BlockTable, row: int) -> tuple[str, str]:
     return table.span_pool[table.spans[row]] if name is None else name, table.content_pool[table.contents[row]]
 
 
-def _pin(table: BlockTable, chosen: Bools, repair: Pin, agents: Codes) -> BlockTable:
-    found = np.flatnonzero(_span_rows(table, chosen, repair.span_id))
-    of_row = agents[table.owner[found]]
+def _pin(table: BlockTable, chosen: Bools, repair: Pin, context: EditContext) -> BlockTable:
+    found = np.flatnonzero(find_span_rows(table, chosen, repair.span_id))
+    if repair.slots:
+        return pin_slots(table, found, context.agents, context.passages)
+    of_row = context.agents[table.owner[found]]
     for agent in np.unique(of_row):
         rows = found[of_row == agent]
         _, first, counts = np.unique(table.contents[rows], return_index=True, return_counts=True)
@@ -197,8 +212,8 @@ def _pin_rows(table: BlockTable, rows: Rows, dominant: int, pattern: str | None)
     return _rewrite(table, rows, change)
 
 
-def _remove_pattern(table: BlockTable, chosen: Bools, repair: RemovePattern, _agents: Codes) -> BlockTable:
-    found = chosen if repair.span_id is None else _span_rows(table, chosen, repair.span_id)
+def _remove_pattern(table: BlockTable, chosen: Bools, repair: RemovePattern, _context: EditContext) -> BlockTable:
+    found = chosen if repair.span_id is None else find_span_rows(table, chosen, repair.span_id)
     search = compile_pattern(repair.pattern)
     return _rewrite(table, np.flatnonzero(found), lambda text: search.sub("", text))
 
@@ -221,18 +236,18 @@ def _rewrite(table: BlockTable, rows: Rows, change: Callable[[str], str]) -> Blo
     return table
 
 
-def _keep(table: BlockTable, _chosen: Bools, _repair: Repair, _agents: Codes) -> BlockTable:
+def _keep(table: BlockTable, _chosen: Bools, _repair: Repair, _context: EditContext) -> BlockTable:
     return table
 
 
-def _add_breakpoint(table: BlockTable, chosen: Bools, repair: AddBreakpoint, _agents: Codes) -> BlockTable:
+def _add_breakpoint(table: BlockTable, chosen: Bools, repair: AddBreakpoint, _context: EditContext) -> BlockTable:
     if repair.at not in AddBreakpoint.PLACES:
-        _span_rows(table, chosen, repair.at)
+        find_span_rows(table, chosen, repair.at)
     return table
 
 
-Edit: TypeAlias = Callable[[BlockTable, Bools, Any, Codes], BlockTable]
-# An edit takes a table, the rows that it may change, the repair, and a number for the agent of each observation.
+Edit: TypeAlias = Callable[[BlockTable, Bools, Any, EditContext], BlockTable]
+# An edit takes a table, the rows that it may change, the repair, and what it may need beside them.
 EDITS: Mapping[type[Repair], Edit] = {
     Pin: _pin,
     Drop: _drop,

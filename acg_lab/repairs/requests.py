@@ -5,9 +5,9 @@ body as sent. Distinct messages are edited once. Where a change can't be made, t
 Recorded usage is never changed: it is what the change is compared with.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import attrgetter
@@ -15,21 +15,21 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from acg_lab.core.canonical import canonical_json
 from acg_lab.core.errors import RecordError
 from acg_lab.core.rules import RulesName
 from acg_lab.repairs.base import compile_pattern
 from acg_lab.repairs.chosen_calls import ChosenCall, choose_calls
 from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
 from acg_lab.repairs.form_edits import make_user_message, set_value, take_block, value_at
+from acg_lab.repairs.passages import Passages
 from acg_lab.repairs.repairs import Repair
-from acg_lab.repairs.request_blocks import BlockFinder, FoundBlock, Place, content_of
+from acg_lab.repairs.request_blocks import BlockFinder, FoundBlock
 from acg_lab.repairs.request_form import CannotRepairError, Form, RequestForms, RequestPools
+from acg_lab.repairs.rewriting import Rewriter, pin_matches, pin_passages, remove_matches, take_out_passages
 from acg_lab.repairs.sending import SENDINGS, change_sending
-from acg_lab.repairs.text_edits import TextChange, change_texts, parse_object, set_content
 from acg_lab.storage.recorded_runs import Runs
 
-__all__ = ["RepairedRuns", "repair_requests"]
+__all__ = ["RepairedRuns", "find_contents", "repair_requests"]
 
 _HASH: Final = 16
 _encode: Final = msgspec.json.Encoder().encode
@@ -52,7 +52,13 @@ class RepairedRuns:
     n_left: int = 0
 
 
-def repair_requests(runs: Runs, repair: Repair, rules: Mapping[str, RulesName], recorded: Runs) -> RepairedRuns:
+def repair_requests(
+    runs: Runs,
+    repair: Repair,
+    rules: Mapping[str, RulesName],
+    recorded: Runs,
+    passages: Mapping[str, Passages] | None = None,
+) -> RepairedRuns:
     """Apply a repair to the recorded requests of some agents.
 
     Parameters
@@ -64,6 +70,8 @@ def repair_requests(runs: Runs, repair: Repair, rules: Mapping[str, RulesName], 
         The rules version of each agent; requests of other agents are left alone.
     recorded : Runs
         The runs before all repairs: a profile may be named by the learning key that its requests had then.
+    passages : mapping of str to Passages, optional
+        What a repair of slots is about, by agent.
     """
     chosen = list(choose_calls(runs, repair, rules, recorded))
     finders = {name: BlockFinder(runs, name) for name in set(rules.values())}
@@ -73,7 +81,7 @@ def repair_requests(runs: Runs, repair: Repair, rules: Mapping[str, RulesName], 
     if edit is None:
         return RepairedRuns(runs)
     pools = RequestPools(runs)
-    change = edit(_Context(finders, rules, chosen, pools), repair)
+    change = edit(_Context(finders, rules, chosen, pools, passages or {}), repair)
     calls = [list(of_run) for of_run in runs.calls]
     n_changed = n_left = 0
     for one in chosen:
@@ -108,12 +116,13 @@ def _forms_if_concerned(
 
 
 class _Context(NamedTuple):
-    """What an edit may need beyond the request: how blocks are found, and all requests that are chosen."""
+    """What an edit may need beyond the request: how blocks are found, all requests that are chosen, and passages."""
 
     finders: Mapping[RulesName, BlockFinder]
     rules: Mapping[str, RulesName]
     chosen: Sequence[ChosenCall]
     pools: RequestPools
+    passages: Mapping[str, Passages]
 
 
 Change: TypeAlias = Callable[[BlockFinder, ChosenCall, RequestForms], bool]
@@ -139,7 +148,10 @@ def _drop(_context: _Context, repair: Drop) -> Change:
     return change
 
 
-def _move_to_end(_context: _Context, repair: MoveToEnd) -> Change:
+def _move_to_end(context: _Context, repair: MoveToEnd) -> Change:
+    if repair.slots:
+        return _move_slots(context.passages, repair.span_id)
+
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         place = _found(finder, one, repair.span_id).place
         if place.field != "message":
@@ -149,6 +161,23 @@ def _move_to_end(_context: _Context, repair: MoveToEnd) -> Change:
             form.messages.append(make_user_message(code, forms.pools) if repair.as_user else code)
         moved: bool = forms.annotated.messages != one.call.messages.tolist()
         return moved
+
+    return change
+
+
+def _move_slots(passages: Mapping[str, Passages], span_id: str) -> Change:
+    rewriters = {agent_id: take_out_passages(found) for agent_id, found in passages.items()}
+
+    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+        if one.agent_id not in rewriters:
+            return False
+        block = _found(finder, one, span_id)
+        _, taken = passages[one.agent_id].take_out(block.content) or ("", "")
+        if not rewriters[one.agent_id].rewrite(finder, block, forms):
+            return False
+        for form in forms.forms:
+            form.messages.append(forms.pools.message({"role": "user", "content": taken}))
+        return True
 
     return change
 
@@ -200,8 +229,7 @@ def _sort_tools(_context: _Context, _repair: SortTools) -> Change:
 
 
 def _remove_pattern(_context: _Context, repair: RemovePattern) -> Change:
-    search = compile_pattern(repair.pattern)
-    texts = _Rewriter(lambda: lambda text: search.sub("", text))
+    texts = remove_matches(compile_pattern(repair.pattern))
 
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         found = [_found(finder, one, repair.span_id)] if repair.span_id is not None else list(finder.blocks(one.call))
@@ -213,29 +241,44 @@ def _remove_pattern(_context: _Context, repair: RemovePattern) -> Change:
 
 
 def _pin(context: _Context, repair: Pin) -> Change:
+    if repair.slots:
+        rewriters = {agent_id: pin_passages(passages) for agent_id, passages in context.passages.items()}
+        return _rewrite(rewriters, repair.span_id)
     dominant = dict(_dominant_blocks(context, repair.span_id))
     if repair.pattern is None:
         return lambda finder, one, forms: _copy(finder, one, forms, repair.span_id, dominant)
     search = compile_pattern(repair.pattern)
     rewriters = {
-        agent_id: _Rewriter(_in_turn(search, [match.group() for match in search.finditer(found.content)]))
+        agent_id: pin_matches(search, [match.group() for match in search.finditer(found.content)])
         for agent_id, (found, _) in dominant.items()
     }
+    return _rewrite(rewriters, repair.span_id)
 
+
+def _rewrite(rewriters: Mapping[str, Rewriter], span_id: str) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
-        return rewriters[one.agent_id].rewrite(finder, _found(finder, one, repair.span_id), forms)
+        rewriter = rewriters.get(one.agent_id)
+        return rewriter is not None and rewriter.rewrite(finder, _found(finder, one, span_id), forms)
 
     return change
 
 
-def _in_turn(search: re.Pattern[str], matches: Sequence[str]) -> TextChange:
-    """Return what sets the first match to the first of those given, the second to the second, and so on."""
+def find_contents(runs: Runs, repair: Repair, rules: Mapping[str, RulesName], recorded: Runs) -> dict[str, set[str]]:
+    """Return the contents that the block of a repair has in the requests that it is for, by agent.
 
-    def fresh() -> Callable[[str], str]:
-        left = iter(matches)
-        return lambda text: search.sub(lambda match: next(left, match.group()), text)
-
-    return fresh
+    Parameters
+    ----------
+    runs, repair, rules, recorded
+        As for `repair_requests`; the repair is of one block.
+    """
+    finders = {name: BlockFinder(runs, name) for name in set(rules.values())}
+    found: dict[str, set[str]] = {}
+    for one in choose_calls(runs, repair, rules, recorded):
+        with suppress(RecordError):
+            block = finders[rules[one.agent_id]].find(one.call, getattr(repair, "span_id", ""))
+            if block is not None:
+                found.setdefault(one.agent_id, set()).add(block.content)
+    return found
 
 
 def _dominant_blocks(context: _Context, span_id: str) -> Iterator[tuple[str, tuple[FoundBlock, ChosenCall]]]:
@@ -271,61 +314,6 @@ def _copy(
         value = value_at(donating, source.place, forms.pools)
         set_value(form, found.place, value, forms.pools)
     return True
-
-
-class _Rewriter:
-    """Changes texts; each distinct value of a form is changed once."""
-
-    def __init__(self, change: TextChange) -> None:
-        self._change = change
-        self._contents: dict[str, str] = {}
-        self._messages: dict[tuple[int, Place, str], int] = {}
-        self._values: dict[tuple[bytes, str], Any] = {}
-
-    def rewrite(self, finder: BlockFinder, block: FoundBlock, forms: RequestForms) -> bool:
-        """Change one block of a request in all its forms; whether its content changed."""
-        content = block.content
-        if content not in self._contents:
-            changed = self._change()(content)
-            unchanged = changed == content
-            self._contents[content] = content if unchanged else content_of(block.draft._replace(content=changed))
-        expected = self._contents[content]
-        if expected == content:
-            return False
-        for form in forms.forms:
-            self._rewrite_form(finder, block, form, forms, expected)
-        return True
-
-    def _rewrite_form(
-        self, finder: BlockFinder, block: FoundBlock, form: Form, forms: RequestForms, expected: str
-    ) -> None:
-        place, is_message = block.place, block.place.field == "message"
-        key = form.messages[place.position] if is_message else -1, place._replace(position=0), expected
-        if is_message and key in self._messages:
-            form.messages[place.position] = self._messages[key]
-            return
-        value = value_at(form, place, forms.pools)
-        known = _encode(value), expected
-        if known not in self._values:
-            new = change_texts(value, self._change())
-            # What was sent is compared with the annotated one by the codec, once the request is put together.
-            self._values[known] = self._fitting(finder, block, value, new, expected) if form is forms.annotated else new
-        set_value(form, place, self._values[known], forms.pools)
-        if is_message:
-            self._messages[key] = form.messages[place.position]
-
-    def _fitting(self, finder: BlockFinder, block: FoundBlock, old: Any, new: Any, expected: str) -> Any:
-        """Return a value whose block has the expected content: the new one, else one made of that content."""
-        holds_text = block.place.field == "instructions" or (
-            block.place.field == "message" and not block.place.is_whole and block.place.tool_call < 0
-        )
-        if holds_text:
-            made = finder.text_of(new, block.draft)
-            return new if made == expected else set_content(old, expected)
-        if block.draft.content_type == "structured_output" or block.place.field != "format":
-            made = content_of(block.draft._replace(content=canonical_json(new)))
-            return new if made == expected else parse_object(expected)
-        raise CannotRepairError
 
 
 Edit: TypeAlias = Callable[[_Context, Any], Change]

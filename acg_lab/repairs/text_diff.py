@@ -16,6 +16,7 @@ from acg_lab.core.canonical import canonical_json
 from acg_lab.core.errors import RecordError
 
 __all__ = [
+    "UNSPACED",
     "Match",
     "TextDifference",
     "ValueCount",
@@ -36,9 +37,9 @@ _FIRST_DISTANCE, _SAMPLES = 512, 32
 _MIN_SHARED = 32  # characters; shorter pieces may agree by accident
 _MAX_WORD = 256  # characters
 _MAX_FAILURES = 50  # opening brackets that start no JSON; a text with more of them holds none
-_UNSPACED = "\u0e00-\u0fff\u3040-\u30ff\u3400-\u9fff"  # scripts that write words without spaces
-_token = re.compile(rf"[^\W{_UNSPACED}]+|\s+|[^\w\s]|[{_UNSPACED}]")
-_inside_word = re.compile(rf"[^\W{_UNSPACED}]{{2}}|\s\s").fullmatch
+UNSPACED = "\u0e00-\u0fff\u3040-\u30ff\u3400-\u9fff"  # scripts that write words without spaces
+_token = re.compile(rf"[^\W{UNSPACED}]+|\s+|[^\w\s]|[{UNSPACED}]")
+_inside_word = re.compile(rf"[^\W{UNSPACED}]{{2}}|\s\s").fullmatch
 _opening = re.compile(r"[{\[]")
 _decoder = json.JSONDecoder()
 

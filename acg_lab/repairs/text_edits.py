@@ -5,7 +5,7 @@ stay as sent. Else the block's new content is put in, if one text or one JSON ob
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -13,9 +13,8 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.strict_json import DECODE_ERRORS
 from acg_lab.repairs.request_form import CannotRepairError
 
-__all__ = ["TextChange", "change_texts", "parse_object", "set_content"]
+__all__ = ["change_texts", "parse_object", "set_content"]
 
-TextChange: TypeAlias = Callable[[], Callable[[str], str]]  # a fresh one for each block, as a pin counts its matches
 _decode: Final = msgspec.json.Decoder().decode
 
 

@@ -7,7 +7,7 @@ Invariant: time and memory are linear in the texts; slots are offsets, and piece
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from acg_lab.repairs.text_diff import Match, align
 
-__all__ = ["Slot", "Template", "find_template"]
+__all__ = ["Slot", "Template", "extend_template", "find_template", "place_pieces"]
 
 _MIN_PIECE = 4  # characters; shorter ones may agree by accident
 _LONG_PIECE = 32  # characters; a piece this long stands, whatever is beside it
@@ -66,7 +66,7 @@ class Template:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The slots in order; those that hold the same in every text are left out."""
-        placed = [[(0, 0), *_place(text, self._piece_texts), (len(text), len(text))] for text in self.texts]
+        placed = [[(0, 0), *place_pieces(text, self._piece_texts), (len(text), len(text))] for text in self.texts]
         found = []
         for before, after in pairwise(zip(*placed, strict=True)):
             starts, stops = tuple(stop for _, stop in before), tuple(start for start, _ in after)
@@ -131,6 +131,27 @@ def find_template(texts: Sequence[str], counts: Sequence[int]) -> Template:
     )
 
 
+def extend_template(template: Template, texts: Iterable[str]) -> Template:
+    """Return what further texts share too, with the same reference; those that share too little with it are left out.
+
+    Examples
+    --------
+    >>> template = find_template(["On 1 May 9:00.", "On 1 May 9:30."], [1, 1])
+    >>> [slot.offset for slot in extend_template(template, ["On 2 June 9:30."]).slots]
+    [3]
+    """
+    ours = template.texts[template.reference]
+    pieces, fitting = list(template.pieces), list(template.texts)
+    for text in dict.fromkeys(texts):
+        if not _fits(text, ours, pieces):
+            matches = align(ours, text)
+            if sum(match.length for match in matches) < _MIN_SHARED * len(ours):
+                continue
+            pieces = _intersect(pieces, matches)
+        fitting.append(text)
+    return Template(fitting, template.reference, range(len(fitting)), (), _join_slots(ours, pieces, fitting))
+
+
 _Pieces = list[tuple[int, int]]
 
 
@@ -162,13 +183,13 @@ def _share(texts: Sequence[str], reference: int, in_order: Sequence[int]) -> _Pi
 def _fits(text: str, reference: str, pieces: _Pieces) -> bool:
     """Return whether a text holds all pieces in order, so that it need not be compared."""
     try:
-        list(_place(text, [reference[start:stop] for start, stop in pieces]))
+        list(place_pieces(text, [reference[start:stop] for start, stop in pieces]))
     except ValueError:
         return False
     return True
 
 
-def _place(text: str, pieces: Sequence[str]) -> Iterator[tuple[int, int]]:
+def place_pieces(text: str, pieces: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yield where the pieces stand in a text: the last one as late as possible, each other as early as possible.
 
     Raises
@@ -206,7 +227,7 @@ def _join_slots(text: str, pieces: _Pieces, texts: Sequence[str]) -> _Pieces:
     A slot is as long as its shortest value, whichever text is the reference.
     """
     shared = [text[start:stop] for start, stop in pieces]
-    placed = [list(_place(one, shared)) for one in texts]
+    placed = [list(place_pieces(one, shared)) for one in texts]
     kept: _Pieces = []
     last = -1  # the piece before the slot
     for number, (start, stop) in enumerate(pieces):

@@ -15,9 +15,10 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.rules import RulesName
 from acg_lab.history.replay import choose_rules
-from acg_lab.repairs.apply import apply_repair, select_windows
+from acg_lab.repairs.apply import ProfileWindows, apply_repair, find_repaired_passages, select_windows
+from acg_lab.repairs.passages import Passages
 from acg_lab.repairs.repairs import Repair, check_repairs
-from acg_lab.repairs.requests import repair_requests
+from acg_lab.repairs.requests import find_contents, repair_requests
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Columns
@@ -42,6 +43,8 @@ class RepairedSnapshot(Snapshot):
         By learning key, the keys of the profiles of ``base`` that its observations come from, sorted.
     stand_ins : frozenset of str
         The learning keys that stand in for a key that windows cannot determine.
+    passages : tuple of mapping
+        For each repair, the passages that it pins or moves by agent; empty where it is not about slots.
     """
 
     base: Snapshot
@@ -49,6 +52,7 @@ class RepairedSnapshot(Snapshot):
     members: Mapping[str, tuple[str, ...]]
     stand_ins: frozenset[str]
     rules_of: Mapping[str, DetectedRules]
+    passages: tuple[Mapping[str, Passages], ...]
 
     @property
     def runs(self) -> Runs:
@@ -67,19 +71,7 @@ class RepairedSnapshot(Snapshot):
 
     @cached_property
     def _repaired(self) -> tuple[Runs, tuple[str, ...]]:
-        recorded = runs = self.base.runs
-        if not len(recorded):
-            return recorded, ()
-        rules = {agent_id: choose_rules(self.base, agent_id, "auto").rules for agent_id in self.base.agent_ids}
-        sentences = []
-        for repair in self.repairs:
-            keyed = _with_keys(repair, self.base)
-            found = repair_requests(runs, keyed, _select_agents(rules, keyed), recorded)
-            runs = found.runs
-            if found.n_left:
-                n = counted(found.n_left, "recorded request")
-                sentences.append(f"{n} can't be changed so that {repair.description}: left as sent")
-        return runs, tuple(sentences)
+        return _repair_runs(self.base, self.repairs, self.passages)
 
     @property
     def rules(self) -> Mapping[str, DetectedRules]:
@@ -92,6 +84,45 @@ class RepairedSnapshot(Snapshot):
         before = f"{counted(len(self.base.windows), 'profile')} before"
         facts = "; ".join((super().facts, before, *self.unrepaired))
         return f"{facts}; {counted(len(self.stand_ins), 'stand-in')} for unknown keys" if self.stand_ins else facts
+
+
+def _repair_runs(
+    base: Snapshot, repairs: Sequence[Repair], passages: Sequence[Mapping[str, Passages]]
+) -> tuple[Runs, tuple[str, ...]]:
+    """Return the runs of a snapshot with repaired requests, and which requests could not be repaired."""
+    recorded = runs = base.runs
+    if not len(recorded):
+        return recorded, ()
+    rules = _find_rules(base)
+    sentences = []
+    for repair, passage in zip(repairs, passages, strict=True):
+        keyed = _with_keys(repair, base)
+        found = repair_requests(runs, keyed, _select_agents(rules, keyed), recorded, passage)
+        runs = found.runs
+        if found.n_left:
+            n = counted(found.n_left, "recorded request")
+            sentences.append(f"{n} can't be changed so that {repair.description}: left as sent")
+    return runs, tuple(sentences)
+
+
+def _find_rules(base: Snapshot) -> dict[str, RulesName]:
+    return {agent_id: choose_rules(base, agent_id, "auto").rules for agent_id in base.agent_ids}
+
+
+def _find_passages(
+    windows: ProfileWindows,
+    repair: Repair,
+    base: Snapshot,
+    earlier: Sequence[Repair],
+    passages: Sequence[Mapping[str, Passages]],
+) -> Mapping[str, Passages]:
+    """Return the passages that a repair is about; slots are as wide as recorded requests need them."""
+    if not getattr(repair, "slots", ()):
+        return {}
+    runs, _ = _repair_runs(base, earlier, passages)
+    keyed = _with_keys(repair, base)
+    contents = find_contents(runs, keyed, _select_agents(_find_rules(base), keyed), base.runs) if len(runs) else {}
+    return find_repaired_passages(windows, repair, contents)
 
 
 def _with_keys(repair: Repair, base: Snapshot) -> Repair:
@@ -176,12 +207,16 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
     check_snapshot(snap)
     if not (repairs := check_repairs(repair)):
         return snap
-    windows, base, applied = select_windows(snap), snap, repairs
+    windows, base = select_windows(snap), snap
+    applied: tuple[Repair, ...] = ()
+    passages: tuple[Mapping[str, Passages], ...] = ()
     if isinstance(snap, RepairedSnapshot):
         windows = windows._replace(members=snap.members, stand_ins=snap.stand_ins)
-        base, applied = snap.base, snap.repairs + repairs
+        base, applied, passages = snap.base, snap.repairs, snap.passages
     for each in repairs:
-        windows = apply_repair(windows, each, observation_window)
+        found = _find_passages(windows, each, base, applied, passages)
+        windows = apply_repair(windows, each, observation_window, found)
+        applied, passages = (*applied, each), (*passages, found)
     logger.debug(
         "applied %d repairs: %d profiles before, %d after", len(repairs), len(snap.windows), len(windows.agents)
     )
@@ -201,4 +236,5 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
         members=windows.members,
         stand_ins=windows.stand_ins,
         rules_of=windows.rules,
+        passages=passages,
     )

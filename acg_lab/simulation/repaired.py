@@ -4,7 +4,7 @@ Each request keeps what it was billed, plus the difference between the simulatio
 the recorded ones. A repair that changes no request changes no token.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -120,7 +120,8 @@ def carry_sizes(old: RecordedRequests, sizes: Sizes, row_of: Ints, new: Recorded
     """Return sizes of repaired prompts: a content has the size that it had in the recorded ones.
 
     A content that was in the same request keeps its size there, one of other requests has their mean, and what no
-    request held is estimated by its bytes, at the rate of its request.
+    request held is estimated by its bytes: at the rate of what it replaces, if that has about its length, else of its
+    request.
     """
     starts = np.append(0, sizes.ends)[: len(sizes.ends)]
     starts[old.piece_offsets[:-1][np.diff(old.piece_offsets) > 0]] = 0
@@ -153,6 +154,16 @@ def _widths(codes: Ints, lengths: Ints, old_codes: Ints, widths: Ints, old_lengt
     is_text = ~np.isin(old_codes, (FRAMING, GAP))
     n_tokens, n_bytes = int(widths[is_text].sum()), int(old_lengths[is_text].sum())
     rate = n_tokens / n_bytes if n_tokens and n_bytes else _TOKENS_PER_BYTE
+    is_gone = is_text & (old_lengths > 0) & ~np.isin(old_codes, codes)
+    gone = list(zip(old_lengths[is_gone].tolist(), widths[is_gone].tolist(), strict=True))
     pairs = zip(codes.tolist(), lengths.tolist(), strict=True)
-    found = [own.get(code, means[code] if code >= 0 else length * rate) for code, length in pairs]
+    found = [own.get(code, means[code] if code >= 0 else _estimate(length, gone, rate)) for code, length in pairs]
     return np.rint(found).astype(np.int64)
+
+
+def _estimate(length: int, gone: Sequence[tuple[int, int]], rate: float) -> float:
+    """Return the tokens of a new content: at the rate of the content of about its length that it replaces, if any."""
+    near = min(gone, key=lambda one: abs(one[0] - length), default=None)
+    if near is not None and length / 2 <= near[0] <= 2 * length:
+        rate = near[1] / near[0]
+    return length * rate

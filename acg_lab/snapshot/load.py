@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-import numpy as np
-
 from acg_lab._format import counted
 from acg_lab.config.settings import AcgSettings
 from acg_lab.core.errors import RecordError, UsageError
@@ -19,9 +17,10 @@ from acg_lab.core.rules import get_rules
 from acg_lab.logs.redis_dump import RedisDump, open_dump
 from acg_lab.snapshot.known_agents import agents_of, check_agent
 from acg_lab.snapshot.load_log import LoadWarning, LogOptions, Within, is_log, load_log
+from acg_lab.snapshot.narrow import keep_agent, keep_keys, keep_newest
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage._runtime import Bar
+from acg_lab.storage._runtime import Bar, paused_collector
 from acg_lab.storage.base import Backend, OnProblem, Selection
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
@@ -29,7 +28,7 @@ from acg_lab.storage.limits import Limits, check_limits
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
-from acg_lab.storage.times import parse_time, read_time
+from acg_lab.storage.times import parse_time
 
 __all__ = ["LoadWarning", "load", "parse_option_time"]
 
@@ -148,7 +147,7 @@ def load(
             strict=strict,
             progress=progress,
         )
-        snapshot = _narrow(snapshot, agent_id, selection, limit)
+        snapshot = _narrow(snapshot, selection)
         check_agent(snapshot, agent_id, None if path == "-" else lambda: _agents_of_log(path, options))
         return snapshot
     _refuse_log_options(until, api, settings, full_payloads, sample_rate, fields)
@@ -172,20 +171,20 @@ def load(
     columns = replace(columns, problems=tuple(problems), key_prefix=columns.key_prefix if prefix == "auto" else prefix)
     snapshot = _snapshot(backend.label, columns, rules)
     if agent_id is not None:
-        snapshot = _of_agent(snapshot, agent_id)
+        snapshot = keep_agent(snapshot, agent_id)
         check_agent(snapshot, agent_id, lambda: agents_of(backend))
     logger.info("read %s: %s", backend.label, snapshot.facts)
     if problems:
         msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
         warnings.warn(msg, LoadWarning, stacklevel=2)
-    return snapshot if start is None and limit is None else _filter(snapshot, start, limit)
+    return snapshot if start is None and limit is None else keep_newest(snapshot, start, limit)
 
 
 def _read_columns(
     backend: Backend | RedisDump, selection: Selection, on_problem: OnProblem, *, progress: bool, close: bool
 ) -> Columns:
     try:
-        with Bar(f"reading {backend.label}", shown=progress) as bar:
+        with paused_collector(), Bar(f"reading {backend.label}", shown=progress) as bar:
             if isinstance(backend, ParquetExport):
                 return backend.columns(selection, bar, on_problem)
             return ingest(backend.scan(selection, bar), on_problem, selection.limits)
@@ -194,29 +193,13 @@ def _read_columns(
             backend.close()
 
 
-def _narrow(snapshot: Snapshot, agent_id: str | None, selection: Selection, limit: int | None) -> Snapshot:
+def _narrow(snapshot: Snapshot, selection: Selection) -> Snapshot:
     """Keep of a learned snapshot what was asked for."""
-    if agent_id is not None:
-        runs = snapshot.runs.take(i for i, run in enumerate(snapshot.runs.records) if run.agent_id == agent_id)
-        snapshot = _of_agent(replace(snapshot, columns=replace(snapshot.columns, runs=runs)), agent_id)
+    if selection.agent_id is not None:
+        snapshot = keep_agent(snapshot, selection.agent_id)
     if selection.keys is not None:
-        observations = snapshot.columns.observations
-        kept = [key for key in observations.keys if key in selection.keys]
-        rows = [row for key in kept for row in observations.observations_of(observations.number[key])]
-        columns = replace(
-            snapshot.columns,
-            observations=observations.take(np.array(rows, np.int64), kept),
-            results={key: result for key, result in snapshot.columns.results.items() if key in selection.keys},
-        )
-        snapshot = replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in kept})
-    return snapshot if limit is None else _filter(snapshot, None, limit)
-
-
-def _agents_of_log(path: str, options: LogOptions) -> tuple[str, ...]:
-    """Read a log once more, for the agents that it names."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LoadWarning)  # the load before has warned
-        return load(path, progress=False, **options._asdict()).agent_ids
+        snapshot = keep_keys(snapshot, selection.keys)
+    return snapshot if selection.limit is None else keep_newest(snapshot, None, selection.limit)
 
 
 def _refuse_log_options(until: object, api: str, settings: object, full: object, rate: float, fields: object) -> None:
@@ -293,37 +276,8 @@ def _check_limit(limit: int | None) -> int | None:
     return limit
 
 
-def _of_agent(snapshot: Snapshot, agent_id: str) -> Snapshot:
-    """Drop other agents whose ids start with the wanted one: backends select by the start of a key."""
-    wanted = {key for key, owner in snapshot.owners.items() if owner.agent_id == agent_id}
-    observations = snapshot.columns.observations
-    kept = [key for key in observations.keys if key in wanted]
-    rows = [row for key in kept for row in observations.observations_of(observations.number[key])]
-    columns = replace(
-        snapshot.columns,
-        observations=observations.take(np.array(rows, np.int64), kept),
-        results={key: result for key, result in snapshot.columns.results.items() if key in wanted},
-    )
-    return replace(snapshot, columns=columns, owners={key: snapshot.owners[key] for key in wanted})
-
-
-def _filter(snapshot: Snapshot, start: int | None, limit: int | None) -> Snapshot:
-    """Keep what is not older than ``start``, and of that the newest ``limit``."""
-    observations, runs = snapshot.columns.observations, snapshot.runs
-    rows: list[int] = []
-    for window in range(len(observations.keys)):
-        of_window = np.array(observations.observations_of(window), np.int64)
-        if start is not None:
-            of_window = of_window[observations.created.nanoseconds[of_window] >= start]
-        rows.extend(of_window[-limit:] if limit else of_window)
-    kept: list[int] = []
-    for agent_id in dict.fromkeys(run.agent_id for run in runs.records):
-        of_agent = [i for i, run in enumerate(runs.records) if run.agent_id == agent_id]
-        of_agent = [i for i in of_agent if start is None or read_time(runs.records[i].started_at) >= start]
-        kept.extend(of_agent[-limit:] if limit else of_agent)
-    columns = replace(
-        snapshot.columns,
-        observations=observations.take(np.array(rows, np.int64), observations.keys),
-        runs=runs.take(kept),
-    )
-    return replace(snapshot, columns=columns, is_filtered=True)
+def _agents_of_log(path: str, options: LogOptions) -> tuple[str, ...]:
+    """Read a log once more, for the agents that it names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LoadWarning)  # the load before has warned
+        return load(path, progress=False, **options._asdict()).agent_ids

@@ -205,7 +205,7 @@ class Files:
             self.system.create_dir(f"{place}/{name}".rpartition("/")[0], recursive=True)
             self.system.move(f"{temporary}/{name}", f"{place}/{name}")
         self.system.delete_dir(temporary)
-        self.delete([name for name in sorted(old - new, key=lambda name: not name.startswith(MARKERS))])
+        self.delete(sorted(old - new, key=lambda name: not name.startswith(MARKERS)))
 
     def _list_files(self, folder: str) -> set[str]:
         """Return the paths of all files below a folder, without its own."""

@@ -111,8 +111,8 @@ class ParquetHistory:
             return partition_by
         if partition_by not in (None, pieces[-1].partition_by):
             msg = (
-                f"The pieces of {self.label} are not partitioned by {partition_by}; join them so before: acg-lab compact "
-                f"{self.label} --partition {partition_by}."
+                f"The pieces of {self.label} are not partitioned by {partition_by}; first join them so, with "
+                f"acg-lab compact {self.label} --partition {partition_by}."
             )
             raise UsageError(msg)
         return pieces[-1].partition_by

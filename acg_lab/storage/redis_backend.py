@@ -17,7 +17,7 @@ from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_base import RedisBase
 from acg_lab.storage.redis_client import Failure, check_replies, explain_error, retry_delays
-from acg_lab.storage.redis_learning import Attempt, Commit, LearnerStep, Watch, conflict, waits_between_attempts
+from acg_lab.storage.redis_learning import Ask, Attempt, Commit, LearnerStep, Watch, conflict, waits_between_attempts
 from acg_lab.storage.redis_new_runs import FindKnown
 from acg_lab.storage.redis_pace import Pace
 from acg_lab.storage.redis_scan import Send, Step, group_by_size
@@ -34,7 +34,7 @@ _IDS_AT_ONCE = 5000
 class RedisBackend(RedisBase):
     """A Redis in production's layout.
 
-    Reading never writes and never blocks the server: it uses SCAN, STRLEN, GET and MGET of up to 8 MiB, GETRANGE for
+    Reading never writes and never blocks the server: it uses SCAN, STRLEN, GET and MGET of up to 512 KiB, GETRANGE for
     more, LLEN, and LRANGE of up to 5,000 ids, and the client refuses all other commands. Only connection errors are
     retried. A run id that occurs twice in an index counts once, at its first position. `AcgLearner` learns each run in
     one transaction here.
@@ -136,29 +136,30 @@ class RedisBackend(RedisBase):
             time.sleep(wait)
 
     def _attempt(self, attempt: Attempt[Any]) -> Failure | None:
-        raw: bytes | None = None
+        reply: Any = None
         with self._client.pipeline() as pipeline:
-            while (ask := attempt.ask(raw)) is not None:
-                outcome = self._carry_out(pipeline, ask)
-                if isinstance(outcome, Failure):
-                    return outcome
-                raw = outcome
+            while (ask := attempt.ask(reply)) is not None:
+                reply = ask if isinstance(ask, Failure) else self._carry_out(pipeline, ask)
+                if isinstance(reply, Failure):
+                    return reply
         return None
 
-    def _carry_out(self, pipeline: Any, ask: Watch | Commit) -> bytes | Failure | None:
+    def _carry_out(self, pipeline: Any, ask: Watch | Ask | Commit) -> Any:
         import redis
 
         try:
             if isinstance(ask, Watch):
-                pipeline.watch(ask.key)
-                raw: bytes | None = pipeline.execute_command("GET", ask.key)
-                return raw
+                return pipeline.watch(ask.key)
+            if isinstance(ask, Ask):
+                return pipeline.execute_command(*ask.command)
             pipeline.multi()
             for command in ask.commands:
                 pipeline.execute_command(*command)
             pipeline.execute()
         except redis.WatchError:
             return conflict(self.label)
+        except redis.ResponseError as error:
+            return error if isinstance(ask, Ask) else explain_error(error, self.label)
         except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)
         return None
@@ -323,29 +324,30 @@ class AsyncRedisBackend(RedisBase):
             await asyncio.sleep(wait)
 
     async def _attempt(self, attempt: Attempt[Any]) -> Failure | None:
-        raw: bytes | None = None
+        reply: Any = None
         async with self._client.pipeline() as pipeline:
-            while (ask := attempt.ask(raw)) is not None:
-                outcome = await self._carry_out(pipeline, ask)
-                if isinstance(outcome, Failure):
-                    return outcome
-                raw = outcome
+            while (ask := attempt.ask(reply)) is not None:
+                reply = ask if isinstance(ask, Failure) else await self._carry_out(pipeline, ask)
+                if isinstance(reply, Failure):
+                    return reply
         return None
 
-    async def _carry_out(self, pipeline: Any, ask: Watch | Commit) -> bytes | Failure | None:
+    async def _carry_out(self, pipeline: Any, ask: Watch | Ask | Commit) -> Any:
         import redis
 
         try:
             if isinstance(ask, Watch):
-                await pipeline.watch(ask.key)
-                raw: bytes | None = await pipeline.execute_command("GET", ask.key)
-                return raw
+                return await pipeline.watch(ask.key)
+            if isinstance(ask, Ask):
+                return await pipeline.execute_command(*ask.command)
             pipeline.multi()
             for command in ask.commands:
                 pipeline.execute_command(*command)
             await pipeline.execute()
         except redis.WatchError:
             return conflict(self.label)
+        except redis.ResponseError as error:
+            return error if isinstance(ask, Ask) else explain_error(error, self.label)
         except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)
         return None

@@ -133,8 +133,8 @@ def _name(*command: Any) -> str:
 # By the class name of an error, one of its bases, or an error that it was raised from; the first match applies.
 _WORDS: Final = {
     "NoPermissionError": (
-        "denies this user a command or key; to read, grant SCAN, GET, MGET, STRLEN, TYPE, LLEN and LRANGE on the keys "
-        "under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC "
+        "denies this user {command}; to read, grant SCAN, GET, GETRANGE, MGET, STRLEN, TYPE, LLEN and LRANGE on the "
+        "keys under the prefix, and SELECT for a database other than 0; to write SET, RPUSH, EXISTS, MULTI and EXEC "
         "too, and WATCH and UNWATCH to learn"
     ),
     "AuthenticationError": (
@@ -177,11 +177,11 @@ class Failure(NamedTuple):
 _OTHER_NODE: Final = ("MOVED", "ASK", "CROSSSLOT")  # codes of the server, which not every redis-py has a class for
 
 
-def explain_error(error: BaseException, label: str) -> Failure:
-    """Return an error of redis-py in words, without its text."""
+def explain_error(error: BaseException, label: str, command: str = "") -> Failure:
+    """Return an error of redis-py in words, without its text; ``command`` is the one that it answers, if known."""
     names = {cls.__name__ for link in _chain(error) for cls in type(link).__mro__}
     transient = bool(names & _TRANSIENT) and not names & _LASTING
-    words = _words(error, names, label)
+    words = _words(error, names, label).format(command=f"{command}, or its key" if command else "a command or key")
     error_in_words = SourceError(f"{label} {words}{'' if words.endswith('?') else '.'}")
     return Failure(error_in_words, transient, is_loading="BusyLoadingError" in names)
 
@@ -229,9 +229,9 @@ def check_replies(replies: list[Any], send: Send, label: str) -> list[Any]:
         If a reply is an error that concerns more than one key, or nothing that the command answers.
     """
     settled = [_settle(reply, send) for reply in replies]
-    for reply in settled:
+    for reply, command in zip(settled, send.commands, strict=False):  # their number is checked below
         if isinstance(reply, BaseException):
-            raise explain_error(reply, label).error
+            raise explain_error(reply, label, _name(*command)).error
     if len(settled) != len(send.commands) or not all(map(is_expected, send.commands, settled)):
         msg = f"{label} {_NO_REPLY}"
         raise SourceError(msg)

@@ -1,22 +1,24 @@
 """Learn from a run in one transaction on a Redis, so that concurrent learners lose nothing.
 
 A learner's windows are watched from the moment they are loaded, and stored with their results and the seed entry in one
-transaction. If another process stored one of them meanwhile, nothing is written and the step is made anew. The layout
-stays production's, and production may write beside us: what it overwrites is lost, as between its own processes.
+transaction. If another process stored one of them meanwhile, nothing is written and the step is made anew. A large
+window comes in pieces, as in any other read. The layout stays production's, and production may write beside us: what it
+overwrites is lost, as between its own processes.
 """
 
 import random
 from collections.abc import Callable, Generator, Iterator
-from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from acg_lab.core.codec import decode_window, encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError
 from acg_lab.core.learner import Load, Store
 from acg_lab.core.records import PromptIR
-from acg_lab.storage.redis_client import Failure
-from acg_lab.storage.redis_scan import Command
+from acg_lab.storage.redis_client import Failure, check_replies
+from acg_lab.storage.redis_scan import Command, RedisRefusal
+from acg_lab.storage.redis_values import explain_refusal, fetch_value
 
-__all__ = ["Attempt", "Commit", "LearnerStep", "Watch", "conflict", "waits_between_attempts"]
+__all__ = ["Ask", "Attempt", "Commit", "LearnerStep", "Watch", "conflict", "waits_between_attempts"]
 
 T = TypeVar("T")
 LearnerStep: TypeAlias = Generator[Load | Store, tuple[PromptIR, ...] | None, T]
@@ -26,9 +28,15 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.5
 
 
 class Watch(NamedTuple):
-    """Watch a key, then get its value and send it back."""
+    """Watch a key from now on."""
 
     key: str
+
+
+class Ask(NamedTuple):
+    """Send a command on the connection that watches, and send its reply back: an error of the server too."""
+
+    command: Command
 
 
 class Commit(NamedTuple):
@@ -56,10 +64,13 @@ class Attempt(Generic[T]):
         self.result: T | None = None
         self._is_committing = False
 
-    def ask(self, raw: bytes | None) -> Watch | Commit | None:
-        """Take the value of the watched key, and return what to send next; None at the end, when `result` is set."""
+    def ask(self, reply: Any) -> Watch | Ask | Commit | Failure | None:
+        """Take a reply, and return what to send next; None at the end, when `result` is set.
+
+        A failure is returned if a watched value keeps changing while it is read.
+        """
         try:
-            return self._asks.send(raw)
+            return self._asks.send(reply)
         except StopIteration:
             return None
 
@@ -67,7 +78,7 @@ class Attempt(Generic[T]):
         """Return whether the transaction may have happened though it failed: its reply may be lost."""
         return self._is_committing and failure.transient
 
-    def _run(self, step: LearnerStep[T]) -> Generator[Watch | Commit, bytes | None, None]:
+    def _run(self, step: LearnerStep[T]) -> Generator[Watch | Ask | Commit | Failure, Any, None]:
         answer = None
         while True:
             try:
@@ -78,14 +89,35 @@ class Attempt(Generic[T]):
             answer = None
             if isinstance(command, Load):
                 key = f"{self._prefix}acg_observations:{command.key}"
-                answer = self._decode(key, (yield Watch(key)))
+                yield Watch(key)
+                raw = yield from self._fetch(key)
+                if raw is RedisRefusal.CHANGED:
+                    yield conflict(self._label)
+                answer = self._decode(key, raw)
             else:
                 self._stores.append(command)
         if self._stores:
             self._is_committing = True
             yield Commit([command for store in self._stores for command in self._commands(store)])
 
-    def _decode(self, key: str, raw: bytes | None) -> tuple[PromptIR, ...] | None:
+    def _fetch(self, key: str) -> Generator[Ask, Any, bytes | RedisRefusal | None]:
+        """Return a value, its commands sent one by one: those of a connection that watches can't be sent together."""
+        step, replies = fetch_value(key), None
+        while True:
+            try:
+                send = step.send(replies)  # type: ignore[arg-type]  # None at the start
+            except StopIteration as done:
+                raw: bytes | RedisRefusal | None = done.value
+                return raw
+            replies = []
+            for command in send.commands:
+                reply = yield Ask(command)
+                replies.append(reply)
+            replies = check_replies(replies, send, self._label)
+
+    def _decode(self, key: str, raw: bytes | RedisRefusal | None) -> tuple[PromptIR, ...] | None:
+        if isinstance(raw, RedisRefusal):
+            raise RecordError(explain_refusal(raw), source=self._label, key=key)
         try:
             return None if raw is None else decode_window(raw)
         except RecordError as error:

@@ -177,7 +177,7 @@ def search_prefix(label: str, *, writable: bool, whole: bool = False) -> Step[Sc
 _NOT_UTF8: Final = "expected a key in UTF-8, got other bytes"
 _COMMANDS: Final = 1000  # small commands in one pipeline
 _SLICE, _SLICES = 5000, 20  # ids in one LRANGE, and LRANGEs in one pipeline
-_BYTES: Final = 2 << 20  # values fetched at once: more is slower to allocate, fewer take more round trips
+_BYTES: Final = 1 << 19  # values fetched at once: others wait longer for more, fewer take more round trips
 
 
 class Found(NamedTuple):

@@ -37,7 +37,7 @@ def shapes(effect):
 @pytest.mark.parametrize(
     ("agent_id", "kind", "timing", "span_id", "first"),
     [
-        ("support-chat", Kind.DATETIME, Timing.DRIFTING, "system-0-instructions", [repairs.Pin]),
+        ("support-chat", Kind.DATETIME, Timing.DRIFTING, "system-0-instructions", [repairs.MoveToEnd]),
         ("support-legacy", Kind.FRAGMENTED_BY_FIRST_MESSAGE, Timing.DRIFTING, "user-11", [repairs.MergeProfiles]),
         ("sales-analyst", Kind.TOOLS_REORDERED, Timing.ONCE, "system-1-list_tables", [repairs.SortTools]),
         ("handbook-search", Kind.RETRIEVED_TEXT, Timing.EVERY_REQUEST, "user-6", [repairs.MoveToSystemPrompt]),

@@ -54,7 +54,7 @@ def test_a_clock_before_a_breakpoint_that_nobody_sets_is_found():
         row["request"]["system"][0]["text"] = f"It is 08:{10 + i}. {GUIDE}"
     (finding,) = explain(rows)
     assert finding.kind is Kind.DATETIME
-    assert [type(repair).__name__ for repair in finding.repairs[0].repairs] == ["Pin", "AddBreakpoint"]
+    assert [type(repair).__name__ for repair in finding.repairs[0].repairs] == ["MoveToEnd", "AddBreakpoint"]
     assert finding.repairs[0].money_saved > 0.5 * finding.agent_cost
 
 

@@ -35,12 +35,12 @@ def explained(requests, rules):
     ],
 )
 def test_a_system_prompt_that_changes(kind, value, rules):
-    """A change in the system prompt is named across profiles, since keys contain it; pinned, one profile is left."""
+    """A change in the system prompt is named across profiles, since keys contain it; repaired, one profile is left."""
     finding = explained([make_chat_request(f"{PROMPT}{value(i)} {PROMPT}", NAMES[i]) for i in range(N)], rules)
     assert (finding.kind, finding.span_id, len(finding.evidence.profiles)) == (kind, "system-0", N)
     if kind is not Kind.UNKNOWN:
         assert finding.repairs[0].after.profiles == 1
-        assert isinstance(finding.repairs[0].repairs[0], repairs.Pin)
+        assert isinstance(finding.repairs[0].repairs[0], repairs.Pin if kind is Kind.WHITESPACE else repairs.MoveToEnd)
     assert finding.tokens_lost == pytest.approx(finding.evidence.stable_tokens_after * (N - 3) / N)
     assert finding.evidence.stable_tokens_after == pytest.approx(len(PROMPT) / 2, rel=0.05)
 
@@ -171,7 +171,7 @@ def test_a_repair_fixes_all_that_changes_at_once(rules):
     ]
     finding = explained(requests, rules)
     assert (finding.kind, finding.evidence.details[-1]) == (Kind.DATETIME, "also tools")
-    assert [type(repair) for repair in finding.repairs[0].repairs] == [repairs.Pin, repairs.SortTools]
+    assert [type(repair) for repair in finding.repairs[0].repairs] == [repairs.MoveToEnd, repairs.SortTools]
     assert finding.repairs[0].after.profiles == 1
 
 
@@ -224,7 +224,10 @@ def test_two_causes_that_are_independent(rules):
     found = {finding.kind: finding for finding in acg.explain(snapshot_of_requests(requests, rules))}
     assert found.keys() == {Kind.TOOLS_REORDERED, Kind.DATETIME}
     assert found[Kind.TOOLS_REORDERED].repairs[0].after.profiles == 4
-    assert [type(repair) for repair in found[Kind.DATETIME].repairs[0].repairs] == [repairs.SortTools, repairs.Pin]
+    assert [type(repair) for repair in found[Kind.DATETIME].repairs[0].repairs] == [
+        repairs.SortTools,
+        repairs.MoveToEnd,
+    ]
     assert found[Kind.DATETIME].repairs[0].after.profiles == 1
 
 

@@ -1,14 +1,16 @@
-"""Values above 8 MiB come from a Redis in pieces, and only as they stood at one moment."""
+"""Values above 512 KiB come from a Redis in pieces, and only as they stood at one moment."""
 
 import asyncio
 
 import pytest
-from strategies import make_ir
+from strategies import make_ir, make_request, make_run
 
-from acg_lab.core.codec import encode_window
+from acg_lab.core import AcgLearner, HotCache
+from acg_lab.core.codec import decode_window, encode_window
 from acg_lab.core.errors import RecordError
 from acg_lab.storage.base import EVERYTHING
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
+from acg_lab.storage.redis_learning import Ask
 from acg_lab.storage.redis_values import PIECE
 
 KEY = "p:acg_observations:a"
@@ -86,7 +88,7 @@ class TestLargeValue:
     """A window of 20 MB."""
 
     def test_is_read_in_pieces(self, read, redis_url, redis_client):
-        """The value is read equal, and no reply exceeds 8 MiB."""
+        """The value is read equal, and no reply exceeds 512 KiB."""
         raw = encode_window(OLD)
         assert len(raw) > 20_000_000
         redis_client.set(KEY, raw)
@@ -130,9 +132,91 @@ def test_a_large_value_deleted_between_pieces(redis_url, redis_client):
 
 
 def test_a_window_and_a_result_of_more_than_a_piece(redis_url, redis_client):
-    """Values that are read at once do not exceed 8 MiB together, and one of 8 MiB is read as it is."""
+    """Values that are read at once do not exceed 512 KiB together, and one of 512 KiB is read as it is."""
     values = {"p:acg_observations:a": b"x" * PIECE, "p:acg_stability:a": b"y" * (PIECE // 2), "p:acg_stability:b": b"z"}
     redis_client.mset(values)
     with Watched(redis_url, lambda: None) as backend:
         assert {entry.stored: entry.raw for entry in backend.scan(EVERYTHING)} == values
     assert sorted(backend.received) == [1, PIECE // 2, PIECE]
+
+
+class Learning(RedisBackend):
+    """Notes the sizes of what a learner gets, and calls a function after each piece."""
+
+    def __init__(self, url, between):
+        super().__init__(url, key_prefix="p:", writable=True)
+        self.between, self.received = between, []
+
+    def _carry_out(self, pipeline, ask):
+        return self.note(ask, super()._carry_out(pipeline, ask))
+
+    def note(self, ask, reply):
+        if isinstance(ask, Ask) and ask.command[0] in ("GET", "GETRANGE"):
+            self.received += sizes([reply])
+            self.between()
+        return reply
+
+
+class LearningAsync(AsyncRedisBackend):
+    """The same for asyncio."""
+
+    note = Learning.note
+
+    def __init__(self, url, between):
+        super().__init__(url, key_prefix="p:", writable=True)
+        self.between, self.received = between, []
+
+    async def _carry_out(self, pipeline, ask):
+        return self.note(ask, await super()._carry_out(pipeline, ask))
+
+
+def learn(url, between=lambda: None):
+    """Learn a run of one request; return the sizes received."""
+    with Learning(url, between) as backend:
+        AcgLearner("a").process_run(make_run(make_request()), backend, HotCache())
+        return backend.received
+
+
+def learn_async(url, between=lambda: None):
+    """Do as `learn` with asyncio."""
+
+    async def run():
+        async with LearningAsync(url, between) as backend:
+            await AcgLearner("a").aprocess_run(make_run(make_request()), backend, HotCache())
+            return backend.received
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("learn", [learn, learn_async])
+class TestLearnerOfLargeWindow:
+    """A learner whose window has 20 MB."""
+
+    @pytest.fixture
+    def key(self, redis_url, redis_client):
+        """The key of the window, filled with another observation."""
+        with RedisBackend(redis_url, key_prefix="p:", writable=True) as backend:
+            AcgLearner("a").process_run(make_run(make_request()), backend, HotCache())
+        (key,) = (key for key in redis_client.scan_iter() if b"acg_observations:a::" in key)
+        redis_client.set(key, encode_window(OLD))
+        return key
+
+    def test_gets_it_in_pieces(self, learn, key, redis_url, redis_client):
+        """No reply exceeds 512 KiB, and the window has one observation more."""
+        assert max(learn(redis_url)) == PIECE
+        assert decode_window(redis_client.get(key))[:-1] == OLD
+
+    def test_that_changes_between_pieces(self, learn, key, redis_url, redis_client):
+        """What another process stores between two pieces is kept: the learner begins anew."""
+        changes = [encode_window(NEW)]
+        learn(redis_url, lambda: changes and redis_client.set(key, changes.pop()))
+        assert decode_window(redis_client.get(key))[:-1] == NEW
+
+    def test_without_permission_for_pieces(self, learn, key, redis_url, redis_client):
+        """Where GETRANGE is refused, the window is read whole."""
+        redis_client.execute_command("ACL", "SETUSER", "old", "on", ">pw", "~*", "+@all", "-getrange")
+        try:
+            assert max(learn(redis_url.replace("redis://", "redis://old:pw@"))) > PIECE
+        finally:
+            redis_client.execute_command("ACL", "DELUSER", "old")
+        assert len(decode_window(redis_client.get(key))) == 2

@@ -306,8 +306,8 @@ class TestReading:
         assert sent - HANDSHAKE - {"config", "info"} <= {name.lower() for name in READ_COMMANDS}
 
     def test_batches(self, lab, redis_client):
-        """Values are asked for in groups of up to 2 MiB, a larger value alone, and one above 8 MiB in pieces."""
-        sizes = {"a": 1 << 20, "b": 1 << 20, "c": 1, "d": 3 << 20, "e": 1, "f": 20 << 20}
+        """Values are asked for in groups of up to 512 KiB, and a larger value in pieces of as much."""
+        sizes = {"a": 1 << 18, "b": 1 << 18, "c": 1, "d": 3 << 18, "e": 1, "f": 20 << 20}
         for name, size in sizes.items():
             redis_client.set(f"p:acg_observations:{name}", b"x" * size)
         redis_client.config_resetstat()
@@ -315,9 +315,9 @@ class TestReading:
         entries = list(lab.scan(Selection(), lambda n, total: told.append((n, total))))
         assert {entry.key: len(entry.raw) for entry in entries} == sizes
         total = sum(sizes.values())
-        assert told == [(2 << 20, total), (1, total), (3 << 20, total), (1, total), (20 << 20, total)]
+        assert told == [(1 << 19, total), (1, total), (3 << 18, total), (1, total), (20 << 20, total)]
         calls = redis_client.info("commandstats")
-        assert (calls["cmdstat_mget"]["calls"], calls["cmdstat_getrange"]["calls"]) == (4, 3 + 2 * 2)
+        assert (calls["cmdstat_mget"]["calls"], calls["cmdstat_getrange"]["calls"]) == (3, 2 + 40 + 2 * 2 * 2)
 
     def test_many_small(self, lab, redis_client):
         """A group holds at most a thousand values, be they ever so small."""

@@ -196,10 +196,10 @@ class TestAccess:
         """A user that lacks a needed command learns which commands to grant."""
         self.arrange(guarded)
         message = refusal(load, guarded.url(user=f"blind:{QUOTED}@"))
-        assert "denies this user a command or key; to read, grant SCAN, GET, MGET" in message
+        assert "denies this user STRLEN, or its key; to read, grant SCAN, GET, GETRANGE, MGET" in message
         with (
             RedisBackend(guarded.url(user=f"blind:{QUOTED}@")) as backend,
-            pytest.raises(SourceError, match="denies this user a command"),
+            pytest.raises(SourceError, match="denies this user STRLEN, or its key"),
         ):
             list(backend.scan(Selection()))
 
@@ -210,7 +210,7 @@ class TestAccess:
         assert load(url) == RESULT
         with RedisBackend(url) as backend:
             entries = {(entry.kind, entry.key): entry.raw for entry in backend.scan(Selection())}
-            with pytest.raises(SourceError, match="denies this user a command or key"):
+            with pytest.raises(SourceError, match="denies this user GET, or its key"):
                 backend.load_stability("b")
         assert isinstance(entries["stability", "a"], bytes)
         assert "expected a string, got a key that this user may not read" in str(entries["stability", "b"])
