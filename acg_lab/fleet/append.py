@@ -100,7 +100,7 @@ def append_history(
     ...     added = append_history(snap, f"{folder}/history")
     ...     again = append_history(snap, f"{folder}/history")
     >>> len(added.snapshot.runs), bool(again.piece), len(again.snapshot.runs)
-    (112, False, 0)
+    (50, False, 0)
     """
     if parts := [name for name in ("since", "until", "limit", "keys") if options.get(name) is not None]:
         msg = f"A piece of a history has whole windows; leave out the {parts[0]!r} option."

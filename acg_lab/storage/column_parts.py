@@ -1,7 +1,7 @@
 """Take columns apart by agent, and join parts: the same windows, results and runs, whatever way they were cut.
 
 Parts are joined in order, so that the runs of an agent stay in the order of its index. A run that several parts hold
-counts once, where it is first. Each window and each result must be in one part only.
+counts once, where it is first; a window or result, where it is last.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -134,9 +134,9 @@ def _join_observations(parts: Sequence[ObservationColumns]) -> ObservationColumn
         form_pool=forms[0],
         header_pool=headers[0],
     )
-    order = sorted(range(len(joined.keys)), key=joined.keys.__getitem__)
-    rows = [np.arange(0), *(np.array(joined.observations_of(window)) for window in order)]
-    return joined.take(np.concatenate(rows).astype(np.int64), [joined.keys[window] for window in order])
+    keys = sorted(joined.number)
+    rows = [np.arange(0), *(np.array(joined.observations_of(joined.number[key])) for key in keys)]
+    return joined.take(np.concatenate(rows).astype(np.int64), keys)
 
 
 def _join_times(parts: Sequence[Times]) -> Times:

@@ -251,12 +251,28 @@ class Files:
             with new_piece(Path(os.path.realpath(self.place)), name, paths) as folder:
                 yield str(folder)
             return
+        hidden = f".{name}.partial"
         try:
-            yield self.place
+            yield f"{self.place}/{hidden}"
+            for path in paths:
+                self._move_all(f"{hidden}/{path}", path)
         except BaseException:
             with contextlib.suppress(OSError):
-                self.delete(paths)
+                self.delete([*reversed(paths), hidden])
             raise
+        self.delete([hidden])
+
+    def _move_all(self, source: str, target: str) -> None:
+        """Move a file, or all files of a folder, within the folder."""
+        from pyarrow import fs
+
+        if self.system.get_file_info(f"{self.place}/{source}").type == fs.FileType.Directory:
+            moves = [(f"{source}/{name}", f"{target}/{name}") for name in self._list_files(f"{self.place}/{source}")]
+        else:
+            moves = [(source, target)]
+        for old, new in moves:
+            self.system.create_dir(f"{self.place}/{new}".rpartition("/")[0], recursive=True)
+            self.system.move(f"{self.place}/{old}", f"{self.place}/{new}")
 
     @contextlib.contextmanager
     def errors(self, what: str) -> Iterator[None]:

@@ -75,8 +75,11 @@ class ParquetHistory:
             yield
 
     def _check_place(self) -> None:
-        others = [name for name in self._files.list_names() if name not in NAMES and not name.endswith(".partial")]
-        if self._files.exists() and (others or not self._files.is_folder):
+        if not self._files.exists():
+            return
+        found = self._files.list_names() if self._files.is_folder else []
+        others = [name for name in found if name not in NAMES and not name.endswith(".partial")]
+        if others or not self._files.is_folder:
             names = f" ({', '.join(map(repr, others[:3]))})" if others else ""
             msg = f"{self.label} holds something else than an export{names}; choose another path."
             raise UsageError(msg)
