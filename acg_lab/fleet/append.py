@@ -110,7 +110,6 @@ def append_history(
         history.choose_partition(partition_by)
         snapshot = _load_new(source, history, agent_id=agent_id, key_prefix=key_prefix, gentle=gentle, **options)
         check_whole(snapshot)
-        snapshot = replace(snapshot, columns=history.without_known(snapshot.columns))
         with Bar(f"writing {history.label}") as bar:
             piece = history.add(snapshot.columns, partition_by=partition_by, progress=bar)
     return Appended(snapshot, piece.name if piece else "", history.label)
@@ -119,14 +118,17 @@ def append_history(
 def _load_new(
     source: Any, history: ParquetHistory, *, key_prefix: str, gentle: bool | None, **options: Any
 ) -> Snapshot:
-    """Load a source; of a Redis only the runs that are not in the history."""
-    is_text = isinstance(source, str | os.PathLike)
-    if not is_text or not is_redis(os.fspath(source)):
-        return load(source, key_prefix=key_prefix, gentle=gentle, **options)
-    backend = open_source(source, key_prefix=key_prefix, gentle=gentle)
-    source = backend.label  # a password in it must not show in a traceback with locals
+    """Load a source without the runs that are in the history; of a Redis they are not even read."""
+    is_address = isinstance(source, str | os.PathLike) and is_redis(os.fspath(source))
+    backend = open_source(source, key_prefix=key_prefix, gentle=gentle) if is_address else source
     if not isinstance(backend, RedisBackend):
-        return load(backend, **options)
-    with backend:
+        snapshot = load(source, key_prefix=key_prefix, gentle=gentle, **options)
+        return replace(snapshot, columns=history.without_known(snapshot.columns))
+    source = backend.label  # a password in it must not show in a traceback with locals
+    try:
         backend.leave_out(history.find_known)
         return load(backend, **options)
+    finally:
+        backend.leave_out(None)
+        if is_address:
+            backend.close()

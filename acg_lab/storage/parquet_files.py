@@ -163,8 +163,11 @@ class Files:
 
     def read(self, name: str) -> bytes:
         """Return what a file of the folder holds."""
-        with self.errors(name), self.open(name) as file:
-            return bytes(file.read())
+        with self.errors(name):
+            if self.is_local:
+                return Path(self.place, name).read_bytes()
+            with self.open(name) as file:
+                return bytes(file.read())
 
     def create(self, path: str) -> Any:
         """Open a file for writing, by its path within the file system; a local one is for its owner alone."""

@@ -6,10 +6,10 @@ place; if it is still there, the next writer removes it.
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetHistory"]
 
+_COVERED: Final = 32  # a new piece lists no more than so many times its own runs
+
 
 class ParquetHistory:
     """A folder of Parquet, as its only writer.
@@ -52,6 +54,7 @@ class ParquetHistory:
     def __init__(self, path: str, *, mode: int | None = None) -> None:
         self._files = Files(path)
         self._mode = mode
+        self._pieces: list[Piece] | None = None  # known while this is the only writer
 
     @property
     def label(self) -> str:
@@ -72,7 +75,10 @@ class ParquetHistory:
         self._check_place()
         with self._files.errors("export"), self._files.writing(self._mode), lean_memory():
             self._remove_replaced()
-            yield
+            try:
+                yield
+            finally:
+                self._pieces = None
 
     def _check_place(self) -> None:
         if not self._files.exists():
@@ -86,14 +92,16 @@ class ParquetHistory:
 
     def check_exists(self) -> None:
         """Raise SourceError if there is no export and no history."""
-        if not self.pieces:
+        if not list_pieces(self._files):
             msg = f"{self.label}: there is no export and no history."
             raise SourceError(msg)
 
     @property
     def pieces(self) -> list[Piece]:
         """The pieces, oldest first."""
-        return list_pieces(self._files)
+        if self._pieces is None:
+            self._pieces = list_pieces(self._files)
+        return self._pieces
 
     @property
     def size(self) -> int:
@@ -131,7 +139,7 @@ class ParquetHistory:
         wanted = {(agent_id, run_id) for agent_id, ids in runs.items() for run_id in ids}
         ids = pa.array(sorted({run_id for _, run_id in wanted}), pa.string())
         known: set[tuple[str, str]] = set()
-        for piece in reversed(self.pieces) if wanted else ():
+        for piece in self._lists_of_runs() if wanted else ():
             try:
                 table = self._read_run_ids(piece)
             except SourceError:
@@ -141,6 +149,28 @@ class ParquetHistory:
             if len(known) == len(wanted):
                 break
         return known
+
+    def _lists_of_runs(self) -> list[Piece]:
+        """Return the pieces whose lists of runs together name all runs, the newest first."""
+        covered: set[str] = set()
+        found = []
+        for piece in reversed(self.pieces):
+            if piece.name not in covered:
+                found.append(piece)
+                covered.update(piece.covers)
+        return found
+
+    def _cover(self, piece: Piece, n_runs: int) -> tuple[Piece, list[tuple[str, str]]]:
+        """Let a new piece list the runs of some before it, no more than a few times as many as it holds."""
+        runs: list[tuple[str, str]] = []
+        for older in self._lists_of_runs():
+            if not older.name or not older.n_ids <= len(runs) + n_runs <= _COVERED * n_runs:
+                break
+            with suppress(SourceError):
+                table = self._read_run_ids(older)
+                runs += zip(table["agent_id"].to_pylist(), table["run_id"].to_pylist(), strict=True)
+                piece = msgspec.structs.replace(piece, covers=(*piece.covers, older.name, *older.covers))
+        return piece, runs
 
     def _read_run_ids(self, piece: Piece) -> "pa.Table":
         import pyarrow.parquet as pq
@@ -165,7 +195,8 @@ class ParquetHistory:
             return None
         windows_of = (windows,) if windows else ()
         piece = Piece(name=self._name(), partition_by=partition_by, windows=windows_of)
-        return self._write(piece, take_apart(columns, partition_by), progress)
+        piece, covered = self._cover(piece, len(columns.runs))
+        return self._write(piece, take_apart(columns, partition_by), progress, covered)
 
     def _has_windows(self, digest: str) -> bool:
         return not digest or any(digest in piece.windows for piece in self.pieces)
@@ -183,9 +214,17 @@ class ParquetHistory:
         pieces = self.pieces
         return name_piece(secrets.token_hex(8), pieces[-1].name if pieces else "")
 
-    def _write(self, piece: Piece, parts: Iterable[tuple[str | None, Columns]], progress: Progress) -> Piece:
+    def _write(
+        self,
+        piece: Piece,
+        parts: Iterable[tuple[str | None, Columns]],
+        progress: Progress,
+        covered: Iterable[tuple[str, str]] = (),
+    ) -> Piece:
         with self._files.add_piece(token_of(piece.name), piece.paths) as place:
-            return write_piece(self._files, place, piece, parts, progress)
+            piece = write_piece(self._files, place, piece, parts, progress, covered=covered)
+        self._pieces = None
+        return piece
 
     def join(self, *, partition_by: PartitionBy = None, progress: Progress = ignore_progress) -> Piece | None:
         """Write one piece that holds what all hold, and then remove these; None if there is one only.
@@ -227,9 +266,10 @@ class ParquetHistory:
     def _remove_replaced(self) -> None:
         """Remove the pieces that others replace, each with what it counts by last."""
         written = {piece.name: piece for piece in list_written(self._files)}
-        for name in {name for piece in written.values() for name in piece.replaces}:
-            if name in written:
-                self._files.delete(written[name].paths)
+        replaced = {name for piece in written.values() for name in piece.replaces}
+        for name in replaced & written.keys():
+            self._files.delete(written[name].paths)
+        self._pieces = [piece for name, piece in written.items() if name not in replaced]
 
 
 def _digest(columns: Columns) -> str:

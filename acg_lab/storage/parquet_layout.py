@@ -7,7 +7,7 @@ path                                                               is
 ``{table}/piece={piece}/part-0.parquet``                           the same of one piece of a history
 ``{table}/piece={piece}/agent_id={quoted id}/part-0.parquet``      the same of one agent, if the piece is partitioned
 ``_pieces/{piece}.json``                                           what a piece holds; without it there is no such piece
-``_pieces/{piece}.parquet``                                        the ids of its runs, if the piece is partitioned
+``_pieces/{piece}.parquet``                                        the ids of its runs
 ================================================================== =====================================================
 
 The names of pieces sort by time. Their agent's folder says whose rows a partition holds, so its files have no column
@@ -87,6 +87,10 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Pieces whose contents this one holds too; they are read no more.
     windows : tuple of str
         Digests of the windows and results that it holds, or that those it replaces held.
+    n_ids : int
+        How many runs `run_ids` lists.
+    covers : tuple of str
+        Older pieces whose runs it lists as well, so that a year of pieces is known by a few files.
     """
 
     name: str = ""
@@ -95,6 +99,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     n_agents: int = 0
     replaces: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
+    n_ids: int = 0
+    covers: tuple[str, ...] = ()
 
     @property
     def marker(self) -> str:
@@ -104,7 +110,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def run_ids(self) -> str:
         """The path of the table with the agent and the id of each of its runs."""
-        return f"{MARKERS}/{self.name}{SUFFIX}" if self.partition_by else Partition(self.name).path("runs")
+        return f"{MARKERS}/{self.name}{SUFFIX}" if self.name else WHOLE.path("runs")
 
     @property
     def paths(self) -> list[str]:
@@ -112,7 +118,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if not self.name:
             return [WHOLE.path(table) for table in reversed(TABLES)]
         folders = [Partition(self.name).folder(table) for table in TABLES]
-        return [*folders, *([self.run_ids] if self.partition_by else []), self.marker]
+        return [*folders, self.run_ids, self.marker]
 
 
 def name_piece(token: str, newest: str = "") -> str:

@@ -39,7 +39,13 @@ def take_apart(columns: Columns, partition_by: PartitionBy) -> Iterator[tuple[st
 
 
 def write_piece(
-    files: Files, place: str, piece: Piece, parts: Iterable[tuple[str | None, Columns]], progress: Progress
+    files: Files,
+    place: str,
+    piece: Piece,
+    parts: Iterable[tuple[str | None, Columns]],
+    progress: Progress,
+    *,
+    covered: Iterable[tuple[str, str]] = (),
 ) -> Piece:
     """Write a piece below a folder of the same file system, what it holds last, and return that.
 
@@ -52,18 +58,19 @@ def write_piece(
     parts : iterable of (str or None, Columns)
         Its partitions, as of `take_apart`.
     progress : callable
+    covered : iterable of (str, str)
+        Agent and id of runs in the pieces that it covers.
     """
     export_id, n_agents = secrets.token_hex(8), 0
     runs: list[tuple[str, str]] = []
     for agent_id, columns in parts:
         write_partition(files, place, Partition(piece.name, agent_id), columns, export_id, progress)
-        if agent_id is not None:
-            runs += [(run.agent_id, run.id) for run in columns.runs.records]
-            n_agents += 1
-    if piece.partition_by is not None:
-        with files.create(f"{place}/{piece.run_ids}") as file:
-            write_table("runs", iter([_run_ids(runs)]), file, progress, export_id)
-    piece = msgspec.structs.replace(piece, version=VERSION, n_agents=n_agents)
+        runs += [(run.agent_id, run.id) for run in columns.runs.records]
+        n_agents += agent_id is not None
+    runs += covered
+    with files.create(f"{place}/{piece.run_ids}") as file:
+        write_table("runs", iter([_run_ids(runs)]), file, progress, export_id)
+    piece = msgspec.structs.replace(piece, version=VERSION, n_agents=n_agents, n_ids=len(runs))
     with files.create(f"{place}/{piece.marker}") as file:
         file.write(msgspec.json.format(msgspec.json.encode(piece)))
     return piece

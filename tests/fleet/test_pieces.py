@@ -270,16 +270,26 @@ def test_a_piece_that_cannot_be_read_is_reported(tmp_path, kind, table, how, say
     assert content(place) == before
 
 
-def test_what_a_lost_piece_held_is_added_again(tmp_path):
-    """While the source has the runs of a piece that can't be read, the next append adds them again."""
+def test_runs_are_known_by_few_files(tmp_path):
+    """However many pieces there are, few files list their runs; every run is in one of them."""
     place = tmp_path / "history"
-    for number in (1, 2):
+    for number in range(1, 17):
         append_history(day(number, ["a"]), place)
-    newest = max(path.stem for path in place.glob("_pieces/*.json"))
-    damage(next(place.glob(f"runs/piece={newest}/part-0.parquet")), "cut")
-    assert run_ids(append_history(day(3, ["a"]), place).snapshot) == [("a", "run-1"), ("a", "run-2")]
-    with pytest.warns(acg.LoadWarning):
-        assert acg.load(place) == day(3, ["a"])
+    markers = {path.stem: json.loads(path.read_text()) for path in place.glob("_pieces/*.json")}
+    covered = {name for marker in markers.values() for name in marker.get("covers", ())}
+    listing = [f"{place}/_pieces/{name}.parquet" for name in markers if name not in covered]
+    assert len(listing) <= 2
+    assert duckdb.sql(f"select count(distinct run_id), count(*) from read_parquet({listing})").fetchall() == [(16, 16)]
+    assert not append_history(day(16, ["a"]), place).piece
+
+
+def test_a_list_of_runs_that_cannot_be_read(tmp_path):
+    """Then its runs are added again, and count once."""
+    place = tmp_path / "history"
+    append_history(day(1, ["a"]), place)
+    damage(next(place.glob("_pieces/*.parquet")), "cut")
+    assert run_ids(append_history(day(2, ["a"]), place).snapshot) == [("a", "run-0"), ("a", "run-1")]
+    assert acg.load(place) == day(2, ["a"])
 
 
 def test_runs_of_two_pieces_count_once(tmp_path):
