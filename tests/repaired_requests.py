@@ -41,7 +41,7 @@ class SentHistory(NamedTuple):
 
 
 def _texts():
-    return st.sampled_from(["x", "y", "at 10:30", "at 11:45", "x at 10:30 y"])
+    return st.sampled_from(["x", "y", "at 10:30", "at 11:45", "x at 10:30 y", "x, y, z", "z, x, y"])
 
 
 def _messages(rules):
@@ -260,11 +260,61 @@ def _with_text(request, place, text):
     return replace(request, messages=tuple(messages))
 
 
+def sort_items(rules, sent, repair):
+    """Contents are the same if they have the same words; the commonest of them counts, of equals the first."""
+    counts = {}
+    for one in sent:
+        for span, (_, text) in places(rules, one.request).items():
+            of_words = counts.setdefault((one.agent_id, span, tuple(sorted(text.split(", ")))), Counter())
+            of_words[text] += 1
+
+    def repair_request(one):
+        request = one.request
+        for span, (place, text) in places(rules, request).items():
+            is_text = not isinstance(place, int) or "content" in request.messages[place]
+            if is_text and repair.span_id in (None, span):
+                (best, _), *_ = counts[one.agent_id, span, tuple(sorted(text.split(", ")))].most_common(1)
+                request = _with_text(request, place, best)
+        return request
+
+    return repair_request
+
+
+def sort_messages(rules, _sent, repair):
+    def repair_request(one):
+        found = places(rules, one.request)
+        names = list(found)
+        if repair.span_id not in found:
+            return one.request
+        first = names.index(repair.span_id)
+        chosen = [found[name][0] for name in names[first : first + repair.n_blocks]]
+        if len(chosen) < repair.n_blocks or any(not isinstance(place, int) for place in chosen):
+            return one.request
+        messages = list(one.request.messages)
+        told = [
+            (messages[i]["role"].replace("developer", "system"), found[name][1], messages[i])
+            for i, name in zip(chosen, names[first:], strict=False)
+        ]
+        groups = []
+        for k, (role, *_rest) in enumerate(told):
+            again = role == told[0][0] and told[k - 1][0] != role
+            if k == 0 or again or len({role for role, *_ in told}) == 1:
+                groups.append([])
+            groups[-1].append(told[k])
+        groups.sort(key=lambda group: [text for _, text, _ in group])
+        messages[chosen[0] : chosen[-1] + 1] = [message for group in groups for *_, message in group]
+        return replace(one.request, messages=tuple(messages))
+
+    return repair_request
+
+
 REPAIR_FUNCTIONS = {
     repairs.Drop: drop,
     repairs.MoveToEnd: move_to_end,
     repairs.MoveToSystemPrompt: move_to_system_prompt,
     repairs.SortTools: sort_tools,
+    repairs.SortItems: sort_items,
+    repairs.SortMessages: sort_messages,
     repairs.RemovePattern: remove_pattern,
     repairs.Pin: pin,
 }

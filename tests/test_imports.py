@@ -59,9 +59,9 @@ PACKAGES = {
     "frames": Package("msgspec numpy pandas"),
     "plots": Package("numpy pandas", "matplotlib"),
     "reporting": Package("numpy", "jinja2 matplotlib"),
-    "fleet": Package("msgspec numpy", "joblib"),
+    "fleet": Package("msgspec numpy", "distributed joblib"),
     "widgets": Package("ipywidgets matplotlib msgspec numpy pandas traitlets", "IPython"),
-    "cli": Package("msgspec numpy pandas rich tqdm typer", "jupyterlab matplotlib tornado voila"),
+    "cli": Package("msgspec numpy pandas rich tqdm typer", "distributed joblib jupyterlab matplotlib tornado voila"),
     "docs": Package("", "matplotlib nbclient nbformat sphinx"),
 }
 ORDER = list(PACKAGES)
@@ -143,7 +143,9 @@ def fault(found):
     rule = PACKAGES[package]
     if library == "acg_lab":
         target = package_of(found.target)
-        allowed = package in ("cli", "docs") if target == "acg_lab" else ORDER.index(target) <= ORDER.index(package)
+        allowed = (
+            package in ("cli", "docs", "fleet") if target == "acg_lab" else ORDER.index(target) <= ORDER.index(package)
+        )
         return None if allowed or is_upwards(found) else f"{package} may not import {target}"
     if library in sys.stdlib_module_names or found.for_types:
         return None

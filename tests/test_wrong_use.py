@@ -38,6 +38,7 @@ TAKES = {
     "report": ((), "snap"),
     "simulate": ((), "snap trace"),
     "summarize": (({},), "snap"),
+    "survey": ((), "snap path"),
     "sweep": ((), "snap trace"),
     "verify": ((), "snap"),
     "what_if": ((acg.repairs.SortTools(),), "snap"),
@@ -45,7 +46,7 @@ TAKES = {
     "plots.prefix_over_time": ((), "trace"),
     "plots.save": (("plot.png",), ""),
 }
-TAKES |= dict.fromkeys(("frames.costs", "frames.misses", "frames.requests"), ((), "sim"))
+TAKES |= dict.fromkeys(("frames.agent_costs", "frames.costs", "frames.misses", "frames.requests"), ((), "sim"))
 TAKES |= dict.fromkeys(("plots.cost_breakdown", "plots.misses", "plots.requests_over_time"), ((), "sim"))
 TAKES |= dict.fromkeys(("frames.cost_changes", "frames.savings", "frames.setting_costs", "frames.shifts"), ((), ""))
 TAKES |= dict.fromkeys(("plots.alt_text", "plots.cost_curve", "plots.threshold_surface"), ((), ""))
@@ -89,6 +90,7 @@ SHARES = {
     "simulate": lambda _, trace: acg.simulate(trace, 95),
     "simulate config": lambda _, trace: acg.simulate(trace, config=WRITTEN),
     "sweep": lambda _, trace: acg.sweep(trace, settings=[WRITTEN]),
+    "survey": lambda snap, _: acg.survey(snap, current=WRITTEN, **QUIET),
     "sweep current": lambda _, trace: acg.sweep(trace, current=95),
     "recommend": lambda snap, _: acg.recommend(snap, current=PER_CENT, **QUIET),
     "learn": lambda *_: acg.learn([], settings=WRITTEN),

@@ -5,6 +5,7 @@ the source, or a limit of 'check' that is exceeded; 2 for wrong use; 3 if 'tune'
 """
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ __all__ = [
     "complaints",
     "main",
     "out",
+    "parse_mode",
     "print_json",
     "print_text",
     "read",
@@ -208,6 +210,16 @@ def _check_requests(snapshot: Snapshot) -> None:
         more = f" ({len(snapshot.problems) - 1:,} more problems)" if len(snapshot.problems) > 1 else ""
         msg = f"no request can be read: {snapshot.problems[0]}{more}"
         raise SourceError(msg)
+
+
+def parse_mode(mode: str | None) -> int | None:
+    """Return the value of ``--mode``; raise UsageError if it is not three octal digits."""
+    if mode is None:
+        return None
+    if not re.fullmatch("0?[0-7]{3}", mode):
+        msg = f"--mode must be three octal digits, such as 750; got {mode!r}."
+        raise UsageError(msg)
+    return int(mode, 8)
 
 
 def print_json(value: Any) -> None:

@@ -1,25 +1,43 @@
 """``acg-lab cost``: what each agent pays for input, what it loses, for what, and what it could pay."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import typer
 from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
 from acg_lab._format import counted, cut, money, percent, printable
-from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, out, print_json, say
+from acg_lab.cli._app import (
+    FAILED,
+    Agent,
+    AsJson,
+    KeyPrefix,
+    RulesOption,
+    Source,
+    Strict,
+    complain,
+    out,
+    print_json,
+    say,
+)
+from acg_lab.cli._fleet import Dask, Jobs, OutFolder, engine
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, amount, read_simulation
-from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
+from acg_lab.core import UsageError
+from acg_lab.diagnosis.agent_costs import AgentCost, add_costs, summarize_costs
 from acg_lab.diagnosis.miss_words import describe_miss
+from acg_lab.fleet import Survey, survey
+from acg_lab.providers.prices import PriceList
 from acg_lab.simulation import CacheSimulation, calibrate
 from acg_lab.simulation.origins import CHANGES
 
 __all__ = ["print_costs"]
 
 _TITLES = ("agent", "requests", "cost", "read", "lost", "could be", "lost mostly for")
+_DEFINITION = "lost: cost as billed less the least it could have been, with every prefix that was sent again cached."
 _NAME, _NARROW = 30, 100
 _MORE = 1.25  # times the loss, from which it is said what changes of content cost that no breakpoint can save
 
@@ -36,7 +54,7 @@ def print_costs(costs: Sequence[AgentCost]) -> None:
     for cost in costs:
         table.add_row(*map(escape, (cut(printable(cost.agent_id), width, cell_len), *_numbers(cost), _cause(cost))))
     if len(costs) > 1:
-        table.add_row(*("total", *_numbers(_total(costs)), ""), style="bold")
+        table.add_row(*("total", *_numbers(add_costs(costs)), ""), style="bold")
     out.print(table)
 
 
@@ -53,34 +71,6 @@ def _cause(cost: AgentCost) -> str:
     return printable(describe_miss(cost.worst))
 
 
-def _total(costs: Sequence[AgentCost]) -> AgentCost:
-    """Add up agents; money over those that have prices."""
-    tokens = np.array([cost.tokens for cost in costs], float)
-    read = np.nan_to_num([cost.read_share for cost in costs])
-    in_money = any(cost.has_prices for cost in costs)
-
-    def dollars(amounts: Sequence[float]) -> float:
-        return float(np.nansum(amounts)) if in_money else float("nan")
-
-    return AgentCost(
-        agent_id="total",
-        n_requests=sum(cost.n_requests for cost in costs),
-        n_without_usage=sum(cost.n_without_usage for cost in costs),
-        n_failed=sum(cost.n_failed for cost in costs),
-        n_without_price=sum(cost.n_without_price for cost in costs),
-        tokens=int(tokens.sum()),
-        read_share=float((tokens * read).sum() / tokens.sum()) if tokens.sum() else float("nan"),
-        cost=dollars([cost.cost for cost in costs]),
-        limit=dollars([cost.limit for cost in costs]),
-        lost=dollars([cost.lost for cost in costs]),
-        cost_tokens=float(np.nansum([cost.cost_tokens for cost in costs])),
-        limit_tokens=float(np.nansum([cost.limit_tokens for cost in costs])),
-        lost_tokens=float(np.nansum([cost.lost_tokens for cost in costs])),
-        full_tokens=float(np.nansum([cost.full_tokens for cost in costs])),
-        worst=None,
-    )
-
-
 @source_command("cost")
 def _cost(
     source: Source,
@@ -93,13 +83,27 @@ def _cost(
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
     strict: Strict = False,  # noqa: FBT002
+    jobs: Jobs = 1,
+    dask: Dask = None,
+    out_folder: OutFolder = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Show what each agent pays for input, what it loses to cache misses, and what it could pay.
 
     Agents are sorted by loss, largest first. "could be" is the cost at the limit: with every prefix cached that an
     earlier request held, as far as the provider's rules allow.
+
+    With --jobs, --dask or --out each agent is loaded and simulated apart, by many workers at the same time.
     """
+    if jobs != 1 or dask is not None or out_folder is not None:
+        _refuse_unspread({"agent": agent, "since": since, "until": until, "scope": None if scope == "agent" else scope})
+        options = {"key_prefix": key_prefix, "rules": rules, "strict": strict, **log}
+        with engine(dask):
+            found = survey(
+                source, cache_provider=cache_provider, findings=False, n_jobs=jobs, out=out_folder, **options
+            )
+        _print_survey(found, as_json=as_json)
+        return
     snapshot, sim = read_simulation(
         source,
         agent,
@@ -126,12 +130,47 @@ def _cost(
         say(f"{counted(len(snapshot.problems), 'entry')} can't be read; --json lists them.")
 
 
+def _refuse_unspread(given: Mapping[str, object]) -> None:
+    """Refuse options that need the history of all agents at once, or cut it."""
+    for name, value in given.items():
+        if value is not None:
+            msg = f"--{name} can't be used with --jobs, --dask or --out, which survey whole agents, each apart."
+            raise UsageError(msg)
+
+
+def _print_survey(found: Survey, *, as_json: bool) -> None:
+    prices = PriceList().source
+    if as_json:
+        values = {
+            "source": found.source,
+            "prices": prices,
+            "agents": [_record(cost) for cost in found.costs],
+            "total": _record(add_costs(found.costs)) if found.costs else None,
+            "unsurveyed": found.unsurveyed,
+            "problems": [problem._asdict() for problem in found.problems],
+            "remarks": found.remarks,
+        }
+        print_json(values)
+    elif found.costs:
+        print_costs(found.costs)
+        total = add_costs(found.costs)
+        lines = [_DEFINITION, f"{counted(total.n_requests, 'request')}.", *_usage_notes(total), f"Prices: {prices}."]
+        say("\n" + "\n".join([*lines, *(f"{remark}." for remark in found.remarks), *_next_steps(total)]))
+    else:
+        say(f"{found.source}: no recorded requests.")
+    for problem in found.problems:
+        complain(f"acg-lab: {problem}", "yellow")
+    if found.unsurveyed:
+        complain(f"acg-lab: {counted(len(found.unsurveyed), 'agent')} not surveyed; the totals lack them.", "red")
+        raise typer.Exit(FAILED)
+
+
 def _notes(sim: CacheSimulation, costs: Sequence[AgentCost], sample_rate: float) -> str:
-    total = _total(costs)
+    total = add_costs(costs)
     known = sim.started[~np.isnat(sim.started)]
     when = f" from {str(known.min())[:10]} to {str(known.max())[:10]} (UTC)" if len(known) else ", without times"
     lines = [
-        "lost: cost as billed less the least it could have been, with every prefix that was sent again cached.",
+        _DEFINITION,
         f"{counted(total.n_requests, 'request')}{when}.",
     ]
     if sample_rate < 1 and not np.isnan(total.cost):
@@ -143,25 +182,30 @@ def _notes(sim: CacheSimulation, costs: Sequence[AgentCost], sample_rate: float)
     changes, lost = float(np.nansum(sim.avoidable[is_change])), sim.totals().lost
     if changes > _MORE * max(lost, 0):
         lines.append(f"Up to {money(changes)} would be saved if contents did not change; 'acg-lab misses' says which.")
-    if total.n_without_usage:
-        lines.append(f"{counted(total.n_without_usage, 'request')} without recorded usage: simulated.")
-    else:
-        lines.append(
-            "All have recorded usage." if not total.n_failed else "All that were answered have recorded usage."
-        )
-    if total.n_failed:
-        lines.append(f"{counted(total.n_failed, 'request')} failed: not billed.")
-    if total.n_without_price:
-        lines.append(
-            f"{counted(total.n_without_price, 'request')} of models without a price: per cent of the cost without a "
-            "cache, and not in the totals."
-        )
+    lines += _usage_notes(total)
     lines.append(f"Prices: {sim.history.price_list.source}.")
     if not sim.history.is_change:
         lines.append(f"Simulation against bills: {calibrate(sim).verdict}")
+    return "\n".join([*lines, *_next_steps(total)])
+
+
+def _usage_notes(total: AgentCost) -> Iterator[str]:
+    if total.n_without_usage:
+        yield f"{counted(total.n_without_usage, 'request')} without recorded usage: simulated."
+    else:
+        yield "All have recorded usage." if not total.n_failed else "All that were answered have recorded usage."
+    if total.n_failed:
+        yield f"{counted(total.n_failed, 'request')} failed: not billed."
+    if total.n_without_price:
+        yield (
+            f"{counted(total.n_without_price, 'request')} of models without a price: per cent of the cost without a "
+            "cache, and not in the totals."
+        )
+
+
+def _next_steps(total: AgentCost) -> Iterator[str]:
     if total.lost > 0 or total.lost_tokens > 0:
-        lines.append("Next: 'acg-lab explain' says what to change; 'acg-lab misses' lists what was paid for in vain.")
-    return "\n".join(lines)
+        yield "Next: 'acg-lab explain' says what to change; 'acg-lab misses' lists what was paid for in vain."
 
 
 def _as_json(
@@ -172,7 +216,7 @@ def _as_json(
         "sample_rate": sample_rate,
         "prices": None if sim is None else sim.history.price_list.source,
         "agents": [_record(cost) for cost in costs],
-        "total": _record(_total(costs)) if costs else None,
+        "total": _record(add_costs(costs)) if costs else None,
         "caveats": [] if sim is None else sim.caveats,
         "calibration": None if sim is None else calibrate(sim).verdict,
     }

@@ -80,7 +80,7 @@ def copy_notebooks(originals: Path, folder: Path, source: str) -> list[str]:
     """
     names = sorted(path.name for path in originals.glob("*.ipynb"))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # outputs will show what the source holds
         for name in names:
             if (folder / name).exists():
                 complain(f"acg-lab: {folder / name} exists and is kept.")

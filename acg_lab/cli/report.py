@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from acg_lab.cli._app import Agent, KeyPrefix, RulesOption, Source, Strict, read, say
+from acg_lab.cli._app import Agent, KeyPrefix, RulesOption, Source, Strict, parse_mode, read, say
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider
 from acg_lab.reporting import report
@@ -26,13 +26,18 @@ def _report(
     text: WithText = False,  # noqa: FBT002
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
+    mode: Annotated[
+        str | None,
+        typer.Option(help="Permissions of the file, such as 644; a new one is its owner's alone."),
+    ] = None,
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
     """Write what is paid, why requests miss and what to change into one HTML file.
 
     The file needs nothing else and fetches nothing. It holds no text of a prompt without --text.
     """
+    permissions = parse_mode(mode)
     snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict, **log)
-    made = report(snapshot, out, cache_provider=cache_provider, advice=advice, text=text)
+    made = report(snapshot, out, cache_provider=cache_provider, advice=advice, text=text, mode=permissions)
     say(made.summary)
     say(f"Written to {out}.")

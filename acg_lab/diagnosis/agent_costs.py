@@ -12,7 +12,7 @@ import numpy as np
 from acg_lab.diagnosis.misses import Miss, find_misses
 from acg_lab.simulation.result import CacheSimulation
 
-__all__ = ["AgentCost", "ProfileCost", "order_agents", "sum_profiles", "summarize_costs"]
+__all__ = ["AgentCost", "ProfileCost", "add_costs", "order_agents", "sum_profiles", "summarize_costs"]
 
 
 class AgentCost(NamedTuple):
@@ -79,6 +79,34 @@ def order_agents(costs: Mapping[str, AgentCost]) -> list[str]:
     """Return agents dearest loss first: by money; those without prices follow, by tokens."""
     return sorted(
         costs, key=lambda a: (not costs[a].has_prices, -costs[a].lost, -np.nan_to_num(costs[a].lost_tokens), a)
+    )
+
+
+def add_costs(costs: Sequence[AgentCost]) -> AgentCost:
+    """Return the costs of several agents together, named ``total``; money over those that have prices."""
+    tokens = np.array([cost.tokens for cost in costs], float)
+    read = np.nan_to_num([cost.read_share for cost in costs])
+    in_money = any(cost.has_prices for cost in costs)
+
+    def dollars(amounts: Sequence[float]) -> float:
+        return float(np.nansum(amounts)) if in_money else float("nan")
+
+    return AgentCost(
+        agent_id="total",
+        n_requests=sum(cost.n_requests for cost in costs),
+        n_without_usage=sum(cost.n_without_usage for cost in costs),
+        n_failed=sum(cost.n_failed for cost in costs),
+        n_without_price=sum(cost.n_without_price for cost in costs),
+        tokens=int(tokens.sum()),
+        read_share=float((tokens * read).sum() / tokens.sum()) if tokens.sum() else float("nan"),
+        cost=dollars([cost.cost for cost in costs]),
+        limit=dollars([cost.limit for cost in costs]),
+        lost=dollars([cost.lost for cost in costs]),
+        cost_tokens=float(np.nansum([cost.cost_tokens for cost in costs])),
+        limit_tokens=float(np.nansum([cost.limit_tokens for cost in costs])),
+        lost_tokens=float(np.nansum([cost.lost_tokens for cost in costs])),
+        full_tokens=float(np.nansum([cost.full_tokens for cost in costs])),
+        worst=None,
     )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from acg_lab.core.canonical import hash_text
-from acg_lab.diagnosis.finding import Timing, Variant
+from acg_lab.diagnosis.finding import Kind, Timing, Variant
 from acg_lab.repairs.text_diff import TextDifference, ValueCount, count_shared_ends
 from acg_lab.repairs.text_template import Slot, Template, find_template
 from acg_lab.storage.columns import is_redacted
@@ -136,6 +136,16 @@ class BlockHistory:
         """Span id of the block."""
         return self.source.span_pool[self.span]
 
+    @property
+    def name(self) -> str:
+        """What sentences call the block."""
+        return repr(self.span_id)
+
+    @property
+    def unit(self) -> str:
+        """What sentences count."""
+        return "content"
+
     @cached_property
     def requests(self) -> Sequence[Request]:
         """All blocks of each request."""
@@ -234,8 +244,13 @@ class BlockHistory:
 
     @cached_property
     def readable(self) -> bool:
-        """Whether the contents are texts rather than hashes in place of texts."""
-        return not all(is_redacted(self.text(code)) for code in self.counts)
+        """Whether the contents are texts rather than pseudonyms or hashes in place of texts."""
+        return not (self.source.is_redacted or all(is_redacted(self.text(code)) for code in self.counts))
+
+    @property
+    def unnamed_kind(self) -> Kind:
+        """The kind of a change that no detector names: of pseudonyms most kinds cannot be told."""
+        return Kind.REDACTED if self.source.is_redacted else Kind.UNKNOWN
 
     @cached_property
     def dominant_text(self) -> str:

@@ -6,11 +6,15 @@ are those of the costliest, tokens the mean.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
 
 from acg_lab._format import counted
+from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind, Timing
+from acg_lab.diagnosis.measure_plans import Plan, plan_mending, plan_mending_all
 from acg_lab.diagnosis.phrases import to_sentence, tokens_per_request
 from acg_lab.diagnosis.planner_refusals import PlannerRefusal, find_refusals
 from acg_lab.diagnosis.prefix_breaks import Fault, build_evidence, find_threshold
@@ -20,9 +24,30 @@ from acg_lab.diagnosis.sent_forms import describe_respects
 from acg_lab.diagnosis.suggestions import try_break_repairs, try_split_repairs
 from acg_lab.storage.times import render_time
 
-__all__ = ["build_fault_findings", "build_raw_difference_findings", "build_refusal_findings", "build_split_findings"]
+__all__ = [
+    "BuiltFinding",
+    "build_fault_findings",
+    "build_raw_difference_findings",
+    "build_refusal_findings",
+    "build_split_findings",
+]
 
 T = TypeVar("T")
+
+
+class BuiltFinding(NamedTuple):
+    """A finding, and what measures its cost where other causes change the same prompts.
+
+    Attributes
+    ----------
+    finding : Finding
+    everything, others : tuple of Repair
+        Repairs that mend all causes, and all but this one; empty where it stands alone or none are known.
+    """
+
+    finding: Finding
+    everything: Plan = ()
+    others: Plan = ()
 
 
 def _group_alike(
@@ -38,7 +63,9 @@ def _group_alike(
 # --- splits of profiles ---
 
 
-def build_split_findings(context: AnalysisContext, splits: Iterable[ProfileSplit], *, text: bool) -> Iterator[Finding]:
+def build_split_findings(
+    context: AnalysisContext, splits: Iterable[ProfileSplit], *, text: bool
+) -> Iterator[BuiltFinding]:
     """Yield findings of splits; splits of one agent are similar if they have the same kind and parts of keys."""
 
     def similarity(split: ProfileSplit) -> Hashable:
@@ -52,15 +79,15 @@ def build_split_findings(context: AnalysisContext, splits: Iterable[ProfileSplit
         yield _build_split_finding(context, of_kind, text=text)
 
 
-def _build_split_finding(context: AnalysisContext, splits: Sequence[ProfileSplit], *, text: bool) -> Finding:
+def _build_split_finding(context: AnalysisContext, splits: Sequence[ProfileSplit], *, text: bool) -> BuiltFinding:
     cause = splits[0].main
     block, is_block = cause.block, cause.part != "model"
     keys = tuple(key for split in splits for key in split.keys)
     # A model is not a block, so the contents of its requests are no evidence.
-    known: dict[str, object] = {} if is_block else {"distinct": len(keys), "variants": (), "places": ()}
+    known: dict[str, object] = {} if is_block else {"distinct": len(keys), "variants": (), "places": (), "n_places": 0}
     known |= {"profiles": keys, "n_profiles_if_fixed": len(splits), "details": splits[0].details}
     known["stable_tokens_after"] = mean_tokens(splits, "shared")
-    return Finding(
+    finding = Finding(
         learning_key=keys[0],
         agent_id=context.snapshot.owners[keys[0]].agent_id,
         span_id=block.span_id if is_block else None,
@@ -70,30 +97,53 @@ def _build_split_finding(context: AnalysisContext, splits: Sequence[ProfileSplit
         sentence=describe_splits(context, splits),
         requests=sum(split.requests for split in splits),
         evidence=build_evidence(block, cause.change_history, text=text and is_block, **known),
-        repairs=try_split_repairs(context, splits),
+        repairs=try_split_repairs(context, [_mend_together(split) for split in splits]),
     )
+    others = [(other.block, other.kind) for other in splits[0].others]
+    return _measure_alone(finding, block, others, keys)
+
+
+def _mend_together(split: ProfileSplit) -> ProfileSplit:
+    """Return a split with all its causes: none saves anything while another is left."""
+    return split._replace(causes=(*split.causes, *split.others))
+
+
+def _measure_alone(
+    finding: Finding, block: BlockHistory, others: Sequence[tuple[BlockHistory, Kind]], keys: tuple[str, ...]
+) -> BuiltFinding:
+    """Return a finding with the repairs that show what it costs when the others are mended."""
+    if not others:
+        return BuiltFinding(finding)
+    beside = tuple((other.span_id, kind) for other, kind in others)
+    finding = replace(finding, evidence=replace(finding.evidence, beside=beside))
+    everything = plan_mending_all([(block, finding.kind), *others], keys)
+    return BuiltFinding(finding, everything, plan_mending(others, block, keys))
 
 
 # --- breaks of prefixes ---
 
 
-def build_fault_findings(context: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> Iterator[Finding]:
+def build_fault_findings(
+    context: AnalysisContext, faults: Mapping[str, Sequence[Fault]], *, text: bool
+) -> Iterator[BuiltFinding]:
     """Yield findings of faults by learning key; faults of one agent are similar at the same block and of one kind."""
+    pairs = [(key, fault) for key in sorted(faults) for fault in faults[key]]
 
-    def cost(key: str) -> float:
-        return faults[key].lost * len(faults[key].block.rows)
+    def cost(pair: tuple[str, Fault]) -> float:
+        return pair[1].lost * len(pair[1].block.rows)
 
-    def similarity(key: str) -> Hashable:
-        return context.snapshot.owners[key].agent_id, faults[key].block.span_id, faults[key].kind
+    def similarity(pair: tuple[str, Fault]) -> Hashable:
+        key, fault = pair
+        return context.snapshot.owners[key].agent_id, fault.block.span_id, fault.kind, bool(fault.others)
 
-    for keys in _group_alike(sorted(faults), cost, similarity):
-        yield _build_fault_finding(context, {key: faults[key] for key in keys}, text=text)
+    for several in _group_alike(pairs, cost, similarity):
+        yield _build_fault_finding(context, dict(several), text=text)
 
 
-def _build_fault_finding(context: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> Finding:
+def _build_fault_finding(context: AnalysisContext, faults: Mapping[str, Fault], *, text: bool) -> BuiltFinding:
     key, fault = next(iter(faults.items()))
     block = fault.block
-    effects, bound = try_break_repairs(context, key, fault.kind, block)
+    effects, bound = try_break_repairs(context, key, fault.kind, block, fault.others)
     requests = sum(len(other.block.rows) for other in faults.values())
     tokens = sum(other.lost * len(other.block.rows) for other in faults.values()) / requests
     evidence = build_evidence(
@@ -106,7 +156,7 @@ def _build_fault_finding(context: AnalysisContext, faults: Mapping[str, Fault], 
         profiles=tuple(faults),
         details=fault.detection.details if fault.detection else (),
     )
-    return Finding(
+    finding = Finding(
         learning_key=key,
         agent_id=context.snapshot.owners[key].agent_id,
         span_id=block.span_id,
@@ -119,12 +169,14 @@ def _build_fault_finding(context: AnalysisContext, faults: Mapping[str, Fault], 
         repairs=effects,
         bound_repairs=bound,
     )
+    others = [(other.block, other.kind) for other in fault.others]
+    return _measure_alone(finding, block, others, tuple(faults))
 
 
 # --- refusals ---
 
 
-def build_refusal_findings(context: AnalysisContext, keys: Sequence[str]) -> Iterator[Finding]:
+def build_refusal_findings(context: AnalysisContext, keys: Sequence[str]) -> Iterator[BuiltFinding]:
     """Yield findings of some profiles for which production plans nothing."""
     owners = context.snapshot.owners
     in_order = sorted(keys, key=lambda key: owners[key].agent_id)
@@ -133,9 +185,9 @@ def build_refusal_findings(context: AnalysisContext, keys: Sequence[str]) -> Ite
             yield _build_refusal_finding(context, agent_id, refusal)
 
 
-def _build_refusal_finding(context: AnalysisContext, agent_id: str, refusal: PlannerRefusal) -> Finding:
+def _build_refusal_finding(context: AnalysisContext, agent_id: str, refusal: PlannerRefusal) -> BuiltFinding:
     requests = sum(context.results[key].total_observations for key in refusal.keys)
-    return Finding(
+    finding = Finding(
         learning_key=refusal.keys[0],
         agent_id=agent_id,
         span_id=None,
@@ -146,12 +198,13 @@ def _build_refusal_finding(context: AnalysisContext, agent_id: str, refusal: Pla
         requests=requests,
         evidence=Evidence(requests=requests, profiles=refusal.keys),
     )
+    return BuiltFinding(finding)
 
 
 # --- differences in raw bytes ---
 
 
-def build_raw_difference_findings(context: AnalysisContext, unequal: Iterable[RawDifference]) -> Iterator[Finding]:
+def build_raw_difference_findings(context: AnalysisContext, unequal: Iterable[RawDifference]) -> Iterator[BuiltFinding]:
     """Yield findings of blocks sent in several forms; similar are the same block and difference of one agent."""
 
     def cost(found: RawDifference) -> float:
@@ -167,7 +220,9 @@ def build_raw_difference_findings(context: AnalysisContext, unequal: Iterable[Ra
         yield _build_raw_difference_finding(context, several, sum(map(cost, several)))
 
 
-def _build_raw_difference_finding(context: AnalysisContext, several: Sequence[RawDifference], total: float) -> Finding:
+def _build_raw_difference_finding(
+    context: AnalysisContext, several: Sequence[RawDifference], total: float
+) -> BuiltFinding:
     found = several[0]
     requests = sum(sum(other.counts) for other in several)
     where = f", in {len(several):,} profiles" if len(several) > 1 else ""
@@ -179,7 +234,7 @@ def _build_raw_difference_finding(context: AnalysisContext, several: Sequence[Ra
     moment = None if found.changed_at is None else render_time(found.changed_at)
     if moment is not None:
         clause = f"the form of {name} changed once (at {moment[:16].replace('T', ' ')} UTC): it is {forms}{where}"
-    return Finding(
+    finding = Finding(
         learning_key=found.key,
         agent_id=context.snapshot.owners[found.key].agent_id,
         span_id=found.span_id,
@@ -197,3 +252,4 @@ def _build_raw_difference_finding(context: AnalysisContext, several: Sequence[Ra
             details=found.differ,
         ),
     )
+    return BuiltFinding(finding)

@@ -85,10 +85,12 @@ class PairNamer:
             [codes[int(contents[piece])] for piece in both],
             [forms[self._form(piece)] for piece in both],
             (tuple(names), tuple(self._text(code) for code in codes), tuple(forms)),
+            is_redacted=self._requests.is_redacted,
         )
         threshold = StabilityThresholds().stable_threshold
-        match = detect(BlockHistory(source, (0, 1), spans[before.stop - before.start + position], threshold))
-        return Kind.UNKNOWN if match is None else match.detector.kind
+        block = BlockHistory(source, (0, 1), spans[before.stop - before.start + position], threshold)
+        match = detect(block)
+        return block.unnamed_kind if match is None else match.detector.kind
 
     def _text(self, code: int) -> str:
         if code not in self._texts:
@@ -124,6 +126,8 @@ def _two_requests(
     contents: Sequence[int],
     forms: Sequence[int],
     pools: tuple[Sequence[str], Sequence[str], Sequence[Form]],
+    *,
+    is_redacted: bool,
 ) -> ObservationColumns:
     """Return two requests as one window."""
     span_pool, content_pool, form_pool = pools
@@ -143,4 +147,5 @@ def _two_requests(
         content_pool=content_pool,
         form_pool=form_pool,
         header_pool=(Header(None, None, None),),
+        is_redacted=is_redacted,
     )

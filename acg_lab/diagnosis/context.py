@@ -15,6 +15,8 @@ from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.block_history import BlockHistory, sort_by_time
+from acg_lab.diagnosis.finding import Kind
+from acg_lab.diagnosis.mended_history import MendedText
 from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens
@@ -25,6 +27,7 @@ from acg_lab.storage.recorded_runs import Call
 __all__ = ["AnalysisContext", "is_template", "requests_needed"]
 
 _HALF = 0.5
+_SAME_IN_OTHER_FORMS = (Kind.JSON_KEY_ORDER, Kind.REORDERED, Kind.UNICODE_FORM, Kind.WHITESPACE)
 
 
 def requests_needed(thresholds: StabilityThresholds) -> int:
@@ -150,6 +153,16 @@ class AnalysisContext:
             return 0.0
         fits = sum(block.counts[block.by_count[i]] for i in template.members)
         return fits / len(block.rows) * template.count_shared_bytes() / BYTES_PER_TOKEN
+
+    def count_tokens_inside(self, block: BlockHistory, kind: Kind) -> float:
+        """Return the tokens per request of a block that do not change, or that say the same in several forms."""
+        if kind not in _SAME_IN_OTHER_FORMS:
+            # Causes of one block keep as much out of reach, so that the first in the text comes first.
+            whole = self.count_template_tokens(block.whole) if isinstance(block, MendedText) else 0.0
+            return whole or self.count_template_tokens(block)
+        placed = zip(block.rows, block.positions, strict=True)
+        held = [int(self.source.block_offsets[row]) + at for row, at in placed if at is not None]
+        return float(self.tokens[held].sum()) / len(block.rows)
 
     def count_dominant_tokens(self, block: BlockHistory) -> float:
         """Return the tokens per request of the block's dominant content."""

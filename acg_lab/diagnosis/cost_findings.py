@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from acg_lab._format import counted
+from acg_lab.diagnosis.build_findings import BuiltFinding
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.edit_findings import build_edit_findings
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
@@ -140,14 +141,14 @@ class PricedFindings(NamedTuple):
 
 
 def price_findings(
-    context: AnalysisContext, findings: Sequence[Finding], keys: AbstractSet[str], on_progress: Progress
+    context: AnalysisContext, built: Sequence[BuiltFinding], keys: AbstractSet[str], on_progress: Progress
 ) -> PricedFindings:
     """Return findings with what they cost and what their repairs save.
 
     Parameters
     ----------
     context : AnalysisContext
-    findings : sequence of Finding
+    built : sequence of BuiltFinding
         By tokens, costliest first.
     keys : set of str
         The profiles that are explained.
@@ -165,13 +166,13 @@ def price_findings(
         if found is not None:
             costs[agent_id] = found
         on_progress(1, len(by_agent))
-    drafts = [draft for agent_id, one in costs.items() for draft in _drafts(context, one, by_agent[agent_id], findings)]
+    drafts = [draft for agent_id, one in costs.items() for draft in _drafts(context, one, by_agent[agent_id], built)]
     drafts.sort(key=lambda draft: -draft.bound)
     try_repairs(snap, drafts)
     priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
     priced.sort(key=lambda one: (one.is_event, -(one.money_lost or 0.0), -one.total_lost, one.learning_key))
     priced = _without_repeats(priced)
-    rest = [finding for finding in findings if finding.agent_id not in costs]
+    rest = [one.finding for one in built if one.finding.agent_id not in costs]
     found_keys = {key for finding in (*priced, *rest) for key in finding.evidence.profiles}
     healthy = tuple(
         key
@@ -238,11 +239,11 @@ def _is_healthy(costs: AgentCosts) -> bool:
 
 
 def _drafts(
-    context: AnalysisContext, costs: AgentCosts, keys: Sequence[str], findings: Sequence[Finding]
+    context: AnalysisContext, costs: AgentCosts, keys: Sequence[str], built: Sequence[BuiltFinding]
 ) -> list[Draft]:
     """Return the findings of one agent, and those of how its requests are sent."""
-    mine = [finding for finding in findings if finding.agent_id == costs.agent_id]
-    drafts = [_draft_of(context, finding, costs) for finding in mine if _agrees(finding, costs)]
+    mine = [one for one in built if one.finding.agent_id == costs.agent_id]
+    drafts = [_draft_of(context, one, costs) for one in mine if _agrees(one.finding, costs)]
     threshold = max(_MIN_SENDING * costs.cost, MIN_SAVED)
     says_all = [draft for draft in drafts if not draft.plans or draft.finding.kind is Kind.CACHE_MARKS]
     stated = {verdict for draft in says_all for verdict in _verdicts_of(draft.finding)}
@@ -273,8 +274,9 @@ def _agrees(finding: Finding, costs: AgentCosts) -> bool:
     return costs.reads < finding.tokens_lost * len(costs.simulation) / 2
 
 
-def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> Draft:
+def _draft_of(context: AnalysisContext, built: BuiltFinding, costs: AgentCosts) -> Draft:
     """Return a draft of a fault in the prompts; where breakpoints end early, each repair is tried with one more too."""
+    finding = built.finding
     if finding.kind is Kind.STABLE_START:
         lost = costs.unread(finding.tokens_lost)
         return Draft(finding, costs, lost, lost, [])
@@ -301,12 +303,14 @@ def _draft_of(context: AnalysisContext, finding: Finding, costs: AgentCosts) -> 
         caused = max(
             caused, costs.restart(finding.evidence.profiles, finding.evidence.last_change, context.prefix_tokens)
         )
-    plans = [effect.repairs for effect in repairs] or _measures(finding)
+    plans = [effect.repairs for effect in repairs] or _measures(finding, built.everything)
     if not plans and _is_of_messages(finding):
         caused = max(caused, costs.unread(_readable(context, finding)))
     bound = _bound(finding, costs, caused)
     is_event = finding.is_event or finding.kind in _CHANGES
-    return Draft(replace(finding, repairs=tuple(repairs)), costs, bound, caused, plans, is_event=is_event)
+    drafted = replace(finding, repairs=tuple(repairs))
+    measures = built.everything, built.others
+    return Draft(drafted, costs, bound, caused, plans, is_event, *measures)
 
 
 def _is_of_messages(finding: Finding) -> bool:
@@ -322,8 +326,10 @@ def _readable(context: AnalysisContext, finding: Finding) -> float:
     return context.prefix_tokens(finding.learning_key) + finding.tokens_lost
 
 
-def _measures(finding: Finding) -> list[Plan]:
+def _measures(finding: Finding, everything: Plan) -> list[Plan]:
     """Return what measures the cost of a change to the instructions that no repair is known for: no change at all."""
+    if everything and not finding.is_event:
+        return [everything]
     if (
         finding.is_event
         or finding.kind in (*_CHANGES, Kind.RAW_BYTES_DIFFER)

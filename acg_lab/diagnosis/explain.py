@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.build_findings import (
+    BuiltFinding,
     build_fault_findings,
     build_raw_difference_findings,
     build_refusal_findings,
@@ -33,7 +34,7 @@ from acg_lab.storage._runtime import Bar
 
 __all__ = ["Causes", "explain", "find_causes"]
 
-_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS)
+_UNNAMED = (Kind.UNKNOWN, Kind.REDACTED, Kind.VARIANTS)
 _MIN_SHARE = 0.1  # of the shared tokens
 _MIN_TOKENS = 0.5  # per request; less rounds to none
 # Faults with a known cause are reported however little they cost.
@@ -111,29 +112,37 @@ def explain(
         return Findings(impossible=impossible, unread=snap.unread)
     roles = [found for found in find_roles(context) if any(not keys.isdisjoint(one) for one in found.keys)]
     splits = [split for split in _find_faulty_splits(context, roles) if not keys.isdisjoint(split.keys)]
-    faults = {key: fault for key in context.results if key in keys and (fault := find_break(context, key).fault)}
+    faults = {key: found for key in context.results if key in keys and (found := find_break(context, key).faults)}
     unexplained = keys.difference(faults, *(split.keys for split in splits))
-    findings = [
+    built = [
         *build_split_findings(context, splits, text=text),
         *build_fault_findings(context, faults, text=text),
         *build_refusal_findings(context, [key for key in context.results if key in unexplained]),
-        *build_start_findings(context, keys),
+        *map(BuiltFinding, build_start_findings(context, keys)),
         *build_raw_difference_findings(
             context, [found for found in find_raw_differences(context) if found.key in keys]
         ),
     ]
-    findings = [finding for finding in findings if finding.kind in _ALWAYS or finding.tokens_lost >= MIN_TOKENS_LOST]
-    findings = [_say_what_is_no_fault(finding) for finding in findings]
-    findings.sort(key=lambda one: (one.is_event, -one.total_lost, one.learning_key, one.kind))
+    built = [one for one in built if one.finding.kind in _ALWAYS or one.finding.tokens_lost >= MIN_TOKENS_LOST]
+    built = [one._replace(finding=_say_what_is_no_fault(one.finding)) for one in built]
+    built.sort(key=lambda one: _order(one.finding))
+    findings = [one.finding for one in built]
     notes = tuple(map(describe_roles, roles))
     if money:
         with Bar("simulating agents", shown=progress, unit=" agents") as bar:
-            priced = price_findings(context, findings, keys, bar)
+            priced = price_findings(context, built, keys, bar)
         notes = (*notes, *priced.notes)
         return Findings(priced.findings, healthy=priced.healthy, notes=notes, unread=snap.unread)
     without_finding = keys.difference(*(finding.evidence.profiles for finding in findings))
     healthy = tuple(key for key in context.results if key in without_finding)
     return Findings(findings, healthy=healthy, notes=notes, unread=snap.unread)
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    """Return what findings are sorted by: of equally costly ones of a profile, what stands first in the prompt."""
+    places = finding.evidence.places
+    offset = places[0].offset if places else 0
+    return finding.is_event, -finding.total_lost, finding.learning_key, finding.span_id or "", offset, finding.kind
 
 
 def _build_context(

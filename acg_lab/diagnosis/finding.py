@@ -72,6 +72,7 @@ class Kind(StrEnum):
     TTL_TOO_SHORT = "ttl_too_short"
     PARALLEL_REQUESTS = "parallel_requests"
     LOOKBACK_EXCEEDED = "lookback_exceeded"
+    REDACTED = "redacted"
     UNKNOWN = "unknown"
 
 
@@ -127,6 +128,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     places : tuple of TextDifference
         The first slots of the contents, at most eight: where the dominant one and, in each slot, the commonest other
         that differs there stand apart, in characters.
+    n_places : int
+        How many slots there are.
     stable_tokens_after : float
         Tokens per request of other blocks that do not change but cannot be cached; for splits, what all requests share.
     unchanging : float
@@ -142,11 +145,14 @@ class Evidence(Struct, frozen=True, kw_only=True):
         For splits, how many profiles there would be without this cause; else 0.
     details : tuple of str
         What the detector found beyond that, such as names of tools; never prompt text.
+    beside : tuple of (str, Kind)
+        Span id and kind of the other causes that change the same prompts: what the finding costs is measured with these
+        mended, and its repairs mend them too. Empty for a cause that stands alone.
 
     Examples
     --------
     >>> Evidence(requests=12, present=12, distinct=3, profiles=("k",))
-    <Evidence: requests=12, present=12, distinct=3, changes=0, stable_tokens_after=0.0, unchanging=0.0, \
+    <Evidence: requests=12, present=12, distinct=3, changes=0, n_places=0, stable_tokens_after=0.0, unchanging=0.0, \
 n_profiles_if_fixed=0; 1 profile>
     """
 
@@ -157,6 +163,7 @@ n_profiles_if_fixed=0; 1 profile>
     last_change: str | None = None
     variants: tuple[Variant, ...] = ()
     places: tuple[TextDifference, ...] = ()
+    n_places: int = 0
     stable_tokens_after: float = 0.0
     unchanging: float = 0.0
     threshold: float | None = None
@@ -164,6 +171,7 @@ n_profiles_if_fixed=0; 1 profile>
     profiles: tuple[str, ...] = ()
     n_profiles_if_fixed: int = 0
     details: tuple[str, ...] = ()
+    beside: tuple[tuple[str, Kind], ...] = ()
 
     def __repr__(self) -> str:
         facts = {name: getattr(self, name) for name in self.__struct_fields__ if name != "profiles"}

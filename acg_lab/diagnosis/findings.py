@@ -172,6 +172,14 @@ def _format_finding(number: int, finding: Finding, width: int) -> Iterator[str]:
     for place in finding.evidence.places:
         if place.text is not None:
             yield from _wrap("    ", f"at {place.offset:,}: {_format_values(place)}", width)
+    if (more := _count_more_places(finding)) and finding.evidence.places[0].text is not None:
+        yield f"    and {counted(more, 'more place')}"
+
+
+def _count_more_places(finding: Finding) -> int:
+    """Return how many places there are beyond those that the evidence holds."""
+    places = finding.evidence.places
+    return max(finding.evidence.n_places - len(places), 0) if places else 0
 
 
 def describe_loss(finding: Finding) -> str:
@@ -222,7 +230,7 @@ def describe_effect(effect: Effect, finding: Finding) -> str:
     For merges, the old prefix lengths are ignored: each was long, but few requests read it.
     """
     before, after = effect.before, effect.after
-    what = describe_repairs(effect.repairs, finding.kind)
+    what = describe_repairs(effect.repairs, finding.kind, span_id=finding.span_id, beside=finding.evidence.beside)
     if effect.money_saved is not None:
         share = f" ({effect.money_saved / finding.agent_cost:.0%})" if finding.agent_cost else ""
         return f"if {what}: saves {format_money(effect.money_saved)}{share}"
@@ -275,6 +283,8 @@ def _format_what(finding: Finding) -> str:
     about = f"<b>{html_text(finding.agent_id)}</b> · {escape(kind)}{where} · {counted(finding.requests, 'request')}"
     items = [html_text(line) for line in _describe_repairs(finding)]
     items += [_format_place(place) for place in finding.evidence.places if place.text is not None]
+    if (more := _count_more_places(finding)) and finding.evidence.places[0].text is not None:
+        items.append(f"and {counted(more, 'more place')}")
     listed = f'<ul style="margin:.25em 0 0">{"".join(f"<li>{item}</li>" for item in items)}</ul>' if items else ""
     return f'<div style="{_MUTED};overflow-wrap:anywhere">{about}</div>{html_text(finding.sentence)}{listed}'
 

@@ -42,7 +42,7 @@ def describe_miss(miss: Miss) -> str:
         return f"breakpoint ends before {name_block(miss.block)}"
     if miss.cause in _MECHANICAL:
         return _MECHANICAL[miss.cause]
-    if miss.kind is None or miss.kind == Kind.UNKNOWN:
+    if miss.kind in (None, Kind.UNKNOWN, Kind.REDACTED):
         return f"{name_block(miss.block)} changed"
     if miss.cause == Verdict.TOOLS_CHANGED:
         return KIND_LABELS.get(miss.kind, "tools changed")

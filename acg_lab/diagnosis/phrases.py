@@ -15,11 +15,13 @@ __all__ = [
     "describe_change",
     "describe_moment",
     "describe_slots",
+    "name_others",
     "to_sentence",
     "tokens_per_request",
 ]
 
 _MAX_SLOTS = 3  # that a sentence names
+_MAX_NAMED = 8  # slots; of more only the first and the last place are said
 
 # For tables, beside the breaking block.
 KIND_LABELS = {
@@ -62,6 +64,7 @@ KIND_LABELS = {
     Kind.RESULTS_CLEARED: "results cleared",
     Kind.SUMMARISED: "summarised",
     Kind.MOVING_WINDOW: "moving window",
+    Kind.REDACTED: "redacted",
     Kind.UNKNOWN: "changes",
 }
 
@@ -77,7 +80,7 @@ def describe_change(block: BlockHistory, verb: str = "changes", past: str = "cha
     Of tools the list changes, so the counts of one block's contents are left out.
     """
     n, distinct = len(block.rows), len(block.counts)
-    counts = f"{counted(distinct, 'content')} in {counted(n, 'request')}"
+    counts = f"{counted(distinct, block.unit)} in {counted(n, 'request')}"
     match block.change_history.timing:
         case Timing.ONCE:
             ago = counted(n - (block.change_history.last_change or 0), "request")
@@ -93,7 +96,7 @@ def describe_change(block: BlockHistory, verb: str = "changes", past: str = "cha
 
 def describe_alternation(block: BlockHistory) -> str:
     """Describe between how many contents a block alternates, as a predicate."""
-    n, contents = len(block.rows), counted(len(block.counts), "content")
+    n, contents = len(block.rows), counted(len(block.counts), block.unit)
     others = n - max(block.counts.values())
     return f"alternates between {contents} ({others:,} of {counted(n, 'request')} without the dominant one)"
 
@@ -112,14 +115,31 @@ def describe_slots(block: BlockHistory) -> str:
     Offsets and lengths are those of the dominant content. Hashes in place of texts show no place.
     """
     template = block.template
+    if block.source.is_redacted:
+        return "its texts are redacted"
     if template is None or not template.slots:
         return "its texts are not recorded" if template is None else "by no known pattern"
+    length = sum(slot.length for slot in template.slots)
+    differ = f"{length:,} of {counted(len(block.dominant_text), 'character')} differ"
+    if len(template.slots) > _MAX_NAMED:
+        begin, end = (f"{slot.offset:,}" for slot in (template.slots[0], template.slots[-1]))
+        return f"{differ} in {len(template.slots):,} places, the first at offset {begin} and the last at {end}"
     first = template.slots[:_MAX_SLOTS]
     places = [f"at offset {slot.offset:,} ({counted(len({*template.values(slot)}), 'value')})" for slot in first]
     more = len(template.slots) - len(first)
     places += [f"and {more:,} more places"] * (more > 0)
-    length = sum(slot.length for slot in template.slots)
-    return f"{length:,} of {counted(len(block.dominant_text), 'character')} differ, {', '.join(places)}"
+    return f"{differ}, {', '.join(places)}"
+
+
+def name_others(n: int) -> str:
+    """Return what a sentence calls the other changes.
+
+    Examples
+    --------
+    >>> name_others(1), name_others(2)
+    ('the other change', 'the 2 other changes')
+    """
+    return "the other change" if n == 1 else f"the {n:,} other changes"
 
 
 def tokens_per_request(tokens: float) -> str:

@@ -4,6 +4,7 @@ A block of the conversation with nothing stable after it is no fault: there the 
 starts or goes on.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,10 +13,19 @@ from acg_lab.core.exact_prefix import largest_threshold
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory
+from acg_lab.diagnosis.causes import Cause, find_causes_of_block
 from acg_lab.diagnosis.context import AnalysisContext
-from acg_lab.diagnosis.detectors import Detection, detect
+from acg_lab.diagnosis.detectors import Detection
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
-from acg_lab.diagnosis.phrases import KIND_LABELS, describe_change, describe_slots, to_sentence, tokens_per_request
+from acg_lab.diagnosis.form_tests import says_the_same
+from acg_lab.diagnosis.phrases import (
+    KIND_LABELS,
+    describe_change,
+    describe_slots,
+    name_others,
+    to_sentence,
+    tokens_per_request,
+)
 from acg_lab.diagnosis.structure import PERMUTED, is_growth, is_missing, is_permuted
 from acg_lab.snapshot.analysis import shared_prefixes
 
@@ -24,6 +34,9 @@ __all__ = ["CONVERSATION", "MIN_TOKENS_LOST", "Fault", "PrefixBreak", "build_evi
 CONVERSATION = "conversation"  # the label of a prefix that ends where the conversation starts or goes on
 MIN_TOKENS_LOST = 64  # per request; for less nobody changes an application
 _MAX_DIFFERENCES = 8
+_MAX_LATER = 8  # blocks after the breaking one that are looked at
+_STRUCTURAL = (Kind.BLOCK_MISSING, Kind.SHIFTED)  # the blocks after it stand elsewhere
+_UNSURE = (Kind.UNKNOWN, Kind.REDACTED, Kind.VARIANTS, Kind.CHANGED_ONCE, *_STRUCTURAL)
 _RECURRING = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
 
 
@@ -33,22 +46,25 @@ class Fault(NamedTuple):
     Attributes
     ----------
     block : BlockHistory
-        The breaking block.
+        The breaking block; where it has several causes, as it would be if the others were mended.
     detection : Detection or None
         What named the change; None if no detector did.
     tokens_after, tokens_inside : float
         Tokens per request that do not change but cannot be cached: those of other blocks, and of the block itself.
+    others : tuple of Cause
+        The other causes in the same block, and in later ones.
     """
 
     block: BlockHistory
     detection: Detection | None
     tokens_after: float
     tokens_inside: float
+    others: tuple[Cause, ...] = ()
 
     @property
     def kind(self) -> Kind:
         """The kind of the change."""
-        return self.detection.detector.kind if self.detection else Kind.UNKNOWN
+        return self.detection.detector.kind if self.detection else self.block.unnamed_kind
 
     @property
     def lost(self) -> float:
@@ -61,16 +77,17 @@ class Fault(NamedTuple):
         if self.detection:
             change = self.detection.describe(block)
         else:
-            change = f"{block.span_id!r} {describe_change(block)}: {describe_slots(block)}"
+            change = f"{block.name} {describe_change(block)}: {describe_slots(block)}"
         where = f", in {counted(profiles, 'profile')}" if profiles > 1 else ""
-        return to_sentence(f"{change}{where}; {tokens_per_request(tokens)} that do not change are out of reach")
+        still = f" still, with {name_others(len(self.others))} mended" if self.others else ""
+        return to_sentence(f"{change}{where}; {tokens_per_request(tokens)} that do not change are out of reach{still}")
 
 
 class PrefixBreak(NamedTuple):
-    """Why a stable prefix ends: a label for tables, and the fault if there is one."""
+    """Why a stable prefix ends: a label for tables, and the faults if there are any."""
 
     label: str
-    fault: Fault | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
@@ -86,20 +103,55 @@ def find_break(context: AnalysisContext, key: str) -> PrefixBreak:
     # Production cuts some requests to their last turn, which then lack what changes places in the others.
     tokens_after = context.count_steady_tokens(block, before, PERMUTED if is_permuted(block) else 1.0)
     grows = not block.form.is_scaffold and is_growth(block)
-    tokens_inside = 0.0 if grows else _tokens_inside(context, block)
+    if grows:
+        tokens_inside = 0.0
+    else:
+        tokens_inside = _tokens_inside(context, block, Kind.REORDERED if says_the_same(block) else Kind.UNKNOWN)
     if not block.form.is_scaffold and tokens_after + tokens_inside < MIN_TOKENS_LOST:
         return PrefixBreak(CONVERSATION)
-    fault = Fault(block, detect(block), tokens_after, tokens_inside)
-    return PrefixBreak(KIND_LABELS[fault.kind], fault)
+    causes = find_causes_of_block(block)
+    found = [(cause, tokens_after, grows) for cause in causes]
+    # Tools are one list, and the blocks after one that comes and goes stand elsewhere.
+    if causes[0].kind not in _STRUCTURAL and not is_permuted(block) and block.form.content_type != "tool_schema":
+        found += [(cause, after, False) for cause, after in _find_later_causes(context, key, block, before)]
+    return PrefixBreak(KIND_LABELS[causes[0].kind], tuple(_judge_causes(context, found)))
 
 
-def _tokens_inside(context: AnalysisContext, block: BlockHistory) -> float:
+def _find_later_causes(
+    context: AnalysisContext, key: str, block: BlockHistory, before: set[int]
+) -> Iterator[tuple[Cause, float]]:
+    """Yield what else would end the prefix after the breaking block, each of a known kind, with the tokens after it."""
+    result = context.results[key]
+    spans = [score.span_id for score in result.scores[result.stable_prefix_length :]]
+    before = before | {block.span}
+    for span_id in islice((one for one in spans if one != block.span_id), _MAX_LATER):
+        later = context.block_history([key], span_id, block.threshold)
+        before = before | {later.span}
+        if later.share >= later.threshold or is_growth(later) or later.form.content_type == "tool_schema":
+            continue
+        tokens_after = context.count_steady_tokens(later, before)
+        for cause in find_causes_of_block(later):
+            tokens = tokens_after + _tokens_inside(context, cause.block, cause.kind)
+            if cause.kind not in _UNSURE and tokens >= MIN_TOKENS_LOST:
+                yield cause, tokens_after
+
+
+def _judge_causes(context: AnalysisContext, found: list[tuple[Cause, float, bool]]) -> Iterator[Fault]:
+    """Yield a fault for each cause that alone would end the prefix too."""
+    for cause, tokens_after, grows in found:
+        others = tuple(other for other, *_ in found if other is not cause)
+        if not others or cause.block.share < cause.block.threshold:
+            tokens_inside = 0.0 if grows else _tokens_inside(context, cause.block, cause.kind)
+            yield Fault(cause.block, cause.detection, tokens_after, tokens_inside, others)
+
+
+def _tokens_inside(context: AnalysisContext, block: BlockHistory, kind: Kind) -> float:
     """Return the tokens per request of the block itself that could be cached without the change."""
     if block.share >= block.threshold:
         return 0.0  # counted among the steady ones already
     if is_missing(block):
         return context.count_dominant_tokens(block)
-    return 0.0 if block.form.role in ("assistant", "tool") else context.count_template_tokens(block)
+    return 0.0 if block.form.role in ("assistant", "tool") else context.count_tokens_inside(block, kind)
 
 
 def build_evidence(block: BlockHistory, change_history: ChangeHistory, *, text: bool, **more: object) -> Evidence:
@@ -107,6 +159,7 @@ def build_evidence(block: BlockHistory, change_history: ChangeHistory, *, text: 
     places = tuple(islice(block.find_places(text=text), _MAX_DIFFERENCES))
     last = change_history.last_change
     known = {"present": block.present, "distinct": len(block.counts), "variants": block.variants(), "places": places}
+    known["n_places"] = len(block.template.slots) if block.template else 0
     return Evidence(
         requests=len(block.rows),
         changes=change_history.changes,

@@ -4,23 +4,34 @@ Profiles are compared by the parts of their learning keys (acg_lab/docs/rules/le
 traced to the blocks that it comes from.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, zip_longest
+from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias
 
 from acg_lab._format import counted
 from acg_lab.core.keys import LearningKey, parse_learning_key
-from acg_lab.diagnosis.block_history import BlockHistory, ChangeHistory, find_changes, sort_by_time
+from acg_lab.diagnosis.block_history import sort_by_time
 from acg_lab.diagnosis.context import AnalysisContext, requests_needed
-from acg_lab.diagnosis.detectors import Detection, detect
 from acg_lab.diagnosis.finding import Kind, Timing
-from acg_lab.diagnosis.phrases import describe_change, describe_moment, describe_slots, to_sentence, tokens_per_request
-from acg_lab.diagnosis.raw_differences import compare_parts
-from acg_lab.diagnosis.sent_forms import MARKS, describe_respects
-from acg_lab.storage.observation_columns import Form
+from acg_lab.diagnosis.phrases import (
+    describe_change,
+    describe_moment,
+    describe_slots,
+    name_others,
+    to_sentence,
+    tokens_per_request,
+)
+from acg_lab.diagnosis.sent_forms import describe_respects
+from acg_lab.diagnosis.split_causes import (
+    MIN_ENTANGLED,
+    SplitCause,
+    are_independent,
+    find_split_cause,
+    find_split_causes,
+    values_of_cause,
+)
 
-__all__ = ["ProfileSplit", "SplitCause", "describe_splits", "find_splits", "mean_tokens"]
+__all__ = ["ProfileSplit", "describe_splits", "find_splits", "mean_tokens"]
 
 _PARTS = {
     "system": "the system prompt",
@@ -30,23 +41,13 @@ _PARTS = {
 }
 _MERGED = "*"  # in place of a part that no longer separates keys
 _HALF = 0.5
-_MAX_COMPARED = 32  # first messages that show whether all of them are alike
-_EXACT = 1.0  # a key changes with every change, not only with a majority
-_UNNAMED = (Kind.UNKNOWN, Kind.VARIANTS, Kind.CHANGED_ONCE, Kind.OPTIONAL_SENTENCE)  # described after others
-
-
-class SplitCause(NamedTuple):
-    """The block that one part of learning keys comes from, and how it changes.
-
-    ``differ`` holds the respects in which requests differ that no block shows.
-    """
-
-    part: str
-    block: BlockHistory
-    change_history: ChangeHistory
-    kind: Kind
-    detection: Detection | None
-    differ: tuple[str, ...] = ()
+_UNNAMED = (
+    Kind.UNKNOWN,
+    Kind.REDACTED,
+    Kind.VARIANTS,
+    Kind.CHANGED_ONCE,
+    Kind.OPTIONAL_SENTENCE,
+)  # described after others
 
 
 class ProfileSplit(NamedTuple):
@@ -67,6 +68,8 @@ class ProfileSplit(NamedTuple):
         production to plan for, beyond what one profile would have lost.
     is_replaced : bool
         Whether one prompt replaced another that it shares nothing with; ``shared`` is then the length of either.
+    others : tuple of SplitCause
+        Other causes in the same part, of which each has a split of its own; this one is as if they were mended.
     """
 
     causes: tuple[SplitCause, ...]
@@ -75,6 +78,7 @@ class ProfileSplit(NamedTuple):
     shared: float
     lost: float
     is_replaced: bool = False
+    others: tuple[SplitCause, ...] = ()
 
     @property
     def main(self) -> SplitCause:
@@ -107,8 +111,7 @@ def find_splits(context: AnalysisContext) -> Iterator[ProfileSplit]:
     ):
         parsed = {key: found for key in of_agent if (found := parse_learning_key(key, agent_id=agent_id))}
         for parts, members in _separate(context, parsed):
-            if (split := _build_split(context, parts, members)) is not None:
-                yield split
+            yield from _build_splits(context, parts, members)
 
 
 _Separated: TypeAlias = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -126,6 +129,9 @@ def _separate(context: AnalysisContext, parsed: Mapping[str, LearningKey]) -> It
     for key, parts in parsed.items():
         units.setdefault(parts._replace(seed=""), []).append(key)
     yield from ((("seed",), [[key] for key in keys]) for keys in units.values() if len(keys) > 1)
+    if entangled := _find_entangled(units):
+        yield entangled, list(units.values())
+        return
     left = [*_PARTS]
     while left:
         apart = {part: _group_alike_but(units, part) for part in left}
@@ -144,6 +150,14 @@ def _separate(context: AnalysisContext, parsed: Mapping[str, LearningKey]) -> It
         yield several, list(units.values())
 
 
+def _find_entangled(units: _Units) -> list[str]:
+    """Return the parts that differ, if two of them have another value in most keys, which then agree in neither."""
+    counts = {part: len({getattr(unit, part) for unit in units}) for part in _PARTS}
+    many = [part for part, count in counts.items() if count >= _HALF * len(units)]
+    is_entangled = len(many) > 1 and len(units) >= MIN_ENTANGLED
+    return [part for part, count in counts.items() if count > 1] if is_entangled else []
+
+
 def _group_alike_but(units: _Units, part: str) -> list[list[LearningKey]]:
     """Return lists of the units that agree in all but one part."""
     found: dict[LearningKey, list[LearningKey]] = {}
@@ -152,18 +166,25 @@ def _group_alike_but(units: _Units, part: str) -> list[list[LearningKey]]:
     return [members for members in found.values() if len(members) > 1]
 
 
-def _build_split(
+def _build_splits(
     context: AnalysisContext, parts: Sequence[str], members: Sequence[Sequence[str]]
-) -> ProfileSplit | None:
-    """Return the split of some profiles; None if their requests have no block that a part could come from."""
+) -> Iterator[ProfileSplit]:
+    """Yield the split of some profiles, or one for each cause; none if no block is what a part could come from."""
     keys = sorted(
         (key for together in members for key in together),
         key=lambda key: (-context.results[key].total_observations, key),
     )
     rows = sort_by_time(context.source, [context.source.number[key] for key in keys])
-    causes = [cause for part in parts if (cause := _find_cause(context, part, keys, rows)) is not None]
+    of_parts = {part: list(find_split_causes(context, part, keys, rows)) for part in parts}
+    several = [cause for found in of_parts.values() for cause in found]
+    if len(several) > 1 and are_independent(context, several, members):
+        yield from _split_by_cause(context, several, keys, members)
+        return
+    together = {part: found[0] for part, found in of_parts.items() if len(found) == 1}
+    known = (together.get(part) or find_split_cause(context, part, keys, rows) for part in parts)
+    causes = [cause for cause in known if cause is not None]
     if not causes:
-        return None
+        return
     causes.sort(key=lambda cause: cause.kind in _UNNAMED)
     templates = [
         cause.block
@@ -172,80 +193,38 @@ def _build_split(
         or (cause.part == "seed" and cause.kind is not Kind.FRAGMENTED_BY_FIRST_MESSAGE)
     ]
     shared = context.count_steady_tokens(causes[0].block, ())
-    shared += sum(
-        context.count_template_tokens(block) for block in templates if block.form.content_type != "tool_schema"
-    )
+    shared += sum(_tokens_inside(context, cause) for cause in causes if cause.block in templates)
     is_replaced = shared < 1 and causes[0].change_history.timing is Timing.ONCE
     if is_replaced:
         shared = sum(context.prefix_tokens(key) * context.results[key].total_observations for key in keys) / len(rows)
     lost = shared * _count_young_requests(context, members) / len(rows)
-    return ProfileSplit(tuple(causes), tuple(keys), len(members), shared, lost, is_replaced=is_replaced)
+    yield ProfileSplit(tuple(causes), tuple(keys), len(members), shared, lost, is_replaced=is_replaced)
 
 
-def _find_cause(context: AnalysisContext, part: str, keys: Sequence[str], rows: Sequence[int]) -> SplitCause | None:
-    span = _find_changed_span(context, part, rows)
-    if span is None:
-        return None
-    block = BlockHistory(context.source, rows, span, _EXACT)
-    detection, kind, change_history = None, Kind.UNKNOWN, block.change_history
-    differ = compare_parts(context, part, keys)
-    if part == "model":
-        kind, change_history = Kind.MODEL_CHANGED, _find_key_changes(context, keys)
-    elif part == "seed":
-        kind = Kind.FRAGMENTED_BY_FIRST_MESSAGE
-        if _varies_before_stable_text(context, block):
-            detection = detect(block)
-            kind = detection.detector.kind if detection else Kind.UNKNOWN
-    elif differ == (MARKS,):
-        kind, change_history = Kind.CACHE_MARKS, _find_key_changes(context, keys)
-    elif change_history.timing is None:
-        kind, change_history = Kind.RAW_BYTES_DIFFER, _find_key_changes(context, keys)
-    elif (detection := detect(block)) is not None:
-        kind = detection.detector.kind
-    return SplitCause(part, block, change_history, kind, detection, differ)
+def _tokens_inside(context: AnalysisContext, cause: SplitCause) -> float:
+    """Return the tokens per request of a cause's block that do not change, or say the same in other forms."""
+    if cause.block.form.content_type == "tool_schema":
+        return 0.0
+    return context.count_tokens_inside(cause.block, cause.kind)
 
 
-def _varies_before_stable_text(context: AnalysisContext, block: BlockHistory) -> bool:
-    """Return whether something varies in first messages before most of what they all say; few of many are looked at."""
-    step = max(len(block.rows) // _MAX_COMPARED, 1)
-    sample = BlockHistory(block.source, block.rows[::step], block.span, block.threshold)
-    if context.count_template_tokens(sample) == 0:
-        return False
-    template = block.template
-    if template is None or not template.slots or context.count_template_tokens(block) == 0:
-        return False
-    before = len(template.texts[template.reference][: template.slots[0].offset].encode())
-    return template.count_shared_bytes() - before >= _HALF * template.count_shared_bytes()
-
-
-def _find_changed_span(context: AnalysisContext, part: str, rows: Sequence[int]) -> int | None:
-    """Return the span of the first block of a part that differs between requests, else of its first block."""
-    source = context.source
-    belongs = [_belongs(form, part) for form in source.form_pool]
-    of_requests: list[list[tuple[int, int]]] = []
-    for row in rows:
-        blocks = slice(int(source.block_offsets[row]), int(source.block_offsets[row + 1]))
-        columns = (column[blocks].tolist() for column in (source.spans, source.contents, source.forms))
-        of_requests.append([(span, content) for span, content, form in zip(*columns, strict=True) if belongs[form]])
-    positions = list(zip_longest(*of_requests)) or [()]
-    changed = next((blocks for blocks in positions if len(set(blocks)) > 1), positions[0])
-    spans = Counter(block[0] for block in changed if block is not None)
-    return spans.most_common(1)[0][0] if spans else None
-
-
-def _belongs(form: Form, part: str) -> bool:
-    """Return whether a part of the learning key comes from blocks of a form; for the model, any block will do."""
-    is_tool, is_format = form.content_type == "tool_schema", form.content_type == "structured_output"
-    is_system = form.role == "system" and not is_tool and not is_format
-    belongs = {"tools": is_tool, "response_format": is_format, "system": is_system, "model": True}
-    return bool(belongs.get(part, not (is_tool or is_format or is_system)))
-
-
-def _find_key_changes(context: AnalysisContext, keys: Sequence[str]) -> ChangeHistory:
-    source = context.source
-    owner = {row: key for key in keys for row in source.observations_of(source.number[key])}
-    rows = sort_by_time(source, [source.number[key] for key in keys])
-    return find_changes([owner[row] for row in rows])
+def _split_by_cause(
+    context: AnalysisContext, causes: Sequence[SplitCause], keys: Sequence[str], members: Sequence[Sequence[str]]
+) -> Iterator[ProfileSplit]:
+    """Yield a split for each of several causes, as it would be if the others were mended."""
+    steady = context.count_steady_tokens(causes[0].block, ())
+    inside = {(cause.part, cause.block.span): _tokens_inside(context, cause) for cause in causes}
+    for cause in causes:
+        alike: dict[object, list[str]] = {}
+        for together, value in zip(members, values_of_cause(context, cause, members), strict=True):
+            alike.setdefault(value, []).extend(together)
+        if len(alike) < 2:  # noqa: PLR2004
+            continue
+        of_block = {(cause.part, cause.block.span): _tokens_inside(context, cause)}
+        shared = steady + sum({**inside, **of_block}.values())
+        lost = shared * _count_young_requests(context, list(alike.values())) / len(cause.block.rows)
+        others = tuple(other for other in causes if other is not cause)
+        yield ProfileSplit((cause,), tuple(keys), len(alike), shared, lost, others=others)
 
 
 def _count_young_requests(context: AnalysisContext, members: Sequence[Sequence[str]]) -> int:
@@ -263,10 +242,16 @@ def describe_splits(context: AnalysisContext, splits: Sequence[ProfileSplit]) ->
     profiles = counted(sum(len(split.keys) for split in splits), "profile")
     fewer = "each learn what one profile" if len(splits) == 1 else f"learn what {len(splits):,} profiles"
     lost = tokens_per_request(mean_tokens(splits, "lost"))
+    if splits[0].others:
+        profiles = counted(sum(split.n_apart for split in splits), "profile")
+        fewer = f"would still {fewer}"
     cost = f"{profiles} of {agent_id!r} {fewer} could, which costs {lost}"
     if splits[0].is_replaced:
         cost = f"the governor learned it anew, which costs {lost}"
     why = _describe_cause(context, splits[0].keys, main)
+    if splits[0].others:
+        why += f"; with {name_others(len(splits[0].others))} mended"
+        return to_sentence(f"{why}, {cost}")
     if others:
         why += f", and with it {' and '.join(others)}"
     return to_sentence(f"{why}: {cost}")
@@ -293,7 +278,7 @@ def _describe_cause(context: AnalysisContext, keys: Sequence[str], cause: SplitC
             "governor learns by it: send them in every request or in none"
         )
     if cause.detection is None:
-        return f"{block.span_id!r} {describe_change(block)}: {describe_slots(block)}"
+        return f"{block.name} {describe_change(block)}: {describe_slots(block)}"
     return cause.detection.describe(block)
 
 

@@ -15,6 +15,7 @@ from acg_lab.diagnosis.repair_costs import AgentCosts
 from acg_lab.diagnosis.threshold_plateau import find_plateau
 from acg_lab.repairs.effects import Effect
 from acg_lab.repairs.repairs import Repair
+from acg_lab.repairs.sending import SENDINGS
 from acg_lab.snapshot.snapshot import Snapshot
 
 __all__ = ["MAX_TRIED", "MIN_SAVED", "Draft", "Plan", "try_repairs"]
@@ -42,6 +43,8 @@ class Draft:
         The repairs to try, the best first. If none is offered they only measure what the fault costs.
     is_event : bool
         Whether it is reported however little it costs.
+    everything, others : tuple of Repair
+        What mends all causes that change the same prompts, and all but this one: it costs what the first saves beyond.
     """
 
     finding: Finding
@@ -50,8 +53,11 @@ class Draft:
     caused: float
     plans: Sequence[Plan]
     is_event: bool = False
+    everything: Plan = ()
+    others: Plan = ()
     n_tried: int = 0
     saved: dict[Plan, float] = field(default_factory=dict)
+    measured: float | None = None
 
     @property
     def floor(self) -> float:
@@ -72,12 +78,33 @@ class Draft:
         if saved is not None:
             self.saved[plan] = saved
 
+    @property
+    def measures(self) -> tuple[Plan, ...]:
+        """The repairs that show what this cause alone costs: of all causes, and of all others; none if they can't."""
+        best = max(self.saved, key=self.saved.__getitem__, default=())
+        if best and self.saved[best] < self.floor:
+            best = ()
+        if not self.others or not (self.everything or best or self.caused):
+            return ()
+        sending = tuple(repair for repair in best if isinstance(repair, SENDINGS))
+        return ((*self.everything, *sending) if self.everything else best, (*self.others, *sending))
+
+    def measure(self, snap: Snapshot) -> None:
+        """Simulate what this cause costs when the others are mended."""
+        everything, others = self.measures
+        saved = self.costs.saved(snap, everything) if everything else self.caused
+        mended = self.costs.saved(snap, others)
+        if saved is not None and mended is not None:
+            self.measured = max(saved - max(mended, 0.0), 0.0)
+
     def finish(self, thresholds: StabilityThresholds) -> Finding | None:
         """Return the finding with its cost and repairs; None if it costs next to nothing."""
         evidence = self._with_threshold(thresholds)
         best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
         is_open = self.next_plan is not None or not self.saved
         lost = best if best > 0 else self.caused if is_open else 0.0
+        lost = lost if self.measured is None else self.measured
+        is_measured = not evidence.beside or (self.measured is not None and bool(self.measures[0]))
         cost = self.costs.cost
         if lost < (_MIN_EVENT * cost if self.is_event else max(_MIN_SHARE * cost, self.floor)):
             return None
@@ -87,7 +114,7 @@ class Draft:
             repairs=tuple(self._offered()),
             bound_repairs=0,
             money_lost=lost,
-            lost_at_most=best <= 0,
+            lost_at_most=not is_measured if evidence.beside else best <= 0,
             agent_cost=cost,
             days=self.costs.days,
         )
@@ -124,17 +151,27 @@ def try_repairs(snap: Snapshot, drafts: Sequence[Draft]) -> None:
     """Simulate repairs until each finding has one that saves money, or `MAX_TRIED` were simulated.
 
     Next comes the repair that can save most beyond what its agent saves already. One repair for two findings counts
-    once.
+    once. What other causes of the same block cost is simulated last.
     """
     tried: set[tuple[str, Plan]] = set()
-    while True:
-        waiting = [(draft, (draft.costs.agent_id, plan)) for draft in drafts if (plan := draft.next_plan) is not None]
-        waiting = [(draft, asked) for draft, asked in waiting if len(tried) < MAX_TRIED or asked in tried]
-        if not waiting:
-            return
+    while _try_best(snap, drafts, tried):
+        pass
+    for draft in sorted(drafts, key=lambda one: -max(one.saved.values(), default=one.caused)):
+        asked = {(draft.costs.agent_id, plan) for plan in draft.measures if plan}
+        if asked and len(tried | asked) <= MAX_TRIED:
+            tried |= asked
+            draft.measure(snap)
+
+
+def _try_best(snap: Snapshot, drafts: Sequence[Draft], tried: set[tuple[str, Plan]]) -> bool:
+    """Simulate the repair that can save most; return False if none is left."""
+    waiting = [(draft, (draft.costs.agent_id, plan)) for draft in drafts if (plan := draft.next_plan) is not None]
+    waiting = [(draft, asked) for draft, asked in waiting if len(tried) < MAX_TRIED or asked in tried]
+    if waiting:
         draft, asked = max(waiting, key=lambda one: _gain(one[0], drafts))
         tried.add(asked)
         draft.try_next(snap)
+    return bool(waiting)
 
 
 def _gain(draft: Draft, drafts: Sequence[Draft]) -> float:

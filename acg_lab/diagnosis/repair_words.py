@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from acg_lab.diagnosis.finding import Kind
 from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
+from acg_lab.repairs.order_repairs import SortItems, SortMessages
 from acg_lab.repairs.repairs import Repair
 
 __all__ = ["describe_repairs"]
@@ -35,15 +36,17 @@ _TAKEN_OUT: Final[Mapping[Kind, str]] = {
 _IN_ONE_FORM: Final[Mapping[Kind, str]] = {
     Kind.WHITESPACE: "{span} is sent with the same white space in every request",
     Kind.JSON_KEY_ORDER: "the JSON in {span} is written with its keys in one order and its numbers in one format",
-    Kind.REORDERED: "the items in {span} are sorted, so that they come in one order",
     Kind.UNICODE_FORM: "{span} is sent in one Unicode form, without invisible characters",
 }
 
 
-def describe_repairs(repairs: Sequence[Repair], kind: Kind) -> str:
+def describe_repairs(
+    repairs: Sequence[Repair], kind: Kind, *, span_id: str | None = None, beside: Sequence[tuple[str, Kind]] = ()
+) -> str:
     """Return what an application must change for some repairs, as clauses that may follow "if".
 
-    Profiles are left out, since the finding names them.
+    Profiles are left out, since the finding names them. The kind is that of the block ``span_id``, of all blocks when
+    left out; ``beside`` are the blocks and kinds of other causes that the repairs mend too.
 
     Examples
     --------
@@ -51,17 +54,32 @@ def describe_repairs(repairs: Sequence[Repair], kind: Kind) -> str:
     "the date or time is taken out of 'system-0' and said in the last message"
     >>> describe_repairs([Pin("system-0")], Kind.UNKNOWN)
     "'system-0' is the same in every request"
+    >>> describe_repairs([MoveToEnd("system-0", slots=(0, 1))], Kind.DATETIME, beside=[("system-0", Kind.PERSON)])
+    "the date or time and the person's name or address are taken out of 'system-0' and said in the last message"
     """
     n_moves = sum(isinstance(repair, MoveToSystemPrompt) for repair in repairs)
-    *most, last = dict.fromkeys(_describe(repair, kind, n_moves) for repair in repairs)
+    moved = {repair.span_id for repair in repairs if isinstance(repair, MoveToEnd) and repair.slots}
+
+    def kinds_of(repair: Repair) -> list[Kind]:
+        span = getattr(repair, "span_id", None)
+        own = [kind] if span_id in (None, span) else []
+        kinds = [*own, *(other for place, other in beside if place == span)] or [kind]
+        if isinstance(repair, Pin) and span in moved:  # what is pinned too is what does not move
+            return [one for one in kinds if one not in _TAKEN_OUT and one is not Kind.UNKNOWN] or [Kind.UNKNOWN]
+        return kinds
+
+    described = (_describe(repair, kinds_of(repair), n_moves) for repair in repairs)
+    *most, last = dict.fromkeys(described)
     return f"{', '.join(most)}, and {last}" if most else last
 
 
-def _describe(repair: Repair, kind: Kind, n_moves: int) -> str:
+def _describe(repair: Repair, kinds: Sequence[Kind], n_moves: int) -> str:
     if isinstance(repair, MoveToEnd) and repair.slots:
-        return f"{_TAKEN_OUT.get(kind, 'what varies')} is taken out of {repair.span_id!r} and said in the last message"
+        return f"{_name_values(kinds)} taken out of {repair.span_id!r} and said in the last message"
     if isinstance(repair, Pin) and repair.pattern is None:
-        return _describe_pin(repr(repair.span_id), kind)
+        return _describe_pin(repr(repair.span_id), kinds)
+    if isinstance(repair, SortItems | SortMessages):
+        return f"{_name_sorted(repair)} are sorted, so that they come in one order"
     if isinstance(repair, MergeProfiles):
         return "the profiles are merged"
     if isinstance(repair, MoveToSystemPrompt) and n_moves > 1:
@@ -69,7 +87,25 @@ def _describe(repair: Repair, kind: Kind, n_moves: int) -> str:
     return replace(repair, learning_keys=()).description
 
 
-def _describe_pin(span: str, kind: Kind) -> str:
-    if kind in _TAKEN_OUT:
-        return f"{_TAKEN_OUT[kind]} is taken out of {span}"
-    return _IN_ONE_FORM.get(kind, "{span} is the same in every request").format(span=span)
+def _name_sorted(repair: SortItems | SortMessages) -> str:
+    if isinstance(repair, SortMessages):
+        return f"the {repair.n_blocks} messages from {repair.span_id!r} on"
+    return f"the items in {'the definitions of tools' if repair.span_id is None else repr(repair.span_id)}"
+
+
+def _name_values(kinds: Sequence[Kind]) -> str:
+    """Return what values are called, and the verb: "the date or time is"."""
+    known = [_TAKEN_OUT[kind] for kind in kinds if kind in _TAKEN_OUT]
+    if known and Kind.UNKNOWN in kinds:
+        known.append("what else varies")
+    *most, last = known or ["what varies"]
+    return f"{', '.join(most)} and {last} are" if most else f"{last} is"
+
+
+def _describe_pin(span: str, kinds: Sequence[Kind]) -> str:
+    forms = [_IN_ONE_FORM[kind].format(span=span) for kind in kinds if kind in _IN_ONE_FORM]
+    if forms:
+        return ", and ".join(forms)
+    if any(kind in _TAKEN_OUT for kind in kinds):
+        return f"{_name_values(kinds)} taken out of {span}"
+    return f"{span} is the same in every request"

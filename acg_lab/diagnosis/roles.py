@@ -95,6 +95,7 @@ class _Prompt(NamedTuple):
 
     texts: tuple[str, ...]
     tools: frozenset[str]
+    is_redacted: bool
 
 
 def _read_prompt(context: AnalysisContext, key: str) -> _Prompt:
@@ -108,7 +109,7 @@ def _read_prompt(context: AnalysisContext, key: str) -> _Prompt:
             tools.append("-".join(source.span_pool[span].split("-")[2:]))
         elif source.form_pool[form].is_scaffold:
             texts.append(source.content_pool[content])
-    return _Prompt(tuple(texts), frozenset(tools))
+    return _Prompt(tuple(texts), frozenset(tools), source.is_redacted)
 
 
 def _are_different(one: _Prompt, other: _Prompt) -> bool:
@@ -117,7 +118,7 @@ def _are_different(one: _Prompt, other: _Prompt) -> bool:
     # System messages that both have are no difference, wherever they stand.
     ours = "\n".join(text for text in one.texts if text not in other.texts)
     theirs = "\n".join(text for text in other.texts if text not in one.texts)
-    if not ours or not theirs or is_redacted(ours) or is_redacted(theirs):
+    if not ours or not theirs or one.is_redacted or is_redacted(ours) or is_redacted(theirs):
         return False
     shared = find_template([ours, theirs], [1, 1]).count_shared_bytes()
     return shared < _HALF * min(len(ours.encode()), len(theirs.encode()))

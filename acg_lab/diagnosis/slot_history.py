@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from acg_lab.diagnosis.block_history import BlockHistory, Request
-from acg_lab.repairs.text_template import Slot
+from acg_lab.repairs.text_template import Slot, Template
 from acg_lab.storage.observation_columns import Form
 
-__all__ = ["SlotHistory", "split_into_slots"]
+__all__ = ["SlotHistory", "find_stretches", "split_into_slots", "split_into_stretches"]
 
 _NEAR = 64  # characters of the same line on either side
 _MAX_SLOTS = 24
+_MAX_VALUES = 3_000  # of all slots: of few contents there may be more slots
+_SHORT_PIECE = 16  # characters between two slots of one stretch
 _MAX_LENGTH = 4_096  # characters; what is longer is a text rather than a value
 
 
@@ -37,6 +39,11 @@ class SlotHistory(BlockHistory):
     slot: Slot
     begin: Sequence[int]
     end: Sequence[int]
+
+    @cached_property
+    def is_short(self) -> bool:
+        """Whether what stands there is always short enough to be a value."""
+        return all(stop - start <= _MAX_LENGTH for start, stop in zip(self.slot.starts, self.slot.stops, strict=True))
 
     @cached_property
     def requests(self) -> Sequence[Request]:
@@ -102,12 +109,36 @@ class SlotHistory(BlockHistory):
 
 
 def split_into_slots(block: BlockHistory) -> list[SlotHistory]:
-    """Return the histories of a block's slots, in order; none if there are many, or one holds long texts."""
+    """Return the histories of a block's slots, in order; none if there are too many."""
     template = block.template
-    if template is None or not 0 < len(template.slots) <= _MAX_SLOTS:
+    return _split(block, template.slots) if template is not None and len(template.slots) <= _MAX_SLOTS else []
+
+
+def split_into_stretches(block: BlockHistory) -> list[SlotHistory]:
+    """Return the histories of a block's slots, in order; of many slots those near each other are one."""
+    template = block.template
+    if template is None:
         return []
-    slots = template.slots
-    if any(stop - start > _MAX_LENGTH for slot in slots for start, stop in zip(slot.starts, slot.stops, strict=True)):
+    most = max(_MAX_SLOTS, _MAX_VALUES // len(template.texts))
+    slots = template.slots if len(template.slots) <= most else find_stretches(template)
+    return _split(block, slots) if len(slots) <= most else []
+
+
+def find_stretches(template: Template) -> list[Slot]:
+    """Return the slots of a template, those with few characters between them as one."""
+    found: list[Slot] = []
+    for slot in template.slots:
+        last = found[-1] if found else None
+        if last is not None and slot.offset - last.offset - last.length < _SHORT_PIECE:
+            found[-1] = Slot(last.offset, slot.offset + slot.length - last.offset, last.starts, slot.stops)
+        else:
+            found.append(slot)
+    return found
+
+
+def _split(block: BlockHistory, slots: Sequence[Slot]) -> list[SlotHistory]:
+    template = block.template
+    if template is None or not slots:
         return []
     begins = [[0] * len(template.texts), *(slot.stops for slot in slots[:-1])]
     ends = [*(slot.starts for slot in slots[1:]), [*map(len, template.texts)]]

@@ -7,7 +7,7 @@ from collections import Counter
 
 from acg_lab.diagnosis.block_history import BlockHistory, Request
 
-__all__ = ["PERMUTED", "find_inserted", "is_growth", "is_missing", "is_permuted", "is_shifted"]
+__all__ = ["PERMUTED", "count_permuted", "find_inserted", "is_growth", "is_missing", "is_permuted", "is_shifted"]
 
 _MOSTLY = 0.8
 PERMUTED = 0.5  # of all requests, which have the same blocks in some order
@@ -55,7 +55,12 @@ def _positions_of_copies(block: BlockHistory) -> set[int]:
 
 
 def is_permuted(block: BlockHistory) -> bool:
-    """Return whether the same few blocks, from this one on, stand in another order, each first at times.
+    """Return whether the same few blocks, from this one on, stand in another order, each first at times."""
+    return count_permuted(block) > 0
+
+
+def count_permuted(block: BlockHistory) -> int:
+    """Return how many blocks, from this one on to the last that moves, stand in another order; 0 if none do.
 
     Requests that hold fewer blocks, as production cuts some to their last turn, show nothing of it.
     """
@@ -68,8 +73,9 @@ def is_permuted(block: BlockHistory) -> bool:
         if count >= max(_MOSTLY * len(runs), PERMUTED * len(block.rows)):
             orders = {tuple(run[:length]) for run in runs if tuple(sorted(run[:length])) == same}
             moving = [len({*contents}) > 1 for contents in zip(*orders, strict=True)]
-            return moving[0] and sum(moving) >= _MIN_PERMUTED
-    return False
+            last = max((i for i, is_moving in enumerate(moving, 1) if is_moving), default=0)
+            return last if moving[0] and sum(moving) >= _MIN_PERMUTED else 0
+    return 0
 
 
 def find_inserted(block: BlockHistory) -> list[tuple[int, int]]:

@@ -11,18 +11,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from acg_lab.core.errors import UsageError
 from acg_lab.core.rules import get_rules
 from acg_lab.diagnosis.block_history import BlockHistory, short_hash
+from acg_lab.diagnosis.causes import Cause
 from acg_lab.diagnosis.context import AnalysisContext, is_template
 from acg_lab.diagnosis.finding import Kind
+from acg_lab.diagnosis.mended_history import MendedText
 from acg_lab.diagnosis.planner_refusals import count_scaffold_blocks
-from acg_lab.diagnosis.profile_splits import ProfileSplit, SplitCause, mean_tokens
-from acg_lab.diagnosis.structure import find_inserted, is_missing, is_permuted
+from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
+from acg_lab.diagnosis.split_causes import SplitCause
+from acg_lab.diagnosis.structure import count_permuted, find_inserted, is_missing
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
-from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SortTools
+from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.repairs import Repair
+from acg_lab.repairs.sending_repairs import AddBreakpoint
 
 __all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs"]
 
@@ -53,6 +60,7 @@ _INTENDED = (
     Kind.TOOLS_REMOVED,
     Kind.TOOLS_EDITED,
     Kind.UNKNOWN,
+    Kind.REDACTED,
     Kind.VARIANTS,
     Kind.CHANGED_ONCE,
     *_NEEDED,
@@ -61,9 +69,9 @@ _numbered = re.compile(r"([a-z]+)-(\d+)(.*)", re.DOTALL)
 
 
 def try_break_repairs(
-    context: AnalysisContext, key: str, kind: Kind, block: BlockHistory
+    context: AnalysisContext, key: str, kind: Kind, block: BlockHistory, others: Sequence[Cause] = ()
 ) -> tuple[tuple[Effect, ...], int]:
-    """Try repairs for the block that ends a profile's prefix.
+    """Try repairs for the block that ends a profile's prefix; other causes in it are mended with it.
 
     Returns
     -------
@@ -73,9 +81,13 @@ def try_break_repairs(
         How many of them, the last ones, extend the prefix beyond the scaffold; the rules of 0.8 bind such a prefix to
         whole requests.
     """
-    # Blocks that change places are each needed, wherever they stand.
-    find_plans = _plan_nothing if is_permuted(block) else _PLANS.get(kind, _plan_pins_and_moves)
-    plans = find_plans(context, key, block)
+    if count_permuted(block):
+        plans = _plan_order(key, block)  # blocks that change places are each needed, wherever they stand
+    else:
+        plans = _PLANS.get(kind, _plan_pins_and_moves)(context, key, block)
+    beside = [_fix_value(other.kind, other.block, (key,)) for other in others if other.block.span_id == block.span_id]
+    if None not in beside:
+        plans = [_join(*plan, *(repair for fix in beside for repair in fix or ())) for plan in plans if plan]
     tried = _try_plans(context, [key], plans)
     helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
     helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
@@ -162,7 +174,28 @@ def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
     is_text = block.form.content_type == "text" and block.form.role in ("system", "user")
     if not is_text or not is_template(block):
         return ()
+    if isinstance(block, MendedText):
+        return (MoveToEnd(block.span_id, slots=block.numbers, learning_keys=keys),)
     return (MoveToEnd(block.span_id, slots="all", learning_keys=keys),)
+
+
+def _join(*repairs: Repair) -> Plan:
+    """Return repairs in which all slots of a block move at once: a move numbers the others anew.
+
+    What is done to the whole block comes after them, and once.
+    """
+    slots: dict[str, tuple[int, ...]] = {}
+    for one in repairs:
+        if isinstance(one, MoveToEnd) and isinstance(one.slots, tuple) and one.slots:
+            slots[one.span_id] = tuple(sorted({*slots.get(one.span_id, ()), *one.slots}))
+    joined: list[Repair] = []
+    for one in sorted(repairs, key=lambda repair: isinstance(repair, Pin | SortItems) and repair.span_id in slots):
+        new: Repair = one
+        if isinstance(one, MoveToEnd) and one.slots and one.span_id in slots:
+            new = replace(one, slots=slots[one.span_id])
+        if new not in joined or not isinstance(new, Pin | MoveToEnd | SortItems):
+            joined.append(new)
+    return tuple(joined)
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -219,12 +252,33 @@ def _plan_sorting(_context: AnalysisContext, key: str, _block: BlockHistory) -> 
     return [(SortTools(learning_keys=(key,)),)]
 
 
+def _plan_order(key: str, block: BlockHistory) -> list[Plan]:
+    """Return plans for messages in changing order; a provider may want a breakpoint where their order ends."""
+    sort = _sort((key,), block)
+    request, at = next((r, at) for r, at in zip(block.requests, block.positions, strict=True) if at is not None)
+    end = request.spans[min(at + count_permuted(block), len(request.spans)) - 1]
+    return [sort, (*sort, AddBreakpoint(block.source.span_pool[end], learning_keys=(key,)))]
+
+
+def _plan_items(_context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
+    return [_sort((key,), block)]
+
+
+def _sort(keys: tuple[str, ...], block: BlockHistory) -> Plan:
+    """Return what sends messages, or the items of lists, in one order; lists of one tool may stand in others too."""
+    if n_blocks := count_permuted(block):
+        return (SortMessages(block.span_id, n_blocks=n_blocks, learning_keys=keys),)
+    is_tool = block.form.content_type == "tool_schema"
+    return (SortItems(None if is_tool else block.span_id, learning_keys=keys),)
+
+
 def _plan_nothing(_context: AnalysisContext, _key: str, _block: BlockHistory) -> list[Plan]:
     return []
 
 
 _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]] = {
     Kind.TOOLS_REORDERED: _plan_sorting,
+    Kind.REORDERED: _plan_items,
     Kind.TOOLS_ADDED: _plan_nothing,
     Kind.TOOLS_REMOVED: _plan_nothing,
     Kind.TOOLS_EDITED: _plan_nothing,
@@ -234,7 +288,7 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.VARIANTS: _plan_for_variants,
     **dict.fromkeys(_MOVABLE, _plan_needed_values),
     **dict.fromkeys(FILLED_IN, _plan_values),
-    **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE), _plan_moves),
+    **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE, Kind.REDACTED), _plan_moves),
 }
 
 
@@ -267,8 +321,8 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
     fixes = [_find_fix(cause, split.keys) for split in splits for cause in split.causes]
     if None in fixes:
         return []
-    plan = tuple(repair for fix in fixes for repair in fix or ())
-    if any(split.kind is Kind.UNKNOWN for split in splits):
+    plan = _join(*(repair for fix in fixes for repair in fix or ()))
+    if any(split.kind in (Kind.UNKNOWN, Kind.REDACTED) for split in splits):
         return [plan]  # what another repair saves is no evidence for a fault without a name
     if len(splits) == 1 and not plan:
         return [(MergeProfiles(learning_keys=splits[0].keys),)]
@@ -292,5 +346,12 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
         case Kind.BLOCK_MISSING | Kind.SHIFTED:
             is_instructions = block.span_id.endswith("-instructions")
             return _take_away(Drop if is_instructions else MoveToEnd, block, keys) or None
-    moved = _values_to_end(block, keys) if cause.kind in _MOVABLE else ()
-    return moved or (None if cause.kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))
+    return _fix_value(cause.kind, block, keys)
+
+
+def _fix_value(kind: Kind, block: BlockHistory, keys: tuple[str, ...]) -> Plan | None:
+    """Return the fix of what varies in a block: it is sorted or moves, else it is pinned; None if it is intended."""
+    if kind is Kind.REORDERED:
+        return _sort(keys, block)
+    moved = _values_to_end(block, keys) if kind in _MOVABLE else ()
+    return moved or (None if kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))

@@ -6,17 +6,19 @@ every provider has are named, and no text. What most requests show names the cha
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 from acg_lab.diagnosis.block_history import BlockHistory, find_moment
 from acg_lab.diagnosis.finding import Kind
+from acg_lab.diagnosis.mended_history import MendedTools
 from acg_lab.repairs.permutations import sort_arrays
 
-__all__ = ["ToolChange", "compare_tools"]
+__all__ = ["ToolChange", "compare_tools", "separate_tools"]
 
 _HALF = 0.5
+_MAX_EDITED = 64  # tools with several definitions; more of them are written by a program
 _FIELDS = ("type", "name", "description", "parameters", "strict")
 _NESTED = "function"
 Tools: TypeAlias = tuple[tuple[str, int], ...]
@@ -50,6 +52,40 @@ def compare_tools(block: BlockHistory) -> ToolChange | None:
     if edited >= reordered:
         return _describe_edits(block, lists, ("also reordered",) * (reordered > 0))
     return ToolChange(Kind.TOOLS_REORDERED, ("also edited",) * (edited > 0) + ("also other tools",) * (members > 0))
+
+
+def separate_tools(block: BlockHistory) -> list[MendedTools]:
+    """Return the lists of tools as they would differ in one respect only: in tools, order or definitions.
+
+    Each tool is then named as it was first, defined as it was first, or stands with those that all lists have.
+    """
+    if block.form.content_type != "tool_schema":
+        return []
+    named = {listed: _name_tools(block, listed) for listed in set(block.tools)}
+    spans: dict[str, int] = {}
+    texts: dict[str, int] = {}
+    definitions: dict[str, set[int]] = {}
+    for listed in block.tools:
+        for (span, content), (name, _) in zip(listed, named[listed], strict=True):
+            spans.setdefault(name, span)
+            texts.setdefault(name, content)
+            definitions.setdefault(name, set()).add(content)
+    common = set.intersection(*(set(dict(tools)) for tools in named.values()))
+    edited = sorted(name for name, contents in definitions.items() if len(contents) > 1)[:_MAX_EDITED]
+
+    def views(tools: Tools) -> Iterator[tuple[tuple[int, int], ...]]:
+        names, own = [name for name, _ in tools], dict(tools)
+        yield tuple((spans[name], texts[name]) for name in sorted(names))
+        yield tuple((spans[name], texts[name]) for name in names if name in common)
+        yield tuple((spans[name], own.get(name, texts[name])) for name in edited)
+
+    found = {listed: tuple(views(tools)) for listed, tools in named.items()}
+    respects = [[found[listed][number] for listed in block.tools] for number in range(3)]
+    return [
+        MendedTools(block.source, block.rows, block.span, block.threshold, block, lists)
+        for lists in respects
+        if len({*lists}) > 1
+    ]
 
 
 def _name_tools(block: BlockHistory, listed: Sequence[tuple[int, int]]) -> Tools:
@@ -128,7 +164,9 @@ def _describe_edits(block: BlockHistory, lists: Sequence[Tools], also: tuple[str
     details = tuple(f"{name}: {_name_changed_fields(texts)}" for name, texts in edited.items())
     if block.readable and all(len({*map(sort_arrays, texts)}) == 1 for texts in edited.values()):
         return ToolChange(Kind.REORDERED, (*details, *also))
-    return ToolChange(Kind.TOOLS_EDITED, (*details, *also))
+    # Of pseudonyms an edit and another order of a list look alike.
+    kind = Kind.REDACTED if block.source.is_redacted else Kind.TOOLS_EDITED
+    return ToolChange(kind, (*details, *also))
 
 
 def _name_changed_fields(texts: Sequence[str]) -> str:

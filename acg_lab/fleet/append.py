@@ -1,6 +1,8 @@
 """Add to a history what its source has gained: the runs that are not there yet, in a piece of their own."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,6 +11,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.snapshot.load import load
 from acg_lab.snapshot.snapshot import Snapshot, check_whole
 from acg_lab.storage._runtime import Bar
+from acg_lab.storage.column_parts import assign_owners
 from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy
 from acg_lab.storage.redis_backend import RedisBackend
@@ -54,6 +57,9 @@ def append_history(
     partition_by: PartitionBy = None,
     mode: int | None = None,
     gentle: bool | None = None,
+    redact: bool = False,
+    redact_names: bool = False,
+    salt: "str | os.PathLike[str] | None" = None,
     **options: Any,
 ) -> Appended:
     """Add to a history what its source has gained since the last time.
@@ -78,6 +84,8 @@ def append_history(
         Permissions of a new folder; see `Snapshot.to_parquet`.
     gentle : bool, optional
         As of `acg_lab.load`.
+    redact, redact_names, salt
+        As of `Snapshot.to_parquet`; the salt must be that of the history. With ``redact_names`` all runs are fetched.
     **options
         Other options of `acg_lab.load`, but for those that leave out a part of the windows.
 
@@ -106,29 +114,35 @@ def append_history(
         msg = f"A piece of a history has whole windows; leave out the {parts[0]!r} option."
         raise UsageError(msg)
     history = ParquetHistory(os.fspath(path), mode=mode)
-    with history.writing():
+    with history.writing(), _opened(source, key_prefix=key_prefix, gentle=gentle) as (opened, load_options):
         history.choose_partition(partition_by)
-        snapshot = _load_new(source, history, agent_id=agent_id, key_prefix=key_prefix, gentle=gentle, **options)
+        leaves_out = isinstance(opened, RedisBackend) and not redact_names
+        if leaves_out:
+            opened.leave_out(history.find_known)
+        try:
+            snapshot = load(opened, agent_id=agent_id, **load_options, **options)
+        finally:
+            if leaves_out:
+                opened.leave_out(None)
         check_whole(snapshot)
+        columns = snapshot.columns_to_write(path, redact=redact, redact_names=redact_names, salt=salt)
+        columns = columns if leaves_out else history.without_known(columns)
         with Bar(f"writing {history.label}") as bar:
-            piece = history.add(snapshot.columns, partition_by=partition_by, progress=bar)
-    return Appended(snapshot, piece.name if piece else "", history.label)
+            piece = history.add(columns, partition_by=partition_by, progress=bar)
+    added = replace(snapshot, columns=columns, owners=assign_owners(columns))
+    return Appended(added, piece.name if piece else "", history.label)
 
 
-def _load_new(
-    source: Any, history: ParquetHistory, *, key_prefix: str, gentle: bool | None, **options: Any
-) -> Snapshot:
-    """Load a source without the runs that are in the history; of a Redis they are not even read."""
-    is_address = isinstance(source, str | os.PathLike) and is_redis(os.fspath(source))
-    backend = open_source(source, key_prefix=key_prefix, gentle=gentle) if is_address else source
-    if not isinstance(backend, RedisBackend):
-        snapshot = load(source, key_prefix=key_prefix, gentle=gentle, **options)
-        return replace(snapshot, columns=history.without_known(snapshot.columns))
+@contextmanager
+def _opened(source: Any, *, key_prefix: str, gentle: bool | None) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield a source for `load` with its options: for the address of a Redis, the backend, which is closed later."""
+    if not isinstance(source, str | os.PathLike) or not is_redis(os.fspath(source)):
+        yield source, {"key_prefix": key_prefix, "gentle": gentle}
+        return
+    backend = open_source(source, key_prefix=key_prefix, gentle=gentle)
     source = backend.label  # a password in it must not show in a traceback with locals
     try:
-        backend.leave_out(history.find_known)
-        return load(backend, **options)
+        yield backend, {}
     finally:
-        backend.leave_out(None)
-        if is_address:
+        if isinstance(backend, RedisBackend):
             backend.close()

@@ -20,6 +20,7 @@ frame               one row per                                             made
 ``requests``        recorded request: what the cache did with it, and why   simulation
 ``misses``          group of requests that missed alike, dearest first      simulation
 ``costs``           policy and agent: what input costs                      simulations
+``agent_costs``     agent: what it pays and loses, and what for             simulation
 ``savings``         agent: what recommended settings save it                recommendation
 ``setting_costs``   setting (and agent): what input would cost              sweep
 ``cost_changes``    agent: what requests cost before and after a change     comparison
@@ -27,6 +28,7 @@ frame               one row per                                             made
 =================== ======================================================= ==================
 """
 
+from acg_lab.frames.agent_costs import agent_costs
 from acg_lab.frames.comparisons import cost_changes, shifts
 from acg_lab.frames.curve import threshold_curve
 from acg_lab.frames.findings import findings
@@ -37,6 +39,7 @@ from acg_lab.frames.steps import calls, steps
 from acg_lab.frames.windows import blocks, cells, variants, windows
 
 __all__ = [
+    "agent_costs",
     "blocks",
     "calls",
     "cells",

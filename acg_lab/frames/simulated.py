@@ -1,6 +1,6 @@
 """What simulated provider caches did with recorded requests: one row per request, per group of misses, per policy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from acg_lab.core.errors import UsageError
 from acg_lab.diagnosis.miss_words import describe_miss
-from acg_lab.diagnosis.misses import find_misses
+from acg_lab.diagnosis.misses import Miss, find_misses
 from acg_lab.frames.schema import COSTS, MISSES, REQUESTS, counts_of, make_frame
 from acg_lab.simulation import CacheSimulation
 from acg_lab.simulation.policies import AS_IT_WAS, LIMIT, NO_CACHING, TRIED, PolicyCost, compare_policies
@@ -106,12 +106,12 @@ def requests(sim: CacheSimulation, *, text: bool = False) -> pd.DataFrame:
     return frame.assign(text=pd.array(ours, dtype="str"), other_text=pd.array(theirs, dtype="str"))
 
 
-def misses(sim: CacheSimulation) -> pd.DataFrame:
+def misses(data: CacheSimulation | Sequence[Miss]) -> pd.DataFrame:
     """Return one row per group of misses that have agent, cause, verdict, block and kind of change in common.
 
     Parameters
     ----------
-    sim : CacheSimulation
+    data : CacheSimulation or sequence of Miss
         Read, never changed.
 
     Returns
@@ -128,7 +128,7 @@ def misses(sim: CacheSimulation) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        If it is not a CacheSimulation.
+        If it is neither.
 
     Examples
     --------
@@ -138,8 +138,10 @@ def misses(sim: CacheSimulation) -> pd.DataFrame:
     >>> row["cause"], row["block"], row["requests"].item()
     ('breakpoint_short', 'system[0]', 207)
     """
-    _check(sim)
-    found = find_misses(sim)
+    if isinstance(data, Sequence) and all(isinstance(miss, Miss) for miss in data):
+        found = data
+    else:
+        found = find_misses(_check(data))
     names = ("agent_id", "block", "tokens", "lost", "avoidable", "lost_tokens", "avoidable_tokens")
     values: dict[str, Any] = {name: [getattr(miss, name) for miss in found] for name in names}
     values |= {
@@ -214,10 +216,11 @@ def _rank(policy: str) -> int:
     return {NO_CACHING: 0, AS_IT_WAS: 1, LIMIT: 3}.get(policy, 2)
 
 
-def _check(sim: Any) -> None:
+def _check(sim: Any) -> CacheSimulation:
     if not isinstance(sim, CacheSimulation):
         msg = f"Expected a CacheSimulation (of acg.simulate); got {type(sim).__name__}."
         raise UsageError(msg)
+    return sim
 
 
 def _or_none(names: list[str]) -> list[str | None]:

@@ -239,6 +239,7 @@ def _build_columns(
         content_pool=list(pool.contents),
         form_pool=pool.forms(),
         header_pool=[Header(None, None, None)],
+        is_redacted=runs.is_redacted,
     )
 
 

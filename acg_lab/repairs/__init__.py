@@ -10,8 +10,8 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
-    SortTools,
 )
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "Pin",
     "RemovePattern",
     "SetTtl",
+    "SortItems",
+    "SortMessages",
     "SortTools",
     "StaggerParallelRequests",
     "UseAutomaticCaching",

@@ -14,9 +14,10 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.plain_numbers import plain_number
+from acg_lab.repairs.block_rows import EditContext, find_span_rows
 from acg_lab.repairs.block_table import BlockTable, Rows
 from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, Pin
-from acg_lab.repairs.edits import EDITS, EditContext, find_span_rows
+from acg_lab.repairs.edits import EDITS
 from acg_lab.repairs.headers import build_headers
 from acg_lab.repairs.passages import Passages, find_passages
 from acg_lab.repairs.rekey import NewKeys, RekeyedProfile, compute_keys
@@ -273,4 +274,5 @@ def _build_columns(
         content_pool=after.content_pool,
         form_pool=after.form_pool,
         header_pool=header_pool,
+        is_redacted=source.is_redacted,
     )

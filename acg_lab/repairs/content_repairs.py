@@ -20,7 +20,7 @@ from acg_lab.repairs.base import (
     is_slots,
 )
 
-__all__ = ["Drop", "MergeProfiles", "MoveToEnd", "MoveToSystemPrompt", "Pin", "RemovePattern", "SortTools"]
+__all__ = ["Drop", "MergeProfiles", "MoveToEnd", "MoveToSystemPrompt", "Pin", "RemovePattern"]
 
 
 class Pin(BlockRepair, frozen=True):
@@ -191,29 +191,6 @@ class MoveToSystemPrompt(PlacementRepair, frozen=True):
 
     def _action(self) -> str:
         return f"{self.span_id!r} moves into the system prompt"
-
-
-class SortTools(BaseRepair, frozen=True):
-    """Sort the tools of every request by name, and equal names by definition.
-
-    Parameters
-    ----------
-    learning_keys : tuple of str, optional
-        The profiles whose requests are repaired; all when left out.
-
-    Raises
-    ------
-    UsageError
-        If `learning_keys` is not a tuple of str.
-
-    Examples
-    --------
-    >>> SortTools().description
-    'tools are sorted by name'
-    """
-
-    def _action(self) -> str:
-        return "tools are sorted by name"
 
 
 class RemovePattern(BaseRepair, frozen=True):

@@ -6,13 +6,14 @@ Which observations a repair is for, learning keys, and merged windows are the bu
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from acg_lab.core.errors import UsageError
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.repairs.base import compile_pattern
+from acg_lab.repairs.block_rows import EditContext, find_span_rows, reorder
 from acg_lab.repairs.block_table import BlockTable, Bools, Rows
 from acg_lab.repairs.content_repairs import (
     Drop,
@@ -21,38 +22,18 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
-    SortTools,
 )
-from acg_lab.repairs.passages import Passages
+from acg_lab.repairs.order_edits import sort_items, sort_messages, sort_tools
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 from acg_lab.repairs.slot_edits import move_slots, pin_slots
 from acg_lab.storage.columns import is_redacted
-from acg_lab.storage.observation_columns import Codes
 
-__all__ = ["EDITS", "EditContext", "find_span_rows"]
+__all__ = ["EDITS"]
 
 _MAX_LISTED = 12
 _HASH = 16
-
-
-class EditContext(NamedTuple):
-    """What an edit may need: a number for the agent of each observation, and passages by that number."""
-
-    agents: Codes
-    passages: Mapping[int, Passages]
-
-
-def find_span_rows(table: BlockTable, chosen: Bools, span_id: str) -> Bools:
-    """Return which rows are of a span; raise UsageError if no chosen observation has it."""
-    found: Bools = chosen & (table.spans == table.span_pool.find(span_id))
-    if not found.any():
-        codes = dict.fromkeys(table.spans[chosen].tolist())
-        names = ", ".join(repr(table.span_pool[code]) for code in list(codes)[:_MAX_LISTED])
-        more = f" and {len(codes) - _MAX_LISTED:,} more" if len(codes) > _MAX_LISTED else ""
-        msg = f"There is no span {span_id!r} in the chosen profiles; there are {names or 'none'}{more}."
-        raise UsageError(msg)
-    return found
 
 
 def _placed_rows(table: BlockTable, chosen: Bools, repair: Drop | MoveToEnd | MoveToSystemPrompt) -> Bools:
@@ -82,27 +63,8 @@ def _movable_rows(table: BlockTable, chosen: Bools, repair: MoveToEnd | MoveToSy
     return found
 
 
-def _reorder(before: BlockTable, table: BlockTable, order: Rows) -> BlockTable:
-    """Reorder rows, with tools and response format before the first message that is not system.
-
-    That is where production puts them. Observations that had them elsewhere before the edit were written by another
-    program, and keep the given order.
-    """
-    everything = np.arange(len(before.owner))
-    elsewhere = before.owner[everything != _put_tools_first(before, everything)]
-    return table.reordered(np.where(np.isin(table.owner[order], elsewhere), order, _put_tools_first(table, order)))
-
-
-def _put_tools_first(table: BlockTable, order: Rows) -> Rows:
-    """Return the order with each observation's tools and response format before its first message."""
-    owner = table.owner[order]
-    other = np.cumsum(~table.is_scaffold[order])
-    rank = np.where(other > np.concatenate(([0], other))[np.searchsorted(owner, owner)], 2, table.is_fixed[order])
-    return order[np.lexsort((rank, owner))]
-
-
 def _drop(table: BlockTable, chosen: Bools, repair: Drop, _context: EditContext) -> BlockTable:
-    return _reorder(table, table, np.flatnonzero(~_placed_rows(table, chosen, repair)))
+    return reorder(table, table, np.flatnonzero(~_placed_rows(table, chosen, repair)))
 
 
 def _move_to_end(table: BlockTable, chosen: Bools, repair: MoveToEnd, context: EditContext) -> BlockTable:
@@ -116,7 +78,7 @@ def _move_to_end(table: BlockTable, chosen: Bools, repair: MoveToEnd, context: E
     if repair.as_user:
         texts = found & table.have_form(role=("system",), content_type=("text",))
         changed = _make_messages(table, np.flatnonzero(texts), "user")
-    return _reorder(table, changed, np.lexsort((found, table.owner)))
+    return reorder(table, changed, np.lexsort((found, table.owner)))
 
 
 def _instruction_rows(table: BlockTable) -> Bools:
@@ -144,7 +106,7 @@ def _move_to_system_prompt(
     changed = _append_to_hosts(table, np.flatnonzero(joining), hosts)
     changed = _make_messages(changed, np.flatnonzero(moved & ~joining), "system")
     order = np.lexsort((np.where(leading, 0, np.where(moved, 1, 2)), table.owner))
-    return _reorder(table, changed, order[~joining[order]])
+    return reorder(table, changed, order[~joining[order]])
 
 
 def _append_to_hosts(table: BlockTable, rows: Rows, hosts: Rows) -> BlockTable:
@@ -163,23 +125,6 @@ def _make_messages(table: BlockTable, rows: Rows, role: str) -> BlockTable:
     spans = table.spans.copy()
     spans[rows] = [table.span_pool.code(f"{role}-{index}") for index in table.indexes[rows].tolist()]
     return replace(table, spans=spans).with_forms(rows, role=role, content_type="text", provenance=role)
-
-
-def _sort_tools(table: BlockTable, chosen: Bools, _repair: SortTools, _context: EditContext) -> BlockTable:
-    rows = np.flatnonzero(chosen & table.have_form(content_type=("tool_schema",)))
-    columns = (table.spans[rows], table.indexes[rows], table.contents[rows], table.forms[rows])
-    distinct, first, inverse = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
-    keys = [_tool_key(table, row) for row in rows[first].tolist()]
-    rank = {key: i for i, key in enumerate(sorted(set(keys)))}
-    ranks = np.array([rank[key] for key in keys], np.int64)[inverse] if len(distinct) else rows
-    order = np.arange(len(table.spans))
-    order[rows] = rows[np.lexsort((ranks, table.owner[rows]))]
-    return table.reordered(order)
-
-
-def _tool_key(table: BlockTable, row: int) -> tuple[str, str]:
-    name = table.block_name(row)
-    return table.span_pool[table.spans[row]] if name is None else name, table.content_pool[table.contents[row]]
 
 
 def _pin(table: BlockTable, chosen: Bools, repair: Pin, context: EditContext) -> BlockTable:
@@ -222,8 +167,9 @@ def _rewrite(table: BlockTable, rows: Rows, change: Callable[[str], str]) -> Blo
     """Rewrite each distinct text of rows; as in production, response formats are not normalised."""
     verbatim = table.have_form(content_type=("structured_output",))[rows]
     codes = np.unique(table.contents[rows]).tolist()
-    if codes and all(is_redacted(table.content_pool[code]) for code in codes):
-        msg = "The texts of this source are hashes, so a pattern cannot match them; pin or drop whole blocks."
+    if codes and (table.source.is_redacted or all(is_redacted(table.content_pool[code]) for code in codes)):
+        what = "redacted" if table.source.is_redacted else "hashes"
+        msg = f"The texts of this source are {what}, so a pattern cannot match them; pin or drop whole blocks."
         raise UsageError(msg)
     for part, tidy in ((rows[~verbatim], normalize_whitespace), (rows[verbatim], str)):
         codes, inverse = np.unique(table.contents[part], return_inverse=True)
@@ -253,7 +199,9 @@ EDITS: Mapping[type[Repair], Edit] = {
     Drop: _drop,
     MoveToEnd: _move_to_end,
     MoveToSystemPrompt: _move_to_system_prompt,
-    SortTools: _sort_tools,
+    SortTools: sort_tools,
+    SortItems: sort_items,
+    SortMessages: sort_messages,
     RemovePattern: _remove_pattern,
     MergeProfiles: _keep,
     AddBreakpoint: _add_breakpoint,

@@ -5,11 +5,12 @@ Texts that hold the same items in another order become equal; others stay differ
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 from acg_lab.repairs.text_diff import canonicalize_json
 
-__all__ = ["keep_items", "sort_arrays", "sort_items", "sort_paragraphs"]
+__all__ = ["identify_items", "keep_items", "sort_arrays", "sort_items", "sort_paragraphs"]
 
 _numbering = re.compile(r"^\s*(?:[-*\u2022\u00b7]|\(?\d{1,3}[.):])?\s*")
 _separator = re.compile(r"\s*[,;|\u3001\uff0c\uff1b]\s*|\s+(?:and|or|und|oder|et|ou|y|e|o)\s+")
@@ -73,3 +74,17 @@ def _sort_value(value: Any) -> Any:
     if isinstance(value, list):
         return sorted(map(_sort_value, value), key=lambda item: json.dumps(item, sort_keys=True))
     return value
+
+
+def identify_items(text: str) -> tuple[str, str]:
+    """Return what is equal for two texts just if they hold the same items, written alike, in any order.
+
+    Examples
+    --------
+    >>> identify_items("pear, fig and plum") == identify_items("fig, plum and pear")
+    True
+    >>> identify_items("pear, fig") == identify_items("fig; pear")
+    False
+    """
+    counts = Counter(text)
+    return sort_items(sort_arrays(text)), "".join(f"{c}{counts[c]}" for c in sorted(counts))

@@ -11,8 +11,8 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
-    SortTools,
 )
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 
 __all__ = ["Repair", "check_repairs"]
@@ -23,6 +23,8 @@ Repair: TypeAlias = (
     | MoveToEnd
     | MoveToSystemPrompt
     | SortTools
+    | SortItems
+    | SortMessages
     | RemovePattern
     | MergeProfiles
     | AddBreakpoint

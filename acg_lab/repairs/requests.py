@@ -6,24 +6,25 @@ Recorded usage is never changed: it is what the change is compared with.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeAlias
-
-import msgspec
+from typing import Any, Final, TypeAlias
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.rules import RulesName
 from acg_lab.repairs.base import compile_pattern
 from acg_lab.repairs.chosen_calls import ChosenCall, choose_calls
-from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
-from acg_lab.repairs.form_edits import make_user_message, set_value, take_block, value_at
+from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern
+from acg_lab.repairs.form_edits import make_user_message, take_block
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
+from acg_lab.repairs.order_requests import sort_items, sort_messages, sort_tools
 from acg_lab.repairs.passages import Passages
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.request_blocks import BlockFinder, FoundBlock
+from acg_lab.repairs.request_context import Change, RequestContext, copy_block, find_block
 from acg_lab.repairs.request_form import CannotRepairError, Form, RequestForms, RequestPools
 from acg_lab.repairs.rewriting import Rewriter, pin_matches, pin_passages, remove_matches, take_out_passages
 from acg_lab.repairs.sending import SENDINGS, change_sending
@@ -32,7 +33,6 @@ from acg_lab.storage.recorded_runs import Runs
 __all__ = ["RepairedRuns", "find_contents", "repair_requests"]
 
 _HASH: Final = 16
-_encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def repair_requests(
     if edit is None:
         return RepairedRuns(runs)
     pools = RequestPools(runs)
-    change = edit(_Context(finders, rules, chosen, pools, passages or {}), repair)
+    change = edit(RequestContext(finders, rules, chosen, pools, passages or {}), repair)
     calls = [list(of_run) for of_run in runs.calls]
     n_changed = n_left = 0
     for one in chosen:
@@ -98,7 +98,7 @@ def repair_requests(
             continue
         calls[one.run][one.position] = new
         n_changed += 1
-    changed = Runs(records=runs.records, calls=calls, messages=pools.messages, values=pools.values)
+    changed = replace(runs, calls=calls, messages=pools.messages, values=pools.values)
     return RepairedRuns(changed if n_changed else runs, n_changed, n_left)
 
 
@@ -115,32 +115,12 @@ def _forms_if_concerned(
     return RequestForms(runs, one.call, pools)
 
 
-class _Context(NamedTuple):
-    """What an edit may need beyond the request: how blocks are found, all requests that are chosen, and passages."""
-
-    finders: Mapping[RulesName, BlockFinder]
-    rules: Mapping[str, RulesName]
-    chosen: Sequence[ChosenCall]
-    pools: RequestPools
-    passages: Mapping[str, Passages]
-
-
-Change: TypeAlias = Callable[[BlockFinder, ChosenCall, RequestForms], bool]
-
-
-def _found(finder: BlockFinder, one: ChosenCall, span_id: str) -> FoundBlock:
-    found = finder.find(one.call, span_id)
-    if found is None:
-        raise CannotRepairError
-    return found
-
-
 # --- blocks that go or move ---
 
 
-def _drop(_context: _Context, repair: Drop) -> Change:
+def _drop(_context: RequestContext, repair: Drop) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
-        place = _found(finder, one, repair.span_id).place
+        place = find_block(finder, one, repair.span_id).place
         for form in forms.forms:
             take_block(form, place, forms.pools)
         return True
@@ -148,12 +128,12 @@ def _drop(_context: _Context, repair: Drop) -> Change:
     return change
 
 
-def _move_to_end(context: _Context, repair: MoveToEnd) -> Change:
+def _move_to_end(context: RequestContext, repair: MoveToEnd) -> Change:
     if repair.slots:
         return _move_slots(context.passages, repair.span_id)
 
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
-        place = _found(finder, one, repair.span_id).place
+        place = find_block(finder, one, repair.span_id).place
         if place.field != "message":
             raise CannotRepairError
         for form in forms.forms:
@@ -171,7 +151,7 @@ def _move_slots(passages: Mapping[str, Passages], span_id: str) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         if one.agent_id not in rewriters:
             return False
-        block = _found(finder, one, span_id)
+        block = find_block(finder, one, span_id)
         _, taken = passages[one.agent_id].take_out(block.content) or ("", "")
         if not rewriters[one.agent_id].rewrite(finder, block, forms):
             return False
@@ -182,9 +162,9 @@ def _move_slots(passages: Mapping[str, Passages], span_id: str) -> Change:
     return change
 
 
-def _move_to_system(_context: _Context, repair: MoveToSystemPrompt) -> Change:
+def _move_to_system(_context: RequestContext, repair: MoveToSystemPrompt) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
-        found = _found(finder, one, repair.span_id)
+        found = find_block(finder, one, repair.span_id)
         lead = finder.scaffold_messages(one.call)
         if found.place.field == "instructions" or (found.place.field == "message" and found.place.position < lead):
             return False
@@ -212,27 +192,16 @@ def _put_into_system(form: Form, forms: RequestForms, code: int, content: str, l
         form.messages.insert(lead, forms.pools.message({"role": "system", "content": text}))
 
 
-def _sort_tools(_context: _Context, _repair: SortTools) -> Change:
-    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
-        tools = finder.tool_blocks(one.call)
-        order = sorted(range(len(tools)), key=lambda i: (tools[i].draft.suffix, tools[i].content))
-        if order == list(range(len(tools))):
-            return False
-        for form in forms.forms:
-            form.tools = [(form.tools or [])[i] for i in order]
-        return True
-
-    return change
-
-
 # --- contents that change ---
 
 
-def _remove_pattern(_context: _Context, repair: RemovePattern) -> Change:
+def _remove_pattern(_context: RequestContext, repair: RemovePattern) -> Change:
     texts = remove_matches(compile_pattern(repair.pattern))
 
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
-        found = [_found(finder, one, repair.span_id)] if repair.span_id is not None else list(finder.blocks(one.call))
+        found = (
+            [find_block(finder, one, repair.span_id)] if repair.span_id is not None else list(finder.blocks(one.call))
+        )
         # From the last block on, so that the places of those before it stay what they are.
         n_changed = sum(texts.rewrite(finder, block, forms) for block in reversed(found))
         return n_changed > 0
@@ -240,13 +209,17 @@ def _remove_pattern(_context: _Context, repair: RemovePattern) -> Change:
     return change
 
 
-def _pin(context: _Context, repair: Pin) -> Change:
+def _pin(context: RequestContext, repair: Pin) -> Change:
     if repair.slots:
         rewriters = {agent_id: pin_passages(passages) for agent_id, passages in context.passages.items()}
         return _rewrite(rewriters, repair.span_id)
     dominant = dict(_dominant_blocks(context, repair.span_id))
     if repair.pattern is None:
-        return lambda finder, one, forms: _copy(finder, one, forms, repair.span_id, dominant)
+
+        def copy(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+            return copy_block(finder, find_block(finder, one, repair.span_id), forms, *dominant[one.agent_id])
+
+        return copy
     search = compile_pattern(repair.pattern)
     rewriters = {
         agent_id: pin_matches(search, [match.group() for match in search.finditer(found.content)])
@@ -258,7 +231,7 @@ def _pin(context: _Context, repair: Pin) -> Change:
 def _rewrite(rewriters: Mapping[str, Rewriter], span_id: str) -> Change:
     def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
         rewriter = rewriters.get(one.agent_id)
-        return rewriter is not None and rewriter.rewrite(finder, _found(finder, one, span_id), forms)
+        return rewriter is not None and rewriter.rewrite(finder, find_block(finder, one, span_id), forms)
 
     return change
 
@@ -281,7 +254,7 @@ def find_contents(runs: Runs, repair: Repair, rules: Mapping[str, RulesName], re
     return found
 
 
-def _dominant_blocks(context: _Context, span_id: str) -> Iterator[tuple[str, tuple[FoundBlock, ChosenCall]]]:
+def _dominant_blocks(context: RequestContext, span_id: str) -> Iterator[tuple[str, tuple[FoundBlock, ChosenCall]]]:
     """Yield for each agent the commonest content of a block, of equally common ones the first by learning key."""
     counts: dict[str, Counter[str]] = {}
     first: dict[tuple[str, str], tuple[FoundBlock, ChosenCall]] = {}
@@ -297,32 +270,15 @@ def _dominant_blocks(context: _Context, span_id: str) -> Iterator[tuple[str, tup
         yield agent_id, first[agent_id, of_agent.most_common(1)[0][0]]
 
 
-def _copy(
-    finder: BlockFinder,
-    one: ChosenCall,
-    forms: RequestForms,
-    span_id: str,
-    dominant: Mapping[str, tuple[FoundBlock, ChosenCall]],
-) -> bool:
-    """Put the dominant content, as it was sent, in the place of a block."""
-    found = _found(finder, one, span_id)
-    source, donor = dominant[one.agent_id]
-    if found.content == source.content:
-        return False
-    given = RequestForms(finder.runs, donor.call, forms.pools)
-    for form, donating in zip(forms.forms, (*given.forms, given.annotated), strict=False):
-        value = value_at(donating, source.place, forms.pools)
-        set_value(form, found.place, value, forms.pools)
-    return True
-
-
-Edit: TypeAlias = Callable[[_Context, Any], Change]
+Edit: TypeAlias = Callable[[RequestContext, Any], Change]
 # Profiles that become one keep their requests, and so have no edit.
 _EDITS: Mapping[type[Repair], Edit] = {
     Pin: _pin,
     Drop: _drop,
     MoveToEnd: _move_to_end,
     MoveToSystemPrompt: _move_to_system,
-    SortTools: _sort_tools,
+    SortTools: sort_tools,
+    SortItems: sort_items,
+    SortMessages: sort_messages,
     RemovePattern: _remove_pattern,
 }

@@ -5,6 +5,7 @@ a request that waits starts later.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace as replace_fields
 from typing import Final
 
 from msgspec.structs import replace
@@ -55,8 +56,7 @@ def change_sending(
         if call is not calls[run][position]:
             calls[run][position] = call
             n_changed += 1
-    new = Runs(records=runs.records, calls=calls, messages=runs.messages, values=runs.values)
-    return (new if n_changed else runs), n_changed, n_left
+    return (replace_fields(runs, calls=calls) if n_changed else runs), n_changed, n_left
 
 
 def _sent_otherwise(repair: Repair, one: ChosenCall, finder: BlockFinder) -> Call | None:

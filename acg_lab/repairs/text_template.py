@@ -224,6 +224,7 @@ def _intersect(pieces: _Pieces, matches: Sequence[Match]) -> _Pieces:
 def _join_slots(text: str, pieces: _Pieces, texts: Sequence[str]) -> _Pieces:
     """Leave out pieces between two slots that texts may share by accident: short ones, shorter than both slots.
 
+    A line break between two slots that each stay on their line is no accident.
     A slot is as long as its shortest value, whichever text is the reference.
     """
     shared = [text[start:stop] for start, stop in pieces]
@@ -238,7 +239,12 @@ def _join_slots(text: str, pieces: _Pieces, texts: Sequence[str]) -> _Pieces:
             for one, places in zip(texts, placed, strict=True)
         )
         at_an_end = start == 0 or stop == len(text)
-        if at_an_end or _stands(text[start:stop], min(before, after)):
+        between_lines = "\n" in text[start:stop] and all(
+            "\n" not in one[places[last][1] if last >= 0 else 0 : places[number][0]]
+            and "\n" not in one[places[number][1] : len(one) if is_last else places[number + 1][0]]
+            for one, places in zip(texts, placed, strict=True)
+        )
+        if at_an_end or between_lines or _stands(text[start:stop], min(before, after)):
             kept.append((start, stop))
             last = number
     return kept

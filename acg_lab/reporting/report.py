@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -51,8 +50,15 @@ class Report:
     html: str
     summary: str
 
-    def save(self, path: "str | os.PathLike[str]") -> None:
+    def save(self, path: "str | os.PathLike[str]", *, mode: int | None = None) -> None:
         """Write the page to a file; a file that is there is replaced.
+
+        Parameters
+        ----------
+        path : path
+        mode : int, optional
+            Permissions of the file, such as ``0o644``. By default a new one is for its owner alone, and one that is
+            replaced keeps its own.
 
         Raises
         ------
@@ -60,7 +66,10 @@ class Report:
             If the file can't be written.
         """
         try:
-            Path(path).write_text(self.html, encoding="utf-8")
+            with open(path, "w", encoding="utf-8", opener=_open_private) as file:
+                if mode is not None:
+                    os.chmod(path, mode)  # noqa: PTH101  the file, whatever kind of path
+                file.write(self.html)
         except OSError as error:
             msg = f"The report can't be written to {os.fspath(path)!r}: {error.strerror or error}."
             raise SourceError(msg) from error
@@ -81,6 +90,7 @@ def report(
     advice: bool = True,
     text: bool = False,
     progress: Literal[False] | None = None,
+    mode: int | None = None,
 ) -> Report:
     """Write what a history costs, why requests miss and what to change into one HTML file for colleagues.
 
@@ -98,6 +108,8 @@ def report(
         Whether findings show excerpts of prompts.
     progress : False, optional
         Without progress bars.
+    mode : int, optional
+        Permissions of the file; see `Report.save`.
 
     Returns
     -------
@@ -142,8 +154,13 @@ def report(
     )
     made = Report(html, summary)
     if path is not None:
-        made.save(path)
+        made.save(path, mode=mode)
     return made
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a file for writing, a new one for its owner alone: agents and excerpts of prompts are nobody else's."""
+    return os.open(path, flags, 0o600)
 
 
 class _AgentRow(NamedTuple):

@@ -36,7 +36,8 @@ class DecidingPlace(NamedTuple):
     path : str
         JSON path in the request's body.
     byte_offset : int
-        Where the contents part, in bytes of the content as sent; 0 where there is nothing to compare with.
+        Where the contents part, in bytes of the content as sent; 0 where there is nothing to compare with, or
+        pseudonyms alone.
     length, other_length : int
         Bytes of both contents; ``other_length`` is -1 without one.
     content, other_content : int

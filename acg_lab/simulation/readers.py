@@ -21,6 +21,7 @@ from acg_lab.simulation.requests import APIS, FACTS, RecordedRequests, SentOther
 from acg_lab.simulation.untimed import stand_in_times
 from acg_lab.simulation.usage import disbelieve, is_uncached_rest, usage_of
 from acg_lab.storage.observation_columns import offsets
+from acg_lab.storage.pseudonyms import sent_size
 from acg_lab.storage.recorded_runs import Call, Runs
 from acg_lab.storage.times import read_time
 
@@ -52,7 +53,7 @@ class _Columns:
         self.sendings: list[SentOtherwise | None] = []
         self.lengths, self.contents, self.messages, self.breakpoints = (array("i") for _ in range(4))
         self.kinds, self.allows_breakpoint = array("B"), array("B")
-        self.pool = Contents()
+        self.pool, self.is_redacted = Contents(), False
         self.agents, self.runs, self.models, self.scopes, self.parameters = (_Names() for _ in range(5))
 
     def add_facts(self, facts: Iterable[int]) -> None:
@@ -153,6 +154,7 @@ class _CallReader:
         self._columns, self._runs, self._scope_of = columns, runs, scope_of
         self._reader = PieceReader(runs, columns.pool)
         self._is_rest = _sources_of_rest(runs, positions)
+        columns.is_redacted |= runs.is_redacted
 
     def calls(self, position: int) -> range:
         """Return the positions of a run's calls."""
@@ -289,7 +291,8 @@ def _finish(columns: _Columns) -> RecordedRequests:
         )
     }
     facts = stand_in_times({name: values[order] for name, values in facts.items()})
-    facts |= disbelieve(facts, per_piece["contents"], piece_offsets, columns.pool.texts)
+    measure = sent_size if columns.is_redacted else len
+    facts |= disbelieve(facts, per_piece["contents"], piece_offsets, columns.pool.texts, measure)
     parameters = tuple(columns.parameters)
     roots, salted = _salt(facts, parameters, per_piece, piece_offsets)
     return RecordedRequests(
@@ -303,6 +306,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
         texts=columns.pool.texts,
         vendor_diagnoses=tuple(columns.diagnoses[row] for row in order.tolist()),
         sendings={i: found for i, row in enumerate(order.tolist()) if (found := columns.sendings[row]) is not None},
+        is_redacted=columns.is_redacted,
         **facts,
         **per_piece,
     )

@@ -130,8 +130,7 @@ def carry_sizes(old: RecordedRequests, sizes: Sizes, row_of: Ints, new: Recorded
     means = np.bincount(old.contents, weights=widths, minlength=len(old.texts)) / np.maximum(counts, 1)
     code_of = {text: code for code, text in enumerate(old.texts)}
     codes = np.array([code_of.get(text, -1) for text in new.texts], np.int64)[new.contents]
-    lengths = np.array([len(text) for text in new.texts], np.int64)[new.contents]
-    old_lengths = np.array([len(text) for text in old.texts], np.int64)[old.contents]
+    lengths, old_lengths = new.n_bytes[new.contents], old.n_bytes[old.contents]
     ends, margins = np.zeros(len(codes), np.int64), np.zeros(len(codes))
     tokens = sizes.tokens[row_of].copy()
     old_codes = old.contents.astype(np.int64)

@@ -6,6 +6,7 @@ node exactly where they share all pieces up to it, in one scope, of one model, u
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from acg_lab.simulation.bodies import Api, Parameters
 from acg_lab.storage.observation_columns import offsets
+from acg_lab.storage.pseudonyms import sent_size
 from acg_lab.storage.recorded_runs import Sending
 
 __all__ = ["APIS", "FACTS", "PER_PIECE", "RecordedRequests", "SentOtherwise", "gather", "number_prefixes"]
@@ -92,6 +94,8 @@ class RecordedRequests:
         What the provider's answer says of a miss; empty where it says nothing.
     sendings : mapping of int to SentOtherwise
         What repairs change in the way requests are sent, by request.
+    is_redacted : bool
+        Whether ``texts`` are pseudonyms.
     """
 
     agent_ids: tuple[str, ...]
@@ -133,9 +137,16 @@ class RecordedRequests:
     texts: Sequence[bytes]
     vendor_diagnoses: tuple[str, ...]
     sendings: Mapping[int, "SentOtherwise"] = field(default_factory=dict)
+    is_redacted: bool = False
 
     def __len__(self) -> int:
         return len(self.started)
+
+    @cached_property
+    def n_bytes(self) -> Ints:
+        """The size of each content as it was sent."""
+        measure = sent_size if self.is_redacted else len
+        return np.fromiter(map(measure, self.texts), np.int64, len(self.texts))
 
     @property
     def api_names(self) -> tuple[Api, ...]:

@@ -211,9 +211,9 @@ class CacheSimulation(SimulatedRequests):
         ours, theirs = (b"" if code < 0 else requests.texts[code] for code in codes)
         return DecidingPlace(
             *self._path(row, piece),
-            common_bytes(ours, theirs),
-            len(ours),
-            -1 if other < 0 else len(theirs),
+            0 if requests.is_redacted else common_bytes(ours, theirs),
+            int(requests.n_bytes[codes[0]]),
+            -1 if other < 0 else int(requests.n_bytes[codes[1]]),
             *codes,
         )
 

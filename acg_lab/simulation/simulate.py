@@ -138,6 +138,9 @@ def simulate(
     if not len(history.requests):
         msg = "Nothing to simulate: the source has no recorded LLM calls. Load one that holds runs, or a request log."
         raise UsageError(msg)
+    if count_tokens is not None and history.requests.is_redacted:
+        msg = "The 'count_tokens' option counts texts, but those of this source are redacted; leave it out."
+        raise UsageError(msg)
     counter = None if count_tokens is None else _count_bytes(count_tokens)
     sizes = history.sizes(ran, counter)
     before = history.run(ran, "sent", ran, sizes)

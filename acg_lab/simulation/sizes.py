@@ -216,9 +216,11 @@ def _tool_sets(requests: RecordedRequests, owner: Ints) -> tuple[Ints, Ints]:
 def _features(requests: RecordedRequests, count_tokens: CountTokens | None) -> Floats:
     """Return what the tokens of each piece are estimated from: its own estimate, framing, and frames of tool calls."""
     used = np.unique(requests.contents)
-    texts = (requests.texts[code] for code in used.tolist())
     table = np.zeros(len(requests.texts))
-    table[used] = [len(text) // 4 if count_tokens is None else count_tokens(text) for text in texts]
+    if count_tokens is None:
+        table[used] = requests.n_bytes[used] // 4
+    else:
+        table[used] = [count_tokens(requests.texts[code]) for code in used.tolist()]
     if len(table):
         table[[FRAMING, GAP]] = 0.0
     is_framing = requests.contents == FRAMING

@@ -6,7 +6,7 @@ rest where `uncached_input_tokens` stands beside it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -109,7 +109,11 @@ def is_uncached_rest(record: CallRecord, response: JsonObject | None) -> bool:
 
 
 def disbelieve(
-    facts: Mapping[str, NDArray[Any]], contents: NDArray[Any], piece_offsets: NDArray[Any], texts: Sequence[bytes]
+    facts: Mapping[str, NDArray[Any]],
+    contents: NDArray[Any],
+    piece_offsets: NDArray[Any],
+    texts: Sequence[bytes],
+    measure: Callable[[bytes], int] = len,
 ) -> dict[str, NDArray[Any]]:
     """Return the billed tokens without bills that are far too small for the text that was sent.
 
@@ -123,13 +127,15 @@ def disbelieve(
         Codes of ``texts``.
     piece_offsets : (n_requests + 1,)
     texts : sequence of bytes
+    measure : callable
+        Returns the size of a text as it was sent.
 
     Returns
     -------
     dict
         The same facts, and ``disbelieved`` by request.
     """
-    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    sizes = np.fromiter(map(measure, texts), np.int64, len(texts))
     before = np.concatenate(([0], np.cumsum(sizes[contents])))
     sent = before[piece_offsets[1:]] - before[piece_offsets[:-1]]
     found = (facts["prompt"] >= 0) & (sent > _SHORT) & (facts["prompt"] * _BYTES_PER_TOKEN < sent)

@@ -4,11 +4,8 @@ Every result equals `acg_lab.core.analyze_stability` of the same window.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from acg_lab._format import counted, cut, html_table, html_text, printable
 from acg_lab.config.thresholds import check_thresholds
@@ -17,6 +14,7 @@ from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, count_leading_stable, judge_spans, make_result
 from acg_lab.core.window import SpanCount
+from acg_lab.snapshot.block_identities import identify_blocks
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.observation_columns import ObservationColumns
@@ -133,7 +131,7 @@ def judge_columns(
     scores = judge_spans(counts, n, thresholds)
     if not get_rules(rules).exact_prefix:
         return make_result(scores, count_leading_stable(scores), n)
-    blocks, hashes, identities = _codes(source, key)
+    blocks, hashes, identities = identify_blocks(source, key)
     depth = find_majority_depth(blocks, thresholds.stable_threshold, int)
     rows = [(codes[:depth], request_hash) for codes, request_hash in zip(blocks, hashes, strict=True)]
     return make_result(scores, depth, n, window_fingerprint(key, rows, depth, identities.__getitem__))
@@ -154,35 +152,4 @@ def count_sharing(snapshot: Snapshot, key: str, depth: int) -> int:
 
 def window_codes(snapshot: Snapshot, key: str) -> tuple[list[list[int]], list[str | None], Mapping[int, BlockIdentity]]:
     """Return the blocks of a window as codes, the request hashes, and the identity that each code stands for."""
-    return _codes(snapshot.columns.observations, key)
-
-
-def _codes(
-    source: ObservationColumns, key: str
-) -> tuple[list[list[int]], list[str | None], Mapping[int, BlockIdentity]]:
-    window = source.number[key]
-    rows, observations = source.blocks_of(window), source.observations_of(window)
-    columns = (source.spans[rows], source.contents[rows], _kinds(source)[source.forms[rows]])
-    together = np.stack(columns, axis=1).astype(np.int64)
-    distinct, codes = np.unique(together, axis=0, return_inverse=True)
-    first = {code: row for row, code in reversed(list(enumerate(codes.tolist())))}
-    identities = {
-        code: BlockIdentity(
-            source.span_pool[distinct[code, 0]],
-            source.form_pool[source.forms[rows][row]].role,
-            source.form_pool[source.forms[rows][row]].content_type,
-            source.content_pool[distinct[code, 1]],
-        )
-        for code, row in first.items()
-    }
-    ends = (source.block_offsets[observations.start : observations.stop + 1] - rows.start).tolist()
-    listed: list[int] = codes.tolist()
-    blocks = [listed[a:b] for a, b in pairwise(ends)]
-    return blocks, [source.request_hashes[row] for row in observations], identities
-
-
-def _kinds(source: ObservationColumns) -> NDArray[np.int64]:
-    """Return a number for each form; forms with the same role and content type have the same number."""
-    forms: Sequence[tuple[str, str]] = [(f.role, f.content_type) for f in source.form_pool]
-    numbers = {form: i for i, form in enumerate(dict.fromkeys(forms))}
-    return np.array([numbers[form] for form in forms], np.int64)
+    return identify_blocks(snapshot.columns.observations, key)

@@ -6,7 +6,7 @@ requests that are in it at the end, since a window does not depend on what it dr
 
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from acg_lab.core.stability import judge_window
 from acg_lab.core.window import CountedWindow
 from acg_lab.snapshot.learnable import LearnableRequests, Roles, cut_to_turn, word_refusals
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage.base import Entry
+from acg_lab.storage.base import Entry, Progress, ignore_progress
 from acg_lab.storage.columns import Origin
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.recorded_runs import Call, Runs
@@ -141,7 +141,7 @@ def learn_runs(
     full_payloads: bool = False,
     problems: tuple[RecordError, ...] = (),
     caveats: tuple[str, ...] = (),
-    on_progress: Callable[[int], None] = lambda _n: None,
+    on_progress: Progress = ignore_progress,
 ) -> Snapshot:
     """Learn from runs in columns; see `learn`.
 
@@ -154,7 +154,9 @@ def learn_runs(
         runs = _cut(runs, recorded)
     windows, touched, unread = _collect(runs, ends, rules, settings.observation_window, on_progress)
     learned = _Learned(runs, rules, settings)
-    columns = ingest(learned.entries(windows, touched), _raise)
+    columns = ingest(
+        _count(learned.entries(windows, touched), len(runs) + len(windows) + len(touched), on_progress), _raise
+    )
     created = [request.learned for key in columns.observations.keys for request in learned.requests[key]]
     columns = replace(
         columns,
@@ -219,7 +221,7 @@ def _end(runs: Runs, position: int) -> int:
 
 
 def _collect(
-    runs: Runs, ends: NDArray[np.int64], rules: str, observation_window: int, on_progress: Callable[[int], None]
+    runs: Runs, ends: NDArray[np.int64], rules: str, observation_window: int, on_progress: Progress
 ) -> tuple[dict[str, deque[_Request]], dict[str, list[str]], Counter[tuple[str, str]]]:
     """Return the final requests of each window, the keys of each agent's last run, and the counted refusals."""
     unread: Counter[tuple[str, str]] = Counter()
@@ -242,8 +244,14 @@ def _collect(
             keys[key] = None
         if keys:
             touched[record.agent_id] = list(keys)
-        on_progress(1)
+        on_progress(1, 2 * len(runs))  # as many windows as runs, until they are counted
     return windows, touched, unread
+
+
+def _count(entries: Iterable[Entry], total: int, on_progress: Progress) -> Iterator[Entry]:
+    for entry in entries:
+        yield entry
+        on_progress(1, total)
 
 
 class _Learned:

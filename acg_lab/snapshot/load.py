@@ -3,7 +3,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -21,7 +21,7 @@ from acg_lab.snapshot.narrow import keep_agent, keep_keys, keep_newest
 from acg_lab.snapshot.samples import find_sample
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
-from acg_lab.storage.base import Backend, OnProblem, Selection
+from acg_lab.storage.base import Backend, Entry, OnProblem, Selection
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.limits import Limits, check_limits
@@ -30,7 +30,7 @@ from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import open_source
 from acg_lab.storage.times import parse_time
 
-__all__ = ["LoadWarning", "load", "parse_option_time"]
+__all__ = ["LoadWarning", "load", "parse_option_time", "reads_whole"]
 
 
 logger = logging.getLogger(__name__)
@@ -173,7 +173,8 @@ def load(
     if agent_id is not None:
         snapshot = keep_agent(snapshot, agent_id)
         check_agent(snapshot, agent_id, lambda: agents_of(backend))
-    logger.info("read %s: %s", backend.label, snapshot.facts)
+    if logger.isEnabledFor(logging.INFO):  # counting what production refuses takes as long as reading runs
+        logger.info("read %s: %s", backend.label, snapshot.facts)
     if problems:
         msg = f"{backend.label}: {counted(len(problems), 'entry')} can't be read; see .problems. First: {problems[0]}"
         warnings.warn(msg, LoadWarning, stacklevel=2)
@@ -187,10 +188,16 @@ def _read_columns(
         with paused_collector(), Bar(f"reading {backend.label}", shown=progress) as bar:
             if isinstance(backend, ParquetExport):
                 return backend.columns(selection, bar, on_problem)
-            return ingest(backend.scan(selection, bar), on_problem, selection.limits)
+            return ingest(_told(backend.scan(selection, bar), bar), on_problem, selection.limits)
     finally:
         if close and isinstance(backend, RedisBackend):
             backend.close()
+
+
+def _told(entries: Iterator[Entry], bar: Bar) -> Iterator[Entry]:
+    """Yield entries, and say in the bar that all are read when what is left is to arrange them."""
+    yield from entries
+    bar.end("all read, arranging it")
 
 
 def _narrow(snapshot: Snapshot, selection: Selection) -> Snapshot:
@@ -274,6 +281,11 @@ def _check_limit(limit: int | None) -> int | None:
         msg = f"The 'limit' option must be a positive integer; got {limit!r}."
         raise UsageError(msg)
     return limit
+
+
+def reads_whole(source: object, *, format: str = "auto") -> bool:  # noqa: A002  as `load` calls it
+    """Return whether `load` reads all of a source even for one agent: a request log, or a Redis dump."""
+    return isinstance(source, str | os.PathLike) and (format != "auto" or is_log(find_sample(source)))
 
 
 def _agents_of_log(path: str, options: LogOptions) -> tuple[str, ...]:

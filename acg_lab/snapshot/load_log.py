@@ -177,8 +177,7 @@ def load_log(
 def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, progress: bool) -> Snapshot:
     formats = f" ({' and '.join(log.formats)})" if log.formats else ""
     source = f"{label}{formats}, learned here from a log"
-    n_runs = len(log.runs.runs)
-    with Bar("learning", shown=progress, unit=" runs") as bar:
+    with Bar("learning", shown=progress, unit=" steps") as bar:
         snapshot = learn_runs(
             log.runs.runs,
             log.runs.recorded,
@@ -188,7 +187,7 @@ def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, 
             full_payloads=options.full_payloads,
             problems=tuple(problems.found),
             caveats=(*log.runs.caveats, *_sampled(options.sample_rate)),
-            on_progress=lambda n: bar(n, n_runs),
+            on_progress=bar,
         )
     if problems.strict and snapshot.problems:
         raise snapshot.problems[0]

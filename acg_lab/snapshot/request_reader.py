@@ -22,9 +22,11 @@ from acg_lab.core.rules import get_rules
 from acg_lab.storage.observation_columns import Codes, Form
 from acg_lab.storage.recorded_runs import Call, Runs
 
-__all__ = ["BlockPool", "LearningKeys", "RequestReader"]
+__all__ = ["KEYS_KEPT", "BlockPool", "LearningKeys", "RequestReader"]
 
 _SCAFFOLD_ROLES = ("system", "developer")
+# Where a redacted call keeps its learning keys: by that of its pseudonyms, since a key holds too little of a hash.
+KEYS_KEPT = "acg_lab_learning_keys"
 
 
 class _Message(msgspec.Struct):
@@ -95,7 +97,7 @@ class LearningKeys:
             self._keys[(*without_first, first) if depends_on_first else without_first] = key
         if isinstance(key, RecordError):
             raise key
-        return key
+        return call.record.unknown.get(KEYS_KEPT, {}).get(key, key) if self._runs.is_redacted else key
 
 
 def _make_key(agent_id: str, request: AnnotatedLlmRequest, rules: str) -> str | RecordError:

@@ -20,6 +20,7 @@ from acg_lab.core.rules import NEWEST, RULES, get_rules
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.learnable import count_unread
 from acg_lab.snapshot.profile_names import ProfileNames
+from acg_lab.snapshot.redaction import redact_columns
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
@@ -32,6 +33,7 @@ from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
+from acg_lab.storage.salts import find_salt
 from acg_lab.storage.sources import open_source
 
 __all__ = ["Seed", "Snapshot", "check_snapshot", "check_whole", "columns_of"]
@@ -190,6 +192,11 @@ class Snapshot:
         """Return the number of observations in the window of a learning key."""
         return len(self.columns.observations.observations_of(self.columns.observations.number[key]))
 
+    @property
+    def is_redacted(self) -> bool:
+        """Whether pseudonyms stand for all texts, as in a redacted export."""
+        return bool(self.columns.origin.redacted)
+
     def to_parquet(
         self,
         path: "str | os.PathLike[str]",
@@ -198,8 +205,11 @@ class Snapshot:
         mode: int | None = None,
         partition_by: PartitionBy = None,
         append: bool = False,
+        redact: bool = False,
+        redact_names: bool = False,
+        salt: "str | os.PathLike[str] | None" = None,
     ) -> None:
-        """Export to Parquet. A snapshot loaded from the export equals this one.
+        """Export to Parquet. A snapshot loaded from the export equals this one, unless it is redacted.
 
         Parameters
         ----------
@@ -213,10 +223,17 @@ class Snapshot:
         partition_by : {"agent"}, optional
             Give each agent its own files, so that `acg_lab.load` with ``agent_id`` opens no others, and engines read
             each table as one data set: ``{path}/calls/**/*.parquet``.
-
         append : bool
             Add the runs that are not there yet, and the windows and results as they are now, in a new piece beside an
             export or history there; nothing of it is touched.
+        redact : bool
+            Whether to write pseudonyms in place of all texts: keyed hashes, of the same sizes. Every analysis that
+            needs no text gives the same answer on the export (``acg_lab/docs/security.md``).
+        redact_names : bool
+            Whether to replace the ids of agents, runs, requests and accounts too.
+        salt : str or path, optional
+            File of the key, made if it does not exist; by default beside a local export, with ``.salt`` behind its
+            name. Do not share it.
 
         Raises
         ------
@@ -225,22 +242,43 @@ class Snapshot:
         SourceError
             If the export cannot be written.
         """
+        columns = self.columns_to_write(path, redact=redact, redact_names=redact_names, salt=salt)
         if append:
-            self._append(os.fspath(path), overwrite=overwrite, mode=mode, partition_by=partition_by)
+            self._append(os.fspath(path), columns, overwrite=overwrite, mode=mode, partition_by=partition_by)
             return
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
             export = ParquetExport(path)
-            export.write(self.columns, overwrite=overwrite, mode=mode, partition_by=partition_by, progress=bar)
-        logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
+            export.write(columns, overwrite=overwrite, mode=mode, partition_by=partition_by, progress=bar)
+        if logger.isEnabledFor(logging.INFO):  # facts take long to count
+            logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
 
-    def _append(self, path: str, *, overwrite: bool, mode: int | None, partition_by: PartitionBy) -> None:
+    def columns_to_write(
+        self,
+        path: "str | os.PathLike[str]",
+        *,
+        redact: bool = False,
+        redact_names: bool = False,
+        salt: "str | os.PathLike[str] | None" = None,
+    ) -> Columns:
+        """Return the columns that an export to a path has; see `to_parquet`."""
+        if not redact and (redact_names or salt is not None):
+            msg = "The options 'redact_names' and 'salt' are for a redacted export; add redact=True (--redact)."
+            raise UsageError(msg)
+        if not redact or self.is_redacted:
+            return self.columns
+        salt_read = find_salt(path, salt)
+        return redact_columns(self.columns, self.owners, self.rules, salt_read, redacts_names=redact_names)
+
+    def _append(
+        self, path: str, columns: Columns, *, overwrite: bool, mode: int | None, partition_by: PartitionBy
+    ) -> None:
         if overwrite:
             msg = "An export either replaces what is there or adds to it; set 'overwrite' or 'append'."
             raise UsageError(msg)
         check_whole(self)
         history = ParquetHistory(path, mode=mode)
         with history.writing(), Bar(f"writing {history.label}") as bar:
-            history.add(history.without_known(self.columns), partition_by=partition_by, progress=bar)
+            history.add(history.without_known(columns), partition_by=partition_by, progress=bar)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
         """Write to a Redis in production's layout. Existing keys are never overwritten.
@@ -255,10 +293,13 @@ class Snapshot:
         Raises
         ------
         UsageError
-            If one of the keys exists (then nothing is written), or no prefix is known.
+            If one of the keys exists (then nothing is written), no prefix is known, or the texts are redacted.
         SourceError
             If the server cannot be reached or refuses.
         """
+        if self.is_redacted:
+            msg = "The texts of this source are redacted: production could not use them; export it to Parquet."
+            raise UsageError(msg)
         prefix = self.columns.key_prefix if key_prefix is None else key_prefix
         if prefix is None:
             msg = (
@@ -273,7 +314,8 @@ class Snapshot:
         url = backend.label  # a password in it must not show in a traceback with locals
         with backend, Bar(f"writing {url}") as bar:
             backend.restore(self.columns, bar)
-            logger.info("wrote %s: %s", backend.label, self.facts)
+            if logger.isEnabledFor(logging.INFO):
+                logger.info("wrote %s: %s", backend.label, self.facts)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
@@ -288,13 +330,15 @@ class Snapshot:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        lines = [f"<Snapshot of {self.source}: {counted(len(self.agent_ids), 'agent')}, {self.facts}>"]
+        redacted = " (redacted)" * self.is_redacted
+        lines = [f"<Snapshot of {self.source}{redacted}: {counted(len(self.agent_ids), 'agent')}, {self.facts}>"]
         lines += [f"  {agent_id!r}: {facts}" for agent_id, facts in self._agents()]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = ([html_text(agent_id), html_text(facts)] for agent_id, facts in self._agents())
-        title = f"<b>Snapshot</b> of <code>{html_text(self.source)}</code>: {html_text(self.facts)}"
+        redacted = " (redacted)" * self.is_redacted
+        title = f"<b>Snapshot</b> of <code>{html_text(self.source)}</code>{redacted}: {html_text(self.facts)}"
         return title + html_table(("agent", "holds"), rows)
 
     @property

@@ -16,13 +16,13 @@ from acg_lab._format import counted
 from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.codec import encode
 from acg_lab.core.errors import RecordError, UsageError
-from acg_lab.core.keys import learning_key
 from acg_lab.core.prompt_ir import build_prompt_ir
 from acg_lab.core.records import BlockStability, PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.snapshot.analysis import analyze_profile, shared_prefixes
 from acg_lab.snapshot.inferred_settings import SettingBounds, bound_settings, intersect
+from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.snapshot.rereading import settle
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.snapshot.verdicts import Difference, Status, Verdict, Verification
@@ -116,6 +116,7 @@ class RecomputedWindows:
 def observe_runs(snapshot: Snapshot, rules: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, PromptIR]]:
     """Yield learning key and observation of every recorded request, in the order in which production learned them."""
     runs = snapshot.runs
+    keys = LearningKeys(runs)
     for record, calls in zip(runs.records, runs.calls, strict=True):
         for name in rules.get(record.agent_id, ()):
             for call in calls:
@@ -123,7 +124,7 @@ def observe_runs(snapshot: Snapshot, rules: Mapping[str, Sequence[str]]) -> Iter
                     continue
                 request = runs.request(call)
                 try:
-                    key = learning_key(record.agent_id, request, rules=name)
+                    key = keys.key(record.agent_id, call, name)
                     if key in snapshot.windows and snapshot.rules[key].rules == name:
                         yield key, build_prompt_ir(request, ir_id="", created_at="", rules=name)
                 except RecordError:

@@ -23,6 +23,8 @@ class Bar:
         self._bar: Any = None
 
     def __enter__(self) -> Self:
+        if not self._shown:  # tqdm takes a semaphore of the system, which a worker that is killed would leave behind
+            return self
         from tqdm.auto import tqdm
 
         self._bar = tqdm(
@@ -32,18 +34,32 @@ class Bar:
             unit_divisor=1024 if self._unit == "B" else 1000,
             delay=_SHOWN_AFTER,
             leave=False,
-            disable=None if self._shown else True,  # None: only where standard error is a terminal or a notebook
+            disable=None,  # shown only where standard error is a terminal or a notebook
         )
         return self
 
     def __call__(self, done: int, total: int) -> None:
         """Report progress: the amount just done, and the total so far (0 if unknown)."""
+        if self._bar is None:
+            return
         if total:
             self._bar.total = total
         self._bar.update(done)
 
+    def remark(self, text: str) -> None:
+        """Show a text after the numbers of the bar."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+
+    def end(self, text: str) -> None:
+        """Show what goes on after the last step, which the bar does not count."""
+        self.remark(text)
+        if self._bar is not None:
+            self._bar.refresh()
+
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 _LOCK = threading.Lock()

@@ -85,7 +85,8 @@ def _join_origins(parts: Sequence[Columns]) -> Origin:
         rate = sum(calls) / sum(n / origin.sample_rate for n, origin in zip(calls, origins, strict=True))
         caveats[f"the pieces hold different shares of the traffic, together {rate:.4g}"] = None
     learned = any(part.origin.learned_here and part.observations.keys for part in parts)
-    return Origin(learned, tuple(caveats), rate)
+    redacted = next((origin.redacted for origin in origins if origin.redacted), "")
+    return Origin(learned, tuple(caveats), rate, redacted)
 
 
 class _Pool(dict[T, int]):
@@ -133,6 +134,7 @@ def _join_observations(parts: Sequence[ObservationColumns]) -> ObservationColumn
         content_pool=contents[0],
         form_pool=forms[0],
         header_pool=headers[0],
+        is_redacted=any(part.is_redacted for part in parts),
     )
     keys = sorted(joined.number)
     rows = [np.arange(0), *(np.array(joined.observations_of(joined.number[key])) for key in keys)]
@@ -158,6 +160,7 @@ def _join_runs(parts: Sequence[Runs]) -> Runs:
         calls=[[_renumbered(call, *codes[part]) for call in parts[part].calls[i]] for part, i in first.values()],
         messages=JsonPool(messages),
         values=JsonPool(values),
+        is_redacted=any(part.is_redacted for part in parts),
     )
 
 

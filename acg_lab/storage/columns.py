@@ -29,11 +29,14 @@ class Origin(NamedTuple):
         What had to be inferred, what was omitted, and what the source does not contain.
     sample_rate : float
         The share of the traffic in the source, in (0, 1], as stated by the caller.
+    redacted : str
+        What names the salt of the pseudonyms that stand for all texts; empty if the texts are what was sent.
     """
 
     learned_here: bool = False
     caveats: tuple[str, ...] = ()
     sample_rate: float = 1.0
+    redacted: str = ""
 
 
 _UNKNOWN_ORIGIN = Origin()

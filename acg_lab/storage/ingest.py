@@ -5,6 +5,7 @@ bytes, and decoded and checked once.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -24,9 +25,10 @@ from acg_lab.core.records import (
     StabilityAnalysisResult,
     ToolSchemaHash,
 )
-from acg_lab.core.strict_json import DECODE_ERRORS, parse_strict, raise_record_error
+from acg_lab.core.strict_json import DECODE_ERRORS, parse_strict
 from acg_lab.storage.base import Entry
 from acg_lab.storage.columns import Columns
+from acg_lab.storage.json_texts import join_object, printed_length, split_list, split_object, take_list
 from acg_lab.storage.lazy import JsonPool
 from acg_lab.storage.limits import Limits
 from acg_lab.storage.observation_columns import Form, Header, ObservationColumns, offsets
@@ -35,10 +37,9 @@ from acg_lab.storage.times import Times
 
 __all__ = ["ingest"]
 
-_parse_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_parse_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _dump = msgspec.json.encode
 _NULL = b"null"
+_LONG = 4096  # bytes of a block
 
 
 def ingest(
@@ -73,49 +74,6 @@ def ingest(
     return Columns(observations=observations.finish(), results=results.found, runs=runs.finish())
 
 
-def _pieces(raw: bytes) -> dict[str, bytes]:
-    """Split a JSON object into the compact texts of its fields; raise if a key occurs twice."""
-    pieces = _split(raw)
-    if _length(pieces) != len(raw):
-        compact = msgspec.json.format(raw, indent=-1)
-        pieces = _split(compact)
-        if _length(pieces) != len(compact):
-            parse_strict(raw)
-    return pieces
-
-
-def _split(raw: bytes) -> dict[str, bytes]:
-    try:
-        return {key: bytes(value) for key, value in _parse_object(raw).items()}
-    except DECODE_ERRORS as error:
-        raise_record_error(error, raw=raw)
-
-
-def _length(pieces: dict[str, bytes]) -> int:
-    """Return the length of the object when printed without spaces."""
-    return sum(len(key.encode()) + 4 for key in pieces) + sum(map(len, pieces.values())) + 1
-
-
-def _join(pieces: dict[str, bytes]) -> bytes:
-    return b"{%b}" % b",".join(b"%b:%b" % (_dump(key), value) for key, value in pieces.items())
-
-
-def _items(raw: bytes, path: str) -> list[bytes]:
-    try:
-        return list(map(bytes, _parse_list(raw)))
-    except DECODE_ERRORS as error:
-        raise_record_error(error, path, raw=raw)
-
-
-def _take_list(pieces: dict[str, bytes], name: str) -> list[bytes]:
-    """Return the items of a list in an object, and leave an empty list; return [] if there is none."""
-    if name not in pieces:
-        return []
-    items = _items(pieces[name], f"$.{name}")
-    pieces[name] = b"[]"
-    return items
-
-
 class _Shape(msgspec.Struct, kw_only=True):
     """The fields of an observation as JSON texts, in production's order."""
 
@@ -147,15 +105,15 @@ def _split_window(raw: bytes) -> list[tuple[dict[str, bytes], list[bytes]]] | No
         shape.blocks = []
         fields = {name: bytes(getattr(shape, name)) or b"[]" * (name == "blocks") for name in shape.__struct_fields__}
         pieces = {name: value for name, value in fields.items() if value}
-        length += _length(pieces) + sum(map(len, blocks)) + max(len(blocks) - 1, 0)
+        length += printed_length(pieces) + sum(map(len, blocks)) + max(len(blocks) - 1, 0)
         parts.append((pieces, blocks))
     return parts if length == len(raw) else None
 
 
 def _split_observation(raw: bytes, path: str) -> tuple[dict[str, bytes], list[bytes]]:
     try:
-        pieces = _pieces(raw)
-        return pieces, _take_list(pieces, "blocks")
+        pieces = split_object(raw)
+        return pieces, take_list(pieces, "blocks")
     except RecordError as error:
         raise error.at(path=path) from None
 
@@ -169,14 +127,25 @@ class _Pool(dict[Any, int]):
 
 
 class _Blocks(dict[bytes, int]):
-    """Codes of blocks by their JSON. A new block is decoded, checked, and split into columns."""
+    """Codes of blocks by their JSON. A new block is decoded, checked, and split into columns.
+
+    Of a long block a digest is kept instead: its text is in a pool already.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.spans, self.contents, self.forms = _Pool(), _Pool(), _Pool()
         self.rows: list[tuple[int, int, int, int]] = []
 
-    def __missing__(self, raw: bytes) -> int:
+    def code(self, raw: bytes) -> int:
+        """Return the code of a block; raise RecordError for one that is wrong."""
+        key = raw if len(raw) < _LONG else sha256(raw).digest()
+        known = self.get(key)
+        if known is None:
+            known = self[key] = self._add(raw)
+        return known
+
+    def _add(self, raw: bytes) -> int:
         block = decode(PromptBlock, raw)
         form = Form(
             block.role,
@@ -189,8 +158,7 @@ class _Blocks(dict[bytes, int]):
         self.rows.append(
             (self.spans[block.span_id], self.contents[block.content], self.forms[form], block.sequence_index)
         )
-        code = self[raw] = len(self)
-        return code
+        return len(self.rows) - 1
 
 
 class _Observation(NamedTuple):
@@ -216,7 +184,7 @@ class _Observations:
             raise RecordError(msg)
         parts = _split_window(raw)
         if parts is None:
-            parts = [_split_observation(text, f"$[{i}]") for i, text in enumerate(_items(raw, "$"))]
+            parts = [_split_observation(text, f"$[{i}]") for i, text in enumerate(split_list(raw, "$"))]
         self._windows[entry.key] = [self._observation(*part, f"$[{i}]") for i, part in enumerate(parts)]
 
     def _observation(self, pieces: dict[str, bytes], blocks: list[bytes], path: str) -> _Observation:
@@ -224,7 +192,7 @@ class _Observations:
             if self._limits is not None:
                 self._limits.check_blocks(len(blocks), path="$.blocks")
             hashes = self._hashes(pieces.pop("tool_schema_hashes", _NULL))
-            light = decode(PromptIR, _join(pieces))
+            light = decode(PromptIR, join_object(pieces))
         except RecordError as error:
             raise error.at(path=path) from None
         unknown = _dump(light.unknown).decode() if light.unknown else None
@@ -234,7 +202,7 @@ class _Observations:
 
     def _hashes(self, raw: bytes) -> str | None:
         if raw not in self._known_hashes:
-            items = [] if raw == _NULL else _items(raw, "$.tool_schema_hashes")
+            items = [] if raw == _NULL else split_list(raw, "$.tool_schema_hashes")
             for i, item in enumerate(items):
                 try:
                     decode(ToolSchemaHash, item)
@@ -247,7 +215,7 @@ class _Observations:
         codes = []
         for i, raw in enumerate(blocks):
             try:
-                codes.append(self._blocks[raw])
+                codes.append(self._blocks.code(raw))
             except RecordError as error:
                 raise error.at(path=f"{path}[{i}]") from None
         return codes
@@ -301,9 +269,9 @@ class _Runs:
         self._runs: dict[tuple[str, str], tuple[RunRecord, list[Call]]] = {}
 
     def add(self, _entry: Entry, raw: bytes) -> None:
-        pieces = _pieces(raw)
-        calls = _take_list(pieces, "calls")
-        record = decode(RunRecord, _join(pieces))
+        pieces = split_object(raw)
+        calls = take_list(pieces, "calls")
+        record = decode(RunRecord, join_object(pieces))
         key = record.agent_id, record.id
         if key in self._runs:
             msg = "expected each run once in the source, got its id a second time"
@@ -312,10 +280,10 @@ class _Runs:
 
     def _call(self, raw: bytes, path: str) -> Call:
         try:
-            pieces = _pieces(raw)
+            pieces = split_object(raw)
             request, response = (pieces.pop(f"annotated_{name}", _NULL) for name in ("request", "response"))
             exchange = pieces.pop("acg_lab_exchange", _NULL)
-            record = decode(CallRecord, _join(pieces))
+            record = decode(CallRecord, join_object(pieces))
             call = Call(record, response=self._value(response, dict, "$.annotated_response"))
             if exchange != _NULL:
                 call = self._with_exchange(call, exchange)
@@ -325,10 +293,10 @@ class _Runs:
 
     def _with_request(self, call: Call, raw: bytes) -> Call:
         try:
-            pieces = _pieces(raw)
-            messages = _take_list(pieces, "messages")
+            pieces = split_object(raw)
+            messages = take_list(pieces, "messages")
             tools = self._value(pieces.pop("tools", _NULL), list, "$.tools")
-            head = _join(pieces)
+            head = join_object(pieces)
             light = self._requests.get(head) or self._requests.setdefault(head, decode(AnnotatedLlmRequest, head))
             codes = np.array(list(self._message_codes(messages)), np.int32)
         except RecordError as error:
@@ -337,9 +305,9 @@ class _Runs:
 
     def _with_exchange(self, call: Call, raw: bytes) -> Call:
         try:
-            pieces = _pieces(raw)
+            pieces = split_object(raw)
             sent, response = pieces.pop("request", b"{}"), pieces.pop("response", _NULL)
-            light = decode(Exchange, _join(pieces | {"request": b"{}"}))
+            light = decode(Exchange, join_object(pieces | {"request": b"{}"}))
             body = self._body(sent)._replace(response=self._value(response, dict, "$.response"))
         except RecordError as error:
             raise error.at(path="$.acg_lab_exchange") from None
@@ -347,16 +315,16 @@ class _Runs:
 
     def _body(self, raw: bytes) -> Body:
         try:
-            pieces = _pieces(raw)
+            pieces = split_object(raw)
             name = "messages" if "messages" in pieces else "input"
-            items = _items(pieces[name], f"$.{name}") if pieces.get(name, b"")[:1] == b"[" else None
+            items = split_list(pieces[name], f"$.{name}") if pieces.get(name, b"")[:1] == b"[" else None
             codes = np.array([] if items is None else list(self._message_codes(items)), np.int32)
             parts = {key: pieces[key] for key in ("tools", "system") if pieces.get(key, _NULL) != _NULL}
             tools, system = (
                 self._value(parts[key], object, f"$.{key}") if key in parts else -1 for key in ("tools", "system")
             )
             holes = {**dict.fromkeys(parts, _NULL), **({} if items is None else {name: _NULL})}
-            head = self._value(_join(pieces | holes), dict, "$")
+            head = self._value(join_object(pieces | holes), dict, "$")
         except RecordError as error:
             raise error.at(path="$.request") from None
         return Body(head, name, codes, tools, system)
@@ -384,7 +352,8 @@ class _Runs:
         if not isinstance(value, kind) or not all(isinstance(item, dict) for item in items):
             msg = f"expected {'an object' if kind is dict else 'a list of objects'}, got another JSON value"
             raise RecordError(msg, path=path)
-        return self._checked.setdefault(raw, msgspec.json.format(raw, indent=-1))
+        compact = msgspec.json.format(raw, indent=-1)
+        return self._checked.setdefault(raw, raw if compact == raw else compact)
 
     def finish(self) -> Runs:
         runs = sorted(self._runs.values(), key=lambda run: run[0].agent_id)

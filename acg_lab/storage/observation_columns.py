@@ -69,6 +69,8 @@ class ObservationColumns:
         ``headers`` are codes of ``header_pool``.
     spans, contents, forms, indexes : (n_blocks,)
         One row per block: codes of the pools, and the sequence index.
+    is_redacted : bool
+        Whether pseudonyms stand for all texts (`acg_lab.storage.pseudonyms`).
     """
 
     keys: tuple[str, ...]
@@ -86,6 +88,7 @@ class ObservationColumns:
     content_pool: Sequence[str]
     form_pool: Sequence[Form]
     header_pool: Sequence[Header]
+    is_redacted: bool = False
 
     @cached_property
     def number(self) -> Mapping[str, int]:
@@ -185,7 +188,8 @@ class ObservationColumns:
         lengths = self.block_offsets[rows + 1] - self.block_offsets[rows]
         blocks = np.repeat(self.block_offsets[rows] - offsets(lengths)[:-1], lengths) + np.arange(lengths.sum())
         spelled = {i: self.created.spelled[row] for i, row in enumerate(rows.tolist()) if row in self.created.spelled}
-        return ObservationColumns(
+        return replace_fields(
+            self,
             keys=keys,
             window_offsets=offsets(counts),
             block_offsets=offsets(lengths),
@@ -197,10 +201,6 @@ class ObservationColumns:
             contents=self.contents[blocks],
             forms=self.forms[blocks],
             indexes=self.indexes[blocks],
-            span_pool=self.span_pool,
-            content_pool=self.content_pool,
-            form_pool=self.form_pool,
-            header_pool=self.header_pool,
         )
 
 

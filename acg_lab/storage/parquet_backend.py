@@ -135,7 +135,7 @@ class ParquetExport:
         backend = MemoryBackend()
         if self._files.exists():
             columns = self.columns()
-            self._stored = {"key_prefix": columns.key_prefix, "rules": columns.rules}
+            self._stored = {"key_prefix": columns.key_prefix, "rules": columns.rules, "origin": columns.origin}
             for key, window in columns.observations.number.items():
                 backend.store_observations(key, columns.observations.window(window))
             for key, result in columns.results.items():

@@ -29,7 +29,7 @@ from acg_lab.storage.parquet_layout import (
     token_of,
 )
 from acg_lab.storage.parquet_output import take_apart, write_piece
-from acg_lab.storage.parquet_pieces import list_agents, list_pieces, list_written, read_pieces
+from acg_lab.storage.parquet_pieces import list_agents, list_pieces, list_written, read_pieces, read_redaction
 from acg_lab.storage.parquet_tables import lean_memory
 
 if TYPE_CHECKING:
@@ -190,13 +190,32 @@ class ParquetHistory:
             None if there are no runs, and the windows and results are there too.
         """
         partition_by = self.choose_partition(partition_by)
+        redacted = columns.origin.redacted
+        self._check_redaction(redacted)
         windows = _digest(columns)
         if not len(columns.runs) and (columns.origin.learned_here or self._has_windows(windows)):
             return None
         windows_of = (windows,) if windows else ()
-        piece = Piece(name=self._name(), partition_by=partition_by, windows=windows_of)
+        piece = Piece(name=self._name(), partition_by=partition_by, windows=windows_of, redacted=redacted)
         piece, covered = self._cover(piece, len(columns.runs))
         return self._write(piece, take_apart(columns, partition_by), progress, covered)
+
+    def _check_redaction(self, redacted: str) -> None:
+        """Raise UsageError if texts were to stand among pseudonyms, or pseudonyms of two salts together."""
+        there = self._redaction(self.pieces[-1]) if self.pieces else redacted
+        if there and redacted and there != redacted:
+            msg = f"{self.label} is redacted with another salt; name its file: salt=... (--salt)."
+            raise UsageError(msg)
+        if there and not redacted:
+            msg = f"{self.label} is redacted; what is added must be, too: redact=True (--redact)."
+            raise UsageError(msg)
+        if redacted and not there:
+            msg = f"{self.label} holds texts; add to it without redacting, or choose another path."
+            raise UsageError(msg)
+
+    def _redaction(self, piece: Piece) -> str:
+        """Return what names the salt of a piece."""
+        return piece.redacted if piece.name else read_redaction(self._files)
 
     def _has_windows(self, digest: str) -> bool:
         return not digest or any(digest in piece.windows for piece in self.pieces)
@@ -246,6 +265,7 @@ class ParquetHistory:
             partition_by=by,
             replaces=tuple(piece.name for piece in pieces),
             windows=tuple(dict.fromkeys(digest for piece in pieces for digest in piece.windows)),
+            redacted=self._redaction(pieces[-1]),
         )
         parts = self._read_agents() if all(piece.partition_by for piece in pieces) else take_apart(self._read(), by)
         joined = self._write(joined, parts, progress)

@@ -87,6 +87,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Pieces whose contents this one holds too; they are read no more.
     windows : tuple of str
         Digests of the windows and results that it holds, or that those it replaces held.
+    redacted : str
+        What names the salt of its pseudonyms, if they stand for all texts.
     n_ids : int
         How many runs `run_ids` lists.
     covers : tuple of str
@@ -99,6 +101,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     n_agents: int = 0
     replaces: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
+    redacted: str = ""
     n_ids: int = 0
     covers: tuple[str, ...] = ()
 

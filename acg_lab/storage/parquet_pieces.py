@@ -21,7 +21,7 @@ from acg_lab.storage.parquet_reader import from_tables
 from acg_lab.storage.parquet_schema import READABLE, VERSION
 from acg_lab.storage.parquet_tables import ExportTables
 
-__all__ = ["has_pieces", "list_agents", "list_pieces", "list_written", "read_pieces"]
+__all__ = ["has_pieces", "list_agents", "list_pieces", "list_written", "read_pieces", "read_redaction"]
 
 
 _TRIES: Final = 3
@@ -79,6 +79,13 @@ def _agents_of(files: Files, piece: Piece) -> set[str]:
         return ExportTables(files, Partition(piece.name)).list_agents()
     folders = files.list_names(Partition(piece.name).folder("observations"))
     return {agent_id for name in folders if (agent_id := agent_of_folder(name)) is not None}
+
+
+def read_redaction(files: Files) -> str:
+    """Return what names the salt of an export that is no piece; empty if its texts are what was sent."""
+    nothing = Selection(keys=frozenset(), agent_id="")
+    tables = ExportTables(files).read(nothing, lambda *_: None)
+    return from_tables(tables, nothing).origin.redacted
 
 
 def read_pieces(files: Files, selection: Selection, progress: Progress, on_problem: OnProblem) -> Columns:

@@ -6,6 +6,7 @@ An export may have been edited, so rows that are missing, duplicated or out of o
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from acg_lab.storage.parquet_schema import (
     GIVEN_RULES,
     KEY_PREFIX,
     ORIGIN,
+    Tables,
     check_values,
     read_codes,
     read_numbers,
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["from_tables", "read_empty_windows"]
 
 
-def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTHING) -> Columns:
+def from_tables(tables: Tables, selection: Selection = EVERYTHING) -> Columns:
     """Return the columns of the selected rows of an export's tables.
 
     Raises
@@ -63,14 +65,15 @@ def from_tables(tables: "Mapping[str, pa.Table]", selection: Selection = EVERYTH
     calls, messages = _own_messages(tables["calls"], tables["messages"], is_part=selection.agent_id is not None)
     runs = _read_runs(tables["runs"], calls, messages)
     empty = list(filter(selection.wants_key, read_empty_windows(tables["observations"])))
-    observations = _read_observations(tables["observations"], tables["blocks"], empty)
+    origin = _read_origin(tables["observations"])
+    observations = _read_observations(tables, empty)
     return Columns(
-        observations=observations,
+        observations=replace(observations, is_redacted=bool(origin.redacted)),
         results=_read_results(tables["stability"], tables["scores"]),
-        runs=runs,
+        runs=replace(runs, is_redacted=bool(origin.redacted)),
         key_prefix=_read_metadata(tables["observations"], KEY_PREFIX, str),
         rules=_read_metadata(tables["observations"], GIVEN_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
-        origin=_read_origin(tables["observations"]),
+        origin=origin,
     )
 
 
@@ -92,7 +95,7 @@ def read_empty_windows(rows: "pa.Table") -> Sequence[str]:
 
 def _read_origin(rows: "pa.Table") -> Origin:
     """Return what the metadata say of where the contents come from."""
-    known: dict[str, Any] = {"learned_here": bool, "caveats": tuple[str, ...], "sample_rate": float}
+    known: dict[str, Any] = {"learned_here": bool, "caveats": tuple[str, ...], "sample_rate": float, "redacted": str}
     stored = _read_metadata(rows, ORIGIN, dict[str, Any]) or {}
     try:
         return Origin(**{name: msgspec.convert(stored[name], kind) for name, kind in known.items() if name in stored})
@@ -107,7 +110,8 @@ def _expect(table: str, reason: str, *, met: bool) -> None:
         raise RecordError(msg, path=table)
 
 
-def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str]) -> ObservationColumns:
+def _read_observations(tables: Tables, empty: Sequence[str]) -> ObservationColumns:
+    rows, blocks = tables["observations"], tables["blocks"]
     codes, names = read_codes(rows, "key")
     keys = tuple(sorted({*(names[code] for code in np.unique(codes)), *empty}))
     number = {key: i for i, key in enumerate(keys)}
@@ -118,7 +122,7 @@ def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str
     _check_blocks(blocks, windows, lengths, keys, read_numbers(rows, "position"))
     headers, header_pool = _combine([read_codes(rows, name) for name in Header._fields])
     forms, form_pool = _combine([read_codes(blocks, name) for name in Form._fields])
-    (spans, span_pool), (contents, content_pool) = read_codes(blocks, "span_id"), read_codes(blocks, "content")
+    spans, span_pool = read_codes(blocks, "span_id")
     return ObservationColumns(
         keys=keys,
         window_offsets=offsets(counts),
@@ -128,11 +132,11 @@ def _read_observations(rows: "pa.Table", blocks: "pa.Table", empty: Sequence[str
         created=read_times(rows, "created_at"),
         headers=headers,
         spans=spans,
-        contents=contents,
+        contents=read_numbers(blocks, "content"),
         forms=forms,
         indexes=read_numbers(blocks, "sequence_index").astype(np.uint32, copy=False),
         span_pool=span_pool,
-        content_pool=content_pool,
+        content_pool=tables.contents,
         form_pool=[Form(*texts) for texts in form_pool],
         header_pool=[Header(*texts) for texts in header_pool],
     )
@@ -218,7 +222,7 @@ def _parse(row: Mapping[str, Any], name: str) -> Any:
     return None if row[name] is None else msgspec.json.decode(row[name])
 
 
-def _own_messages(calls: "pa.Table", messages: "pa.Table", *, is_part: bool) -> "tuple[pa.Table, list[str]]":
+def _own_messages(calls: "pa.Table", messages: "pa.Table", *, is_part: bool) -> "tuple[pa.Table, JsonPool]":
     """Return the calls with positions in the list of messages instead of ids, and that list."""
     import pyarrow as pa
 
@@ -235,10 +239,10 @@ def _own_messages(calls: "pa.Table", messages: "pa.Table", *, is_part: bool) -> 
             starts = column.offsets.to_numpy() - (column.offsets[0].as_py() if len(column) else 0)
             own = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), positions.astype(np.int32))
             calls = calls.set_column(calls.column_names.index(name), name, own)
-    return calls, messages["json"].to_pylist()
+    return calls, JsonPool(messages["json"].cast(pa.binary()).to_pylist())
 
 
-def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: Sequence[str]) -> Runs:
+def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: JsonPool) -> Runs:
     met = _count_up(runs["agent_id"].to_pylist(), runs["position"].to_pylist())
     _expect("runs", "the runs of each agent in order, from position 0 on", met=met)
     of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
@@ -262,8 +266,7 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: Sequence[str]) -> 
     ]
     found = [of_run.pop((record.agent_id, record.id), []) for record in records]
     _expect("calls", "calls of runs that have a row in runs", met=not of_run)
-    pool = JsonPool(text.encode() for text in messages)
-    return Runs(records=records, calls=found, messages=pool, values=values)
+    return Runs(records=records, calls=found, messages=messages, values=values)
 
 
 def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str, str], Call]]:

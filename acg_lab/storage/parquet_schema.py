@@ -20,7 +20,7 @@ best profile is stored. JSON columns hold values of any shape. Times are UTC; ``
 in its shortest form. ``unknown`` has the fields that this version does not know.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
@@ -51,6 +51,7 @@ __all__ = [
     "ROWS_PER_GROUP",
     "TABLES",
     "VERSION",
+    "Tables",
     "check_values",
     "is_plain",
     "read_codes",
@@ -108,6 +109,20 @@ ORIGIN: Final = b"acg_lab.origin"
 GIVEN_RULES: Final = b"acg_lab.rules"
 EXPORT_ID: Final = b"acg_lab.export_id"
 EMPTY_WINDOWS: Final = b"acg_lab.empty_windows"
+
+
+class Tables(dict[str, "pa.Table"]):
+    """The rows of an export by table; the column of contents has codes.
+
+    Attributes
+    ----------
+    contents : list of str
+        Their texts.
+    """
+
+    def __init__(self, tables: "Mapping[str, pa.Table]", contents: Iterable[str]) -> None:
+        super().__init__(tables)
+        self.contents = list(contents)
 
 
 @cache
@@ -305,8 +320,10 @@ def _distinct(table: "pa.Table", column: str) -> Iterator[tuple[int, str]]:
     import pyarrow as pa
 
     if not pa.types.is_dictionary(table.schema.field(column).type):
-        if table[column].null_count < len(table):
-            yield from ((row, text) for row, text in enumerate(table[column].to_pylist()) if text is not None)
+        row = 0
+        for chunk in table[column].chunks if table[column].null_count < len(table) else ():
+            yield from ((row + i, text) for i, text in enumerate(chunk.to_pylist()) if text is not None)
+            row += len(chunk)
         return
     of_row, texts = read_codes(table, column)
     first = np.full(len(texts) + 1, -1)  # the last for null
@@ -316,13 +333,15 @@ def _distinct(table: "pa.Table", column: str) -> Iterator[tuple[int, str]]:
 
 def read_codes(table: "pa.Table", name: str) -> tuple[Any, list[str]]:
     """Return the codes of a dictionary column, -1 for null, and its texts."""
-    import pyarrow as pa
-
-    column = table[name].unify_dictionaries().combine_chunks()
-    if isinstance(column, pa.ChunkedArray):  # no rows
-        return np.empty(0, np.int32), []
-    indices = column.indices.fill_null(-1) if column.null_count else column.indices
-    return indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False), column.dictionary.to_pylist()
+    known: dict[str, int] = {}
+    codes, former, numbers = [np.empty(0, np.int32)], None, np.empty(0, np.int32)
+    for chunk in table[name].chunks:  # texts are copied once: pyarrow's own unification would copy them once more
+        if former is None or not chunk.dictionary.equals(former):
+            former = chunk.dictionary
+            numbers = np.array([known.setdefault(text, len(known)) for text in former.to_pylist()] + [-1], np.int32)
+        indices = chunk.indices.fill_null(-1) if chunk.null_count else chunk.indices
+        codes.append(numbers[indices.to_numpy(zero_copy_only=False)])
+    return np.concatenate(codes), list(known)
 
 
 def read_numbers(table: "pa.Table", name: str) -> Any:

@@ -18,7 +18,17 @@ from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import check_footers, check_size
 from acg_lab.storage.parquet_layout import WHOLE, Partition
 from acg_lab.storage.parquet_reader import read_empty_windows
-from acg_lab.storage.parquet_schema import CODED, EXCHANGE_COLUMNS, EXPORT_ID, READABLE, TABLES, VERSION, schemas
+from acg_lab.storage.parquet_schema import (
+    CODED,
+    EXCHANGE_COLUMNS,
+    EXPORT_ID,
+    READABLE,
+    TABLES,
+    VERSION,
+    Tables,
+    read_codes,
+    schemas,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ExportTables", "lean_memory"]
 
 _SMALL = 1 << 18  # bytes
+_LARGE = 4 << 20  # bytes of rows, after which memory is given back
 Wanted: TypeAlias = Mapping[str, Sequence[Any]]  # sorted values by column
 
 
@@ -45,7 +56,7 @@ class ExportTables:
         self._prefix = f"{partition}, " if partition.piece else ""
         self.label = f"{files.label}, {partition}" if partition.piece else files.label
 
-    def read(self, selection: Selection, progress: Progress, *, only_runs: bool = False) -> "dict[str, pa.Table]":
+    def read(self, selection: Selection, progress: Progress, *, only_runs: bool = False) -> Tables:
         """Return the selected rows of all tables, and of the messages those that a selected call needs.
 
         With ``only_runs`` the tables of windows and results are empty, and of observations only the metadata are read.
@@ -57,12 +68,15 @@ class ExportTables:
         """
         names = [name for name in TABLES if not (only_runs and name in ("blocks", "stability", "scores"))]
         self._check_footers(names)
+        self._contents: dict[str, int] = {}
         wanted: Wanted = {name: sorted(values) for name, values in _columns_of(selection).items() if values is not None}
         read: dict[str, tuple[pa.Table, bytes | None]] = {
             name: (_conformed(schemas()[name].empty_table(), name, schemas()[name]), None)
             for name in TABLES
             if name not in names
         }
+        if "blocks" in read:
+            read["blocks"] = self._with_codes(read["blocks"][0]), None
         for name in names:
             if name != "messages":
                 no_rows = only_runs and name == "observations"
@@ -71,7 +85,7 @@ class ExportTables:
         of_messages: Wanted = {} if ids is None else {"message_id": ids}
         read["messages"] = self._table("messages", of_messages, selection.limits, progress)
         self._check_together(read)
-        return {name: read[name][0] for name in TABLES}
+        return Tables({name: read[name][0] for name in TABLES}, self._contents)
 
     def list_agents(self) -> set[str]:
         """Return the ids of all agents, from one column of the tables that have few texts."""
@@ -110,6 +124,7 @@ class ExportTables:
 
     def _table(self, name: str, wanted: Wanted, limits: Limits, progress: Progress) -> "tuple[pa.Table, bytes | None]":
         """Return the rows of a table with the wanted values, and the id of the export that wrote it, if it has one."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         schema, label = schemas()[name], f"{self.label}, table {name!r}"
@@ -122,17 +137,32 @@ class ExportTables:
                 file,
                 metadata=metadata,
                 read_dictionary=[column for column in CODED[name] if is_ours and column in metadata.schema.names],
-                pre_buffer=not is_small,
+                pre_buffer=not self._files.is_local,  # it would hold the compressed columns as well
                 page_checksum_verification=True,
             )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(metadata.row_group(i), wanted)]
             check_size(label, metadata, groups, file.size(), limits)
             there = set(parquet.schema_arrow.names)
             names = [column for column in schema.names if column in there and not self._is_in_folder(column)]
-            table = parquet.read_row_groups(groups, columns=names, use_threads=not is_small)
-        table = _conformed(self._with_agent(table, schema), name, schema)
-        progress(table.nbytes, 0)
-        return _filtered(table, wanted), (metadata.metadata or {}).get(EXPORT_ID)
+            parts = []
+            for some in [groups] if name != "blocks" else [[group] for group in groups] or [[]]:
+                part = parquet.read_row_groups(some, columns=names, use_threads=not is_small)
+                progress(part.nbytes, 0)
+                part = _filtered(_conformed(self._with_agent(part, schema), name, schema), wanted)
+                parts.append(self._with_codes(part) if name == "blocks" else part)
+                if part.nbytes > _LARGE:
+                    del part
+                    pa.default_memory_pool().release_unused()  # else it stays reserved between the texts
+        return pa.concat_tables(parts), (metadata.metadata or {}).get(EXPORT_ID)
+
+    def _with_codes(self, blocks: "pa.Table") -> "pa.Table":
+        """Return blocks with codes in place of their contents, so that the texts are held once, not by pyarrow too."""
+        import pyarrow as pa
+
+        codes, texts = read_codes(blocks, "content")
+        number = np.array([self._contents.setdefault(text, len(self._contents)) for text in texts] + [-1], np.int32)
+        column = pa.array(number[codes], pa.int32(), mask=codes < 0)
+        return blocks.set_column(blocks.column_names.index("content"), "content", column)
 
     def _is_in_folder(self, column: str) -> bool:
         """Return whether the name of the folder has the value of a column."""

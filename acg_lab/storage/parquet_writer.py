@@ -36,6 +36,7 @@ __all__ = ["to_tables"]
 _SMALL_GROUP: Final = {"blocks": 1 << 15, "calls": 1 << 12}
 _LARGE_GROUP: Final = 1 << 14  # calls of one agent: in the order of its runs, so that times select row groups
 _GROUP_BYTES: Final = 4 << 20  # of messages
+_GROUP_TEXTS: Final = 8 << 20  # characters of distinct contents, which a reader holds twice for one group at a time
 
 Owners: TypeAlias = Mapping[str, Owner]
 
@@ -172,16 +173,22 @@ def _groups(source: ObservationColumns, agents: Sequence[str]) -> Iterator[tuple
     ends = source.block_offsets[source.window_offsets].tolist()
     if not source.keys:
         yield 0, 0  # a table without rows is written, too
-    first = 0
+    lengths = np.array(list(map(len, source.content_pool)), np.int64)
+    group_of = np.full(len(lengths), -1)  # the last group that a content stands in
+    first = size = 0
     for i in range(1, len(source.keys) + 1):
         is_last = i == len(source.keys)
+        contents = np.unique(source.contents[ends[i - 1] : ends[i]])
+        size += int(lengths[contents[group_of[contents] != first]].sum())
+        group_of[contents] = first
         if (
             is_last
             or ends[i + 1] - ends[first] > ROWS_PER_GROUP
+            or size >= _GROUP_TEXTS
             or (agents[i] != agents[i - 1] and ends[i] - ends[first] >= _SMALL_GROUP["blocks"])
         ):
             yield first, i
-            first = i
+            first, size = i, 0
 
 
 def _coded(codes: Any, pool: Sequence[str | None]) -> "pa.DictionaryArray":

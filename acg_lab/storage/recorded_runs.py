@@ -5,6 +5,7 @@ Each distinct message and tool list is kept once, and named by its code: its pos
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,12 +87,15 @@ class Runs(Sequence[RunRecord]):
         The calls of each run.
     messages, values : JsonPool
         Distinct messages; distinct tool lists, responses and request bodies.
+    is_redacted : bool
+        Whether pseudonyms stand for all texts (`acg_lab.storage.pseudonyms`).
     """
 
     records: Sequence[RunRecord] = ()
     calls: Sequence[Sequence[Call]] = ()
     messages: JsonPool = field(default_factory=JsonPool)
     values: JsonPool = field(default_factory=JsonPool)
+    is_redacted: bool = False
 
     def __len__(self) -> int:
         return len(self.records)
@@ -143,9 +147,4 @@ class Runs(Sequence[RunRecord]):
     def take(self, positions: Iterable[int]) -> "Runs":
         """Return the runs at the given positions."""
         kept = list(positions)
-        return Runs(
-            records=[self.records[i] for i in kept],
-            calls=[self.calls[i] for i in kept],
-            messages=self.messages,
-            values=self.values,
-        )
+        return replace_fields(self, records=[self.records[i] for i in kept], calls=[self.calls[i] for i in kept])

@@ -5,9 +5,9 @@ value comes in pieces, and counts only if it did not change meanwhile.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from acg_lab.storage.redis_scan import Found, RedisRefusal, Send, Step
+from acg_lab.storage.redis_scan import Command, Found, RedisRefusal, Send, Step
 
 __all__ = ["PIECE", "explain_refusal", "fetch_documents", "fetch_value"]
 
@@ -22,19 +22,22 @@ def fetch_documents(group: Sequence[Found]) -> Step[list[tuple[Found, bytes | No
     A document whose value could not be read has that as its problem. Values of 512 KiB together are read at once.
     """
     at_once: list[bytes] = []
-    alone: list[bytes] = []
+    alone: list[Found] = []
     room = PIECE
     for item in group:
         if item.problem:
             continue
-        (at_once if item.size <= room else alone).append(item.stored)
-        room -= item.size if item.size <= room else 0
+        if item.size <= room:
+            at_once.append(item.stored)
+            room -= item.size
+        else:
+            alone.append(item)
     values: dict[bytes, bytes | RedisRefusal | None] = {}
     if at_once:
         (replies,) = yield Send([("MGET", *at_once)])
         values |= zip(at_once, replies, strict=True)
-    for stored in alone:
-        values[stored] = yield from fetch_value(stored)
+    for item in alone:
+        values[item.stored] = yield from fetch_value(item.stored, item.size)
     return [_with_value(item, values.get(item.stored)) for item in group]
 
 
@@ -49,25 +52,30 @@ def explain_refusal(refusal: RedisRefusal) -> str:
     return refusal.value if refusal is RedisRefusal.CHANGED else f"expected a string, got {refusal.value}"
 
 
-def fetch_value(stored: bytes | str) -> Step[bytes | RedisRefusal | None]:
+def fetch_value(stored: bytes | str, size: int | None = None) -> Step[bytes | RedisRefusal | None]:
     """Return a value, or None if there is none; above 512 KiB in pieces, unless this user may not use GETRANGE.
 
     A value that changes between pieces is read again; after five times, `RedisRefusal.CHANGED` is returned. A change
     shows in the length, or in the 64 KiB at either end, where windows and runs change. Another goes unseen.
+
+    Parameters
+    ----------
+    stored : bytes or str
+        The whole key.
+    size : int, optional
+        Of the value, if it was measured before.
     """
     for _ in range(_ATTEMPTS):
-        (size,) = yield Send([("STRLEN", stored)], may_be_refused=True)
+        if size is None:
+            (size,) = yield Send([("STRLEN", stored)], may_be_refused=True)
         if isinstance(size, RedisRefusal) or size <= PIECE:
             break
-        before = yield from _read_ends(stored)
-        if RedisRefusal.REFUSED in before:
-            break
-        pieces: list[bytes] = []
-        for start in range(0, size, PIECE):
-            pieces += yield Send([("GETRANGE", stored, start, start + PIECE - 1)])
-        value = b"".join(pieces)
-        if len(value) == size and before == (yield from _read_ends(stored)):
+        value = yield from _fetch_pieces(stored, size)
+        if value is not None:
+            if value is RedisRefusal.REFUSED:
+                break
             return value
+        size = None
     else:
         return RedisRefusal.CHANGED
     (reply,) = yield Send([("GET", stored)])
@@ -75,11 +83,15 @@ def fetch_value(stored: bytes | str) -> Step[bytes | RedisRefusal | None]:
     return whole
 
 
-def _read_ends(stored: bytes | str) -> Step[list[Any]]:
-    """Return the length and both ends of a value, or refusals."""
-    return (
-        yield Send(
-            [("STRLEN", stored), ("GETRANGE", stored, 0, _END - 1), ("GETRANGE", stored, -_END, -1)],
-            may_be_refused=True,
-        )
-    )
+def _fetch_pieces(stored: bytes | str, size: int) -> Step[bytes | RedisRefusal | None]:
+    """Return a value of some size, or None if it changed meanwhile; its ends are read with the first and last piece."""
+    ends: list[Command] = [("STRLEN", stored), ("GETRANGE", stored, 0, _END - 1), ("GETRANGE", stored, -_END, -1)]
+    pieces: list[Command] = [("GETRANGE", stored, start, start + PIECE - 1) for start in range(0, size, PIECE)]
+    replies = yield Send([*ends, pieces[0]], may_be_refused=True)
+    for piece in pieces[1:-1]:
+        replies += yield Send([piece], may_be_refused=True)
+    replies += yield Send([*pieces[1:][-1:], *ends], may_be_refused=True)
+    if RedisRefusal.REFUSED in replies:
+        return RedisRefusal.REFUSED
+    value = b"".join(replies[3:-3])
+    return value if len(value) == size and replies[:3] == replies[-3:] else None

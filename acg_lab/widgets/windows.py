@@ -90,6 +90,7 @@ def _join(one: ObservationColumns, other: ObservationColumns) -> ObservationColu
         request_hashes=[*one.request_hashes, *other.request_hashes],
         created=Times(np.concatenate((one.created.nanoseconds, other.created.nanoseconds)), {}),
         indexes=np.concatenate((one.indexes, other.indexes)),
+        is_redacted=one.is_redacted,
         **pools,
         **codes,
         **offsets,

@@ -1,6 +1,8 @@
 """The command acg-lab check: it names each agent that exceeds a limit, and says what it could not judge."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from simulation.histories import snapshot_of
@@ -67,6 +69,7 @@ def test_baseline(run, export, tmp_path):
     path = str(tmp_path / "history.json")
     good, bad = export("good", *growing("bot", n=6)), export("bad", *clock("bot"))
     assert run(good, "--max-lost-share", "0.5", "--save", path)[0] == 0
+    assert os.name != "posix" or Path(path).stat().st_mode & 0o777 == 0o600
     assert list(read_baseline(path)) == ["bot"]
     status, (line,), _ = run(good, "--max-lost-share", "0.5", "--baseline", path)
     assert (status, line.endswith("1 of them no more than 5% worse than the baseline")) == (0, True)

@@ -32,6 +32,7 @@ REFUSED = {
     "--tolerance": NOT_SHARES,
     "--mode": ("999", "x", "-1", "77777"),
     "--max": ("blocks", "blocks=many", "blocks=-1", "blocks=0", "depth=500", "bytes=5", "=5", ""),
+    "--jobs": ("0", "1.5", "many"),
     "--port": ("-1", "70000", "http"),
 }
 CALLED = {
@@ -44,7 +45,7 @@ CALLED = {
 # Names, paths and texts, of which any may be right: what is wrong shows when they are used.
 FREE = {
     *("--agent", "--key", "--run", "--key-prefix", "--dest-prefix", "--out", "--save", "--baseline", "--config"),
-    *("--password-file", "--host", "--into", "--set", "--note"),
+    *("--password-file", "--host", "--into", "--set", "--note", "--dask"),
 }
 COMMANDS = {
     "analyze": ("sample-log",),

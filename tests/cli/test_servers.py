@@ -260,6 +260,13 @@ def test_passwords_are_not_written_down():
     assert cells[1] == 'import os\n\nSOURCE = os.environ["ACG_LAB_SOURCE"]  # redis://***@cache:6379/0'
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_copies_are_for_their_owner_alone(tmp_path, checkout):
+    """A new folder of copies is private: their outputs will show what the source holds."""
+    copy_notebooks(checkout / "notebooks", tmp_path / "mine", "history")
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
+
+
 def test_own_copies_are_kept(tmp_path, checkout, capsys):
     """A notebook that is in the folder already stays as it is, and that is told."""
     own = tmp_path / "mine"

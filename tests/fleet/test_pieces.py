@@ -14,7 +14,7 @@ import pytest
 from examples import scaled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from learned_backend import learned_backend
+from learned_backend import SECRET, learned_backend
 from odd_records import KEYS, backend_of, odd_results, odd_runs, odd_windows
 from strategies import make_ir, make_request, make_run
 
@@ -427,3 +427,28 @@ def test_a_run_without_windows(tmp_path):
     backend.store_run(make_run(make_request("x"), agent_id="lone"))
     append_history(backend, tmp_path / "history", partition_by="agent")
     assert run_ids(acg.load(tmp_path / "history", agent_id="lone")) == [("lone", "r")]
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_a_redacted_history(tmp_path, names):
+    """Pieces that are redacted with one salt add up; a piece of texts, or of another salt, is refused."""
+    place, options = tmp_path / "history", {"redact": True, "redact_names": names}
+    for number in (1, 2):
+        assert len(append_history(day(number), place, partition_by="agent", **options).snapshot.runs) == 2
+    assert not append_history(day(2), place, **options).piece
+    snap = acg.load(place)
+    assert snap.is_redacted
+    assert SECRET not in str(list(snap.runs))
+    day(2).to_parquet(tmp_path / "whole", salt=tmp_path / "history.salt", **options)
+    assert snap == acg.load(tmp_path / "whole")
+    with pytest.raises(acg.UsageError, match="is redacted; what is added must be, too"):
+        append_history(day(3), place)
+    with pytest.raises(acg.UsageError, match="redacted with another salt"):
+        append_history(day(3), place, salt=tmp_path / "other.salt", **options)
+    compact_history(place)
+    assert acg.load(place) == snap
+    assert acg.load(place).is_redacted
+    append_history(day(3), tmp_path / "whole", salt=tmp_path / "history.salt", **options)
+    day(1).to_parquet(tmp_path / "texts")
+    with pytest.raises(acg.UsageError, match="holds texts"):
+        append_history(day(3), tmp_path / "texts", **options)

@@ -19,9 +19,9 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
-    SortTools,
 )
 from acg_lab.repairs.effects import measure_effect
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 from acg_lab.repairs.what_if import RepairedSnapshot
@@ -44,6 +44,9 @@ REPAIRS = [
     (MoveToEnd("user-6", slots="all"), "what varies in 'user-6' moves to the end of the prompt as a user message"),
     (MoveToSystemPrompt("user-7", learning_keys=("k",)), "'user-7' moves into the system prompt in 1 profile"),
     (SortTools(learning_keys=("k", "l")), "tools are sorted by name in 2 profiles"),
+    (SortItems(), "the items of lists in all blocks come in one order"),
+    (SortItems("system-0", learning_keys=("k",)), "the items of lists in 'system-0' come in one order in 1 profile"),
+    (SortMessages("user-1", n_blocks=6), "the 6 blocks from 'user-1' on are sorted"),
     (RemovePattern(r"\d+"), r"matches of '\\d+' are removed"),
     (RemovePattern(r"\d+", "system-0"), r"matches of '\\d+' in 'system-0' are removed"),
     (MergeProfiles(), "profiles that differ only in the first message are merged"),
@@ -95,6 +98,12 @@ class TestValues:
             (lambda: Drop("u", contents="0f"), "The 'contents' of Drop must be a tuple of str; got '0f'."),
             (lambda: Drop("u", learning_keys="k"), "The 'learning_keys' of Drop must be a tuple of str; got 'k'."),
             (lambda: SortTools(learning_keys=["k"]), "must be a tuple of str; got ['k']."),
+            (lambda: SortItems(5), "The 'span_id' of SortItems must be a str or None; got 5."),
+            (
+                lambda: SortMessages("u", n_blocks=1),
+                "'n_blocks' of SortMessages must be an integer of at least 2; got 1",
+            ),
+            (lambda: SortMessages("u", n_blocks=True), "must be an integer of at least 2; got True."),
             (lambda: RemovePattern(None), "The 'pattern' of RemovePattern must be a str; got None."),
             (lambda: RemovePattern("x", 5), "The 'span_id' of RemovePattern must be a str or None; got 5."),
             (lambda: RemovePattern("(x"), "must be a regular expression; got '(x' (missing ), unterminated subpattern"),

@@ -43,6 +43,8 @@ def repair_of(draw, history):
     span = draw(st.sampled_from(spans))
     is_message = not span.startswith("system-") or span.split("-")[-1].isdigit()
     kinds = [repairs.Drop(span), repairs.Pin(span), repairs.Pin(span, pattern=r"\d\d:\d\d"), repairs.SortTools()]
+    n_blocks = draw(st.integers(2, 3))
+    kinds += [repairs.SortItems(), repairs.SortItems(span), repairs.SortMessages(span, n_blocks=n_blocks)]
     kinds += [repairs.RemovePattern(r" ?at \d\d:\d\d"), repairs.RemovePattern(r"\d", span_id=span)]
     kinds += (
         [repairs.MoveToEnd(span), repairs.MoveToEnd(span, as_user=True), repairs.MoveToSystemPrompt(span)]

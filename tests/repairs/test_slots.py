@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from sent_requests import CLAUDE, GPT, MARK, manual, question, sent
+from repaired_bodies import SPAN, bodies_of, body, comparable, last_of, learned, system_of
+from sent_requests import MARK, manual, question
 
 import acg_lab as acg
 from acg_lab.core import normalize_whitespace
@@ -17,45 +18,6 @@ GUIDE, MORE = manual(1, 200), manual(2, 150)
 
 def clock(i):
     return f"10:{10 + i}"
-
-
-def body(api, system, *messages):
-    """A body of an API; texts or lists of parts."""
-    if api == "anthropic":
-        told = [{"role": "user", "content": text} for text in messages]
-        return {"model": CLAUDE, "max_tokens": 50, "system": system, "messages": told}
-    if api == "openai-chat":
-        told = [{"role": "system", "content": system}, *({"role": "user", "content": text} for text in messages)]
-        return {"model": GPT, "messages": told}
-    return {"model": GPT, "instructions": system, "input": [{"role": "user", "content": text} for text in messages]}
-
-
-SPAN = {"anthropic": "system-0-instructions", "openai-chat": "system-0", "openai-responses": "system-0-instructions"}
-
-
-def learned(bodies, rules="nemo-relay-0.8", **how):
-    return acg.from_requests(sent(bodies, run=lambda i: i), agent_id="desk", rules=rules, **how)
-
-
-def bodies_of(snap):
-    calls = [call for run in snap.runs for call in run.calls]
-    return [call.exchange.request for call in sorted(calls, key=lambda call: call.started_at)]
-
-
-def system_of(request):
-    found = request.get("system", request.get("instructions")) or request["messages"][0]["content"]
-    return found if isinstance(found, str) else "\n".join(part["text"] for part in found)
-
-
-def last_of(request):
-    return request.get("messages", request.get("input"))[-1]
-
-
-def comparable(snap):
-    return {
-        key: [replace(observation, ir_id="", source_request_hash=None) for observation in window]
-        for key, window in snap.windows.items()
-    }
 
 
 def prompt(i, *, spaced=False, name=None):

@@ -15,8 +15,9 @@ from strategies import prompt_irs, thresholds
 
 import acg_lab as acg
 from acg_lab.core import normalize_whitespace
-from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SortTools
+from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern
 from acg_lab.repairs.effects import measure_effect
+from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.storage.memory import MemoryBackend
 
 CLOCK = r"\d\d:\d\d"
@@ -36,14 +37,17 @@ def cases(draw, kind, history=None):
     spans = {span for span, _ in found} - {span for span, place in found if not fits(kind, place)}
     if kind is RemovePattern:
         return history, RemovePattern(CLOCK, draw(st.sampled_from([None, *sorted(spans)])), learning_keys=keys)
+    if kind is SortItems:
+        return history, SortItems(draw(st.sampled_from([None, *sorted(spans)])), learning_keys=keys)
     if kind is SortTools or not spans:
         return history, SortTools(learning_keys=keys)
     span = draw(st.sampled_from(sorted(spans)))
-    if kind is Pin:
-        return history, Pin(span, draw(st.sampled_from([None, CLOCK])), learning_keys=keys)
-    if kind is MoveToEnd:
-        return history, MoveToEnd(span, as_user=draw(st.booleans()), learning_keys=keys)
-    return history, kind(span, learning_keys=keys)
+    more = {
+        Pin: st.fixed_dictionaries({"pattern": st.sampled_from([None, CLOCK])}),
+        SortMessages: st.fixed_dictionaries({"n_blocks": st.integers(2, 4)}),
+        MoveToEnd: st.fixed_dictionaries({"as_user": st.booleans()}),
+    }
+    return history, kind(span, learning_keys=keys, **draw(more.get(kind, st.just({}))))
 
 
 def fits(kind, place):
@@ -53,7 +57,7 @@ def fits(kind, place):
     return True
 
 
-KINDS = [Drop, MoveToEnd, MoveToSystemPrompt, Pin, SortTools, RemovePattern]
+KINDS = [Drop, MoveToEnd, MoveToSystemPrompt, Pin, SortTools, SortItems, SortMessages, RemovePattern]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,6 @@
 """The report: one file that needs nothing else, says what the tables say, and shows nothing that was not asked for."""
 
+import os
 import re
 import subprocess
 import sys
@@ -148,11 +149,28 @@ def test_what_is_no_snapshot():
 
 
 def test_the_command_writes_the_file(tmp_path, sample):
-    """``acg-lab report`` writes what Python writes, and prints its first sentence and where it is."""
+    """``acg-lab report`` writes what Python writes, as private as asked for, and prints its first sentence."""
     path = tmp_path / "report.html"
     command = [sys.executable, "-m", "acg_lab", "report", str(sample.source), "--agent", "support-legacy"]
-    done = subprocess.run([*command, "--no-advice", "--out", str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*command, "--no-advice", "--out", str(path), "--mode", "640"], capture_output=True, text=True, check=True
+    )
     snap = acg.load(sample.source, agent_id="support-legacy")
     made = acg.report(snap, advice=False, progress=False)
     assert done.stdout.splitlines()[0] == made.summary
     assert Page(Path(path).read_text(encoding="utf-8")).texts == Page(made.html).texts
+    assert os.name != "posix" or path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_report_is_for_its_owner_alone(tmp_path):
+    """A new file is private; one that is replaced keeps its permissions; ``mode`` sets others."""
+    made, path = Report("<p>", "s"), tmp_path / "report.html"
+    made.save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    made.save(path)
+    assert path.stat().st_mode & 0o777 == 0o640
+    made.save(path, mode=0o604)
+    assert path.stat().st_mode & 0o777 == 0o604
+    assert path.read_text() == "<p>"

@@ -1,0 +1,171 @@
+"""What is asked of one agent, and the answers as plain values that can be sent and stored.
+
+Invariant: an answer is what single calls return for the agent alone; nothing depends on the other agents of a task.
+"""
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from acg_lab import __version__
+from acg_lab.core.errors import AcgLabError, SourceError
+from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
+from acg_lab.diagnosis.explain import explain
+from acg_lab.diagnosis.misses import find_misses
+from acg_lab.fleet.address import Address
+from acg_lab.fleet.kept import KeptError, write_requests
+from acg_lab.frames.findings import findings
+from acg_lab.frames.joined import Columns, plain_columns
+from acg_lab.frames.simulated import misses
+from acg_lab.history.replay import replay
+from acg_lab.simulation.simulate import simulate
+from acg_lab.snapshot.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from acg_lab.providers.rules import CacheProvider
+
+__all__ = ["WINDOW", "AgentProblem", "AgentSurvey", "Outcome", "Questions", "survey_agents"]
+
+WINDOW: Final = 100  # of a simulation whose settings are not given
+_PACKAGE: Final = Path(__file__).parents[1]
+
+
+class AgentSurvey(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers for one agent.
+
+    Attributes
+    ----------
+    agent_id : str
+    n_profiles, n_requests : int
+        Requests that were recorded in runs.
+    cost : AgentCost or None
+        None where no request was recorded. Its worst miss has no positions of requests.
+    misses, findings : dict of str to list
+        Columns of `acg_lab.frames.misses` and `acg_lab.frames.findings`.
+    problems : tuple of str
+        What could not be read of it.
+    seconds : float
+        What it took.
+    """
+
+    agent_id: str
+    n_profiles: int
+    n_requests: int
+    cost: AgentCost | None
+    misses: Columns
+    findings: Columns
+    problems: tuple[str, ...]
+    seconds: float
+
+
+class AgentProblem(msgspec.Struct, frozen=True):
+    """Why an agent has no answers.
+
+    Attributes
+    ----------
+    agent_id : str
+    sentence : str
+        Without credentials and prompt text.
+    kind : {"source", "data", "version", "out", "fault", "worker"}
+        The source can't be opened, or what it holds can't be read; another version of acg_lab; the results can't be
+        written; a fault of acg_lab itself; the process that worked on it died.
+    """
+
+    agent_id: str
+    sentence: str
+    kind: Literal["source", "data", "version", "out", "fault", "worker"]
+
+
+Outcome = AgentSurvey | AgentProblem
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked of each agent.
+
+    Attributes
+    ----------
+    cache_provider : str or CacheProvider
+    current : settings or None
+        What the governor runs with, as ``config`` of `acg_lab.simulate`.
+    window : int
+        Its observation window.
+    findings : bool
+        Whether what breaks prefixes is explained.
+    out : str or None
+        Folder that gets the requests of each agent.
+    version : str
+        Of acg_lab in the process that asks.
+    """
+
+    cache_provider: "CacheProvider | str" = "auto"
+    current: Any = None
+    window: int = WINDOW
+    findings: bool = True
+    out: str | None = None
+    version: str = __version__
+
+
+def survey_agents(address: Address, questions: Questions, agent_ids: Sequence[str]) -> list[Outcome]:
+    """Return the answers for some agents, in their order; a problem where there are none."""
+    return [_survey(address, questions, agent_id) for agent_id in agent_ids]
+
+
+def _survey(address: Address, questions: Questions, agent_id: str) -> Outcome:
+    if questions.version != __version__:
+        sentence = f"a worker has acg_lab {__version__}, and this process {questions.version}: install the same version"
+        return AgentProblem(agent_id, sentence, "version")
+    begin = time.perf_counter()
+    try:
+        snapshot = address.load_agent(agent_id)
+        return _answer(snapshot, questions, agent_id, begin)
+    except KeptError as error:
+        return AgentProblem(agent_id, str(error), "out")
+    except SourceError as error:
+        return AgentProblem(agent_id, str(error), "source")
+    except AcgLabError as error:
+        return AgentProblem(agent_id, str(error), "data")
+    except Exception as error:  # noqa: BLE001  one agent must not end a night's work
+        return AgentProblem(agent_id, _describe_fault(error), "fault")
+
+
+def _answer(snapshot: Snapshot, questions: Questions, agent_id: str, begin: float) -> AgentSurvey:
+    cost, missed = None, _NO_ROWS
+    if any(map(len, snapshot.runs.calls)):
+        history = snapshot if questions.window == WINDOW else replay(snapshot, window=questions.window, progress=False)
+        sim = simulate(history, cache_provider=questions.cache_provider, config=questions.current)
+        found = find_misses(sim)
+        costs = summarize_costs(sim, found)
+        cost, missed = (_without_positions(costs[0]) if costs else None), plain_columns(misses(found))
+        if questions.out is not None:
+            write_requests(questions.out, agent_id, sim)
+    explained = plain_columns(findings(explain(snapshot, progress=False))) if questions.findings else _NO_ROWS
+    return AgentSurvey(
+        agent_id=agent_id,
+        n_profiles=len(snapshot.windows),
+        n_requests=0 if cost is None else cost.n_requests,
+        cost=cost,
+        misses=missed,
+        findings=explained,
+        problems=tuple(map(str, snapshot.problems)),
+        seconds=time.perf_counter() - begin,
+    )
+
+
+_NO_ROWS: Final[Columns] = {}
+
+
+def _without_positions(cost: AgentCost) -> AgentCost:
+    return cost if cost.worst is None else cost._replace(worst=cost.worst._replace(requests=()))
+
+
+def _describe_fault(error: Exception) -> str:
+    """Return what was raised and where; not its message, which may hold anything."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if str(_PACKAGE) in frame.filename]
+    where = f" at {Path(frames[-1].filename).relative_to(_PACKAGE.parent)}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}; please report it, with the output of acg.load(..., agent_id=...)"

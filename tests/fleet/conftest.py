@@ -1,0 +1,27 @@
+"""Fleets, each made once, and a real cluster of two processes."""
+
+import pytest
+from fleet.fleets import make_fleet, single_calls
+
+
+@pytest.fixture(scope="session")
+def fleets(tmp_path_factory):
+    """Make fleets by seed, each once, with what single calls say of them."""
+    made = {}
+
+    def fleet(seed):
+        if seed not in made:
+            path = make_fleet(tmp_path_factory.mktemp("fleet") / "export", seed)
+            made[seed] = path, single_calls(path)
+        return made[seed]
+
+    return fleet
+
+
+@pytest.fixture(scope="package")
+def cluster():
+    """Start a Dask cluster of two worker processes on this machine, without a dashboard; return its client."""
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as started, distributed.Client(started) as client:
+        yield client
