@@ -308,6 +308,19 @@ def sort_messages(rules, _sent, repair):
     return repair_request
 
 
+def split_message(rules, _sent, repair):
+    def repair_request(one):
+        place, text = places(rules, one.request).get(repair.span_id, (None, ""))
+        halves = [normalize_whitespace(half) for half in (text[: repair.n_characters], text[repair.n_characters :])]
+        if place is None or not all(halves):
+            return one.request
+        messages = one.request.messages
+        two = ({**messages[place], "content": half} for half in halves)
+        return replace(one.request, messages=(*messages[:place], *two, *messages[place + 1 :]))
+
+    return repair_request
+
+
 REPAIR_FUNCTIONS = {
     repairs.Drop: drop,
     repairs.MoveToEnd: move_to_end,
@@ -315,6 +328,7 @@ REPAIR_FUNCTIONS = {
     repairs.SortTools: sort_tools,
     repairs.SortItems: sort_items,
     repairs.SortMessages: sort_messages,
+    repairs.SplitMessage: split_message,
     repairs.RemovePattern: remove_pattern,
     repairs.Pin: pin,
 }

@@ -15,7 +15,7 @@ from acg_lab.simulation.history import prepare_history
 from acg_lab.snapshot.inferred_settings import bound_settings, intersect
 from acg_lab.snapshot.snapshot import Snapshot
 
-__all__ = ["current_settings", "settings_in_force", "trace_of"]
+__all__ = ["current_settings", "read_current", "settings_in_force", "trace_of"]
 
 
 def trace_of(source: Any) -> Trace:
@@ -54,11 +54,23 @@ def current_settings(source: Snapshot | Trace, trace: Trace, given: Any = None) 
     UsageError
         If it is none of these, or a threshold is not in [0, 1].
     """
-    settings = _read(given) if given is not None else settings_in_force(source)
-    check_writable(settings)
+    settings = settings_in_force(source) if given is None else read_current(given)
     if settings.provider is not None:
         return settings
     return settings.replace(provider="anthropic" if governor_acts(prepare_history(trace).requests) else "passthrough")
+
+
+def read_current(given: Any) -> AcgSettings:
+    """Return settings that a caller gave: settings, thresholds, a stable threshold, or the path of a ``plugins.toml``.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these, or a threshold is not in [0, 1].
+    """
+    settings = _read(given)
+    check_writable(settings)
+    return settings
 
 
 def _read(given: Any) -> AcgSettings:

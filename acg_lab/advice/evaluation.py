@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from acg_lab.advice.plan_codes import PlanCodes
 from acg_lab.advice.planned_breakpoints import NO_BREAKPOINTS, PlannedBreakpoints
+from acg_lab.advice.run_costs import AgentRunCosts, RunCosts
 from acg_lab.advice.setting_costs import AgentRequests, take_agent
 from acg_lab.config.settings import AcgSettings
 from acg_lab.core.planner import PlanReason
@@ -33,7 +34,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
 _ON_THE_WAY: Final = (PlanReason.NOTHING_LEARNED, PlanReason.ONE_OBSERVATION, PlanReason.PLANNED)
-_READ: Final = 2  # row of the tokens that are read
 _PLANNING: Final = "anthropic"  # the only provider setting under which the governor places breakpoints
 
 
@@ -75,18 +75,13 @@ def walk_more(trace: Trace, windows: Sequence[int]) -> tuple[ReplayedHistory, ..
     )
 
 
-class Evaluation:
+class Evaluation(RunCosts):
     """Prices settings on a recorded history.
 
     Attributes
     ----------
     sim : CacheSimulation
         The history as it was.
-    agent_ids : tuple of str
-        Agents in the order of the costs.
-    run_agents, run_starts : array of int64
-        Agent of each run, and when its first request was sent; runs are by agent, then by time.
-    currency : {"USD", "uncached tokens"}
     """
 
     def __init__(
@@ -97,17 +92,15 @@ class Evaluation:
             trace = replace(trace, parts=walk_more(trace, (now,)), windows=(*trace.windows, now))
         self.sim = base = simulate(trace, config=config, cache_provider=cache_provider)
         self.acted = bool(base.history.acts)
-        self.currency = "USD" if base.totals().without_cache > 0 else "uncached tokens"
         self._agents: list[AgentRequests] = []
         self._planned: list[PlannedBreakpoints] = []
-        self._costs: list[dict[int, Floats]] = []
         self._parts = parts = walk_more(trace, windows)
         shifts = [0, *accumulate(len(part.profile) for part in parts)]
         codes = [PlanCodes(part) for part in parts]
         requests, recorded = base.history.requests, base.history.plans
         kept = np.zeros(len(requests), bool)
         kept[base.rows] = True
-        ids, agents, starts = [], [], []
+        priced = []
         for code in np.unique(requests.agents[base.rows]).tolist():
             rows = np.flatnonzero(requests.agents == code)
             runs, first, local = np.unique(requests.runs[rows], return_index=True, return_inverse=True)
@@ -121,12 +114,11 @@ class Evaluation:
             own = np.where(steps >= 0, steps - shifts[part], -1)
             self._agents.append(one)
             self._planned.append(PlannedBreakpoints(one.requests, codes[part], own))
-            self._costs.append({})
-            ids.append(requests.agent_ids[code])
-            agents += [len(ids) - 1] * len(runs)
-            starts += requests.started[rows][first[order]].tolist()
-        self.agent_ids = tuple(ids)
-        self.run_agents, self.run_starts = np.array(agents, np.int64), np.array(starts, np.int64)
+            starts = requests.started[rows][first[order]].astype(np.int64)
+            n_requests = int(np.count_nonzero(kept[rows]))
+            full = one.cost_without_cache[:, : len(runs)]
+            priced.append(AgentRunCosts(requests.agent_ids[code], n_requests, starts, {}, full))
+        super().__init__(priced)
 
     def number(self, points: SettingPoints) -> Ints:
         """Return the number of the breakpoints that each setting leads to, shape (n_settings, n_agents)."""
@@ -151,17 +143,17 @@ class Evaluation:
             False if the work was interrupted.
         """
         distinct = {pair: None for row in numbers.tolist() for pair in enumerate(row)}
-        missing = [(agent, number) for agent, number in distinct if number not in self._costs[agent]]
+        missing = [(agent, number) for agent, number in distinct if number not in self.priced[agent].costs]
         try:
-            for (agent, number), cost in zip(missing, self._priced(missing, n_jobs), strict=True):
-                self._costs[agent][number] = cost
+            for (agent, number), cost in zip(missing, self._simulated(missing, n_jobs), strict=True):
+                self.priced[agent].costs[number] = cost[:, : len(self.priced[agent].starts)]
                 if on_progress is not None:
                     on_progress(1, len(missing))
         except KeyboardInterrupt:
             return False
         return True
 
-    def _priced(self, missing: Sequence[tuple[int, int]], n_jobs: int) -> Iterator[Floats]:
+    def _simulated(self, missing: Sequence[tuple[int, int]], n_jobs: int) -> Iterator[Floats]:
         if n_jobs == 1:
             for agent, number in missing:
                 yield self._agents[agent].cost(self._planned[agent].breakpoints(number))
@@ -174,57 +166,10 @@ class Evaluation:
         found: Any = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
         yield from found
 
-    def cost_of_runs(self, number: Ints, *, in_tokens: bool = False) -> Floats:
-        """Return the cost of each run at one setting, shape (n_runs,); NaN where it was not simulated."""
-        found = np.full(len(self.run_agents), np.nan)
-        for agent, known in enumerate(self._costs):
-            cost = known.get(int(number[agent]))
-            if cost is not None:
-                columns = np.flatnonzero(self.run_agents == agent)
-                found[columns] = cost[self._currency(in_tokens=in_tokens), : len(columns)]
-        return found
-
-    def cost_of_runs_without_cache(self, *, in_tokens: bool = False) -> Floats:
-        """Return the cost of each run at full price, shape (n_runs,)."""
-        row = self._currency(in_tokens=in_tokens)
-        return np.concatenate([agent.cost_without_cache[row, :-1] for agent in self._agents])
-
-    def cost_of_groups(self, numbers: Ints, groups: Ints, n_groups: int, *, in_tokens: bool = False) -> Floats:
-        """Return the cost of groups of runs at each setting, shape (n_settings, n_groups), NaN where unknown."""
-        total = np.zeros((len(numbers), n_groups))
-        for agent, known in enumerate(self._costs):
-            of_runs = groups[self.run_agents == agent]
-            by_number = np.full((len(self._planned[agent]), n_groups), np.nan)
-            for number, cost in known.items():
-                amounts = cost[self._currency(in_tokens=in_tokens), : len(of_runs)]
-                by_number[number] = np.bincount(of_runs, amounts, n_groups)
-            total += by_number[numbers[:, agent]]
-        return total
-
-    def cost_by_agent(self, numbers: Ints, *, in_tokens: bool = False) -> Floats:
-        """Return the cost of each setting by agent, shape (n_settings, n_agents); NaN where it was not simulated."""
-        return self._by_agent(numbers, self._currency(in_tokens=in_tokens))
-
-    def read_by_agent(self, numbers: Ints) -> Floats:
-        """Return the tokens that are read, as `cost_by_agent`."""
-        return self._by_agent(numbers, _READ)
-
     @property
     def prompt_tokens(self) -> Floats:
         """The prompt tokens of each agent."""
         return np.array([agent.prompt_tokens[:-1].sum() for agent in self._agents])
-
-    def _by_agent(self, numbers: Ints, row: int) -> Floats:
-        found = np.full(numbers.shape, np.nan)
-        for agent, known in enumerate(self._costs):
-            by_number = np.full(len(self._planned[agent]), np.nan)
-            for number, cost in known.items():
-                by_number[number] = cost[row, :-1].sum()
-            found[:, agent] = by_number[numbers[:, agent]]
-        return found
-
-    def _currency(self, *, in_tokens: bool) -> int:
-        return 0 if self.currency == "USD" and not in_tokens else 1
 
     def why_nothing(self, settings: AcgSettings) -> PlanReason:
         """Return why most requests would get no breakpoint with settings whose window was walked."""
@@ -237,19 +182,14 @@ class Evaluation:
         """The cost of each agent as billed."""
         return self._known("cost_as_was")
 
-    @property
-    def cost_without_cache(self) -> Floats:
-        """The cost of each agent at full price."""
-        return self._known("cost_without_cache")
-
     def _known(self, name: str) -> Floats:
-        row = self._currency(in_tokens=False)
+        row = self._row(in_tokens=False)
         return np.array([getattr(agent, name)[row, :-1].sum() for agent in self._agents])
 
     @property
     def n_simulated(self) -> int:
         """How many distinct sets of breakpoints were simulated."""
-        return sum(map(len, self._costs))
+        return sum(len(agent.costs) for agent in self.priced)
 
 
 def _plans_of(part: ReplayedHistory, settings: AcgSettings) -> Sequence[PlannedRequest]:

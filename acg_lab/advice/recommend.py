@@ -5,7 +5,7 @@ wins there beyond doubt is recommended; the setting itself is then chosen on the
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -43,7 +43,7 @@ Current = AcgSettings | StabilityThresholds | float | str | os.PathLike[str]
 
 
 def recommend(
-    snap: Snapshot,
+    source: Snapshot | Sweep,
     *,
     cache_provider: "CacheProvider | str" = "auto",
     objective: Literal["cost", "tokens"] = "cost",
@@ -59,8 +59,9 @@ def recommend(
 
     Parameters
     ----------
-    snap : Snapshot
-        Read, never changed. All of its agents are taken to share the settings, as the agents of a process do.
+    source : Snapshot or Sweep
+        Read, never changed. All of its agents are taken to share the settings, as the agents of a process do. A sweep,
+        such as that of a survey, has its settings, agents and cache provider already; repairs are left aside then.
     cache_provider : str or CacheProvider, default "auto"
         As in `acg_lab.simulate`.
     objective : {"cost", "tokens"}, default "cost"
@@ -82,7 +83,8 @@ def recommend(
     Raises
     ------
     UsageError
-        If an option makes no sense, there is no such agent, or nothing with requests was recorded.
+        If an option makes no sense, there is no such agent, or nothing with requests was recorded; if options that a
+        sweep has settled already are given with one.
 
     Examples
     --------
@@ -91,10 +93,14 @@ def recommend(
     >>> best.is_change, 0.5 < best.settings.thresholds.stable_threshold < 0.92
     (True, True)
     """
-    check_snapshot(snap)
     if objective not in OBJECTIVES:
         msg = f"The 'objective' option must be one of {', '.join(map(repr, OBJECTIVES))}; got {objective!r}."
         raise UsageError(msg)
+    if isinstance(source, Sweep):
+        _refuse_settled({"cache_provider": cache_provider != "auto", "current": current, "agent_id": agent_id})
+        return _judge(source, None, in_tokens=objective == "tokens")
+    snap = source
+    check_snapshot(snap)
     if snap.recorded is not snap:
         msg = "A repaired snapshot was not sent to any provider: pass the snapshot that was loaded."
         raise UsageError(msg)
@@ -110,6 +116,13 @@ def recommend(
     return _judge(found, _Asked(snap, agent_id), in_tokens=objective == "tokens")
 
 
+def _refuse_settled(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if value:
+            msg = f"The {name!r} option is settled in a Sweep already: give it to acg_lab.sweep or acg_lab.survey."
+            raise UsageError(msg)
+
+
 class _Asked(NamedTuple):
     """What is recommended for: a snapshot, and one agent of it or all."""
 
@@ -121,7 +134,7 @@ def _window_of(current: Any) -> int:
     return current.observation_window if isinstance(current, AcgSettings) else 100
 
 
-def _judge(found: Sweep, asked: _Asked, *, in_tokens: bool) -> Recommendation:
+def _judge(found: Sweep, asked: "_Asked | None", *, in_tokens: bool) -> Recommendation:
     evaluation, points = found.evaluation, found.points
     choice = SettingChoice(points, found.above, found.upto)
     now = evaluation.cost_of_runs(found.numbers[0], in_tokens=in_tokens)
@@ -195,21 +208,22 @@ def _a_month(saved: float, starts: Ints) -> float | None:
     return saved / days * _MONTH if days >= 1 else None
 
 
-def _how_judged(periods: tuple[Period, ...]) -> tuple[str, ...]:
+def _how_judged(periods: tuple[Period, ...], unit: str) -> tuple[str, ...]:
     if not periods:
         return ()
-    runs = counted(sum(period.n_runs for period in periods), "run")
+    runs = counted(sum(period.n_runs for period in periods), unit)
+    runs += "" if unit == "run" else " of neighbouring runs"
     how = f"judged on {runs} in {counted(len(periods), 'period')}, each with the setting chosen on all runs before it"
     return (
         how,
-        "intervals come from drawing whole runs again",
+        f"intervals come from drawing whole {unit}s again",
         "answers are taken as recorded: a setting changes what is cached, not what is said",
     )
 
 
 def _nothing(
     reason: str,
-    asked: _Asked,
+    asked: _Asked | None,
     now: AcgSettings,
     found: Sweep | None = None,
     judged: tuple[Period, ...] = (),
@@ -232,15 +246,17 @@ def _nothing(
         period_costs_without_cache=np.zeros(0),
         plateau=(0.0, 1.0) if found is None else (float(found.above[0]), float(found.upto[0])),
         repairs=_better_repairs(asked, saved),
-        remarks=(*_how_judged(judged), *remarks),
+        remarks=(*_how_judged(judged, "run" if found is None else found.evaluation.unit), *remarks),
         currency="USD" if found is None else found.currency,
         sweep=found,
         row=0,
     )
 
 
-def _better_repairs(asked: _Asked, saved: float) -> tuple[BetterRepair, ...]:
-    """Return the repairs that save more than a setting, by the findings of explain."""
+def _better_repairs(asked: _Asked | None, saved: float) -> tuple[BetterRepair, ...]:
+    """Return the repairs that save more than a setting, by the findings of explain; none where only costs are known."""
+    if asked is None:
+        return ()
     best: dict[tuple[str, str], BetterRepair] = {}
     for finding in explain(asked.snap, agent_id=asked.agent_id, progress=False):
         for effect in _priced(finding.repairs):

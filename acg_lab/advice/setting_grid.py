@@ -4,6 +4,7 @@ Between two neighbouring scores no threshold changes a prefix, so one threshold 
 counts and thresholds make more than 10,000 settings they are thinned, and the remarks say how.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from acg_lab._format import between, counted
 from acg_lab.advice.evaluation import SettingPoints, walk_more
 from acg_lab.config.settings import AcgSettings
+from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.breakpoints import expected_savings
+from acg_lab.core.errors import UsageError
 from acg_lab.history.lookup import ReplayedHistory, highest_thresholds
 from acg_lab.history.trace import Trace
 
-__all__ = ["MOST_SETTINGS", "SettingGrid", "make_grid", "points_of"]
+__all__ = ["MOST_SETTINGS", "SettingGrid", "common_grid", "given_grid", "make_grid", "points_of"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,6 +27,8 @@ MOST_SETTINGS: Final = 10_000
 _SIZES: Final = (2, 3, 5, 10, 20, 30, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 _MOST_OBSERVATIONS: Final = 10  # beyond it counts delay the first breakpoints of a profile further and further
 _STEP: Final = 0.01
+_COMMON_WINDOWS: Final = (10, 30, 100, 300)
+_COMMON_THRESHOLDS: Final = np.round(np.concatenate((np.arange(1, 19) * 0.05, np.arange(91, 101) * 0.01)), 2)
 
 
 class SettingGrid(NamedTuple):
@@ -68,6 +73,48 @@ def make_grid(trace: Trace, current: AcgSettings) -> SettingGrid:
     stable = current.thresholds.stable_threshold
     above = np.concatenate(([0.0], bounds[:-1]))
     thresholds = np.array([float(between(a, b, stable)) for a, b in zip(above.tolist(), bounds.tolist(), strict=True)])
+    return _combine(bounds, thresholds, minimums, windows, current, tuple(notes))
+
+
+def given_grid(settings: Iterable[AcgSettings], current: AcgSettings) -> SettingGrid:
+    """Return the settings that a caller gave, the current one first.
+
+    Raises
+    ------
+    UsageError
+        If one is not AcgSettings, or has a threshold in per cent.
+    """
+    given = list(settings)
+    for one in given:
+        if not isinstance(one, AcgSettings):
+            msg = f"The 'settings' option must be AcgSettings; got {type(one).__name__}."
+            raise UsageError(msg)
+        check_thresholds(one.thresholds)
+    points = points_of([current, *given])
+    windows = tuple(dict.fromkeys(points.windows.tolist()))
+    return SettingGrid(points, points.stable, points.stable, windows, ())
+
+
+def common_grid(current: AcgSettings) -> SettingGrid:
+    """Return settings that can be priced agent by agent and added up: the same ones for every history."""
+    values = current.thresholds
+    minimums = _minimums(_MOST_OBSERVATIONS, values.min_observations_for_full_confidence)
+    windows = sorted({*_COMMON_WINDOWS, current.observation_window})
+    bounds = np.unique(np.append(_COMMON_THRESHOLDS, min(max(values.stable_threshold, _STEP), 1.0)))
+    note = "settings are the same for all agents: thresholds in steps of 0.05, of 0.01 from 0.9 on, observation windows"
+    return _combine(bounds, bounds, minimums, windows, current, (f"{note} {', '.join(map(str, windows))}",))
+
+
+def _combine(
+    bounds: Floats,
+    thresholds: Floats,
+    minimums: Sequence[int],
+    windows: Sequence[int],
+    current: AcgSettings,
+    notes: tuple[str, ...],
+) -> SettingGrid:
+    """Return all combinations after the current setting, and the same one without the governor."""
+    above = np.concatenate(([0.0], bounds[:-1]))
     at, minimum, window = (
         axis.reshape(-1)
         for axis in np.meshgrid(np.arange(len(bounds)), np.array(minimums), np.array(windows), indexing="ij")
@@ -79,14 +126,14 @@ def make_grid(trace: Trace, current: AcgSettings) -> SettingGrid:
         windows=np.concatenate((own.windows, window)),
         acts=np.concatenate(([current.provider == "anthropic", False], np.ones(len(at), bool))),
     )
-    here = int(np.searchsorted(bounds, min(max(stable, 0.0), 1.0)))
+    here = int(np.searchsorted(bounds, min(max(current.thresholds.stable_threshold, 0.0), 1.0)))
     here = min(here, len(bounds) - 1)
     return SettingGrid(
         points,
         np.concatenate((above[[here, here]], above[at])),
         np.concatenate((bounds[[here, here]], bounds[at])),
         tuple(dict.fromkeys((*windows, current.observation_window))),
-        tuple(notes),
+        notes,
     )
 
 

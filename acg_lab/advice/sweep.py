@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from acg_lab._format import counted, html_text, money, percent, setting, tokens
 from acg_lab.advice.current import current_settings, trace_of
 from acg_lab.advice.evaluation import Evaluation, SettingPoints
-from acg_lab.advice.setting_grid import SettingGrid, make_grid, points_of
+from acg_lab.advice.run_costs import RunCosts
+from acg_lab.advice.setting_grid import given_grid, make_grid
 from acg_lab.config.settings import AcgSettings
-from acg_lab.config.thresholds import check_thresholds
-from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.trace import Trace
 from acg_lab.snapshot.snapshot import Snapshot
@@ -63,8 +62,8 @@ class Sweep:
         False if the work was interrupted.
     remarks : tuple of str
         How settings were thinned, and what a reader of the costs must know.
-    evaluation : Evaluation
-        The history that was priced.
+    evaluation : RunCosts
+        What the runs of the history cost.
     numbers : array of int64, shape (n_settings, n_agents)
         Breakpoints of each agent by number.
     """
@@ -81,7 +80,7 @@ class Sweep:
     currency: str
     complete: bool
     remarks: tuple[str, ...]
-    evaluation: Evaluation
+    evaluation: RunCosts
     numbers: Ints
 
     def __len__(self) -> int:
@@ -128,9 +127,10 @@ class Sweep:
         best, now = self.cheapest, float(self.cost[0])
         saved = now - float(self.cost[best])
         counts = f"{counted(len(self), 'setting')}, {self.n_distinct:,} plan differently"
+        n_requests = self.evaluation.n_requests
         share = percent(saved / now) if now else "0%"
         lines = [
-            f"{counts}, for {counted(len(self.agent_ids), 'agent')} and {counted(len(self.evaluation.sim), 'request')}",
+            f"{counts}, for {counted(len(self.agent_ids), 'agent')} and {counted(n_requests, 'request')}",
             f"current:  {amount(now, self)}  {describe(self.current)}",
             f"cheapest: {amount(float(self.cost[best]), self)}  {describe(self.setting(best))}",
             f"The cheapest one saves {share} of this history, in hindsight; acg.recommend says whether that holds.",
@@ -214,7 +214,7 @@ def sweep(
     """
     trace = trace_of(source)
     now = current_settings(source, trace, current)
-    grid = make_grid(trace, now) if settings is None else _given(settings, now)
+    grid = make_grid(trace, now) if settings is None else given_grid(settings, now)
     evaluation = Evaluation(trace, now, grid.windows, cache_provider)
     numbers = evaluation.number(grid.points)
     with _reporting(progress) as on_progress:
@@ -237,18 +237,6 @@ def sweep(
         evaluation=evaluation,
         numbers=numbers,
     )
-
-
-def _given(settings: Iterable[AcgSettings], now: AcgSettings) -> SettingGrid:
-    given = list(settings)
-    for one in given:
-        if not isinstance(one, AcgSettings):
-            msg = f"The 'settings' option must be AcgSettings; got {type(one).__name__}."
-            raise UsageError(msg)
-        check_thresholds(one.thresholds)
-    points = points_of([now, *given])
-    windows = tuple(dict.fromkeys(points.windows.tolist()))
-    return SettingGrid(points, points.stable, points.stable, windows, ())
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind, Timing
 from acg_lab.diagnosis.measure_plans import Plan, plan_mending, plan_mending_all
+from acg_lab.diagnosis.mended_history import MendedText
 from acg_lab.diagnosis.phrases import to_sentence, tokens_per_request
 from acg_lab.diagnosis.planner_refusals import PlannerRefusal, find_refusals
 from acg_lab.diagnosis.prefix_breaks import Fault, build_evidence, find_threshold
@@ -22,6 +23,7 @@ from acg_lab.diagnosis.profile_splits import ProfileSplit, describe_splits, mean
 from acg_lab.diagnosis.raw_differences import RawDifference
 from acg_lab.diagnosis.sent_forms import describe_respects
 from acg_lab.diagnosis.suggestions import try_break_repairs, try_split_repairs
+from acg_lab.repairs.effects import Effect
 from acg_lab.storage.times import render_time
 
 __all__ = [
@@ -97,15 +99,19 @@ def _build_split_finding(context: AnalysisContext, splits: Sequence[ProfileSplit
         sentence=describe_splits(context, splits),
         requests=sum(split.requests for split in splits),
         evidence=build_evidence(block, cause.change_history, text=text and is_block, **known),
-        repairs=try_split_repairs(context, [_mend_together(split) for split in splits]),
+        repairs=_try_repairs(context, splits),
     )
     others = [(other.block, other.kind) for other in splits[0].others]
     return _measure_alone(finding, block, others, keys)
 
 
-def _mend_together(split: ProfileSplit) -> ProfileSplit:
-    """Return a split with all its causes: none saves anything while another is left."""
-    return split._replace(causes=(*split.causes, *split.others))
+def _try_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> tuple[Effect, ...]:
+    """Return repairs of similar splits, and those that mend other causes with them: alone some save nothing."""
+    alone = try_split_repairs(context, splits)
+    if not splits[0].others:
+        return alone
+    together = try_split_repairs(context, [s._replace(causes=(*s.causes, *s.others)) for s in splits])
+    return tuple({effect.repairs: effect for effect in (*alone, *together)}.values())
 
 
 def _measure_alone(
@@ -115,7 +121,8 @@ def _measure_alone(
     if not others:
         return BuiltFinding(finding)
     beside = tuple((other.span_id, kind) for other, kind in others)
-    finding = replace(finding, evidence=replace(finding.evidence, beside=beside))
+    slots = block.numbers if isinstance(block, MendedText) else ()
+    finding = replace(finding, evidence=replace(finding.evidence, beside=beside, slots=slots))
     everything = plan_mending_all([(block, finding.kind), *others], keys)
     return BuiltFinding(finding, everything, plan_mending(others, block, keys))
 

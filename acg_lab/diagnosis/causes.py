@@ -38,7 +38,7 @@ _OF_TEXTS: Final = frozenset(
     }
 )
 # What may hide that other things vary too.
-_MAY_HIDE: Final = frozenset({Kind.RETRIEVED_TEXT, Kind.VARIANTS})
+_MAY_HIDE: Final = frozenset({Kind.FEATURE_VARIANTS, Kind.RETRIEVED_TEXT, Kind.VARIANTS})
 _OF_TOOLS: Final = (Kind.TOOLS_ADDED, Kind.TOOLS_EDITED, Kind.TOOLS_REMOVED, Kind.TOOLS_REORDERED)
 # A state of several lines: a number or a file name in it is a part of it.
 _STATES: Final = (Kind.CHECKLIST, Kind.MEMORY, Kind.WORKING_DIRECTORY_STATE)

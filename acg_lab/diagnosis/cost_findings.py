@@ -20,7 +20,7 @@ from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
 from acg_lab.diagnosis.suggestions import FILLED_IN, pin_values
 from acg_lab.repairs.apply import select_windows
-from acg_lab.repairs.content_repairs import MergeProfiles, Pin
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt, Pin
 from acg_lab.repairs.effects import Effect, measure_effect, measure_extent
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 from acg_lab.simulation.verdicts import Verdict
@@ -279,7 +279,9 @@ def _draft_of(context: AnalysisContext, built: BuiltFinding, costs: AgentCosts) 
     finding = built.finding
     if finding.kind is Kind.STABLE_START:
         lost = costs.unread(finding.tokens_lost)
-        return Draft(finding, costs, lost, lost, [])
+        repairs = _mark_starts(finding, costs)
+        plans = [effect.repairs for effect in repairs]
+        return Draft(replace(finding, repairs=tuple(repairs)), costs, lost, lost, plans)
     keys = tuple(context.snapshot.profile_names.of_agent(finding.agent_id))
     repairs = [
         replace(effect, repairs=tuple(one for one in effect.repairs if not isinstance(one, MergeProfiles)))
@@ -311,6 +313,18 @@ def _draft_of(context: AnalysisContext, built: BuiltFinding, costs: AgentCosts) 
     drafted = replace(finding, repairs=tuple(repairs))
     measures = built.everything, built.others
     return Draft(drafted, costs, bound, caused, plans, is_event, *measures)
+
+
+def _mark_starts(finding: Finding, costs: AgentCosts) -> list[Effect]:
+    """Return the repairs of a stable start, each with a breakpoint at its end where a cache needs one."""
+    if not costs.needs_breakpoints:
+        return [*finding.repairs]
+    marked = []
+    for effect in finding.repairs:
+        is_moved = any(isinstance(one, MoveToSystemPrompt) for one in effect.repairs)
+        end = AddBreakpoint("system" if is_moved else finding.span_id or "", learning_keys=finding.evidence.profiles)
+        marked.append(replace(effect, repairs=(*effect.repairs, end)))
+    return marked
 
 
 def _is_of_messages(finding: Finding) -> bool:

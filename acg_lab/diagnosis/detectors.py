@@ -28,6 +28,7 @@ from acg_lab.repairs.text_diff import remove_whitespace
 __all__ = ["DETECTORS", "Detection", "Detector", "detect", "find_detector"]
 
 _FEW, _MANY = 2, 5
+_MIN_SEEN, _MIN_USED, _MAX_VERSIONS = 14, 0.15, 4  # requests; share of them that has each version
 
 
 class Detector(NamedTuple):
@@ -101,6 +102,22 @@ def _is_filled_in(block: BlockHistory) -> bool:
 
 def _changed_once(block: BlockHistory) -> bool:
     return block.form.is_scaffold and block.change_history.timing is Timing.ONCE
+
+
+def _are_side_by_side(block: BlockHistory) -> tuple[str, ...] | None:
+    """Return the shares of a few versions of one text, each used often from the beginning to the end of the history."""
+    counts, template = block.counts, block.template
+    if not _alternates(block) or template is None or template.strays:
+        return None
+    if len(block.rows) < _MIN_SEEN or len(counts) > _MAX_VERSIONS:
+        return None
+    half = len(block.codes) // 2
+    at_both_ends = {*block.codes[:half]} == {*block.codes[half:]}
+    often = min(counts.values()) >= _MIN_USED * len(block.rows)
+    is_one_text = 2 * template.count_shared_bytes() >= len(block.dominant_text.encode())
+    if not (at_both_ends and often and is_one_text and block.change_history.changes >= _MANY):
+        return None
+    return (", ".join(f"{counts[code] / len(block.rows):.0%}" for code in block.by_count),)
 
 
 def _alternates(block: BlockHistory) -> bool:
@@ -209,6 +226,11 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(Kind.IDENTIFIER, in_slots(Kind.IDENTIFIER), _ID),
     Detector(Kind.COUNTER, in_slots(Kind.COUNTER), "a counter in {block}{more} {changes}"),
     Detector(Kind.NUMBER, in_slots(Kind.NUMBER), _NUMBER),
+    Detector(
+        Kind.FEATURE_VARIANTS,
+        _are_side_by_side,
+        "{block} {alternates}, as with a feature flag or an A/B test{more}, which is no fault if it is meant",
+    ),
     Detector(Kind.VARIANTS, predicate(_alternates), "{block} {alternates}"),
     Detector(Kind.CHANGED_ONCE, predicate(_changed_once), "{block} {changes}"),
 )

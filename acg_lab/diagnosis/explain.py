@@ -34,7 +34,7 @@ from acg_lab.storage._runtime import Bar
 
 __all__ = ["Causes", "explain", "find_causes"]
 
-_UNNAMED = (Kind.UNKNOWN, Kind.REDACTED, Kind.VARIANTS)
+_UNNAMED = (Kind.UNKNOWN, Kind.REDACTED, Kind.VARIANTS, Kind.FEATURE_VARIANTS)
 _MIN_SHARE = 0.1  # of the shared tokens
 _MIN_TOKENS = 0.5  # per request; less rounds to none
 # Faults with a known cause are reported however little they cost.

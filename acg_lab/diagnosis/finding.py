@@ -50,6 +50,7 @@ class Kind(StrEnum):
     OPTIONAL_SENTENCE = "optional_sentence"
     CHANGED_ONCE = "changed_once"
     VARIANTS = "variants"
+    FEATURE_VARIANTS = "feature_variants"
     FRAGMENTED_BY_FIRST_MESSAGE = "fragmented_by_first_message"
     MODEL_CHANGED = "model_changed"
     RAW_BYTES_DIFFER = "raw_bytes_differ"
@@ -147,7 +148,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
         What the detector found beyond that, such as names of tools; never prompt text.
     beside : tuple of (str, Kind)
         Span id and kind of the other causes that change the same prompts: what the finding costs is measured with these
-        mended, and its repairs mend them too. Empty for a cause that stands alone.
+        mended, and repairs may mend them too. Empty for a cause that stands alone.
+    slots : tuple of int
+        Beside other causes in the same text, the numbers of the slots that are this one, as `acg_lab.repairs.Pin` and
+        `acg_lab.repairs.MoveToEnd` take them.
 
     Examples
     --------
@@ -172,6 +176,7 @@ n_profiles_if_fixed=0; 1 profile>
     n_profiles_if_fixed: int = 0
     details: tuple[str, ...] = ()
     beside: tuple[tuple[str, Kind], ...] = ()
+    slots: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         facts = {name: getattr(self, name) for name in self.__struct_fields__ if name != "profiles"}

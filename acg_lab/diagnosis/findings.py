@@ -230,7 +230,10 @@ def describe_effect(effect: Effect, finding: Finding) -> str:
     For merges, the old prefix lengths are ignored: each was long, but few requests read it.
     """
     before, after = effect.before, effect.after
-    what = describe_repairs(effect.repairs, finding.kind, span_id=finding.span_id, beside=finding.evidence.beside)
+    evidence = finding.evidence
+    what = describe_repairs(
+        effect.repairs, finding.kind, span_id=finding.span_id, beside=evidence.beside, slots=evidence.slots
+    )
     if effect.money_saved is not None:
         share = f" ({effect.money_saved / finding.agent_cost:.0%})" if finding.agent_cost else ""
         return f"if {what}: saves {format_money(effect.money_saved)}{share}"

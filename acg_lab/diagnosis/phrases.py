@@ -51,6 +51,7 @@ KIND_LABELS = {
     Kind.OPTIONAL_SENTENCE: "optional sentence",
     Kind.CHANGED_ONCE: "changed once",
     Kind.VARIANTS: "alternates",
+    Kind.FEATURE_VARIANTS: "feature variants",
     Kind.FRAGMENTED_BY_FIRST_MESSAGE: "first message",
     Kind.MODEL_CHANGED: "model changed",
     Kind.RAW_BYTES_DIFFER: "sent differently",

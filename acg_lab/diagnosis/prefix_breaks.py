@@ -36,8 +36,15 @@ MIN_TOKENS_LOST = 64  # per request; for less nobody changes an application
 _MAX_DIFFERENCES = 8
 _MAX_LATER = 8  # blocks after the breaking one that are looked at
 _STRUCTURAL = (Kind.BLOCK_MISSING, Kind.SHIFTED)  # the blocks after it stand elsewhere
-_UNSURE = (Kind.UNKNOWN, Kind.REDACTED, Kind.VARIANTS, Kind.CHANGED_ONCE, *_STRUCTURAL)
-_RECURRING = (Kind.VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
+_UNSURE = (
+    Kind.UNKNOWN,
+    Kind.REDACTED,
+    Kind.VARIANTS,
+    Kind.FEATURE_VARIANTS,
+    Kind.CHANGED_ONCE,
+    *_STRUCTURAL,
+)
+_RECURRING = (Kind.VARIANTS, Kind.FEATURE_VARIANTS, Kind.BLOCK_MISSING, Kind.SHIFTED)
 
 
 class Fault(NamedTuple):

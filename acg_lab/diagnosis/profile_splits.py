@@ -45,6 +45,7 @@ _UNNAMED = (
     Kind.UNKNOWN,
     Kind.REDACTED,
     Kind.VARIANTS,
+    Kind.FEATURE_VARIANTS,
     Kind.CHANGED_ONCE,
     Kind.OPTIONAL_SENTENCE,
 )  # described after others

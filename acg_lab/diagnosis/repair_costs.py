@@ -162,6 +162,10 @@ class AgentCosts:
             self._saved[key] = self._simulate(snap, key)
         return self._saved[key]
 
+    def known(self, repairs: Sequence[Repair]) -> float | None:
+        """Return what repairs save if they were simulated before, else None."""
+        return self._saved.get(tuple(repairs))
+
     def saved_by_threshold(self, thresholds: StabilityThresholds) -> float:
         """Return what the governor's thresholds would have saved in US dollars."""
         totals = simulate(self._trace, thresholds).totals()

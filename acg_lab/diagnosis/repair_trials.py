@@ -89,13 +89,23 @@ class Draft:
         sending = tuple(repair for repair in best if isinstance(repair, SENDINGS))
         return ((*self.everything, *sending) if self.everything else best, (*self.others, *sending))
 
+    def take_known(self) -> None:
+        """Take over what further repairs save that were simulated for another cause."""
+        for plan in self.plans[self.n_tried :]:
+            saved = self.costs.known(plan)
+            if self.others and saved is not None:
+                self.saved[plan] = saved
+
     def measure(self, snap: Snapshot) -> None:
         """Simulate what this cause costs when the others are mended."""
         everything, others = self.measures
-        saved = self.costs.saved(snap, everything) if everything else self.caused
-        mended = self.costs.saved(snap, others)
-        if saved is not None and mended is not None:
-            self.measured = max(saved - max(mended, 0.0), 0.0)
+        mended = max(self.costs.saved(snap, others) or 0.0, 0.0)
+        saved = self.costs.saved(snap, everything) if everything else None
+        if saved is not None:
+            self.measured = max(saved - mended, 0.0)
+        elif not everything:
+            share = min(self.finding.total_lost / max(float(self.costs.simulation.tokens.sum()), 1.0), 1.0)
+            self.measured = min(max(self.caused - mended, share * self.costs.cost), self.costs.cost - mended)
 
     def finish(self, thresholds: StabilityThresholds) -> Finding | None:
         """Return the finding with its cost and repairs; None if it costs next to nothing."""
@@ -156,6 +166,8 @@ def try_repairs(snap: Snapshot, drafts: Sequence[Draft]) -> None:
     tried: set[tuple[str, Plan]] = set()
     while _try_best(snap, drafts, tried):
         pass
+    for draft in drafts:
+        draft.take_known()
     for draft in sorted(drafts, key=lambda one: -max(one.saved.values(), default=one.caused)):
         asked = {(draft.costs.agent_id, plan) for plan in draft.measures if plan}
         if asked and len(tried | asked) <= MAX_TRIED:

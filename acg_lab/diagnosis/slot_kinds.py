@@ -43,7 +43,9 @@ _IS = (
     r"(?:\s[\w-]+=\"[^\"]*\")*>|\s*\|)\s*[\"'*_`(]*$"
 )
 _WHO = (
-    r"user|customer|client|caller|employee|patient|student|guest|member|contact|tenant|passenger|applicant|candidate|"
+    r"user|account[ _-](?:owner|holder)|(?:policy|card)holder|recipient|requester|"
+    r"(?:signed|logged)[ -]in(?: user)?|customer|client|"
+    r"caller|employee|patient|student|guest|member|contact|tenant|passenger|applicant|candidate|"
     r"driver|resident|buyer|subscriber|visitor|nutzer(?:in)?|kunden?|kundin|benutzer(?:in)?|gast|patient(?:in)?|"
     r"mitarbeiter(?:in)?|ansprechpartner(?:in)?|bewerber(?:in)?|utilisateur|utilisatrice|cliente?|hôte|voyageur|"
     r"passager|salariée?|usuario|usuaria|huésped|pasajero|paciente|empleado|alumno|utente|ospite|paziente|"

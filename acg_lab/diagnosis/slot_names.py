@@ -36,9 +36,9 @@ _SLOT_TESTS: dict[Kind, Callable[[SlotHistory], bool]] = {
     Kind.RELATIVE_TIME: is_relative_time,
     # Of a list or a state, what changes may be a time or a number only.
     Kind.DATETIME: lambda slot: slot.is_stable_after(DATETIME.remove),
+    Kind.PATH: is_directory,
     Kind.COUNTER: is_counter,
     Kind.NUMBER: lambda slot: slot.is_stable_after(NUMBER.remove),
-    Kind.PATH: is_directory,
     Kind.CHECKLIST: is_checklist,
     Kind.WORKING_DIRECTORY_STATE: is_directory_state,
     Kind.MEMORY: is_memory,

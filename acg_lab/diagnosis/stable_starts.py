@@ -12,6 +12,7 @@ from acg_lab.core.breakpoints import BYTES_PER_TOKEN
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.planner_refusals import LEAST_CACHED
+from acg_lab.diagnosis.suggestions import try_start_repairs
 from acg_lab.repairs.text_diff import count_shared_ends
 
 __all__ = ["build_start_findings"]
@@ -56,6 +57,7 @@ def _of_agent(context: AnalysisContext, agent_id: str, keys: tuple[str, ...]) ->
         f"{len(rows):,} requests and end inside a block: no breakpoint can stand there; split them off into a block of "
         "their own, or into the system prompt.",
         evidence=Evidence(requests=len(rows), present=len(rows), distinct=len(texts), unchanging=tokens, profiles=keys),
+        repairs=try_start_repairs(context, keys, span_id, len(start)),
     )
 
 

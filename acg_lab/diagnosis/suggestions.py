@@ -7,7 +7,7 @@ Invariant: no repair removes a content that most requests share.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -25,13 +25,13 @@ from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
 from acg_lab.diagnosis.split_causes import SplitCause
 from acg_lab.diagnosis.structure import count_permuted, find_inserted, is_missing
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
-from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin
+from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SplitMessage
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.sending_repairs import AddBreakpoint
 
-__all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs"]
+__all__ = ["FILLED_IN", "pin_values", "try_break_repairs", "try_split_repairs", "try_start_repairs"]
 
 _WINDOW = 100
 _MAX_MOVED = 12  # blocks; more of them are a conversation, not instructions
@@ -87,7 +87,8 @@ def try_break_repairs(
         plans = _PLANS.get(kind, _plan_pins_and_moves)(context, key, block)
     beside = [_fix_value(other.kind, other.block, (key,)) for other in others if other.block.span_id == block.span_id]
     if None not in beside:
-        plans = [_join(*plan, *(repair for fix in beside for repair in fix or ())) for plan in plans if plan]
+        joined = [_join(*plan, *(repair for fix in beside for repair in fix or ())) for plan in plans if plan]
+        plans = [*plans, *(plan for plan in joined if plan not in plans)]
     tried = _try_plans(context, [key], plans)
     helpful = [(is_bound, effect) for is_bound, effect in tried if effect.tokens_gained >= 1]
     helpful.sort(key=lambda item: (item[0], -round(item[1].tokens_gained)))
@@ -109,6 +110,15 @@ def try_split_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) 
         if effect.after.profiles == len(splits):
             break
     return tuple(sorted(effects, key=lambda effect: (effect.after.profiles, -round(effect.after.prefix_tokens))))
+
+
+def try_start_repairs(
+    context: AnalysisContext, keys: tuple[str, ...], span_id: str, n_characters: int
+) -> tuple[Effect, ...]:
+    """Try repairs for stable text at the start of a message: it becomes the system prompt, or a message of its own."""
+    split = SplitMessage(span_id, n_characters=n_characters, learning_keys=keys)
+    to_system = MoveToSystemPrompt(span_id, learning_keys=keys)
+    return tuple(effect for _, effect in _try_plans(context, keys, [(split, to_system), (split,)]))
 
 
 def pin_values(repairs: Sequence[Repair]) -> Plan:
@@ -180,22 +190,35 @@ def _values_to_end(block: BlockHistory, keys: tuple[str, ...]) -> Plan:
 
 
 def _join(*repairs: Repair) -> Plan:
-    """Return repairs in which all slots of a block move at once: a move numbers the others anew.
+    """Return repairs in which all slots of a block move, or are pinned, at once: each repair numbers them anew.
 
     What is done to the whole block comes after them, and once.
     """
-    slots: dict[str, tuple[int, ...]] = {}
-    for one in repairs:
-        if isinstance(one, MoveToEnd) and isinstance(one.slots, tuple) and one.slots:
-            slots[one.span_id] = tuple(sorted({*slots.get(one.span_id, ()), *one.slots}))
+    moved = _unite_slots(one for one in repairs if isinstance(one, MoveToEnd))
+    pinned = _unite_slots(one for one in repairs if isinstance(one, Pin))
     joined: list[Repair] = []
-    for one in sorted(repairs, key=lambda repair: isinstance(repair, Pin | SortItems) and repair.span_id in slots):
+
+    def is_of_block(one: Repair) -> bool:
+        return isinstance(one, Pin | SortItems) and one.span_id in moved
+
+    for one in sorted(repairs, key=is_of_block):
         new: Repair = one
-        if isinstance(one, MoveToEnd) and one.slots and one.span_id in slots:
-            new = replace(one, slots=slots[one.span_id])
+        if isinstance(one, MoveToEnd) and one.span_id in moved:
+            new = replace(one, slots=moved[one.span_id])
+        elif isinstance(one, Pin) and (one.span_id in moved or one.span_id in pinned):
+            new = replace(one, slots=() if one.span_id in moved else pinned[one.span_id])
         if new not in joined or not isinstance(new, Pin | MoveToEnd | SortItems):
             joined.append(new)
     return tuple(joined)
+
+
+def _unite_slots(repairs: Iterable[Pin | MoveToEnd]) -> dict[str, tuple[int, ...]]:
+    """Return the numbers of all slots that some repairs name, by span id."""
+    slots: dict[str, set[int]] = {}
+    for one in repairs:
+        if isinstance(one.slots, tuple) and one.slots:
+            slots.setdefault(one.span_id, set()).update(one.slots)
+    return {span_id: tuple(sorted(numbers)) for span_id, numbers in slots.items()}
 
 
 def _plan_moves(context: AnalysisContext, key: str, block: BlockHistory) -> list[Plan]:
@@ -286,6 +309,7 @@ _PLANS: Mapping[Kind, Callable[[AnalysisContext, str, BlockHistory], list[Plan]]
     Kind.BLOCK_MISSING: _plan_taking_away,
     Kind.RETRIEVED_TEXT: _plan_moves,
     Kind.VARIANTS: _plan_for_variants,
+    Kind.FEATURE_VARIANTS: _plan_for_variants,
     **dict.fromkeys(_MOVABLE, _plan_needed_values),
     **dict.fromkeys(FILLED_IN, _plan_values),
     **dict.fromkeys((Kind.APPENDED, Kind.CHANGED_ONCE, Kind.REDACTED), _plan_moves),
@@ -354,4 +378,5 @@ def _fix_value(kind: Kind, block: BlockHistory, keys: tuple[str, ...]) -> Plan |
     if kind is Kind.REORDERED:
         return _sort(keys, block)
     moved = _values_to_end(block, keys) if kind in _MOVABLE else ()
-    return moved or (None if kind in _INTENDED else (Pin(span_id=block.span_id, learning_keys=keys),))
+    slots = block.numbers if isinstance(block, MendedText) else ()
+    return moved or (None if kind in _INTENDED else (Pin(span_id=block.span_id, slots=slots, learning_keys=keys),))

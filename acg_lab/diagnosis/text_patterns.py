@@ -104,7 +104,7 @@ _WITHOUT_SPACES = (
 )
 _DATETIME = (
     rf"(?<![\w.:/-])(?=\w)(?:(?P<date>{_DATE})(?:(?:T|,?\s(?:at\s)?){_CLOCK})?|"
-    rf"(?=\d)(?:{'|'.join(_BY_NUMBERS)})|(?=\D)(?:{'|'.join(_BY_NAMES)}))(?![\w:/-]|\.\d)|"
+    rf"(?=\d)(?:{'|'.join(_BY_NUMBERS)})|(?=\D)(?:{'|'.join(_BY_NAMES)}))(?![\w/-]|:\S|\.\d)|"
     # Dates as file and directory names write them.
     rf"(?=\d)(?<![\d.:/])(?<!\d-)\d{{4}}-{_MONTH}-{_DAY}(?:[T_ -]\d\d(?:[-_.:]?\d\d){{0,2}})?(?![\d:/]|-\d|\.\d)|"
     rf"(?=[\d(\uff08\u3000-\uffff])(?<!\d)(?:{'|'.join(_WITHOUT_SPACES)})"

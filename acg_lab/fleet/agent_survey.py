@@ -8,11 +8,14 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from acg_lab import __version__
+from acg_lab.advice.agent_sweeps import AgentPrices, price_agent
+from acg_lab.advice.setting_grid import SettingGrid, common_grid, given_grid
+from acg_lab.config.settings import AcgSettings
 from acg_lab.core.errors import AcgLabError, SourceError
 from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
 from acg_lab.diagnosis.explain import explain
@@ -29,9 +32,9 @@ from acg_lab.snapshot.snapshot import Snapshot
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider
 
-__all__ = ["WINDOW", "AgentProblem", "AgentSurvey", "Outcome", "Questions", "survey_agents"]
+__all__ = ["AgentProblem", "AgentSurvey", "Outcome", "Questions", "survey_agents"]
 
-WINDOW: Final = 100  # of a simulation whose settings are not given
+_WINDOW: Final = 100  # of a simulation whose settings are not given
 _PACKAGE: Final = Path(__file__).parents[1]
 
 
@@ -47,6 +50,8 @@ class AgentSurvey(msgspec.Struct, frozen=True, kw_only=True):
         None where no request was recorded. Its worst miss has no positions of requests.
     misses, findings : dict of str to list
         Columns of `acg_lab.frames.misses` and `acg_lab.frames.findings`.
+    prices : AgentPrices or None
+        What settings cost; None where that was not asked, or no request can be replayed.
     problems : tuple of str
         What could not be read of it.
     seconds : float
@@ -59,6 +64,7 @@ class AgentSurvey(msgspec.Struct, frozen=True, kw_only=True):
     cost: AgentCost | None
     misses: Columns
     findings: Columns
+    prices: AgentPrices | None
     problems: tuple[str, ...]
     seconds: float
 
@@ -91,12 +97,12 @@ class Questions:
     Attributes
     ----------
     cache_provider : str or CacheProvider
-    current : settings or None
-        What the governor runs with, as ``config`` of `acg_lab.simulate`.
-    window : int
-        Its observation window.
-    findings : bool
-        Whether what breaks prefixes is explained.
+    current : AcgSettings or None
+        What the governor runs with, as ``config`` of `acg_lab.simulate`; production's defaults where it is None.
+    findings, sweep : bool
+        Whether what breaks prefixes is explained, and whether settings are priced.
+    settings : tuple of AcgSettings or None
+        The settings to price; None: those that suit all agents.
     out : str or None
         Folder that gets the requests of each agent.
     version : str
@@ -104,11 +110,21 @@ class Questions:
     """
 
     cache_provider: "CacheProvider | str" = "auto"
-    current: Any = None
-    window: int = WINDOW
+    current: AcgSettings | None = None
     findings: bool = True
+    sweep: bool = False
+    settings: tuple[AcgSettings, ...] | None = None
     out: str | None = None
     version: str = __version__
+
+    @property
+    def in_force(self) -> AcgSettings:
+        """What the governor runs with."""
+        return AcgSettings() if self.current is None else self.current
+
+    def make_grid(self) -> SettingGrid:
+        """Return the settings to price, the same for all agents."""
+        return common_grid(self.in_force) if self.settings is None else given_grid(self.settings, self.in_force)
 
 
 def survey_agents(address: Address, questions: Questions, agent_ids: Sequence[str]) -> list[Outcome]:
@@ -137,7 +153,8 @@ def _survey(address: Address, questions: Questions, agent_id: str) -> Outcome:
 def _answer(snapshot: Snapshot, questions: Questions, agent_id: str, begin: float) -> AgentSurvey:
     cost, missed = None, _NO_ROWS
     if any(map(len, snapshot.runs.calls)):
-        history = snapshot if questions.window == WINDOW else replay(snapshot, window=questions.window, progress=False)
+        window = questions.in_force.observation_window
+        history = snapshot if window == _WINDOW else replay(snapshot, window=window, progress=False)
         sim = simulate(history, cache_provider=questions.cache_provider, config=questions.current)
         found = find_misses(sim)
         costs = summarize_costs(sim, found)
@@ -151,6 +168,7 @@ def _answer(snapshot: Snapshot, questions: Questions, agent_id: str, begin: floa
         n_requests=0 if cost is None else cost.n_requests,
         cost=cost,
         misses=missed,
+        prices=_price(snapshot, questions) if questions.sweep and cost is not None else None,
         findings=explained,
         problems=tuple(map(str, snapshot.problems)),
         seconds=time.perf_counter() - begin,
@@ -158,6 +176,10 @@ def _answer(snapshot: Snapshot, questions: Questions, agent_id: str, begin: floa
 
 
 _NO_ROWS: Final[Columns] = {}
+
+
+def _price(snapshot: Snapshot, questions: Questions) -> AgentPrices | None:
+    return price_agent(snapshot, questions.make_grid(), questions.in_force, questions.cache_provider)
 
 
 def _without_positions(cost: AgentCost) -> AgentCost:

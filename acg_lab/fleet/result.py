@@ -3,18 +3,24 @@
 Invariant: the same agents make the same tables, in whatever order their answers came.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from acg_lab._format import counted, cut, html_table, html_text, money, percent, printable, tokens
+from acg_lab._format import counted, cut, html_table, html_text, money, percent, printable, suggest, tokens
+from acg_lab.advice.agent_sweeps import join_prices
+from acg_lab.advice.setting_grid import SettingGrid
+from acg_lab.advice.sweep import Sweep
+from acg_lab.config.settings import AcgSettings
+from acg_lab.core.errors import UsageError
 from acg_lab.diagnosis.agent_costs import AgentCost, add_costs, order_agents
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.fleet.agent_survey import AgentSurvey
 from acg_lab.frames.agent_costs import agent_costs
 from acg_lab.frames.joined import join_columns
 from acg_lab.frames.schema import FINDINGS, MISSES
+from acg_lab.frames.setting_costs import setting_costs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -56,6 +62,10 @@ class Survey:
         What a reader of the tables must know.
     seconds : float
         What the call took.
+    current : AcgSettings
+        What the governor was taken to run with.
+    grid : SettingGrid or None
+        The settings that were priced; None where that was not asked.
     """
 
     source: str
@@ -64,6 +74,8 @@ class Survey:
     unsurveyed: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
+    current: AcgSettings = field(default_factory=AcgSettings)
+    grid: SettingGrid | None = None
 
     def __len__(self) -> int:
         return len(self.agents)
@@ -89,6 +101,42 @@ class Survey:
         """One row per finding, as `acg_lab.frames.findings`, by money lost and then by tokens."""
         frame = join_columns(FINDINGS, (agent.findings for agent in self.agents))
         return _sort(frame, ["money_lost", "total_lost"])
+
+    @cached_property
+    def setting_costs(self) -> "DataFrame":
+        """One row per setting that was priced, for all agents together, as `acg_lab.frames.setting_costs`."""
+        return setting_costs(self.to_sweep())
+
+    @property
+    def tables(self) -> "dict[str, DataFrame]":
+        """All tables by name."""
+        found = {"cost": self.cost, "misses": self.misses, "findings": self.findings}
+        has_prices = self.grid is not None and any(agent.prices is not None for agent in self.agents)
+        return found | {"setting_costs": self.setting_costs} if has_prices else found
+
+    def to_sweep(self, agent_ids: "Collection[str] | None" = None) -> Sweep:
+        """Return what settings cost for all agents together, or for some: those of one process, which share settings.
+
+        Parameters
+        ----------
+        agent_ids : collection of str, optional
+            All agents when left out.
+
+        Raises
+        ------
+        UsageError
+            If settings were not priced (``sweep=True``), or there is no such agent.
+        """
+        if self.grid is None:
+            msg = "Settings were not priced: pass sweep=True to acg_lab.survey."
+            raise UsageError(msg)
+        by_id = {agent.agent_id: agent for agent in self.agents}
+        wanted = by_id.keys() if agent_ids is None else agent_ids
+        if unknown := [one for one in wanted if one not in by_id]:
+            msg = f"There is no surveyed agent {unknown[0]!r}.{suggest(unknown[0], by_id)}"
+            raise UsageError(msg)
+        prices = [by_id[agent_id].prices for agent_id in sorted(set(wanted))]
+        return join_prices(self.grid, self.current, [one for one in prices if one is not None])
 
     @property
     def n_requests(self) -> int:

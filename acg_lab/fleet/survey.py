@@ -3,10 +3,11 @@
 Invariant: what is said of an agent does not depend on the number of workers, the engine, or the order of answers.
 """
 
+import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,20 +15,21 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from msgspec.structs import replace
 
 from acg_lab._format import counted
+from acg_lab.advice.current import read_current
 from acg_lab.core.errors import SourceError, UsageError
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.fleet.address import Address, forget_source
-from acg_lab.fleet.agent_survey import WINDOW, AgentProblem, AgentSurvey, Outcome, Questions, survey_agents
+from acg_lab.fleet.agent_survey import AgentProblem, AgentSurvey, Outcome, Questions, survey_agents
 from acg_lab.fleet.batches import Batches
 from acg_lab.fleet.engine import Died, count_workers, is_here, run_batches
 from acg_lab.fleet.kept import KeptResults
 from acg_lab.fleet.result import Survey, SurveyProblem, sort_agents
 from acg_lab.providers.registry import find_provider
-from acg_lab.simulation.history import read_settings
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.masking import mask_credentials
 
 if TYPE_CHECKING:
+    from acg_lab.config.settings import AcgSettings
     from acg_lab.providers.rules import CacheProvider
     from acg_lab.snapshot.snapshot import Snapshot
     from acg_lab.storage.base import Backend
@@ -44,9 +46,11 @@ _DIED: Final = "the process that worked on it died, and died again when it was d
 def survey(
     source: "str | os.PathLike[str] | Backend | Snapshot",
     *,
+    settings: "Iterable[AcgSettings] | None" = None,
     cache_provider: "CacheProvider | str" = "auto",
     current: Any = None,
     findings: bool = True,
+    sweep: bool = False,
     n_jobs: int = 1,
     out: "str | os.PathLike[str] | None" = None,
     on_error: Literal["report", "raise"] = "report",
@@ -64,12 +68,17 @@ def survey(
     source : str, path, Backend or Snapshot
         As for `acg_lab.load`; with several workers an address or a path. A log is read whole by each worker, so export
         a large one first.
+    settings : iterable of AcgSettings, optional
+        With ``sweep``, the settings to price. When left out, about 1,300 that suit all agents.
     cache_provider : str or CacheProvider, default "auto"
         As in `acg_lab.simulate`.
-    current : AcgSettings, optional
-        What the governor runs with, as ``config`` of `acg_lab.simulate`.
+    current : AcgSettings, thresholds, a number or path, optional
+        What the governor of every agent runs with, as in `acg_lab.sweep`; production's defaults when left out.
     findings : bool, default True
         Whether to explain what breaks prefixes, as `acg_lab.explain` does for each agent; it takes most of the time.
+    sweep : bool, default False
+        Whether to price settings for each agent. Costs add up over agents: ``to_sweep`` has those of all, or of the
+        agents of one process, and `acg_lab.recommend` takes them.
     n_jobs : int, default 1
         Processes to work with; -1 for all cores. A cluster has workers of its own.
     out : str or path, optional
@@ -102,14 +111,24 @@ def survey(
     """
     begin = time.perf_counter()
     _check(n_jobs, on_error)
-    ran = read_settings(current, WINDOW, "current")
+    if settings is not None and not sweep:
+        msg = "The 'settings' option is what is priced with sweep=True; what the governor runs with is 'current'."
+        raise UsageError(msg)
     if cache_provider != "auto":
         find_provider(cache_provider)
     address = Address.of(source, options)
     if not is_here(n_jobs):
         address.check_sendable()
     folder = None if out is None else os.path.abspath(os.fsdecode(out))  # noqa: PTH100  a path by name
-    questions = Questions(cache_provider, current, window=ran.window, findings=findings, out=folder)
+    questions = Questions(
+        cache_provider,
+        None if current is None else read_current(current),
+        findings=findings,
+        sweep=sweep,
+        settings=None if settings is None else tuple(settings),
+        out=folder,
+    )
+    grid = questions.make_grid() if sweep else None
     answers = _Answers(None if folder is None else KeptResults(folder, _facts(address, questions)), on_error)
     try:
         agent_ids = address.list_agents()
@@ -119,8 +138,9 @@ def survey(
     finally:
         forget_source()
     found = answers.result(address.label, is_here=is_here(n_jobs), seconds=time.perf_counter() - begin)
+    found = dataclasses.replace(found, grid=grid, current=questions.in_force)
     if answers.kept is not None:
-        answers.kept.write_tables({"cost": found.cost, "misses": found.misses, "findings": found.findings})
+        answers.kept.write_tables(found.tables)
     logger.info("surveyed %s: %s in %.1f s", found.source, counted(len(found), "agent"), found.seconds)
     return found
 
@@ -145,6 +165,8 @@ def _facts(address: Address, questions: Questions) -> dict[str, str]:
         "cache_provider": getattr(questions.cache_provider, "name", str(questions.cache_provider)),
         "current": repr(questions.current),
         "findings": str(questions.findings),
+        "sweep": str(questions.sweep),
+        "settings": repr(questions.settings),
     }
 
 

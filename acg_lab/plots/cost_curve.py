@@ -331,7 +331,7 @@ def _why(sweep: Sweep, steps: _Steps) -> str:
     """Return why the governor plans nothing, at the widest step without a breakpoint."""
     widths = np.where(steps.plans, 0.0, np.diff(steps.edges))
     reason = sweep.evaluation.why_nothing(sweep.setting(int(steps.rows[widths.argmax()])))
-    return _REASONS.get(reason, "nothing is planned")
+    return "nothing is planned" if reason is None else _REASONS.get(reason, "nothing is planned")
 
 
 def _title(sweep: Sweep, steps: _Steps, best: Recommendation | None, chosen: _Chosen | None, unit: Unit) -> str:
@@ -354,4 +354,4 @@ def _text(value: object) -> str:
 def _words(sweep: Sweep) -> tuple[str, ...]:
     agents = sweep.agent_ids
     whose = agents[0] if len(agents) == 1 else counted(len(agents), "agent")
-    return f"replayed history of {counted(len(sweep.evaluation.sim), 'request')}", whose
+    return f"replayed history of {counted(sweep.evaluation.n_requests, 'request')}", whose

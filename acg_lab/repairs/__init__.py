@@ -10,6 +10,7 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
+    SplitMessage,
 )
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
@@ -26,6 +27,7 @@ __all__ = [
     "SortItems",
     "SortMessages",
     "SortTools",
+    "SplitMessage",
     "StaggerParallelRequests",
     "UseAutomaticCaching",
 ]

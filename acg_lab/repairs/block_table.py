@@ -7,18 +7,20 @@ and named as production does it, whatever was done to them.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Generic, TypeVar, overload
+from itertools import zip_longest
+from typing import Any, Final, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.storage.observation_columns import Codes, Form, ObservationColumns
 
-__all__ = ["BlockTable", "Bools", "Pool", "Rows", "SpanNames", "parse_block_name"]
+__all__ = ["ADDED", "BlockTable", "Bools", "Pool", "Rows", "SpanNames", "parse_block_name"]
 
 V = TypeVar("V")
 Rows = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+ADDED: Final = -1
 
 
 class Pool(Sequence[V], Generic[V]):
@@ -109,7 +111,7 @@ class BlockTable:
     owner : array of int64, shape (n_rows,)
         The observation of each row, ascending.
     origin : array of int64, shape (n_rows,)
-        The row that each row had in the source; -1 for one that was added.
+        The row that each row had in the source; `ADDED` for one that it did not have.
     spans, contents, forms, indexes : array, shape (n_rows,)
         As in `ObservationColumns`.
     span_pool, content_pool, form_pool : Pool
@@ -185,7 +187,9 @@ class BlockTable:
         forms[rows] = np.array(changed, np.int32)[inverse]
         return replace(self, forms=forms)
 
-    def with_last_blocks(self, owners: Rows, contents: Sequence[int], forms: Sequence[Form]) -> "BlockTable":
+    def with_last_blocks(
+        self, owners: Rows, contents: Sequence[int], forms: Sequence[Form], suffixes: Sequence[str] = ()
+    ) -> "BlockTable":
         """Return the table with one more block at the end of some observations, each of which has a block.
 
         Parameters
@@ -195,14 +199,17 @@ class BlockTable:
         contents : sequence of int
             Codes.
         forms : sequence of Form
+        suffixes : sequence of str, optional
+            What follows role and number in the names; nothing when left out.
         """
         at = np.searchsorted(self.owner, owners, side="right")
         indexes = self.indexes[at - 1] + 1
-        names = [f"{form.role}-{index}" for form, index in zip(forms, indexes.tolist(), strict=True)]
+        numbered = [f"{form.role}-{index}" for form, index in zip(forms, indexes.tolist(), strict=True)]
+        names = [f"{name}{suffix}" for name, suffix in zip_longest(numbered, suffixes, fillvalue="")]
         return replace(
             self,
             owner=np.insert(self.owner, at, owners),
-            origin=np.insert(self.origin, at, -1),
+            origin=np.insert(self.origin, at, ADDED),
             spans=np.insert(self.spans, at, [self.span_pool.code(name) for name in names]),
             contents=np.insert(self.contents, at, contents),
             forms=np.insert(self.forms, at, [self.form_pool.code(form) for form in forms]),

@@ -20,7 +20,7 @@ from acg_lab.repairs.base import (
     is_slots,
 )
 
-__all__ = ["Drop", "MergeProfiles", "MoveToEnd", "MoveToSystemPrompt", "Pin", "RemovePattern"]
+__all__ = ["Drop", "MergeProfiles", "MoveToEnd", "MoveToSystemPrompt", "Pin", "RemovePattern", "SplitMessage"]
 
 
 class Pin(BlockRepair, frozen=True):
@@ -191,6 +191,43 @@ class MoveToSystemPrompt(PlacementRepair, frozen=True):
 
     def _action(self) -> str:
         return f"{self.span_id!r} moves into the system prompt"
+
+
+class SplitMessage(BlockRepair, frozen=True):
+    """Send the start of a message as a message of its own, so that a breakpoint can stand behind it.
+
+    The rest follows as a message of the same role. `MoveToSystemPrompt` can then move the start.
+
+    Parameters
+    ----------
+    span_id : str
+        The block: a text of the system, the user or the assistant. Instructions are one text, and stay one.
+    n_characters : int
+        Where it is split: after so many characters of its content, which has its white space normalised. A shorter
+        content stays whole.
+    learning_keys : tuple of str, optional
+        The profiles whose requests are repaired; all when left out.
+
+    Raises
+    ------
+    UsageError
+        If a field has the wrong type; `acg_lab.what_if` raises it for a block that cannot be split.
+
+    Examples
+    --------
+    >>> SplitMessage("user-0", n_characters=4000).description
+    "the first 4,000 characters of 'user-0' are a message of their own"
+    """
+
+    n_characters: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        is_valid = type(self.n_characters) is int and self.n_characters > 0
+        self._check("n_characters", is_valid, "a positive integer")
+
+    def _action(self) -> str:
+        return f"the first {self.n_characters:,} characters of {self.span_id!r} are a message of their own"
 
 
 class RemovePattern(BaseRepair, frozen=True):

@@ -14,7 +14,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.repairs.base import compile_pattern
 from acg_lab.repairs.block_rows import EditContext, find_span_rows, reorder
-from acg_lab.repairs.block_table import BlockTable, Bools, Rows
+from acg_lab.repairs.block_table import ADDED, BlockTable, Bools, Rows
 from acg_lab.repairs.content_repairs import (
     Drop,
     MergeProfiles,
@@ -22,12 +22,14 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
+    SplitMessage,
 )
 from acg_lab.repairs.order_edits import sort_items, sort_messages, sort_tools
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 from acg_lab.repairs.slot_edits import move_slots, pin_slots
+from acg_lab.repairs.stretches import split_content
 from acg_lab.storage.columns import is_redacted
 
 __all__ = ["EDITS"]
@@ -120,6 +122,30 @@ def _append_to_hosts(table: BlockTable, rows: Rows, hosts: Rows) -> BlockTable:
     return table.with_contents(np.array(list(texts), np.int64), codes)
 
 
+def _split_message(table: BlockTable, chosen: Bools, repair: SplitMessage, _context: EditContext) -> BlockTable:
+    found = find_span_rows(table, chosen, repair.span_id)
+    is_text = table.have_form(role=("system", "user", "assistant"), content_type=("text",))
+    if (found & (~is_text | _instruction_rows(table))).any():
+        msg = f"{repair.span_id!r} is no text of a message, so it cannot be split."
+        raise UsageError(msg)
+    codes: dict[int, tuple[int, int] | None] = {}
+    for code in np.unique(table.contents[found]).tolist():
+        halves = split_content(table.content_pool[code], repair.n_characters)
+        codes[code] = (
+            None if halves is None else (table.content_pool.code(halves[0]), table.content_pool.code(halves[1]))
+        )
+    rows = np.array([row for row in np.flatnonzero(found).tolist() if codes[table.contents[row]]], np.int64)
+    pairs = [pair for code in table.contents[rows].tolist() if (pair := codes[code]) is not None]
+    forms = [table.form_pool[form]._replace(token_metadata=None) for form in table.forms[rows].tolist()]
+    changed = table.with_contents(rows, [head for head, _ in pairs])
+    suffixes = [table.block_name(row) or "" for row in rows.tolist()]
+    changed = changed.with_last_blocks(table.owner[rows], [rest for _, rest in pairs], forms, suffixes)
+    place = np.arange(len(changed.owner), dtype=float)
+    is_rest = changed.origin == ADDED
+    place[is_rest] = np.flatnonzero(np.isin(changed.origin, table.origin[rows])) + 1 / 2
+    return reorder(table, changed, np.lexsort((place, changed.owner)))
+
+
 def _make_messages(table: BlockTable, rows: Rows, role: str) -> BlockTable:
     """Turn rows into text messages of the system or the user."""
     spans = table.spans.copy()
@@ -203,6 +229,7 @@ EDITS: Mapping[type[Repair], Edit] = {
     SortItems: sort_items,
     SortMessages: sort_messages,
     RemovePattern: _remove_pattern,
+    SplitMessage: _split_message,
     MergeProfiles: _keep,
     AddBreakpoint: _add_breakpoint,
     SetTtl: _keep,

@@ -11,6 +11,7 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
+    SplitMessage,
 )
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
@@ -25,6 +26,7 @@ Repair: TypeAlias = (
     | SortTools
     | SortItems
     | SortMessages
+    | SplitMessage
     | RemovePattern
     | MergeProfiles
     | AddBreakpoint

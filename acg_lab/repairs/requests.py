@@ -17,7 +17,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.rules import RulesName
 from acg_lab.repairs.base import compile_pattern
 from acg_lab.repairs.chosen_calls import ChosenCall, choose_calls
-from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern
+from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SplitMessage
 from acg_lab.repairs.form_edits import make_user_message, take_block
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.order_requests import sort_items, sort_messages, sort_tools
@@ -28,6 +28,7 @@ from acg_lab.repairs.request_context import Change, RequestContext, copy_block, 
 from acg_lab.repairs.request_form import CannotRepairError, Form, RequestForms, RequestPools
 from acg_lab.repairs.rewriting import Rewriter, pin_matches, pin_passages, remove_matches, take_out_passages
 from acg_lab.repairs.sending import SENDINGS, change_sending
+from acg_lab.repairs.stretches import Stretch, replace_in_value, split_content
 from acg_lab.storage.recorded_runs import Runs
 
 __all__ = ["RepairedRuns", "find_contents", "repair_requests"]
@@ -192,6 +193,27 @@ def _put_into_system(form: Form, forms: RequestForms, code: int, content: str, l
         form.messages.insert(lead, forms.pools.message({"role": "system", "content": text}))
 
 
+def _split_message(_context: RequestContext, repair: SplitMessage) -> Change:
+    def change(finder: BlockFinder, one: ChosenCall, forms: RequestForms) -> bool:
+        block = find_block(finder, one, repair.span_id)
+        halves = split_content(block.content, repair.n_characters)
+        if halves is None:
+            return False
+        at = block.place.position
+        stretches = ([Stretch(repair.n_characters, len(block.content))], [Stretch(0, repair.n_characters)])
+        for form in forms.forms:
+            message = forms.pools.messages.value(form.messages[at])
+            if block.place.field != "message" or block.place.is_whole or message.get("tool_calls"):
+                raise CannotRepairError
+            values = [replace_in_value(message["content"], block.content, cut, keep_marks=False) for cut in stretches]
+            if form is forms.annotated and tuple(finder.text_of(v, block.draft) for v in values) != halves:
+                raise CannotRepairError
+            form.messages[at : at + 1] = [forms.pools.message({**message, "content": value}) for value in values]
+        return True
+
+    return change
+
+
 # --- contents that change ---
 
 
@@ -281,4 +303,5 @@ _EDITS: Mapping[type[Repair], Edit] = {
     SortItems: sort_items,
     SortMessages: sort_messages,
     RemovePattern: _remove_pattern,
+    SplitMessage: _split_message,
 }

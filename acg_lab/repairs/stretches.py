@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from acg_lab.core.markers import MARKER_NAMES
 from acg_lab.core.prompt_ir import normalize_whitespace
 
-__all__ = ["Stretch", "replace_in_content", "replace_in_value"]
+__all__ = ["Stretch", "replace_in_content", "replace_in_value", "split_content"]
 
 _run: Final = re.compile(r"\S+")
 _odd_spaces: Final = re.compile(r"[^\S\n]+")
@@ -43,10 +43,20 @@ def replace_in_content(content: str, stretches: Iterable[Stretch]) -> str:
     return normalize_whitespace("".join([*kept, content[end:]]))
 
 
-def replace_in_value(value: Any, content: str, stretches: Sequence[Stretch]) -> Any:
+def split_content(content: str, n_characters: int) -> tuple[str, str] | None:
+    """Return a content in two, white space normalised; None if it is no longer than the first of them.
+
+    >>> split_content("Be kind. It is 9:00.", 9)
+    ('Be kind.', 'It is 9:00.')
+    """
+    head, rest = normalize_whitespace(content[:n_characters]), normalize_whitespace(content[n_characters:])
+    return (head, rest) if head and rest else None
+
+
+def replace_in_value(value: Any, content: str, stretches: Sequence[Stretch], *, keep_marks: bool = True) -> Any:
     r"""Return a text, or a list of parts, with the stretches of its content replaced.
 
-    Parts that become empty are left out; the mark of such a part goes to the one before it.
+    Parts that become empty are left out; the mark of such a part goes to the one before it, if marks are kept.
 
     Examples
     --------
@@ -64,7 +74,7 @@ def replace_in_value(value: Any, content: str, stretches: Sequence[Stretch]) -> 
         new = {**part, "text": next(left)} if _has_text(part) else part
         if new is part or new["text"].strip() or not part["text"].strip():
             kept.append(new)
-        elif kept and isinstance(kept[-1], Mapping):
+        elif keep_marks and kept and isinstance(kept[-1], Mapping):
             kept[-1] = {**kept[-1], **{name: part[name] for name in MARKER_NAMES if name in part}}
     return kept
 

@@ -4,6 +4,7 @@ import pytest
 
 import acg_lab as acg
 from acg_lab.diagnosis import Kind
+from acg_lab.repairs import AddBreakpoint, MoveToSystemPrompt, SplitMessage
 
 CLAUDE, GPT = "claude-sonnet-4-5", "gpt-5"
 
@@ -34,14 +35,16 @@ def user(text):
 
 
 def test_a_brief_and_a_question_in_one_message():
-    """The shared start is told with its tokens and place, and comes first."""
+    """The shared start is told with its tokens, its place and what splitting it off saves, and comes first."""
     finding = found(lambda i: [user(f"{BRIEF}\n\nThe customer writes: {filler(50 + i, 20)}")])[0]
-    assert (finding.kind, finding.span_id, finding.lost_at_most) == (Kind.STABLE_START, "user-0", True)
+    assert (finding.kind, finding.span_id, finding.lost_at_most) == (Kind.STABLE_START, "user-0", False)
     tokens = len(f"{BRIEF}\n\nThe customer writes:") / 4
     assert finding.tokens_lost == pytest.approx(tokens, abs=2)
     assert f"About {finding.tokens_lost:,.0f} tokens at the start of the first message" in finding.sentence
     assert "no breakpoint can stand there; split them off into a block of their own" in finding.sentence
     assert 0.5 * finding.agent_cost < finding.money_lost < finding.agent_cost
+    assert [type(repair) for repair in finding.repairs[0].repairs] == [SplitMessage, MoveToSystemPrompt, AddBreakpoint]
+    assert finding.repairs[0].money_saved == finding.money_lost
 
 
 @pytest.mark.parametrize("separator", [" ", "\n", "\n---\n"])

@@ -78,6 +78,17 @@ def test_arrays_in_tools_are_sorted(make):
     assert "the items in the definitions of tools are sorted" in words_of(findings, findings[0])
 
 
+def test_a_stable_start_becomes_the_system_prompt():
+    """A brief before each question is split off, and the part that varies stays the user's."""
+    findings = explained([claude(None, f"{LONG}\n\nThe customer writes: {question(i)}") for i in range(24)])
+    assert findings[0].kind is Kind.STABLE_START
+    split, move, _ = findings[0].repairs[0].repairs
+    assert (split.span_id, move.span_id) == ("user-0", "user-0")
+    assert f"the first {split.n_characters:,} characters of 'user-0' move into the system prompt" in words_of(
+        findings, findings[0]
+    )
+
+
 @pytest.mark.parametrize("body", [chat, claude])
 def test_few_shot_pairs_are_sorted(body):
     """Examples in random order are sorted, each with its answer; what follows them stays where it is."""

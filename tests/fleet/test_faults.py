@@ -54,7 +54,7 @@ def test_an_agent_that_ends_its_worker(tmp_path, request, on, how):
     if on == "cores":
         returned, died = _outcomes(work, AGENTS, 2)
     else:
-        with joblib.parallel_config("dask", client=request.getfixturevalue("cluster")):
+        with joblib.parallel_config("dask", client=request.getfixturevalue("mortal_cluster")):
             returned, died = _outcomes(work, AGENTS, 1)
     assert died == (["agent 4"] if how == "always" else [])
     assert returned == [agent_id for agent_id in AGENTS if agent_id not in died]
@@ -84,24 +84,21 @@ def test_a_worker_that_is_killed(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_goes_away(tmp_path):
+def test_a_scheduler_that_goes_away(tmp_path, mortal_cluster):
     """The survey ends with one sentence, and goes on where it stopped, on another engine."""
-    distributed = pytest.importorskip("distributed")
     path = make_fleet(tmp_path / "export", 6, n_agents=12, n_runs=40)
     out = tmp_path / "out"
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
 
-        def leave():
-            while not list(out.glob("results/*")):
-                time.sleep(0.01)
-            client.sync(cluster.scheduler.close)
+    def leave():
+        while not list(out.glob("results/*")):
+            time.sleep(0.01)
+        mortal_cluster.sync(mortal_cluster.cluster.scheduler.close)
 
-        leaver = threading.Thread(target=leave)
-        leaver.start()
-        with joblib.parallel_config("dask", client=client), pytest.raises(acg.SourceError, match="went away"):
-            acg.survey(path, out=out, progress=False)
-        leaver.join()
+    leaver = threading.Thread(target=leave)
+    leaver.start()
+    with joblib.parallel_config("dask", client=mortal_cluster), pytest.raises(acg.SourceError, match="went away"):
+        acg.survey(path, out=out, progress=False)
+    leaver.join()
     found = acg.survey(path, out=out, progress=False)
     assert "surveyed by an earlier call" in found.remarks[0]
     alone = acg.survey(path, progress=False)

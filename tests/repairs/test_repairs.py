@@ -19,6 +19,7 @@ from acg_lab.repairs.content_repairs import (
     MoveToSystemPrompt,
     Pin,
     RemovePattern,
+    SplitMessage,
 )
 from acg_lab.repairs.effects import measure_effect
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
@@ -47,6 +48,7 @@ REPAIRS = [
     (SortItems(), "the items of lists in all blocks come in one order"),
     (SortItems("system-0", learning_keys=("k",)), "the items of lists in 'system-0' come in one order in 1 profile"),
     (SortMessages("user-1", n_blocks=6), "the 6 blocks from 'user-1' on are sorted"),
+    (SplitMessage("user-0", n_characters=4000), "the first 4,000 characters of 'user-0' are a message of their own"),
     (RemovePattern(r"\d+"), r"matches of '\\d+' are removed"),
     (RemovePattern(r"\d+", "system-0"), r"matches of '\\d+' in 'system-0' are removed"),
     (MergeProfiles(), "profiles that differ only in the first message are merged"),
@@ -98,6 +100,10 @@ class TestValues:
             (lambda: Drop("u", contents="0f"), "The 'contents' of Drop must be a tuple of str; got '0f'."),
             (lambda: Drop("u", learning_keys="k"), "The 'learning_keys' of Drop must be a tuple of str; got 'k'."),
             (lambda: SortTools(learning_keys=["k"]), "must be a tuple of str; got ['k']."),
+            (
+                lambda: SplitMessage("u", n_characters=0),
+                "'n_characters' of SplitMessage must be a positive integer; got 0",
+            ),
             (lambda: SortItems(5), "The 'span_id' of SortItems must be a str or None; got 5."),
             (
                 lambda: SortMessages("u", n_blocks=1),
@@ -188,6 +194,11 @@ class TestErrors:
                 MergeProfiles(learning_keys=(KEYS[0], "b::model=m::seed=no-seed::system=no-system::tools=no-tools")),
                 "got those of 'a', 'b'.",
             ),
+            (
+                SplitMessage("system-1-f", n_characters=1),
+                "'system-1-f' is no text of a message, so it cannot be split.",
+            ),
+            (SplitMessage("system-0-instructions", n_characters=1), "is no text of a message, so it cannot be split."),
             (MergeProfiles(agent_id="c"), "There is no profile of agent 'c'; the nearest of 2: 'b', 'a'."),
             (
                 "user-0",

@@ -15,7 +15,7 @@ from strategies import prompt_irs, thresholds
 
 import acg_lab as acg
 from acg_lab.core import normalize_whitespace
-from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern
+from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SplitMessage
 from acg_lab.repairs.effects import measure_effect
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.storage.memory import MemoryBackend
@@ -35,6 +35,8 @@ def cases(draw, kind, history=None):
     sent = [one for one in history.sent if not keys or one.key in keys]
     found = [(span, place) for one in sent for span, (place, _) in places(history.rules, one.request).items()]
     spans = {span for span, _ in found} - {span for span, place in found if not fits(kind, place)}
+    if kind is SplitMessage:
+        spans = {span for span in spans if not re.match("tool|assistant-.*-", span)}
     if kind is RemovePattern:
         return history, RemovePattern(CLOCK, draw(st.sampled_from([None, *sorted(spans)])), learning_keys=keys)
     if kind is SortItems:
@@ -45,6 +47,7 @@ def cases(draw, kind, history=None):
     more = {
         Pin: st.fixed_dictionaries({"pattern": st.sampled_from([None, CLOCK])}),
         SortMessages: st.fixed_dictionaries({"n_blocks": st.integers(2, 4)}),
+        SplitMessage: st.fixed_dictionaries({"n_characters": st.integers(1, 9)}),
         MoveToEnd: st.fixed_dictionaries({"as_user": st.booleans()}),
     }
     return history, kind(span, learning_keys=keys, **draw(more.get(kind, st.just({}))))
@@ -54,10 +57,10 @@ def fits(kind, place):
     """Return whether a repair fits a block: tools, response formats and instructions cannot be moved."""
     if kind in (MoveToEnd, MoveToSystemPrompt):
         return isinstance(place, int) or (place == "instructions" and kind is MoveToSystemPrompt)
-    return True
+    return kind is not SplitMessage or isinstance(place, int)
 
 
-KINDS = [Drop, MoveToEnd, MoveToSystemPrompt, Pin, SortTools, SortItems, SortMessages, RemovePattern]
+KINDS = [Drop, MoveToEnd, MoveToSystemPrompt, Pin, SortTools, SortItems, SortMessages, SplitMessage, RemovePattern]
 
 
 @pytest.mark.parametrize("kind", KINDS)
