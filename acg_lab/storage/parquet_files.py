@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from acg_lab.core.errors import AcgLabError, SourceError
@@ -209,6 +209,7 @@ class Files:
             self.system.move(f"{temporary}/{name}", f"{place}/{name}")
         self.system.delete_dir(temporary)
         self.delete(sorted(old - new, key=lambda name: not name.startswith(MARKERS)))
+        self.delete(self._list_folders(place) - {str(folder) for name in new for folder in PurePosixPath(name).parents})
 
     def _list_files(self, folder: str) -> set[str]:
         """Return the paths of all files below a folder, without its own."""
@@ -217,15 +218,25 @@ class Files:
         infos = self.system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
         return {info.path[len(folder) + 1 :] for info in infos if info.type == fs.FileType.File}
 
+    def _list_folders(self, folder: str) -> set[str]:
+        """Return the paths of all folders below one; object stores may have none."""
+        from pyarrow import fs
+
+        infos = self.system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
+        return {info.path[len(folder) + 1 :] for info in infos if info.type == fs.FileType.Directory}
+
     def delete(self, names: Iterable[str]) -> None:
         """Delete files, and folders with all in them, by their paths in the folder; those that are gone do no harm."""
         from pyarrow import fs
 
         for name in names:
             path = f"{self.place}/{name}"
+            kind = self.system.get_file_info(path).type
             with contextlib.suppress(FileNotFoundError):
-                is_folder = self.system.get_file_info(path).type == fs.FileType.Directory
-                (self.system.delete_dir if is_folder else self.system.delete_file)(path)
+                if kind == fs.FileType.Directory:
+                    self.system.delete_dir(path)
+                elif kind == fs.FileType.File:
+                    self.system.delete_file(path)
 
     @contextlib.contextmanager
     def writing(self, mode: int | None) -> Iterator[None]:
