@@ -5,7 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, complaints, parse_mode, read
+from acg_lab.cli._app import (
+    Agent,
+    IncludePrivate,
+    KeyPrefix,
+    Since,
+    Source,
+    Strict,
+    complain,
+    complaints,
+    parse_mode,
+    read,
+)
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import UsageError
 from acg_lab.fleet import append_history
@@ -50,6 +61,7 @@ def _export(
         bool, typer.Option("--append", help="Add the runs that DEST doesn't hold yet, in a new piece.")
     ] = False,
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
+    include_private: IncludePrivate = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
     """Copy any source to Parquet, or into a Redis.
@@ -61,6 +73,7 @@ def _export(
     if redact and is_redis(dest):
         msg = "--redact writes Parquet only; name a folder as DEST."
         raise UsageError(msg)
+    log = {**log, "include_private": include_private}
     options: dict[str, Any] = {"redact": redact, "redact_names": redact_names, "salt": salt}
     if append:
         _refuse_with_append(dest, {"--overwrite": overwrite, "--since": since, "--limit": limit})
@@ -78,7 +91,7 @@ def _export(
         msg = f"{mask_credentials(dest)} is a Redis; to write to it, add --allow-write."
         raise UsageError(msg)
     complain(f"exported {snapshot.facts} to {mask_credentials(dest)}")
-    if redact and not snapshot.is_redacted:
+    if snapshot.needs_salt(redact=redact) and not is_redis(dest):
         complain(f"the key of its pseudonyms is in {salt or salt_beside(dest)}: keep it, and do not share it")
 
 

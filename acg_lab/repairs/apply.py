@@ -162,8 +162,10 @@ def find_repaired_passages(
 
 def _check_texts(table: BlockTable, rows: Rows, repair: Pin | MoveToEnd) -> None:
     """Raise UsageError if a block is not a text that can be edited."""
-    if all(is_redacted(table.content_pool[code]) for code in np.unique(table.contents[rows]).tolist()):
-        msg = "The texts of this source are hashes, so they have no slots; pin or drop whole blocks."
+    codes = np.unique(table.contents[rows]).tolist()
+    if table.source.is_redacted or all(is_redacted(table.content_pool[code]) for code in codes):
+        what = "redacted" if table.source.is_redacted else "hashes"
+        msg = f"The texts of this source are {what}, so they have no slots; pin or drop whole blocks."
         raise UsageError(msg)
     roles = ("system", "user") if isinstance(repair, MoveToEnd) else ("system", "user", "assistant", "tool")
     if not table.have_form(role=roles, content_type=("text",))[rows].all():

@@ -6,7 +6,7 @@ A snapshot keeps columns, and makes records when asked for. Seed entries are kep
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import NEWEST, RULES, get_rules
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.learnable import count_unread
+from acg_lab.snapshot.private_texts import find_private_texts, has_private_blocks
 from acg_lab.snapshot.profile_names import ProfileNames
-from acg_lab.snapshot.redaction import redact_columns
+from acg_lab.snapshot.redaction import redact_columns, redact_private, rules_of_agents
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
@@ -67,6 +68,8 @@ class Snapshot:
         The rules version for all profiles, or ``"auto"``: the detected one of each, see `rules`.
     is_filtered : bool
         Whether only a part of the windows was loaded (``since`` or ``limit``).
+    shows_private : bool
+        Whether the texts of blocks labelled private or restricted are shown and exported where texts are.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Snapshot:
     owners: Mapping[str, Owner]
     rules_setting: str = "auto"
     is_filtered: bool = False
+    shows_private: bool = False
 
     @property
     def learned_here(self) -> bool:
@@ -120,10 +124,13 @@ class Snapshot:
         newest_first: tuple[str, ...] = tuple(RULES)[::-1]
         return {agent: sorted(names or {NEWEST}, key=newest_first.index) for agent, names in found.items()}
 
-    @property
+    @cached_property
     def runs(self) -> Runs:
         """The recorded runs, by agent, in the order of production's index."""
-        return self.columns.runs
+        if self.shows_private or not has_private_blocks(self.columns.observations):
+            return self.columns.runs
+        private = find_private_texts(self.columns, rules_of_agents(self.owners, self.rules))
+        return replace(self.columns.runs, private_texts=private)
 
     @property
     def recorded(self) -> "Snapshot":
@@ -133,7 +140,9 @@ class Snapshot:
     @cached_property
     def agent_ids(self) -> tuple[str, ...]:
         """All agents with a profile, a seed entry or a run, sorted."""
-        return tuple(sorted({*(o.agent_id for o in self.owners.values()), *(r.agent_id for r in self.runs.records)}))
+        return tuple(
+            sorted({*(o.agent_id for o in self.owners.values()), *(r.agent_id for r in self.columns.runs.records)})
+        )
 
     @cached_property
     def windows(self) -> Mapping[str, Window]:
@@ -169,7 +178,7 @@ class Snapshot:
         if self.rules_setting != "auto":
             given = DetectedRules(get_rules(self.rules_setting).name, "as requested", decided=True)
             return LazyMapping(tuple(self.windows), lambda _: given)
-        of_agent = LazyMapping(self.agent_ids, lambda agent_id: read_runs(self.runs, agent_id))
+        of_agent = LazyMapping(self.agent_ids, lambda agent_id: read_runs(self.columns.runs, agent_id))
 
         def decide(key: str) -> DetectedRules:
             agent_id = self.owners[key].agent_id
@@ -195,7 +204,17 @@ class Snapshot:
     @property
     def is_redacted(self) -> bool:
         """Whether pseudonyms stand for all texts, as in a redacted export."""
-        return bool(self.columns.origin.redacted)
+        return self.columns.origin.is_redacted
+
+    @property
+    def _hides_private(self) -> bool:
+        """Whether the source holds private texts that were not asked for."""
+        is_done = bool(self.columns.origin.redacted)
+        return not (self.shows_private or is_done) and has_private_blocks(self.columns.observations)
+
+    def needs_salt(self, *, redact: bool) -> bool:
+        """Return whether an export of this snapshot holds pseudonyms that it does not hold itself."""
+        return (redact and not self.is_redacted) or self._hides_private
 
     def to_parquet(
         self,
@@ -210,6 +229,9 @@ class Snapshot:
         salt: "str | os.PathLike[str] | None" = None,
     ) -> None:
         """Export to Parquet. A snapshot loaded from the export equals this one, unless it is redacted.
+
+        Of a source with blocks that are labelled private or restricted, their texts are redacted unless it was loaded
+        with ``include_private=True``.
 
         Parameters
         ----------
@@ -261,13 +283,15 @@ class Snapshot:
         salt: "str | os.PathLike[str] | None" = None,
     ) -> Columns:
         """Return the columns that an export to a path has; see `to_parquet`."""
-        if not redact and (redact_names or salt is not None):
+        if not redact and (redact_names or (salt is not None and not self._hides_private)):
             msg = "The options 'redact_names' and 'salt' are for a redacted export; add redact=True (--redact)."
             raise UsageError(msg)
-        if not redact or self.is_redacted:
+        if not self.needs_salt(redact=redact):
             return self.columns
-        salt_read = find_salt(path, salt)
-        return redact_columns(self.columns, self.owners, self.rules, salt_read, redacts_names=redact_names)
+        key = find_salt(path, salt)
+        if redact and not self.is_redacted:
+            return redact_columns(self.columns, self.owners, self.rules, key, redacts_names=redact_names)
+        return redact_private(self.columns, self.owners, self.rules, key)
 
     def _append(
         self, path: str, columns: Columns, *, overwrite: bool, mode: int | None, partition_by: PartitionBy
@@ -293,12 +317,19 @@ class Snapshot:
         Raises
         ------
         UsageError
-            If one of the keys exists (then nothing is written), no prefix is known, or the texts are redacted.
+            If one of the keys exists (then nothing is written), no prefix is known, texts are redacted, or
+            private ones were not asked for.
         SourceError
             If the server cannot be reached or refuses.
         """
         if self.is_redacted:
             msg = "The texts of this source are redacted: production could not use them; export it to Parquet."
+            raise UsageError(msg)
+        if self._hides_private:
+            msg = (
+                "The source holds blocks labelled private or restricted, which a Redis would get as they are; load it "
+                "with include_private=True (--include-private) to copy them."
+            )
             raise UsageError(msg)
         prefix = self.columns.key_prefix if key_prefix is None else key_prefix
         if prefix is None:

@@ -85,8 +85,14 @@ def _join_origins(parts: Sequence[Columns]) -> Origin:
         rate = sum(calls) / sum(n / origin.sample_rate for n, origin in zip(calls, origins, strict=True))
         caveats[f"the pieces hold different shares of the traffic, together {rate:.4g}"] = None
     learned = any(part.origin.learned_here and part.observations.keys for part in parts)
-    redacted = next((origin.redacted for origin in origins if origin.redacted), "")
-    return Origin(learned, tuple(caveats), rate, redacted)
+    redacted = [origin for origin in origins if origin.redacted]
+    return Origin(
+        learned,
+        tuple(caveats),
+        rate,
+        redacted[0].redacted if redacted else "",
+        only_private=bool(redacted) and all(origin.only_private for origin in redacted),
+    )
 
 
 class _Pool(dict[T, int]):

@@ -17,7 +17,7 @@ import numpy as np
 from acg_lab.core.codec import encode
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.storage.base import EVERYTHING, Progress, Selection, ignore_progress, raise_problem
-from acg_lab.storage.columns import Columns
+from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import check_footers
 from acg_lab.storage.parquet_layout import (
@@ -29,7 +29,7 @@ from acg_lab.storage.parquet_layout import (
     token_of,
 )
 from acg_lab.storage.parquet_output import take_apart, write_piece
-from acg_lab.storage.parquet_pieces import list_agents, list_pieces, list_written, read_pieces, read_redaction
+from acg_lab.storage.parquet_pieces import list_agents, list_pieces, list_written, read_origin, read_pieces
 from acg_lab.storage.parquet_tables import lean_memory
 
 if TYPE_CHECKING:
@@ -190,32 +190,38 @@ class ParquetHistory:
             None if there are no runs, and the windows and results are there too.
         """
         partition_by = self.choose_partition(partition_by)
-        redacted = columns.origin.redacted
-        self._check_redaction(redacted)
+        self._check_redaction(columns.origin)
         windows = _digest(columns)
         if not len(columns.runs) and (columns.origin.learned_here or self._has_windows(windows)):
             return None
-        windows_of = (windows,) if windows else ()
-        piece = Piece(name=self._name(), partition_by=partition_by, windows=windows_of, redacted=redacted)
+        piece = Piece(
+            name=self._name(),
+            partition_by=partition_by,
+            windows=(windows,) if windows else (),
+            redacted=columns.origin.redacted,
+            only_private=columns.origin.only_private,
+        )
         piece, covered = self._cover(piece, len(columns.runs))
         return self._write(piece, take_apart(columns, partition_by), progress, covered)
 
-    def _check_redaction(self, redacted: str) -> None:
+    def _check_redaction(self, new: Origin) -> None:
         """Raise UsageError if texts were to stand among pseudonyms, or pseudonyms of two salts together."""
-        there = self._redaction(self.pieces[-1]) if self.pieces else redacted
-        if there and redacted and there != redacted:
+        there = [self._origin(piece) for piece in self.pieces]
+        salts = {origin.redacted for origin in there if origin.redacted}
+        if salts and new.redacted and new.redacted not in salts:
             msg = f"{self.label} is redacted with another salt; name its file: salt=... (--salt)."
             raise UsageError(msg)
-        if there and not redacted:
+        if there and there[-1].is_redacted and not new.is_redacted:
             msg = f"{self.label} is redacted; what is added must be, too: redact=True (--redact)."
             raise UsageError(msg)
-        if redacted and not there:
+        if there and new.is_redacted and not there[-1].is_redacted:
             msg = f"{self.label} holds texts; add to it without redacting, or choose another path."
             raise UsageError(msg)
 
-    def _redaction(self, piece: Piece) -> str:
-        """Return what names the salt of a piece."""
-        return piece.redacted if piece.name else read_redaction(self._files)
+    def _origin(self, piece: Piece) -> Origin:
+        """Return what is known of the pseudonyms of a piece."""
+        named = Origin(redacted=piece.redacted, only_private=piece.only_private)
+        return named if piece.name else read_origin(self._files)
 
     def _has_windows(self, digest: str) -> bool:
         return not digest or any(digest in piece.windows for piece in self.pieces)
@@ -260,12 +266,14 @@ class ParquetHistory:
         by = partition_by or pieces[-1].partition_by
         if len(pieces) == 1 and pieces[0].partition_by == by:
             return None
+        origins = [origin for origin in map(self._origin, pieces) if origin.redacted]
         joined = Piece(
-            name=name_piece(secrets.token_hex(8), pieces[-1].name),
+            name=self._name(),
             partition_by=by,
             replaces=tuple(piece.name for piece in pieces),
             windows=tuple(dict.fromkeys(digest for piece in pieces for digest in piece.windows)),
-            redacted=self._redaction(pieces[-1]),
+            redacted=origins[-1].redacted if origins else "",
+            only_private=bool(origins) and origins[-1].only_private,
         )
         parts = self._read_agents() if all(piece.partition_by for piece in pieces) else take_apart(self._read(), by)
         joined = self._write(joined, parts, progress)

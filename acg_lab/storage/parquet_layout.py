@@ -88,7 +88,9 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     windows : tuple of str
         Digests of the windows and results that it holds, or that those it replaces held.
     redacted : str
-        What names the salt of its pseudonyms, if they stand for all texts.
+        What names the salt of its pseudonyms, if it has any.
+    only_private : bool
+        Whether they stand for the texts of private and restricted blocks only.
     n_ids : int
         How many runs `run_ids` lists.
     covers : tuple of str
@@ -102,6 +104,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replaces: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
     redacted: str = ""
+    only_private: bool = False
     n_ids: int = 0
     covers: tuple[str, ...] = ()
 

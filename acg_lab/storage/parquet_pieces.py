@@ -13,7 +13,7 @@ import msgspec
 from acg_lab.core.errors import AcgLabError, RecordError, SourceError
 from acg_lab.storage.base import OnProblem, Progress, Selection, raise_problem
 from acg_lab.storage.column_parts import assign_owners, join_columns, keep_windows
-from acg_lab.storage.columns import Columns
+from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_layout import MARKERS, WHOLE, Partition, Piece, agent_of_folder, token_of
@@ -21,7 +21,7 @@ from acg_lab.storage.parquet_reader import from_tables
 from acg_lab.storage.parquet_schema import READABLE, VERSION
 from acg_lab.storage.parquet_tables import ExportTables
 
-__all__ = ["has_pieces", "list_agents", "list_pieces", "list_written", "read_pieces", "read_redaction"]
+__all__ = ["has_pieces", "list_agents", "list_pieces", "list_written", "read_origin", "read_pieces"]
 
 
 _TRIES: Final = 3
@@ -81,11 +81,11 @@ def _agents_of(files: Files, piece: Piece) -> set[str]:
     return {agent_id for name in folders if (agent_id := agent_of_folder(name)) is not None}
 
 
-def read_redaction(files: Files) -> str:
-    """Return what names the salt of an export that is no piece; empty if its texts are what was sent."""
+def read_origin(files: Files) -> Origin:
+    """Return where an export that is no piece says that its contents come from."""
     nothing = Selection(keys=frozenset(), agent_id="")
     tables = ExportTables(files).read(nothing, lambda *_: None)
-    return from_tables(tables, nothing).origin.redacted
+    return from_tables(tables, nothing).origin
 
 
 def read_pieces(files: Files, selection: Selection, progress: Progress, on_problem: OnProblem) -> Columns:
