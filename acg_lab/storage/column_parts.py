@@ -7,7 +7,7 @@ counts once, where it is first; a window or result, where it is last.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from acg_lab.storage.times import Times
 __all__ = ["assign_owners", "join_columns", "keep_windows", "split_by_agent"]
 
 T = TypeVar("T")
+_UNLIKE: Final = (
+    "not all pieces are redacted with one salt, so a text of one piece does not match the same text of another"
+)
 
 
 def assign_owners(columns: Columns) -> Mapping[str, Owner]:
@@ -84,15 +87,12 @@ def _join_origins(parts: Sequence[Columns]) -> Origin:
         calls = [sum(map(len, part.runs.calls)) or 1 for part in parts]
         rate = sum(calls) / sum(n / origin.sample_rate for n, origin in zip(calls, origins, strict=True))
         caveats[f"the pieces hold different shares of the traffic, together {rate:.4g}"] = None
+    salts = dict.fromkeys(origin.redacted for origin in origins)
+    if len(salts) > 1:
+        caveats[_UNLIKE] = None
     learned = any(part.origin.learned_here and part.observations.keys for part in parts)
-    redacted = [origin for origin in origins if origin.redacted]
-    return Origin(
-        learned,
-        tuple(caveats),
-        rate,
-        redacted[0].redacted if redacted else "",
-        only_private=bool(redacted) and all(origin.only_private for origin in redacted),
-    )
+    only_private = bool(any(salts)) and not any(origin.is_redacted for origin in origins)
+    return Origin(learned, tuple(caveats), rate, next((salt for salt in salts if salt), ""), only_private)
 
 
 class _Pool(dict[T, int]):
@@ -141,6 +141,7 @@ def _join_observations(parts: Sequence[ObservationColumns]) -> ObservationColumn
         form_pool=forms[0],
         header_pool=headers[0],
         is_redacted=any(part.is_redacted for part in parts),
+        is_partly_redacted=any(part.is_partly_redacted for part in parts),
     )
     keys = sorted(joined.number)
     rows = [np.arange(0), *(np.array(joined.observations_of(joined.number[key])) for key in keys)]
@@ -166,7 +167,7 @@ def _join_runs(parts: Sequence[Runs]) -> Runs:
         calls=[[_renumbered(call, *codes[part]) for call in parts[part].calls[i]] for part, i in first.values()],
         messages=JsonPool(messages),
         values=JsonPool(values),
-        is_redacted=any(part.is_redacted for part in parts),
+        is_redacted=any(runs.is_redacted for runs in parts),
     )
 
 

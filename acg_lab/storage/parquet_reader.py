@@ -62,7 +62,7 @@ def from_tables(tables: Tables, selection: Selection = EVERYTHING) -> Columns:
     """
     check_values(tables)
     _check_blocks_of_requests(tables, selection.limits)
-    calls, messages = _own_messages(tables["calls"], tables["messages"], is_part=selection.agent_id is not None)
+    calls, messages = _own_messages(tables["calls"], tables["messages"], is_part=selection.wants_some_runs)
     runs = _read_runs(tables["runs"], calls, messages)
     empty = list(filter(selection.wants_key, read_empty_windows(tables["observations"])))
     origin = _read_origin(tables["observations"])

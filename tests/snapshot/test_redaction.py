@@ -244,6 +244,21 @@ def test_names(tmp_path):
     assert snap.columns.observations.ir_ids[0] not in found
 
 
+def test_files_of_each_agent(tmp_path):
+    """An export with files of its own for each agent is redacted as well, and says so; analyses are the same."""
+    snap = acg.load(learned_backend("b", backend=learned_backend("the-agent-of-acme")))
+    copy = export(snap, tmp_path / "export", partition_by="agent", redact_names=True)
+    assert copy.is_redacted
+    assert copy.runs.is_redacted
+    assert analyses(copy) == analyses(snap)
+    assert (
+        acg.explain(copy)
+        .to_frame()
+        .equals(acg.explain(export(snap, tmp_path / "x", redact_names=True, salt=tmp_path / "export.salt")).to_frame())
+    )
+    assert not any("acme" in str(path) for path in tmp_path.rglob("*"))
+
+
 def test_it_is_said(tmp_path):
     """A redacted snapshot says so; a second redaction changes nothing; patterns of text can't be looked for."""
     snap = export(acg.load(learned_backend()), tmp_path / "one")
