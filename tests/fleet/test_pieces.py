@@ -62,7 +62,7 @@ def test_pieces_add_up(days, kind):
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "history"
         for windows, results, recorded in days:
-            snap = acg.load(backend_of(windows, results, recorded))
+            snap = acg.load(backend_of(windows, results, recorded), include_private=True)
             snap.to_parquet(place, append=True, partition_by=kind)
             for run in snap.runs:
                 runs.setdefault(run.agent_id, {}).setdefault(run.id, run)
