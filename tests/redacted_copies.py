@@ -1,9 +1,13 @@
 """Snapshots and their redacted copies, and what every analysis that needs no text says of one."""
 
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
 import acg_lab as acg
 from acg_lab.core.keys import assign_agents
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.snapshot.redaction import redact_columns
+from acg_lab.snapshot.redaction import redact_columns, redact_private
 
 # What names a text or a profile, and what is counted inside of texts, which pseudonyms do not show.
 NAMES = ("learning_key", "profile", "breaking_span", "span_id", "agent_id", "run_id", "reference_run")
@@ -14,7 +18,15 @@ INSIDE = ("changed", "new", "byte_offset", "avoidable", "avoidable_tokens")
 
 def redacted(snap, salt=b"salt", **options):
     """Return a snapshot with pseudonyms in place of texts, as one of its export is."""
-    columns = redact_columns(snap.columns, snap.owners, snap.rules, salt, **options)
+    return _snapshot(redact_columns(snap.columns, snap.owners, snap.rules, salt, **options))
+
+
+def partly_redacted(snap, salt=b"salt"):
+    """Return a snapshot with pseudonyms in place of private texts, as one of its export is."""
+    return _snapshot(redact_private(snap.columns, snap.owners, snap.rules, salt))
+
+
+def _snapshot(columns):
     keys = {*columns.observations.keys, *columns.results}
     owners = assign_agents(keys, {record.agent_id for record in columns.runs.records})
     return acg.Snapshot(source="redacted", columns=columns, owners=owners)
@@ -62,3 +74,13 @@ def _results(results):
 def _rows(frame, left_out):
     frame = frame.drop(columns=[name for name in (*NAMES, *left_out) if name in frame])
     return sorted(map(str, frame.itertuples(index=False)))
+
+
+def bytes_of(place):
+    """Return all distinct values and the metadata of an export's tables, decoded."""
+    blob = []
+    for file in sorted(Path(place).glob("*.parquet")):
+        table = pq.read_table(file)
+        blob += {str(value) for name in table.column_names for value in table[name].to_pylist()}
+        blob.append(str(table.schema.metadata))
+    return "\n".join(blob)

@@ -30,6 +30,7 @@ __all__ = [
     "FAILED",
     "Agent",
     "AsJson",
+    "IncludePrivate",
     "KeyPrefix",
     "MinObservations",
     "Newest",
@@ -114,6 +115,9 @@ Since = Annotated[str | None, typer.Option(help="Leave out everything that start
 KeyPrefix = Annotated[str, typer.Option(help="Key prefix in Redis; 'auto' detects it.")]
 RulesOption = Annotated[str, typer.Option(help=f"Rules version: {', '.join(RULES)}; 'auto' detects each profile's.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail at the first entry that can't be read.")]
+IncludePrivate = Annotated[
+    bool, typer.Option("--include-private", help="Include the texts of blocks labelled private or restricted.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DEFAULTS = StabilityThresholds()
 

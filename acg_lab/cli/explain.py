@@ -10,6 +10,7 @@ from acg_lab.cli._app import (
     DEFAULTS,
     Agent,
     AsJson,
+    IncludePrivate,
     KeyPrefix,
     MinObservations,
     Newest,
@@ -52,6 +53,7 @@ def _explain(
     since: Since = None,
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
+    include_private: IncludePrivate = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -66,6 +68,7 @@ def _explain(
             min_observations_for_full_confidence=min_observations,
         )
     )
+    log = {**log, "include_private": include_private}
     snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     findings = explain(snapshot, key, thresholds, text=text)
     if as_json:

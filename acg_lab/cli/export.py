@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acg_lab.cli._app import Agent, KeyPrefix, Since, Source, Strict, complain, parse_mode, read
+from acg_lab.cli._app import Agent, IncludePrivate, KeyPrefix, Since, Source, Strict, complain, parse_mode, read
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.core import UsageError
 from acg_lab.storage.salts import salt_beside
@@ -45,6 +45,7 @@ def _export(
         str | None, typer.Option(help="'agent': give each agent its own files, for many agents.", metavar="agent")
     ] = None,
     allow_write: Annotated[bool, typer.Option("--allow-write", help="Write to a Redis DEST.")] = False,  # noqa: FBT002
+    include_private: IncludePrivate = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
     """Copy any source to Parquet, or into a Redis.
@@ -56,6 +57,7 @@ def _export(
     if redact and is_redis(dest):
         msg = "--redact writes Parquet only; name a folder as DEST."
         raise UsageError(msg)
+    log = {**log, "include_private": include_private}
     snapshot = read(source, agent, since=since, limit=limit, key_prefix=key_prefix, strict=strict, **log)
     if not is_redis(dest):
         options: dict[str, Any] = {"redact": redact, "redact_names": redact_names, "salt": salt}
@@ -66,5 +68,5 @@ def _export(
         msg = f"{mask_credentials(dest)} is a Redis; to write to it, add --allow-write."
         raise UsageError(msg)
     complain(f"exported {snapshot.facts} to {mask_credentials(dest)}")
-    if redact and not snapshot.is_redacted:
+    if snapshot.needs_salt(redact=redact) and not is_redis(dest):
         complain(f"the key of its pseudonyms is in {salt or salt_beside(dest)}: keep it, and do not share it")

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from acg_lab._format import counted, cut, money, printable
-from acg_lab.cli._app import Agent, AsJson, KeyPrefix, RulesOption, Source, Strict, out, print_json, say
+from acg_lab.cli._app import Agent, AsJson, IncludePrivate, KeyPrefix, RulesOption, Source, Strict, out, print_json, say
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read_simulation
 from acg_lab.core import UsageError
@@ -50,6 +50,7 @@ def _misses(
     rows: Rows = _SHOWN,
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
+    include_private: IncludePrivate = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -66,6 +67,7 @@ def _misses(
         scope=scope,
         key_prefix=key_prefix,
         rules=rules,
+        include_private=include_private,
         strict=strict,
         **log,
     )
@@ -142,6 +144,8 @@ def _pairs(sim: CacheSimulation, request: int) -> Iterator[tuple[str, str, str]]
     """Yield path, text and other text of the first difference behind a request's verdict."""
     place = sim.cause_place(request)
     if place is None or place.other_content < 0 or place.content == place.other_content:
+        return
+    if any(map(sim.history.requests.is_private, (place.content, place.other_content))):
         return
     ours, theirs = (plain_text(sim.history.requests.texts[code]) for code in (place.content, place.other_content))
     if found := find_differences(ours, theirs):

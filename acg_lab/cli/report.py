@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from acg_lab.cli._app import Agent, KeyPrefix, RulesOption, Source, Strict, parse_mode, read, say
+from acg_lab.cli._app import Agent, IncludePrivate, KeyPrefix, RulesOption, Source, Strict, parse_mode, read, say
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider
 from acg_lab.reporting import report
@@ -26,6 +26,7 @@ def _report(
     text: WithText = False,  # noqa: FBT002
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
+    include_private: IncludePrivate = False,  # noqa: FBT002
     mode: Annotated[
         str | None,
         typer.Option(help="Permissions of the file, such as 644; a new one is its owner's alone."),
@@ -36,6 +37,7 @@ def _report(
 
     The file needs nothing else and fetches nothing. It holds no text of a prompt without --text.
     """
+    log = {**log, "include_private": include_private}
     permissions = parse_mode(mode)
     snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict, **log)
     made = report(snapshot, out, cache_provider=cache_provider, advice=advice, text=text, mode=permissions)

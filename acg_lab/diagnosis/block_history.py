@@ -245,12 +245,24 @@ class BlockHistory:
     @cached_property
     def readable(self) -> bool:
         """Whether the contents are texts rather than pseudonyms or hashes in place of texts."""
-        return not (self.source.is_redacted or all(is_redacted(self.text(code)) for code in self.counts))
+        return not (self._is_hidden or all(is_redacted(self.text(code)) for code in self.counts))
+
+    @property
+    def _is_hidden(self) -> bool:
+        """Whether pseudonyms stand for the contents."""
+        return self.source.is_redacted or (self.source.is_partly_redacted and self.is_private)
+
+    @cached_property
+    def is_private(self) -> bool:
+        """Whether a request labels the block private or restricted."""
+        pairs = zip(self.requests, self.positions, strict=True)
+        forms = {request.forms[position] for request, position in pairs if position is not None}
+        return any(self.source.form_pool[form].is_private for form in forms)
 
     @property
     def unnamed_kind(self) -> Kind:
         """The kind of a change that no detector names: of pseudonyms most kinds cannot be told."""
-        return Kind.REDACTED if self.source.is_redacted else Kind.UNKNOWN
+        return Kind.REDACTED if self._is_hidden else Kind.UNKNOWN
 
     @cached_property
     def dominant_text(self) -> str:

@@ -104,7 +104,9 @@ def _build_split_finding(
         tokens_lost=mean_tokens(splits, "lost"),
         sentence=describe_splits(context, splits),
         requests=sum(split.requests for split in splits),
-        evidence=build_evidence(block, cause.change_history, text=text and is_block, **known),
+        evidence=build_evidence(
+            block, cause.change_history, text=text and is_block and context.may_show(block), **known
+        ),
         repairs=_try_repairs(context, splits, joined),
     )
     others = [(other.block, other.kind) for other in splits[0].others]
@@ -171,7 +173,7 @@ def _build_fault_finding(context: AnalysisContext, faults: Mapping[str, Fault], 
     evidence = build_evidence(
         block,
         block.change_history,
-        text=text,
+        text=text and context.may_show(block),
         stable_tokens_after=fault.tokens_after,
         unchanging=fault.tokens_inside,
         threshold=find_threshold(context, key, fault),

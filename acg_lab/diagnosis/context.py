@@ -53,6 +53,10 @@ class AnalysisContext:
     thresholds: StabilityThresholds
     results: Mapping[str, StabilityAnalysisResult]
 
+    def may_show(self, block: BlockHistory) -> bool:
+        """Return whether excerpts of a block may be shown: of a private one only if that was asked for."""
+        return self.snapshot.shows_private or not block.is_private
+
     @property
     def source(self) -> ObservationColumns:
         """The observations of the snapshot."""

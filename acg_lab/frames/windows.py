@@ -11,6 +11,7 @@ from acg_lab.frames.schema import BLOCKS, CELLS, VARIANTS, WINDOWS, category, co
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, columns_of
 from acg_lab.snapshot.span_stats import block_tokens, list_variants
 from acg_lab.snapshot.window_cells import CellContent, find_cells
+from acg_lab.storage.observation_columns import HIDDEN
 
 if TYPE_CHECKING:
     from acg_lab.storage.observation_columns import ObservationColumns
@@ -97,7 +98,7 @@ def blocks(snap: Snapshot, *, text: bool = False) -> pd.DataFrame:
     values = {
         **{name: column[of_block] for name, column in _request_columns(snap, source).items()},
         "position": np.arange(len(of_block)) - source.block_offsets[of_block],
-        **_content_columns(source, np.arange(len(of_block)), text=text),
+        **_content_columns(source, np.arange(len(of_block)), text=text, private=snap.shows_private),
         "sequence_index": source.indexes,
         "created_at": source.created.nanoseconds[of_block],
     }
@@ -156,7 +157,7 @@ def variants(
         for rows in (found.first, found.newest)
     )
     values = {
-        **_content_columns(source, found.newest, text=text),
+        **_content_columns(source, found.newest, text=text, private=snap.shows_private),
         "position": found.position,
         "count": found.counts,
         "first_seen": first // _SECOND * _SECOND,
@@ -177,8 +178,10 @@ def _request_columns(snap: Snapshot, source: "ObservationColumns") -> dict[str, 
     }
 
 
-def _content_columns(source: "ObservationColumns", rows: NDArray[np.int64], *, text: bool) -> dict[str, Any]:
-    """Return span id, hash, tokens and, if asked for, text of some block rows."""
+def _content_columns(
+    source: "ObservationColumns", rows: NDArray[np.int64], *, text: bool, private: bool
+) -> dict[str, Any]:
+    """Return span id, hash, tokens and, if asked for, text of some block rows, ``[private]`` for those not shown."""
     contents = source.contents[rows]
     used, codes = compact(contents, len(source.content_pool))
     hashes = [hash_text(source.content_pool[code])[_HASH] for code in used.tolist()]
@@ -187,7 +190,11 @@ def _content_columns(source: "ObservationColumns", rows: NDArray[np.int64], *, t
         "hash": pd.array(hashes, dtype="str").take(codes),
         "tokens": block_tokens(source)[rows],
     }
-    return {**values, "text": category(contents, source.content_pool)} if text else values
+    if not text:
+        return values
+    hidden = np.array([form.is_private and not private for form in source.form_pool], bool)[source.forms[rows]]
+    pool = [*source.content_pool, HIDDEN]
+    return {**values, "text": category(np.where(hidden, len(pool) - 1, contents), pool)}
 
 
 def cells(snap: Snapshot, learning_key: str | None = None, *, agent_id: str | None = None) -> pd.DataFrame:

@@ -178,7 +178,7 @@ class _Scopes:
         except _BAD as error:
             yield document.problem(f"expected an ATOF event: {error}", path)
             return
-        if event.atof_version not in {"0.1", None}:
+        if event.atof_version not in ("0.1", None):
             yield document.problem(
                 f"expected ATOF version '0.1', got {event.atof_version!r}; update acg_lab", f"{path}.atof_version"
             )
@@ -264,7 +264,7 @@ class _Scopes:
         """Note whether the request was cut: later calls of a run are, unless the runtime was set to record all."""
         if agent is None:
             return call
-        opening = next((message for message in messages if message.get("role") not in {"system", "developer"}), None)
+        opening = next((message for message in messages if message.get("role") not in ("system", "developer")), None)
         agent.n_calls += 1
         if agent.n_calls == 1:
             agent.opening = opening

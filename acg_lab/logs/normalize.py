@@ -113,8 +113,8 @@ _ONLY: tuple[tuple[Api, frozenset[str]], ...] = (
         frozenset({"max_completion_tokens", "response_format", "stream_options", "functions", "stop", "n", "logprobs"}),
     ),
 )
-_ANTHROPIC_PARTS = frozenset({"tool_use", "tool_result", "image", "document", "thinking", "redacted_thinking"})
-_CHAT_ROLES = frozenset({"system", "developer", "tool", "function"})
+_ANTHROPIC_PARTS = ("tool_use", "tool_result", "image", "document", "thinking", "redacted_thinking")
+_CHAT_ROLES = ("system", "developer", "tool", "function")
 
 
 def detect_api(body: Mapping[str, Any], tools: Iterable[Json] = (), messages: Iterable[Json] = ()) -> Api:

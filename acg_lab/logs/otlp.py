@@ -92,7 +92,7 @@ def _span(document: Document, raw: JsonObject, service: Any) -> Span:
     attributes = _attributes(raw)
     events = tuple(_event(event) for event in _list(raw, "events"))
     status = raw.get("status")
-    failed = isinstance(status, dict) and status.get("code") in {2, "2", "STATUS_CODE_ERROR"}
+    failed = isinstance(status, dict) and status.get("code") in (2, "2", "STATUS_CODE_ERROR")
     return Span(
         document,
         str(_get(raw, "traceId", "trace_id") or ""),

@@ -76,11 +76,11 @@ def rebuild_body(api: Api, prompt: Prompt) -> bytes:
         body["tools"] = [(_anthropic_tool if anthropic else _chat_tool)(tool) for tool in prompt.tools]
     messages = list(_checked(prompt.messages))
     if anthropic:
-        leading = [part for role, parts in messages if role in {"system", "developer"} for part in parts]
+        leading = [part for role, parts in messages if role in ("system", "developer") for part in parts]
         if system := [*prompt.system, *leading]:
             body["system"] = _text_or_list(system, _anthropic_part)
         body["messages"] = [
-            _anthropic_message(role, parts) for role, parts in messages if role not in {"system", "developer"}
+            _anthropic_message(role, parts) for role, parts in messages if role not in ("system", "developer")
         ]
     else:
         first = [_chat_message("system", list(prompt.system))] if prompt.system else []
@@ -94,7 +94,7 @@ def tool_notes(prompt: Prompt) -> tuple[Note, ...]:
         bare = [tool for tool in prompt.tools if not _schema_of(tool) and not tool.get("description")]
         return (NAMES_ONLY,) if len(bare) == len(prompt.tools) else ()
     parts = (part for message in prompt.messages for part in message.get("parts") or ())
-    calls = any(isinstance(part, dict) and part.get("type") in {"tool_call", "tool_call_response"} for part in parts)
+    calls = any(isinstance(part, dict) and part.get("type") in ("tool_call", "tool_call_response") for part in parts)
     return (NO_TOOLS,) if calls else ()
 
 
@@ -147,7 +147,7 @@ def _anthropic_part(part: JsonObject) -> JsonObject:
         return {"type": "tool_result", "tool_use_id": part.get("id"), "content": _answer(part)}
     if kind == "reasoning":
         return {"type": "thinking", "thinking": _content(part), "signature": ""}
-    if kind in {"blob", "uri"} and part.get("modality") in {"image", None}:
+    if kind in ("blob", "uri") and part.get("modality") in ("image", None):
         return {"type": "image", "source": _anthropic_source(part)}
     return dict(part)
 
@@ -182,7 +182,7 @@ def _chat_messages(role: str, parts: list[JsonObject]) -> Iterable[JsonObject]:
 
 def _chat_message(role: str, parts: list[JsonObject]) -> JsonObject:
     calls = [_chat_call(part) for part in parts if part.get("type") == "tool_call"]
-    rest = [part for part in parts if part.get("type") not in {"tool_call", "reasoning"}]
+    rest = [part for part in parts if part.get("type") not in ("tool_call", "reasoning")]
     message: dict[str, Any] = {"role": role}
     if rest or not calls:
         message["content"] = _text_or_list(rest, _chat_part) if rest else ""
@@ -226,7 +226,7 @@ def _named(tool: JsonObject) -> tuple[Any, Any]:
 
 def _anthropic_tool(tool: JsonObject) -> JsonObject:
     name, description = _named(tool)
-    if "input_schema" in tool or tool.get("type") not in {"function", "custom", None}:
+    if "input_schema" in tool or tool.get("type") not in ("function", "custom", None):
         return dict(tool)
     described = {} if description is None else {"description": description}
     return {"name": name, **described, "input_schema": _schema_of(tool) or {"type": "object"}}

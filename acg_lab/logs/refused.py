@@ -19,7 +19,7 @@ TRANSCRIPT_REFUSAL: Final = (
 _SPEND: Final = {"request_id", "call_type", "spend", "startTime"}
 _TRANSCRIPT: Final = {"sessionId", "uuid", "parentUuid", "type"}
 # Lines of a transcript that hold no message, one of which often comes first.
-_TRANSCRIPT_NOTES: Final = {"summary", "file-history-snapshot", "queue-operation"}
+_TRANSCRIPT_NOTES: Final = ("summary", "file-history-snapshot", "queue-operation")
 
 
 def is_litellm_spend_log(first: Sequence[JsonObject]) -> bool:

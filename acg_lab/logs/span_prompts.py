@@ -29,7 +29,7 @@ FEW_TOOLS = Note("the trace does not say which tools were sent")
 
 _DETAILS = "gen_ai.client.inference.operation.details"
 _LANGFUSE = "langfuse.observation.input"
-_OPERATIONS = {"chat", "text_completion", "generate_content", "completion"}
+_OPERATIONS = ("chat", "text_completion", "generate_content", "completion")
 # Attributes that hold a whole body as JSON text, and the one that holds the answer.
 _BODIES = (
     ("nemo_relay.start.data.content", ""),
@@ -68,7 +68,7 @@ def is_llm_span(span: Span) -> bool:
     if "gen_ai.operation.name" in span.attributes:
         return of("gen_ai.operation.name") in _OPERATIONS
     if "mlflow.spanType" in span.attributes:
-        return str(of("mlflow.spanType")).strip('"') in {"LLM", "CHAT_MODEL"}
+        return str(of("mlflow.spanType")).strip('"') in ("LLM", "CHAT_MODEL")
     if "langfuse.observation.type" in span.attributes:
         return of("langfuse.observation.type") == "generation"
     return "gen_ai.request.model" in span.attributes and ("gen_ai.system" in span.attributes or _has_details(span))

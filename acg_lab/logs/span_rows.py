@@ -39,7 +39,7 @@ def is_langfuse(first: Sequence[JsonObject]) -> bool:
 
 
 def _has_observation_type(one: JsonObject) -> bool:
-    return str(one.get("type")).upper() in {"GENERATION", "SPAN", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER"}
+    return str(one.get("type")).upper() in ("GENERATION", "SPAN", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER")
 
 
 def is_mlflow(first: Sequence[JsonObject]) -> bool:
@@ -143,7 +143,7 @@ def _from_mlflow(document: Document, row: JsonObject) -> Items:
             continue
         packed = _object(raw["attributes"])
         attributes = {name: _unpacked(value) for name, value in packed.items()}
-        attributes |= {name: packed[name] for name in packed if name in {"mlflow.spanInputs", "mlflow.spanOutputs"}}
+        attributes |= {name: packed[name] for name in packed if name in ("mlflow.spanInputs", "mlflow.spanOutputs")}
         attributes |= {} if session is None else {"session.id": session}
         start, end = yield from _times(document, raw, *_MLFLOW_TIMES)
         status = raw.get("status")

@@ -18,7 +18,7 @@ from acg_lab.storage.times import render_time
 
 __all__ = ["read_spans", "read_traces"]
 
-_AGENT_OPERATIONS = {"invoke_agent", "create_agent", "invoke_workflow"}
+_AGENT_OPERATIONS = ("invoke_agent", "create_agent", "invoke_workflow")
 _SESSIONS = ("gen_ai.conversation.id", "session.id", "langfuse.session.id")
 _AGENTS = ("gen_ai.agent.name", "agent.name", "graph.node.id")
 _FIRST_TOKEN_EVENTS = {

@@ -54,6 +54,7 @@ class _Columns:
         self.lengths, self.contents, self.messages, self.breakpoints = (array("i") for _ in range(4))
         self.kinds, self.allows_breakpoint = array("B"), array("B")
         self.pool, self.is_redacted = Contents(), False
+        self.private_texts: frozenset[str] = frozenset()
         self.agents, self.runs, self.models, self.scopes, self.parameters = (_Names() for _ in range(5))
 
     def add_facts(self, facts: Iterable[int]) -> None:
@@ -155,6 +156,7 @@ class _CallReader:
         self._reader = PieceReader(runs, columns.pool)
         self._is_rest = _sources_of_rest(runs, positions)
         columns.is_redacted |= runs.is_redacted
+        columns.private_texts |= runs.private_texts
 
     def calls(self, position: int) -> range:
         """Return the positions of a run's calls."""
@@ -307,6 +309,7 @@ def _finish(columns: _Columns) -> RecordedRequests:
         vendor_diagnoses=tuple(columns.diagnoses[row] for row in order.tolist()),
         sendings={i: found for i, row in enumerate(order.tolist()) if (found := columns.sendings[row]) is not None},
         is_redacted=columns.is_redacted,
+        private_texts=columns.private_texts,
         **facts,
         **per_piece,
     )

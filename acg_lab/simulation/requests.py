@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.simulation.bodies import Api, Parameters
+from acg_lab.simulation.contents import plain_text
 from acg_lab.storage.observation_columns import offsets
 from acg_lab.storage.pseudonyms import sent_size
 from acg_lab.storage.recorded_runs import Sending
@@ -96,6 +98,8 @@ class RecordedRequests:
         What repairs change in the way requests are sent, by request.
     is_redacted : bool
         Whether ``texts`` are pseudonyms.
+    private_texts : frozenset of str
+        Texts that are not shown, white space normalised.
     """
 
     agent_ids: tuple[str, ...]
@@ -138,6 +142,7 @@ class RecordedRequests:
     vendor_diagnoses: tuple[str, ...]
     sendings: Mapping[int, "SentOtherwise"] = field(default_factory=dict)
     is_redacted: bool = False
+    private_texts: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.started)
@@ -147,6 +152,12 @@ class RecordedRequests:
         """The size of each content as it was sent."""
         measure = sent_size if self.is_redacted else len
         return np.fromiter(map(measure, self.texts), np.int64, len(self.texts))
+
+    def is_private(self, content: int) -> bool:
+        """Return whether a content, by its code, is not shown."""
+        return bool(self.private_texts) and (
+            normalize_whitespace(plain_text(self.texts[content])) in self.private_texts
+        )
 
     @property
     def api_names(self) -> tuple[Api, ...]:

@@ -21,6 +21,7 @@ from acg_lab.simulation.untimed import UNTIMED
 from acg_lab.simulation.verdicts import VERDICTS, Verdict
 from acg_lab.snapshot.load import parse_option_time
 from acg_lab.snapshot.profile_names import ProfileNames
+from acg_lab.storage.observation_columns import HIDDEN
 
 if TYPE_CHECKING:
     from acg_lab.simulation.costs import CachedTokens
@@ -218,7 +219,12 @@ class CacheSimulation(SimulatedRequests):
         )
 
     def content(self, code: int) -> str:
-        """Return the text of a content by its code. Prompts are private: show it only when asked to."""
+        """Return the text of a content by its code, ``[private]`` for one that is labelled so.
+
+        Prompts are private: show it only when asked to.
+        """
+        if self.history.requests.is_private(code):
+            return HIDDEN
         return self.history.requests.texts[code].decode(errors="replace")
 
     def _path(self, row: int, piece: int) -> tuple[str, str]:

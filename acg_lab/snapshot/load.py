@@ -56,6 +56,7 @@ def load(
     fields: Mapping[str, str] | None = None,
     gentle: bool | None = None,
     limits: Limits | None = None,
+    include_private: bool = False,
 ) -> Snapshot:
     """Read a source into a snapshot.
 
@@ -104,6 +105,8 @@ def load(
         of the server's time. By default, unless the server is on this machine (a unix socket or a loopback address).
     limits : Limits, optional
         What is refused: values, lines, JSON, requests and tables beyond a size; see `acg_lab.Limits`.
+    include_private : bool
+        Whether the texts of blocks labelled private or restricted are shown where texts are, and exported.
 
     Returns
     -------
@@ -169,7 +172,7 @@ def load(
     columns = _read_columns(backend, selection, on_problem, progress=progress, close=is_ours)
     prefix = getattr(backend, "key_prefix", "auto")
     columns = replace(columns, problems=tuple(problems), key_prefix=columns.key_prefix if prefix == "auto" else prefix)
-    snapshot = _snapshot(backend.label, columns, rules)
+    snapshot = replace(_snapshot(backend.label, columns, rules), shows_private=include_private)
     if agent_id is not None:
         snapshot = keep_agent(snapshot, agent_id)
         check_agent(snapshot, agent_id, lambda: agents_of(backend))

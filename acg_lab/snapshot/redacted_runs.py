@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.keys import parse_learning_key
+from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.core.records import AnnotatedLlmRequest, CallRecord, Exchange, RunRecord, Usage
 from acg_lab.core.rules import RULES
 from acg_lab.snapshot.request_reader import KEYS_KEPT, LearningKeys
@@ -21,7 +22,7 @@ from acg_lab.storage.pseudonyms import Pseudonyms
 from acg_lab.storage.recorded_runs import Body, Call, Runs
 from acg_lab.storage.redacted_json import JsonRedactor
 
-__all__ = ["Redactor", "RunRedactor"]
+__all__ = ["PrivatePseudonyms", "PrivateRedactor", "Redactor", "RunRedactor"]
 
 _encode = msgspec.json.Encoder().encode
 _PROVIDERS: Final = ("anthropic", "openai", "azure", "bedrock", "vertex", "litellm", "gemini")
@@ -33,13 +34,13 @@ class Redactor:
 
     Parameters
     ----------
-    salt : bytes
+    names : Pseudonyms
     redacts_names : bool
         Whether the ids of agents, runs, requests and accounts are replaced too.
     """
 
-    def __init__(self, salt: bytes, *, redacts_names: bool) -> None:
-        self.names, self.redacts_names = Pseudonyms(salt), redacts_names
+    def __init__(self, names: Pseudonyms, *, redacts_names: bool) -> None:
+        self.names, self.redacts_names = names, redacts_names
         self.json = JsonRedactor(self.names, keeps_owners=not redacts_names)
 
     def name(self, kind: str, name: str) -> str:
@@ -77,6 +78,45 @@ class Redactor:
         )
 
 
+class PrivatePseudonyms(Pseudonyms):
+    """Pseudonyms of some texts only; all others stay as they are.
+
+    Parameters
+    ----------
+    salt : bytes
+    private : frozenset of str
+        The texts, white space normalised.
+    """
+
+    def __init__(self, salt: bytes, private: frozenset[str]) -> None:
+        super().__init__(salt)
+        self._private = private
+
+    def content(self, text: str) -> str:
+        """Return the pseudonym of a private content, or the text itself."""
+        return super().content(text) if normalize_whitespace(text) in self._private else text
+
+    def value(self, text: str) -> str:
+        """Return the pseudonym of a private text, or the text itself."""
+        return super().value(text) if normalize_whitespace(text) in self._private else text
+
+    def number(self, value: float) -> float:
+        """Return another number for a private one, or the number itself."""
+        return super().number(value) if str(value) in self._private else value
+
+
+class PrivateRedactor(Redactor):
+    """The pseudonyms of an export that hides what is private; names, learning keys and other hashes stay."""
+
+    def hash(self, text: str) -> str:
+        """Return the hash itself."""
+        return text
+
+    def key(self, key: str, agent_id: str) -> str:  # noqa: ARG002
+        """Return the key itself."""
+        return key
+
+
 class RunRedactor:
     """Redacts runs.
 
@@ -102,7 +142,7 @@ class RunRedactor:
             calls=calls,
             messages=self._pools[0],
             values=self._pools[1],
-            is_redacted=True,
+            is_redacted=not isinstance(redactor, PrivateRedactor),
         )
         self._keep_keys(calls)
 
@@ -207,7 +247,8 @@ class RunRedactor:
                         made = after.key(self._redactor.name("agent", record.agent_id), call, name)
                     except RecordError:
                         continue
-                    kept[made] = self._redactor.key(key, record.agent_id)
+                    if made != (redacted := self._redactor.key(key, record.agent_id)):
+                        kept[made] = redacted
                 if kept:
                     unknown = {**call.record.unknown, KEYS_KEPT: kept}
                     new[i] = call._replace(record=replace(call.record, unknown=unknown))

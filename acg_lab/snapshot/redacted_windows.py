@@ -25,14 +25,14 @@ from acg_lab.core.records import AnnotatedLlmRequest, StabilityAnalysisResult
 from acg_lab.core.rule_types import Draft
 from acg_lab.core.rules import get_rules
 from acg_lab.snapshot.block_identities import identify_blocks
-from acg_lab.snapshot.redacted_runs import Redactor
+from acg_lab.snapshot.redacted_runs import PrivateRedactor, Redactor
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.observation_columns import Form, Header, ObservationColumns
 from acg_lab.storage.recorded_runs import Call, Runs
 
 __all__ = ["WindowRedactor"]
 
-_named: Final = re.compile(r"([a-z]+-[0-9]+-)(.*)", re.DOTALL).fullmatch
+_named: Final = re.compile(r"((?:system|user|assistant|tool)-[0-9]+-)(.*)", re.DOTALL).fullmatch
 _encode: Final = msgspec.json.encode
 _Block = tuple[str, str, str]  # role, content type, content
 
@@ -86,7 +86,8 @@ class WindowRedactor:
             content_pool=content_pool,
             span_pool=span_pool,
             header_pool=[self._header(header) for header in source.header_pool],
-            is_redacted=True,
+            is_redacted=not isinstance(self._redactor, PrivateRedactor),
+            is_partly_redacted=True,
         )
         return _sorted_by_key(redacted)
 
@@ -112,11 +113,13 @@ class WindowRedactor:
         redact = self._redactor.json.redact
         try:
             value = msgspec.json.decode(content) if content.startswith("{") else None
-            if form.content_type == "structured_output" and value is not None:
-                return canonical_json(redact("format", value))
-            kind = "tool" if form.content_type == "tool_schema" else _kind_of_item(form, value)
+            is_format = form.content_type == "structured_output"
+            named = {"tool_schema": "tool", "structured_output": "format"}.get(form.content_type)
+            kind = named or _kind_of_item(form, value)
             if kind and isinstance(value, dict):
-                return normalize_whitespace(canonical_json(redact(kind, value)))
+                made = redact(kind, value)
+                text = content if made == value else canonical_json(made)
+                return text if is_format else normalize_whitespace(text)
         except (msgspec.DecodeError, RecordError, RecursionError):
             pass
         return self._redactor.names.content(content)
@@ -134,8 +137,8 @@ class WindowRedactor:
         metadata = form.token_metadata
         if metadata is not None:
             known = msgspec.json.decode(metadata)
-            kept = {name: known.pop(name) for name in ("model_family", "token_count") if name in known}
-            metadata = _encode(kept | self._redactor.data(known)).decode()
+            rest = {name: known.pop(name) for name in [*known] if name not in ("model_family", "token_count")}
+            metadata = _encode({**known, **self._redactor.data(rest)}).decode()
         return form._replace(token_metadata=metadata, unknown=self._redactor.data_text(form.unknown))
 
     def _header(self, header: Header) -> Header:

@@ -5,7 +5,7 @@ contributes is cached by its code and its position: reading a request costs one 
 """
 
 from array import array
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -97,7 +97,8 @@ class LearningKeys:
             self._keys[(*without_first, first) if depends_on_first else without_first] = key
         if isinstance(key, RecordError):
             raise key
-        return call.record.unknown.get(KEYS_KEPT, {}).get(key, key) if self._runs.is_redacted else key
+        kept = call.record.unknown.get(KEYS_KEPT)
+        return str(kept.get(key, key)) if isinstance(kept, Mapping) else key
 
 
 def _make_key(agent_id: str, request: AnnotatedLlmRequest, rules: str) -> str | RecordError:

@@ -5,7 +5,7 @@ A snapshot keeps columns, and makes records when asked for. Seed entries are kep
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,8 +18,9 @@ from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import NEWEST, RULES, get_rules
 from acg_lab.core.window import SpanCount
 from acg_lab.snapshot.learnable import count_unread
+from acg_lab.snapshot.private_texts import find_private_texts, has_private_blocks
 from acg_lab.snapshot.profile_names import ProfileNames
-from acg_lab.snapshot.redaction import redact_columns
+from acg_lab.snapshot.redaction import redact_columns, redact_private, rules_of_agents
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
@@ -68,6 +69,8 @@ class Snapshot:
         The rules version for all profiles, or ``"auto"``: the detected one of each, see `rules`.
     is_filtered : bool
         Whether only a part of the windows was loaded (``since`` or ``limit``).
+    shows_private : bool
+        Whether the texts of blocks labelled private or restricted are shown and exported where texts are.
 
     Examples
     --------
@@ -82,6 +85,7 @@ class Snapshot:
     owners: Mapping[str, Owner]
     rules_setting: str = "auto"
     is_filtered: bool = False
+    shows_private: bool = False
 
     @property
     def learned_here(self) -> bool:
@@ -121,10 +125,13 @@ class Snapshot:
         newest_first: tuple[str, ...] = tuple(RULES)[::-1]
         return {agent: sorted(names or {NEWEST}, key=newest_first.index) for agent, names in found.items()}
 
-    @property
+    @cached_property
     def runs(self) -> Runs:
         """The recorded runs, by agent, in the order of production's index."""
-        return self.columns.runs
+        if self.shows_private or not has_private_blocks(self.columns.observations):
+            return self.columns.runs
+        private = find_private_texts(self.columns, rules_of_agents(self.owners, self.rules))
+        return replace(self.columns.runs, private_texts=private)
 
     @property
     def recorded(self) -> "Snapshot":
@@ -134,7 +141,9 @@ class Snapshot:
     @cached_property
     def agent_ids(self) -> tuple[str, ...]:
         """All agents with a profile, a seed entry or a run, sorted."""
-        return tuple(sorted({*(o.agent_id for o in self.owners.values()), *(r.agent_id for r in self.runs.records)}))
+        return tuple(
+            sorted({*(o.agent_id for o in self.owners.values()), *(r.agent_id for r in self.columns.runs.records)})
+        )
 
     @cached_property
     def windows(self) -> Mapping[str, Window]:
@@ -170,7 +179,7 @@ class Snapshot:
         if self.rules_setting != "auto":
             given = DetectedRules(get_rules(self.rules_setting).name, "as requested", decided=True)
             return LazyMapping(tuple(self.windows), lambda _: given)
-        of_agent = LazyMapping(self.agent_ids, lambda agent_id: read_runs(self.runs, agent_id))
+        of_agent = LazyMapping(self.agent_ids, lambda agent_id: read_runs(self.columns.runs, agent_id))
 
         def decide(key: str) -> DetectedRules:
             agent_id = self.owners[key].agent_id
@@ -196,7 +205,17 @@ class Snapshot:
     @property
     def is_redacted(self) -> bool:
         """Whether pseudonyms stand for all texts, as in a redacted export."""
-        return bool(self.columns.origin.redacted)
+        return self.columns.origin.is_redacted
+
+    @property
+    def _hides_private(self) -> bool:
+        """Whether the source holds private texts that were not asked for."""
+        is_done = bool(self.columns.origin.redacted)
+        return not (self.shows_private or is_done) and has_private_blocks(self.columns.observations)
+
+    def needs_salt(self, *, redact: bool) -> bool:
+        """Return whether an export of this snapshot holds pseudonyms that it does not hold itself."""
+        return (redact and not self.is_redacted) or self._hides_private
 
     def to_parquet(
         self,
@@ -210,6 +229,9 @@ class Snapshot:
         salt: "str | os.PathLike[str] | None" = None,
     ) -> None:
         """Export to Parquet. A snapshot loaded from the export equals this one, unless it is redacted.
+
+        Of a source with blocks that are labelled private or restricted, their texts are redacted unless it was loaded
+        with ``include_private=True``.
 
         Parameters
         ----------
@@ -239,10 +261,12 @@ class Snapshot:
         SourceError
             If the export cannot be written.
         """
-        if not redact and (redact_names or salt is not None):
+        if not redact and (redact_names or (salt is not None and not self._hides_private)):
             msg = "The options 'redact_names' and 'salt' are for a redacted export; add redact=True (--redact)."
             raise UsageError(msg)
         columns = self.columns
+        if self.needs_salt(redact=redact) and not redact:
+            columns = redact_private(columns, self.owners, self.rules, find_salt(path, salt))
         if redact and not self.is_redacted:
             columns = redact_columns(
                 columns, self.owners, self.rules, find_salt(path, salt), redacts_names=redact_names
@@ -266,12 +290,19 @@ class Snapshot:
         Raises
         ------
         UsageError
-            If one of the keys exists (then nothing is written), no prefix is known, or the texts are redacted.
+            If one of the keys exists (then nothing is written), no prefix is known, texts are redacted, or
+            private ones were not asked for.
         SourceError
             If the server cannot be reached or refuses.
         """
         if self.is_redacted:
             msg = "The texts of this source are redacted: production could not use them; export it to Parquet."
+            raise UsageError(msg)
+        if self._hides_private:
+            msg = (
+                "The source holds blocks labelled private or restricted, which a Redis would get as they are; load it "
+                "with include_private=True (--include-private) to copy them."
+            )
             raise UsageError(msg)
         prefix = self.columns.key_prefix if key_prefix is None else key_prefix
         if prefix is None:

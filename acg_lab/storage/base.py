@@ -75,6 +75,11 @@ class Selection(NamedTuple):
         """The wanted agents as a set, or None for all."""
         return None if self.agent_id is None else frozenset({self.agent_id})
 
+    @property
+    def wants_some_runs(self) -> bool:
+        """Whether some runs may not be wanted."""
+        return self.agent_id is not None or self.since is not None or self.limit is not None
+
     def wants_key(self, key: str) -> bool:
         """Return whether a window or result under this learning key or agent id may be wanted."""
         if self.agent_id is not None and key != self.agent_id and not key.startswith(f"{self.agent_id}::model="):

@@ -7,7 +7,7 @@ counts once, where it is first. Each window and each result must be in one part 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from acg_lab.storage.times import Times
 __all__ = ["join_columns", "keep_windows", "split_by_agent"]
 
 T = TypeVar("T")
+_UNLIKE: Final = (
+    "not all pieces are redacted with one salt, so a text of one piece does not match the same text of another"
+)
 
 
 def split_by_agent(columns: Columns, owners: Mapping[str, Owner]) -> Iterator[tuple[str, Columns]]:
@@ -78,8 +81,12 @@ def _join_origins(parts: Sequence[Columns]) -> Origin:
         calls = [sum(map(len, part.runs.calls)) or 1 for part in parts]
         rate = sum(calls) / sum(n / origin.sample_rate for n, origin in zip(calls, origins, strict=True))
         caveats[f"the pieces hold different shares of the traffic, together {rate:.4g}"] = None
+    salts = dict.fromkeys(origin.redacted for origin in origins)
+    if len(salts) > 1:
+        caveats[_UNLIKE] = None
     learned = any(part.origin.learned_here and part.observations.keys for part in parts)
-    return Origin(learned, tuple(caveats), rate)
+    only_private = bool(any(salts)) and not any(origin.is_redacted for origin in origins)
+    return Origin(learned, tuple(caveats), rate, next((salt for salt in salts if salt), ""), only_private)
 
 
 class _Pool(dict[T, int]):
@@ -127,6 +134,8 @@ def _join_observations(parts: Sequence[ObservationColumns]) -> ObservationColumn
         content_pool=contents[0],
         form_pool=forms[0],
         header_pool=headers[0],
+        is_redacted=any(part.is_redacted for part in parts),
+        is_partly_redacted=any(part.is_partly_redacted for part in parts),
     )
     order = sorted(range(len(joined.keys)), key=joined.keys.__getitem__)
     rows = [np.arange(0), *(np.array(joined.observations_of(window)) for window in order)]
@@ -152,6 +161,7 @@ def _join_runs(parts: Sequence[Runs]) -> Runs:
         calls=[[_renumbered(call, *codes[part]) for call in parts[part].calls[i]] for part, i in first.values()],
         messages=JsonPool(messages),
         values=JsonPool(values),
+        is_redacted=any(runs.is_redacted for runs in parts),
     )
 
 

@@ -30,13 +30,21 @@ class Origin(NamedTuple):
     sample_rate : float
         The share of the traffic in the source, in (0, 1], as stated by the caller.
     redacted : str
-        What names the salt of the pseudonyms that stand for all texts; empty if the texts are what was sent.
+        What names the salt of the pseudonyms that stand for texts; empty if the texts are what was sent.
+    only_private : bool
+        Whether they stand for the texts of private and restricted blocks only.
     """
 
     learned_here: bool = False
     caveats: tuple[str, ...] = ()
     sample_rate: float = 1.0
     redacted: str = ""
+    only_private: bool = False
+
+    @property
+    def is_redacted(self) -> bool:
+        """Whether pseudonyms stand for all texts."""
+        return bool(self.redacted) and not self.only_private
 
 
 _UNKNOWN_ORIGIN = Origin()

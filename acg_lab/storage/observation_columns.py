@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,8 +18,9 @@ from acg_lab.core.exact_prefix import is_scaffold
 from acg_lab.core.records import JsonObject, PromptBlock, PromptIR, TokenMetadata, ToolSchemaHash
 from acg_lab.storage.times import Times
 
-__all__ = ["Codes", "Form", "Header", "ObservationColumns", "Offsets", "offsets"]
+__all__ = ["HIDDEN", "Codes", "Form", "Header", "ObservationColumns", "Offsets", "offsets"]
 
+HIDDEN: Final = "[private]"  # in place of a text that is not shown
 Codes = NDArray[np.int32]
 Offsets = NDArray[np.int64]
 _parse_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -43,6 +44,11 @@ class Form(NamedTuple):
     def is_scaffold(self) -> bool:
         """Whether the block belongs to the system prompt, the tools or the response format."""
         return is_scaffold(self.role, self.content_type)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the block is labelled private or restricted: its text is shown only where that is asked for."""
+        return self.sensitivity in ("private", "restricted")
 
 
 class Header(NamedTuple):
@@ -71,6 +77,8 @@ class ObservationColumns:
         One row per block: codes of the pools, and the sequence index.
     is_redacted : bool
         Whether pseudonyms stand for all texts (`acg_lab.storage.pseudonyms`).
+    is_partly_redacted : bool
+        Whether pseudonyms stand for the texts of blocks labelled private or restricted.
     """
 
     keys: tuple[str, ...]
@@ -89,6 +97,7 @@ class ObservationColumns:
     form_pool: Sequence[Form]
     header_pool: Sequence[Header]
     is_redacted: bool = False
+    is_partly_redacted: bool = False
 
     @cached_property
     def number(self) -> Mapping[str, int]:

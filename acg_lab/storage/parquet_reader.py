@@ -62,15 +62,15 @@ def from_tables(tables: Tables, selection: Selection = EVERYTHING) -> Columns:
     """
     check_values(tables)
     _check_blocks_of_requests(tables, selection.limits)
-    calls, messages = _own_messages(tables["calls"], tables["messages"], is_part=selection.agent_id is not None)
+    calls, messages = _own_messages(tables["calls"], tables["messages"], is_part=selection.wants_some_runs)
     runs = _read_runs(tables["runs"], calls, messages)
     empty = list(filter(selection.wants_key, read_empty_windows(tables["observations"])))
     origin = _read_origin(tables["observations"])
     observations = _read_observations(tables, empty)
     return Columns(
-        observations=replace(observations, is_redacted=bool(origin.redacted)),
+        observations=replace(observations, is_redacted=origin.is_redacted, is_partly_redacted=bool(origin.redacted)),
         results=_read_results(tables["stability"], tables["scores"]),
-        runs=replace(runs, is_redacted=bool(origin.redacted)),
+        runs=replace(runs, is_redacted=origin.is_redacted),
         key_prefix=_read_metadata(tables["observations"], KEY_PREFIX, str),
         rules=_read_metadata(tables["observations"], GIVEN_RULES, dict[str, tuple[RulesName, str, bool]]) or {},
         origin=origin,
@@ -95,7 +95,13 @@ def read_empty_windows(rows: "pa.Table") -> Sequence[str]:
 
 def _read_origin(rows: "pa.Table") -> Origin:
     """Return what the metadata say of where the contents come from."""
-    known: dict[str, Any] = {"learned_here": bool, "caveats": tuple[str, ...], "sample_rate": float, "redacted": str}
+    known: dict[str, Any] = {
+        "learned_here": bool,
+        "caveats": tuple[str, ...],
+        "sample_rate": float,
+        "redacted": str,
+        "only_private": bool,
+    }
     stored = _read_metadata(rows, ORIGIN, dict[str, Any]) or {}
     try:
         return Origin(**{name: msgspec.convert(stored[name], kind) for name, kind in known.items() if name in stored})

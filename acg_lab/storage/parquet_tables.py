@@ -17,6 +17,7 @@ from acg_lab.storage.limits import Limits
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import check_footers, check_size
 from acg_lab.storage.parquet_layout import WHOLE, Partition
+from acg_lab.storage.parquet_newest import ChosenRuns, choose_runs
 from acg_lab.storage.parquet_reader import read_empty_windows
 from acg_lab.storage.parquet_schema import (
     CODED,
@@ -78,10 +79,13 @@ class ExportTables:
         if "blocks" in read:
             read["blocks"] = self._with_codes(read["blocks"][0]), None
         for name in names:
-            if name != "messages":
+            if name not in ("calls", "messages"):
                 no_rows = only_runs and name == "observations"
                 read[name] = self._table(name, {"key": []} if no_rows else wanted, selection.limits, progress)
-        ids = None if selection.agent_id is None else _message_ids(read["calls"][0])
+        runs, chosen = choose_runs(read["runs"][0], selection)
+        read["runs"] = runs, read["runs"][1]
+        read["calls"] = self._table("calls", wanted, selection.limits, progress, chosen)
+        ids = _message_ids(read["calls"][0]) if selection.wants_some_runs else None
         of_messages: Wanted = {} if ids is None else {"message_id": ids}
         read["messages"] = self._table("messages", of_messages, selection.limits, progress)
         self._check_together(read)
@@ -122,7 +126,9 @@ class ExportTables:
             msg = f"{self.label}: tables {names} are from another export than 'observations'; export the source again."
             raise SourceError(msg)
 
-    def _table(self, name: str, wanted: Wanted, limits: Limits, progress: Progress) -> "tuple[pa.Table, bytes | None]":
+    def _table(
+        self, name: str, wanted: Wanted, limits: Limits, progress: Progress, runs: ChosenRuns | None = None
+    ) -> "tuple[pa.Table, bytes | None]":
         """Return the rows of a table with the wanted values, and the id of the export that wrote it, if it has one."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -141,6 +147,8 @@ class ExportTables:
                 page_checksum_verification=True,
             )
             groups = [i for i in range(parquet.num_row_groups) if _may_hold(metadata.row_group(i), wanted)]
+            if runs is not None:
+                groups = runs.groups_of_calls(parquet, groups)
             check_size(label, metadata, groups, file.size(), limits)
             there = set(parquet.schema_arrow.names)
             names = [column for column in schema.names if column in there and not self._is_in_folder(column)]
@@ -149,6 +157,7 @@ class ExportTables:
                 part = parquet.read_row_groups(some, columns=names, use_threads=not is_small)
                 progress(part.nbytes, 0)
                 part = _filtered(_conformed(self._with_agent(part, schema), name, schema), wanted)
+                part = part if runs is None else runs.calls_of(part)
                 parts.append(self._with_codes(part) if name == "blocks" else part)
                 if part.nbytes > _LARGE:
                     del part

@@ -89,6 +89,8 @@ class Runs(Sequence[RunRecord]):
         Distinct messages; distinct tool lists, responses and request bodies.
     is_redacted : bool
         Whether pseudonyms stand for all texts (`acg_lab.storage.pseudonyms`).
+    private_texts : frozenset of str
+        Texts that are not shown, white space normalised.
     """
 
     records: Sequence[RunRecord] = ()
@@ -96,6 +98,7 @@ class Runs(Sequence[RunRecord]):
     messages: JsonPool = field(default_factory=JsonPool)
     values: JsonPool = field(default_factory=JsonPool)
     is_redacted: bool = False
+    private_texts: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.records)

@@ -12,8 +12,31 @@ from acg_lab.storage.pseudonyms import Pseudonyms
 
 __all__ = ["FIELDS", "JsonRedactor"]
 
-# A word of an API, such as a role, a type or an effort; or a lifetime.
-_is_word: Final = re.compile(r"[a-z][a-z0-9_.-]{0,47}|[1-9][0-9]{0,3}[smh]").fullmatch
+# The words of APIs: roles, types, efforts, states. Any other word is data.
+_WORDS: Final = frozenset(
+    {
+        *("system", "developer", "user", "assistant", "tool", "function", "message", "custom", "provider_native"),
+        *("text", "input_text", "output_text", "summary_text", "reasoning_text", "refusal", "reasoning", "thinking"),
+        *("redacted_thinking", "image", "image_url", "input_image", "audio", "input_audio", "file", "input_file"),
+        *("document", "video", "base64", "url", "content", "tool_use", "tool_result", "tool_call", "function_call"),
+        *("function_call_output", "custom_tool_call", "custom_tool_call_output", "item_reference", "server_tool_use"),
+        *("web_search", "web_search_preview", "web_search_call", "web_search_tool_result", "web_fetch_tool_result"),
+        *("code_execution_tool_result", "mcp", "mcp_tool_use", "mcp_tool_result", "file_search", "code_interpreter"),
+        *("ephemeral", "persistent", "auto", "any", "none", "required", "default", "enabled", "disabled", "adaptive"),
+        *("minimal", "low", "medium", "high", "xhigh", "max", "original", "standard", "fast", "flex", "priority"),
+        *("scale", "batch", "standard_only", "explicit", "implicit", "concise", "detailed", "in_memory", "in-memory"),
+        *("json_schema", "json_object", "stop", "length", "tool_calls", "content_filter", "end_turn", "max_tokens"),
+        *("stop_sequence", "pause_turn", "completed", "in_progress", "incomplete", "failed", "response", "object"),
+        *("chat.completion", "anthropic", "anthropic_messages", "openai-chat", "openai_chat", "openai-responses"),
+        "openai_responses",
+    }
+)
+_is_reason: Final = re.compile("[a-z_]{1,48}").fullmatch  # of a miss, by the provider itself
+# A tool of the provider with its date; a lifetime.
+_is_dated: Final = re.compile(
+    r"(?:bash|computer|text_editor|memory|web_search|web_fetch|code_execution|web_search_preview)_[0-9_]{8,10}"
+    r"|[1-9][0-9]{0,3}[smh]"
+).fullmatch
 _TEXT_PARTS: Final = ("text", "refusal", "input_text", "output_text")
 
 
@@ -25,22 +48,24 @@ _MARK: Final = _same("mark", "cache_control", "cacheControl", "prompt_cache_brea
 _OPTIONS: Final = _same("options", "providerOptions", "provider_options")
 _SETTINGS: Final = {
     **_same("word", "type", "effort", "verbosity", "mode", "ttl", "summary", "speed"),
-    **_same("count", "budget_tokens", "prewarm"),
+    **_same("count", "budget_tokens"),
+    "prewarm": "flag",
     "format": "format",
 }
-_FUNCTION: Final = {**_MARK, **_same("data", "name", "description", "arguments", "parameters"), "strict": "count"}
+_FUNCTION: Final = {**_MARK, **_same("data", "name", "description", "arguments", "parameters"), "strict": "flag"}
 _CALL: Final = {
     **_MARK,
     **_OPTIONS,
     **_same("word", "type", "role", "status"),
     **_same("data", "id", "name", "arguments", "input", "call_id"),
     "function": "function",
-    "index": "count",
+    "index": "data",
 }
 _TOOL: Final = {
     **_CALL,
     **_same("data", "description", "input_schema", "parameters", "provider", "kind", "value"),
-    **_same("count", "strict", "max_uses", "defer_loading"),
+    **_same("flag", "strict", "defer_loading"),
+    "max_uses": "count",
 }
 _PART: Final = {
     **_CALL,
@@ -48,7 +73,7 @@ _PART: Final = {
     **_same("data", "image", "audio", "file", "input_audio", "provider", "kind", "value", "citations"),
     **_same("word", "detail"),
     **_same("media", "image_url", "source"),
-    "is_error": "count",
+    "is_error": "flag",
 }
 _MESSAGE: Final = {
     **_CALL,
@@ -80,15 +105,15 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "function": _FUNCTION,
     "mark": _same("word", "type", "ttl"),
     "media": {**_same("word", "type", "media_type", "detail"), **_same("data", "url", "data", "file_id")},
-    "format": {**_same("word", "type"), **_same("data", "name", "schema", "json_schema"), "strict": "count"},
+    "format": {**_same("word", "type"), **_same("data", "name", "schema", "json_schema"), "strict": "flag"},
     "settings": _SETTINGS,
-    "choice": {**_CALL, "disable_parallel_tool_use": "count"},
+    "choice": {**_CALL, "disable_parallel_tool_use": "flag"},
     "usage": {**_same("usage", *_TOKENS), **_same("word", "service_tier")},
-    "diagnosis": {"type": "word", "cache_miss_reason": "diagnosis"},
+    "diagnosis": {"type": "reason", "cache_miss_reason": "diagnosis"},
     "body": {
         **_same("count", "max_tokens", "max_completion_tokens", "max_output_tokens", "temperature", "top_p", "top_k"),
-        **_same("count", "n", "seed", "stream", "store", "prewarm", "parallel_tool_calls", "logprobs", "background"),
-        **_same("count", "presence_penalty", "frequency_penalty"),
+        **_same("count", "n", "seed", "presence_penalty", "frequency_penalty"),
+        **_same("flag", "stream", "store", "prewarm", "parallel_tool_calls", "logprobs", "background"),
         **_same("word", "speed", "service_tier", "verbosity", "reasoning_effort", "prompt_cache_retention", "api"),
         **_same("data", "user", "metadata", "stop", "include", "prompt_cache_key", "previous_response_id"),
         **_same("data", "conversation"),
@@ -116,8 +141,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         **_same("owner", "organization_id", "api_key_id", "batch_id"),
     },
 }
-# These hold a word where they hold no object.
-_WORDS: Final = ("choice", "diagnosis", "settings", "format")
+# What these hold where they hold no object.
+_OTHERWISE: Final = {"choice": "word", "settings": "word", "format": "word", "usage": "count", "diagnosis": "reason"}
 
 
 class JsonRedactor:
@@ -149,6 +174,8 @@ class JsonRedactor:
             "options": self._options,
             "word": self._word,
             "count": self._count,
+            "flag": self._flag,
+            "reason": self._reason,
             "kept": lambda value: value if isinstance(value, str) else self._data(value),
             "owner": lambda value: value if self._keeps_owners and isinstance(value, str | int) else self._data(value),
         }
@@ -169,7 +196,7 @@ class JsonRedactor:
             return self._of_kind[kind](value)
         if isinstance(value, Mapping):
             return self._object(FIELDS[kind], value)
-        return self._word(value) if kind in _WORDS else self._count(value) if kind == "usage" else self._data(value)
+        return self._of_kind[_OTHERWISE.get(kind, "data")](value)
 
     def _object(self, fields: Mapping[str, str], value: Mapping[str, Any]) -> dict[str, Any]:
         redacted = {}
@@ -217,7 +244,14 @@ class JsonRedactor:
         }
 
     def _word(self, value: Any) -> Any:
-        return value if isinstance(value, str) and _is_word(value) else self._data(value)
+        is_word = isinstance(value, str) and (value in _WORDS or _is_dated(value))
+        return value if is_word else self._data(value)
+
+    def _reason(self, value: Any) -> Any:
+        return value if isinstance(value, str) and _is_reason(value) else self._data(value)
+
+    def _flag(self, value: Any) -> Any:
+        return value if isinstance(value, bool) else self._data(value)
 
     def _count(self, value: Any) -> Any:
         return value if isinstance(value, int | float) else self._data(value)

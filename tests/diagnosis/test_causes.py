@@ -16,7 +16,7 @@ from acg_lab.diagnosis.repair_words import describe_repairs
 
 NAMES = [f"{one.__name__}, {other.__name__}" for one, _, other, _ in PAIRS]
 # Kinds that are seen in the order of requests.
-ORDERED = {"changed_once", "counter", "feature_variants"}
+ORDERED = {"changed_once", "counter", "variants"}
 TOOLS = ["book_slot", "cancel_slot", "find_person", "list_rooms", "move_slot", "send_note"]
 
 

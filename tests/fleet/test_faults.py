@@ -1,5 +1,6 @@
 """What goes wrong on many machines: every agent is surveyed or named, once, and what was done is kept."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 import joblib
 import msgspec
@@ -18,6 +20,7 @@ from fleet.deadly import die_on
 from fleet.fleets import TABLES, assert_equals_single_calls, make_fleet, single_calls
 
 import acg_lab as acg
+from acg_lab.cli import main
 from acg_lab.fleet.address import Address
 from acg_lab.fleet.agent_survey import AgentProblem, Questions, survey_agents
 from acg_lab.fleet.batches import Batches
@@ -122,6 +125,23 @@ def test_an_agent_that_cannot_be_read(redis_url, redis_client, fleets):
     )
     assert [problem.agent_ids for problem in found.problems] == [(min(expected),)]
     assert index in found.problems[0].sentence
+
+
+def test_a_piece_that_cannot_be_read(fleets, tmp_path, capsys):
+    """Of an export with a folder per agent the damaged one is named, and all others have their answers."""
+    path, expected = fleets(2)
+    acg.load(path, progress=False).to_parquet(tmp_path / "export", partition_by="agent")
+    damaged = next((tmp_path / "export" / "calls").rglob("*.parquet"))
+    lost = unquote(damaged.parent.name.removeprefix("agent_id="))
+    damaged.write_bytes(b"PAR1 cut")
+    found = acg.survey(tmp_path / "export", progress=False)
+    assert_equals_single_calls(found, {agent_id: tables for agent_id, tables in expected.items() if agent_id != lost})
+    assert (found.unsurveyed, [problem.agent_ids for problem in found.problems]) == ((lost,), [(lost,)])
+    with pytest.raises(SystemExit) as ended:
+        main(["cost", str(tmp_path / "export"), "--out", str(tmp_path / "out"), "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 1
+    assert (printed["unsurveyed"], len(printed["agents"])) == ([lost], len(expected) - 1)
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def snapshot_of(*of_keys, rules="auto", runs=()):
         backend.store_observations("a0", of_keys[0])
     for run in runs:
         backend.store_run(run)
-    return acg.load(backend, rules=rules)
+    return acg.load(backend, rules=rules, include_private=True)
 
 
 def tokens_of(block):

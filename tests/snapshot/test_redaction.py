@@ -7,19 +7,19 @@ import stat
 import warnings
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from learned_backend import SECRET, learned_backend
-from redacted_copies import INSIDE, VERDICTS, analyses, redacted, simulations
+from redacted_copies import INSIDE, VERDICTS, analyses, bytes_of, redacted, simulations
 from strategies import requests, runs
 
 import acg_lab as acg
 from acg_lab.cli import main
 from acg_lab.core.rules import RULES
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.storage.redacted_json import FIELDS
+from acg_lab.storage.pseudonyms import Pseudonyms
+from acg_lab.storage.redacted_json import FIELDS, JsonRedactor
 
 DATA = Path(__file__).parents[2] / "data"
 AGENTS = ("sales-analyst", "field-notes", "claims-triage-next", "support-legacy")
@@ -99,20 +99,22 @@ def texts_of(snap):
     return found
 
 
-def bytes_of(place):
-    """Return all distinct values and the metadata of an export's tables, decoded."""
-    blob = []
-    for file in sorted(Path(place).glob("*.parquet")):
-        table = pq.read_table(file)
-        blob += {str(value) for name in table.column_names for value in table[name].to_pylist()}
-        blob.append(str(table.schema.metadata))
-    return "\n".join(blob)
-
-
 # Words that say what the parts of requests and tables are.
 STRUCTURE = {word for fields in FIELDS.values() for word in fields} | {
     *("assistant", "system", "function", "ephemeral", "tool_result", "tool_use", "developer", "instructions"),
-    *("public", "message", "messages", "window", "windows", "request", "requests", "handbook", "version", "inside"),
+    *(
+        "public",
+        "private",
+        "message",
+        "messages",
+        "window",
+        "windows",
+        "request",
+        "requests",
+        "handbook",
+        "version",
+        "inside",
+    ),
     *("record", "recorded", "schema", "reason", "finish", "complete", "blocks", "caches", "cached", "details"),
     *("support", "claims", "triage", "analyst", "search", "review", "texts", "content", "contents", "export"),
     *(
@@ -154,6 +156,30 @@ def test_anything_is_redacted(of_agent, rules):
         copy = redacted(snap)
         assert analyses(copy) == analyses(snap)
         assert simulations(copy, (*INSIDE, *VERDICTS)) == simulations(snap, (*INSIDE, *VERDICTS))
+
+
+SAID = "the-word-of-alice"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"role": "user", "content": [{"type": SAID, "status": SAID, "index": 4711, "is_error": SAID}]}]},
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"type": SAID, "function": SAID}]}]},
+        {"messages": [{"role": SAID, "content": SAID, SAID: SAID, "name": SAID, "cache_control": {"type": SAID}}]},
+        {"messages": [{"role": "user", "content": {SAID: [SAID, {SAID: 4711}]}}], "tools": [{"type": SAID}]},
+        {"messages": [], "thinking": {"type": SAID}, "tool_choice": SAID, "service_tier": SAID, "text": SAID},
+        {"messages": SAID, "max_tokens": SAID, "reasoning": {"effort": SAID}, "stream": SAID, SAID: {"role": SAID}},
+        {"messages": [], "tool_choice": {"type": "tool", "name": SAID}, "response_format": {"type": SAID, SAID: 1}},
+        {"messages": [], "providerOptions": {SAID: {"cacheControl": {"type": "ephemeral", SAID: SAID}}}},
+    ],
+)
+def test_data_in_the_place_of_structure(fields):
+    """What is no word of an API does not stay where one is expected, and other numbers than settings do not either."""
+    redact = JsonRedactor(Pseudonyms(b"salt")).redact
+    found = json.dumps(redact("body", {"model": "m", **fields, "usage": {"input_tokens": 4711}}))
+    assert SAID not in found
+    assert "4711" not in found
 
 
 def test_salts(tmp_path):
@@ -216,6 +242,21 @@ def test_names(tmp_path):
     assert "acme" not in found
     assert not re.search(r"\brun-[0-3]\b", found)
     assert snap.columns.observations.ir_ids[0] not in found
+
+
+def test_files_of_each_agent(tmp_path):
+    """An export with files of its own for each agent is redacted as well, and says so; analyses are the same."""
+    snap = acg.load(learned_backend("b", backend=learned_backend("the-agent-of-acme")))
+    copy = export(snap, tmp_path / "export", partition_by="agent", redact_names=True)
+    assert copy.is_redacted
+    assert copy.runs.is_redacted
+    assert analyses(copy) == analyses(snap)
+    assert (
+        acg.explain(copy)
+        .to_frame()
+        .equals(acg.explain(export(snap, tmp_path / "x", redact_names=True, salt=tmp_path / "export.salt")).to_frame())
+    )
+    assert not any("acme" in str(path) for path in tmp_path.rglob("*"))
 
 
 def test_it_is_said(tmp_path):

@@ -158,3 +158,22 @@ def test_an_export_is_read_by_agent(tmp_path, monkeypatch):
     with pytest.raises(acg.UsageError, match=r"it holds 'agent-\d\d', "):
         acg.load(tmp_path / "export", agent_id="nobody")
     assert sum(counts) < 0.25 * whole
+
+
+@pytest.mark.parametrize(
+    ("options", "share"), [({"limit": 2}, 0.45), ({"since": "2026-11-09"}, 0.45), ({"since": "2027-01-01"}, 0.25)]
+)
+def test_an_export_is_read_by_time_and_number(tmp_path, monkeypatch, options, share):
+    """Of an export, runs since a time or the newest of each agent are read without the texts of others."""
+    monkeypatch.setattr("acg_lab.storage.parquet_writer._GROUP_BYTES", 1 << 15)
+    monkeypatch.setattr("acg_lab.storage.parquet_writer._SMALL_GROUP", {"blocks": 4, "calls": 4})
+    backend, noise = MemoryBackend(), random.Random(7)
+    for i in range(12):
+        for number in range(10):
+            backend.store_run(run_of(f"agent-{i:02}", number, [noise.randbytes(12_000).hex()]))
+    acg.load(backend).to_parquet(tmp_path / "export")
+    counts = count_reads(monkeypatch)
+    assert acg.load(tmp_path / "export") == acg.load(backend)
+    whole, counts[:] = sum(counts), []
+    assert acg.load(tmp_path / "export", **options) == acg.load(backend, **options)
+    assert sum(counts) < share * whole

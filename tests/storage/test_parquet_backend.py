@@ -50,7 +50,7 @@ def test_what_is_exported_loads_equal(documents, keys):
     """Odd records, unknown fields, empty windows and several agents come back as they were, all or some of them."""
     stored, judged, _ = documents
     backend = backend_of(*documents)
-    snap = acg.load(backend)
+    snap = acg.load(backend, include_private=True)
     with tempfile.TemporaryDirectory() as folder:
         snap.to_parquet(Path(folder) / "export")
         again = acg.load(Path(folder) / "export")

@@ -51,7 +51,7 @@ def export(snap, tmp_path):
 @given(stored_documents())
 def test_a_partitioned_export_equals_a_plain_one(documents):
     """Whatever is stored, a partitioned export loads as the source does, whole and agent by agent, and lists as it."""
-    snap = acg.load(backend_of(*documents))
+    snap = acg.load(backend_of(*documents), include_private=True)
     with tempfile.TemporaryDirectory() as folder:
         plain, parts = Path(folder) / "plain", Path(folder) / "parts"
         snap.to_parquet(plain)
