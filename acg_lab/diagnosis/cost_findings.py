@@ -20,7 +20,7 @@ from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
 from acg_lab.diagnosis.suggestions import FILLED_IN, pin_values
 from acg_lab.repairs.apply import select_windows
-from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt, Pin
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt, Pin, UseOneForm
 from acg_lab.repairs.effects import Effect, measure_effect, measure_extent
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
 from acg_lab.simulation.verdicts import Verdict
@@ -292,6 +292,8 @@ def _draft_of(context: AnalysisContext, built: BuiltFinding, costs: AgentCosts) 
         # Where a provider reads nothing behind what changes, values at the end may cost as much as at the start.
         profiles, thresholds = finding.evidence.profiles, context.thresholds
         repairs += [measure_effect(context.snapshot, profiles, plan, thresholds) for plan in pinned[:1]]
+    if finding.kind is Kind.RAW_BYTES_DIFFER and not finding.is_event:
+        repairs = _effects(context, keys, [(UseOneForm(learning_keys=keys),)])
     if finding.kind is Kind.CACHE_MARKS:
         repairs = _effects(context, keys, _breakpoints(keys))
     caused = sum(costs.causes[one].avoidable for one in _verdicts_of(finding) if one in costs.causes)

@@ -267,6 +267,8 @@ def _format_values(place: TextDifference) -> str:
 
 _COLUMNS = ("", "lost", "what happens, and what fixes it")
 _NUMBERS = ("", "lost")
+_PLAIN = "color:var(--jp-ui-font-color1,inherit)"
+_LIST = "margin:.25em 0 0;padding-left:1.2em"
 _MUTED = "color:var(--jp-ui-font-color2,inherit);font-size:.92em"
 
 
@@ -283,12 +285,13 @@ def _format_what(finding: Finding) -> str:
     """Return who and where in a line of its own, then the sentence, then what fixes it."""
     kind = f"{finding.kind.value}, {finding.timing.value}" if finding.timing else finding.kind.value
     where = f" · <code>{html_text(finding.span_id)}</code>" if finding.span_id else ""
-    about = f"<b>{html_text(finding.agent_id)}</b> · {escape(kind)}{where} · {counted(finding.requests, 'request')}"
+    agent = f'<b style="{_PLAIN}">{html_text(finding.agent_id)}</b>'
+    about = f"{agent} · {escape(kind)}{where} · {counted(finding.requests, 'request')}"
     items = [html_text(line) for line in _describe_repairs(finding)]
     items += [_format_place(place) for place in finding.evidence.places if place.text is not None]
     if (more := _count_more_places(finding)) and finding.evidence.places[0].text is not None:
         items.append(f"and {counted(more, 'more place')}")
-    listed = f'<ul style="margin:.25em 0 0">{"".join(f"<li>{item}</li>" for item in items)}</ul>' if items else ""
+    listed = f'<ul style="{_LIST}">{"".join(f"<li>{item}</li>" for item in items)}</ul>' if items else ""
     return f'<div style="{_MUTED};overflow-wrap:anywhere">{about}</div>{html_text(finding.sentence)}{listed}'
 
 
@@ -296,7 +299,8 @@ def _format_loss(finding: Finding) -> str:
     if finding.money_lost is None:
         return f"{finding.tokens_lost:,.0f} tokens<br>per request"
     share = f"<br>{finding.money_lost / finding.agent_cost:.0%}" if finding.agent_cost else ""
-    return f"{_at_most(finding)}<b>{format_money(finding.money_lost)}</b>{share}"
+    at_most = f'<span style="{_MUTED}">at most</span><br>' if finding.lost_at_most else ""
+    return f"{at_most}<b>{format_money(finding.money_lost)}</b>{share}"
 
 
 def _format_place(place: TextDifference) -> str:

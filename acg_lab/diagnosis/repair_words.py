@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from acg_lab.diagnosis.finding import Kind
-from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SplitMessage
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SplitMessage, UseOneForm
 from acg_lab.repairs.order_repairs import SortItems, SortMessages
 from acg_lab.repairs.repairs import Repair
 
@@ -38,6 +38,11 @@ _IN_ONE_FORM: Final[Mapping[Kind, str]] = {
     Kind.JSON_KEY_ORDER: "the JSON in {span} is written with its keys in one order and its numbers in one format",
     Kind.FEATURE_VARIANTS: "one version of {span} is sent in every request",
     Kind.UNICODE_FORM: "{span} is sent in one Unicode form, without invisible characters",
+}
+
+_WHOLE: Final[Mapping[type[Repair], str]] = {
+    UseOneForm: "the same content is always written in one form, keys in one order, numbers and white space alike",
+    MergeProfiles: "the profiles are merged",
 }
 
 
@@ -99,8 +104,8 @@ def _describe(repair: Repair, kinds: Sequence[Kind], n_moves: int) -> str:
         return _describe_pin(f"what varies in {repair.span_id!r}" if repair.slots else repr(repair.span_id), kinds)
     if isinstance(repair, SortItems | SortMessages):
         return f"{_name_sorted(repair)} are sorted, so that they come in one order"
-    if isinstance(repair, MergeProfiles):
-        return "the profiles are merged"
+    if isinstance(repair, UseOneForm | MergeProfiles):
+        return _WHOLE[type(repair)]
     if isinstance(repair, MoveToSystemPrompt) and n_moves > 1:
         return f"the {n_moves} stable blocks from there on move into the system prompt"
     return replace(repair, learning_keys=()).description

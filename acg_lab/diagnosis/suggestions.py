@@ -25,7 +25,15 @@ from acg_lab.diagnosis.profile_splits import ProfileSplit, mean_tokens
 from acg_lab.diagnosis.split_causes import SplitCause
 from acg_lab.diagnosis.structure import count_permuted, find_inserted, is_missing
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, select_windows
-from acg_lab.repairs.content_repairs import Drop, MergeProfiles, MoveToEnd, MoveToSystemPrompt, Pin, SplitMessage
+from acg_lab.repairs.content_repairs import (
+    Drop,
+    MergeProfiles,
+    MoveToEnd,
+    MoveToSystemPrompt,
+    Pin,
+    SplitMessage,
+    UseOneForm,
+)
 from acg_lab.repairs.effects import Effect, measure_extent, recovered_tokens
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.repairs import Repair
@@ -364,7 +372,7 @@ def _find_fix(cause: SplitCause, keys: tuple[str, ...]) -> Plan | None:
         case Kind.FRAGMENTED_BY_FIRST_MESSAGE:
             return ()
         case Kind.RAW_BYTES_DIFFER:
-            return (MergeProfiles(learning_keys=keys),)
+            return (UseOneForm(learning_keys=keys), MergeProfiles(learning_keys=keys))
         case Kind.TOOLS_REORDERED:
             return (SortTools(learning_keys=keys),)
         case Kind.BLOCK_MISSING | Kind.SHIFTED:

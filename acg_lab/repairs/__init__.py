@@ -11,6 +11,7 @@ from acg_lab.repairs.content_repairs import (
     Pin,
     RemovePattern,
     SplitMessage,
+    UseOneForm,
 )
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
@@ -30,6 +31,7 @@ __all__ = [
     "SplitMessage",
     "StaggerParallelRequests",
     "UseAutomaticCaching",
+    "UseOneForm",
 ]
 
 

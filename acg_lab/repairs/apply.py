@@ -16,7 +16,7 @@ from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.repairs.block_rows import EditContext, find_span_rows
 from acg_lab.repairs.block_table import BlockTable, Rows
-from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, Pin
+from acg_lab.repairs.content_repairs import MergeProfiles, MoveToEnd, Pin, UseOneForm
 from acg_lab.repairs.edits import EDITS
 from acg_lab.repairs.headers import build_headers
 from acg_lab.repairs.passages import Passages, find_passages
@@ -75,7 +75,11 @@ def select_windows(snap: Snapshot, keys: Collection[str] | None = None) -> Profi
 
 
 def apply_repair(
-    windows: ProfileWindows, repair: Repair, limit: int, passages: Mapping[str, Passages] | None = None
+    windows: ProfileWindows,
+    repair: Repair,
+    limit: int,
+    passages: Mapping[str, Passages] | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> ProfileWindows:
     """Return the windows that production would have stored of the repaired requests.
 
@@ -88,6 +92,8 @@ def apply_repair(
         How many observations a merged window keeps; 0 keeps one.
     passages : mapping of str to Passages, optional
         What a repair of slots is about, by agent; those of the windows when left out.
+    renamed : mapping of str to str, optional
+        New learning keys by old ones, of a repair that changes no block; those of recorded requests show them.
 
     Raises
     ------
@@ -113,6 +119,8 @@ def apply_repair(
     after = EDITS[type(repair)](before, is_chosen[before.owner], repair, context)
     if isinstance(repair, MergeProfiles):
         new = _merge_keys(windows, chosen if repair.learning_keys else (), repair.agent_id, keys)
+    elif isinstance(repair, UseOneForm):
+        new = NewKeys([(renamed or {}).get(key, key) for key in keys], frozenset())
     else:
         new = compute_keys(
             before, after, keys, lambda key: RekeyedProfile(windows.agents[key], windows.rules[key].rules)

@@ -20,7 +20,16 @@ from acg_lab.repairs.base import (
     is_slots,
 )
 
-__all__ = ["Drop", "MergeProfiles", "MoveToEnd", "MoveToSystemPrompt", "Pin", "RemovePattern", "SplitMessage"]
+__all__ = [
+    "Drop",
+    "MergeProfiles",
+    "MoveToEnd",
+    "MoveToSystemPrompt",
+    "Pin",
+    "RemovePattern",
+    "SplitMessage",
+    "UseOneForm",
+]
 
 
 class Pin(BlockRepair, frozen=True):
@@ -267,6 +276,34 @@ class RemovePattern(BaseRepair, frozen=True):
     def _action(self) -> str:
         where = "" if self.span_id is None else f" in {self.span_id!r}"
         return f"matches of {self.pattern!r}{where} are removed"
+
+
+class UseOneForm(BaseRepair, frozen=True):
+    """Send what says the same in one form: the commonest in the chosen profiles of an agent.
+
+    That is the system prompt, tools, the response format, and messages whose JSON differs only in the order of keys,
+    the format of numbers, white space, or in whether a text is sent as such or as the only part of a list. Cache marks
+    stay where they are. The learner sees no difference, but a provider compares bytes. Where requests are recorded,
+    learning keys that hash such texts become equal.
+
+    Parameters
+    ----------
+    learning_keys : tuple of str, optional
+        The profiles whose requests are repaired; all when left out.
+
+    Raises
+    ------
+    UsageError
+        If `learning_keys` is not a tuple of str.
+
+    Examples
+    --------
+    >>> UseOneForm().description
+    'what says the same is sent in one form'
+    """
+
+    def _action(self) -> str:
+        return "what says the same is sent in one form"
 
 
 class MergeProfiles(BaseRepair, frozen=True):

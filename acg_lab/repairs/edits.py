@@ -23,6 +23,7 @@ from acg_lab.repairs.content_repairs import (
     Pin,
     RemovePattern,
     SplitMessage,
+    UseOneForm,
 )
 from acg_lab.repairs.order_edits import sort_items, sort_messages, sort_tools
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
@@ -231,6 +232,7 @@ EDITS: Mapping[type[Repair], Edit] = {
     RemovePattern: _remove_pattern,
     SplitMessage: _split_message,
     MergeProfiles: _keep,
+    UseOneForm: _keep,
     AddBreakpoint: _add_breakpoint,
     SetTtl: _keep,
     UseAutomaticCaching: _keep,

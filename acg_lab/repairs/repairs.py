@@ -12,6 +12,7 @@ from acg_lab.repairs.content_repairs import (
     Pin,
     RemovePattern,
     SplitMessage,
+    UseOneForm,
 )
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
@@ -27,6 +28,7 @@ Repair: TypeAlias = (
     | SortItems
     | SortMessages
     | SplitMessage
+    | UseOneForm
     | RemovePattern
     | MergeProfiles
     | AddBreakpoint

@@ -20,6 +20,7 @@ from acg_lab.storage.recorded_runs import Body, Call, Runs
 __all__ = ["CannotRepairError", "Form", "RequestForms", "RequestPools"]
 
 _encode: Final = msgspec.json.Encoder().encode
+_SYSTEM_ROLES: Final = ("system", "developer")
 
 
 class CannotRepairError(Exception):
@@ -95,6 +96,14 @@ class RequestForms:
     pools : RequestPools
         Where new messages and values get their codes.
 
+    Attributes
+    ----------
+    annotated, sent : Form
+        The two forms; ``sent`` is None where no body is recorded.
+    hidden : list of int
+        Codes of the messages as sent that the annotated request was recorded without: the turns before the current one.
+        They stay behind the system messages.
+
     Raises
     ------
     CannotRepairError
@@ -109,13 +118,46 @@ class RequestForms:
         self.annotated = Form(call.messages.tolist(), tools, head, "instructions")
         self.api, self._body, self._record = "", call.body, call.record
         self.sent: Form | None = None
+        self.hidden: list[int] = []
         exchange = call.record.exchange
         if exchange is not None and (call.body is not None or exchange.request):
             self.api = exchange.api
             self._body, self._record = _as_body(call, pools)
             self.sent = self._sent_form(self._body)
+            self._hide_earlier_turns(self.sent)
             if len(self.sent.messages) != len(call.messages) or len(self.sent.tools or ()) != len(tools or ()):
                 raise CannotRepairError
+        self._recorded = [*zip(self.sent.messages if self.sent else (), self.annotated.messages, strict=False)]
+
+    def _hide_earlier_turns(self, sent: Form) -> None:
+        """Take out of the sent form what the annotated one was recorded without: the turns before the current one."""
+        n_hidden = len(sent.messages) - len(self.annotated.messages)
+        lead = self._count_leading()
+        kept = [*sent.messages[:lead], *sent.messages[lead + max(n_hidden, 0) :]]
+        if n_hidden > 0 and all(map(self._agree, kept, self.annotated.messages)):
+            self.hidden, sent.messages = sent.messages[lead : lead + n_hidden], kept
+
+    def read_sent(self, code: int) -> int:
+        """Return the code of the annotated message that the codec makes of one as sent.
+
+        Raises
+        ------
+        CannotRepairError
+            If the API is not known, or its codec refuses the message.
+        """
+        codec = CODECS.get(self.api)  # type: ignore[call-overload]  # any text may come from a log
+        if codec is None:
+            raise CannotRepairError
+        return self.pools.message(codec.read_message(self.pools.messages.value(code)))
+
+    def _agree(self, sent: int, annotated: int) -> bool:
+        return self.pools.agree(self.api, sent, annotated)
+
+    def _count_leading(self) -> int:
+        """Return how many leading messages are the system's."""
+        messages = enumerate(self.annotated.messages)
+        roles = ((i, self.pools.messages.value(code).get("role")) for i, code in messages)
+        return next((i for i, role in roles if role not in _SYSTEM_ROLES), len(self.annotated.messages))
 
     def _sent_form(self, body: Body) -> Form:
         values = self.pools.values
@@ -154,7 +196,7 @@ class RequestForms:
         return changed._replace(record=self._record, body=self._edited_body(self.sent, self._body))
 
     def _edited_body(self, sent: Form, body: Body) -> Body:
-        known = set(zip(body.items.tolist(), self._call.messages.tolist(), strict=False))
+        known = set(self._recorded)
         for pair in zip(sent.messages, self.annotated.messages, strict=True):
             if pair not in known and not self.pools.agree(self.api, *pair):
                 raise CannotRepairError
@@ -165,13 +207,16 @@ class RequestForms:
             head["system"] = None
         if sent.tools is not None and "tools" in head:
             head["tools"] = None
-        old = self.pools.values.value(body.head)
         return body._replace(
-            head=body.head if head == old else self.pools.value(head),
-            items=np.array(sent.messages, np.int32),
+            head=self._value(body.head, head),
+            items=np.array(self._with_hidden(sent.messages), np.int32),
             tools=-1 if sent.tools is None else self._tools(body.tools, sent.tools),
             system=-1 if system is None else self._value(body.system, system),
         )
+
+    def _with_hidden(self, messages: list[int]) -> list[int]:
+        lead = self._count_leading() if self.hidden else 0
+        return [*messages[:lead], *self.hidden, *messages[lead:]]
 
     def _check_tools(self, sent: Form, body: Body) -> None:
         """Raise if a tool that was edited is no longer what the annotated one says."""

@@ -17,8 +17,17 @@ from acg_lab.core.errors import RecordError
 from acg_lab.core.rules import RulesName
 from acg_lab.repairs.base import compile_pattern
 from acg_lab.repairs.chosen_calls import ChosenCall, choose_calls
-from acg_lab.repairs.content_repairs import Drop, MoveToEnd, MoveToSystemPrompt, Pin, RemovePattern, SplitMessage
+from acg_lab.repairs.content_repairs import (
+    Drop,
+    MoveToEnd,
+    MoveToSystemPrompt,
+    Pin,
+    RemovePattern,
+    SplitMessage,
+    UseOneForm,
+)
 from acg_lab.repairs.form_edits import make_user_message, take_block
+from acg_lab.repairs.one_form import use_one_form
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.order_requests import sort_items, sort_messages, sort_tools
 from acg_lab.repairs.passages import Passages
@@ -304,4 +313,5 @@ _EDITS: Mapping[type[Repair], Edit] = {
     SortMessages: sort_messages,
     RemovePattern: _remove_pattern,
     SplitMessage: _split_message,
+    UseOneForm: use_one_form,
 }

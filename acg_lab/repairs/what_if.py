@@ -5,20 +5,23 @@ Invariant: the snapshot that a repair is tried on is never changed.
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from msgspec.structs import replace
 
 from acg_lab._format import counted
-from acg_lab.core.errors import UsageError
+from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import Owner
 from acg_lab.core.rules import RulesName
 from acg_lab.history.replay import choose_rules
 from acg_lab.repairs.apply import ProfileWindows, apply_repair, find_repaired_passages, select_windows
+from acg_lab.repairs.content_repairs import UseOneForm
 from acg_lab.repairs.passages import Passages
 from acg_lab.repairs.repairs import Repair, check_repairs
 from acg_lab.repairs.requests import find_contents, repair_requests
+from acg_lab.snapshot.request_reader import LearningKeys
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.storage.columns import Columns
@@ -125,6 +128,30 @@ def _find_passages(
     return find_repaired_passages(windows, repair, contents)
 
 
+def _find_renamed(
+    repair: Repair, base: Snapshot, earlier: Sequence[Repair], passages: Sequence[Mapping[str, Passages]]
+) -> dict[str, str]:
+    """Return the learning keys that requests get in one form, by those that they had; windows do not show them."""
+    if not isinstance(repair, UseOneForm):
+        return {}
+    before, _ = _repair_runs(base, earlier, passages)
+    after, _ = _repair_runs(base, (*earlier, repair), (*passages, {}))
+    rules = _find_rules(base)
+    readers = LearningKeys(before), LearningKeys(after)
+    renamed: dict[str, str] = {}
+    for record, *pair in zip(before.records, before.calls, after.calls, strict=True):
+        for calls in zip(*pair, strict=True):
+            if record.agent_id not in rules or calls[0].record.kind != "llm" or calls[0].request is None:
+                continue
+            with suppress(RecordError):  # production skips it too
+                name = rules[record.agent_id]
+                old, new = (
+                    reader.key(record.agent_id, call, name) for reader, call in zip(readers, calls, strict=True)
+                )
+                renamed.setdefault(old, new)
+    return renamed
+
+
 def _with_keys(repair: Repair, base: Snapshot) -> Repair:
     """Return a repair that names profiles by learning key; a name that an earlier repair made stays as it is."""
     keys = []
@@ -215,7 +242,8 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
         base, applied, passages = snap.base, snap.repairs, snap.passages
     for each in repairs:
         found = _find_passages(windows, each, base, applied, passages)
-        windows = apply_repair(windows, each, observation_window, found)
+        renamed = _find_renamed(each, base, applied, passages)
+        windows = apply_repair(windows, each, observation_window, found, renamed)
         applied, passages = (*applied, each), (*passages, found)
     logger.debug(
         "applied %d repairs: %d profiles before, %d after", len(repairs), len(snap.windows), len(windows.agents)

@@ -20,6 +20,7 @@ from acg_lab.repairs.content_repairs import (
     Pin,
     RemovePattern,
     SplitMessage,
+    UseOneForm,
 )
 from acg_lab.repairs.effects import measure_effect
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
@@ -49,6 +50,7 @@ REPAIRS = [
     (SortItems("system-0", learning_keys=("k",)), "the items of lists in 'system-0' come in one order in 1 profile"),
     (SortMessages("user-1", n_blocks=6), "the 6 blocks from 'user-1' on are sorted"),
     (SplitMessage("user-0", n_characters=4000), "the first 4,000 characters of 'user-0' are a message of their own"),
+    (UseOneForm(), "what says the same is sent in one form"),
     (RemovePattern(r"\d+"), r"matches of '\\d+' are removed"),
     (RemovePattern(r"\d+", "system-0"), r"matches of '\\d+' in 'system-0' are removed"),
     (MergeProfiles(), "profiles that differ only in the first message are merged"),
