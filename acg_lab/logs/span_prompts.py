@@ -208,8 +208,8 @@ def _openinference_message(message: JsonObject) -> JsonObject:
     if not contents:
         return _message_of({**message, "tool_calls": calls})
     parts = [part for one in contents if (part := _openinference_part(one)) is not None]
-    known = {part.get("id") for part in parts if part.get("type") == "tool_call"}
-    late = [call for call in calls if call.get("id") not in known]
+    known = {str(part.get("id")) for part in parts if part.get("type") == "tool_call"}
+    late = [call for call in calls if str(call.get("id")) not in known]
     return {"role": message.get("role"), "parts": [*parts, *_message_of({"tool_calls": late})["parts"]]}
 
 

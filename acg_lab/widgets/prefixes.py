@@ -4,7 +4,7 @@ Prepares once, as arrays, what a drag needs of all profiles together. Invariant:
 `acg_lab.summarize` at every setting.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
@@ -26,6 +26,7 @@ __all__ = [
     "Prefixes",
     "ProfileMetrics",
     "count_matched",
+    "group_positions",
     "list_changes",
     "measure_profile",
 ]
@@ -82,7 +83,7 @@ class Prefixes:
         """Learning keys, sorted; all arrays are in this order."""
         return tuple(self._keys[i] for i in self._order.tolist())
 
-    @property
+    @cached_property
     def requests(self) -> Numbers:
         """Requests in each window."""
         return self._requests[self._order]
@@ -185,23 +186,31 @@ class PrefixChange(NamedTuple):
     after: int
 
 
-def measure_profile(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.bool_]) -> ProfileMetrics:
-    """Return the metrics of the chosen profiles; ``chosen`` is a mask in the order of `Prefixes.keys`."""
-    used = (prefixes.requests >= MIN_OBSERVATIONS) & (lengths.blocks > 0)
-    tokens = np.where(used, lengths.tokens, 0.0)[chosen]
+def group_positions(names: Iterable[str]) -> dict[str, Numbers]:
+    """Return where each name stands; once, since a table may have a row for each of thousands of agents."""
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        found.setdefault(name, []).append(i)
+    return {name: np.array(positions, np.int64) for name, positions in found.items()}
+
+
+def measure_profile(prefixes: Prefixes, lengths: Lengths, chosen: NDArray[np.int64]) -> ProfileMetrics:
+    """Return the metrics of the chosen profiles; ``chosen`` are positions in `Prefixes.keys`."""
     requests = prefixes.requests[chosen]
+    used = (requests >= MIN_OBSERVATIONS) & (lengths.blocks[chosen] > 0)
+    tokens = np.where(used, lengths.tokens[chosen], 0.0)
     prompt = float((prefixes.prompt_tokens[chosen] * requests).sum())
     return ProfileMetrics(
-        profiles=int(chosen.sum()),
-        with_prefix=int(used[chosen].sum()),
+        profiles=len(chosen),
+        with_prefix=int(used.sum()),
         median_tokens=float(np.median(tokens)) if len(tokens) else 0.0,
         share=float((tokens * requests).sum()) / prompt if prompt else 0.0,
     )
 
 
-def list_changes(keys: Sequence[str], before: Lengths, after: Lengths, chosen: NDArray[np.bool_]) -> list[PrefixChange]:
+def list_changes(keys: Sequence[str], before: Lengths, after: Lengths, chosen: NDArray[np.int64]) -> list[PrefixChange]:
     """List the chosen profiles whose prefixes differ, the largest loss of tokens first."""
-    differ = np.flatnonzero(chosen & (before.blocks != after.blocks))
+    differ = chosen[before.blocks[chosen] != after.blocks[chosen]]
     order = differ[np.argsort((after.tokens - before.tokens)[differ], kind="stable")]
     return [PrefixChange(keys[i], int(before.blocks[i]), int(after.blocks[i])) for i in order.tolist()]
 

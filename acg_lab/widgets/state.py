@@ -31,6 +31,7 @@ from acg_lab.widgets.prefixes import (
     Matched,
     PrefixChange,
     ProfileMetrics,
+    group_positions,
     list_changes,
     measure_profile,
 )
@@ -193,12 +194,14 @@ class TunerState(HasTraits):
         return tuple(sorted(self.snap.windows))
 
     @cached_property
-    def _agents(self) -> NDArray[np.object_]:
-        return np.array([self.snap.owners[key].agent_id for key in self._all_keys], object)
+    def _positions(self) -> Mapping[str, NDArray[np.int64]]:
+        return group_positions(self.snap.owners[key].agent_id for key in self._all_keys)
 
-    def is_of_agent(self, agent_id: str | None) -> NDArray[np.bool_]:
-        """Return a mask of all profiles, by learning key: those of an agent; None is every agent."""
-        return np.ones(len(self._all_keys), bool) if agent_id is None else self._agents == agent_id
+    def positions_of(self, agent_id: str | None) -> NDArray[np.int64]:
+        """Return the positions of an agent's profiles among all learning keys; None is every agent."""
+        if agent_id is None:
+            return np.arange(len(self._all_keys))
+        return self._positions.get(agent_id, np.empty(0, np.int64))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -207,7 +210,7 @@ class TunerState(HasTraits):
         prefixes, tokens = window.prefixes, window.prefixes.lengths(self.current.thresholds).tokens
         used = np.where(prefixes.requests > 1, tokens, 0.0)
         lost = prefixes.requests * (prefixes.prompt_tokens - used)
-        chosen = np.flatnonzero(self.is_of_agent(self.agent_id))
+        chosen = self.positions_of(self.agent_id)
         return tuple(self._all_keys[i] for i in chosen[np.argsort(-lost[chosen], kind="stable")].tolist())
 
     # --- one profile ---
@@ -241,7 +244,7 @@ class TunerState(HasTraits):
         if (window := self.window(settings.observation_window)) is None:
             return None
         return measure_profile(
-            window.prefixes, window.prefixes.lengths(settings.thresholds), self.is_of_agent(agent_id)
+            window.prefixes, window.prefixes.lengths(settings.thresholds), self.positions_of(agent_id)
         )
 
     def matched(self, settings: AcgSettings, agent_id: str | None = None) -> Matched | None:
@@ -257,7 +260,7 @@ class TunerState(HasTraits):
             return None
         pairs = ((current, self.current), (tried, self.settings))
         lengths = [window.prefixes.lengths(settings.thresholds) for window, settings in pairs]
-        return list_changes(self._all_keys, lengths[0], lengths[1], self.is_of_agent(self.agent_id))
+        return list_changes(self._all_keys, lengths[0], lengths[1], self.positions_of(self.agent_id))
 
     # --- observation windows ---
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis
-from benchmarks.growing import bodies, write_sources
+from benchmarks.growing import bodies, many_agents, write_sources
 from benchmarks.measuring import cpu_seconds, tell
 
 import acg_lab as acg
@@ -113,6 +113,7 @@ OPERATIONS = {
     "recommend": Operation(FEW, lambda snap: acg.recommend(snap, progress=False), Sources.snapshot),
     "report": Operation(FEW, lambda snap: acg.report(snap, progress=False), Sources.snapshot),
     "open the tuner": Operation(MANY, acg.ThresholdTuner, Sources.snapshot),
+    "open the tuner on thousands of agents": Operation(1_500, acg.ThresholdTuner, lambda _, n: many_agents(n)),
     "frames": Operation(MANY, frames("profiles", "scores", "windows", "blocks", "calls"), Sources.snapshot),
     "frames of a simulation": Operation(MANY, frames("requests", "misses", "costs"), simulation_of),
 }

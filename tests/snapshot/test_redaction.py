@@ -11,13 +11,15 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from learned_backend import SECRET, learned_backend
+from msgspec.structs import replace
 from redacted_copies import INSIDE, VERDICTS, analyses, bytes_of, redacted, simulations
-from strategies import requests, runs
+from strategies import make_id, requests, runs
 
 import acg_lab as acg
 from acg_lab.cli import main
 from acg_lab.core.rules import RULES
 from acg_lab.diagnosis.finding import Kind
+from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.pseudonyms import Pseudonyms
 from acg_lab.storage.redacted_json import FIELDS, JsonRedactor
 
@@ -180,6 +182,51 @@ def test_data_in_the_place_of_structure(fields):
     found = json.dumps(redact("body", {"model": "m", **fields, "usage": {"input_tokens": 4711}}))
     assert SAID not in found
     assert "4711" not in found
+
+
+def record_of_alice():
+    """Return a run whose every field that can holds her word or her number."""
+    data = {SAID: [SAID, 98765]}
+    tool = {"type": "function", "function": {"name": SAID, "description": SAID, "parameters": data}}
+    messages = [
+        {"role": "user", "content": SAID, "name": SAID, **data},
+        {"role": "tool", "content": [{"type": "text", "text": SAID, **data}], "tool_call_id": SAID},
+        {"role": "assistant", "tool_calls": [{"id": SAID, "type": "function", "function": tool["function"], **data}]},
+    ]
+    extra = {"instructions": SAID, "response_format": {"type": "json_schema", "json_schema": data}}
+    request = {"messages": messages, "model": "gpt-4.1", "params": data, "tools": [tool], "tool_choice": data}
+    response = {"usage": {"prompt_tokens": 7, **data}, "message": {"content": SAID}, **data}
+    body = {"model": "gpt-4.1", "messages": messages, "user": SAID, "metadata": data, "tools": [tool], **data}
+    exchange = {"api": "openai-chat", "request": body, "response": response, "error": SAID, "metadata": data}
+    exchange["usage"] = {"prompt_tokens": 7, "raw": data}
+    call = {"kind": "llm", "name": "openai", "started_at": "2026-11-01T08:00:00Z", "metadata_snapshot": data}
+    call |= {"annotated_request": {**request, **extra, **data}, "annotated_response": response, **data}
+    of_tool = {"kind": "tool", "name": SAID, "started_at": "2026-11-01T08:00:00Z", "metadata_snapshot": SAID}
+    calls = [call | {"acg_lab_exchange": exchange}, of_tool]
+    return {"id": make_id(1), "agent_id": "a", "calls": calls, "started_at": "2026-11-01T08:00:00Z", **data}
+
+
+def test_every_field(tmp_path):
+    """No field of a record lets a text, a key or a number of free JSON through."""
+    learned, backend = acg.learn([record_of_alice()]), MemoryBackend()
+    for run in learned.runs:
+        backend.store_run(run)
+    extra = {"unknown": {SAID: [SAID, 98765]}}
+    for key, place in learned.columns.observations.number.items():
+        window = [
+            replace(ir, blocks=tuple(replace(block, **extra) for block in ir.blocks), **extra)
+            for ir in learned.columns.observations.window(place)
+        ]
+        backend.store_observations(key, window)
+        result = learned.columns.results[key]
+        scores = tuple(replace(score, **extra) for score in result.scores)
+        backend.store_stability(key, replace(result, scores=scores, **extra))
+    snap = acg.load(backend)
+    assert len(snap.windows) == 1
+    copy = export(snap, tmp_path / "export")
+    found = bytes_of(tmp_path / "export")
+    assert not any(word in found for word in (SAID, "alice", "98765"))
+    assert [verdict.status for verdict in acg.verify(copy).verdicts] == ["equal", "equal"]
 
 
 def test_salts(tmp_path):
