@@ -23,6 +23,8 @@ from .core import parse_learning_key as parse_learning_key
 from .core import plan_breakpoints as plan_breakpoints
 from .core import plan_request as plan_request
 from .diagnosis import explain as explain
+from .fleet import append_history as append_history
+from .fleet import compact_history as compact_history
 from .fleet import survey as survey
 from .history import Trace as Trace
 from .history import replay as replay

@@ -7,6 +7,7 @@ from acg_lab.cli import (  # noqa: F401  # each adds its command
     analyze,
     app,
     check,
+    compact,
     compare,
     config,
     cost,

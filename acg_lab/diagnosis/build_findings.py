@@ -6,7 +6,7 @@ are those of the costliest, tokens the mean.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -77,11 +77,17 @@ def build_split_findings(
         return context.snapshot.owners[split.keys[0]].agent_id, split.kind, parts, block
 
     in_order = sorted(splits, key=lambda split: split.keys)
+    joined: _Joined = {}
     for of_kind in _group_alike(in_order, lambda split: split.lost * split.requests, similarity):
-        yield _build_split_finding(context, of_kind, text=text)
+        yield _build_split_finding(context, of_kind, joined, text=text)
 
 
-def _build_split_finding(context: AnalysisContext, splits: Sequence[ProfileSplit], *, text: bool) -> BuiltFinding:
+_Joined: TypeAlias = dict[Hashable, tuple[Effect, ...]]  # repairs of all causes, by splits
+
+
+def _build_split_finding(
+    context: AnalysisContext, splits: Sequence[ProfileSplit], joined: _Joined, *, text: bool
+) -> BuiltFinding:
     cause = splits[0].main
     block, is_block = cause.block, cause.part != "model"
     keys = tuple(key for split in splits for key in split.keys)
@@ -101,19 +107,28 @@ def _build_split_finding(context: AnalysisContext, splits: Sequence[ProfileSplit
         evidence=build_evidence(
             block, cause.change_history, text=text and is_block and context.may_show(block), **known
         ),
-        repairs=_try_repairs(context, splits),
+        repairs=_try_repairs(context, splits, joined),
     )
     others = [(other.block, other.kind) for other in splits[0].others]
     return _measure_alone(finding, block, others, keys)
 
 
-def _try_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> tuple[Effect, ...]:
+def _try_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit], joined: _Joined) -> tuple[Effect, ...]:
     """Return repairs of similar splits, and those that mend other causes with them: alone some save nothing."""
     alone = try_split_repairs(context, splits)
     if not splits[0].others:
         return alone
-    together = try_split_repairs(context, [s._replace(causes=(*s.causes, *s.others)) for s in splits])
-    return tuple({effect.repairs: effect for effect in (*alone, *together)}.values())
+    together = [_join_causes(split) for split in splits]
+    known = tuple((split.keys, tuple((one.block.span_id, one.kind) for one in split.causes)) for split in together)
+    if known not in joined:
+        joined[known] = try_split_repairs(context, together)
+    return tuple({effect.repairs: effect for effect in (*alone, *joined[known])}.values())
+
+
+def _join_causes(split: ProfileSplit) -> ProfileSplit:
+    """Return a split with all causes, in the same order whichever of them it is of."""
+    causes = sorted((*split.causes, *split.others), key=lambda one: (one.part, one.block.span_id, one.kind))
+    return split._replace(causes=tuple(causes), others=())
 
 
 def _measure_alone(

@@ -7,6 +7,7 @@ stands next to it on its line.
 Invariant: a block that one detector explains without a rest has one cause.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
@@ -24,6 +25,7 @@ from acg_lab.diagnosis.tool_lists import separate_tools
 __all__ = ["Cause", "find_causes_of_block"]
 
 _NEAR: Final = 64  # characters between two slots on one line, which then are one phrase
+_apart: Final = re.compile(r"[\n:\uff1a=;|<>{}\[\]\"]")
 # Names that a slot shows by itself, whatever else varies in the text.
 _SURE: Final = frozenset({*OF_SLOTS, Kind.COUNTER, Kind.DATETIME, Kind.IDENTIFIER})
 # What only shows in a text as a whole.
@@ -174,14 +176,14 @@ def _join_phrases(named: _Named) -> _Named:
 
 
 def _are_one_phrase(one: SlotHistory, other: SlotHistory) -> bool:
-    """Return whether two slots stand near each other on one line."""
+    """Return whether two slots stand near each other on one line, and neither has a label or marks of its own."""
     first, second = sorted((one.slot, other.slot), key=lambda slot: slot.offset)
     template = one.whole.template
     if template is None:
         return False
     start = first.offset + first.length
     between = template.texts[template.reference][start : second.offset]
-    return len(between) <= _NEAR and "\n" not in between
+    return len(between) <= _NEAR and _apart.search(between) is None
 
 
 def _join_what_goes_together(block: BlockHistory, groups: Sequence[_Group]) -> list[_Group]:

@@ -360,7 +360,7 @@ def _bound(finding: Finding, costs: AgentCosts, caused: float) -> float:
 
     Where every request has another prefix the provider reads all that it can, and that is nothing.
     """
-    if finding.is_event or finding.kind in _CHANGES:
+    if finding.is_event or (finding.kind in _CHANGES and not finding.evidence.beside):
         return caused
     sent = float(costs.simulation.tokens.sum())
     unread = costs.cost * min(finding.total_lost / sent, 1.0) if sent else 0.0

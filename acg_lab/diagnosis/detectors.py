@@ -28,7 +28,7 @@ from acg_lab.repairs.text_diff import remove_whitespace
 __all__ = ["DETECTORS", "Detection", "Detector", "detect", "find_detector"]
 
 _FEW, _MANY = 2, 5
-_MIN_SEEN, _MIN_USED, _MAX_VERSIONS = 14, 0.15, 4  # requests; share of them that has each version
+_MIN_SEEN, _MIN_USED, _MAX_VERSIONS = 20, 0.15, 4  # requests; share of them that has each version
 
 
 class Detector(NamedTuple):

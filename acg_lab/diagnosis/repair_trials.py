@@ -23,6 +23,7 @@ __all__ = ["MAX_TRIED", "MIN_SAVED", "Draft", "Plan", "try_repairs"]
 Plan = tuple[Repair, ...]
 MAX_TRIED: Final = 10  # repairs that one explanation simulates
 MIN_SAVED: Final = 0.005  # US dollars; less is shown as nothing
+_HALF: Final = 0.5
 _MIN_SHARE: Final = 0.01  # of an agent's cost; a smaller loss is not reported
 _MIN_EVENT: Final = 0.001  # of an agent's cost; a cheaper event cost nothing
 
@@ -67,7 +68,8 @@ class Draft:
     @property
     def next_plan(self) -> Plan | None:
         """The repair to try next; None if one was found that saves money, or none can."""
-        is_answered = self.bound < self.floor or any(saved >= self.floor for saved in self.saved.values())
+        enough = max(self.floor, _HALF * self.bound) if self.others else self.floor  # alone a repair may save little
+        is_answered = self.bound < self.floor or any(saved >= enough for saved in self.saved.values())
         return None if is_answered or self.n_tried == len(self.plans) else self.plans[self.n_tried]
 
     def try_next(self, snap: Snapshot) -> None:

@@ -110,7 +110,7 @@ _locale_label = re.compile(
     r"(?:locale|languages?|lang|sprachen?|langues?|idiomas?|lingua|língua|taal|språk|sprog|kieli|dil|język|язык|"
     r"time ?zone|zeitzone|fuseau(?: horaire)?|zona horaria|country|land|pays|país|paese|kraj|страна|region|语言|"
     r"言語|언어|国家|地区)"
-    rf"(?:\s*code)?(?:{_IS}|\s+[\"'*`(]*$)|"
+    rf"(?:\s*code)?(?:\s{_OF}(?:l[ae]s?\s)?\w+)?(?:{_IS}|\s+[\"'*`(]*$)|"
     r"\b(?:(?:answer|reply|respond|write|speak|converse|antworte|schreibe?|réponds|écris|responde|rispondi|"
     r"antwoord|odpowiadaj)\b(?: \w+){0,2} (?:in|auf|en|em|po|op|na))\s*$",
     re.IGNORECASE,

@@ -356,6 +356,8 @@ def _plan_merges(context: AnalysisContext, splits: Sequence[ProfileSplit]) -> li
     plan = _join(*(repair for fix in fixes for repair in fix or ()))
     if any(split.kind in (Kind.UNKNOWN, Kind.REDACTED) for split in splits):
         return [plan]  # what another repair saves is no evidence for a fault without a name
+    if any(split.others for split in splits):
+        return [plan]  # merging waits for the other causes
     if len(splits) == 1 and not plan:
         return [(MergeProfiles(learning_keys=splits[0].keys),)]
     merge = MergeProfiles(agent_id=context.snapshot.owners[splits[0].keys[0]].agent_id)

@@ -4,10 +4,11 @@ A snapshot keeps columns, and makes records when asked for. Seed entries are kep
 """
 
 import logging
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,16 +30,14 @@ from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
+from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.salts import find_salt
 from acg_lab.storage.sources import open_source
 
-if TYPE_CHECKING:
-    import os
-
-__all__ = ["Seed", "Snapshot", "check_snapshot", "columns_of"]
+__all__ = ["Seed", "Snapshot", "check_snapshot", "check_whole", "columns_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -224,6 +223,7 @@ class Snapshot:
         overwrite: bool = False,
         mode: int | None = None,
         partition_by: PartitionBy = None,
+        append: bool = False,
         redact: bool = False,
         redact_names: bool = False,
         salt: "str | os.PathLike[str] | None" = None,
@@ -245,6 +245,9 @@ class Snapshot:
         partition_by : {"agent"}, optional
             Give each agent its own files, so that `acg_lab.load` with ``agent_id`` opens no others, and engines read
             each table as one data set: ``{path}/calls/**/*.parquet``.
+        append : bool
+            Add the runs that are not there yet, and the windows and results as they are now, in a new piece beside an
+            export or history there; nothing of it is touched.
         redact : bool
             Whether to write pseudonyms in place of all texts: keyed hashes, of the same sizes. Every analysis that
             needs no text gives the same answer on the export (``acg_lab/docs/security.md``).
@@ -257,25 +260,49 @@ class Snapshot:
         Raises
         ------
         UsageError
-            If the path exists, unless ``overwrite`` is set.
+            If the path exists, unless ``overwrite`` or ``append`` is set.
         SourceError
             If the export cannot be written.
         """
-        if not redact and (redact_names or (salt is not None and not self._hides_private)):
-            msg = "The options 'redact_names' and 'salt' are for a redacted export; add redact=True (--redact)."
-            raise UsageError(msg)
-        columns = self.columns
-        if self.needs_salt(redact=redact) and not redact:
-            columns = redact_private(columns, self.owners, self.rules, find_salt(path, salt))
-        if redact and not self.is_redacted:
-            columns = redact_columns(
-                columns, self.owners, self.rules, find_salt(path, salt), redacts_names=redact_names
-            )
+        columns = self.columns_to_write(path, redact=redact, redact_names=redact_names, salt=salt)
+        if append:
+            self._append(os.fspath(path), columns, overwrite=overwrite, mode=mode, partition_by=partition_by)
+            return
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
             export = ParquetExport(path)
             export.write(columns, overwrite=overwrite, mode=mode, partition_by=partition_by, progress=bar)
         if logger.isEnabledFor(logging.INFO):  # facts take long to count
             logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
+
+    def columns_to_write(
+        self,
+        path: "str | os.PathLike[str]",
+        *,
+        redact: bool = False,
+        redact_names: bool = False,
+        salt: "str | os.PathLike[str] | None" = None,
+    ) -> Columns:
+        """Return the columns that an export to a path has; see `to_parquet`."""
+        if not redact and (redact_names or (salt is not None and not self._hides_private)):
+            msg = "The options 'redact_names' and 'salt' are for a redacted export; add redact=True (--redact)."
+            raise UsageError(msg)
+        if not self.needs_salt(redact=redact):
+            return self.columns
+        key = find_salt(path, salt)
+        if redact and not self.is_redacted:
+            return redact_columns(self.columns, self.owners, self.rules, key, redacts_names=redact_names)
+        return redact_private(self.columns, self.owners, self.rules, key)
+
+    def _append(
+        self, path: str, columns: Columns, *, overwrite: bool, mode: int | None, partition_by: PartitionBy
+    ) -> None:
+        if overwrite:
+            msg = "An export either replaces what is there or adds to it; set 'overwrite' or 'append'."
+            raise UsageError(msg)
+        check_whole(self)
+        history = ParquetHistory(path, mode=mode)
+        with history.writing(), Bar(f"writing {history.label}") as bar:
+            history.add(history.without_known(columns), partition_by=partition_by, progress=bar)
 
     def to_redis(self, url: str, *, key_prefix: str | None = None) -> None:
         """Write to a Redis in production's layout. Existing keys are never overwritten.
@@ -395,4 +422,11 @@ def check_snapshot(given: object) -> None:
     """Raise UsageError unless a value is a Snapshot."""
     if not isinstance(given, Snapshot):
         msg = f"Expected a Snapshot, as acg_lab.load returns it; got {type(given).__name__}."
+        raise UsageError(msg)
+
+
+def check_whole(snapshot: Snapshot) -> None:
+    """Raise UsageError if only a part of the windows was loaded, which a history must not take for the whole."""
+    if snapshot.is_filtered:
+        msg = "A piece of a history has whole windows; load the source without 'since' and 'limit'."
         raise UsageError(msg)

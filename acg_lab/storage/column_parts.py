@@ -1,7 +1,7 @@
 """Take columns apart by agent, and join parts: the same windows, results and runs, whatever way they were cut.
 
 Parts are joined in order, so that the runs of an agent stay in the order of its index. A run that several parts hold
-counts once, where it is first. Each window and each result must be in one part only.
+counts once, where it is first; a window or result, where it is last.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,19 +11,25 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from acg_lab.core.keys import Owner
+from acg_lab.core.keys import Owner, assign_agents
 from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.lazy import JsonPool, LazyMapping
 from acg_lab.storage.observation_columns import Codes, ObservationColumns, offsets
 from acg_lab.storage.recorded_runs import Call, Runs
 from acg_lab.storage.times import Times
 
-__all__ = ["join_columns", "keep_windows", "split_by_agent"]
+__all__ = ["assign_owners", "join_columns", "keep_windows", "split_by_agent"]
 
 T = TypeVar("T")
 _UNLIKE: Final = (
     "not all pieces are redacted with one salt, so a text of one piece does not match the same text of another"
 )
+
+
+def assign_owners(columns: Columns) -> Mapping[str, Owner]:
+    """Return the agent of each key."""
+    agents = {run.agent_id for run in columns.runs.records}
+    return assign_agents({*columns.observations.keys, *columns.results}, agents)
 
 
 def split_by_agent(columns: Columns, owners: Mapping[str, Owner]) -> Iterator[tuple[str, Columns]]:
@@ -137,9 +143,9 @@ def _join_observations(parts: Sequence[ObservationColumns]) -> ObservationColumn
         is_redacted=any(part.is_redacted for part in parts),
         is_partly_redacted=any(part.is_partly_redacted for part in parts),
     )
-    order = sorted(range(len(joined.keys)), key=joined.keys.__getitem__)
-    rows = [np.arange(0), *(np.array(joined.observations_of(window)) for window in order)]
-    return joined.take(np.concatenate(rows).astype(np.int64), [joined.keys[window] for window in order])
+    keys = sorted(joined.number)
+    rows = [np.arange(0), *(np.array(joined.observations_of(joined.number[key])) for key in keys)]
+    return joined.take(np.concatenate(rows).astype(np.int64), keys)
 
 
 def _join_times(parts: Sequence[Times]) -> Times:

@@ -1,8 +1,9 @@
-"""Put a folder in its place: whole or not at all, whatever ends the process, and one writer at a time.
+"""Put a folder or a piece in its place: whole or not at all, whatever ends the process, and one writer at a time.
 
 A folder is written beside its place, where its writer holds a lock on it, and takes its place under a lock on the
 folder above. Locks end with their process, so what is not locked was left by one that was killed: the next writer, or
-a reader who finds nothing, restores or removes it.
+a reader who finds nothing, restores or removes it. A piece of a history is written in a hidden folder of that history,
+whose writer holds a lock on it until the end. Its last file makes it count.
 """
 
 import contextlib
@@ -13,18 +14,19 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from acg_lab.core.errors import SourceError
 
-__all__ = ["PRIVATE", "new_folder", "restore"]
+__all__ = ["PRIVATE", "new_folder", "new_piece", "only_writer", "restore"]
 
 logger = logging.getLogger(__name__)
 
 PRIVATE: Final = 0o700
 _NO_EXECUTION: Final = 0o666
+_is_partial = re.compile(r"\.[0-9a-f]{16}\.partial").fullmatch
 _is_ours = re.compile(r"[0-9a-f]{8}\.partial(\.old)?").fullmatch
 
 
@@ -59,6 +61,69 @@ def new_folder(place: Path, *, mode: int | None, check: Callable[[], None]) -> I
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+@contextlib.contextmanager
+def only_writer(place: Path, mode: int | None) -> Iterator[None]:
+    """Hold the lock of a history, which is made if nothing is there; remove what killed writers left in it."""
+    if not place.exists():
+        place.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        place.chmod(PRIVATE if mode is None else mode)
+    before = place.stat()
+    with _locked(place, says_so=True):
+        if not place.exists() or not os.path.samestat(before, place.stat()):
+            msg = f"{place}: another export took its place while this one waited; run it again."
+            raise SourceError(msg)
+        for left in place.glob(".*.partial"):
+            if _is_partial(left.name) and left.is_dir() and _is_abandoned(left):
+                _remove_piece(place, left)
+                logger.warning("%s: removed what an export that was killed left there (%s)", place, left.name)
+        yield
+
+
+def _remove_piece(place: Path, left: Path) -> None:
+    """Remove the hidden folder of a piece, and of the piece what took its place, unless it counts."""
+    token = left.name[1 : -len(".partial")]
+    if not any(place.glob(f"*/*-{token}.json")):
+        for made in [*place.glob(f"*/*-{token}"), *place.glob(f"*/*-{token}.parquet")]:
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
+    shutil.rmtree(left)
+
+
+@contextlib.contextmanager
+def new_piece(place: Path, token: str, paths: Sequence[str]) -> Iterator[Path]:
+    """Yield a hidden folder in a history; what it holds takes its place at the end, or nothing after an error.
+
+    Parameters
+    ----------
+    place : Path
+        The history, whose only writer this is.
+    token : str
+        Hexadecimal digits that end the name of the piece.
+    paths : sequence of str
+        Files and folders of the piece, in the order in which they take their places; the last makes it count.
+    """
+    temporary = place / f".{token}.partial"
+    temporary.mkdir(mode=PRIVATE)
+    try:
+        with _locked(temporary):
+            yield temporary
+            _give_permissions(temporary, place, None)
+            for path in paths:
+                if (temporary / path).exists():
+                    _move(temporary / path, place / path, like=place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _remove_piece(place, temporary)
+        raise
+    shutil.rmtree(temporary)
+
+
+def _move(made: Path, there: Path, *, like: Path) -> None:
+    if not there.parent.exists():
+        there.parent.mkdir()
+        there.parent.chmod(stat.S_IMODE(like.stat().st_mode))
+    os.replace(made, there)  # noqa: PTH105
 
 
 def restore(place: Path) -> None:
@@ -144,13 +209,18 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on a folder, where the system has such locks."""
+def _locked(folder: Path, *, says_so: bool = False) -> Iterator[None]:
+    """Hold a lock on a folder, where the system has such locks; ``says_so`` if another process has to be waited for."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError, ImportError):
             import fcntl  # not everywhere
 
             descriptor = os.open(folder, os.O_RDONLY)
             stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if says_so:
+                    logger.warning("%s: another process is writing there; waiting for it", folder)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -5,17 +5,14 @@ The tables are described in `acg_lab.storage.parquet_schema`.
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Self
-
-import msgspec
+from typing import Any, Self
 
 from acg_lab._format import counted
 from acg_lab.core.codec import encode, encode_window
 from acg_lab.core.errors import RecordError, UsageError
-from acg_lab.core.keys import Owner, assign_agents
 from acg_lab.core.records import PromptIR, RunRecord, StabilityAnalysisResult
 from acg_lab.storage.base import (
     EVERYTHING,
@@ -27,34 +24,18 @@ from acg_lab.storage.base import (
     ignore_progress,
     raise_problem,
 )
-from acg_lab.storage.column_parts import split_by_agent
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_files import Files
-from acg_lab.storage.parquet_footer import SealedFile
 from acg_lab.storage.parquet_keyvalue import PlainTable, read_documents
-from acg_lab.storage.parquet_layout import (
-    NAMES,
-    WHOLE,
-    Partition,
-    PartitionBy,
-    Piece,
-    check_partition_by,
-    name_piece,
-)
+from acg_lab.storage.parquet_layout import NAMES, WHOLE, PartitionBy, Piece, name_piece
+from acg_lab.storage.parquet_output import take_apart, write_partition, write_piece
 from acg_lab.storage.parquet_pieces import has_pieces, list_agents, list_pieces, read_pieces
 from acg_lab.storage.parquet_reader import from_tables
-from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, VERSION, is_plain
 from acg_lab.storage.parquet_tables import ExportTables, lean_memory
-from acg_lab.storage.parquet_writer import to_tables
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["ParquetExport"]
-
-_NO_LIMIT = 2**31 - 1
 
 
 class ParquetExport:
@@ -252,40 +233,14 @@ class ParquetExport:
             If it can't be written.
         """
         self._check_place(overwrite=overwrite)
-        agents = {run.agent_id for run in columns.runs.records}
-        owners = assign_agents({*columns.observations.keys, *columns.results}, agents)
-        check_partition_by(partition_by, agents.union(owner.agent_id for owner in owners.values()))
+        parts = take_apart(columns, partition_by)
         check = partial(self._check_place, overwrite=overwrite)
         with self._files.errors("export"), self._files.replace_atomically(mode=mode, check=check) as place:
             if partition_by is None:
-                self._write_partition(place, WHOLE, columns, owners, secrets.token_hex(8), progress)
+                write_partition(self._files, place, WHOLE, columns, secrets.token_hex(8), progress)
             else:
-                self._write_piece(place, columns, owners, progress)
-
-    def _write_piece(self, place: str, columns: Columns, owners: Mapping[str, Owner], progress: Progress) -> None:
-        """Write one piece with an agent in each partition, and what it holds last."""
-        export_id, n_agents = secrets.token_hex(8), 0
-        name = name_piece(export_id)
-        for agent_id, part in split_by_agent(columns, owners):
-            self._write_partition(place, Partition(name, agent_id), part, owners, export_id, progress)
-            n_agents += 1
-        piece = Piece(name=name, version=VERSION, partition_by="agent", n_agents=n_agents)
-        with self._files.create(f"{place}/{piece.marker}") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(piece)))
-
-    def _write_partition(
-        self,
-        place: str,
-        partition: Partition,
-        columns: Columns,
-        owners: Mapping[str, Owner],
-        export_id: str,
-        progress: Progress,
-    ) -> None:
-        for name, groups in to_tables(columns, owners):
-            tables = groups if partition.agent_id is None else map(_without_agent, groups)
-            with self._files.create(f"{place}/{partition.path(name)}") as file:
-                _write_table(name, tables, file, progress, export_id)
+                piece = Piece(name=name_piece(secrets.token_hex(8)), partition_by=partition_by)
+                write_piece(self._files, place, piece, parts, progress)
 
     def _check_place(self, *, overwrite: bool) -> None:
         """Raise UsageError if something stands in the place of a new export that it may not replace."""
@@ -297,33 +252,3 @@ class ParquetExport:
             names = ", ".join(map(repr, others[:3]))
             msg = f"{self.label} holds other files than an export ({names}), which would be lost; choose another path."
             raise UsageError(msg)
-
-
-def _without_agent(table: "pa.Table") -> "pa.Table":
-    """Return a table without the column that the name of its folder says."""
-    return table.drop_columns(["agent_id"]) if "agent_id" in table.column_names else table
-
-
-def _write_table(name: str, pieces: "Iterator[pa.Table]", file: Any, progress: Progress, export_id: str) -> None:
-    import pyarrow.parquet as pq
-
-    writer, sealed = None, SealedFile(file)
-    for piece in pieces:
-        writer = writer or pq.ParquetWriter(
-            sealed,
-            piece.schema,
-            compression="zstd",
-            compression_level=9,
-            use_dictionary=[column for column in CODED[name] if column in piece.schema.names],
-            write_statistics=[field.name for field in piece.schema if is_plain(field)],
-            dictionary_pagesize_limit=_NO_LIMIT,  # one dictionary per row group, however long its texts
-            write_page_index=True,
-            write_page_checksum=True,  # decompression detects most damage, but not all
-        )
-        writer.write_table(piece, row_group_size=ROWS_PER_GROUP)
-        progress(piece.nbytes, 0)
-    if writer is not None:
-        writer.add_key_value_metadata({EXPORT_ID.decode(): export_id})
-        sealed.hold()
-        writer.close()
-        sealed.seal()

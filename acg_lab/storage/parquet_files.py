@@ -7,13 +7,13 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from acg_lab.core.errors import AcgLabError, SourceError
-from acg_lab.storage.export_folder import new_folder, restore
+from acg_lab.storage.export_folder import new_folder, new_piece, only_writer, restore
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.near_paths import suggest_path
 from acg_lab.storage.parquet_layout import MARKERS
@@ -78,6 +78,21 @@ class Files:
     def is_local(self) -> bool:
         """Whether it is on this machine."""
         return bool(self.system.type_name == "local")
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        with self.errors("address"):
+            return bool(self.system.get_file_info(self.place).type.name == "Directory")
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files in the folder."""
+        from pyarrow import fs
+
+        with self.errors("address"):
+            infos = self.system.get_file_info(fs.FileSelector(self.place, allow_not_found=True, recursive=True))
+        return sum(info.size for info in infos if info.type == fs.FileType.File)
 
     def exists(self, name: str = "") -> bool:
         """Return whether the path, or a file in it, exists."""
@@ -146,6 +161,14 @@ class Files:
         """Open a file of the folder for reading."""
         return self.system.open_input_file(f"{self.place}/{name}")
 
+    def read(self, name: str) -> bytes:
+        """Return what a file of the folder holds."""
+        with self.errors(name):
+            if self.is_local:
+                return Path(self.place, name).read_bytes()
+            with self.open(name) as file:
+                return bytes(file.read())
+
     def create(self, path: str) -> Any:
         """Open a file for writing, by its path within the file system; a local one is for its owner alone."""
         self.system.create_dir(path.rpartition("/")[0], recursive=True)
@@ -179,20 +202,91 @@ class Files:
             raise
 
     def _take_remote_place(self, temporary: str, place: str) -> None:
-        from pyarrow import fs
-
-        def list_files(folder: str) -> set[str]:
-            infos = self.system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
-            return {info.path[len(folder) + 1 :] for info in infos if info.type == fs.FileType.File}
-
         # Object stores cannot rename folders. What an export is recognised by is moved last.
-        old, new = list_files(place), list_files(temporary)
+        old, new = self._list_files(place), self._list_files(temporary)
         for name in sorted(new, key=lambda name: (name.startswith(MARKERS), name.startswith("observations"))):
             self.system.create_dir(f"{place}/{name}".rpartition("/")[0], recursive=True)
             self.system.move(f"{temporary}/{name}", f"{place}/{name}")
         self.system.delete_dir(temporary)
-        for name in sorted(old - new, key=lambda name: not name.startswith(MARKERS)):
-            self.system.delete_file(f"{place}/{name}")
+        self.delete(sorted(old - new, key=lambda name: not name.startswith(MARKERS)))
+        self.delete(self._list_folders(place) - {str(folder) for name in new for folder in PurePosixPath(name).parents})
+
+    def _list_files(self, folder: str) -> set[str]:
+        """Return the paths of all files below a folder, without its own."""
+        from pyarrow import fs
+
+        infos = self.system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
+        return {info.path[len(folder) + 1 :] for info in infos if info.type == fs.FileType.File}
+
+    def _list_folders(self, folder: str) -> set[str]:
+        """Return the paths of all folders below one; object stores may have none."""
+        from pyarrow import fs
+
+        infos = self.system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
+        return {info.path[len(folder) + 1 :] for info in infos if info.type == fs.FileType.Directory}
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files, and folders with all in them, by their paths in the folder; those that are gone do no harm."""
+        from pyarrow import fs
+
+        for name in names:
+            path = f"{self.place}/{name}"
+            kind = self.system.get_file_info(path).type
+            with contextlib.suppress(FileNotFoundError):
+                if kind == fs.FileType.Directory:
+                    self.system.delete_dir(path)
+                elif kind == fs.FileType.File:
+                    self.system.delete_file(path)
+
+    @contextlib.contextmanager
+    def writing(self, mode: int | None) -> Iterator[None]:
+        """Be the only writer of a history, which is made if nothing is there; wait for another one.
+
+        Where there are no locks, as in object stores, pieces of several writers stand beside each other.
+        """
+        if self.is_local:
+            with only_writer(Path(os.path.realpath(self.place)), mode):
+                yield
+        else:
+            yield
+
+    @contextlib.contextmanager
+    def add_piece(self, name: str, paths: Sequence[str]) -> Iterator[str]:
+        """Yield a folder for the files of a piece, which all are in place at the end, or none after an error.
+
+        Parameters
+        ----------
+        name : str
+            Hexadecimal digits for a folder of its own.
+        paths : sequence of str
+            Files and folders of the piece, in the order in which they take their places.
+        """
+        if self.is_local:
+            with new_piece(Path(os.path.realpath(self.place)), name, paths) as folder:
+                yield str(folder)
+            return
+        hidden = f".{name}.partial"
+        try:
+            yield f"{self.place}/{hidden}"
+            for path in paths:
+                self._move_all(f"{hidden}/{path}", path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.delete([*reversed(paths), hidden])
+            raise
+        self.delete([hidden])
+
+    def _move_all(self, source: str, target: str) -> None:
+        """Move a file, or all files of a folder, within the folder."""
+        from pyarrow import fs
+
+        if self.system.get_file_info(f"{self.place}/{source}").type == fs.FileType.Directory:
+            moves = [(f"{source}/{name}", f"{target}/{name}") for name in self._list_files(f"{self.place}/{source}")]
+        else:
+            moves = [(source, target)]
+        for old, new in moves:
+            self.system.create_dir(f"{self.place}/{new}".rpartition("/")[0], recursive=True)
+            self.system.move(f"{self.place}/{old}", f"{self.place}/{new}")
 
     @contextlib.contextmanager
     def errors(self, what: str) -> Iterator[None]:

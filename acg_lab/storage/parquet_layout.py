@@ -7,6 +7,7 @@ path                                                               is
 ``{table}/piece={piece}/part-0.parquet``                           the same of one piece of a history
 ``{table}/piece={piece}/agent_id={quoted id}/part-0.parquet``      the same of one agent, if the piece is partitioned
 ``_pieces/{piece}.json``                                           what a piece holds; without it there is no such piece
+``_pieces/{piece}.parquet``                                        the ids of its runs
 ================================================================== =====================================================
 
 The names of pieces sort by time. Their agent's folder says whose rows a partition holds, so its files have no column
@@ -34,6 +35,7 @@ __all__ = [
     "agent_of_folder",
     "check_partition_by",
     "name_piece",
+    "token_of",
 ]
 
 SUFFIX: Final = ".parquet"
@@ -79,25 +81,50 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Of the tables.
     partition_by : {"agent"}, optional
         Whether each agent has its own files.
-    agent_id : str, optional
-        The agent whose windows and results this piece has; those of all if omitted.
     n_agents : int
         How many agents have files of their own.
     replaces : tuple of str
         Pieces whose contents this one holds too; they are read no more.
+    windows : tuple of str
+        Digests of the windows and results that it holds, or that those it replaces held.
+    redacted : str
+        What names the salt of its pseudonyms, if it has any.
+    only_private : bool
+        Whether they stand for the texts of private and restricted blocks only.
+    n_ids : int
+        How many runs `run_ids` lists.
+    covers : tuple of str
+        Older pieces whose runs it lists as well, so that a year of pieces is known by a few files.
     """
 
     name: str = ""
     version: str = ""
     partition_by: PartitionBy = None
-    agent_id: str | None = None
     n_agents: int = 0
     replaces: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    redacted: str = ""
+    only_private: bool = False
+    n_ids: int = 0
+    covers: tuple[str, ...] = ()
 
     @property
     def marker(self) -> str:
         """The path of the file that says so."""
         return f"{MARKERS}/{self.name}.json"
+
+    @property
+    def run_ids(self) -> str:
+        """The path of the table with the agent and the id of each of its runs."""
+        return f"{MARKERS}/{self.name}{SUFFIX}" if self.name else WHOLE.path("runs")
+
+    @property
+    def paths(self) -> list[str]:
+        """Every file and folder of the piece, in the order in which they are put or removed; it counts by the last."""
+        if not self.name:
+            return [WHOLE.path(table) for table in reversed(TABLES)]
+        folders = [Partition(self.name).folder(table) for table in TABLES]
+        return [*folders, self.run_ids, self.marker]
 
 
 def name_piece(token: str, newest: str = "") -> str:
@@ -115,6 +142,11 @@ def name_piece(token: str, newest: str = "") -> str:
         latest = datetime.strptime(newest.rpartition("-")[0], _TIME).replace(tzinfo=UTC)
         moment = max(moment, latest + timedelta(microseconds=1))
     return f"{moment.strftime(_TIME)}-{token}"
+
+
+def token_of(name: str) -> str:
+    """Return the hexadecimal digits in the name of a piece."""
+    return name.rpartition("-")[2]
 
 
 def agent_of_folder(name: str) -> str | None:

@@ -1,27 +1,32 @@
 """The pieces of a history: which there are, whose they are, and all of them as one source.
 
-Runs add up. Windows and results are those of the newest piece that can be read and covers the agent, since production
-keeps the newest only. A piece, or an agent in it, that cannot be read is reported, and the others are read.
+Runs add up. An agent's windows and results are those of the newest piece that has some of it and can be read, since
+production keeps the newest only. What cannot be read of a piece is reported, and the rest is read.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Final, TypeAlias
 
 import msgspec
 
 from acg_lab.core.errors import AcgLabError, RecordError, SourceError
-from acg_lab.core.keys import assign_agents
 from acg_lab.storage.base import OnProblem, Progress, Selection, raise_problem
-from acg_lab.storage.column_parts import join_columns, keep_windows
-from acg_lab.storage.columns import Columns
+from acg_lab.storage.column_parts import assign_owners, join_columns, keep_windows
+from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.parquet_files import Files
-from acg_lab.storage.parquet_layout import MARKERS, WHOLE, Partition, Piece, agent_of_folder
+from acg_lab.storage.parquet_layout import MARKERS, WHOLE, Partition, Piece, agent_of_folder, token_of
 from acg_lab.storage.parquet_reader import from_tables
-from acg_lab.storage.parquet_schema import READABLE
+from acg_lab.storage.parquet_schema import READABLE, VERSION
 from acg_lab.storage.parquet_tables import ExportTables
 
-__all__ = ["has_pieces", "list_agents", "list_pieces", "read_pieces"]
+__all__ = ["has_pieces", "list_agents", "list_pieces", "list_written", "read_origin", "read_pieces"]
+
+
+_TRIES: Final = 3
+_NO_MARKER: Final = "expected a file in _pieces that says what it holds, got none; copy it again from where it came."
+_Failure: TypeAlias = tuple[Partition, AcgLabError]
 
 
 def has_pieces(files: Files) -> bool:
@@ -32,29 +37,25 @@ def has_pieces(files: Files) -> bool:
 def list_pieces(files: Files) -> list[Piece]:
     """Return the pieces of a history, oldest first, without those that others replace.
 
-    What stood there before the first piece was added is the piece without a name.
-
-    Raises
-    ------
-    SourceError
-        If what a piece holds can't be read.
+    What stood there before the first piece was added is the piece without a name. A piece of which nothing is known,
+    since its marker can't be read, has no version.
     """
-    names = sorted(name.removesuffix(".json") for name in files.list_names(MARKERS) if name.endswith(".json"))
-    pieces = [Piece()] if files.exists(WHOLE.path("observations")) else []
-    pieces += [_read_marker(files, name) for name in names]
+    pieces = list_written(files)
     replaced = {name for piece in pieces for name in piece.replaces}
     return [piece for piece in pieces if piece.name not in replaced]
 
 
+def list_written(files: Files) -> list[Piece]:
+    """Return the pieces of a history, oldest first, with those that others replace and that are not yet removed."""
+    names = sorted(name.removesuffix(".json") for name in files.list_names(MARKERS) if name.endswith(".json"))
+    first = [Piece(version=VERSION)] if files.exists(WHOLE.path("observations")) else []
+    return first + [_read_marker(files, name) for name in names]
+
+
 def _read_marker(files: Files, name: str) -> Piece:
-    label = f"{MARKERS}/{name}.json"
-    with files.errors(label), files.open(label) as file:
-        raw = bytes(file.read())
-    try:
-        piece = msgspec.json.decode(raw, type=Piece)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        msg = f"{files.label}: {label}: expected what a piece holds, got another text ({error})."
-        raise SourceError(msg) from None
+    piece = Piece(name=name)
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, SourceError):
+        piece = msgspec.json.decode(files.read(piece.marker), type=Piece)
     return msgspec.structs.replace(piece, name=name)
 
 
@@ -80,14 +81,11 @@ def _agents_of(files: Files, piece: Piece) -> set[str]:
     return {agent_id for name in folders if (agent_id := agent_of_folder(name)) is not None}
 
 
-class _Covered(NamedTuple):
-    """Whose windows a newer piece has: one agent's or, without a name, those of all but the damaged."""
-
-    agent_id: str | None
-    damaged: frozenset[str]
-
-    def __call__(self, agent_id: str) -> bool:
-        return self.agent_id in (None, agent_id) and agent_id not in self.damaged
+def read_origin(files: Files) -> Origin:
+    """Return where an export that is no piece says that its contents come from."""
+    nothing = Selection(keys=frozenset(), agent_id="")
+    tables = ExportTables(files).read(nothing, lambda *_: None)
+    return from_tables(tables, nothing).origin
 
 
 def read_pieces(files: Files, selection: Selection, progress: Progress, on_problem: OnProblem) -> Columns:
@@ -96,46 +94,71 @@ def read_pieces(files: Files, selection: Selection, progress: Progress, on_probl
     Raises
     ------
     SourceError, RecordError
-        If not one piece can be read.
+        If there is no piece, or not one can be read.
     """
-    parts: list[Columns] = []
-    covered: list[_Covered] = []
-    failed: list[tuple[Partition, AcgLabError]] = []
-    for piece in reversed(list_pieces(files)):
-        read, damaged = _read_piece(files, piece, selection, progress, covered)
-        parts += reversed(read)
-        failed += damaged
-        if not any(partition.agent_id is None for partition, _ in damaged):
-            covered.append(_Covered(piece.agent_id, frozenset(str(partition.agent_id) for partition, _ in damaged)))
-    if failed and not parts:
+    for _ in range(_TRIES):
+        pieces = list_pieces(files)
+        read, failed = _read_all(files, pieces, selection, progress)
+        if not failed or list_pieces(files) == pieces:
+            break  # else pieces were joined meanwhile
+    if failed and not read:
         raise failed[0][1]
+    if not pieces:
+        msg = f"{files.label}: this history holds no piece yet."
+        raise SourceError(msg)
     for partition, error in failed:
         on_problem(_as_problem(partition, error, files.label))
-    return join_columns(parts[::-1]) if parts else ingest((), raise_problem)
+    return join_columns(read) if read else ingest((), raise_problem)
+
+
+def _read_all(
+    files: Files, pieces: Sequence[Piece], selection: Selection, progress: Progress
+) -> tuple[list[Columns], list[_Failure]]:
+    """Return what can be read of the pieces, the oldest first, and what can't, with the error."""
+    read: list[Columns] = []
+    failed: list[_Failure] = [(Partition(name), SourceError(_NO_MARKER)) for name in _without_marker(files)]
+    seen: set[str] = set()
+    for piece in reversed(pieces):
+        parts, damaged = _read_piece(files, piece, selection, progress, frozenset(seen))
+        for part in parts:
+            seen.update(_agents_with_windows(part))
+        read += parts[::-1]
+        failed += damaged
+    return read[::-1], failed
+
+
+def _without_marker(files: Files) -> list[str]:
+    """Return the pieces whose markers are gone; one that is being added or removed has a marker elsewhere, or none."""
+    folders = {name.removeprefix("piece=") for name in files.list_names("observations") if name.startswith("piece=")}
+    markers = {name.removesuffix(".json") for name in files.list_names(MARKERS)}
+    missing = sorted(folders - markers)
+    return [name for name in missing if f".{token_of(name)}.partial" not in files.list_names()]
 
 
 def _read_piece(
-    files: Files, piece: Piece, selection: Selection, progress: Progress, covered: Sequence[_Covered]
-) -> tuple[list[Columns], list[tuple[Partition, AcgLabError]]]:
+    files: Files, piece: Piece, selection: Selection, progress: Progress, seen: Collection[str]
+) -> tuple[list[Columns], list[_Failure]]:
     """Return what can be read of a piece, agent by agent if it is partitioned, and what can't, with the error."""
     read: list[Columns] = []
-    damaged: list[tuple[Partition, AcgLabError]] = []
+    failed: list[_Failure] = []
     try:
-        _check_version(piece)
+        _check_version(files, piece)
         partitions = _list_partitions(files, piece, selection)
     except SourceError as error:
         return [], [(Partition(piece.name), error)]
     for partition in partitions:
         try:
-            read.append(_read_partition(files, partition, selection, progress, covered))
+            read.append(_read_partition(files, partition, selection, progress, seen))
         except (SourceError, RecordError) as error:
-            damaged.append((partition, error))
-    return read, damaged
+            failed.append((partition, error))
+    return read, failed
 
 
-def _check_version(piece: Piece) -> None:
-    if piece.name and piece.version not in READABLE:
-        msg = f"expected tables of version {' or '.join(READABLE)}, got version {piece.version!r}."
+def _check_version(files: Files, piece: Piece) -> None:
+    if piece.version not in READABLE:
+        wanted = " or ".join(READABLE)
+        got = f"version {piece.version!r}" if piece.version else f"no version in {piece.marker}"
+        msg = f"{files.label}: {Partition(piece.name)}: expected tables of version {wanted}, got {got}."
         raise SourceError(msg)
 
 
@@ -147,33 +170,35 @@ def _list_partitions(files: Files, piece: Piece, selection: Selection) -> list[P
         return [partition] if files.exists(partition.folder("observations")) else []
     agents = sorted(_agents_of(files, piece))
     if len(agents) < piece.n_agents:
-        msg = f"expected folders of {piece.n_agents:,} agents, got {len(agents):,}; copy it again from where it came."
+        msg = (
+            f"{files.label}: {Partition(piece.name)}: expected folders of {piece.n_agents:,} agents, got "
+            f"{len(agents):,}; copy it again from where it came."
+        )
         raise SourceError(msg)
     return [Partition(piece.name, agent_id) for agent_id in agents]
 
 
 def _read_partition(
-    files: Files, partition: Partition, selection: Selection, progress: Progress, covered: Sequence[_Covered]
+    files: Files, partition: Partition, selection: Selection, progress: Progress, seen: Collection[str]
 ) -> Columns:
-    def is_newest(agent_id: str) -> bool:
-        return not any(covers(agent_id) for covers in covered)
-
-    only_runs = (
-        not is_newest(partition.agent_id)
-        if partition.agent_id is not None
-        else any(newer == (None, frozenset()) for newer in covered)
-    )
+    """Return the runs of a partition, and the windows and results of agents that were not seen in newer pieces."""
+    tables = ExportTables(files, partition)
     if partition.agent_id is not None:  # all its rows are of that agent
+        only_runs = partition.agent_id in seen
         selection = selection._replace(agent_id=None)
-    tables = ExportTables(files, partition).read(selection, progress, only_runs=only_runs)
-    columns = from_tables(tables, selection)
+    else:
+        only_runs = bool(seen) and tables.list_agents() <= set(seen)
+    columns = from_tables(tables.read(selection, progress, only_runs=only_runs), selection)
     if only_runs:
         return keep_windows(columns, lambda _: False)
-    if not covered or partition.agent_id is not None:
+    if not seen or partition.agent_id is not None:
         return columns
-    keys = {*columns.observations.keys, *columns.results}
-    owners = assign_agents(keys, {run.agent_id for run in columns.runs.records})
-    return keep_windows(columns, lambda key: is_newest(owners[key].agent_id))
+    owners = assign_owners(columns)
+    return keep_windows(columns, lambda key: owners[key].agent_id not in seen)
+
+
+def _agents_with_windows(columns: Columns) -> set[str]:
+    return {owner.agent_id for owner in assign_owners(columns).values()}
 
 
 def _as_problem(partition: Partition, error: AcgLabError, label: str) -> RecordError:

@@ -18,6 +18,7 @@ from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.redis_base import RedisBase
 from acg_lab.storage.redis_client import Failure, check_replies, explain_error, retry_delays
 from acg_lab.storage.redis_learning import Ask, Attempt, Commit, LearnerStep, Watch, conflict, waits_between_attempts
+from acg_lab.storage.redis_new_runs import FindKnown
 from acg_lab.storage.redis_pace import Pace
 from acg_lab.storage.redis_scan import Send, Step, group_by_size
 from acg_lab.storage.redis_steps import group_documents, list_documents, list_run_ids
@@ -162,6 +163,14 @@ class RedisBackend(RedisBase):
         except Exception as error:  # noqa: BLE001  # a hostile server makes redis-py raise anything
             return explain_error(error, self.label)
         return None
+
+    def leave_out(self, find_known: FindKnown | None) -> None:
+        """Let `scan` leave out the runs that are known elsewhere, by the indexes of the agents; None for none.
+
+        ``find_known`` gets run ids by agent and returns the pairs of both that it knows. Runs without an index entry
+        are left out, too.
+        """
+        self._steps.find_known = find_known
 
     def scan(self, selection: Selection, progress: Progress = ignore_progress) -> Iterator[Entry]:
         """Yield every selected document; an entry that cannot be read is yielded with its error.

@@ -26,11 +26,13 @@ __all__ = [
     "group_by_size",
     "is_cluster_node",
     "measure_documents",
+    "place_key",
     "read_indexes",
     "scan_keys",
     "scan_names",
     "search_prefix",
     "send_in_batches",
+    "sort_documents",
     "survey",
 ]
 
@@ -222,15 +224,21 @@ def survey(prefix: str, selection: Selection) -> Step[tuple[list[Found], list[Fo
     agents = [text[len(prefix + INDEX) :] for text in map(decode_key, keys) if text.startswith(prefix + INDEX)]
     indexed = yield from find_runs(prefix, filter(selection.wants_agent, agents))
     known = {run.stored for run in indexed}
-    others = [found for key in keys if key not in known and (found := _place(prefix, key, selection))]
+    others = [found for key in keys if key not in known and (found := place_key(prefix, key, selection))]
     # A window and its result are read at once, so that they belong together.
-    documents = sorted((found for found in others if found.kind != "run"), key=lambda found: (found.problem, found.key))
+    documents = sort_documents(others)
     orphans = [found for found in others if found.kind == "run"]
     measured = yield from measure_documents([*documents, *indexed, *orphans])
     return measured[: len(documents)], measured[len(documents) :]
 
 
-def _place(prefix: str, stored: bytes, selection: Selection) -> Found | None:
+def sort_documents(found: Iterable[Found]) -> list[Found]:
+    """Return windows and results in order, those of one key together."""
+    return sorted((item for item in found if item.kind != "run"), key=lambda item: (item.problem, item.key))
+
+
+def place_key(prefix: str, stored: bytes, selection: Selection) -> Found | None:
+    """Return the document of a key, or None if it is not wanted, or none of production's."""
     text = decode_key(stored)
     place = parse_stored_key(text, prefix)
     if place is None or not place.is_wanted(selection):

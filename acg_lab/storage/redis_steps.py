@@ -18,6 +18,7 @@ from acg_lab.storage.base import Entry, Selection, Window
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.key_layout import INDEX
 from acg_lab.storage.limits import Limits
+from acg_lab.storage.redis_new_runs import FindKnown, survey_new
 from acg_lab.storage.redis_newest import choose_runs
 from acg_lab.storage.redis_scan import (
     CLUSTER_NODE,
@@ -67,6 +68,7 @@ class RedisSteps:
         self.writable = writable
         self._is_whole = False  # known not to be a node of a cluster
         self._is_only_prefix = key_prefix != "auto"
+        self.find_known: FindKnown | None = None
 
     def expect_cluster(self, label: str) -> None:
         """Take the source for a whole cluster, under another name."""
@@ -156,8 +158,11 @@ class RedisSteps:
             raise UsageError(msg)
 
     def survey(self, selection: Selection) -> Step[list[Found]]:
-        """Return the selected documents: windows and results, then runs by agent."""
-        documents, runs = yield from survey((yield from self._prefix(whole=True)), selection)
+        """Return the selected documents: windows and results, then runs by agent; without those known elsewhere."""
+        prefix = yield from self._prefix(whole=True)
+        if self.find_known is not None:
+            return (yield from survey_new(prefix, selection, self.find_known))
+        documents, runs = yield from survey(prefix, selection)
         found = documents + (yield from choose_runs(runs, selection))
         return [_limited(item, selection.limits) for item in found]
 

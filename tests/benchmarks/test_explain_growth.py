@@ -94,6 +94,56 @@ def profiles(n, part):
     )
 
 
+def prompts(n):
+    """Make n profiles of one agent, two requests each, whose system prompts hold a clock and the name of a user."""
+    steady = "You answer for the shop. " * 60
+    clocks = [f"{i // 60 % 24:02}:{i % 60:02}:{i // 1440:02}" for i in range(n)]
+    texts = [f"Now: {now}\n{steady}\nUser: {'ABCD'[i % 4]}da\n{steady}" for i, now in enumerate(clocks)]
+    keys = [f"agent::model=m::seed=no-seed::system=sha256:{i:016x}::tools=no-tools" for i in range(n)]
+    contents = np.stack([np.repeat(np.arange(n), 2), np.full(2 * n, n)], axis=1)
+    columns = ObservationColumns(
+        keys=tuple(keys),
+        window_offsets=offsets(np.full(n, 2)),
+        block_offsets=np.arange(0, 4 * n + 1, 2),
+        ir_ids=[""] * (2 * n),
+        request_hashes=[None] * (2 * n),
+        created=Times(np.arange(2 * n) * 10**9, {}),
+        headers=np.zeros(2 * n, np.int32),
+        spans=np.tile(np.array([0, 1], np.int32), 2 * n),
+        contents=contents.astype(np.int32).ravel(),
+        forms=np.tile(np.array([0, 1], np.int32), 2 * n),
+        indexes=np.tile(np.arange(2, dtype=np.uint32), 2 * n),
+        span_pool=["system-0", "user-1"],
+        content_pool=[*texts, "Where is my order?"],
+        form_pool=[SYSTEM, USER],
+        header_pool=[Header(None, None, None)],
+    )
+    return Snapshot(
+        source="generated",
+        columns=Columns(observations=columns, results={}, runs=Runs()),
+        owners={key: Owner("agent", False) for key in keys},
+        rules_setting="nemo-relay-0.8",
+    )
+
+
+def test_time_grows_with_prompts_of_two_causes(benchmark):
+    """Four times the profiles take about four times as long where each has a text with two causes of its own."""
+
+    def busy(n):
+        snap = prompts(n)
+        gc.collect()
+        started = time.process_time()
+        findings = acg.explain(snap, progress=False)
+        assert [finding.kind for finding in findings] == [Kind.DATETIME, Kind.PERSON]
+        return time.process_time() - started
+
+    busy(50)
+    times = [min(busy(n) for _ in range(2)) for n in (400, 1_600)]
+    benchmark.pedantic(lambda: None)
+    tell(benchmark, seconds_400=times[0], seconds_1600=times[1])
+    assert times[1] < A_DOUBLING**2 * times[0]
+
+
 @pytest.mark.parametrize(("part", "kind"), [("seed", Kind.FRAGMENTED_BY_FIRST_MESSAGE), ("tools", Kind.TOOLS_REMOVED)])
 def test_time_grows_with_the_profiles_of_an_agent(benchmark, part, kind):
     """Twice the profiles of one agent take about twice as long, whatever part of their keys differs."""

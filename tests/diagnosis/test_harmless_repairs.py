@@ -10,7 +10,7 @@ import pytest
 from blind_reports import REPORTS
 from hypothesis import given
 from hypothesis import strategies as st
-from sent_requests import CLAUDE, GPT, MARK, QUESTIONS, START, chat, manual, question, sent
+from sent_requests import CLAUDE, GPT, MARK, QUESTIONS, START, chat, claude, manual, question, sent
 
 import acg_lab as acg
 from acg_lab import repairs
@@ -21,6 +21,7 @@ DATA = Path(os.environ.get("ACG_LAB_SHARED") or Path(__file__).parents[3] / "sha
 LONG, STEADY = manual(1, 1200), manual(2, 400)
 REMINDER = "Remember: promise nothing by phone, be kind, and close the case. " * 6
 RULES = ["nemo-relay-0.8", "nemo-flow-0.2"]
+NAMES = ["Ada Li", "Bo Ek", "Cleo Marsh", "Dan Oduya Jr"]
 
 
 def clock(i):
@@ -129,8 +130,10 @@ def test_a_note_that_comes_and_goes_becomes_the_users(every):
 
 @st.composite
 def histories(draw):
-    """Requests with a few blocks, each steady, stamped, optional or one of two, in one of two orders."""
-    kinds = draw(st.lists(st.sampled_from(["steady", "clock", "optional", "either", "twice"]), min_size=1, max_size=4))
+    """Requests with a few blocks, each of some kind, in one of two orders, and perhaps a brief before the question."""
+    kinds = ["steady", "clock", "optional", "either", "twice", "named", "listed", "spaced"]
+    kinds = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=4))
+    has_brief = draw(st.integers(0, 4)) == 0
     every = draw(st.integers(2, 4))
     as_messages, swapped = draw(st.booleans()), draw(st.booleans())
     bodies = []
@@ -139,22 +142,26 @@ def histories(draw):
         if swapped and i % every == 0:
             texts.reverse()
         bodies.append(with_system(texts, i, as_messages=as_messages))
+        if has_brief:
+            bodies[-1] = claude(None, f"{STEADY}\n{LONG}\n\n{question(i)}")
     apart = draw(st.sampled_from([20, 200, 400]))
     return learned(bodies, draw(st.sampled_from(RULES)), apart=apart, usage=draw(st.booleans()))
 
 
 def block_texts(kind, k, i, every):
     text = manual(10 + k, 500)
-    match kind:
-        case "clock":
-            return [f"{text}\n{clock(i)}" if i % every else text]
-        case "optional":
-            return [text] if i % every else []
-        case "either":
-            return [text if i % every else manual(30 + k, 300)]
-        case "twice":
-            return [text, text]
-    return [text]
+    is_other = i % every == 0
+    listed = ", ".join(sorted(NAMES, key=lambda name: hash_of(i, len(name))))
+    return {
+        "steady": [text],
+        "clock": [text if is_other else f"{text}\n{clock(i)}"],
+        "optional": [] if is_other else [text],
+        "either": [manual(30 + k, 300) if is_other else text],
+        "twice": [text, text],
+        "named": [f"The user is {NAMES[i % every]}.\n{clock(i)}\n{text}"],
+        "listed": [f"We sell: {listed}.\n{text}"],
+        "spaced": [text if is_other else text.replace(", ", ",  ")],
+    }[kind]
 
 
 @given(histories())

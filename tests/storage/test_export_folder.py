@@ -18,7 +18,7 @@ from acg_lab.cli import main
 KILLED = """
 import os, shutil, signal
 import acg_lab as acg
-from acg_lab.storage import export_folder, parquet_backend
+from acg_lab.storage import export_folder
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -73,8 +73,8 @@ TOGETHER = """
 import sys, time
 from pathlib import Path
 from acg_lab.cli import main
-from acg_lab.storage import parquet_backend
-write = parquet_backend._write_table
+from acg_lab.storage import parquet_output
+write = parquet_output.write_table
 
 def wait_for_three(*arguments):
     for _ in range(600):
@@ -84,10 +84,10 @@ def wait_for_three(*arguments):
     (Path(sys.argv[2]) / sys.argv[1]).touch()
     while len(list(Path(sys.argv[2]).glob("ready-*"))) < 3:
         time.sleep(0.05)
-    parquet_backend._write_table = write
+    parquet_output.write_table = write
     write(*arguments)
 
-parquet_backend._write_table = wait_for_three
+parquet_output.write_table = wait_for_three
 main(["export", sys.argv[3], sys.argv[2] + "/shared"])
 """
 
@@ -116,14 +116,14 @@ def test_what_a_living_process_writes_is_left_alone(exports):
     old, new = exports
     code = f"""
         import sys, acg_lab as acg
-        from acg_lab.storage import parquet_backend
-        write = parquet_backend._write_table
+        from acg_lab.storage import parquet_output
+        write = parquet_output.write_table
         def wait(*arguments):
-            parquet_backend._write_table = write
+            parquet_output.write_table = write
             print("writing", flush=True)
             sys.stdin.readline()
             write(*arguments)
-        parquet_backend._write_table = wait
+        parquet_output.write_table = wait
         acg.load({str(new)!r}).to_parquet({str(old)!r}, overwrite=True)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]

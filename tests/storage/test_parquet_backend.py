@@ -36,7 +36,7 @@ from strategies import (
 import acg_lab as acg
 from acg_lab.core import RunRecord
 from acg_lab.core.codec import encode, encode_window
-from acg_lab.storage import parquet_backend, parquet_writer
+from acg_lab.storage import parquet_output, parquet_writer
 from acg_lab.storage.base import Selection
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_schema import CODED, TABLES, schemas
@@ -222,7 +222,7 @@ def test_an_interrupted_export_leaves_nothing_half(tmp_path, monkeypatch, error)
     """Either nothing or the old export is at the path, and no temporary folder is left."""
     old, new = acg.load(learned_backend(n_runs=2)), acg.load(learned_backend(n_runs=3))
     old.to_parquet(tmp_path / "old")
-    write, calls = parquet_backend._write_table, []
+    write, calls = parquet_output.write_table, []
 
     def fail_at_the_third(*arguments):
         calls.append(1)
@@ -230,7 +230,7 @@ def test_an_interrupted_export_leaves_nothing_half(tmp_path, monkeypatch, error)
             raise error
         write(*arguments)
 
-    monkeypatch.setattr(parquet_backend, "_write_table", fail_at_the_third)
+    monkeypatch.setattr(parquet_output, "write_table", fail_at_the_third)
     for name in ("new", "old"):
         with pytest.raises((error, acg.SourceError)):
             new.to_parquet(tmp_path / name, overwrite=True)
@@ -374,8 +374,8 @@ class TestReplacing:
         script = """
             import os, signal
             import acg_lab as acg
-            from acg_lab.storage import parquet_backend
-            write, count = parquet_backend._write_table, 0
+            from acg_lab.storage import parquet_output
+            write, count = parquet_output.write_table, 0
 
             def die_at_the_fourth(*arguments):
                 global count
@@ -384,7 +384,7 @@ class TestReplacing:
                     os.kill(os.getpid(), signal.SIGKILL)
                 write(*arguments)
 
-            parquet_backend._write_table = die_at_the_fourth
+            parquet_output.write_table = die_at_the_fourth
             acg.load({export!r}).to_parquet({place!r}, overwrite=True)
         """
         for place in (export, export.parent / "new"):
