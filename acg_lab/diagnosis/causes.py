@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.detectors import Detection, detect, find_detector
 from acg_lab.diagnosis.finding import Kind, Timing
-from acg_lab.diagnosis.form_tests import is_retrieved
+from acg_lab.diagnosis.form_checks import is_retrieved
 from acg_lab.diagnosis.mended_history import MendedText
 from acg_lab.diagnosis.slot_history import SlotHistory, split_into_stretches
 from acg_lab.diagnosis.slot_names import OF_SLOTS, is_of_kind, name_slot

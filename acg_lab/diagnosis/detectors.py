@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from acg_lab.diagnosis.block_history import BlockHistory
 from acg_lab.diagnosis.finding import Kind, Timing
-from acg_lab.diagnosis.form_tests import is_appended, is_json_order, is_reordered, is_retrieved, is_unicode_form
+from acg_lab.diagnosis.form_checks import is_appended, is_json_order, is_reordered, is_retrieved, is_unicode_form
 from acg_lab.diagnosis.phrases import describe_alternation, describe_change
 from acg_lab.diagnosis.slot_names import in_slots
 from acg_lab.diagnosis.structure import is_missing, is_permuted, is_shifted
 from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, PATH
 from acg_lab.diagnosis.tool_lists import compare_tools
-from acg_lab.diagnosis.value_tests import (
-    Test,
+from acg_lab.diagnosis.value_checks import (
+    Check,
     is_counter,
     is_random_word,
     predicate,
@@ -45,7 +45,7 @@ class Detector(NamedTuple):
     """
 
     kind: Kind
-    test: Test
+    test: Check
     wording: str
 
 
@@ -85,7 +85,7 @@ def find_detector(kind: Kind) -> Detector:
     return next(detector for detector in DETECTORS if detector.kind is kind)
 
 
-def _tools_change(kind: Kind) -> Test:
+def _tools_change(kind: Kind) -> Check:
     def test(block: BlockHistory) -> tuple[str, ...] | None:
         found = compare_tools(block)
         if found is None or found.kind is not kind or (kind is Kind.TOOLS_EDITED and _is_filled_in(block)):

@@ -17,7 +17,7 @@ from acg_lab.diagnosis.causes import Cause, find_causes_of_block
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.detectors import Detection
 from acg_lab.diagnosis.finding import Evidence, Kind, Timing
-from acg_lab.diagnosis.form_tests import says_the_same
+from acg_lab.diagnosis.form_checks import says_the_same
 from acg_lab.diagnosis.phrases import (
     KIND_LABELS,
     describe_change,

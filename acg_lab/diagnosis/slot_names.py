@@ -17,7 +17,7 @@ from acg_lab.diagnosis.slot_kinds import (
     is_relative_time,
 )
 from acg_lab.diagnosis.text_patterns import DATETIME, NUMBER
-from acg_lab.diagnosis.value_tests import VALUE_TESTS, Test, is_counter
+from acg_lab.diagnosis.value_checks import VALUE_CHECKS, Check, is_counter
 
 __all__ = ["OF_SLOTS", "in_slots", "is_of_kind", "name_slot"]
 
@@ -67,7 +67,7 @@ def name_slot(slot: SlotHistory) -> Kind | None:
     for kind, test in _SLOT_TESTS.items():
         if test(slot):
             return kind
-    return next((kind for kind, test in VALUE_TESTS if test(slot) is not None), None)
+    return next((kind for kind, test in VALUE_CHECKS if test(slot) is not None), None)
 
 
 def is_of_kind(slot: SlotHistory, kind: Kind) -> bool:
@@ -75,7 +75,7 @@ def is_of_kind(slot: SlotHistory, kind: Kind) -> bool:
     return slot.is_short and _SLOT_TESTS[kind](slot)
 
 
-def in_slots(kind: Kind) -> Test:
+def in_slots(kind: Kind) -> Check:
     """Return a test for slots that all have a known kind, of which this kind's has the most values."""
 
     def test(block: BlockHistory) -> tuple[str, ...] | None:

@@ -1,6 +1,6 @@
-"""Tests of values in a text: dates, paths, identifiers, counters and other numbers, where nothing else changes.
+"""Checks of values in a text: dates, paths, identifiers, counters and other numbers, where nothing else changes.
 
-A test takes the history of a block, or of one of its slots, and returns details if it holds, else None.
+A check takes the history of a block, or of one of its slots, and returns details if it holds, else None.
 """
 
 import re
@@ -15,8 +15,8 @@ from acg_lab.diagnosis.text_patterns import DATETIME, IDENTIFIER, NUMBER, PATH
 from acg_lab.repairs.text_diff import count_shared_ends, remove_whitespace
 
 __all__ = [
-    "VALUE_TESTS",
-    "Test",
+    "VALUE_CHECKS",
+    "Check",
     "is_counter",
     "is_random_word",
     "predicate",
@@ -30,15 +30,15 @@ _WORD = string.ascii_letters + string.digits + "_+/=-"
 _MOSTLY = 0.8
 _MAX_STEP_RATIO = 10
 
-Test: TypeAlias = Callable[[BlockHistory], tuple[str, ...] | None]
+Check: TypeAlias = Callable[[BlockHistory], tuple[str, ...] | None]
 
 
-def predicate(test: Callable[[BlockHistory], bool]) -> Test:
+def predicate(test: Callable[[BlockHistory], bool]) -> Check:
     """Return a test that finds no details."""
     return lambda block: () if test(block) else None
 
 
-def stable_after(simplify: Callable[[str], str]) -> Test:
+def stable_after(simplify: Callable[[str], str]) -> Check:
     """Return a test for blocks that would be stable if each text were simplified."""
     return predicate(lambda block: block.is_stable_after(simplify))
 
@@ -102,7 +102,7 @@ def remove_all_patterns(text: str) -> str:
     return remove_whitespace(text)
 
 
-def starts_with(kind: Kind) -> Test:
+def starts_with(kind: Kind) -> Check:
     """Return a test for a change of several kinds at once, of which this kind comes first in the text."""
 
     def test(block: BlockHistory) -> tuple[str, ...] | None:
@@ -120,7 +120,7 @@ def starts_with(kind: Kind) -> Test:
     return test
 
 
-VALUE_TESTS: tuple[tuple[Kind, Test], ...] = (
+VALUE_CHECKS: tuple[tuple[Kind, Check], ...] = (
     (Kind.DATETIME, stable_after(DATETIME.remove)),
     (Kind.PATH, stable_after(PATH.remove)),
     (Kind.IDENTIFIER, stable_after(IDENTIFIER.remove)),

@@ -1,6 +1,6 @@
-"""Tests of whole contents: the same items in another order, another form of the same text, or retrieved passages.
+"""Checks of whole contents: the same items in another order, another form of the same text, or retrieved passages.
 
-Each test takes a block's history and is true only if all contents show it.
+Each check takes a block's history and is true only if all contents show it.
 """
 
 import re
