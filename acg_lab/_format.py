@@ -35,6 +35,7 @@ __all__ = [
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _MOST_DECIMALS = 17  # more than a float has
+_READ = 400  # characters of a name that someone reads; names that differ further on need not be the shortest
 # Styles are set on the elements: notebooks style tables themselves, and some front ends drop style sheets.
 _TABLE = (
     "border-collapse:collapse;table-layout:auto;margin:.5em 0;font-size:inherit;color:var(--jp-ui-font-color1,inherit)"
@@ -236,7 +237,7 @@ def cut_all(names: Iterable[str], width: int) -> dict[str, str]:
         if not alike:
             return {same[0]: text for text, same in found.items()}
         for name in alike:
-            widths[name] += 2
+            widths[name] += 2 if widths[name] < _READ else widths[name]
 
 
 def suggest(name: object, known: Iterable[str]) -> str:

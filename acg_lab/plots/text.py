@@ -39,6 +39,7 @@ SANS: Final = "DejaVu Sans"
 MONO: Final = "DejaVu Sans Mono"
 Face: TypeAlias = tuple[bool, bool, bool]  # mono, bold, italic
 _SHORTEST_NAME: Final = 10
+_NARROWEST: Final = 0.16  # em: of the characters that are drawn, a superscript l
 _SHORTER: Final = 0.1  # inches
 _SHORT_TITLES: Final = ((8.5, 1), (8.0, 2), (7.0, 2))  # sizes in points, and the most lines in each
 
@@ -217,16 +218,23 @@ def _glyph(character: str, face: Face) -> tuple[Any, Any]:
     return vertices * (64 / font.units_per_EM), codes
 
 
+def _count_fitting(size: float, room: float) -> int:
+    """Return how many characters fit at most: longer cuts of a long name need not be measured."""
+    return max(int(room * 72 / (size * _NARROWEST)), 0) + 1
+
+
 def fit_name(title: str, name: str, room: float) -> str:
     """Return the name that replaces ``{name}`` in a title, cut to the room that is left, to 10 characters at least."""
     room -= text_width(title.replace("{name}", ""), Size.TITLE, bold=True)
-    widths = range(len(name), _SHORTEST_NAME, -1)
+    widths = range(min(len(name), _count_fitting(Size.TITLE, room)), _SHORTEST_NAME, -1)
     fits = (cut(name, n) for n in widths if text_width(cut(name, n), Size.TITLE, bold=True) <= room)
     return next(fits, cut(name, _SHORTEST_NAME))
 
 
 def fit_parts(parts: list[str], room: float) -> list[str]:
     """Return the parts that fit into one line: long names are cut first, then parts left out from the end."""
+    most = max(_count_fitting(Size.SUBTITLE, room), 2 * _SHORTEST_NAME)
+    parts = [part if " " in part else cut(part, most) for part in parts]
     while len(parts) > 1 and text_width(joined(*parts), Size.SUBTITLE) > room:
         longest = max(range(len(parts)), key=lambda i: 0 if " " in parts[i] else len(parts[i]))
         if len(parts[longest]) > 2 * _SHORTEST_NAME and " " not in parts[longest]:
@@ -251,7 +259,7 @@ def shorten(text: str, size: float, room: float, *, bold: bool = False) -> str:
     """Return as much of a text as fits into ``room`` inches, with an ellipsis where it ends early."""
     if text_width(text, size, bold=bold) <= room:
         return text
-    ends = range(len(text) - 1, 0, -1)
+    ends = range(min(len(text) - 1, _count_fitting(size, room)), 0, -1)
     return next((s for n in ends if text_width(s := f"{text[:n].rstrip()}…", size, bold=bold) <= room), "…")
 
 

@@ -9,7 +9,7 @@ from plot_snapshots import figure_of, text_of
 
 import acg_lab as acg
 from acg_lab.plots.mpl_canvas import MplCanvas
-from acg_lab.plots.text import drawable, spread, text_width, wrap
+from acg_lab.plots.text import drawable, fit_name, fit_parts, shorten, spread, text_width, wrap
 from acg_lab.plots.theme import drawing
 
 
@@ -106,3 +106,15 @@ def test_wrap(words, room):
     lines = wrap(text, 8, room)
     assert " ".join(lines) == text
     assert all(text_width(line, 8) <= room or " " not in line for line in lines)
+
+
+def test_names_of_any_length_are_cut():
+    """A name of a million characters is cut to what fits, at once: longer cuts are not measured one by one."""
+    name = "long-" + "x" * 1_000_000
+    title = "{name} misses from the start"
+    shown = title.replace("{name}", fit_name(title, name, 6.0))
+    assert 5.8 < text_width(shown, 11.5, bold=True) <= 6.0
+    parts = fit_parts([name, "98% of the tokens", name], 6.0)
+    assert parts[1] == "98% of the tokens"
+    assert 5.8 < text_width(" · ".join(parts), 9.0) <= 6.0
+    assert 5.8 < text_width(shorten(name, 8.0, 6.0), 8.0) <= 6.0
