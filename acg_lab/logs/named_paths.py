@@ -15,11 +15,11 @@ from acg_lab.logs.entries import Document
 from acg_lab.logs.json_pieces import split_object
 from acg_lab.logs.raw_fields import FIELD_NAMES, follow
 
-__all__ = ["NamedPaths", "find_request"]
+__all__ = ["NamedPaths", "find_request", "is_field_name"]
 
 _LOOKED_AT, _DEEPEST, _LISTED = 50, 4, 12
 _INNER: Final = {*FIELD_NAMES["request"], *FIELD_NAMES["response"], "messages", "input", "tools", "system"}
-_is_name = re.compile(r"[\w-]{1,40}").fullmatch  # else a key may be data
+is_field_name = re.compile(r"[\w-]{1,40}").fullmatch  # else a key may be data
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -80,7 +80,7 @@ def find_request(line: Mapping[str, Any], before: str = "", depth: int = 1) -> s
     """Return the path of what looks like a request body inside a line, None where nothing does."""
     for name, value in line.items():
         inner = _inside(value)
-        if inner is None or not _is_name(name):
+        if inner is None or not is_field_name(name):
             continue
         if isinstance(inner.get("messages"), list) or ("input" in inner and "model" in inner):
             return f"{before}{name}"
@@ -108,7 +108,7 @@ def _find(pieces: Mapping[str, bytes], path: str) -> bytes | None:
 
 def _paths(value: Mapping[str, Any], before: str = "", depth: int = 1) -> Iterator[str]:
     for name, inner in value.items():
-        if not _is_name(name):
+        if not is_field_name(name):
             continue
         if isinstance(inner, dict) and depth < _DEEPEST and name not in _INNER:
             yield from _paths(inner, f"{before}{name}.", depth + 1)

@@ -27,7 +27,7 @@ from acg_lab.logs.entries import (
 )
 from acg_lab.logs.files import LogFile, find_log_files, source_name
 from acg_lab.logs.formats import LogFormat, detect_format, get_format, list_formats
-from acg_lab.logs.named_paths import NamedPaths, find_request
+from acg_lab.logs.named_paths import NamedPaths, find_request, is_field_name
 from acg_lab.logs.runs import LoggedRuns, group_runs
 from acg_lab.logs.text_stream import Fault, Text, read_texts
 from acg_lab.storage.limits import Limits
@@ -124,7 +124,12 @@ def _why_not(raw: bytes) -> str:
 
 def _unknown(label: str, objects: list[JsonObject], first: bytes) -> LogProblem:
     names = ", ".join(repr(log_format.name) for log_format in list_formats())
-    came = f"objects with {', '.join(sorted(objects[0])[:8])}" if objects else f"no JSON objects ({_why_not(first)})"
+    objects = [{name: value for name, value in line.items() if is_field_name(name)} for line in objects]
+    came = (
+        f"objects with {', '.join(sorted(objects[0])[:8]) or 'other keys'}"
+        if objects
+        else f"no JSON objects ({_why_not(first)})"
+    )
     advice = "Name one: format='raw' (--format raw)" if objects else "Write one request a line, as JSON"
     if name := next((name for name, value in objects[0].items() if _holds_log(value)), None) if objects else None:
         advice = f"The list in {name!r} looks like one: write its items one a line (jq -c '.{name}[]')"

@@ -139,3 +139,13 @@ def test_a_single_request_belongs_into_a_list():
     """The message says so."""
     with pytest.raises(acg.UsageError, match=r"A single request stands in a list: \[request\]"):
         acg.from_requests(BODY)
+
+
+def test_keys_of_an_unknown_format_are_named_only_where_they_are_names():
+    """A key may be data like any text: what is no name of a field stands in no message, however long it is."""
+    rows = [{"alice@example.com owes 5 EUR": [BODY, BODY], "k" * 100_000: 1, "verdict": 2}]
+    with pytest.warns(acg.snapshot.LoadWarning):
+        (problem,) = acg.from_requests(rows).problems
+    assert "got objects with verdict. Name one" in str(problem)
+    assert "alice" not in str(problem)
+    assert "kkk" not in str(problem)
