@@ -5,9 +5,11 @@ from functools import cache
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from acg_lab._format import counted
 from acg_lab.core.errors import UsageError
+from acg_lab.core.plain_numbers import plain_number
 
 __all__ = ["BaseRepair", "BlockRepair", "PlacementRepair", "Slots", "compile_pattern", "describe_slots", "is_slots"]
 
@@ -32,6 +34,10 @@ class BaseRepair(Struct, frozen=True, kw_only=True, tag=True, tag_field="repair"
     learning_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            plain = tuple(map(plain_number, value)) if isinstance(value, tuple) else plain_number(value)
+            force_setattr(self, name, plain)
         self._check("learning_keys", _is_texts(self.learning_keys), "a tuple of str")
 
     def _check(self, field: str, is_valid: object, expected: str) -> None:

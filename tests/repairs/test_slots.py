@@ -1,5 +1,6 @@
 """Repairs of slots: what varies in a text is pinned or moved, and the rest of it stays."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,3 +169,12 @@ def test_windows_are_those_of_repaired_requests(texts, api, rules, repair, in_sy
         assert found == expected
     else:
         assert comparable(repaired) == comparable(again)
+
+
+def test_numbers_of_numpy():
+    """Numbers may come from a frame or an array."""
+    assert Pin("system-0", slots=(np.int64(0), np.int8(2))) == Pin("system-0", slots=(0, 2))
+    assert acg.repairs.SplitMessage("user-0", n_characters=np.int64(7)).n_characters == 7
+    assert repr(acg.repairs.SortMessages("user-0", n_blocks=np.uint8(4))) == repr(
+        acg.repairs.SortMessages("user-0", n_blocks=4)
+    )
