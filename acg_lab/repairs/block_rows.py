@@ -10,7 +10,7 @@ from acg_lab.repairs.block_table import BlockTable, Bools, Rows
 from acg_lab.repairs.passages import Passages
 from acg_lab.storage.observation_columns import Codes
 
-__all__ = ["EditContext", "find_span_rows", "reorder"]
+__all__ = ["EditContext", "find_instruction_rows", "find_span_rows", "reorder"]
 
 _MAX_LISTED: Final = 12
 
@@ -31,6 +31,16 @@ def find_span_rows(table: BlockTable, chosen: Bools, span_id: str) -> Bools:
         more = f" and {len(codes) - _MAX_LISTED:,} more" if len(codes) > _MAX_LISTED else ""
         msg = f"There is no span {span_id!r} in the chosen profiles; there are {names or 'none'}{more}."
         raise UsageError(msg)
+    return found
+
+
+def find_instruction_rows(table: BlockTable) -> Bools:
+    """Return which rows hold the instructions of a request."""
+    spans = np.unique(table.spans).tolist()
+    named = np.isin(table.spans, [code for code in spans if table.span_pool[code].endswith("-instructions")])
+    rows = np.flatnonzero(named & table.have_form(role=("system",), content_type=("text",)))
+    found = np.zeros(len(table.spans), np.bool_)
+    found[[row for row in rows.tolist() if table.block_name(row) == "-instructions"]] = True
     return found
 
 

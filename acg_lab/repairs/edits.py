@@ -13,7 +13,7 @@ import numpy as np
 from acg_lab.core.errors import UsageError
 from acg_lab.core.prompt_ir import normalize_whitespace
 from acg_lab.repairs.base import compile_pattern
-from acg_lab.repairs.block_rows import EditContext, find_span_rows, reorder
+from acg_lab.repairs.block_rows import EditContext, find_instruction_rows, find_span_rows, reorder
 from acg_lab.repairs.block_table import ADDED, BlockTable, Bools, Rows
 from acg_lab.repairs.content_repairs import (
     Drop,
@@ -74,7 +74,7 @@ def _move_to_end(table: BlockTable, chosen: Bools, repair: MoveToEnd, context: E
     found = _movable_rows(table, chosen, repair)
     if repair.slots:
         return move_slots(table, np.flatnonzero(found), context.agents, context.passages)
-    if (found & _instruction_rows(table)).any():
+    if (found & find_instruction_rows(table)).any():
         msg = f"{repair.span_id!r} holds the instructions, which always come first."
         raise UsageError(msg)
     changed = table
@@ -82,16 +82,6 @@ def _move_to_end(table: BlockTable, chosen: Bools, repair: MoveToEnd, context: E
         texts = found & table.have_form(role=("system",), content_type=("text",))
         changed = _make_messages(table, np.flatnonzero(texts), "user")
     return reorder(table, changed, np.lexsort((found, table.owner)))
-
-
-def _instruction_rows(table: BlockTable) -> Bools:
-    """Return which rows hold the instructions of a request."""
-    spans = np.unique(table.spans).tolist()
-    named = np.isin(table.spans, [code for code in spans if table.span_pool[code].endswith("-instructions")])
-    rows = np.flatnonzero(named & table.have_form(role=("system",), content_type=("text",)))
-    found = np.zeros(len(table.spans), np.bool_)
-    found[[row for row in rows.tolist() if table.block_name(row) == "-instructions"]] = True
-    return found
 
 
 def _move_to_system_prompt(
@@ -103,7 +93,7 @@ def _move_to_system_prompt(
     leading = other == before
     moved = found & ~leading
     hosts = np.full(int(table.owner[-1]) + 1, -1)
-    rows = np.flatnonzero(_instruction_rows(table) & leading)
+    rows = np.flatnonzero(find_instruction_rows(table) & leading)
     hosts[table.owner[rows[::-1]]] = rows[::-1]
     joining = moved & (hosts[table.owner] >= 0)
     changed = _append_to_hosts(table, np.flatnonzero(joining), hosts)
@@ -126,7 +116,7 @@ def _append_to_hosts(table: BlockTable, rows: Rows, hosts: Rows) -> BlockTable:
 def _split_message(table: BlockTable, chosen: Bools, repair: SplitMessage, _context: EditContext) -> BlockTable:
     found = find_span_rows(table, chosen, repair.span_id)
     is_text = table.have_form(role=("system", "user", "assistant"), content_type=("text",))
-    if (found & (~is_text | _instruction_rows(table))).any():
+    if (found & (~is_text | find_instruction_rows(table))).any():
         msg = f"{repair.span_id!r} is no text of a message, so it cannot be split."
         raise UsageError(msg)
     codes: dict[int, tuple[int, int] | None] = {}

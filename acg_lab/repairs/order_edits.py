@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from acg_lab.core.errors import UsageError
-from acg_lab.repairs.block_rows import EditContext, find_span_rows, reorder
+from acg_lab.repairs.block_rows import EditContext, find_instruction_rows, find_span_rows, reorder
 from acg_lab.repairs.block_table import BlockTable, Bools
 from acg_lab.repairs.order_repairs import SortItems, SortMessages, SortTools
 from acg_lab.repairs.permutations import identify_items
@@ -59,9 +59,10 @@ def sort_messages(table: BlockTable, chosen: Bools, repair: SortMessages, _conte
     """Sort the blocks from a span on, each with its answer, in the observations that have enough of them."""
     starts = np.flatnonzero(find_span_rows(table, chosen, repair.span_id))
     order = np.arange(len(table.owner))
+    is_message = ~(table.is_fixed | find_instruction_rows(table))
     for start in starts.tolist():
         rows = order[start : start + repair.n_blocks]
-        if len(rows) < repair.n_blocks or table.owner[rows[-1]] != table.owner[start] or table.is_fixed[rows].any():
+        if len(rows) < repair.n_blocks or table.owner[rows[-1]] != table.owner[start] or not is_message[rows].all():
             continue
         roles = [table.form_pool[form].role for form in table.forms[rows].tolist()]
         texts = [table.content_pool[code] for code in table.contents[rows].tolist()]

@@ -77,7 +77,7 @@ class SortMessages(BlockRepair, frozen=True):
     """Sort a few neighbouring messages by content, such as few-shot pairs, which are sent in changing order.
 
     A message of the assistant stays behind the message of the user that it answers. A request with fewer blocks, or
-    with a tool among them, stays as it is.
+    with instructions or a tool among them, stays as it is.
 
     Parameters
     ----------
