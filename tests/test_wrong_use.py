@@ -1,6 +1,7 @@
 """What public functions say of the commonest slips: 95 for 0.95, a misspelt agent, the wrong kind of value."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 from simulation.histories import snapshot_of
@@ -12,6 +13,7 @@ F, P = acg.frames, acg.plots
 PER_CENT = acg.StabilityThresholds(stable_threshold=95)
 WRITTEN = acg.AcgSettings(thresholds=PER_CENT)
 QUIET = {"progress": False}
+SAMPLE = str(Path("data/sample").resolve())
 # These take values of the core, which follows production and takes any number; or they take no data at all.
 OF_THE_CORE = {"analyze_stability", "build_prompt_ir", "learning_key", "parse_learning_key", "plan_breakpoints"}
 OF_THE_CORE |= {"plan_request", "render_config", "plots.set_theme", "plots.theme"}
@@ -25,6 +27,8 @@ PUBLIC = {
 # What else a function needs, and the kinds of the first argument that it takes.
 TAKES = {
     "analyze": ((), "snap"),
+    "append_history": (("history",), "snap path"),
+    "compact_history": ((), "path"),
     "calibrate": ((), "sim"),
     "compare": ((), "snap trace"),
     "explain": ((), "snap"),
@@ -71,8 +75,9 @@ def trace(snap):
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name not in OF_THE_CORE])
-def test_the_wrong_kind_of_value_is_refused(values, name):
+def test_the_wrong_kind_of_value_is_refused(values, name, tmp_path, monkeypatch):
     """A value of another kind raises UsageError, which names the kind that came and what to pass."""
+    monkeypatch.chdir(tmp_path)
     more, kinds = TAKES.get(name, ((), "snap"))
     for kind, value in values.items():
         if kind in kinds.split():
@@ -129,23 +134,25 @@ def test_every_function_with_thresholds_is_in_the_table(name):
     assert name in SHARES or name in OF_THE_CORE
 
 
-# 'load' filters what it reads and returns a snapshot without the agent; 'from_requests' and the core name a new one.
+# 'from_requests' and the core name a new agent.
 NAMES_AGENTS = [
     name
     for name, function in PUBLIC.items()
-    if "agent_id" in inspect.signature(function).parameters and name not in OF_THE_CORE | {"load", "from_requests"}
+    if "agent_id" in inspect.signature(function).parameters and name not in OF_THE_CORE | {"from_requests"}
 ]
 
 
 @pytest.mark.parametrize("name", NAMES_AGENTS)
-def test_an_unknown_agent_is_refused_with_the_nearest(snap, trace, name):
-    """A misspelt agent raises UsageError, which lists the nearest."""
-    kinds = TAKES.get(name, ((), "snap"))[1]
-    value = {"snap": snap, "trace": trace}.get(kinds.split()[-1])
+def test_an_unknown_agent_is_refused_with_the_nearest(snap, trace, name, tmp_path, monkeypatch):
+    """A misspelt agent raises UsageError, which lists the nearest; nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    more, kinds = TAKES.get(name, ((), "snap"))
+    value = {"snap": snap, "trace": trace, "path": SAMPLE}.get(kinds.split()[-1])
     value = acg.simulate(trace) if value is None else value
     options = {"at": "2026-11-16"} if name == "compare" else {}
     with pytest.raises(acg.UsageError, match=r"claims-triag'.*'claims-triage'"):
-        PUBLIC[name](value, agent_id="claims-triag", **options)
+        PUBLIC[name](value, *more, agent_id="claims-triag", **options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_selections_and_the_tuner_list_the_nearest_too(snap, trace):
@@ -154,3 +161,31 @@ def test_selections_and_the_tuner_list_the_nearest_too(snap, trace):
     for select in (trace.select, simulated.select, lambda agent_id: acg.ThresholdTuner(snap, trace, agent_id=agent_id)):
         with pytest.raises(acg.UsageError, match=r"claims-triag'.*'claims-triage'"):
             select(agent_id="claims-triag")
+
+
+def test_what_is_no_path_is_refused_before_anything_is_opened(snap, tmp_path):
+    """An integer is the number of an open file, which must not be written to; permissions are numbers."""
+    with (tmp_path / "mine").open("w+") as mine:
+        mine.write("kept")
+        mine.flush()
+        number = mine.fileno()
+        for write in (
+            snap.to_parquet,
+            lambda path: snap.to_parquet(path, append=True),
+            lambda path: snap.to_parquet(tmp_path / "export", redact=True, salt=path),
+            lambda path: acg.append_history(snap, path),
+            acg.compact_history,
+            lambda path: acg.survey(snap, out=path),
+            lambda path: acg.report(snap, path),
+            lambda path: P.save(P.window_heatmap(snap), path),
+            lambda path: acg.export_config(path, acg.AcgSettings()),
+        ):
+            for path in (number, 3.5, ["export"]):
+                with pytest.raises(acg.UsageError):
+                    write(path)
+        for mode in ("750", -1, True, 0o100000):
+            with pytest.raises(acg.UsageError, match="'mode' option must be permissions such as 0o750"):
+                snap.to_parquet(tmp_path / "export", mode=mode)
+        mine.seek(0)
+        assert mine.read() == "kept"
+    assert {path.name for path in tmp_path.iterdir()} == {"mine"}

@@ -14,6 +14,7 @@ from acg_lab.storage._runtime import Bar
 from acg_lab.storage.column_parts import assign_owners
 from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy
+from acg_lab.storage.path_options import check_mode, path_text
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.sources import is_redis, open_source
 
@@ -113,7 +114,7 @@ def append_history(
     if parts := [name for name in ("since", "until", "limit", "keys") if options.get(name) is not None]:
         msg = f"A piece of a history has whole windows; leave out the {parts[0]!r} option."
         raise UsageError(msg)
-    history = ParquetHistory(os.fspath(path), mode=mode)
+    history = ParquetHistory(path_text(path), mode=check_mode(mode))
     with history.writing(), _opened(source, key_prefix=key_prefix, gentle=gentle) as (opened, load_options):
         history.choose_partition(partition_by)
         leaves_out = isinstance(opened, RedisBackend) and not redact_names

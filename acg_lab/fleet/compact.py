@@ -1,12 +1,15 @@
 """Join the pieces of a history into one."""
 
-import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from acg_lab._format import counted
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy, Piece
+from acg_lab.storage.path_options import path_text
+
+if TYPE_CHECKING:
+    import os
 
 __all__ = ["Compacted", "compact_history"]
 
@@ -71,7 +74,7 @@ def compact_history(path: "str | os.PathLike[str]", *, partition_by: PartitionBy
     ...     len(compact_history(f"{folder}/history").pieces)
     2
     """
-    history = ParquetHistory(os.fspath(path))
+    history = ParquetHistory(path_text(path))
     history.check_exists()
     with history.writing(), Bar(f"joining {history.label}") as bar:
         pieces, before = tuple(history.pieces), history.size

@@ -27,6 +27,7 @@ from acg_lab.fleet.result import Survey, SurveyProblem, sort_agents
 from acg_lab.providers.registry import find_provider
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.path_options import path_text
 
 if TYPE_CHECKING:
     from acg_lab.config.settings import AcgSettings
@@ -119,7 +120,7 @@ def survey(
     address = Address.of(source, options)
     if not is_here(n_jobs):
         address.check_sendable()
-    folder = None if out is None else os.path.abspath(os.fsdecode(out))  # noqa: PTH100  a path by name
+    folder = None if out is None else os.path.abspath(path_text(out, "out"))  # noqa: PTH100  a path by name
     questions = Questions(
         cache_provider,
         None if current is None else read_current(current),

@@ -1,13 +1,12 @@
 """The alternative text of figures, and image files that carry it (acg_lab/docs/look.md, section 8)."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from acg_lab.core.errors import UsageError
 from acg_lab.plots.theme import drawing
 
 if TYPE_CHECKING:
-    import os
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -51,7 +50,7 @@ def save(drawn: "Axes | Figure", path: "str | os.PathLike[str]", **kw: Any) -> N
     ----------
     drawn : Axes or Figure
         What a plot returned, or its figure.
-    path : str or path
+    path : str, path or binary file
         The suffix is the format: png and svg keep the text as ``Description``, pdf as ``Subject``.
     **kw
         Passed on to ``Figure.savefig``; ``dpi`` is 144 unless given.
@@ -59,7 +58,7 @@ def save(drawn: "Axes | Figure", path: "str | os.PathLike[str]", **kw: Any) -> N
     Raises
     ------
     UsageError
-        If the axes were removed from their figure.
+        If the axes were removed from their figure, or the path is none.
 
     Examples
     --------
@@ -71,6 +70,9 @@ def save(drawn: "Axes | Figure", path: "str | os.PathLike[str]", **kw: Any) -> N
     >>> file.getvalue()[1:4]
     b'PNG'
     """
+    if not isinstance(path, str | os.PathLike) and not hasattr(path, "write"):  # an integer would be an open file
+        msg = f"The 'path' option must be a path or a binary file; got {type(path).__name__}."
+        raise UsageError(msg)
     field = "Subject" if str(path).endswith(".pdf") else "Description"
     with drawing():
         _figure(drawn).savefig(path, metadata={field: alt_text(drawn)}, **kw)

@@ -24,6 +24,7 @@ from acg_lab.reporting.facts import list_methods, list_unknowns
 from acg_lab.reporting.figures import Picture, draw_picture
 from acg_lab.simulation.simulate import simulate
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
+from acg_lab.storage.path_options import check_mode, path_text
 
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider
@@ -65,13 +66,14 @@ class Report:
         SourceError
             If the file can't be written.
         """
+        place, mode = path_text(path), check_mode(mode)
         try:
-            with open(path, "w", encoding="utf-8", opener=_open_private) as file:
+            with open(place, "w", encoding="utf-8", opener=_open_private) as file:
                 if mode is not None:
-                    os.chmod(path, mode)  # noqa: PTH101  the file, whatever kind of path
+                    os.chmod(place, mode)  # noqa: PTH101  a path by name
                 file.write(self.html)
         except OSError as error:
-            msg = f"The report can't be written to {os.fspath(path)!r}: {error.strerror or error}."
+            msg = f"The report can't be written to {place!r}: {error.strerror or error}."
             raise SourceError(msg) from error
 
     def __repr__(self) -> str:
@@ -132,6 +134,8 @@ def report(
     (False, False)
     """
     check_snapshot(snap)
+    if path is not None:
+        path, mode = path_text(path), check_mode(mode)
     sim = simulate(snap, cache_provider=cache_provider) if any(map(len, snap.runs.calls)) else None
     misses = [] if sim is None else find_misses(sim)
     costs = [] if sim is None else summarize_costs(sim, misses)

@@ -4,11 +4,10 @@ A snapshot keeps columns, and makes records when asked for. Seed entries are kep
 """
 
 import logging
-import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,10 +31,14 @@ from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy
+from acg_lab.storage.path_options import check_mode, path_text
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
 from acg_lab.storage.salts import find_salt
 from acg_lab.storage.sources import open_source
+
+if TYPE_CHECKING:
+    import os
 
 __all__ = ["Seed", "Snapshot", "check_snapshot", "check_whole", "columns_of"]
 
@@ -264,9 +267,10 @@ class Snapshot:
         SourceError
             If the export cannot be written.
         """
+        path, mode = path_text(path), check_mode(mode)
         columns = self.columns_to_write(path, redact=redact, redact_names=redact_names, salt=salt)
         if append:
-            self._append(os.fspath(path), columns, overwrite=overwrite, mode=mode, partition_by=partition_by)
+            self._append(path, columns, overwrite=overwrite, mode=mode, partition_by=partition_by)
             return
         with Bar(f"writing {mask_credentials(str(path))}") as bar:
             export = ParquetExport(path)

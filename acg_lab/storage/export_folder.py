@@ -66,11 +66,14 @@ def new_folder(place: Path, *, mode: int | None, check: Callable[[], None]) -> I
 @contextlib.contextmanager
 def only_writer(place: Path, mode: int | None) -> Iterator[None]:
     """Hold the lock of a history, which is made if nothing is there; remove what killed writers left in it."""
-    if not place.exists():
+    is_new = not place.exists()
+    if is_new:
         place.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         place.chmod(PRIVATE if mode is None else mode)
     before = place.stat()
-    with _locked(place, says_so=True):
+    with _locked(place, says_so=True), contextlib.ExitStack() as stack:
+        if is_new:
+            stack.callback(_remove_empty, place)
         if not place.exists() or not os.path.samestat(before, place.stat()):
             msg = f"{place}: another export took its place while this one waited; run it again."
             raise SourceError(msg)
@@ -79,6 +82,12 @@ def only_writer(place: Path, mode: int | None) -> Iterator[None]:
                 _remove_piece(place, left)
                 logger.warning("%s: removed what an export that was killed left there (%s)", place, left.name)
         yield
+
+
+def _remove_empty(place: Path) -> None:
+    """Remove a folder that was made for nothing; one that holds something stays."""
+    with contextlib.suppress(OSError):
+        place.rmdir()
 
 
 def _remove_piece(place: Path, left: Path) -> None:

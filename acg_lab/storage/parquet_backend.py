@@ -3,12 +3,11 @@
 The tables are described in `acg_lab.storage.parquet_schema`.
 """
 
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from acg_lab._format import counted
 from acg_lab.core.codec import encode, encode_window
@@ -34,6 +33,10 @@ from acg_lab.storage.parquet_output import take_apart, write_partition, write_pi
 from acg_lab.storage.parquet_pieces import has_pieces, list_agents, list_pieces, read_pieces
 from acg_lab.storage.parquet_reader import from_tables
 from acg_lab.storage.parquet_tables import ExportTables, lean_memory
+from acg_lab.storage.path_options import path_text
+
+if TYPE_CHECKING:
+    import os
 
 __all__ = ["ParquetExport"]
 
@@ -56,7 +59,7 @@ class ParquetExport:
     """
 
     def __init__(self, path: "str | os.PathLike[str]", *, key_prefix: str = "auto") -> None:
-        self.path = os.fspath(path)
+        self.path = path_text(path)
         self.key_prefix = key_prefix
         self._files = Files(self.path)
         self._tables = ExportTables(self._files)

@@ -12,6 +12,7 @@ from typing import Final
 
 from acg_lab.core.errors import SourceError, UsageError
 from acg_lab.storage.masking import mask_credentials
+from acg_lab.storage.path_options import path_text
 
 __all__ = ["find_salt", "salt_beside"]
 
@@ -40,13 +41,13 @@ def find_salt(dest: "str | os.PathLike[str]", file: "str | os.PathLike[str] | No
     SourceError
         If the file cannot be read or written, or is none of a salt.
     """
-    place = os.fspath(dest)
+    place = path_text(dest)
     if file is None:
         if _is_remote(place):
             msg = f"{mask_credentials(place)}: name a local file for the salt of a remote export: salt=... (--salt)."
             raise UsageError(msg)
         file = salt_beside(place)
-    path = Path(file)
+    path = Path(path_text(file, "salt"))
     if not _is_remote(place) and Path(os.path.realpath(_local(place))) in (
         real := Path(os.path.realpath(path)),
         *real.parents,

@@ -45,7 +45,7 @@ CALLED = {
 # Names, paths and texts, of which any may be right: what is wrong shows when they are used.
 FREE = {
     *("--agent", "--key", "--run", "--key-prefix", "--dest-prefix", "--out", "--save", "--baseline", "--config"),
-    *("--password-file", "--host", "--into", "--set", "--note", "--dask"),
+    *("--password-file", "--salt", "--host", "--into", "--set", "--note", "--dask"),
 }
 COMMANDS = {
     "analyze": ("sample-log",),

@@ -325,9 +325,10 @@ def test_pieces_that_are_joined_while_they_are_read(tmp_path, monkeypatch):
 
 
 def test_a_history_without_a_piece(tmp_path):
-    """An append that found nothing leaves a folder in which there is nothing to read."""
+    """An append that found nothing leaves no folder; in one without pieces there is nothing to read."""
     append_history(MemoryBackend(), tmp_path / "history")
-    (tmp_path / "history" / "_pieces").mkdir()
+    assert not (tmp_path / "history").exists()
+    (tmp_path / "history" / "_pieces").mkdir(parents=True)
     with pytest.raises(acg.SourceError, match="holds no piece yet"):
         acg.load(tmp_path / "history")
 
