@@ -62,6 +62,7 @@ COMMANDS = {
     "notebook": (),
     "config set": ("plugins.toml",),
 }
+QUICK = {"explain", "export", "notebook"}
 # Verification asks what production may have run with, and production takes any finite number.
 TAKEN = {("verify", "--stable-threshold"), ("verify", "--semi-stable-threshold")}
 
@@ -92,7 +93,9 @@ def options(call):
     return read
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in COMMANDS]
+)
 def test_wrong_values_are_refused(call, options, command, tmp_path):
     """Each is wrong use, and the message says of which option, without a traceback; nothing is written."""
     given = options(command)

@@ -15,6 +15,8 @@ from learned_backend import learned_backend
 import acg_lab as acg
 from acg_lab.fleet import append_history, compact_history
 
+pytestmark = pytest.mark.slow
+
 KILLED = """
 import os, shutil, signal, sys
 from acg_lab.fleet import append_history, compact_history

@@ -47,7 +47,10 @@ def pairs(tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("name", ["log", *AGENTS])
+OF_ALL = ["log", *(pytest.param(name, marks=pytest.mark.slow) for name in AGENTS)]
+
+
+@pytest.mark.parametrize("name", OF_ALL)
 def test_analyses_are_the_same(pairs, name):
     """Results, verification, rules, replay, simulation and calibration are those of the texts."""
     snap, copy, _ = pairs[name]
@@ -55,7 +58,7 @@ def test_analyses_are_the_same(pairs, name):
     assert simulations(copy) == simulations(snap)
 
 
-@pytest.mark.parametrize("name", ["log", "support-legacy"])
+@pytest.mark.parametrize("name", ["log", pytest.param("support-legacy", marks=pytest.mark.slow)])
 def test_advice_is_the_same(pairs, name):
     """A sweep costs the same setting by setting, and the recommended settings are the same."""
     snap, copy, _ = pairs[name]
@@ -65,7 +68,7 @@ def test_advice_is_the_same(pairs, name):
     assert recommended[0].settings == recommended[1].settings
 
 
-@pytest.mark.parametrize("name", ["log", *AGENTS])
+@pytest.mark.parametrize("name", OF_ALL)
 def test_no_kind_is_named_out_of_pseudonyms(pairs, name):
     """Findings are those of the texts, or say that the texts are redacted."""
     snap, copy, _ = pairs[name]
@@ -135,7 +138,7 @@ STRUCTURE = {word for fields in FIELDS.values() for word in fields} | {
 }
 
 
-@pytest.mark.parametrize("name", ["log", "sales-analyst"])
+@pytest.mark.parametrize("name", ["log", pytest.param("sales-analyst", marks=pytest.mark.slow)])
 def test_no_text_is_left(pairs, name):
     """No word of six characters or more of any content is anywhere in the export."""
     snap, _, place = pairs[name]
