@@ -42,6 +42,7 @@ SUFFIX: Final = ".parquet"
 MARKERS: Final = "_pieces"
 NAMES: Final = frozenset({*TABLES, *(f"{table}{SUFFIX}" for table in TABLES), MARKERS})
 _AGENT: Final = "agent_id="
+_NO_VALUE: Final = ("null", "__hive_default_partition__")
 _TIME: Final = "%Y-%m-%dT%H%M%S.%fZ"
 _LONGEST: Final = 255  # bytes of a name, in common file systems
 PartitionBy: TypeAlias = Literal["agent"] | None
@@ -55,7 +56,7 @@ class Partition(NamedTuple):
 
     def folder(self, table: str) -> str:
         """Return the folder of a table, in that of the export."""
-        agent = "" if self.agent_id is None else f"/{_AGENT}{quote(self.agent_id, safe='')}"
+        agent = "" if self.agent_id is None else f"/{_AGENT}{_quote(self.agent_id)}"
         return f"{table}/piece={self.piece}{agent}"
 
     def path(self, table: str) -> str:
@@ -127,6 +128,12 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [*folders, self.run_ids, self.marker]
 
 
+def _quote(agent_id: str) -> str:
+    """Return an agent id as a part of a folder's name, percent-encoded; engines take some words for no value."""
+    quoted = quote(agent_id, safe="")
+    return f"%{ord(quoted[0]):02X}{quoted[1:]}" if quoted.lower() in _NO_VALUE else quoted
+
+
 def name_piece(token: str, newest: str = "") -> str:
     """Return a name for a new piece, which sorts after the newest one.
 
@@ -162,6 +169,6 @@ def check_partition_by(partition_by: object, agent_ids: "set[str]") -> None:
         msg = f"The 'partition_by' option must be 'agent' or None; got {partition_by!r}."
         raise UsageError(msg)
     for agent_id in sorted(agent_ids):
-        if len(_AGENT + quote(agent_id, safe="")) > _LONGEST:
+        if len(_AGENT + _quote(agent_id)) > _LONGEST:
             msg = f"The agent id {agent_id[:40]!r}... is too long for the name of a folder; export without partitions."
             raise UsageError(msg)

@@ -20,7 +20,7 @@ from acg_lab.storage.redis_client import Failure, check_replies, explain_error, 
 from acg_lab.storage.redis_learning import Ask, Attempt, Commit, LearnerStep, Watch, conflict, waits_between_attempts
 from acg_lab.storage.redis_new_runs import FindKnown
 from acg_lab.storage.redis_pace import Pace
-from acg_lab.storage.redis_scan import Send, Step, group_by_size
+from acg_lab.storage.redis_scan import GENTLE_PIECE, PIECE, Send, Step, group_by_size
 from acg_lab.storage.redis_steps import group_documents, list_documents, list_run_ids
 
 __all__ = ["AsyncRedisBackend", "RedisBackend"]
@@ -183,8 +183,9 @@ class RedisBackend(RedisBase):
         found = self._run(self._steps.survey(selection), pace)
         logger.debug("%s: found %d documents under %r", self.label, len(found), self.key_prefix)
         total = sum(item.size for item in found)
-        for group in group_by_size(found):
-            entries = self._run(self._steps.entries(group), pace)
+        piece = GENTLE_PIECE if self.gentle else PIECE
+        for group in group_by_size(found, piece):
+            entries = self._run(self._steps.entries(group, piece), pace)
             progress(sum(len(entry.raw) for entry in entries if isinstance(entry.raw, bytes)), total)
             yield from entries
         if self.gentle:

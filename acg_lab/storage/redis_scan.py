@@ -15,6 +15,8 @@ from acg_lab.storage.key_layout import INDEX, choose_prefix, find_prefix, parse_
 
 __all__ = [
     "CLUSTER_NODE",
+    "GENTLE_PIECE",
+    "PIECE",
     "Command",
     "Found",
     "RedisRefusal",
@@ -177,7 +179,8 @@ def search_prefix(label: str, *, writable: bool, whole: bool = False) -> Step[Sc
 _NOT_UTF8: Final = "expected a key in UTF-8, got other bytes"
 _COMMANDS: Final = 1000  # small commands in one pipeline
 _SLICE, _SLICES = 5000, 20  # ids in one LRANGE, and LRANGEs in one pipeline
-_BYTES: Final = 1 << 19  # values fetched at once: others wait longer for more, fewer take more round trips
+PIECE: Final = 1 << 19  # bytes fetched at once: others wait longer for more, fewer take more round trips
+GENTLE_PIECE: Final = 1 << 17
 
 
 class Found(NamedTuple):
@@ -296,12 +299,12 @@ def _measured(item: Found, size: int | RedisRefusal, names: dict[bytes, str]) ->
     return item._replace(problem=item.problem or f"expected a string, got {names.get(item.stored, size.value)}")
 
 
-def group_by_size(found: Iterable[Found]) -> Iterator[list[Found]]:
-    """Group documents, in order, by a bounded total size; successive documents of one key stay together."""
+def group_by_size(found: Iterable[Found], piece: int = PIECE) -> Iterator[list[Found]]:
+    """Group documents, in order, by a total size of a piece; successive documents of one key stay together."""
     group: list[Found] = []
     size = 0
     for item in found:
-        is_full = group and size + item.size > _BYTES and item.key != group[-1].key
+        is_full = group and size + item.size > piece and item.key != group[-1].key
         if is_full or len(group) == _COMMANDS:
             yield group
             group, size = [], 0

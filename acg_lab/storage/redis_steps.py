@@ -171,9 +171,9 @@ class RedisSteps:
         keys, agents = yield from scan_names((yield from self._prefix(whole=True)))
         return agents.union(owner.agent_id for owner in assign_agents(keys, agents).values())
 
-    def entries(self, group: Sequence[Found]) -> Step[list[Entry]]:
-        """Return the entries of a group of documents, without those deleted since."""
-        return list(self._entries((yield from fetch_documents(group))))
+    def entries(self, group: Sequence[Found], piece: int) -> Step[list[Entry]]:
+        """Return the entries of a group of documents, without those deleted since; large values come in pieces."""
+        return list(self._entries((yield from fetch_documents(group, piece))))
 
     def _entries(self, documents: Sequence[tuple[Found, bytes | None]]) -> Iterator[Entry]:
         for item, value in documents:

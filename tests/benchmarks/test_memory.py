@@ -12,7 +12,7 @@ from strategies import make_ir
 import acg_lab as acg
 from acg_lab.core.codec import encode_window
 
-N_PROFILES, N_OBSERVATIONS, SIZE, AT_MOST = 60, 10, 100_000, 2.0
+N_PROFILES, N_OBSERVATIONS, SIZE, AT_MOST = 100, 10, 100_000, 2.0
 # See PEAK in test_claims.py; here the snapshot is analysed, too.
 LOAD = """
 import sys

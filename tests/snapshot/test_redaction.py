@@ -11,11 +11,13 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from learned_backend import SECRET, learned_backend
+from matplotlib.figure import Figure
 from msgspec.structs import replace
 from redacted_copies import INSIDE, VERDICTS, analyses, bytes_of, redacted, simulations
 from strategies import make_id, requests, runs
 
 import acg_lab as acg
+from acg_lab import plots
 from acg_lab.cli import main
 from acg_lab.core.rules import RULES
 from acg_lab.diagnosis.finding import Kind
@@ -66,6 +68,21 @@ def test_advice_is_the_same(pairs, name):
     assert theirs.to_frame().equals(ours.to_frame())
     recommended = [acg.recommend(one, progress=False) for one in (snap, copy)]
     assert recommended[0].settings == recommended[1].settings
+
+
+def test_plots_and_tables_are_the_same(pairs):
+    """So are what is drawn, what each agent pays and loses, and how one half of the history compares with the other."""
+    said = []
+    for snap in pairs["log"][:2]:
+        sim = acg.simulate(snap)
+        drawn = [plot(sim, ax=Figure()) for plot in (plots.cost_breakdown, plots.misses, plots.requests_over_time)]
+        drawn += [plots.profiles_overview(snap, ax=Figure())]
+        drawn += [plots.cost_curve(acg.sweep(snap, progress=False), ax=Figure())]
+        texts = [plots.alt_text(axes) for axes in drawn]
+        texts[2] = texts[2].partition(" · ")[2]  # before it, the kind of a change is named
+        pays = acg.frames.agent_costs(sim).drop(columns="words")
+        said.append((texts, pays.to_csv(), str(acg.compare(snap, at="2026-11-10T12:00:00Z"))))
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize("name", OF_ALL)

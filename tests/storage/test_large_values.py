@@ -11,7 +11,7 @@ from acg_lab.core.errors import RecordError
 from acg_lab.storage.base import EVERYTHING
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 from acg_lab.storage.redis_learning import Ask
-from acg_lab.storage.redis_values import PIECE
+from acg_lab.storage.redis_scan import GENTLE_PIECE, PIECE
 
 KEY = "p:acg_observations:a"
 OLD = (make_ir(("user-0", "old " * 5_000_000)),)
@@ -26,8 +26,8 @@ def sizes(replies):
 class Watched(RedisBackend):
     """Notes the sizes of all values, and calls a function after each piece."""
 
-    def __init__(self, url, between):
-        super().__init__(url, key_prefix="p:")
+    def __init__(self, url, between, **options):
+        super().__init__(url, key_prefix="p:", **options)
         self.between, self.received = between, []
 
     def _try(self, send):
@@ -129,6 +129,15 @@ def test_a_large_value_deleted_between_pieces(redis_url, redis_client):
     redis_client.set(KEY, encode_window(OLD))
     with Watched(redis_url, lambda: redis_client.delete(KEY)) as backend:
         assert list(backend.scan(EVERYTHING)) == []
+
+
+def test_gentle_reads_take_smaller_pieces(redis_url, redis_client):
+    """So that another client of a server on another machine waits less for each; values together no more than one."""
+    values = {KEY: encode_window(OLD)} | {f"p:acg_stability:{i}": b"x" * (GENTLE_PIECE // 2) for i in range(9)}
+    redis_client.mset(values)
+    with Watched(redis_url, lambda: None, gentle=True) as backend:
+        assert {entry.stored: entry.raw for entry in backend.scan(EVERYTHING)} == values
+    assert max(backend.received) == GENTLE_PIECE == PIECE // 4
 
 
 def test_a_window_and_a_result_of_more_than_a_piece(redis_url, redis_client):
