@@ -21,9 +21,13 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
     ("start", "command"),
     [
         ("agent   ", "acg-lab cost data/sample"),
-        ("agent and profile", "acg-lab analyze data/sample"),
-        ("$ acg-lab explain", "acg-lab explain data/sample"),
-        ("$ acg-lab tune", "acg-lab tune data/sample --agent claims-triage --out data/plugins.toml --dry-run"),
+        pytest.param("agent and profile", "acg-lab analyze data/sample", marks=pytest.mark.slow),
+        pytest.param("$ acg-lab explain", "acg-lab explain data/sample", marks=pytest.mark.slow),
+        pytest.param(
+            "$ acg-lab tune",
+            "acg-lab tune data/sample --agent claims-triage --out data/plugins.toml --dry-run",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_printed(start, command, printed_of_sample):

@@ -59,6 +59,7 @@ def test_analyze_prints_a_table_of_100_columns(printed_of_sample):
     assert "204 profiles, 1,855 observations" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["analyze", "explain", "verify"])
 def test_lines_fit_the_terminal(command, printed_of_sample):
     """Of the sample no line is wider than the terminal, what stands below the tables included."""

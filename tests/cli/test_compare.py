@@ -46,6 +46,7 @@ def test_json_has_the_same_figures(run):
     assert agent["changed_parts"] == ["tools"]
 
 
+@pytest.mark.slow
 def test_two_sources(run, tmp_path):
     """A second source is what was recorded after."""
     path = str(tmp_path / "later")

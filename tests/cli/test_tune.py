@@ -49,6 +49,7 @@ def test_it_writes_what_it_recommends(run, config):
     assert acg.load_config(config).thresholds.stable_threshold < 0.92
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_the_difference(run, config):
     """With --dry-run the difference is shown, and the file stays as it is."""
     before = config.read_bytes()
@@ -58,6 +59,7 @@ def test_a_dry_run_shows_the_difference(run, config):
     assert config.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_nothing_to_change(run, config):
     """Where nothing wins the exit status is 3, and the file stays as it is."""
     before = config.read_bytes()
@@ -67,6 +69,7 @@ def test_nothing_to_change(run, config):
     assert config.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_json(run):
     """JSON holds settings, saving, interval, agents and repairs; a log without a governor gets repairs alone."""
     status, printed = run("sample-log", "--json")

@@ -9,6 +9,7 @@ from report_words import HEALTHY, WORDS, answer
 TABLES = {"blind": (blind_reports.REPORTS, 50, 50), "public": (public_reports.REPORTS, 30, 30)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_reports_are_answered_as_a_person_would(table):
     """So many reports get the right first finding at the right block, and no others a wrong one."""

@@ -17,6 +17,7 @@ from acg_lab.fleet.batches import Batches
 from acg_lab.fleet.result import Survey, sort_agents
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(seed=st.integers(0, 3), shuffle=st.randoms(use_true_random=False), size=st.integers(1, 6))
 def test_a_survey_equals_single_calls(fleets, seed, shuffle, size):

@@ -148,6 +148,7 @@ def test_what_is_no_snapshot():
         acg.report([1, 2])
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_file(tmp_path, sample):
     """``acg-lab report`` writes what Python writes, as private as asked for, and prints its first sentence."""
     path = tmp_path / "report.html"

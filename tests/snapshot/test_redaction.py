@@ -167,6 +167,7 @@ def test_no_text_is_left(pairs, name):
     assert {word for word in left if not any(word in known for known in (*model_names, name))} == set()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, phases=[Phase.generate])
 @given(st.lists(runs(requests()), min_size=1, max_size=3), st.sampled_from(list(RULES)))
 def test_anything_is_redacted(of_agent, rules):

@@ -76,6 +76,7 @@ def test_every_flipped_bit_in_our_footers_is_noticed(export, tmp_path):
     assert load_apart(copies) == (0, ["refused"] * 60)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_in_a_foreign_footer_ends_the_process(export, tmp_path):
     """Footers without a checksum are read in another process first, which may end; ours says that they are damaged."""
     rng, copies = random.Random(2), []

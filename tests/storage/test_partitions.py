@@ -73,6 +73,7 @@ def test_a_partitioned_export_equals_a_plain_one(documents):
         assert acg.load(parts, keys=[key]) == acg.load(plain, keys=[key])
 
 
+@pytest.mark.slow
 def test_sample(tmp_path):
     """The sample in partitions: the same tables of costs, and its messages held once per agent, known as one."""
     snap = acg.load("sample")
@@ -231,6 +232,7 @@ def test_wrong_use(snap, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_command(tmp_path, capsys):
     """--partition agent writes what acg.load reads, and every command works on it."""
     place = str(tmp_path / "history")
