@@ -56,6 +56,7 @@ def only(found):
 # --- the sample ---
 
 
+@pytest.mark.slow
 def test_tools_in_another_order_are_found(trace):
     """Cut where sales-analyst was deployed: other profiles learn since, whose tools differ; nobody else changed."""
     found = acg.compare(trace, at=DEPLOYED)
@@ -107,6 +108,7 @@ def test_a_fix_is_found():
     assert chat.cost[1] < 0.2 * chat.cost[0]
 
 
+@pytest.mark.slow
 def test_two_snapshots_say_the_same_as_one():
     """What was recorded apart is compared as what was recorded together."""
     before, after = clock(), constant(begin=DAY)
@@ -201,6 +203,7 @@ def found():
     return acg.compare(snapshot_of(*calls), at="2026-11-07T20:00:00Z")
 
 
+@pytest.mark.slow
 def test_the_frames(found):
     """One row per agent, what changed first; one row per miss and profile."""
     rows = found.to_frame()
@@ -228,6 +231,7 @@ def test_it_is_a_value(found):
     assert replace(found).lines == found.lines
 
 
+@pytest.mark.slow
 def test_one_agent_can_be_asked_for():
     """Only that agent is compared."""
     calls = [*clock(), *constant(begin=DAY), *clock(agent="steady"), *clock(begin=DAY, agent="steady")]

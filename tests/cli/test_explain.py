@@ -30,6 +30,7 @@ def run(capsys):
     return call
 
 
+@pytest.mark.slow
 def test_explain_prints_what_python_says(printed_of_sample, explained_sample):
     """The command prints the findings of `acg.explain`, costliest first, within 100 columns."""
     out = printed_of_sample("explain")
@@ -38,6 +39,7 @@ def test_explain_prints_what_python_says(printed_of_sample, explained_sample):
     assert out.splitlines()[1].startswith(" 1. support-chat loses $3.03 of $4.82 in 14 days (63%): A date or time")
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal():
     """A terminal of 60 columns gets lines of at most 60."""
     command = [sys.executable, "-c", "from acg_lab.cli import main; main()", "explain", SAMPLE]

@@ -263,6 +263,7 @@ pairs = st.sampled_from(list(enumerate(PAIRS)))
 
 
 @given(row=pairs, i=st.integers(0, 15))
+@pytest.mark.slow
 def test_one_request_less_or_twice_changes_no_kind(row, i):
     """Whichever request is missing, or was sent again right after, the findings are of the same kinds."""
     k, (one, kind, other, second) = row
@@ -273,6 +274,7 @@ def test_one_request_less_or_twice_changes_no_kind(row, i):
 
 
 @given(row=pairs, order=st.permutations(range(16)), agent_id=st.text(string.ascii_letters, min_size=1, max_size=9))
+@pytest.mark.slow
 def test_neither_order_nor_name_changes_a_kind(row, order, agent_id):
     """Where the order of requests is no evidence, another one changes nothing, nor does another agent's name."""
     k, (one, kind, other, second) = row

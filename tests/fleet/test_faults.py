@@ -188,6 +188,7 @@ def test_raising(fleets):
 # --- results that are kept ---
 
 
+@pytest.mark.slow
 def test_going_on(fleets, tmp_path):
     """A survey that lost results goes on with the others, and a finished one is read back; tables are Parquet."""
     path, expected = fleets(1)
@@ -237,6 +238,7 @@ except acg.SourceError as error:
 
 @pytest.mark.skipif(os.name != "posix", reason="limits are POSIX's")
 @pytest.mark.parametrize("size", [100, 9000])
+@pytest.mark.slow
 def test_a_full_disk(fleets, tmp_path, size):
     """Where results can't be written the survey ends with one sentence; what is there is whole, and is gone on with."""
     path, expected = fleets(0)

@@ -102,6 +102,7 @@ def beyond(page):
 @pytest.mark.parametrize(
     "size", [*QUICK, *(pytest.param(size, marks=pytest.mark.slow) for size in SIZES if size not in QUICK)], ids=str
 )
+@pytest.mark.slow
 def test_any_size(draw, size):
     """From 2 x 1.2 inches on, all texts are inside the axes and apart, every artist has a gid, and words are kept."""
     page = axes_of(*size)
@@ -190,6 +191,7 @@ def test_no_difference_vanishes(n, changed):
     assert red.tolist() == [row == changed * len(picture) // n for row in range(len(picture))]
 
 
+@pytest.mark.slow
 def test_a_heatmap_of_ten_thousand_requests(tmp_path):
     """A heatmap of 10,000 requests is at most 10 inches of cells, and its SVG below a megabyte."""
     snap = of_one(10_000, *[(f"tools-{i}-t", once_changed if i == 9 else same) for i in range(30)])
