@@ -2,6 +2,7 @@
 
 import string
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from prompt_reports import PROMPTS, history
@@ -43,6 +44,7 @@ def test_one_request_less_changes_no_kind(row, i):
 
 
 @given(row=rows, i=st.integers(0, 15))
+@pytest.mark.slow
 def test_one_request_twice_changes_no_kind(row, i):
     """Whichever request was sent again right after, the first finding is the same."""
     expects, k, part = row
@@ -63,6 +65,7 @@ def test_the_order_of_requests_changes_no_kind(row, order):
 
 
 @given(row=rows, agent_id=st.text(string.ascii_letters + ":- é", min_size=1, max_size=12).filter(str.strip))
+@pytest.mark.slow
 def test_the_name_of_an_agent_changes_nothing(row, agent_id):
     """Whatever an agent is called, its first finding is the same."""
     expects, k, part = row
@@ -71,6 +74,7 @@ def test_the_name_of_an_agent_changes_nothing(row, agent_id):
 
 
 @given(row=rows, language=st.sampled_from(["de", "ja"]), seed=st.integers(1, 50))
+@pytest.mark.slow
 def test_the_words_around_change_no_kind(row, language, seed):
     """In another language, and with other words of the same shape, the first finding is the same."""
     expects, k, part = row

@@ -72,6 +72,7 @@ def main_status(arguments, status):
     assert (ended.value.code or 0) == status
 
 
+@pytest.mark.slow
 def test_prompt(closed):
     """With ``-`` the terminal asks, and shows nothing of the answer; without a terminal that is wrong use."""
     command = [sys.executable, "-m", "acg_lab", "analyze", closed, "--password-file", "-"]

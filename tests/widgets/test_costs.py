@@ -47,6 +47,7 @@ def test_a_drag_finds_costs_at_once(state):
         assert state.cost(state.settings, state.shown_agent) is not None
 
 
+@pytest.mark.slow
 def test_another_minimum_is_not_known_yet(state):
     """A setting that was not priced has no cost, not that of another setting."""
     state.price()
@@ -56,6 +57,7 @@ def test_another_minimum_is_not_known_yet(state):
     assert state.cost(state.settings, None) is not None
 
 
+@pytest.mark.slow
 def test_another_window(state):
     """Costs of another observation window come from the same bills."""
     state.price()
