@@ -52,7 +52,7 @@ def current_settings(source: Snapshot | Trace, trace: Trace, given: Any = None) 
     Raises
     ------
     UsageError
-        If it is none of these, or a threshold is not in [0, 1].
+        If it is of another type, or a threshold is not in [0, 1].
     """
     settings = settings_in_force(source) if given is None else read_current(given)
     if settings.provider is not None:
@@ -66,7 +66,7 @@ def read_current(given: Any) -> AcgSettings:
     Raises
     ------
     UsageError
-        If it is none of these, or a threshold is not in [0, 1].
+        If it is of another type, or a threshold is not in [0, 1].
     """
     settings = _read(given)
     check_writable(settings)

@@ -20,7 +20,16 @@ from acg_lab.repairs.text_template import Slot, Template, find_template
 from acg_lab.storage.columns import is_redacted
 from acg_lab.storage.observation_columns import Form, ObservationColumns
 
-__all__ = ["BlockHistory", "ChangeHistory", "Request", "find_changes", "find_moment", "short_hash", "sort_by_time"]
+__all__ = [
+    "BlockHistory",
+    "ChangeHistory",
+    "PartHistory",
+    "Request",
+    "find_changes",
+    "find_moment",
+    "short_hash",
+    "sort_by_time",
+]
 
 _MOSTLY = 0.8
 _MAX_STRAY_SHARE = 0.02  # requests that were in flight when the content changed
@@ -261,7 +270,7 @@ class BlockHistory:
 
     @property
     def unnamed_kind(self) -> Kind:
-        """The kind of a change that no detector names: of pseudonyms most kinds cannot be told."""
+        """The kind of a change that no detector names: most kinds cannot be recognised in pseudonyms."""
         return Kind.REDACTED if self._is_hidden else Kind.UNKNOWN
 
     @cached_property
@@ -325,3 +334,31 @@ class BlockHistory:
             simple[text] += self.counts[code]
             most, left = max(most, simple[text]), left - self.counts[code]
         return most > self.counts[self.by_count[0]] and most >= self.threshold * self.present
+
+
+@dataclass(frozen=True, eq=False)
+class PartHistory(BlockHistory):
+    """The history of a part of a block, in the same requests.
+
+    Attributes
+    ----------
+    whole : BlockHistory
+        The block as it is.
+    """
+
+    whole: BlockHistory
+
+    @cached_property
+    def requests(self) -> Sequence[Request]:
+        """All blocks of each request."""
+        return self.whole.requests
+
+    @cached_property
+    def positions(self) -> Sequence[int | None]:
+        """Position of the block in each request, None where it is absent."""
+        return self.whole.positions
+
+    @cached_property
+    def form(self) -> Form:
+        """Role, content type and provenance of the block."""
+        return self.whole.form

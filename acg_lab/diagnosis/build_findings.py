@@ -44,7 +44,7 @@ class BuiltFinding(NamedTuple):
     ----------
     finding : Finding
     everything, others : tuple of Repair
-        Repairs that mend all causes, and all but this one; empty where it stands alone or none are known.
+        Repairs of all causes together, and of all but this one; empty without other causes or known repairs.
     """
 
     finding: Finding
@@ -114,7 +114,7 @@ def _build_split_finding(
 
 
 def _try_repairs(context: AnalysisContext, splits: Sequence[ProfileSplit], joined: _Joined) -> tuple[Effect, ...]:
-    """Return repairs of similar splits, and those that mend other causes with them: alone some save nothing."""
+    """Return the repairs of similar splits, and of other causes together with them: some save nothing alone."""
     alone = try_split_repairs(context, splits)
     if not splits[0].others:
         return alone

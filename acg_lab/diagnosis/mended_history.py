@@ -8,45 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from acg_lab.diagnosis.block_history import BlockHistory, Request
+from acg_lab.diagnosis.block_history import PartHistory
 from acg_lab.diagnosis.finding import Variant
 from acg_lab.repairs.text_template import Slot, Template
-from acg_lab.storage.observation_columns import Form
 
 __all__ = ["MendedText", "MendedTools"]
 
 
 @dataclass(frozen=True, eq=False)
-class _MendedHistory(BlockHistory):
-    """A history of the same requests in which fewer things vary.
-
-    Attributes
-    ----------
-    whole : BlockHistory
-        The block as it is.
-    """
-
-    whole: BlockHistory
+class _MendedHistory(PartHistory):
+    """A history of the same requests in which fewer things vary."""
 
     @property
     def unit(self) -> str:
         """What is counted: a content of the whole block may differ in more."""
         return "value"
-
-    @cached_property
-    def requests(self) -> Sequence[Request]:
-        """All blocks of each request."""
-        return self.whole.requests
-
-    @cached_property
-    def positions(self) -> Sequence[int | None]:
-        """Position of the block in each request, None where it is absent."""
-        return self.whole.positions
-
-    @cached_property
-    def form(self) -> Form:
-        """Role, content type and provenance of the block."""
-        return self.whole.form
 
     def variants(self) -> tuple[Variant, ...]:
         """Return the commonest contents of the whole block: nobody sent a mended one."""

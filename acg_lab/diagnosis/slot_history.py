@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from acg_lab.diagnosis.block_history import BlockHistory, Request
+from acg_lab.diagnosis.block_history import BlockHistory, PartHistory
 from acg_lab.repairs.text_template import Slot, Template
-from acg_lab.storage.observation_columns import Form
 
 __all__ = ["SlotHistory", "find_stretches", "split_into_slots", "split_into_stretches"]
 
@@ -22,20 +21,17 @@ _MAX_LENGTH = 4_096  # characters; what is longer is a text rather than a value
 
 
 @dataclass(frozen=True, eq=False)
-class SlotHistory(BlockHistory):
+class SlotHistory(PartHistory):
     """The history of one slot.
 
     Attributes
     ----------
-    whole : BlockHistory
-        The block.
     slot : Slot
         A slot of its template.
     begin, end : sequence of int
         How far each text may be looked at: to the slots beside this one.
     """
 
-    whole: BlockHistory
     slot: Slot
     begin: Sequence[int]
     end: Sequence[int]
@@ -44,21 +40,6 @@ class SlotHistory(BlockHistory):
     def is_short(self) -> bool:
         """Whether what stands there is always short enough to be a value."""
         return all(stop - start <= _MAX_LENGTH for start, stop in zip(self.slot.starts, self.slot.stops, strict=True))
-
-    @cached_property
-    def requests(self) -> Sequence[Request]:
-        """All blocks of each request."""
-        return self.whole.requests
-
-    @cached_property
-    def positions(self) -> Sequence[int | None]:
-        """Position of the block in each request, None where it is absent."""
-        return self.whole.positions
-
-    @cached_property
-    def form(self) -> Form:
-        """Role, content type and provenance of the block."""
-        return self.whole.form
 
     @cached_property
     def _members(self) -> Mapping[int, int]:
