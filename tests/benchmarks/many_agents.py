@@ -6,7 +6,7 @@
     python tests/benchmarks/many_agents.py survey FOLDER --jobs 2 [--findings] [--sweep]
 
 Agents have conversations of ten requests with recorded usage, in an export with a folder per agent. Every second one
-has a system prompt that begins with a number that changes.
+has a system prompt that begins with a number, another one in each conversation.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def _conversation(number, *, is_varying):
         messages.append({"role": "user", "content": f"question {number} {call} " + "word " * 40})
         parts = [{"type": "text", "text": system, "cache_control": MARKER}]
         body = {"model": SONNET, "max_tokens": 100, "system": parts, "messages": list(messages)}
-        read = 1500 if call and not is_varying else 0
+        read = 1500 if call or (number and not is_varying) else 0
         usage = Usage(prompt_tokens=1500 + 60 * (2 * call + 1), cache_read_tokens=read, cache_write_tokens=1500 - read)
         at = number * 400 + call * 20
         calls.append(
