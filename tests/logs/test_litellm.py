@@ -83,7 +83,7 @@ USAGES = {
 
 @pytest.mark.parametrize("usage", USAGES.values(), ids=USAGES)
 def test_usage_in_other_forms(usage):
-    """What was read and written is found beside the details too; input tokens count as their provider's API has them."""
+    """Reads and writes are found beside the details too; input tokens count as their provider's API has them."""
     one = payloads()[4]
     one["metadata"]["usage_object"] = usage
     (call,) = read(one).calls
