@@ -322,6 +322,16 @@ class BlockHistory:
 
         Only the differing part of each text is simplified, or the ``whole`` text if distant parts may matter.
         """
+        asked = simplify, whole  # several detectors ask the same
+        if asked not in self._stable_after:
+            self._stable_after[asked] = self._would_be_stable(simplify, whole=whole)
+        return self._stable_after[asked]
+
+    @cached_property
+    def _stable_after(self) -> dict[tuple[Callable[[str], str], bool], bool]:
+        return {}
+
+    def _would_be_stable(self, simplify: Callable[[str], str], *, whole: bool) -> bool:
         if not self.readable or len(self.counts) < 2:  # noqa: PLR2004
             return False
         simple: Counter[str] = Counter()

@@ -168,10 +168,15 @@ def _matches(expression: re.Pattern[str]) -> Callable[[str], Iterator[tuple[int,
     return lambda text: (match.span() for match in expression.finditer(text))
 
 
-class Pattern(NamedTuple):
-    """One kind of pattern in texts; ``find`` yields start and end of each match, in order."""
+def _remembered(find: Callable[[str], Iterator[tuple[int, int]]]) -> Callable[[str], tuple[tuple[int, int], ...]]:
+    """Return a search that remembers its last texts, as few as they may be long: several checks ask about each."""
+    return lru_cache(maxsize=4)(lambda text: tuple(find(text)))
 
-    find: Callable[[str], Iterator[tuple[int, int]]]
+
+class Pattern(NamedTuple):
+    """One kind of pattern in texts; ``find`` returns start and end of each match, in order."""
+
+    find: Callable[[str], tuple[tuple[int, int], ...]]
 
     def remove(self, text: str) -> str:
         """Return the text with a placeholder for each match; texts that differ only in matches become equal."""
@@ -184,12 +189,12 @@ class Pattern(NamedTuple):
 
     def covers(self, text: str, places: Iterable[TextDifference]) -> list[bool]:
         """Return for each difference in the text whether a match touches it."""
-        found = list(self.find(text))
+        found = self.find(text)
         ends = [(place.offset, place.offset + max(place.length, 1)) for place in places]
         return [any(first < stop and last > start for first, last in found) for start, stop in ends]
 
 
-DATETIME = Pattern(find_dates)
-IDENTIFIER = Pattern(_matches(_identifier))
-PATH = Pattern(_matches(_path))
-NUMBER = Pattern(_matches(_number))
+DATETIME = Pattern(_remembered(find_dates))
+IDENTIFIER = Pattern(_remembered(_matches(_identifier)))
+PATH = Pattern(_remembered(_matches(_path)))
+NUMBER = Pattern(_remembered(_matches(_number)))

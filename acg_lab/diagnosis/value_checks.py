@@ -6,6 +6,7 @@ A check takes the history of a block, or of one of its slots, and returns detail
 import re
 import string
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -106,18 +107,22 @@ def starts_with(kind: Kind) -> Check:
     """Return a test for a change of several kinds at once, of which this kind comes first in the text."""
 
     def test(block: BlockHistory) -> tuple[str, ...] | None:
-        if not block.differences or not block.is_stable_after(remove_all_patterns):
-            return None
-        dominant, places = block.dominant_part
-        touched = zip(*(pattern.covers(dominant, places) for pattern in _PATTERNS.values()), strict=True)
-        first, *others = [
-            next((k for k, yes in zip(_PATTERNS, of_place, strict=True) if yes), None) for of_place in touched
-        ]
+        first, *others = _kinds_by_place(block) or [None]
         if first is not kind:
             return None
         return tuple(sorted(f"also {other}" for other in {*others} - {None, kind}))
 
     return test
+
+
+@lru_cache(maxsize=1)  # several detectors ask about one block in turn
+def _kinds_by_place(block: BlockHistory) -> tuple[Kind | None, ...]:
+    """Return the kind of pattern at each place that differs, None where none is; none if more than patterns change."""
+    if not block.differences or not block.is_stable_after(remove_all_patterns):
+        return ()
+    dominant, places = block.dominant_part
+    touched = zip(*(pattern.covers(dominant, places) for pattern in _PATTERNS.values()), strict=True)
+    return tuple(next((k for k, yes in zip(_PATTERNS, of_place, strict=True) if yes), None) for of_place in touched)
 
 
 VALUE_CHECKS: tuple[tuple[Kind, Check], ...] = (

@@ -69,7 +69,7 @@ def run_batches(work: Work[Result], batches: Batches, n_jobs: int) -> Generator[
     yield from run(work, batches, suspects)
     for agent_id in suspects:
         again: list[str] = []
-        yield from run(work, Batches([agent_id], 1), again)
+        yield from run(work, Batches({agent_id: 0}, 1), again)
         if again:
             yield Died(agent_id)
 

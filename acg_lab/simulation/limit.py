@@ -49,7 +49,7 @@ def find_limit(table: PromptTable, provider: CacheProvider) -> LimitTokens:
     pieces, of, tokens = pieces[order], of[order], (table.ends[pieces] - before)[order].astype(float)
     read = np.zeros(n)
     written: dict[int, Floats] = {}
-    for model in np.unique(table.models).tolist():
+    for model in np.unique(table.models[of]).tolist():
         mine = table.models[of] == model
         rates = provider.multipliers_of(table.model_names[model])
         reads, writes = (rates.read, dict(rates.writes)) if rates is not None else (_READ, _WRITES)

@@ -27,7 +27,6 @@ from acg_lab.fleet.batches import Batches
 from acg_lab.fleet.engine import Died, run_batches
 from acg_lab.fleet.result import Survey
 from acg_lab.fleet.survey import _Answers, _ask
-from acg_lab.storage._runtime import Bar
 
 ROOT = Path(__file__).parents[2]
 AGENTS = [f"agent {number}" for number in range(9)]
@@ -40,7 +39,7 @@ PASSWORD = "s3cret-of-the-fleet"
 def _outcomes(work, agent_ids, n_jobs):
     """Run agents; return those that came back, and those whose workers died, in the order of names."""
     returned, died = [], []
-    for result in run_batches(work, Batches(agent_ids, 2), n_jobs):
+    for result in run_batches(work, Batches(dict.fromkeys(agent_ids, 0), 2), n_jobs):
         if isinstance(result, Died):
             died.append(result.agent_id)
         else:
@@ -171,8 +170,7 @@ def test_many_agents_with_one_problem():
 
     agent_ids = [str(number) for number in range(1000)]
     answers = _Answers(None, "report")
-    with Bar("", shown=False) as bar:
-        _ask(refuse, answers, agent_ids, 1, bar)
+    _ask(refuse, answers, dict.fromkeys(agent_ids, 0), 1, shown=False)
     found = answers.result("", is_here=False, seconds=0.0)
     assert len(tried) < 50
     assert [len(problem.agent_ids) for problem in found.problems] == [1000]

@@ -123,6 +123,15 @@ def test_a_failed_request_costs_nothing_and_is_counted_apart():
     assert any("1 request failed" in caveat for caveat in found.caveats)
 
 
+def test_a_model_that_caches_nothing_so_short_has_a_limit_beside_others():
+    """Requests of two models, one of which has a higher minimum than the prompts, each have a limit."""
+    system = [block(text(2800), MARKER)]
+    models = ("claude-sonnet-4-5", "claude-opus-4-5")
+    calls = [sent(body(user(f"question {i}"), system=system, model=models[i % 2]), 10 * i) for i in range(4)]
+    found = simulated(*calls)
+    assert found.history.at_limit.read.astype(bool).tolist() == [False, False, True, False]
+
+
 @pytest.mark.parametrize(
     ("response", "quoted"),
     [
