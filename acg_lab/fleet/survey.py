@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from acg_lab._format import counted
 from acg_lab.advice.current import read_current
 from acg_lab.core.errors import SourceError, UsageError
-from acg_lab.core.plain_numbers import plain_number
 from acg_lab.fleet.address import Address, forget_source
 from acg_lab.fleet.agent_survey import AgentProblem, AgentSurvey, Outcome, Questions, survey_agents
 from acg_lab.fleet.batches import Batches
@@ -26,6 +25,7 @@ from acg_lab.fleet.kept import KeptResults
 from acg_lab.fleet.result import Survey, SurveyProblem, sort_agents
 from acg_lab.providers.registry import find_provider
 from acg_lab.storage._runtime import Bar
+from acg_lab.storage.cores import check_n_jobs
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.path_options import path_text
 
@@ -111,7 +111,10 @@ def survey(
     (11, ['support-chat', 'date or time in system prompt'])
     """
     begin = time.perf_counter()
-    _check(n_jobs, on_error)
+    n_jobs = check_n_jobs(n_jobs)
+    if on_error not in ("report", "raise"):
+        msg = f"The 'on_error' option must be 'report' or 'raise'; got {on_error!r}."
+        raise UsageError(msg)
     if settings is not None and not sweep:
         msg = "The 'settings' option is what is priced with sweep=True; what the governor runs with is 'current'."
         raise UsageError(msg)
@@ -143,16 +146,6 @@ def survey(
         answers.kept.write_tables(found.tables)
     logger.info("surveyed %s: %s in %.1f s", found.source, counted(len(found), "agent"), found.seconds)
     return found
-
-
-def _check(n_jobs: Any, on_error: Any) -> None:
-    number = plain_number(n_jobs)
-    if isinstance(number, bool) or not isinstance(number, int) or number == 0:
-        msg = f"The 'n_jobs' option must be a positive integer, or -1 for all cores; got {n_jobs!r}."
-        raise UsageError(msg)
-    if on_error not in ("report", "raise"):
-        msg = f"The 'on_error' option must be 'report' or 'raise'; got {on_error!r}."
-        raise UsageError(msg)
 
 
 def _facts(address: Address, questions: Questions) -> dict[str, str]:
