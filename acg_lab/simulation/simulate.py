@@ -156,7 +156,7 @@ def simulate(
         asked,
         ran,
         _prices(history, prices),
-        refused=0 if is_limit else history.breakpoints(asked, breakpoints, ran, sizes.ends).refused,
+        refused=0 if is_limit else history.count_refused(asked, breakpoints, ran, sizes),
         acts=acts,
     )
     return CacheSimulation(simulated, _rows(history, trace), policy, tuple(_remarks(history, simulated, trace, scope)))
