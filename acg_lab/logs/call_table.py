@@ -26,6 +26,7 @@ __all__ = ["CallTable", "Row"]
 _LOOKED_AT: Final = 8  # messages that can tell the API, where nothing else does
 _NOTHING: Final[Mapping[str, Json]] = {}
 _NULL: Final = b"null"
+_NEVER_NULL: Final = ("tools", "system")
 _NO_RECORD: Final = CallRecord(kind="llm", name="", started_at="")
 
 
@@ -135,6 +136,9 @@ class CallTable:
         body, call = None, Call(_NO_RECORD)
         if logged.request is not None:
             pieces = split_object(logged.request) if logged.pieces is None else logged.pieces
+            if logged.annotated is None:
+                # A client that logs its parameters writes null for what it did not send; the codecs refuse it here.
+                pieces = {name: raw for name, raw in pieces.items() if raw != _NULL or name not in _NEVER_NULL}
             known = logged.api or self._detect(pieces)
             readers = self._readers if logged.annotated is None else self._as_sent
             api, (body, call) = known, readers[known].read(pieces)
@@ -145,7 +149,7 @@ class CallTable:
         return api, (call if logged.is_learned else Call(_NO_RECORD))._replace(body=body)
 
     def _detect(self, pieces: Mapping[str, bytes]) -> Api:
-        keys: dict[str, Json] = dict.fromkeys(pieces)
+        keys: dict[str, Json] = dict.fromkeys(name for name, raw in pieces.items() if raw != _NULL)
         keys["model"] = parse_piece(pieces["model"])[0] if "model" in pieces else None
         tools = pieces.get("tools", b"")
         first = self._first_tools.get(tools)

@@ -15,6 +15,7 @@ import msgspec
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.records import JsonObject, Usage
+from acg_lab.logs.answers import read_usage
 from acg_lab.logs.entries import Api, Document, LoggedCall, Note, ReadOptions, Yielded
 from acg_lab.logs.log_times import read_time
 from acg_lab.logs.rebuild_body import PARTS
@@ -98,7 +99,11 @@ def read_payload(document: Document, payload: JsonObject, options: ReadOptions) 
         yield document.problem(str(error), "$.messages")
         return
     text = msgspec.json.encode(body)
-    usage = _usage(payload)
+    usage = None
+    try:
+        usage = _usage(payload)
+    except RecordError as error:
+        yield document.problem(error.reason, error.path)
     reason = find_redaction(text) or _find_dropped_system(body, text, api, usage)
     if reason is not None:
         yield document.problem(reason, "$.messages")
@@ -178,22 +183,28 @@ def _response(payload: JsonObject, api: Api) -> bytes | None:
 
 
 def _usage(payload: JsonObject) -> Usage | None:
-    """Return LiteLLM's usage in common terms: its prompt tokens are the whole prompt for every provider."""
+    """Return LiteLLM's usage in common terms: its prompt tokens are the whole prompt for every provider.
+
+    Input tokens are what the provider's own API calls so.
+    """
     metadata, response = payload.get("metadata"), payload.get("response")
     raw = metadata.get("usage_object") if isinstance(metadata, dict) else None
     if not isinstance(raw, dict):
         raw = response.get("usage") if isinstance(response, dict) else None
     if not isinstance(raw, dict) or not raw:
         return None
-    details = raw.get("prompt_tokens_details", raw.get("input_tokens_details"))
+    if "prompt_tokens" not in raw:
+        return read_usage(raw)
+    details = raw.get("prompt_tokens_details")
     details = details if isinstance(details, dict) else {}
     ttls = details.get("cache_creation_token_details")
+    counts = raw | details  # versions of LiteLLM state them among the details, beside them, or both
     return Usage(
-        prompt_tokens=_count(raw, "prompt_tokens", "input_tokens"),
-        cache_read_tokens=_count(details, "cached_tokens"),
-        cache_write_tokens=_count(details, "cache_creation_tokens", "cache_write_tokens"),
+        prompt_tokens=_count(raw, "prompt_tokens"),
+        cache_read_tokens=_count(counts, "cached_tokens", "cache_read_input_tokens"),
+        cache_write_tokens=_count(counts, "cache_creation_tokens", "cache_write_tokens", "cache_creation_input_tokens"),
         cache_writes_by_ttl=_by_ttl(ttls) if isinstance(ttls, dict) else {},
-        output_tokens=_count(raw, "completion_tokens", "output_tokens"),
+        output_tokens=_count(raw, "completion_tokens"),
         raw=raw,
     )
 

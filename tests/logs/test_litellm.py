@@ -69,6 +69,37 @@ def test_usage(found):
     assert failed is None
 
 
+USAGES = {
+    "beside the details": {
+        "prompt_tokens": 4010,
+        "prompt_tokens_details": {"cached_tokens": None},
+        "cache_read_input_tokens": 4000,
+        "cache_creation_input_tokens": 0,
+    },
+    "of Messages": {"input_tokens": 10, "cache_read_input_tokens": 4000, "cache_creation_input_tokens": 0},
+    "of Responses": {"input_tokens": 4010, "input_tokens_details": {"cached_tokens": 4000, "cache_write_tokens": 0}},
+}
+
+
+@pytest.mark.parametrize("usage", USAGES.values(), ids=USAGES)
+def test_usage_in_other_forms(usage):
+    """Reads and writes are found beside the details too; input tokens count as their provider's API has them."""
+    one = payloads()[4]
+    one["metadata"]["usage_object"] = usage
+    (call,) = read(one).calls
+    counts = call.usage.prompt_tokens, call.usage.cache_read_tokens, call.usage.cache_write_tokens
+    assert counts == (4010, 4000, 0)
+
+
+def test_usage_that_contradicts_itself():
+    """Usage that reads more than the prompt has is a problem of its line, and the call is kept without it."""
+    one = payloads()[4]
+    one["metadata"]["usage_object"] = {"input_tokens": 5, "input_tokens_details": {"cached_tokens": 4000}}
+    found = read(one)
+    assert [call.usage for call in found.calls] == [None]
+    assert "the usage is not used" in found.problems[0].reason
+
+
 def test_answers_and_errors(found):
     """An answer is kept in its own API's form only; a failure is known by its class."""
     assert [call.response is None for call in found.calls] == [True, False, False, True]

@@ -66,6 +66,17 @@ def test_bare_bodies_of_three_apis_are_told_apart(log):
     assert all("cache_control" not in str(call.annotated_request.tools) for call in calls(snap))
 
 
+@pytest.mark.parametrize("body", [CHAT, MESSAGES, {"model": "gpt-5.1", "input": "hello"}])
+def test_null_in_a_body_counts_as_absent(log, body):
+    """A client that logs null for what it did not send has the requests of one that logs nothing."""
+    names = ("system", "tools", "tool_choice", "stop", "stop_sequences", "input", "previous_response_id", "n")
+    nulls = dict.fromkeys(name for name in names if name not in body)
+    dumped, bare = (load(log(lines({"request": one}))) for one in (body | nulls, body))
+    assert dumped.problems == ()
+    assert dumped.runs[0].calls[0].exchange.api == bare.runs[0].calls[0].exchange.api
+    assert [*dumped.windows] == [*bare.windows]
+
+
 @pytest.mark.parametrize(
     "pack",
     [
