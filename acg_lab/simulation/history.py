@@ -87,6 +87,7 @@ class PreparedHistory:
     ) -> None:
         # Weak, since this is kept with a part: simulations hold the parts themselves.
         self._parts = tuple(map(ref, parts))
+        self._cache_provider = cache_provider
         self.requests = requests
         self.providers, self.provider_of = _providers(requests, cache_provider)
         self.tables: tuple[TableParts, ...] = tuple(split_requests(requests, self.provider_of, self.providers))
@@ -99,6 +100,10 @@ class PreparedHistory:
     def parts(self) -> tuple[ReplayedHistory, ...]:
         """The replayed histories, as long as something holds them."""
         return tuple(part for held in self._parts if (part := held()) is not None)
+
+    def sent_as(self, runs: Runs) -> "PreparedHistory":
+        """Return the same history, its requests sent as repairs of these runs say; they differ in nothing else."""
+        return PreparedHistory(self.parts, self.requests.sent_as(runs), self._cache_provider)
 
     def plans(self, settings: GovernorSettings) -> Plans:
         """Return what the governor planned at some settings."""
@@ -223,9 +228,7 @@ class PreparedHistory:
                 self.tables = (*self.tables[:at], replace(self.tables[at], provider=kinder), *self.tables[at + 1 :])
                 self._runs.clear()
 
-    def _run(
-        self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes
-    ) -> _Ran:
+    def _run(self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes) -> _Ran:
         key = (settings, policy, config, id(sizes))
         if key not in self._runs:
             for old in [old for old in self._runs if old[1] != "sent"][: -_MOST_RUNS or None]:
