@@ -29,6 +29,7 @@ from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, amou
 from acg_lab.core import UsageError
 from acg_lab.diagnosis.agent_costs import AgentCost, add_costs, summarize_costs
 from acg_lab.diagnosis.miss_words import describe_miss
+from acg_lab.diagnosis.repair_trials import MIN_SAVED
 from acg_lab.fleet import Survey, survey
 from acg_lab.providers.prices import PriceList
 from acg_lab.simulation import CacheSimulation, calibrate
@@ -66,9 +67,11 @@ def _numbers(cost: AgentCost) -> tuple[str, ...]:
 
 
 def _cause(cost: AgentCost) -> str:
-    if cost.worst is None or not (cost.worst.lost > 0 or cost.worst.lost_tokens > 0):
-        return "" if cost.worst is None else f"({printable(describe_miss(cost.worst))})"
-    return printable(describe_miss(cost.worst))
+    if cost.worst is not None and (cost.worst.lost > 0 or cost.worst.lost_tokens > 0):
+        return printable(describe_miss(cost.worst))
+    if cost.lost >= MIN_SAVED:  # requests that missed lost nothing, so those lost it that wrote
+        return "writes that nothing read"
+    return "" if cost.worst is None else f"({printable(describe_miss(cost.worst))})"
 
 
 @source_command("cost")
@@ -155,7 +158,7 @@ def _print_survey(found: Survey, *, as_json: bool) -> None:
         print_costs(found.costs)
         total = add_costs(found.costs)
         lines = [_DEFINITION, f"{counted(total.n_requests, 'request')}.", *_usage_notes(total), f"Prices: {prices}."]
-        say("\n" + "\n".join([*lines, *(f"{remark}." for remark in found.remarks), *_next_steps(total)]))
+        say("\n" + "\n".join([*lines, *(f"{remark}." for remark in found.remarks), *_next_steps(found.costs)]))
     else:
         say(f"{found.source}: no recorded requests.")
     for problem in found.problems:
@@ -186,13 +189,13 @@ def _notes(sim: CacheSimulation, costs: Sequence[AgentCost], sample_rate: float)
     lines.append(f"Prices: {sim.history.price_list.source}.")
     if not sim.history.is_change:
         lines.append(f"Simulation against bills: {calibrate(sim).verdict}")
-    return "\n".join([*lines, *_next_steps(total)])
+    return "\n".join([*lines, *_next_steps(costs)])
 
 
 def _usage_notes(total: AgentCost) -> Iterator[str]:
     if total.n_without_usage:
         yield f"{counted(total.n_without_usage, 'request')} without recorded usage: simulated."
-    else:
+    elif total.n_failed < total.n_requests:
         yield "All have recorded usage." if not total.n_failed else "All that were answered have recorded usage."
     if total.n_failed:
         yield f"{counted(total.n_failed, 'request')} failed: not billed."
@@ -203,8 +206,8 @@ def _usage_notes(total: AgentCost) -> Iterator[str]:
         )
 
 
-def _next_steps(total: AgentCost) -> Iterator[str]:
-    if total.lost > 0 or total.lost_tokens > 0:
+def _next_steps(costs: Sequence[AgentCost]) -> Iterator[str]:
+    if any(cause and not cause.startswith("(") for cause in map(_cause, costs)):
         yield "Next: 'acg-lab explain' says what to change; 'acg-lab misses' lists what was paid for in vain."
 
 

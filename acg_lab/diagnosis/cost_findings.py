@@ -5,7 +5,7 @@ repair is offered only if it saves money; what usage contradicts is not reported
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
@@ -18,11 +18,18 @@ from acg_lab.diagnosis.edit_findings import build_edit_findings
 from acg_lab.diagnosis.finding import Evidence, Finding, Kind
 from acg_lab.diagnosis.repair_costs import AgentCosts, CauseCost, read_costs
 from acg_lab.diagnosis.repair_trials import MAX_TRIED, MIN_SAVED, Draft, Plan, try_repairs
+from acg_lab.diagnosis.sending_faults import (
+    MECHANISMS,
+    UNREAD_WRITES,
+    Mechanism,
+    find_unread_writes,
+    plan_breakpoints,
+)
 from acg_lab.diagnosis.suggestions import FILLED_IN, pin_values
 from acg_lab.repairs.apply import select_windows
 from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt, Pin, UseOneForm
 from acg_lab.repairs.effects import Effect, measure_effect, measure_extent
-from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParallelRequests, UseAutomaticCaching
+from acg_lab.repairs.sending_repairs import AddBreakpoint
 from acg_lab.simulation.verdicts import Verdict
 from acg_lab.storage.base import Progress
 
@@ -40,68 +47,6 @@ _UNPLANNED: Final = (
 _REFUSALS: Final = (Kind.BELOW_MINIMUM, Kind.UNKNOWN_MODEL_FAMILY, Kind.BOUND_TO_REQUESTS, Kind.TOO_FEW_REQUESTS)
 
 
-class _Mechanism(NamedTuple):
-    """A fault of how requests are sent: what it is called, the verdicts that show it, and what mends it."""
-
-    kind: Kind
-    verdicts: tuple[Verdict, ...]
-    plans: Callable[[tuple[str, ...]], list[Plan]]
-    words: str
-
-
-def _breakpoints(keys: tuple[str, ...]) -> list[Plan]:
-    return [
-        (AddBreakpoint(at="system", learning_keys=keys),),
-        (UseAutomaticCaching(learning_keys=keys),),
-        (AddBreakpoint(at="last_message", learning_keys=keys),),
-    ]
-
-
-def _automatic(keys: tuple[str, ...]) -> list[Plan]:
-    return [(UseAutomaticCaching(learning_keys=keys),), (AddBreakpoint(at="system", learning_keys=keys),)]
-
-
-_MECHANISMS: Final = (
-    _Mechanism(
-        Kind.BREAKPOINT_SHORT,
-        (Verdict.BREAKPOINT_SHORT, Verdict.NOT_WRITTEN),
-        _breakpoints,
-        "the last breakpoint ends before what {requests} share with earlier ones, so that is processed again each time",
-    ),
-    _Mechanism(
-        Kind.NO_BREAKPOINT,
-        (Verdict.NO_BREAKPOINT,),
-        _automatic,
-        "{requests} share a prefix with earlier ones and have no breakpoint, so nothing of it is cached",
-    ),
-    _Mechanism(
-        Kind.LOOKBACK_EXCEEDED,
-        (Verdict.LOOKBACK_EXCEEDED,),
-        lambda keys: [
-            (AddBreakpoint(at="last_message", learning_keys=keys),),
-            (UseAutomaticCaching(learning_keys=keys),),
-        ],
-        "{requests} added more blocks after the last cached one than the provider looks back for",
-    ),
-    _Mechanism(
-        Kind.TTL_TOO_SHORT,
-        (Verdict.EXPIRED,),
-        lambda keys: [(SetTtl("1h", learning_keys=keys),)],
-        "{requests} came after what they share with earlier ones had expired",
-    ),
-    _Mechanism(
-        Kind.PARALLEL_REQUESTS,
-        (Verdict.IN_FLIGHT,),
-        lambda keys: [(StaggerParallelRequests(learning_keys=keys),)],
-        "{requests} were sent before the first of them could be read from the cache",
-    ),
-    _Mechanism(
-        Kind.BELOW_MINIMUM,
-        (Verdict.BELOW_MINIMUM,),
-        lambda _keys: [],
-        "what {requests} share with earlier ones is shorter than the provider caches",
-    ),
-)
 # Changes whose repair may be out of reach: their cost is what their requests could have saved.
 _CHANGES: Final[Mapping[Kind, Verdict]] = {
     Kind.MODEL_CHANGED: Verdict.MODEL_CHANGED,
@@ -214,9 +159,10 @@ def _note_untried(findings: Sequence[Finding]) -> tuple[str, ...]:
 def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
     """Leave out faults of how requests are sent that another finding's repair fixes too: they save the same money.
 
-    That is a dearer one's best repair, or, where their own was not tried, any that it is part of.
+    That is a dearer one's best repair, or, where their own was not tried, any that it is part of. What is written for
+    nothing may be read once another fault is mended.
     """
-    sending = {mechanism.kind for mechanism in _MECHANISMS}
+    sending = {mechanism.kind for mechanism in MECHANISMS}
     saving = [
         (finding.agent_id, set(effect.repairs))
         for finding in findings
@@ -226,6 +172,8 @@ def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
     offered: set[tuple[str, Plan]] = set()
     kept = []
     for finding in findings:
+        if finding.kind is Kind.WRITES_UNREAD and any(agent == finding.agent_id for agent, _ in saving):
+            continue
         if finding.repairs and finding.kind in sending:
             effect = finding.repairs[0]
             best = finding.agent_id, effect.repairs
@@ -251,7 +199,7 @@ def _drafts(
     threshold = max(_MIN_SENDING * costs.cost, MIN_SAVED)
     says_all = [draft for draft in drafts if not draft.plans or draft.finding.kind is Kind.CACHE_MARKS]
     stated = {verdict for draft in says_all for verdict in _verdicts_of(draft.finding)}
-    for mechanism in _MECHANISMS:
+    for mechanism in MECHANISMS:
         found = [costs.causes[one] for one in mechanism.verdicts if one in costs.causes and one not in stated]
         cost = CauseCost(sum(one.requests for one in found), sum(one.avoidable for one in found))
         if mechanism.kind is Kind.TTL_TOO_SHORT and found:
@@ -260,6 +208,9 @@ def _drafts(
         is_unread = mechanism.kind is Kind.BELOW_MINIMUM and cost.requests > len(costs.simulation) / 2
         if cost.avoidable >= threshold or (is_unread and not any(draft.finding.repairs for draft in drafts)):
             drafts.append(_draft_mechanism(context, mechanism, costs, cost, tuple(keys)))
+    unread = find_unread_writes(costs.simulation)
+    if unread.avoidable >= threshold:
+        drafts.append(_draft_mechanism(context, UNREAD_WRITES, costs, unread, tuple(keys)))
     return [*drafts, *_draft_edits(costs, keys, drafts)]
 
 
@@ -299,7 +250,7 @@ def _draft_of(context: AnalysisContext, built: BuiltFinding, costs: AgentCosts) 
     if finding.kind is Kind.RAW_BYTES_DIFFER and not finding.is_event:
         repairs = _effects(context, keys, [(UseOneForm(learning_keys=keys),)])
     if finding.kind is Kind.CACHE_MARKS:
-        repairs = _effects(context, keys, _breakpoints(keys))
+        repairs = _effects(context, keys, plan_breakpoints(keys))
     caused = sum(costs.causes[one].avoidable for one in _verdicts_of(finding) if one in costs.causes)
     acts = costs.simulation.history.acts
     if finding.kind not in (*_CHANGES, Kind.CACHE_MARKS) and (acts or costs.needs_breakpoints):
@@ -372,7 +323,7 @@ def _bound(finding: Finding, costs: AgentCosts, caused: float) -> float:
 
 
 def _draft_mechanism(
-    context: AnalysisContext, mechanism: _Mechanism, costs: AgentCosts, cost: CauseCost, keys: tuple[str, ...]
+    context: AnalysisContext, mechanism: Mechanism, costs: AgentCosts, cost: CauseCost, keys: tuple[str, ...]
 ) -> Draft:
     plans = mechanism.plans(keys)
     words = mechanism.words.format(requests=f"{cost.requests:,} of {counted(len(costs.simulation), 'request')}")

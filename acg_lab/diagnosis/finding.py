@@ -73,6 +73,7 @@ class Kind(StrEnum):
     TTL_TOO_SHORT = "ttl_too_short"
     PARALLEL_REQUESTS = "parallel_requests"
     LOOKBACK_EXCEEDED = "lookback_exceeded"
+    WRITES_UNREAD = "writes_unread"
     REDACTED = "redacted"
     UNKNOWN = "unknown"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from acg_lab.core.errors import UsageError
-from acg_lab.snapshot.agent_names import list_agents
+from acg_lab.snapshot.agent_names import count_calls, measure_agents
 from acg_lab.snapshot.load import LoadWarning, load, reads_whole
 from acg_lab.snapshot.narrow import keep_agent
 from acg_lab.snapshot.samples import find_sample
@@ -43,7 +43,7 @@ class Address:
     def of(cls, source: Any, options: Mapping[str, Any]) -> Self:
         """Return the address of whatever `acg_lab.load` takes."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LoadWarning)  # of a folder named as a sample: `list_agents` warns
+            warnings.simplefilter("ignore", LoadWarning)  # of a folder named as a sample: `measure_agents` warns
             found = find_sample(source)
         if isinstance(found, str | os.PathLike):
             found = os.fsdecode(found)
@@ -73,13 +73,13 @@ class Address:
             )
             raise UsageError(msg)
 
-    def list_agents(self) -> tuple[str, ...]:
-        """Return the ids of all agents, sorted."""
+    def measure_agents(self) -> dict[str, int]:
+        """Return the ids of all agents, sorted, each with its size, as `acg_lab.snapshot.agent_names` measures it."""
         if self._is_read_whole:
-            return _read_whole(self).agent_ids
+            return count_calls(_read_whole(self))
         if isinstance(self.source, str):
-            return list_agents(self.source, **self.options)
-        return self.load().agent_ids
+            return measure_agents(self.source, **self.options)
+        return count_calls(self.load())
 
     def load_agent(self, agent_id: str) -> Snapshot:
         """Return what the source holds of one agent."""

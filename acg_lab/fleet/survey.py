@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -17,15 +17,15 @@ from msgspec.structs import replace
 from acg_lab._format import counted
 from acg_lab.advice.current import read_current
 from acg_lab.core.errors import SourceError, UsageError
-from acg_lab.core.plain_numbers import plain_number
 from acg_lab.fleet.address import Address, forget_source
 from acg_lab.fleet.agent_survey import AgentProblem, AgentSurvey, Outcome, Questions, survey_agents
 from acg_lab.fleet.batches import Batches
-from acg_lab.fleet.engine import Died, count_workers, is_here, run_batches
+from acg_lab.fleet.engine import Died, Workers, count_workers, is_here, run_batches
 from acg_lab.fleet.kept import KeptResults
 from acg_lab.fleet.result import Survey, SurveyProblem, sort_agents
 from acg_lab.providers.registry import find_provider
 from acg_lab.storage._runtime import Bar
+from acg_lab.storage.cores import check_n_jobs
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.path_options import path_text
 
@@ -88,7 +88,7 @@ def survey(
     on_error : {"report", "raise"}, default "report"
         Whether agents that can't be surveyed are reported in ``problems``, or the first one raises.
     progress : bool, default True
-        Show a progress bar on standard error if it takes long: agents done, time left, requests a second.
+        Show a progress bar on standard error if it takes long: time left, agents done, requests a second.
     **options
         Further options of `acg_lab.load`.
 
@@ -111,7 +111,10 @@ def survey(
     (11, ['support-chat', 'date or time in system prompt'])
     """
     begin = time.perf_counter()
-    _check(n_jobs, on_error)
+    n_jobs = check_n_jobs(n_jobs)
+    if on_error not in ("report", "raise"):
+        msg = f"The 'on_error' option must be 'report' or 'raise'; got {on_error!r}."
+        raise UsageError(msg)
     if settings is not None and not sweep:
         msg = "The 'settings' option is what is priced with sweep=True; what the governor runs with is 'current'."
         raise UsageError(msg)
@@ -132,10 +135,9 @@ def survey(
     grid = questions.make_grid() if sweep else None
     answers = _Answers(None if folder is None else KeptResults(folder, _facts(address, questions)), on_error)
     try:
-        agent_ids = address.list_agents()
-        answers.recall(agent_ids)
-        with Bar("surveying", shown=progress, unit=" agents") as bar:
-            _ask(partial(survey_agents, address, questions), answers, agent_ids, n_jobs, bar)
+        sizes = address.measure_agents()
+        answers.recall(sizes)
+        _ask(partial(survey_agents, address, questions), answers, sizes, n_jobs, shown=progress)
     finally:
         forget_source()
     found = answers.result(address.label, is_here=is_here(n_jobs), seconds=time.perf_counter() - begin)
@@ -144,16 +146,6 @@ def survey(
         answers.kept.write_tables(found.tables)
     logger.info("surveyed %s: %s in %.1f s", found.source, counted(len(found), "agent"), found.seconds)
     return found
-
-
-def _check(n_jobs: Any, on_error: Any) -> None:
-    number = plain_number(n_jobs)
-    if isinstance(number, bool) or not isinstance(number, int) or number == 0:
-        msg = f"The 'n_jobs' option must be a positive integer, or -1 for all cores; got {n_jobs!r}."
-        raise UsageError(msg)
-    if on_error not in ("report", "raise"):
-        msg = f"The 'on_error' option must be 'report' or 'raise'; got {on_error!r}."
-        raise UsageError(msg)
 
 
 def _facts(address: Address, questions: Questions) -> dict[str, str]:
@@ -174,27 +166,34 @@ def _facts(address: Address, questions: Questions) -> dict[str, str]:
 def _ask(
     work: Callable[[Sequence[str]], list[Outcome]],
     answers: "_Answers",
-    agent_ids: Sequence[str],
+    sizes: Mapping[str, int],
     n_jobs: int,
-    bar: Bar,
+    *,
+    shown: bool,
 ) -> None:
     """Ask about all agents that have no answer yet."""
-    missing = [agent_id for agent_id in agent_ids if agent_id not in answers.found]
-    bar(len(agent_ids) - len(missing), len(agent_ids))
+    missing = {agent_id: size for agent_id, size in sizes.items() if agent_id not in answers.found}
     batches = Batches(missing, count_workers(n_jobs))
     begin = time.perf_counter()
-    n_requests = 0
-    with closing(run_batches(work, batches, n_jobs)) as results:
+    n_requests, rate = 0, "0 requests/s"
+    with Bar("surveying", shown=shown, unit="") as bar, closing(run_batches(work, batches, n_jobs)) as results:
+        bar(0, batches.total)
         for result in results:
+            so_far = f"{answers.n_known:,} of {counted(len(sizes), 'agent')}"
+            if isinstance(result, Workers):
+                batches.share(result.n_workers)
+                bar.end(f"{so_far}, {rate if result.n_workers else 'waiting for workers'}")
+                continue
             outcomes = [AgentProblem(result.agent_id, _DIED, "worker")] if isinstance(result, Died) else result
             answers.take(outcomes)
             surveyed = [one for one in outcomes if isinstance(one, AgentSurvey)]
-            batches.learn(len(surveyed), sum(one.seconds for one in surveyed))
+            batches.learn([one.agent_id for one in surveyed], sum(one.seconds for one in surveyed))
             n_requests += sum(one.n_requests for one in surveyed)
-            bar.remark(f"{n_requests / (time.perf_counter() - begin):,.0f} requests/s")
-            bar(len(outcomes), len(agent_ids))
+            rate = f"{n_requests / (time.perf_counter() - begin):,.0f} requests/s"
+            bar.remark(f"{answers.n_known:,} of {counted(len(sizes), 'agent')}, {rate}")
+            bar(batches.size_of(one.agent_id for one in outcomes), batches.total)
             if answers.are_hopeless:
-                answers.give_up(agent_ids)
+                answers.give_up(sizes)
                 return
 
 
@@ -229,13 +228,18 @@ class _Answers:
                 self._problems[problem.agent_id] = problem
 
     @property
+    def n_known(self) -> int:
+        """How many agents have answers, or a problem in their place."""
+        return len(self.found) + len(self._problems)
+
+    @property
     def are_hopeless(self) -> bool:
         """Whether every agent so far met the same problem with the source or the workers."""
         reasons = {(one.kind, one.sentence) for one in self._problems.values()}
         is_one = len(reasons) == 1 and next(iter(reasons))[0] in _OF_WORKERS
         return not self.found and is_one and len(self._problems) >= _HOPELESS
 
-    def give_up(self, agent_ids: Sequence[str]) -> None:
+    def give_up(self, agent_ids: Iterable[str]) -> None:
         """Say of all other agents what is wrong with these."""
         problem = next(iter(self._problems.values()))
         self._problems |= {one: replace(problem, agent_id=one) for one in agent_ids if one not in self._problems}

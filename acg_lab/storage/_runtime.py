@@ -13,10 +13,11 @@ from typing import Any, Self
 __all__ = ["Bar", "paused_collector"]
 
 _SHOWN_AFTER = 0.5  # seconds; shorter work needs no bar
+_SHARE = "{l_bar}{bar}| [{elapsed}<{remaining}{postfix}]"
 
 
 class Bar:
-    """Show progress in bytes or other units on standard error, as a context manager."""
+    """Show progress on standard error, as a context manager: in bytes or other units; without a unit, as a share."""
 
     def __init__(self, label: str, *, shown: bool = True, unit: str = "B") -> None:
         self._label, self._shown, self._unit = label, shown, unit
@@ -32,6 +33,7 @@ class Bar:
             unit=self._unit,
             unit_scale=True,
             unit_divisor=1024 if self._unit == "B" else 1000,
+            bar_format=None if self._unit else _SHARE,
             delay=_SHOWN_AFTER,
             leave=False,
             disable=None,  # shown only where standard error is a terminal or a notebook

@@ -30,7 +30,7 @@ from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_keyvalue import PlainTable, read_documents
 from acg_lab.storage.parquet_layout import NAMES, WHOLE, PartitionBy, Piece, name_piece
 from acg_lab.storage.parquet_output import take_apart, write_partition, write_piece
-from acg_lab.storage.parquet_pieces import has_pieces, list_agents, list_pieces, read_pieces
+from acg_lab.storage.parquet_pieces import has_pieces, list_agents, list_pieces, measure_agents, read_pieces
 from acg_lab.storage.parquet_reader import from_tables
 from acg_lab.storage.parquet_tables import ExportTables, lean_memory
 from acg_lab.storage.path_options import path_text
@@ -170,6 +170,13 @@ class ParquetExport:
         table = PlainTable(self._files)
         self.key_prefix = table.find_prefix() if self.key_prefix == "auto" else self.key_prefix
         return table.list_agents(self.key_prefix)
+
+    def measure_agents(self) -> dict[str, int]:
+        """Return the ids of all agents with their sizes: the bytes of their calls, 0 where they are not known."""
+        if self._is_export:
+            with lean_memory():
+                return measure_agents(self._files)
+        return dict.fromkeys(self.list_agents(), 0)
 
     @property
     def _is_export(self) -> bool:

@@ -88,11 +88,17 @@ class Files:
     @property
     def size(self) -> int:
         """The bytes of all files in the folder."""
+        return sum(self.list_sizes().values())
+
+    def list_sizes(self, folder: str = "") -> dict[str, int]:
+        """Return the bytes of all files below the folder, or below one in it, by their paths in the folder."""
         from pyarrow import fs
 
         with self.errors("address"):
-            infos = self.system.get_file_info(fs.FileSelector(self.place, allow_not_found=True, recursive=True))
-        return sum(info.size for info in infos if info.type == fs.FileType.File)
+            selector = fs.FileSelector(f"{self.place}/{folder}".rstrip("/"), allow_not_found=True, recursive=True)
+            infos = self.system.get_file_info(selector)
+        start = len(self.place) + 1
+        return {info.path[start:]: info.size for info in infos if info.type == fs.FileType.File}
 
     def exists(self, name: str = "") -> bool:
         """Return whether the path, or a file in it, exists."""

@@ -21,7 +21,15 @@ from acg_lab.storage.parquet_reader import from_tables
 from acg_lab.storage.parquet_schema import READABLE, VERSION
 from acg_lab.storage.parquet_tables import ExportTables
 
-__all__ = ["has_pieces", "list_agents", "list_pieces", "list_written", "read_origin", "read_pieces"]
+__all__ = [
+    "has_pieces",
+    "list_agents",
+    "list_pieces",
+    "list_written",
+    "measure_agents",
+    "read_origin",
+    "read_pieces",
+]
 
 
 _TRIES: Final = 3
@@ -79,6 +87,26 @@ def _agents_of(files: Files, piece: Piece) -> set[str]:
         return ExportTables(files, Partition(piece.name)).list_agents()
     folders = files.list_names(Partition(piece.name).folder("observations"))
     return {agent_id for name in folders if (agent_id := agent_of_folder(name)) is not None}
+
+
+def measure_agents(files: Files) -> dict[str, int]:
+    """Return the ids of all agents, each with the bytes of its calls: of partitioned pieces by a listing alone."""
+    sizes = dict.fromkeys(list_agents(files), 0)
+    pieces = list_pieces(files)
+    partitions = {Partition(piece.name).folder("calls") for piece in pieces if piece.partition_by}
+    found: list[tuple[str | None, int]] = []
+    for path, size in files.list_sizes("calls").items() if partitions else ():
+        parent, _, name = path.rpartition("/")[0].rpartition("/")
+        if parent in partitions:
+            found.append((agent_of_folder(name), size))
+    for piece in pieces:
+        if piece.partition_by is None:
+            with suppress(SourceError):  # sizes only say when it is whose turn
+                found += ExportTables(files, Partition(piece.name)).measure_agents().items()
+    for agent_id, size in found:
+        if agent_id is not None and agent_id in sizes:
+            sizes[agent_id] += size
+    return sizes
 
 
 def read_origin(files: Files) -> Origin:

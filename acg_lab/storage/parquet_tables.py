@@ -5,6 +5,7 @@ Statistics and the order of the rows say which row groups these are; the reader 
 
 import contextlib
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -104,6 +105,19 @@ class ExportTables:
                 if name == "observations":
                     empty = read_empty_windows(table)
         return agents.union(owner.agent_id for owner in assign_agents(empty, agents).values())
+
+    def measure_agents(self) -> dict[str, int]:
+        """Return the agents with calls, each with its share of the bytes of that table, from one column."""
+        import pyarrow.parquet as pq
+
+        self._check_footers(["calls"])
+        counts: Counter[str] = Counter()
+        with self._opened("calls") as file:
+            size, parquet = file.size(), pq.ParquetFile(file, read_dictionary=["agent_id"])
+            for batch in parquet.iter_batches(columns=["agent_id"]):
+                for count in batch["agent_id"].value_counts().to_pylist():
+                    counts[count["values"]] += count["counts"]
+        return {agent_id: size * n_calls // counts.total() for agent_id, n_calls in counts.items()}
 
     def _check_footers(self, tables: Iterable[str]) -> None:
         """Check the footers of tables together, which takes one process at most."""

@@ -195,6 +195,10 @@ class RedisBackend(RedisBase):
         """Return the ids of all agents, by the names of the keys: no value is read."""
         return self._run(self._steps.list_agents(), Pace())
 
+    def measure_agents(self) -> dict[str, int]:
+        """Return the ids of all agents with their sizes: how many runs their indexes name."""
+        return self._run(self._steps.measure_agents(), Pace())
+
     def restore(self, columns: Columns, progress: Progress = ignore_progress) -> None:
         """Write a whole source, indexes last, if none of its keys exists.
 

@@ -171,6 +171,13 @@ class RedisSteps:
         keys, agents = yield from scan_names((yield from self._prefix(whole=True)))
         return agents.union(owner.agent_id for owner in assign_agents(keys, agents).values())
 
+    def measure_agents(self) -> Step[dict[str, int]]:
+        """Return all agents, each with the length of its index of runs; 0 where it has none that can be read."""
+        agents = sorted((yield from self.list_agents()))
+        commands = [("LLEN", f"{self.key_prefix}{INDEX}{agent_id}") for agent_id in agents]
+        lengths = yield from send_in_batches(commands, _KEYS_AT_ONCE)
+        return {a: n if isinstance(n, int) else 0 for a, n in zip(agents, lengths, strict=True)}
+
     def entries(self, group: Sequence[Found], piece: int) -> Step[list[Entry]]:
         """Return the entries of a group of documents, without those deleted since; large values come in pieces."""
         return list(self._entries((yield from fetch_documents(group, piece))))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from simulation.histories import snapshot_of
+from simulation.histories import MARKER, block, body, sent, snapshot_of, user
 from simulation.spending import clock, growing, unpriced
 
 import acg_lab as acg
@@ -153,3 +153,19 @@ def test_what_is_wrong_with_a_log(run, tmp_path):
     assert "2 entries can't be read; --json lists them." in run("cost", str(log))[1]
     problems = json.loads(run("cost", str(log), "--json")[1])["problems"]
     assert [problem.split(", ")[1] for problem in problems] == ["line 2", "line 4"]
+
+
+def test_writes_that_nothing_reads_are_a_cause(run, tmp_path):
+    """Where requests lose without missing, what they wrote is named; without a cause there is no next step."""
+    documents = [block(f"{name} " * 1500, MARKER) for name in ("contract", "invoices", "minutes,", "timesheet")]
+    asked = [
+        sent(body(user("a question"), system=[one]), 60 * i, (3010, 0, 3000), run=f"r{i}")
+        for i, one in enumerate(documents)
+    ]
+    lines = []
+    for calls in (asked, growing(n=1)):
+        path = str(tmp_path / f"{len(lines)}")
+        snapshot_of(*calls).to_parquet(path)
+        lines.append(run("cost", path)[1].splitlines())
+    assert lines[0][1].endswith("writes that nothing read")
+    assert [found[-1].startswith("Next: ") for found in lines] == [True, False]

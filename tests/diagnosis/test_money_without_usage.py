@@ -1,5 +1,7 @@
 """Findings with money where no usage is recorded: bodies as sent are enough to simulate the provider's cache."""
 
+import random
+
 import pytest
 from msgspec.structs import replace
 
@@ -45,6 +47,27 @@ def test_faults_of_how_requests_are_sent_are_found(rows, kind):
     assert findings.notes == ("40 of 40 requests have no recorded usage: their cost is simulated.",)
     assert findings.notes[0] in str(findings)
     assert findings.notes[0] in findings._repr_html_()
+
+
+def ask_of_documents(n, *, n_questions=1):
+    """Return questions a minute apart about documents that have nothing in common, each marked to be cached."""
+    rows = [ask(60 * i, session=i) for i in range(n)]
+    for i, row in enumerate(rows):
+        document = i // n_questions
+        row["request"]["system"][0]["text"] = " ".join(random.Random(document).sample(GUIDE.split(), 2500))
+    return rows
+
+
+def test_writes_that_nothing_reads_are_found():
+    """A document that is marked and asked about once costs a quarter more than unmarked: that is said, with its cost.
+
+    What was written in the last five minutes may be read yet.
+    """
+    (finding,) = explain(ask_of_documents(20))
+    assert (finding.kind, finding.requests, finding.repairs) == (Kind.WRITES_UNREAD, 14, ())
+    assert finding.money_lost == pytest.approx(14 / 20 * finding.agent_cost * (1 - 1 / 1.25), rel=0.05)
+    assert not explain(ask_of_documents(20, n_questions=2))
+    assert not explain(ask_of_documents(5))
 
 
 def test_a_clock_before_a_breakpoint_that_nobody_sets_is_found():

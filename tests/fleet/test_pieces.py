@@ -21,7 +21,7 @@ from strategies import make_ir, make_request, make_run
 import acg_lab as acg
 from acg_lab.cli import main
 from acg_lab.fleet import append_history, compact_history
-from acg_lab.snapshot.agent_names import list_agents
+from acg_lab.snapshot.agent_names import measure_agents
 from acg_lab.storage import parquet_pieces
 from acg_lab.storage.memory import MemoryBackend
 
@@ -100,7 +100,7 @@ def test_day_by_day(tmp_path, kind):
     day(3).to_parquet(tmp_path / "whole", partition_by=kind)
     assert acg.load(tmp_path / "history") == acg.load(tmp_path / "whole")
     assert acg.load(tmp_path / "history", agent_id="b") == acg.load(tmp_path / "whole", agent_id="b")
-    assert list_agents(tmp_path / "history") == ("a", "b")
+    assert tuple(measure_agents(tmp_path / "history")) == ("a", "b")
     table = f"{tmp_path}/history/runs/**/*.parquet"
     counts = duckdb.sql(f"select count(*), count(distinct piece), count(distinct agent_id) from '{table}'")
     assert counts.fetchall() == [(6, 3, 2)]
@@ -145,7 +145,7 @@ def test_an_export_is_the_first_piece(tmp_path):
     append_history(day(2), place)
     assert before.items() <= content(place).items()
     assert acg.load(place) == day(2)
-    assert list_agents(place) == ("a", "b")
+    assert tuple(measure_agents(place)) == ("a", "b")
     joined = compact_history(place, partition_by="agent")
     assert joined.pieces[0].name == ""
     assert acg.load(place) == day(2)
@@ -218,7 +218,7 @@ def test_remote_places():
     assert acg.load(place) == day(2)
     assert len(compact_history(place).pieces) == 2
     assert acg.load(place) == day(2)
-    assert list_agents(place) == ("a", "b")
+    assert tuple(measure_agents(place)) == ("a", "b")
 
 
 def test_other_options_load_as_of_an_export(tmp_path):

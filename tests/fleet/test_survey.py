@@ -1,6 +1,7 @@
 """A survey equals the sum of single calls, whatever engine, task and order; agents that can't be surveyed are named."""
 
 import itertools
+import json
 import random
 
 import joblib
@@ -9,6 +10,7 @@ import pytest
 from fleet.fleets import TABLES, assert_equals_single_calls
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import make_request, make_run
 
 import acg_lab as acg
 from acg_lab.fleet.address import Address
@@ -97,14 +99,87 @@ def test_wrong_options(fleets, wrong):
 @given(n_agents=st.integers(0, 60), n_workers=st.integers(1, 8), seconds=st.lists(st.floats(0, 30), max_size=70))
 def test_tasks_hold_every_agent_once(n_agents, n_workers, seconds):
     """Whatever agents take, each is in one task; tasks grow towards ten seconds and shrink towards the end."""
-    batches, taken = Batches(map(str, range(n_agents)), n_workers), []
+    batches, taken = Batches(dict.fromkeys(map(str, range(n_agents)), 0), n_workers), []
     spent = itertools.chain(seconds, itertools.repeat(0.1))
     for batch in batches:
         left = n_agents - len(taken)
         assert len(batch) == 1 or len(batch) <= left / (4 * n_workers)
         taken += batch
-        batches.learn(len(batch), next(spent))
+        batches.learn(batch, next(spent))
     assert taken == [str(number) for number in range(n_agents)]
+
+
+@given(
+    sizes=st.dictionaries(st.text(max_size=3), st.one_of(st.integers(0, 9), st.integers(0, 10**9)), max_size=60),
+    n_workers=st.integers(1, 8),
+    rate=st.floats(1e-9, 1),
+)
+def test_the_largest_come_first(sizes, n_workers, rate):
+    """Agents come largest first, those of one size in their order; a task of several takes no more than its time."""
+    batches, taken = Batches(sizes, n_workers), []
+    for batch in batches:
+        left, size = batches.total - batches.size_of(taken), batches.size_of(batch)
+        assert len(batch) == 1 or size <= left / (4 * n_workers)
+        assert len(batch) == 1 or size * rate <= 10 * (1 + 1e-9)
+        taken += batch
+        batches.learn(batch, size * rate)
+    assert taken == sorted(sizes, key=lambda agent_id: -sizes[agent_id])
+    assert batches.size_of(taken) == batches.total
+
+
+def test_small_agents_after_a_giant():
+    """What tasks take is learned from the latest: small agents, which take long for their size, make short tasks."""
+    sizes = {"giant": 100_000} | dict.fromkeys(map(str, range(3000)), 1)
+    batches = Batches(sizes, 1)
+    longest = 0.0
+    for batch in batches:
+        seconds = 100.0 if batch == ("giant",) else 0.02 * len(batch)
+        longest = max(longest, 0 if batch == ("giant",) else seconds)
+        batches.learn(batch, seconds)
+    assert longest < 11
+
+
+@pytest.mark.parametrize("kind", ["history", "export", "redis", "log", "snapshot"])
+def test_sizes_of_agents(kind, tmp_path, request):
+    """Every kind of source says which agents are larger, by what it lists; agents are those that a load finds."""
+    n_runs = {"a": 2, "b": 40, "c": 9}
+    backend = acg.MemoryBackend()
+    for agent_id, number in n_runs.items():
+        for run in range(number):
+            message = make_request(f"question {run} " + "word " * 30)
+            backend.store_run(make_run(message, agent_id=agent_id, run_id=f"{agent_id}-{run}"))
+    snap = acg.load(backend)
+    source = tmp_path / "source"
+    if kind == "history":
+        snap.to_parquet(source, partition_by="agent")
+        late = acg.MemoryBackend()
+        late.store_run(make_run(make_request("late"), agent_id="d", run_id="late"))
+        acg.load(late).to_parquet(source, append=True)
+    elif kind == "export":
+        snap.to_parquet(source)
+    elif kind == "redis":
+        source = request.getfixturevalue("redis_url")
+        snap.to_redis(source, key_prefix="nemo_relay:")
+    elif kind == "log":
+        write_log(source.with_suffix(".jsonl"), n_runs)
+        source = source.with_suffix(".jsonl")
+    else:
+        source = snap
+    sizes = Address.of(source, {}).measure_agents()
+    assert tuple(sizes) == acg.load(source, progress=False).agent_ids
+    assert sorted("abc", key=sizes.get) == ["a", "c", "b"]
+    assert set(sizes) - set("abc") == ({"d"} if kind == "history" else set())
+
+
+def write_log(path, n_runs):
+    """Write a log of requests, so many of each agent."""
+    lines = [
+        {"agent": agent_id, "session": str(run), "timestamp": f"2026-11-01T00:{run:02}:00Z",
+         "request": {"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": f"question {run}"}]}}
+        for agent_id, number in n_runs.items()
+        for run in range(number)
+    ]  # fmt: skip
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
 
 
 def test_columns_join_as_frames(fleets):

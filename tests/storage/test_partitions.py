@@ -23,7 +23,7 @@ from strategies import make_request, make_run
 
 import acg_lab as acg
 from acg_lab.cli import main
-from acg_lab.snapshot.agent_names import list_agents
+from acg_lab.snapshot.agent_names import measure_agents
 from acg_lab.storage import parquet_writer
 from acg_lab.storage.memory import MemoryBackend
 from acg_lab.storage.parquet_layout import name_piece
@@ -62,7 +62,7 @@ def test_a_partitioned_export_equals_a_plain_one(documents):
         assert {key: stored.window(i) for key, i in stored.number.items()} == {
             key: snap.columns.observations.window(i) for key, i in snap.columns.observations.number.items()
         }
-        assert list_agents(parts) == snap.agent_ids
+        assert tuple(measure_agents(parts)) == snap.agent_ids
         for agent_id in snap.agent_ids:
             one, own = acg.load(parts, agent_id=agent_id), {k for k, o in snap.owners.items() if o.agent_id == agent_id}
             assert one.owners == {key: snap.owners[key] for key in own}
@@ -119,7 +119,7 @@ def test_one_agent_is_read_from_its_own_files(snap, export):
         if path.parent.name != "agent_id=b":
             path.write_bytes(b"not Parquet")
     assert acg.load(export, agent_id="b") == acg.load(learned_backend("b", n_runs=2))
-    assert list_agents(export) == snap.agent_ids
+    assert tuple(measure_agents(export)) == snap.agent_ids
     with pytest.raises(acg.UsageError, match="no agent 'nobody'"):
         acg.load(export, agent_id="nobody")
 
@@ -199,7 +199,7 @@ def test_remote_places(snap):
     for options in ({}, {"partition_by": "agent"}, {}):
         snap.to_parquet("memory://partitions/export", overwrite=True, **options)
         assert acg.load("memory://partitions/export") == snap
-        assert list_agents("memory://partitions/export") == snap.agent_ids
+        assert tuple(measure_agents("memory://partitions/export")) == snap.agent_ids
 
 
 def test_a_backend_stores_into_partitions(export, snap):
