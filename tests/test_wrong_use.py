@@ -126,6 +126,18 @@ def test_95_for_095_is_refused(snap, trace, name):
         SHARES[name](snap, trace)
 
 
+N_JOBS = [name for name, function in PUBLIC.items() if "n_jobs" in inspect.signature(function).parameters]
+
+
+@pytest.mark.parametrize("n_jobs", [0, -2, True, "2"])
+@pytest.mark.parametrize("name", N_JOBS)
+def test_a_wrong_number_of_processes_is_refused(snap, name, n_jobs):
+    """Every function that spreads its work takes a positive integer or -1, and says so in the same words."""
+    source = snap if "snap" in TAKES[name][1] else SAMPLE
+    with pytest.raises(acg.UsageError, match="'n_jobs' option must be a positive integer, or -1 for all cores; got"):
+        PUBLIC[name](source, n_jobs=n_jobs)
+
+
 @pytest.mark.parametrize(
     "name", [name for name, function in PUBLIC.items() if "thresholds" in inspect.signature(function).parameters]
 )

@@ -5,10 +5,10 @@ interrupted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from acg_lab.history.replay import walk_history
 from acg_lab.history.trace import Trace
 from acg_lab.simulation.plans import PlannedRequest, plan_history
 from acg_lab.simulation.simulate import simulate
+from acg_lab.storage.cores import run_on_cores
 
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider
@@ -144,27 +145,16 @@ class Evaluation(RunCosts):
         """
         distinct = {pair: None for row in numbers.tolist() for pair in enumerate(row)}
         missing = [(agent, number) for agent, number in distinct if number not in self.priced[agent].costs]
+        tasks = ((self._agents[agent], self._planned[agent].breakpoints(number)) for agent, number in missing)
         try:
-            for (agent, number), cost in zip(missing, self._simulated(missing, n_jobs), strict=True):
-                self.priced[agent].costs[number] = cost[:, : len(self.priced[agent].starts)]
-                if on_progress is not None:
-                    on_progress(1, len(missing))
+            with run_on_cores(_cost, tasks, n_jobs) as costs:
+                for (agent, number), cost in zip(missing, costs, strict=True):
+                    self.priced[agent].costs[number] = cost[:, : len(self.priced[agent].starts)]
+                    if on_progress is not None:
+                        on_progress(1, len(missing))
         except KeyboardInterrupt:
             return False
         return True
-
-    def _simulated(self, missing: Sequence[tuple[int, int]], n_jobs: int) -> Iterator[Floats]:
-        if n_jobs == 1:
-            for agent, number in missing:
-                yield self._agents[agent].cost(self._planned[agent].breakpoints(number))
-            return
-        from joblib import Parallel, delayed  # noqa: PLC0415  only where several cores are asked for
-
-        tasks = (
-            delayed(_cost)(self._agents[agent], self._planned[agent].breakpoints(number)) for agent, number in missing
-        )
-        found: Any = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-        yield from found
 
     @property
     def prompt_tokens(self) -> Floats:
@@ -196,5 +186,6 @@ def _plans_of(part: ReplayedHistory, settings: AcgSettings) -> Sequence[PlannedR
     return plan_history(part, settings.thresholds, settings.observation_window)
 
 
-def _cost(agent: AgentRequests, planned: tuple[Ints, Ints]) -> Floats:
+def _cost(task: tuple[AgentRequests, tuple[Ints, Ints]]) -> Floats:
+    agent, planned = task
     return agent.cost(planned)

@@ -26,6 +26,7 @@ from acg_lab.diagnosis.explain import explain
 from acg_lab.history.replay import replay
 from acg_lab.providers.registry import find_provider
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
+from acg_lab.storage.cores import check_n_jobs
 
 if TYPE_CHECKING:
     from acg_lab.providers.rules import CacheProvider
@@ -72,7 +73,7 @@ def recommend(
         The agent to recommend for, as if it had a process of its own; all agents of the source when left out. Current
         settings are inferred from all agents in any case.
     n_jobs : int, default 1
-        Processes to work with; -1 for all cores.
+        Processes to work with on this machine; -1 for all cores.
     progress : callable or False, optional
         As in `acg_lab.replay`.
 
@@ -96,6 +97,7 @@ def recommend(
     if objective not in OBJECTIVES:
         msg = f"The 'objective' option must be one of {', '.join(map(repr, OBJECTIVES))}; got {objective!r}."
         raise UsageError(msg)
+    n_jobs = check_n_jobs(n_jobs)
     if isinstance(source, Sweep):
         _refuse_settled({"cache_provider": cache_provider != "auto", "current": current, "agent_id": agent_id})
         return _judge(source, None, in_tokens=objective == "tokens")

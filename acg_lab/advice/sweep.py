@@ -22,6 +22,7 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.history.trace import Trace
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar
+from acg_lab.storage.cores import check_n_jobs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -192,7 +193,7 @@ def sweep(
     current : AcgSettings, thresholds or a number, optional
         What the governor ran with; inferred from the source when left out.
     n_jobs : int, default 1
-        Processes to work with; -1 for all cores.
+        Processes to work with on this machine; -1 for all cores.
     progress : callable or False, optional
         As in `acg_lab.replay`.
 
@@ -212,6 +213,7 @@ def sweep(
     >>> costs.setting(costs.cheapest).thresholds.stable_threshold < 0.95
     True
     """
+    n_jobs = check_n_jobs(n_jobs)
     trace = trace_of(source)
     now = current_settings(source, trace, current)
     grid = make_grid(trace, now) if settings is None else given_grid(settings, now)

@@ -113,7 +113,11 @@ def price_findings(
         on_progress(1, len(by_agent))
     drafts = [draft for agent_id, one in costs.items() for draft in _drafts(context, one, by_agent[agent_id], built)]
     drafts.sort(key=lambda draft: -draft.bound)
-    try_repairs(snap, drafts)
+    try:
+        try_repairs(snap, drafts)
+    finally:
+        for draft in drafts:
+            draft.costs.forget()
     priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
     priced.sort(key=lambda one: (one.is_event, -(one.money_lost or 0.0), -one.total_lost, one.learning_key))
     priced = _without_repeats(priced)

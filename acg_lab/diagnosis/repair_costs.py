@@ -17,6 +17,7 @@ from acg_lab.history.replay import choose_rules, replay
 from acg_lab.repairs.content_repairs import Drop
 from acg_lab.repairs.repairs import Repair
 from acg_lab.repairs.requests import repair_requests
+from acg_lab.repairs.sending import MARKINGS
 from acg_lab.repairs.what_if import what_if
 from acg_lab.simulation.costs import CostTotals
 from acg_lab.simulation.simulate import simulate, simulate_change
@@ -60,9 +61,12 @@ class AgentCosts:
         self._trace: Trace = replay(snap.recorded, agent_id=agent_id, progress=False)
         self._recorded: CacheSimulation = simulate(self._trace)
         self.simulation: CacheSimulation = self._recorded
+        self._repaired_trace = self._trace
         if snap.recorded is not snap:
-            self.simulation = simulate_change(self._recorded, replay(snap, agent_id=agent_id, progress=False))
+            self._repaired_trace = replay(snap, agent_id=agent_id, progress=False)
+            self.simulation = simulate_change(self._recorded, self._repaired_trace)
         self._saved: dict[tuple[Repair, ...], float | None] = {}
+        self._tried: _Tried | None = None
 
     @cached_property
     def totals(self) -> CostTotals:
@@ -174,13 +178,40 @@ class AgentCosts:
     def _simulate(self, snap: Snapshot, repairs: tuple[Repair, ...]) -> float | None:
         if any(isinstance(repair, Drop) and _is_shared(snap, self.agent_id, repair) for repair in repairs):
             return None
+        # What is learned does not depend on how requests are sent, so it is replayed once for all ways.
+        n = len(repairs)
+        while n and isinstance(repairs[n - 1], MARKINGS):
+            n -= 1
         try:
-            repaired = what_if(snap, repairs)
+            tried = self._replay(snap, repairs[:n])
+            repaired = what_if(tried.snapshot, repairs[n:])
         except UsageError:
             return None
         # Whether a request can be replayed does not depend on a repair, so the same requests are compared.
-        trace = replay(repaired, agent_id=self.agent_id, progress=False)
-        return self.cost - simulate_change(self._recorded, trace).totals().simulated
+        sent = repaired.runs if n < len(repairs) else None
+        cost = simulate_change(self._recorded, tried.trace, sent=sent).cost
+        return self.cost - float(cost[~np.isnan(cost)].sum())
+
+    def _replay(self, snap: Snapshot, repairs: tuple[Repair, ...]) -> "_Tried":
+        """Return a snapshot with repairs of contents, and its replay; the last one is kept until `forget`."""
+        if not repairs:
+            return _Tried((), snap, self._repaired_trace)
+        if self._tried is None or self._tried.repairs != repairs:
+            repaired = what_if(snap, repairs)
+            self._tried = _Tried(repairs, repaired, replay(repaired, agent_id=self.agent_id, progress=False))
+        return self._tried
+
+    def forget(self) -> None:
+        """Free what is kept between trials of repairs: it holds the snapshot, which keeps these costs."""
+        self._tried = None
+
+
+class _Tried(NamedTuple):
+    """Repairs of contents, the snapshot with them, and its replay."""
+
+    repairs: tuple[Repair, ...]
+    snapshot: Snapshot
+    trace: "Trace"
 
 
 def _is_shared(snap: Snapshot, agent_id: str, repair: Drop) -> bool:

@@ -34,8 +34,8 @@ class Batches:
         self._sizes = {agent_id: size + 1 for agent_id, size in sizes.items()}
         self._waiting = deque(sorted(self._sizes, key=lambda agent_id: -self._sizes[agent_id]))
         self._left = self.total = sum(self._sizes.values())
-        self._shares = _SHARES * max(n_workers, 1)
         self._seconds = seconds
+        self.share(n_workers)
         self._spent = self._done = 0.0
         self._longest = 0
 
@@ -57,6 +57,10 @@ class Batches:
     def _most(self) -> float:
         wanted = self._seconds * self._done / max(self._spent, 1e-9)
         return min(wanted, self._left / self._shares)
+
+    def share(self, n_workers: int) -> None:
+        """Share what is left among another number of workers."""
+        self._shares = _SHARES * max(n_workers, 1)
 
     def size_of(self, agent_ids: Iterable[str]) -> int:
         """Return the size of some agents together, as a share of ``total``."""

@@ -17,15 +17,15 @@ from msgspec.structs import replace
 from acg_lab._format import counted
 from acg_lab.advice.current import read_current
 from acg_lab.core.errors import SourceError, UsageError
-from acg_lab.core.plain_numbers import plain_number
 from acg_lab.fleet.address import Address, forget_source
 from acg_lab.fleet.agent_survey import AgentProblem, AgentSurvey, Outcome, Questions, survey_agents
 from acg_lab.fleet.batches import Batches
-from acg_lab.fleet.engine import Died, count_workers, is_here, run_batches
+from acg_lab.fleet.engine import Died, Workers, count_workers, is_here, run_batches
 from acg_lab.fleet.kept import KeptResults
 from acg_lab.fleet.result import Survey, SurveyProblem, sort_agents
 from acg_lab.providers.registry import find_provider
 from acg_lab.storage._runtime import Bar
+from acg_lab.storage.cores import check_n_jobs
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.path_options import path_text
 
@@ -111,7 +111,10 @@ def survey(
     (11, ['support-chat', 'date or time in system prompt'])
     """
     begin = time.perf_counter()
-    _check(n_jobs, on_error)
+    n_jobs = check_n_jobs(n_jobs)
+    if on_error not in ("report", "raise"):
+        msg = f"The 'on_error' option must be 'report' or 'raise'; got {on_error!r}."
+        raise UsageError(msg)
     if settings is not None and not sweep:
         msg = "The 'settings' option is what is priced with sweep=True; what the governor runs with is 'current'."
         raise UsageError(msg)
@@ -145,16 +148,6 @@ def survey(
     return found
 
 
-def _check(n_jobs: Any, on_error: Any) -> None:
-    number = plain_number(n_jobs)
-    if isinstance(number, bool) or not isinstance(number, int) or number == 0:
-        msg = f"The 'n_jobs' option must be a positive integer, or -1 for all cores; got {n_jobs!r}."
-        raise UsageError(msg)
-    if on_error not in ("report", "raise"):
-        msg = f"The 'on_error' option must be 'report' or 'raise'; got {on_error!r}."
-        raise UsageError(msg)
-
-
 def _facts(address: Address, questions: Questions) -> dict[str, str]:
     """Return what results depend on, as texts without credentials."""
     options = ", ".join(f"{name}={value!r}" for name, value in sorted(address.options.items()))
@@ -182,17 +175,22 @@ def _ask(
     missing = {agent_id: size for agent_id, size in sizes.items() if agent_id not in answers.found}
     batches = Batches(missing, count_workers(n_jobs))
     begin = time.perf_counter()
-    n_requests = 0
+    n_requests, rate = 0, "0 requests/s"
     with Bar("surveying", shown=shown, unit="") as bar, closing(run_batches(work, batches, n_jobs)) as results:
         bar(0, batches.total)
         for result in results:
+            so_far = f"{answers.n_known:,} of {counted(len(sizes), 'agent')}"
+            if isinstance(result, Workers):
+                batches.share(result.n_workers)
+                bar.end(f"{so_far}, {rate if result.n_workers else 'waiting for workers'}")
+                continue
             outcomes = [AgentProblem(result.agent_id, _DIED, "worker")] if isinstance(result, Died) else result
             answers.take(outcomes)
             surveyed = [one for one in outcomes if isinstance(one, AgentSurvey)]
             batches.learn([one.agent_id for one in surveyed], sum(one.seconds for one in surveyed))
             n_requests += sum(one.n_requests for one in surveyed)
-            rate = n_requests / (time.perf_counter() - begin)
-            bar.remark(f"{answers.n_known:,} of {counted(len(sizes), 'agent')}, {rate:,.0f} requests/s")
+            rate = f"{n_requests / (time.perf_counter() - begin):,.0f} requests/s"
+            bar.remark(f"{answers.n_known:,} of {counted(len(sizes), 'agent')}, {rate}")
             bar(batches.size_of(one.agent_id for one in outcomes), batches.total)
             if answers.are_hopeless:
                 answers.give_up(sizes)

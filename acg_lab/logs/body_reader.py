@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acg_lab.core.errors import RecordError
 from acg_lab.core.markers import MARKER_NAMES, remove_markers
@@ -17,7 +18,7 @@ from acg_lab.logs.normalize import BodyCodec, make_request
 from acg_lab.logs.redactions import find_redaction
 from acg_lab.storage.recorded_runs import Body, Call
 
-__all__ = ["BodyReader", "TextPools", "as_it_is"]
+__all__ = ["BodyReader", "TextPools", "Texts", "as_it_is"]
 
 T = TypeVar("T")
 _INSTRUCTIONS: Final = ("system", "developer")
@@ -27,6 +28,16 @@ _MARK_TEXTS: Final = tuple(f'"{name}"'.encode() for name in MARKER_NAMES)
 _HOLE: Final = b"null"
 _MAX_KNOWN: Final = 50_000  # messages that a reader finds again by their text in the log
 _NO_RECORD: Final = CallRecord(kind="llm", name="", started_at="")
+
+
+class Texts(NamedTuple):
+    """The texts of pools by code, as they are sent from one process to another; the rest as in `TextPools`."""
+
+    messages: list[bytes]
+    values: list[bytes]
+    instructions: set[int]
+    unmarked: dict[int, bytes]
+    with_files: set[int]
 
 
 class TextPools:
@@ -41,6 +52,8 @@ class TextPools:
         Messages that count as system.
     identities : dict of int to int
         Messages that say the same as another one, cache marks apart: the code that stands for both.
+    unmarked : dict of int to bytes
+        Of messages with marks, or whose content is a list of one text: the text without.
     with_files : set of int
         Messages with a file that is kept as its hash and size.
     """
@@ -51,8 +64,9 @@ class TextPools:
         self._value_codes: dict[bytes, int] = {}
         self.instructions: set[int] = set()
         self.identities: dict[int, int] = {}
+        self.unmarked: dict[int, bytes] = {}
         self.with_files: set[int] = set()
-        self._unmarked: dict[bytes, int] = {}
+        self._by_unmarked: dict[bytes, int] = {}
 
     def message(self, text: bytes) -> int:
         """Return the code of a message."""
@@ -76,12 +90,31 @@ class TextPools:
             self.instructions.add(code)
         content = message.get("content")
         if any(mark in text for mark in _MARK_TEXTS) or (isinstance(content, list) and len(content) == 1):
-            text = print_json(_unwrap_texts(remove_markers(message)))
-            known = self._unmarked.setdefault(text, self.messages.get(text, code))
+            self.unmarked[code] = print_json(_unwrap_texts(remove_markers(message)))
+        self._identify(text, code)
+
+    def _identify(self, text: bytes, code: int) -> None:
+        unmarked = self.unmarked.get(code)
+        if unmarked is None:
+            known = self._by_unmarked.get(text, code)
         else:
-            known = self._unmarked.get(text, code)
+            known = self._by_unmarked.setdefault(unmarked, self.messages.get(unmarked, code))
         if known != code:
             self.identities[code] = known
+
+    def texts(self) -> Texts:
+        """Return all texts."""
+        return Texts(list(self.messages), self.values, self.instructions, self.unmarked, self.with_files)
+
+    def take_messages(self, texts: Texts) -> NDArray[np.int32]:
+        """Take in the messages of other pools; return their codes here, by their codes there."""
+        codes = [self.message(text) for text in texts.messages]
+        self.instructions.update(codes[there] for there in texts.instructions)
+        self.with_files.update(codes[there] for there in texts.with_files)
+        self.unmarked |= {codes[there]: text for there, text in texts.unmarked.items()}
+        for code, text in zip(codes, texts.messages, strict=True):
+            self._identify(text, code)
+        return np.array(codes, np.int32)
 
 
 def _unwrap_texts(value: Json) -> Json:

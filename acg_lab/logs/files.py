@@ -32,13 +32,15 @@ _scheme = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://").match
 class LogFile(NamedTuple):
     """One file of a log: how it is called in messages, its size in bytes (0: not known), and what opens it.
 
-    ``modified`` is when it was last written, RFC 3339, where that is known.
+    ``modified`` is when it was last written, RFC 3339, where that is known. ``is_shared`` says that other processes of
+    this machine can open it too.
     """
 
     label: str
     size: int
     open: Callable[[], AbstractContextManager[IO[bytes]]]
     modified: str | None = None
+    is_shared: bool = False
 
 
 def is_log_name(name: str) -> bool:
@@ -128,7 +130,7 @@ def _local(path: Path) -> LogFile:
         raise SourceError(msg) from None
     is_file = S_ISREG(status.st_mode)  # a pipe has no size
     modified = render_time(status.st_mtime_ns) if is_file else None
-    return LogFile(str(path), status.st_size if is_file else 0, partial(_opened, path), modified)
+    return LogFile(str(path), status.st_size if is_file else 0, partial(_opened, path), modified, is_file)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -54,6 +54,8 @@ class LogFormat(NamedTuple):
         Why a log of this format can't be used, and what can be logged instead.
     fields : collection of str
         Of `acg_lab.logs.raw_fields.FIELD_NAMES`, those whose paths the reader takes from its options.
+    by_document : bool
+        Whether each document is read by itself, whatever stands in others; then files can be read apart.
     """
 
     name: str
@@ -62,6 +64,7 @@ class LogFormat(NamedTuple):
     read: Reader | None
     refusal: str = ""
     fields: Collection[str] = ()
+    by_document: bool = False
 
 
 # Most specific first.
@@ -71,13 +74,25 @@ FORMATS: tuple[LogFormat, ...] = (
     LogFormat("otlp", "OTLP JSON traces: OpenTelemetry GenAI, OpenInference, NeMo Relay", is_otlp, read_traces),
     LogFormat("redis-dump", "entries that the runtime stored, as key and value", is_redis_dump, None, DUMP_REFUSAL),
     LogFormat("litellm-spend", "rows of LiteLLM's spend logs", is_litellm_spend_log, None, SPEND_LOGS_REFUSAL),
-    LogFormat("litellm", "LiteLLM's standard logging payloads", is_litellm, read_litellm, fields=("agent",)),
+    LogFormat(
+        "litellm",
+        "LiteLLM's standard logging payloads",
+        is_litellm,
+        read_litellm,
+        fields=("agent",),
+        by_document=True,
+    ),
     LogFormat("claude-code", "Claude Code transcripts", is_claude_code_transcript, None, TRANSCRIPT_REFUSAL),
     LogFormat("langfuse", "Langfuse observations or traces, exported as rows", is_langfuse, read_langfuse),
     LogFormat("mlflow", "MLflow traces or spans, exported as rows", is_mlflow, read_mlflow),
     LogFormat("phoenix", "Phoenix spans, exported as rows", is_phoenix, read_phoenix),
     LogFormat(
-        "raw", "request bodies of Anthropic or OpenAI, bare or beside their answers", is_raw, read_raw, "", FIELD_NAMES
+        "raw",
+        "request bodies of Anthropic or OpenAI, bare or beside their answers",
+        is_raw,
+        read_raw,
+        fields=FIELD_NAMES,
+        by_document=True,
     ),
 )
 

@@ -4,9 +4,9 @@ Messages name paths, never values; what stands in requests and responses is not 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -35,6 +35,7 @@ class NamedPaths:
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._unused, self._missing = dict(fields), dict(fields)
         self._there: dict[str, None] = {}
+        self._first: list[tuple[Mapping[str, str], Sequence[str]]] = []  # what is still missing, and what is there
         self._n, self._formats = 0, dict[str, None]()
 
     def watch(self, documents: Iterable[Document], format_name: str, takes: Iterable[str]) -> Iterator[Document]:
@@ -55,7 +56,19 @@ class NamedPaths:
         self._n += 1
         self._missing = {n: path for n, path in self._missing.items() if _find(pieces, path) is None}
         if self._missing and self._n <= _LOOKED_AT:
-            self._there |= dict.fromkeys(_paths(_decode(document.raw)))
+            paths = list(_paths(_decode(document.raw)))
+            self._there |= dict.fromkeys(paths)
+            self._first.append((self._missing, paths))
+
+    def join(self, other: Self) -> None:
+        """Take over what was seen in the lines that follow."""
+        for missing, paths in other._first[: max(_LOOKED_AT - self._n, 0)]:
+            if self._missing.keys() & missing.keys():
+                self._there |= dict.fromkeys(paths)
+        self._n += other._n
+        self._missing = {name: path for name, path in self._missing.items() if name in other._missing}
+        self._unused = {name: path for name, path in self._unused.items() if name in other._unused}
+        self._formats |= other._formats
 
     def check(self) -> None:
         """Raise `UsageError` if a path was of no use."""

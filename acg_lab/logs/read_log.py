@@ -1,175 +1,39 @@
 """A log to runs: files to documents, documents to calls by the reader of their format, calls to runs.
 
 What can't be read is handed to the caller and passed over. Files of one format that follow one another are read as one
-log, so that an event file may end where it was rotated.
+log, so that an event file may end where it was rotated. Where each document stands for itself, files can be read on
+several cores; what comes out is the same.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, groupby, islice
-from typing import Any, NamedTuple
-
-import msgspec
+from collections.abc import Iterable, Sequence
+from copy import copy
+from functools import partial
+from itertools import chain, islice
+from typing import NamedTuple
 
 from acg_lab._format import counted
-from acg_lab.core.errors import RecordError, SourceError, UsageError
-from acg_lab.core.records import JsonObject
-from acg_lab.core.strict_json import parse_strict
+from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.logs.call_table import CallTable
-from acg_lab.logs.entries import (
-    Document,
-    LoggedAnswer,
-    LoggedCall,
-    LoggedRun,
-    LogProblem,
-    ReadOptions,
-    Yielded,
+from acg_lab.logs.document_stream import (
+    LOOKED_AT,
+    DocumentStream,
+    OnProblem,
+    Progress,
+    parse_object,
+    unknown_format,
 )
+from acg_lab.logs.entries import Document, LoggedAnswer, LoggedCall, LoggedRun, LogProblem, ReadOptions
 from acg_lab.logs.files import LogFile, find_log_files, source_name
-from acg_lab.logs.formats import LogFormat, detect_format, get_format, list_formats
-from acg_lab.logs.named_paths import NamedPaths, find_request, is_field_name
+from acg_lab.logs.formats import LogFormat, detect_format, get_format
+from acg_lab.logs.named_paths import NamedPaths
+from acg_lab.logs.read_calls import Wants, read_calls
+from acg_lab.logs.read_files import ReadFiles, batch_files, read_files
 from acg_lab.logs.runs import LoggedRuns, group_runs
-from acg_lab.logs.text_stream import Fault, Text, read_texts
-from acg_lab.storage.limits import Limits
+from acg_lab.logs.text_codes import TextCodes
+from acg_lab.storage.cores import count_cores, run_on_cores
 
-__all__ = ["Progress", "read_documents", "read_log"]
-
-Progress = Callable[[int, int], None]
-_LOOKED_AT = 50
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-class _Stream:
-    """Documents of files, with the format of each."""
-
-    def __init__(
-        self,
-        files: Iterable[LogFile],
-        given: LogFormat | None,
-        limits: Limits,
-        on_problem: Callable[[RecordError], None],
-        progress: Progress,
-    ) -> None:
-        self._files = list(files)
-        self._given, self._limits = given, limits
-        self._on_problem, self._progress = on_problem, progress
-        self.formats: dict[str, int] = {}
-
-    def __iter__(self) -> Iterator[tuple[LogFormat, Document]]:
-        total = sum(file.size for file in self._files)
-        for file in self._files:
-            try:
-                with file.open() as opened:
-                    yield from self._documents(file, _Counted(opened, self._progress, total))
-            except OSError as error:
-                if isinstance(error, SourceError):
-                    raise
-                msg = f"{file.label}: can't be read: {error.strerror or type(error).__name__}"
-                raise SourceError(msg) from None
-
-    def _documents(self, file: LogFile, opened: "_Counted") -> Iterator[tuple[LogFormat, Document]]:
-        texts = self._skip(file, read_texts(opened, self._limits))  # type: ignore[arg-type]  # read() is all that is asked of it
-        first = list(islice(texts, _LOOKED_AT))
-        log_format = self._format(file, [text for text in first if isinstance(text, Text)])
-        for text in chain(first, texts):
-            if isinstance(text, Fault):
-                self._on_problem(LogProblem(text.reason, file=file.label, line=text.line))
-            elif log_format is not None:
-                yield log_format, Document(text.raw, file.label, text.line, file.modified)
-
-    def _skip(self, file: LogFile, texts: Iterator[Text | Fault]) -> Iterator[Text | Fault]:
-        """Yield texts from the first JSON object on; what stands before it is one problem, such as a banner's lines."""
-        skipped: list[Text] = []
-        n = 0
-        for text in texts:
-            if self._given is not None or isinstance(text, Fault):
-                yield text
-                continue
-            if _object(text.raw) is None:
-                n += 1
-                skipped = skipped or [text]
-                continue
-            if skipped:
-                lines = f" ({n - 1:,} more lines before the first object)" if n > 1 else ""
-                self._on_problem(LogProblem(_why_not(skipped[0].raw) + lines, file=file.label, line=skipped[0].line))
-            yield text
-            yield from texts
-            return
-        yield from skipped
-
-    def _format(self, file: LogFile, first: list[Text]) -> LogFormat | None:
-        found = self._given
-        objects = [value for text in first if (value := _object(text.raw)) is not None]
-        if found is None and first:
-            found = detect_format(objects) if objects else None
-            if found is None:
-                self._on_problem(_unknown(file.label, objects, first[0].raw))
-        if found is None:
-            return None
-        if found.read is None:
-            msg = f"{file.label}: {found.description}: {found.refusal}"
-            raise SourceError(msg)
-        self.formats[found.name] = self.formats.get(found.name, 0) + 1
-        return found
-
-
-def _why_not(raw: bytes) -> str:
-    """Return why a text is no JSON object."""
-    try:
-        value = parse_strict(raw)
-    except RecordError as error:
-        return error.reason
-    return "expected an object" if not isinstance(value, dict) else "expected an object that production's parser takes"
-
-
-def _unknown(label: str, objects: list[JsonObject], first: bytes) -> LogProblem:
-    names = ", ".join(repr(log_format.name) for log_format in list_formats())
-    objects = [{name: value for name, value in line.items() if is_field_name(name)} for line in objects]
-    came = (
-        f"objects with {', '.join(sorted(objects[0])[:8]) or 'other keys'}"
-        if objects
-        else f"no JSON objects ({_why_not(first)})"
-    )
-    advice = "Name one: format='raw' (--format raw)" if objects else "Write one request a line, as JSON"
-    if name := next((name for name, value in objects[0].items() if _holds_log(value)), None) if objects else None:
-        advice = f"The list in {name!r} looks like one: write its items one a line (jq -c '.{name}[]')"
-    if name := next(filter(None, map(_find_repr, objects)), None):
-        advice = f"The text in {name!r} is a printed Python dict, not JSON: write it with json.dumps"
-    if path := next(filter(None, map(find_request, objects)), None):
-        advice = (
-            f"What stands at {path!r} looks like a request: fields={{'request': {path!r}}} (--field request={path})"
-        )
-    return LogProblem(f"expected a request log in one of the formats {names}; got {came}. {advice}", file=label)
-
-
-def _find_repr(line: JsonObject) -> str | None:
-    """Return the field of a line that holds a request as Python prints dicts, as tables written by pandas do."""
-    texts = ((name, value) for name, value in line.items() if isinstance(value, str) and value[:2] == "{'")
-    return next((name for name, value in texts if "'messages'" in value or "'input'" in value), None)
-
-
-def _holds_log(value: Any) -> bool:
-    items = [item for item in value[:_LOOKED_AT] if isinstance(item, dict)] if isinstance(value, list) else []
-    return bool(items) and detect_format(items) is not None
-
-
-class _Counted:
-    """A file that reports how much of it was read."""
-
-    def __init__(self, file: Any, progress: Progress, total: int) -> None:
-        self._file, self._progress, self._total = file, progress, total
-
-    def read(self, size: int = -1) -> bytes:
-        data: bytes = self._file.read(size)
-        self._progress(len(data), self._total)
-        return data
-
-
-def _object(raw: bytes) -> JsonObject | None:
-    try:
-        return _decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+__all__ = ["Log", "Progress", "Wants", "read_documents", "read_log"]
 
 
 class Log(NamedTuple):
@@ -184,10 +48,11 @@ def read_log(
     *,
     format: str,  # noqa: A002  the option's name
     options: ReadOptions,
-    on_problem: Callable[[RecordError], None],
+    on_problem: OnProblem,
     progress: Progress,
-    wants: Callable[[LoggedCall], bool],
+    wants: Wants,
     agent_id: str | None = None,
+    n_jobs: int = 1,
 ) -> Log:
     """Read a log into runs.
 
@@ -202,10 +67,12 @@ def read_log(
         Called with each `LogProblem`; what it raises ends the reading.
     progress : callable
         Called with bytes read, and their total (0: not known).
-    wants : callable
+    wants : Wants
         Whether a call is to be kept.
     agent_id : str, optional
         Of the calls that name none; the name of the source when left out.
+    n_jobs : int
+        Processes that read files on this machine; -1 for all cores.
 
     Raises
     ------
@@ -214,9 +81,36 @@ def read_log(
     UsageError
         If no line has a path that the options name.
     """
-    stream = _Stream(find_log_files(source), _given_format(format, options), options.limits, on_problem, progress)
-    runs = _read(stream, options, on_problem, wants, agent_id or source_name(source))
-    return Log(runs, tuple(stream.formats))
+    files = find_log_files(source)
+    given = _given_format(format, options)
+    total = sum(file.size for file in files)
+    reading = _Reading(options, on_problem, wants)
+    n_read = _read_apart(reading, files, given, progress, n_jobs)
+    stream = DocumentStream(files[n_read:], given, options.limits, on_problem, progress, total)
+    reading.read(stream)
+    return Log(reading.finish(agent_id or source_name(source)), tuple(reading.formats | stream.formats))
+
+
+def _read_apart(
+    reading: "_Reading", files: Sequence[LogFile], given: LogFormat | None, progress: Progress, n_jobs: int
+) -> int:
+    """Read files on several cores, up to the first that must be read together; return how many were read."""
+    n_cores = count_cores(n_jobs)
+    batches = batch_files(files, n_cores)
+    is_apart = all(file.is_shared for file in files) and (given is None or given.by_document)
+    if n_cores == 1 or len(batches) == 1 or not is_apart:
+        return 0
+    name = None if given is None else given.name
+    work = partial(read_files, format_name=name, options=reading.options, wants=copy(reading.wants))  # ours counts on
+    total, n_read = sum(file.size for file in files), 0
+    with run_on_cores(work, batches, n_jobs) as results:
+        for batch, read in zip(batches, results, strict=True):
+            if read is None:
+                break
+            reading.take_files(read)
+            progress(sum(file.size for file in batch), total)
+            n_read += len(batch)
+    return n_read
 
 
 def read_documents(
@@ -224,25 +118,27 @@ def read_documents(
     *,
     format: str,  # noqa: A002
     options: ReadOptions,
-    on_problem: Callable[[RecordError], None],
-    wants: Callable[[LoggedCall], bool],
+    on_problem: OnProblem,
+    wants: Wants,
     agent_id: str,
 ) -> Log:
     """Read documents that are not in files; parameters as of `read_log`."""
     documents = iter(documents)
-    first = list(islice(documents, _LOOKED_AT))
-    objects = [value for document in first if (value := _object(document.raw)) is not None]
+    first = list(islice(documents, LOOKED_AT))
+    objects = [value for document in first if (value := parse_object(document.raw)) is not None]
     found = _given_format(format, options) or detect_format(objects)
     if found is None:
         if first:
-            on_problem(_unknown(first[0].file, objects, first[0].raw))
+            on_problem(unknown_format(first[0].file, objects, first[0].raw))
         documents, first = iter(()), []
         found = get_format("raw")
     if found.read is None:
         msg = f"{found.description}: {found.refusal}"
         raise UsageError(msg)
     stream = ((found, document) for document in chain(first, documents))
-    return Log(_read(stream, options, on_problem, wants, agent_id), (found.name,))
+    reading = _Reading(options, on_problem, wants)
+    reading.read(stream)
+    return Log(reading.finish(agent_id), (found.name,))
 
 
 def _given_format(name: str, options: ReadOptions) -> LogFormat | None:
@@ -252,56 +148,68 @@ def _given_format(name: str, options: ReadOptions) -> LogFormat | None:
     return get_format(name)
 
 
-def _nothing(_documents: Iterable[Document], _options: ReadOptions) -> Iterator[Yielded]:
-    return iter(())
+class _Reading:
+    """What was read of a log so far, in its order.
 
+    Attributes
+    ----------
+    options : ReadOptions
+    wants : Wants
+    formats : dict of str to int
+        Files that were read elsewhere of each format, by name.
+    """
 
-def _read(
-    stream: Iterable[tuple[LogFormat, Document]],
-    options: ReadOptions,
-    on_problem: Callable[[RecordError], None],
-    wants: Callable[[LoggedCall], bool],
-    agent_id: str,
-) -> LoggedRuns:
-    table, said, notes = CallTable(options.limits), dict[str, LoggedRun](), Counter[str]()
-    paths = NamedPaths(options.fields)
-    for log_format, pairs in groupby(stream, lambda pair: pair[0]):
-        read = log_format.read or _nothing  # what is refused does not come here
-        documents = _within((document for _, document in pairs), options.limits, on_problem)
-        for found in read(paths.watch(documents, log_format.name, log_format.fields), options):
-            if isinstance(found, LoggedRun):
-                said[found.id] = found
-            elif isinstance(found, LoggedCall):
-                if wants(found):
-                    notes.update(note.text for note in found.notes)
-                    _add(table, found, on_problem)
-            elif isinstance(found, LoggedAnswer):
-                table.answer(found)
-            else:
-                on_problem(found)
-    paths.check()
-    for problem in table.unanswered():
-        on_problem(problem)
-    runs = group_runs(table, said, agent_id)
-    return runs._replace(caveats=(*runs.caveats, *(f"{text} ({counted(n, 'request')})" for text, n in notes.items())))
+    def __init__(self, options: ReadOptions, on_problem: OnProblem, wants: Wants) -> None:
+        self.options, self._on_problem, self.wants = options, on_problem, wants
+        self._table = CallTable(options.limits)
+        self._said: dict[str, LoggedRun] = {}
+        self._notes = Counter[str]()
+        self._paths = NamedPaths(options.fields)
+        self.formats: dict[str, int] = {}
 
+    def read(self, stream: Iterable[tuple[LogFormat, Document]]) -> None:
+        """Read documents."""
+        for found in read_calls(stream, self.options, self._paths, self._on_problem):
+            if not isinstance(found, LoggedCall):
+                self._take(found)
+            elif self.wants(found):
+                self._notes.update(note.text for note in found.notes)
+                try:
+                    self._report(self._table.add(found))
+                except LogProblem as refusal:
+                    self._on_problem(refusal)
 
-def _within(
-    documents: Iterable[Document], limits: Limits, on_problem: Callable[[RecordError], None]
-) -> Iterator[Document]:
-    """Yield documents that are not too deep."""
-    for document in documents:
-        try:
-            limits.check_depth(document.raw)
-        except RecordError as error:
-            on_problem(document.problem(error.reason))
-            continue
-        yield document
+    def take_files(self, read: ReadFiles) -> None:
+        """Take in what was read elsewhere of the files that follow."""
+        codes = TextCodes(self._table.texts, read.texts, read.codes)
+        for found in read.found:
+            if isinstance(found, LoggedAnswer | LoggedRun | RecordError):
+                self._take(found)
+                continue
+            call = codes.unpack(found)
+            self._notes.update(note.text for note in call.logged.notes)
+            self._report(self._table.add_read(call, codes))
+        self._paths.join(read.paths)
+        self.wants.join(read.wants)
+        for name, n_files in read.formats.items():
+            self.formats[name] = self.formats.get(name, 0) + n_files
 
+    def _take(self, found: LoggedAnswer | LoggedRun | RecordError) -> None:
+        if isinstance(found, LoggedRun):
+            self._said[found.id] = found
+        elif isinstance(found, LoggedAnswer):
+            self._table.answer(found)
+        else:
+            self._on_problem(found)
 
-def _add(table: CallTable, call: LoggedCall, on_problem: Callable[[RecordError], None]) -> None:
-    try:
-        for doubt in table.add(call):
-            on_problem(doubt)
-    except LogProblem as refusal:
-        on_problem(refusal)
+    def _report(self, doubts: Iterable[RecordError]) -> None:
+        for doubt in doubts:
+            self._on_problem(doubt)
+
+    def finish(self, agent_id: str) -> LoggedRuns:
+        """Return the runs; calls that name no agent are of this one."""
+        self._paths.check()
+        self._report(self._table.unanswered())
+        runs = group_runs(self._table, self._said, agent_id)
+        notes = (f"{text} ({counted(n, 'request')})" for text, n in self._notes.items())
+        return runs._replace(caveats=(*runs.caveats, *notes))

@@ -18,9 +18,10 @@ from acg_lab.repairs.sending_repairs import AddBreakpoint, SetTtl, StaggerParall
 from acg_lab.storage.recorded_runs import Call, Runs, Sending
 from acg_lab.storage.times import NO_TIME, read_time, render_time
 
-__all__ = ["SENDINGS", "change_sending"]
+__all__ = ["MARKINGS", "SENDINGS", "change_sending"]
 
-SENDINGS: Final = (AddBreakpoint, SetTtl, UseAutomaticCaching, StaggerParallelRequests)
+MARKINGS: Final = (AddBreakpoint, SetTtl, UseAutomaticCaching)  # which leave all times as they are
+SENDINGS: Final = (*MARKINGS, StaggerParallelRequests)
 _SECONDS: Final = {"5m": 300, "1h": 3600}
 _COLD: Final = 300 * 10**9  # an entry unused for so long is gone by every provider's shortest TTL
 _NOTHING: Final = Sending()

@@ -38,8 +38,8 @@ class RepairedSnapshot(Snapshot):
 
     Attributes
     ----------
-    base : Snapshot
-        The snapshot before all repairs.
+    base, earlier : Snapshot
+        The snapshot before all repairs, and the one that `what_if` got.
     repairs : tuple of Repair
         In the order in which they were applied.
     members : mapping of str to tuple of str
@@ -51,6 +51,7 @@ class RepairedSnapshot(Snapshot):
     """
 
     base: Snapshot
+    earlier: Snapshot
     repairs: tuple[Repair, ...]
     members: Mapping[str, tuple[str, ...]]
     stand_ins: frozenset[str]
@@ -74,7 +75,12 @@ class RepairedSnapshot(Snapshot):
 
     @cached_property
     def _repaired(self) -> tuple[Runs, tuple[str, ...]]:
-        return _repair_runs(self.base, self.repairs, self.passages)
+        earlier = self.earlier
+        if not isinstance(earlier, RepairedSnapshot):
+            return _repair_runs(self.base, self.repairs, self.passages)
+        n = len(earlier.repairs)
+        runs, sentences = _repair_runs(self.base, self.repairs[n:], self.passages[n:], earlier.runs)
+        return runs, (*earlier.unrepaired, *sentences)
 
     @property
     def rules(self) -> Mapping[str, DetectedRules]:
@@ -90,10 +96,17 @@ class RepairedSnapshot(Snapshot):
 
 
 def _repair_runs(
-    base: Snapshot, repairs: Sequence[Repair], passages: Sequence[Mapping[str, Passages]]
+    base: Snapshot,
+    repairs: Sequence[Repair],
+    passages: Sequence[Mapping[str, Passages]],
+    earlier: Runs | None = None,
 ) -> tuple[Runs, tuple[str, ...]]:
-    """Return the runs of a snapshot with repaired requests, and which requests could not be repaired."""
-    recorded = runs = base.runs
+    """Return the runs of a snapshot with repaired requests, and which requests could not be repaired.
+
+    ``earlier`` are the runs after the repairs before these.
+    """
+    recorded = base.runs
+    runs = recorded if earlier is None else earlier
     if not len(recorded):
         return recorded, ()
     rules = _find_rules(base)
@@ -260,6 +273,7 @@ def what_if(snap: Snapshot, repair: Repair | Sequence[Repair], *, observation_wi
         owners={key: Owner(agent_id, False) for key, agent_id in windows.agents.items()},
         rules_setting=base.rules_setting,
         base=base,
+        earlier=snap,
         repairs=applied,
         members=windows.members,
         stand_ins=windows.stand_ins,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -72,6 +72,13 @@ def read_settings(value: Any, window: int, name: str) -> GovernorSettings:
     raise UsageError(msg)
 
 
+class _Ran(NamedTuple):
+    """What caches did with the breakpoints of a policy, and how many requests had some refused."""
+
+    runs: list[CacheRun]
+    refused: int
+
+
 class PreparedHistory:
     """The requests of a trace, and all that simulations of them share."""
 
@@ -80,18 +87,23 @@ class PreparedHistory:
     ) -> None:
         # Weak, since this is kept with a part: simulations hold the parts themselves.
         self._parts = tuple(map(ref, parts))
+        self._cache_provider = cache_provider
         self.requests = requests
         self.providers, self.provider_of = _providers(requests, cache_provider)
         self.tables: tuple[TableParts, ...] = tuple(split_requests(requests, self.provider_of, self.providers))
         self._plans: dict[GovernorSettings, Plans] = {}
         self._sizes: dict[object, Sizes] = {}
-        self._runs: dict[tuple[object, ...], list[CacheRun]] = {}
+        self._runs: dict[tuple[object, ...], _Ran] = {}
         self._is_settled = self.early_entries = False
 
     @property
     def parts(self) -> tuple[ReplayedHistory, ...]:
         """The replayed histories, as long as something holds them."""
         return tuple(part for held in self._parts if (part := held()) is not None)
+
+    def sent_as(self, runs: Runs) -> "PreparedHistory":
+        """Return the same history, its requests sent as repairs of these runs say; they differ in nothing else."""
+        return PreparedHistory(self.parts, self.requests.sent_as(runs), self._cache_provider)
 
     def plans(self, settings: GovernorSettings) -> Plans:
         """Return what the governor planned at some settings."""
@@ -183,7 +195,13 @@ class PreparedHistory:
     ) -> list[CacheRun]:
         """Run all requests through their caches; what was run before is not run again."""
         self._settle(config, sizes)
-        return self._run(settings, policy, config, sizes)
+        return self._run(settings, policy, config, sizes).runs
+
+    def count_refused(
+        self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes
+    ) -> int:
+        """Return how many requests would have carried too many breakpoints in a run."""
+        return self._run(settings, policy, config, sizes).refused
 
     def _settle(self, config: GovernorSettings, sizes: Sizes) -> None:
         """Decide when entries become readable whose writer's first token was not recorded.
@@ -194,7 +212,7 @@ class PreparedHistory:
         if self._is_settled:
             return
         self._is_settled = True
-        for at, run in enumerate(self._run(config, "sent", config, sizes)):
+        for at, run in enumerate(self._run(config, "sent", config, sizes).runs):
             doubtful = (run.outcome.doubts & int(Doubt.TIME_UNKNOWN)) != 0
             read = self.requests.read[run.rows]
             if "missing_time" not in run.provider.settings or not np.any(doubtful & (read >= 0)):
@@ -210,16 +228,15 @@ class PreparedHistory:
                 self.tables = (*self.tables[:at], replace(self.tables[at], provider=kinder), *self.tables[at + 1 :])
                 self._runs.clear()
 
-    def _run(
-        self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes
-    ) -> list[CacheRun]:
+    def _run(self, settings: GovernorSettings, policy: "str | Policy", config: GovernorSettings, sizes: Sizes) -> _Ran:
         key = (settings, policy, config, id(sizes))
         if key not in self._runs:
             for old in [old for old in self._runs if old[1] != "sent"][: -_MOST_RUNS or None]:
                 del self._runs[old]
             breakpoints = self.breakpoints(settings, policy, config, sizes.ends)
             with paused_collector():
-                self._runs[key] = run_caches(self.requests, self.tables, sizes, breakpoints)
+                runs = run_caches(self.requests, self.tables, sizes, breakpoints)
+            self._runs[key] = _Ran(runs, breakpoints.refused)
         return self._runs[key]
 
 

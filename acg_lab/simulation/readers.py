@@ -169,9 +169,9 @@ class _CallReader:
             if call.record.kind == "llm":
                 row = rows.get(at)
                 is_cut = row is not None and bool(cut[row])
-                self._read_call(run, at, call, -1 if row is None else first_row + row, is_cut=is_cut)
+                self._read_call(run, (position, at), call, -1 if row is None else first_row + row, is_cut=is_cut)
 
-    def _read_call(self, run: RunRecord, at: int, call: Call, step: int, *, is_cut: bool) -> None:
+    def _read_call(self, run: RunRecord, where: tuple[int, int], call: Call, step: int, *, is_cut: bool) -> None:
         columns, record, exchange = self._columns, call.record, call.record.exchange
         api = api_of(record, call.request)
         billed = usage_of(record, _response(self._runs, call), is_rest=(run.agent_id, api) in self._is_rest)
@@ -190,7 +190,7 @@ class _CallReader:
             (
                 columns.agents[run.agent_id],
                 columns.runs[run.agent_id, run.id],
-                at,
+                *where,
                 columns.models[model],
                 columns.scopes[self._scope_of(run.agent_id, metadata)],
                 APIS.index(api),

@@ -53,7 +53,7 @@ class RepairedHistory(JudgedHistory):
         runs: "list[CacheRun]",
         config: GovernorSettings,
     ) -> None:
-        refused = history.breakpoints(config, "sent", config, sizes.ends).refused
+        refused = history.count_refused(config, "sent", config, sizes)
         prices = recorded.price_list
         super().__init__(history, sizes, runs, runs, config, config, prices, refused=refused, acts=recorded.acts)
         self.ttls = all_ttls((*recorded.history.providers, *history.providers), [*recorded.before, *runs])

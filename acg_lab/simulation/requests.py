@@ -17,7 +17,7 @@ from acg_lab.simulation.bodies import Api, Parameters
 from acg_lab.simulation.contents import plain_text
 from acg_lab.storage.observation_columns import offsets
 from acg_lab.storage.pseudonyms import sent_size
-from acg_lab.storage.recorded_runs import Sending
+from acg_lab.storage.recorded_runs import Runs, Sending
 
 __all__ = ["APIS", "FACTS", "PER_PIECE", "RecordedRequests", "SentOtherwise", "gather", "number_prefixes"]
 
@@ -26,6 +26,7 @@ APIS: Final[tuple[Api, ...]] = ("anthropic", "openai-chat", "openai-responses")
 FACTS: Final = [
     "agents",
     "runs",
+    "positions",
     "calls",
     "models",
     "scopes",
@@ -67,9 +68,9 @@ class RecordedRequests:
     ----------
     agent_ids, run_ids, model_names, scope_names : tuple of str
         What the codes in ``agents``, ``runs``, ``models`` and ``scopes`` stand for.
-    agents, runs, calls, models, scopes, apis, parameters : per request, int64
-        ``calls`` is the position in the run; ``apis`` and ``parameters`` are codes of `api_names` and of
-        ``parameter_values``.
+    agents, runs, positions, calls, models, scopes, apis, parameters : per request, int64
+        ``positions`` are those of the runs in the source, ``calls`` those in the run; ``apis`` and ``parameters`` are
+        codes of `api_names` and of ``parameter_values``.
     steps : per request, int64
         Row in the replayed history, -1 for a call that the learner never saw.
     started, first_token, ended : per request, int64
@@ -109,6 +110,7 @@ class RecordedRequests:
     parameter_values: tuple[Parameters, ...]
     agents: Ints
     runs: Ints
+    positions: Ints
     calls: Ints
     models: Ints
     scopes: Ints
@@ -181,6 +183,13 @@ class RecordedRequests:
         columns |= {name: getattr(self, name)[pieces] for name in PER_PIECE}
         said = tuple(self.vendor_diagnoses[row] for row in rows.tolist())
         return replace(self, piece_offsets=piece_offsets, vendor_diagnoses=said, **columns)
+
+    def sent_as(self, runs: Runs) -> "RecordedRequests":
+        """Return the same requests, sent as repairs of these runs say; the runs differ in nothing else."""
+        where = zip(self.positions.tolist(), self.calls.tolist(), strict=True)
+        calls = enumerate(runs.calls[position][at] for position, at in where)
+        sendings = {row: SentOtherwise(call.sending, len(call.messages)) for row, call in calls if call.sending}
+        return replace(self, sendings=sendings)
 
     def in_chunks(self, most: int = 50_000) -> Iterator[tuple[slice, slice]]:
         """Yield slices of requests and of their pieces, so that work by piece needs memory for a few at a time."""

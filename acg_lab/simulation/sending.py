@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from acg_lab.core.markers import UNSTATED
 from acg_lab.providers.prompts import BreakpointOrigin, PieceKind
 from acg_lab.simulation.breakpoints import Breakpoints
-from acg_lab.simulation.requests import RecordedRequests, SentOtherwise
+from acg_lab.simulation.requests import RecordedRequests, gather
 
 __all__ = ["send_otherwise"]
 
@@ -23,6 +23,7 @@ def send_otherwise(requests: RecordedRequests, breakpoints: Breakpoints) -> Brea
     """Return breakpoints with what repairs change; a breakpoint that would be the fifth of a request is left out."""
     automatic = breakpoints.automatic_ttls.copy()
     anthropic = requests.api_names.index("anthropic")
+    places = _find_places(requests)
     added: list[int] = []
     refused = breakpoints.refused
     for row, otherwise in requests.sendings.items():
@@ -33,7 +34,8 @@ def send_otherwise(requests: RecordedRequests, breakpoints: Breakpoints) -> Brea
             else:
                 refused += 1
         n_more = 0
-        for piece in dict.fromkeys(_pieces(requests, row, otherwise)):
+        named = (places[place].get(row) for place in otherwise.sending.breakpoints)
+        for piece in dict.fromkeys(piece for piece in named if piece is not None):
             if piece not in mine and len(mine) + n_more + (automatic[row] > 0) < _MOST:
                 added.append(piece)
                 n_more += 1
@@ -42,35 +44,52 @@ def send_otherwise(requests: RecordedRequests, breakpoints: Breakpoints) -> Brea
     return _with_ttls(requests, _merged(requests, breakpoints, np.array(added, np.int64), automatic, refused))
 
 
-def _pieces(requests: RecordedRequests, row: int, otherwise: SentOtherwise) -> list[int]:
-    """Return the pieces that take a further breakpoint, by the places that a repair names."""
-    begin, end = int(requests.piece_offsets[row]), int(requests.piece_offsets[row + 1])
-    kinds, messages = requests.kinds[begin:end], requests.messages[begin:end]
-    numbered = int(messages.max(initial=-1)) + 1
-    lifted = max(otherwise.n_messages - numbered, 0)  # system messages that the body has in its system prompt
-    is_system = kinds == PieceKind.SYSTEM
-    follows = (messages >= 0) & ~np.isin(kinds, _INSTRUCTIONS)
-    first = int(np.argmax(follows)) if follows.any() else end - begin
-    own = int(is_system.sum()) - lifted
-    found: list[int] = []
-    for name, index in otherwise.sending.breakpoints:
-        fits = {
-            "system": np.isin(kinds, _INSTRUCTIONS) & (np.arange(end - begin) < first),
-            "tools": kinds == PieceKind.TOOL,
-            "last_message": np.ones(end - begin, bool),
-            "instructions": is_system & (np.cumsum(is_system) <= own),
-            "tool": _nth(kinds == PieceKind.TOOL, index),
-            "message": messages == index - lifted if index >= lifted else _nth(is_system, own + index),
-        }[name]
-        at = np.flatnonzero(fits & requests.allows_breakpoint[begin:end])
-        if len(at):
-            found.append(begin + int(at[-1]))
-    return found
+Place = tuple[str, int]
 
 
-def _nth(mask: NDArray[np.bool_], number: int) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = mask & (np.cumsum(mask) == number + 1)
-    return found
+def _find_places(requests: RecordedRequests) -> dict[Place, dict[int, int]]:
+    """Return for each place that repairs name the piece that takes a further breakpoint there, by request."""
+    rows: dict[Place, list[int]] = {}
+    for row, otherwise in requests.sendings.items():
+        for place in otherwise.sending.breakpoints:
+            rows.setdefault(place, []).append(row)
+    return {place: _find_last(requests, place, np.array(of_place, np.int64)) for place, of_place in rows.items()}
+
+
+def _find_last(requests: RecordedRequests, place: Place, rows: Ints) -> dict[int, int]:
+    """Return the last piece of a place that may take a breakpoint, by request; requests without one are left out."""
+    name, index = place
+    bounds, pieces = gather(requests.piece_offsets, rows)
+    kinds, messages = requests.kinds[pieces], requests.messages[pieces].astype(np.int64)
+    owner = np.repeat(np.arange(len(rows)), np.diff(bounds))
+    numbered = np.zeros(len(rows), np.int64)
+    np.maximum.at(numbered, owner, messages + 1)
+    n_messages = np.array([requests.sendings[row].n_messages for row in rows.tolist()], np.int64)
+    lifted = np.maximum(n_messages - numbered, 0)  # system messages that the body has in its system prompt
+
+    def count(chosen: NDArray[np.bool_]) -> Ints:
+        """Return how many pieces of the same request are chosen up to each piece."""
+        total = np.concatenate(([0], np.cumsum(chosen)))
+        return total[1:] - total[bounds[owner]]
+
+    is_system, is_tool = kinds == PieceKind.SYSTEM, kinds == PieceKind.TOOL
+    is_instruction = np.isin(kinds, _INSTRUCTIONS)
+    own = (np.bincount(owner[is_system], minlength=len(rows)) - lifted)[owner]
+    is_lifted = index < lifted[owner]
+    fits = {
+        "system": is_instruction & (count((messages >= 0) & ~is_instruction) == 0),
+        "tools": is_tool,
+        "last_message": np.ones(len(pieces), bool),
+        "instructions": is_system & (count(is_system) <= own),
+        "tool": is_tool & (count(is_tool) == index + 1),
+        "message": np.where(
+            is_lifted, is_system & (count(is_system) == own + index + 1), messages == index - lifted[owner]
+        ),
+    }[name]
+    at = np.flatnonzero(fits & requests.allows_breakpoint[pieces])
+    last = np.searchsorted(at, bounds[1:]) - 1
+    has = np.flatnonzero((last >= 0) & (np.append(at, -1)[last] >= bounds[:-1]))
+    return dict(zip(rows[has].tolist(), pieces[at[last[has]]].tolist(), strict=True))
 
 
 def _merged(

@@ -156,7 +156,7 @@ def simulate(
         asked,
         ran,
         _prices(history, prices),
-        refused=0 if is_limit else history.breakpoints(asked, breakpoints, ran, sizes.ends).refused,
+        refused=0 if is_limit else history.count_refused(asked, breakpoints, ran, sizes),
         acts=acts,
     )
     return CacheSimulation(simulated, _rows(history, trace), policy, tuple(_remarks(history, simulated, trace, scope)))
@@ -167,6 +167,7 @@ def simulate_change(
     trace: Trace | None,
     others: Runs | None = None,
     *,
+    sent: Runs | None = None,
     cache_provider: "CacheProvider | str" = "auto",
     scope: "str | Scope" = "agent",
 ) -> CacheSimulation:
@@ -178,10 +179,14 @@ def simulate_change(
         Of the requests as they were recorded, simulated as sent.
     trace, others
         The replay of the repaired runs, and the runs that it may leave out.
+    sent : Runs, optional
+        The replayed runs after further repairs, which change only how requests are sent.
     cache_provider, scope
         As ``recorded`` was simulated with.
     """
     history = prepare_history(trace, cache_provider, scope, others=others)
+    if sent is not None:
+        history = history.sent_as(sent)
     simulated = simulate_repair(recorded.history, history)
     remarks = tuple(_remarks(history, simulated, trace, scope))
     return CacheSimulation(simulated, _rows(history, trace), "sent", remarks)

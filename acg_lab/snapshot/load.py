@@ -23,6 +23,7 @@ from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
 from acg_lab.storage.base import Backend, Entry, OnProblem, Selection
 from acg_lab.storage.columns import Columns
+from acg_lab.storage.cores import check_n_jobs
 from acg_lab.storage.ingest import ingest
 from acg_lab.storage.limits import Limits, check_limits
 from acg_lab.storage.parquet_backend import ParquetExport
@@ -57,6 +58,7 @@ def load(
     gentle: bool | None = None,
     limits: Limits | None = None,
     include_private: bool = False,
+    n_jobs: int = 1,
 ) -> Snapshot:
     """Read a source into a snapshot.
 
@@ -107,6 +109,10 @@ def load(
         What is refused: values, lines, JSON, requests and tables beyond a size; see `acg_lab.Limits`.
     include_private : bool
         Whether the texts of blocks labelled private or restricted are shown where texts are, and exported.
+    n_jobs : int, default 1
+        For a log of several local files: processes that read them on this machine; -1 for all cores. What is read is
+        the same. Only formats in which each line stands for itself gain (``raw`` and ``litellm``); other sources are
+        read by one process.
 
     Returns
     -------
@@ -128,6 +134,7 @@ def load(
     >>> load(MemoryBackend()).agent_ids
     ()
     """
+    n_jobs = check_n_jobs(n_jobs)
     if isinstance(source, Snapshot):
         return source
     source = find_sample(source)
@@ -149,6 +156,7 @@ def load(
             wants=Within(start, end),
             strict=strict,
             progress=progress,
+            n_jobs=n_jobs,
         )
         snapshot = _narrow(snapshot, selection)
         check_agent(snapshot, agent_id, None if path == "-" else lambda: _agents_of_log(path, options))

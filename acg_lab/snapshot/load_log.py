@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -117,6 +117,10 @@ class Within:
         started = parse_time(call.started_at)
         return (self._since is None or started >= self._since) and (self._until is None or started < self._until)
 
+    def join(self, other: Self) -> None:
+        """Count what another one counted."""
+        self.n_untimed += other.n_untimed
+
     def caveats(self) -> Iterator[str]:
         """Yield what to say of the calls without a time."""
         if self.n_untimed:
@@ -154,6 +158,7 @@ def load_log(
     wants: Within,
     strict: bool,
     progress: bool,
+    n_jobs: int,
 ) -> Snapshot:
     """Read a log into a snapshot; see `acg_lab.load`."""
     read_options = options.check()
@@ -169,6 +174,7 @@ def load_log(
                 progress=bar,
                 wants=wants,
                 agent_id=agent_id,
+                n_jobs=n_jobs,
             )
         left_out = log.runs._replace(caveats=(*log.runs.caveats, *wants.caveats()))
         return _learn(log._replace(runs=left_out), options, label, problems, progress=progress)

@@ -1,5 +1,7 @@
-"""Fleets, each made once, and a real cluster of two processes."""
+"""Fleets, each made once, and real clusters of processes."""
 
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -21,10 +23,10 @@ def fleets(tmp_path_factory):
 
 
 @contextmanager
-def start_cluster():
-    """Start a Dask cluster of two worker processes on this machine; yield its client."""
+def start_cluster(n_workers=2):
+    """Start a Dask cluster of worker processes on this machine; yield its client."""
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as started, distributed.Client(started) as client:
         yield client
 
@@ -38,6 +40,34 @@ def cluster():
 
 @pytest.fixture
 def mortal_cluster():
-    """A cluster of one's own, whose workers or scheduler may end."""
+    """A cluster of one's own, whose workers may end."""
     with start_cluster() as client:
         yield client
+
+
+@pytest.fixture
+def empty_cluster():
+    """A cluster that has no workers yet, as an adaptive one."""
+    with start_cluster(n_workers=0) as client:
+        yield client
+
+
+@pytest.fixture
+def mortal_scheduler(tmp_path):
+    """A scheduler in a process of its own, with one worker, and a client."""
+    distributed = pytest.importorskip("distributed")
+    known = ["--scheduler-file", str(tmp_path / "scheduler.json")]
+    dask, quiet = [sys.executable, "-m", "dask"], {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with (
+        subprocess.Popen([*dask, "scheduler", "--port", "0", "--no-dashboard", *known], **quiet) as scheduler,
+        subprocess.Popen(
+            [*dask, "worker", "--no-nanny", "--no-dashboard", "--nthreads", "1", *known], **quiet
+        ) as worker,
+    ):
+        try:
+            with distributed.Client(scheduler_file=known[1], timeout=60) as client:
+                client.wait_for_workers(1, timeout=60)
+                yield scheduler, client
+        finally:
+            worker.kill()
+            scheduler.kill()

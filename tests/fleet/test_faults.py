@@ -21,10 +21,11 @@ from fleet.fleets import TABLES, assert_equals_single_calls, make_fleet, single_
 
 import acg_lab as acg
 from acg_lab.cli import main
+from acg_lab.fleet import dask_tasks
 from acg_lab.fleet.address import Address
 from acg_lab.fleet.agent_survey import AgentProblem, Questions, survey_agents
 from acg_lab.fleet.batches import Batches
-from acg_lab.fleet.engine import Died, run_batches
+from acg_lab.fleet.engine import Died, Workers, run_batches
 from acg_lab.fleet.result import Survey
 from acg_lab.fleet.survey import _Answers, _ask
 
@@ -42,7 +43,7 @@ def _outcomes(work, agent_ids, n_jobs):
     for result in run_batches(work, Batches(dict.fromkeys(agent_ids, 0), 2), n_jobs):
         if isinstance(result, Died):
             died.append(result.agent_id)
-        else:
+        elif not isinstance(result, Workers):
             returned += result
     return sorted(returned), sorted(died)
 
@@ -86,25 +87,50 @@ def test_a_worker_that_is_killed(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_goes_away(tmp_path, mortal_cluster):
+def test_a_scheduler_that_goes_away(tmp_path, mortal_scheduler):
     """The survey ends with one sentence, and goes on where it stopped, on another engine."""
     path = make_fleet(tmp_path / "export", 6, n_agents=12, n_runs=40)
     out = tmp_path / "out"
+    scheduler, client = mortal_scheduler
 
     def leave():
         while not list(out.glob("results/*")):
             time.sleep(0.01)
-        mortal_cluster.sync(mortal_cluster.cluster.scheduler.close)
+        scheduler.kill()
 
     leaver = threading.Thread(target=leave)
     leaver.start()
-    with joblib.parallel_config("dask", client=mortal_cluster), pytest.raises(acg.SourceError, match="went away"):
+    with joblib.parallel_config("dask", client=client), pytest.raises(acg.SourceError, match="went away"):
         acg.survey(path, out=out, progress=False)
     leaver.join()
     found = acg.survey(path, out=out, progress=False)
     assert "surveyed by an earlier call" in found.remarks[0]
     alone = acg.survey(path, progress=False)
     assert [getattr(found, name).equals(getattr(alone, name)) for name in TABLES] == [True] * len(TABLES)
+
+
+@pytest.mark.slow
+def test_a_cluster_without_workers(fleets, empty_cluster, monkeypatch, tmp_path):
+    """It is said that there are none, and done when they come; if none comes for a while, one sentence says so."""
+    path, expected = fleets(0)
+    work, told, returned = partial(die_on, str(tmp_path), {}), [], []
+    with joblib.parallel_config("dask", client=empty_cluster):
+        monkeypatch.setattr(dask_tasks, "_PATIENCE", 3.0)
+        begin = time.monotonic()
+        with pytest.raises(acg.SourceError, match=r"There was no Dask worker for .*; with 'out' a survey goes on"):
+            acg.survey(path, progress=False)
+        assert 3 < time.monotonic() - begin < 30
+        monkeypatch.setattr(dask_tasks, "_PATIENCE", 60.0)
+        monkeypatch.setattr(dask_tasks, "_LOOK", 0.05)
+        for result in run_batches(work, Batches(dict.fromkeys(AGENTS, 0), 1), 1):
+            if not isinstance(result, Workers):
+                returned += result
+                continue
+            told.append(result.n_workers)
+            if not result.n_workers:
+                empty_cluster.cluster.scale(1)
+        assert (told, sorted(returned)) == ([0, 1], AGENTS)
+        assert_equals_single_calls(acg.survey(path, progress=False), expected)
 
 
 # --- sources ---

@@ -50,6 +50,7 @@ def make_fleet(n_agents, n_runs=50, n_calls=10):
         parameter_values=(Parameters(automatic_ttl=0),),
         agents=agent,
         runs=agent * n_runs + run,
+        positions=agent * n_runs + run,
         calls=call,
         models=np.zeros(n, np.int64),
         scopes=agent,
