@@ -47,7 +47,8 @@ def compact_history(path: "str | os.PathLike[str]", *, partition_by: PartitionBy
 
     The old pieces go only when the new one is in place. Runs that several pieces hold are kept once; of windows and
     results, those that loading returns are kept. Appends wait meanwhile. A partitioned history is joined agent by
-    agent; another one is read whole, which takes as much memory as loading it.
+    agent, and so is a large one that gets partitions here; another one is read whole, which takes as much memory as
+    loading it.
 
     Parameters
     ----------

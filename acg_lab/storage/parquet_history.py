@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetHistory"]
 
+_LARGE: Final = 1 << 26  # bytes; reading a smaller history once is faster than once for each agent
 _COVERED: Final = 32  # a new piece lists no more than so many times its own runs
 
 
@@ -254,7 +255,7 @@ class ParquetHistory:
     def join(self, *, partition_by: PartitionBy = None, progress: Progress = ignore_progress) -> Piece | None:
         """Write one piece that holds what all hold, and then remove these; None if there is one only.
 
-        Partitioned pieces are joined agent by agent; others are read whole.
+        Partitioned pieces are joined agent by agent, and large ones that are to be partitioned; others are read whole.
 
         Raises
         ------
@@ -275,7 +276,8 @@ class ParquetHistory:
             redacted=origins[-1].redacted if origins else "",
             only_private=bool(origins) and origins[-1].only_private,
         )
-        parts = self._read_agents() if all(piece.partition_by for piece in pieces) else take_apart(self._read(), by)
+        is_by_agent = all(piece.partition_by for piece in pieces) or (by is not None and self.size > _LARGE)
+        parts = self._read_agents() if is_by_agent else take_apart(self._read(), by)
         joined = self._write(joined, parts, progress)
         self._remove_replaced()
         return joined

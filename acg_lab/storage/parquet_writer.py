@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from acg_lab.core.codec import encode
 from acg_lab.core.keys import Owner
-from acg_lab.core.records import Exchange, Record, StabilityAnalysisResult
+from acg_lab.core.records import Exchange, Record, RunRecord, StabilityAnalysisResult
+from acg_lab.core.strict_json import parse_strict
 from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.lazy import JsonPool
 from acg_lab.storage.observation_columns import Codes, Form, Header, ObservationColumns
@@ -55,9 +57,13 @@ def to_tables(columns: Columns, owners: Owners) -> "Iterator[tuple[str, Iterator
     positions = sorted(range(len(columns.runs)), key=lambda i: columns.runs.records[i].agent_id)
     runs = _compact(columns.runs.take(positions))
     yield "runs", iter([_table("runs", _runs(runs))])
-    calls = _table("calls", _calls(runs))
-    yield "calls", _cut(calls, _ends_of_agents(calls["agent_id"].to_pylist()))
-    yield "messages", _cut(_table("messages", _messages(runs.messages)), _ends_by_size(runs.messages.texts))
+    calls = [
+        (run, i, call) for run, of_run in zip(runs.records, runs.calls, strict=True) for i, call in enumerate(of_run)
+    ]
+    groups = _cut(len(calls), _ends_of_agents([run.agent_id for run, _, _ in calls]))
+    yield "calls", (_table("calls", _calls(calls[first:last], runs.values)) for first, last in groups)
+    groups = _cut(len(runs.messages), _ends_by_size(runs.messages.texts))
+    yield "messages", (_table("messages", _messages(runs.messages, first, last)) for first, last in groups)
 
 
 def _table(name: str, columns: Mapping[str, Any]) -> "pa.Table":
@@ -142,12 +148,15 @@ def _blocks(source: ObservationColumns, owners: Owners) -> "Iterator[pa.Table]":
         yield pa.table(columns, schema=schema)
 
 
-def _cut(table: "pa.Table", ends: Iterable[int]) -> "Iterator[pa.Table]":
-    """Yield a table in row groups, so that a reader who wants one agent can leave out those of others."""
+def _cut(length: int, ends: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield where row groups begin and end: a reader who wants one agent can leave out those of others.
+
+    Each is made when its turn comes: there each row has its own texts, which many share here.
+    """
     first = 0
-    for last in (*ends, len(table)):
-        if last > first or not len(table):
-            yield table.slice(first, last - first)
+    for last in (*ends, length):
+        if last > first or not length:
+            yield first, last
         first = last
 
 
@@ -267,16 +276,16 @@ def _positions(agents: Sequence[str]) -> list[int]:
     return positions
 
 
-def _calls(runs: Runs) -> dict[str, Any]:
-    rows = [(run, i, call) for run, calls in zip(runs.records, runs.calls, strict=True) for i, call in enumerate(calls)]
+def _calls(rows: Sequence[tuple[RunRecord, int, Call]], values: JsonPool) -> dict[str, Any]:
     records = [call.record for _, _, call in rows]
     requests = [call.request for _, _, call in rows]
 
     def of_request(name: str) -> list[Any]:
         return [request and getattr(request, name) for request in requests]
 
+    @cache
     def text(code: int) -> str | None:
-        return None if code < 0 else runs.values.texts[code].decode()
+        return None if code < 0 else values.texts[code].decode()
 
     return {
         "agent_id": [run.agent_id for run, _, _ in rows],
@@ -328,10 +337,11 @@ def _record(record: Record | None) -> str | None:
     return None if record is None else encode(record).decode()
 
 
-def _messages(pool: JsonPool) -> dict[str, Any]:
-    roles = [pool.value(code).get("role") for code in range(len(pool))]
+def _messages(pool: JsonPool, first: int, last: int) -> dict[str, Any]:
+    texts = pool.texts[first:last]
+    roles = [parse_strict(text).get("role") for text in texts]  # the pool would keep what it decodes
     return {
-        "message_id": np.arange(len(pool), dtype=np.int32),
+        "message_id": np.arange(first, last, dtype=np.int32),
         "role": [role if isinstance(role, str) else None for role in roles],
-        "json": [text.decode() for text in pool.texts],
+        "json": [text.decode() for text in texts],
     }

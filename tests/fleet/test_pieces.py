@@ -22,7 +22,7 @@ import acg_lab as acg
 from acg_lab.cli import main
 from acg_lab.fleet import append_history, compact_history
 from acg_lab.snapshot.agent_names import measure_agents
-from acg_lab.storage import parquet_pieces
+from acg_lab.storage import parquet_history, parquet_pieces
 from acg_lab.storage.memory import MemoryBackend
 
 KINDS = (None, "agent")
@@ -106,6 +106,23 @@ def test_day_by_day(tmp_path, kind):
     assert counts.fetchall() == [(6, 3, 2)]
     assert pl.scan_parquet(table, hive_partitioning=True).collect().height == 6
     assert len(pd.read_parquet(tmp_path / "history" / "runs")) == 6
+
+
+def test_large_histories_are_cut_agent_by_agent(tmp_path, monkeypatch):
+    """A large history without partitions is partitioned in the memory of one agent, with the same contents."""
+    place = tmp_path / "history"
+    for number in (1, 2, 3):
+        append_history(day(number, agents=("a", "a-b", "b")), place)
+    whole, read = acg.load(place), []
+    read_pieces = parquet_history.read_pieces
+    monkeypatch.setattr(parquet_history, "_LARGE", 0)
+    monkeypatch.setattr(
+        parquet_history, "read_pieces", lambda *given: (read.append(given[1].agent_id), read_pieces(*given))[1]
+    )
+    compact_history(place, partition_by="agent")
+    assert read == ["a", "a-b", "b"]
+    assert acg.load(place) == whole
+    assert len(list(place.glob("calls/*/*"))) == 3
 
 
 def test_what_production_trims_history_keeps(tmp_path):
