@@ -68,6 +68,9 @@ def _collect(
     full_payloads: Annotated[
         bool, _option("--full-payloads", about="Learn later requests of a run whole, not cut to the current turn.")
     ] = False,
+    jobs: Annotated[
+        int, _option("--jobs", metavar="N", about="Processes that parse a log of several files; -1 for all cores.")
+    ] = 1,
 ) -> LogOptions:
     """Return the options as `acg_lab.load` takes them."""
     named = {"agent": agent_from, "session": session_from}
@@ -81,7 +84,7 @@ def _collect(
         "until": until,
         "sample_rate": sample_rate,
         "full_payloads": full_payloads,
-    }
+    } | ({} if jobs == 1 else {"n_jobs": jobs})
 
 
 def _parse_fields(given: Sequence[str], paths: dict[str, str]) -> dict[str, str]:

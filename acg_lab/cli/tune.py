@@ -38,6 +38,12 @@ Out = Annotated[
         "--out", help="The plugins.toml that production reads: its settings are the current ones, and it is changed."
     ),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs", help="Processes that price settings, and parse a log of several files; -1 for all cores.", metavar="N"
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what --out would change, and change nothing.")]
 
 
@@ -52,6 +58,7 @@ def _tune(
     key_prefix: KeyPrefix = "auto",
     rules: RulesOption = "auto",
     strict: Strict = False,  # noqa: FBT002
+    jobs: Jobs = 1,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Recommend the governor's settings, and write them into a plugins.toml.
@@ -59,9 +66,9 @@ def _tune(
     The setting is chosen on the first part of the history and judged on the rest. The exit status is 3 if nothing is
     to be changed.
     """
-    snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict, **log)
+    snapshot = read(source, agent, key_prefix=key_prefix, rules=rules, strict=strict, n_jobs=jobs, **log)
     current = load_config(out_path) if out_path is not None and out_path.exists() else None
-    best = recommend(snapshot, cache_provider=cache_provider, current=current)
+    best = recommend(snapshot, cache_provider=cache_provider, current=current, n_jobs=jobs)
     if as_json:
         print_json(_as_json(snapshot.source, best))
     else:

@@ -12,11 +12,16 @@ _SAMPLES = "sample", "sample-log"
 
 
 def suggest_path(path: str) -> str:
-    """Return a question after what has nearly the name of a local path that does not exist; nothing if nothing has."""
+    """Return a question after what has nearly the name of a local path that does not exist; nothing if nothing has.
+
+    Nor is there one after a path that exists: then something inside it is missing.
+    """
     folder, name = os.path.split(path.rstrip("/"))
     try:
         there = [] if _SCHEME.match(path) else os.listdir(folder or ".")  # noqa: PTH208
     except OSError:
         there = []
+    if name in there:
+        return ""
     near = suggest(name, [*there, *(() if folder else _SAMPLES)])
     return near.replace("'", f"'{folder}/", 1) if folder else near

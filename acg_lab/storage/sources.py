@@ -87,7 +87,7 @@ def open_source(
     elif isinstance(source, Backend):
         return source
     else:
-        came = f"a {type(source).__name__}"
+        came = type(source).__name__
     msg = (
         "The source must be the URL of a Redis (redis://, rediss:// or unix://), the path or URI of a Parquet export "
         f"or a request log (acg_lab.from_requests reads one in memory), or a storage backend such as MemoryBackend; "

@@ -2,8 +2,15 @@
 
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import warnings
 
+import psutil
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logs.reading import FIXTURES
@@ -85,3 +92,28 @@ def test_law_of_several_cores(tmp_path_factory, files, options):
         name = f"{number}.jsonl{'.gz' if is_packed else ''}"
         (folder / name).write_bytes(packed[: len(packed) - number % 2] if is_packed else data)
     assert outcome(folder, n_jobs=2, **options) == outcome(folder, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_interrupting(tmp_path):
+    """Ctrl-C while workers parse ends the command and them with one line, within two seconds."""
+    body = {"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "word " * 40}] * 9}
+    for day in range(8):
+        lines = (json.dumps({"session_id": f"{day}-{line}", "request": body}) for line in range(15_000))
+        (tmp_path / f"{day}.jsonl").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "acg_lab", "explain", str(tmp_path), "--jobs", "2"]
+    started = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    workers = []
+    while started.poll() is None and not any(one.cpu_times().user > 2 for one in workers):
+        time.sleep(0.05)
+        workers = psutil.Process(started.pid).children(recursive=True)
+    begin = time.monotonic()
+    os.killpg(started.pid, signal.SIGINT)
+    said = started.communicate(timeout=60)
+    took = time.monotonic() - begin
+    assert (started.returncode, *said) == (130, "", "acg-lab: interrupted\n")
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert took < 2

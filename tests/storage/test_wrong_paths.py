@@ -27,6 +27,16 @@ def test_nothing_near_is_proposed(tmp_path):
         acg.load(tmp_path / "requests.jsonl")
 
 
+def test_a_folder_is_not_proposed_for_itself(tmp_path):
+    """An export that lacks a table is named with the table, and not as what was meant."""
+    snap = acg.from_requests([{"model": "gpt-5.1", "messages": [{"role": "user", "content": "hello"}]}])
+    acg.append_history(snap, tmp_path / "history")
+    for part in (tmp_path / "history" / "calls").rglob("*.parquet"):
+        part.unlink()
+    with pytest.raises(acg.SourceError, match=r"table 'calls': there is no such file or folder\.$"):
+        acg.load(tmp_path / "history")
+
+
 @pytest.mark.parametrize("address", ["file:///nowhere/requests.jsonl", "memory://nowhere/requests.jsonl"])
 def test_addresses_of_nothing(address):
     """A URI of a file that is not there is no error of the file system's client."""
