@@ -11,8 +11,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
 
+from acg_lab.core.errors import SourceError
 from acg_lab.fleet.batches import Batches
 from acg_lab.fleet.dask_tasks import Workers, count_threads, find_client, run_on_dask
 
@@ -21,6 +23,7 @@ __all__ = ["Died", "Workers", "count_workers", "is_here", "run_batches"]
 Result = TypeVar("Result")
 Batch = tuple[str, ...]
 Work = Callable[[Batch], Sequence[Result]]
+_ROUND: Final = 4  # tasks per worker, on backends that return all results at the end
 
 
 class Died(NamedTuple):
@@ -56,7 +59,8 @@ def run_batches(work: Work[Result], batches: Batches, n_jobs: int) -> Generator[
     Raises
     ------
     SourceError
-        If workers can't run the task at all, a cluster has none for ten minutes, or its scheduler goes away.
+        If workers can't run the task at all, a cluster has none for ten minutes, its scheduler goes away, or a backend
+        of joblib fails otherwise.
     """
     client = find_client()
     run = partial(_run_on_joblib, n_jobs=n_jobs) if client is None else partial(run_on_dask, client)
@@ -83,6 +87,12 @@ def _run_on_joblib(
                     yield result
         except BrokenExecutor:
             suspects += [agent_id for batch in handed for agent_id in batch]
+        except Exception as error:  # what backends of other packages raise has no common base
+            msg = (
+                f"joblib's backend {type(_backend()).__name__} can't go on ({type(error).__name__}): call again, here or "
+                "on another one; with 'out' a survey goes on where it stopped."
+            )
+            raise SourceError(msg) from error
         else:
             return
 
@@ -101,11 +111,33 @@ def _note(batches: Batches, handed: dict[Batch, None]) -> Iterator[Batch]:
 def _parallel(work: Callable[[Batch], Any], batches: Iterator[Batch], n_jobs: int) -> Iterator[Iterator[Any]]:
     from joblib import Parallel, delayed  # noqa: PLC0415  at call time
 
+    tasks = (delayed(work)(batch) for batch in batches)
+    if not _returns_singly():
+        with Parallel(n_jobs=n_jobs, batch_size=1) as parallel:
+            yield _in_rounds(parallel, tasks, _ROUND * count_workers(n_jobs))
+        return
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
-    found: Any = parallel(delayed(work)(batch) for batch in batches)
+    found: Any = parallel(tasks)
     try:
         yield found
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that results were left when work was interrupted
             found.close()
+
+
+def _backend() -> Any:
+    from joblib.parallel import get_active_backend  # noqa: PLC0415  at call time
+
+    return get_active_backend()[0]
+
+
+def _returns_singly() -> bool:
+    """Return whether the backend gives back each result as it is there; those of other packages give all at the end."""
+    return bool(getattr(_backend(), "supports_return_generator", False))
+
+
+def _in_rounds(parallel: Callable[[list[Any]], Any], tasks: Iterator[Any], size: int) -> Iterator[Any]:
+    """Yield the results of some tasks after the other, so that they are kept and shown meanwhile."""
+    while some := list(islice(tasks, size)):
+        yield from parallel(some)

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from fleet.deadly import die_on
 from fleet.fleets import TABLES, assert_equals_single_calls, make_fleet, single_calls
+from joblib.parallel import ThreadingBackend
 
 import acg_lab as acg
 from acg_lab.cli import main
@@ -61,6 +62,36 @@ def test_an_agent_that_ends_its_worker(tmp_path, request, on, how):
             returned, died = _outcomes(work, AGENTS, 1)
     assert died == (["agent 4"] if how == "always" else [])
     assert returned == [agent_id for agent_id in AGENTS if agent_id not in died]
+
+
+class AllAtTheEnd(ThreadingBackend):
+    """A backend as other packages bring them: it returns all results at the end, and fails with errors of its own."""
+
+    supports_return_generator = False
+
+
+class Failing(AllAtTheEnd):
+    """A backend that loses its workers."""
+
+    def submit(self, func, callback=None):
+        del func, callback
+        msg = "no more actors"
+        raise LookupError(msg)
+
+
+def test_backends_of_other_packages(tmp_path):
+    """Those that return all results at the end work in rounds; what one raises becomes one sentence."""
+    work = partial(die_on, str(tmp_path), {})
+    joblib.register_parallel_backend("at the end", AllAtTheEnd)
+    joblib.register_parallel_backend("failing", Failing)
+    with joblib.parallel_config("at the end"):
+        results = list(run_batches(work, Batches(dict.fromkeys(AGENTS, 0), 2), 2))
+    assert sorted(results) == [[agent_id] for agent_id in AGENTS]
+    with (
+        joblib.parallel_config("failing"),
+        pytest.raises(acg.SourceError, match=r"Failing can't go on \(LookupError\)"),
+    ):
+        _outcomes(work, AGENTS, 2)
 
 
 @pytest.mark.slow
