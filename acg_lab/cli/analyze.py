@@ -128,8 +128,8 @@ class Costs(NamedTuple):
         if not found:
             return ["", ""]
         full = sum(cost.full_tokens for cost in found)
-        read_tokens = sum(cost.read_share * cost.tokens for cost in found if cost.tokens)
-        tokens = sum(cost.tokens for cost in found)
+        known = [cost for cost in found if not isnan(cost.read_share)]
+        read_tokens, tokens = sum(cost.read_share * cost.tokens for cost in known), sum(cost.tokens for cost in known)
         dollars = sum(cost.cost for cost in found)
         cost = amount(dollars, sum(one.cost_tokens for one in found), full)
         return [percent(read_tokens / tokens) if tokens else "unknown", cost]

@@ -186,6 +186,10 @@ def _notes(sim: CacheSimulation, costs: Sequence[AgentCost], sample_rate: float)
     if changes > _MORE * max(lost, 0):
         lines.append(f"Up to {money(changes)} would be saved if contents did not change; 'acg-lab misses' says which.")
     lines += _usage_notes(total)
+    if n_unruled := sim.cache_providers.count(""):
+        lines.append(
+            f"{counted(n_unruled, 'request')} of models whose cache has no known rules: --cache-provider names one."
+        )
     lines.append(f"Prices: {sim.history.price_list.source}.")
     if not sim.history.is_change:
         lines.append(f"Simulation against bills: {calibrate(sim).verdict}")

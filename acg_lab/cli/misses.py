@@ -16,6 +16,7 @@ from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read
 from acg_lab.core import UsageError
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.diagnosis.misses import Miss, find_misses
+from acg_lab.diagnosis.repair_trials import MIN_SAVED
 from acg_lab.repairs.text_diff import find_differences
 from acg_lab.simulation import CacheSimulation
 from acg_lab.simulation.contents import plain_text
@@ -81,7 +82,9 @@ def _misses(
     elif sim is None or not len(sim):
         say(f"{snapshot.source}: no recorded requests{f' of agent {agent!r}' if agent else ''}.")
     elif not misses:
-        say(f"No misses in {counted(len(sim), 'request')}: what could be read was read.")
+        lost = sim.totals().lost
+        more = f" {money(lost)} was paid for writes that nothing read." if lost >= MIN_SAVED else ""
+        say(f"No misses in {counted(len(sim), 'request')}: what could be read was read.{more}")
     else:
         _print_misses(sim, misses, misses[: rows or None], text=text)
 

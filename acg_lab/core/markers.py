@@ -54,6 +54,7 @@ _KEYS: Final[Mapping[str, Callable[[Any], int]]] = {
 }
 _CONTENTS: Final = ("content", "function")  # fields whose values may hold markers of their own
 _BLOCKS: Final = ("cachePoint", "cache_point")  # Bedrock Converse: a block of its own behind the block that it marks
+_NAMES: Final = frozenset(_KEYS)
 MARKER_NAMES: Final = (*_KEYS, *_BLOCKS)
 
 
@@ -67,6 +68,8 @@ def split_marker(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
 
     Key order is kept. An object without markers is returned itself.
     """
+    if _NAMES.isdisjoint(value):
+        return value, NO_MARKER
     found = NO_MARKER
     named = [name for name in _KEYS if name in value]
     for name in named:

@@ -126,6 +126,9 @@ def _integer(digits: str) -> int:
     raise RecordError(msg)
 
 
+_decode = json.JSONDecoder(object_pairs_hook=_collect_pairs, parse_int=_integer).decode
+
+
 def parse_strict(raw: bytes) -> Any:
     """Parse JSON as strictly as production does.
 
@@ -137,7 +140,7 @@ def parse_strict(raw: bytes) -> Any:
     """
     try:
         msgspec.json.decode(raw)  # checks syntax, with a position in the message, surrogates, UTF-8 and doubles
-        value = json.loads(raw, object_pairs_hook=_collect_pairs, parse_int=_integer)
+        value = _decode(raw.decode())
     except (*DECODE_ERRORS, AcgLabError, ValueError) as error:
         raise_record_error(error, raw=raw)
     for node in _walk(value):

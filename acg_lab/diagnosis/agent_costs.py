@@ -26,7 +26,7 @@ class AgentCost(NamedTuple):
     tokens : int
         Of all prompts.
     read_share : float
-        Share of them that was read; NaN without any.
+        Share of them that was read, of the requests that a bill or known rules of the cache speak of; NaN without any.
     cost, limit, lost : float
         In US dollars, over the requests that have a price: as billed, at the limit, and the difference; NaN where no
         request has a price.
@@ -85,7 +85,8 @@ def order_agents(costs: Mapping[str, AgentCost]) -> list[str]:
 def add_costs(costs: Sequence[AgentCost]) -> AgentCost:
     """Return the costs of several agents together, named ``total``; money over those that have prices."""
     tokens = np.array([cost.tokens for cost in costs], float)
-    read = np.nan_to_num([cost.read_share for cost in costs])
+    shares = np.array([cost.read_share for cost in costs], float)
+    known = ~np.isnan(shares)
     in_money = any(cost.has_prices for cost in costs)
 
     def dollars(amounts: Sequence[float]) -> float:
@@ -98,7 +99,7 @@ def add_costs(costs: Sequence[AgentCost]) -> AgentCost:
         n_failed=sum(cost.n_failed for cost in costs),
         n_without_price=sum(cost.n_without_price for cost in costs),
         tokens=int(tokens.sum()),
-        read_share=float((tokens * read).sum() / tokens.sum()) if tokens.sum() else float("nan"),
+        read_share=float((tokens * shares)[known].sum() / tokens[known].sum()) if tokens[known].sum() else float("nan"),
         cost=dollars([cost.cost for cost in costs]),
         limit=dollars([cost.limit for cost in costs]),
         lost=dollars([cost.lost for cost in costs]),
@@ -134,8 +135,8 @@ def _of_agent(agent_id: str, sim: CacheSimulation, worst: Mapping[str, Miss]) ->
 
 
 def _read_share(sim: CacheSimulation) -> float:
-    """Return the share of prompt tokens that was read, as billed."""
-    rows = sim.rows[~sim.failed]
+    """Return the share of prompt tokens that was read, as billed, else as simulated where the cache has known rules."""
+    rows = sim.rows[~sim.failed & (sim.billed | (np.array(sim.cache_providers, dtype=object) != ""))]
     total = int(sim.history.prompt[rows].sum())
     return float(sim.history.as_was.read[rows].sum()) / total if total else float("nan")
 

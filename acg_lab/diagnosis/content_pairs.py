@@ -31,6 +31,16 @@ _ROLES: Final = {
     PieceKind.TOOL_USE: "assistant",
     PieceKind.TOOL_RESULT: "tool",
 }
+
+
+def _make_form(kind: PieceKind) -> Form:
+    content_type = "tool_schema" if kind == PieceKind.TOOL else "text"
+    role = _ROLES.get(kind, "user")
+    return Form(role, content_type, role if role != "assistant" else "memory", None, None, None)
+
+
+_FORMS: Final = {int(kind): _make_form(kind) for kind in PieceKind}
+_TOOL: Final = int(PieceKind.TOOL)
 _NEAR: Final = 32  # pieces behind the one that differs that are looked at
 
 
@@ -71,19 +81,18 @@ class PairNamer:
         names: dict[str, int] = {}
         codes: dict[int, int] = {}
         forms: dict[Form, int] = {}
-        contents = self._requests.contents
-        spans: list[int] = []
+        spans, of_contents, of_forms = list[int](), list[int](), list[int]()
         for pieces in (before, after):
-            for number, piece in enumerate(range(pieces.start, pieces.stop)):
-                spans.append(names.setdefault(self._span_id(piece, number), len(names)))
-                codes.setdefault(int(contents[piece]), len(codes))
-                forms.setdefault(self._form(piece), len(forms))
-        both = [*range(before.start, before.stop), *range(after.start, after.stop)]
+            contents, kinds = self._requests.contents[pieces].tolist(), self._requests.kinds[pieces].tolist()
+            for number, (content, kind) in enumerate(zip(contents, kinds, strict=True)):
+                spans.append(names.setdefault(self._span_id(content, kind, number), len(names)))
+                of_contents.append(codes.setdefault(content, len(codes)))
+                of_forms.append(forms.setdefault(_FORMS[kind], len(forms)))
         source = _two_requests(
             (before.stop - before.start, after.stop - after.start),
             spans,
-            [codes[int(contents[piece])] for piece in both],
-            [forms[self._form(piece)] for piece in both],
+            of_contents,
+            of_forms,
             (tuple(names), tuple(self._text(code) for code in codes), tuple(forms)),
             is_redacted=self._requests.is_redacted,
         )
@@ -97,16 +106,8 @@ class PairNamer:
             self._texts[code] = plain_text(self._requests.texts[code])
         return self._texts[code]
 
-    def _form(self, piece: int) -> Form:
-        kind = PieceKind(int(self._requests.kinds[piece]))
-        content_type = "tool_schema" if kind == PieceKind.TOOL else "text"
-        role = _ROLES.get(kind, "user")
-        return Form(role, content_type, role if role != "assistant" else "memory", None, None, None)
-
-    def _span_id(self, piece: int, number: int) -> str:
-        if self._requests.kinds[piece] != PieceKind.TOOL:
-            return f"piece-{number}"
-        return f"tools-{number}-{_tool_name(self._text(int(self._requests.contents[piece])))}"
+    def _span_id(self, content: int, kind: int, number: int) -> str:
+        return f"tools-{number}-{_tool_name(self._text(content))}" if kind == _TOOL else f"piece-{number}"
 
 
 def _tool_name(definition: str) -> str:

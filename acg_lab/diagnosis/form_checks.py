@@ -70,6 +70,8 @@ def is_retrieved(block: BlockHistory) -> bool:
         return False
     if block.form.provenance == "retrieval":
         return True
+    if len(block.counts) < _MANY:
+        return False
     texts = [block.text(code) for code in block.counts]
     listed = sum(len(_item.findall(text)) >= _FEW and _cue.search(text) is not None for text in texts)
-    return len(texts) >= _MANY and listed >= _MOSTLY * len(texts)
+    return listed >= _MOSTLY * len(texts)

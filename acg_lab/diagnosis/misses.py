@@ -18,7 +18,7 @@ from acg_lab.simulation.origins import CHANGES
 from acg_lab.simulation.result import CacheSimulation
 from acg_lab.simulation.verdicts import Verdict
 
-__all__ = ["NO_MISS", "Miss", "find_misses", "name_blocks", "name_kinds", "name_messages"]
+__all__ = ["NO_MISS", "Miss", "find_misses", "name_kinds", "name_messages"]
 
 Ints = NDArray[np.int64]
 NO_MISS: Final = frozenset(
@@ -80,7 +80,8 @@ class Miss(NamedTuple):
 
 def find_misses(sim: CacheSimulation) -> list[Miss]:
     """Return the misses of a simulation, dearest first: by money where there are prices, then by tokens."""
-    blocks, kinds, paths = name_blocks(sim), name_kinds(sim), _paths(sim)
+    pieces = _deciding_pieces(sim)
+    blocks, kinds, paths = _name_blocks(sim, pieces), name_kinds(sim), _paths(sim, pieces)
     groups: dict[tuple[str, Verdict, Verdict, str, Kind | None], list[int]] = {}
     for i, key in enumerate(zip(sim.agent_ids, sim.caused_by, sim.verdicts, blocks, kinds, strict=True)):
         if key[2] not in NO_MISS:
@@ -113,7 +114,7 @@ def find_misses(sim: CacheSimulation) -> list[Miss]:
 
 def name_messages(sim: CacheSimulation, requests: Sequence[int]) -> str:
     """Return the message that decided most of some requests, ``messages`` if it was another one each time."""
-    paths = _paths(sim)
+    paths = _paths(sim, _deciding_pieces(sim))
     return _same_message([paths[i] for i in requests])
 
 
@@ -135,9 +136,9 @@ def _dearest(value: float) -> float:
 # --- where ---
 
 
-def name_blocks(sim: CacheSimulation) -> list[str]:
+def _name_blocks(sim: CacheSimulation, pieces: Ints) -> list[str]:
     """Return the block that decided each request, without the number of a message; empty where nothing says."""
-    pieces, requests = _deciding_pieces(sim), sim.history.requests
+    requests = sim.history.requests
     kinds = np.append(requests.kinds, 0)[pieces]
     number = _numbers_of_system_blocks(sim, pieces)
     messages = np.append(requests.messages, -1)[pieces]
@@ -154,9 +155,9 @@ def name_blocks(sim: CacheSimulation) -> list[str]:
     return names
 
 
-def _paths(sim: CacheSimulation) -> list[str]:
+def _paths(sim: CacheSimulation, pieces: Ints) -> list[str]:
     """Return the message that decided each request, ``messages`` where none did."""
-    messages = np.append(sim.history.requests.messages, -1)[_deciding_pieces(sim)]
+    messages = np.append(sim.history.requests.messages, -1)[pieces]
     return [f"messages[{message}]" if message >= 0 else "messages" for message in messages.tolist()]
 
 

@@ -54,12 +54,14 @@ class AgentCosts:
     snap : Snapshot
         Of a repaired one, costs are those of the repaired requests.
     agent_id : str
+    trace : Trace, optional
+        The replay of the agent's requests as they were recorded, where there is one.
     """
 
-    def __init__(self, snap: Snapshot, agent_id: str) -> None:
+    def __init__(self, snap: Snapshot, agent_id: str, trace: "Trace | None" = None) -> None:
         # The snapshot keeps its costs, so they must not keep it.
         self.agent_id = agent_id
-        self._trace: Trace = replay(snap.recorded, agent_id=agent_id, progress=False)
+        self._trace: Trace = replay(snap.recorded, agent_id=agent_id, progress=False) if trace is None else trace
         self._recorded: CacheSimulation = simulate(self._trace)
         self.simulation: CacheSimulation = self._recorded
         self._repaired_trace = self._trace
@@ -237,25 +239,25 @@ def _is_shared(snap: Snapshot, agent_id: str, repair: Drop) -> bool:
 _known: "WeakKeyDictionary[Columns, dict[str, AgentCosts | None]]" = WeakKeyDictionary()
 
 
-def read_costs(snap: Snapshot, agent_id: str) -> AgentCosts | None:
+def read_costs(snap: Snapshot, agent_id: str, trace: "Trace | None" = None) -> AgentCosts | None:
     """Return the costs of an agent; None where they are not known.
 
     They are known where a request has a price, and either usage or the body as sent is recorded: without both, nobody
-    knows which breakpoints were sent.
+    knows which breakpoints were sent. What was replayed already need not be again: ``trace`` is as for `AgentCosts`.
     """
     known = _known.setdefault(snap.columns, {})
     if agent_id not in known:
-        known[agent_id] = _read(snap, agent_id)
+        known[agent_id] = _read(snap, agent_id, trace)
     return known[agent_id]
 
 
-def _read(snap: Snapshot, agent_id: str) -> AgentCosts | None:
+def _read(snap: Snapshot, agent_id: str, trace: "Trace | None") -> AgentCosts | None:
     runs = snap.runs
     of_agent = [calls for record, calls in zip(runs.records, runs.calls, strict=True) if record.agent_id == agent_id]
     requests = [call for calls in of_agent for call in calls if call.request is not None]
     if not requests:
         return None
     has_body = any(call.body is not None for call in requests)
-    costs = AgentCosts(snap, agent_id)
+    costs = AgentCosts(snap, agent_id, trace)
     is_known = has_body or bool(costs.simulation.billed.any())
     return costs if is_known and costs.totals.without_cache > 0 else None

@@ -20,12 +20,14 @@ from acg_lab.core.errors import AcgLabError, SourceError
 from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
 from acg_lab.diagnosis.explain import explain
 from acg_lab.diagnosis.misses import find_misses
+from acg_lab.diagnosis.repair_costs import read_costs
 from acg_lab.fleet.address import Address
 from acg_lab.fleet.kept import KeptError, write_requests
 from acg_lab.frames.findings import findings
 from acg_lab.frames.joined import Columns, plain_columns
 from acg_lab.frames.simulated import misses
 from acg_lab.history.replay import replay
+from acg_lab.history.trace import Trace
 from acg_lab.simulation.simulate import simulate
 from acg_lab.snapshot.snapshot import Snapshot
 
@@ -153,8 +155,7 @@ def _survey(address: Address, questions: Questions, agent_id: str) -> Outcome:
 def _answer(snapshot: Snapshot, questions: Questions, agent_id: str, begin: float) -> AgentSurvey:
     cost, missed = None, _NO_ROWS
     if any(map(len, snapshot.runs.calls)):
-        window = questions.in_force.observation_window
-        history = snapshot if window == _WINDOW else replay(snapshot, window=window, progress=False)
+        history = _replay(snapshot, questions, agent_id)
         sim = simulate(history, cache_provider=questions.cache_provider, config=questions.current)
         found = find_misses(sim)
         costs = summarize_costs(sim, found)
@@ -176,6 +177,20 @@ def _answer(snapshot: Snapshot, questions: Questions, agent_id: str, begin: floa
 
 
 _NO_ROWS: Final[Columns] = {}
+
+
+def _replay(snapshot: Snapshot, questions: Questions, agent_id: str) -> Snapshot | Trace:
+    """Return what is simulated: the agent's replay where `explain` needs the same one, or the window is another."""
+    window = questions.in_force.observation_window
+    if window != _WINDOW:
+        return replay(snapshot, window=window, progress=False)
+    is_replayed = any(call.request is not None for calls in snapshot.runs.calls for call in calls)
+    is_asked = questions.findings and questions.current is None and snapshot.agent_ids == (agent_id,)
+    if not (is_asked and is_replayed):
+        return snapshot
+    trace = replay(snapshot, progress=False)
+    read_costs(snapshot, agent_id, trace)  # `explain` finds them: it simulates under the same settings
+    return trace
 
 
 def _price(snapshot: Snapshot, questions: Questions) -> AgentPrices | None:

@@ -265,6 +265,7 @@ class Trace:
         Parameters
         ----------
         step : int
+            Position in the trace; from its end if negative.
         thresholds : StabilityThresholds, optional
             Production's defaults when left out.
         window : int, optional
@@ -273,8 +274,11 @@ class Trace:
         Raises
         ------
         UsageError
-            If the window was not walked.
+            If there is no such step, or the window was not walked.
         """
+        if not isinstance(step, int | np.integer) or not -len(self) <= step < len(self):
+            msg = f"The 'step' option must be the position of one of {counted(len(self), 'step')}; got {step!r}."
+            raise UsageError(msg)
         part: ReplayedHistory = self.parts[self.part[step]]
         return part.result(int(self.row[step]), check_thresholds(thresholds), self._check_window(window))
 

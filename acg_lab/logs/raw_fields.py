@@ -78,10 +78,10 @@ class LineFields:
         return name
 
     def text(self, name: str) -> str | None:
-        """Return a field as a text; a number is printed, anything else counts as absent."""
+        """Return a field as a text; a number is printed, white space and anything else counts as absent."""
         value = self.value(name)
         if isinstance(value, str):
-            return value or None
+            return value if value.strip() else None
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def value(self, name: str) -> Json:

@@ -70,7 +70,7 @@ def read_log(
     wants : Wants
         Whether a call is to be kept.
     agent_id : str, optional
-        Of the calls that name none; the name of the source when left out.
+        Of the calls that name none, unless others name it; else these have the name of the source.
     n_jobs : int
         Processes that read files on this machine; -1 for all cores.
 
@@ -88,7 +88,9 @@ def read_log(
     n_read = _read_apart(reading, files, given, progress, n_jobs)
     stream = DocumentStream(files[n_read:], given, options.limits, on_problem, progress, total)
     reading.read(stream)
-    return Log(reading.finish(agent_id or source_name(source)), tuple(reading.formats | stream.formats))
+    # An agent that lines name is asked for, not given to the lines that name none.
+    name = source_name(source) if agent_id is None or reading.names(agent_id) else agent_id
+    return Log(reading.finish(name), tuple(reading.formats | stream.formats))
 
 
 def _read_apart(
@@ -205,6 +207,11 @@ class _Reading:
     def _report(self, doubts: Iterable[RecordError]) -> None:
         for doubt in doubts:
             self._on_problem(doubt)
+
+    def names(self, agent_id: str) -> bool:
+        """Whether the log itself names an agent."""
+        said = (run.agent_id for run in self._said.values())
+        return agent_id in chain((row.agent_id for row in self._table.rows), said)
 
     def finish(self, agent_id: str) -> LoggedRuns:
         """Return the runs; calls that name no agent are of this one."""

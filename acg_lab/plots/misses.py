@@ -315,7 +315,7 @@ def _title(losses: _Losses) -> tuple[str, str]:
     unit, frame = losses.unit, losses.frame
     if frame.empty or losses.lost <= 0:
         if losses.changed.empty:
-            return "Nothing is paid in vain: every prefix that could be read was read", ""
+            return "Nothing is paid for misses: every prefix that could be read was read", ""
         changed: Any = losses.changed.iloc[0]
         return f"No breakpoint could save more; {{name}} misses for {_reason(changed)}", str(changed.agent_id)
     of = "" if losses.cost is None else f" of {unit.text(losses.cost)}"

@@ -41,6 +41,7 @@ from acg_lab.storage.parquet_schema import (
     check_values,
     read_codes,
     read_numbers,
+    read_texts,
     read_times,
 )
 from acg_lab.storage.recorded_runs import Body, Call, Runs
@@ -249,14 +250,14 @@ def _own_messages(calls: "pa.Table", messages: "pa.Table", *, is_part: bool) -> 
 
 
 def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: JsonPool) -> Runs:
-    met = _count_up(runs["agent_id"].to_pylist(), runs["position"].to_pylist())
+    met = _count_up(read_texts(runs, "agent_id"), runs["position"].to_pylist())
     _expect("runs", "the runs of each agent in order, from position 0 on", met=met)
-    of_runs = zip(calls["agent_id"].to_pylist(), calls["run_id"].to_pylist(), strict=True)
+    of_runs = [*zip(read_texts(calls, "agent_id"), read_texts(calls, "run_id"), strict=True)]
     met = _count_up(of_runs, calls["call"].to_pylist())
     _expect("calls", "the calls of each run in order, from call 0 on", met=met)
     values = JsonPool()
     of_run: dict[tuple[str, str], list[Call]] = {}
-    for run, call in _read_calls(calls, values):
+    for run, call in zip(of_runs, _read_calls(calls, values), strict=True):
         of_run.setdefault(run, []).append(call)
     started, ended = read_times(runs, "started_at").texts(), read_times(runs, "ended_at").texts()
     records = [
@@ -275,25 +276,25 @@ def _read_runs(runs: "pa.Table", calls: "pa.Table", messages: JsonPool) -> Runs:
     return Runs(records=records, calls=found, messages=messages, values=values)
 
 
-def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[tuple[tuple[str, str], Call]]:
+def _read_calls(table: "pa.Table", values: JsonPool) -> Iterator[Call]:
     tools, responses = (_pooled(table, name, values) for name in ("tools", "response"))
     started, ended = read_times(table, "started_at").texts(), read_times(table, "ended_at").texts()
     messages, exchanges = _read_lists(table, "message_ids"), _read_exchanges(table, values)
     metadata, unknown = _parsed(table, "metadata_snapshot"), _parsed(table, "unknown")
     requests = _read_requests(table)
-    names = ["agent_id", "run_id", "kind", "name", "model_name", *COUNTS]
-    for i, row in enumerate(table.select(names).to_pylist()):
+    names = ("kind", "name", "model_name", *COUNTS)
+    columns = [(table[name].to_pylist() if name in COUNTS else read_texts(table, name)) for name in names]
+    for i, row in enumerate(zip(*columns, strict=True)):
         exchange, body = exchanges[i]
         record = CallRecord(
-            **{name: row[name] for name in ("kind", "name", "model_name", *COUNTS)},
+            **dict(zip(names, row, strict=True)),
             started_at=started[i] or "",
             ended_at=ended[i],
             metadata_snapshot=metadata[i],
             unknown=unknown[i] or {},
             exchange=exchange,
         )
-        call = Call(record, requests[i], messages[i], int(tools[i]), int(responses[i]), body)
-        yield (row["agent_id"], row["run_id"]), call
+        yield Call(record, requests[i], messages[i], int(tools[i]), int(responses[i]), body)
 
 
 def _read_lists(table: "pa.Table", name: str) -> list[Codes]:
@@ -315,16 +316,17 @@ def _read_exchanges(table: "pa.Table", values: JsonPool) -> list[tuple[Exchange 
     decoded = [decode(Usage, text.encode()) for text in texts]
     metadata = _parsed(table, "exchange_metadata")
     found: list[tuple[Exchange | None, Body | None]] = []
-    for i, row in enumerate(table.select(["api", "body_items_in", "error", "request_id"]).to_pylist()):
+    columns = [read_texts(table, name) for name in ("api", "body_items_in", "error")]
+    for i, (api, name, error, request_id) in enumerate(zip(*columns, table["request_id"].to_pylist(), strict=True)):
         head, tools, system, response = (int(column[i]) for column in codes)
-        body = None if head < 0 else Body(head, row["body_items_in"] or "", items[i], tools, system, response)
-        exchange = row["api"] and Exchange(
-            api=row["api"],
+        body = None if head < 0 else Body(head, name or "", items[i], tools, system, response)
+        exchange = api and Exchange(
+            api=api,
             request={},
             usage=None if usages[i] < 0 else decoded[usages[i]],
             first_token_at=first_tokens[i],
-            error=row["error"],
-            request_id=row["request_id"],
+            error=error,
+            request_id=request_id,
             metadata=metadata[i] or {},
         )
         found.append((exchange, body))

@@ -56,6 +56,7 @@ __all__ = [
     "is_plain",
     "read_codes",
     "read_numbers",
+    "read_texts",
     "read_times",
     "schemas",
 ]
@@ -342,6 +343,13 @@ def read_codes(table: "pa.Table", name: str) -> tuple[Any, list[str]]:
         indices = chunk.indices.fill_null(-1) if chunk.null_count else chunk.indices
         codes.append(numbers[indices.to_numpy(zero_copy_only=False)])
     return np.concatenate(codes), list(known)
+
+
+def read_texts(table: "pa.Table", name: str) -> list[Any]:
+    """Return the texts of a dictionary column, None for null; equal ones are one object."""
+    codes, texts = read_codes(table, name)
+    by_code = [*texts, None]
+    return [by_code[code] for code in codes.tolist()]
 
 
 def read_numbers(table: "pa.Table", name: str) -> Any:

@@ -12,6 +12,7 @@ __all__ = ["NO_TIME", "Times", "parse_time", "read_time", "render_time"]
 
 NO_TIME = EARLIEST - 1
 _GIGA = 10**9
+_SECONDS = len("2026-11-06T21:20:00")
 
 
 def render_time(nanoseconds: int) -> str:
@@ -23,9 +24,9 @@ def render_time(nanoseconds: int) -> str:
     '1970-01-01T00:00:01.500Z'
     """
     seconds, fraction = divmod(nanoseconds, _GIGA)
-    digits = next(n for n in (0, 3, 6, 9) if fraction % 10 ** (9 - n) == 0)
+    digits = next(n for n in (0, 3, 6, 9) if fraction % 10 ** (9 - n) == 0) if fraction else 0
     tail = f".{fraction:09d}"[: digits + 1] if digits else ""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{tail}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:_SECONDS]}{tail}Z"
 
 
 def read_time(text: str | None) -> int:

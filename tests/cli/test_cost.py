@@ -167,5 +167,22 @@ def test_writes_that_nothing_reads_are_a_cause(run, tmp_path):
         path = str(tmp_path / f"{len(lines)}")
         snapshot_of(*calls).to_parquet(path)
         lines.append(run("cost", path)[1].splitlines())
-    assert lines[0][1].endswith("writes that nothing read")
+        lines[-1].insert(0, run("misses", path)[1].strip())
+    assert lines[0][2].endswith("writes that nothing read")
+    assert [found[0].endswith("writes that nothing read.") for found in lines] == [True, False]
     assert [found[-1].startswith("Next: ") for found in lines] == [True, False]
+
+
+def test_what_no_bill_and_no_rule_speaks_of_is_unknown(run, tmp_path):
+    """Of a model that nobody has rules for, whose bills do not mention reads, no command says that nothing is read."""
+    calls = [
+        sent(body(user("a question"), system="the rules " * 900, model="my-own-model"), 60 * i, (3010, None, None))
+        for i in range(4)
+    ]
+    path = str(tmp_path / "export")
+    snapshot_of(*calls, *growing()).to_parquet(path)
+    printed = run("cost", path)[1]
+    shares = {line.split()[0]: line.split()[3] for line in printed.splitlines()[1:4]}
+    assert shares == {"growing": "73%", "a": "unknown", "total": "73%"}
+    assert "4 requests of models whose cache has no known rules: --cache-provider names one." in printed
+    assert "nan" not in run("analyze", path)[1]

@@ -61,6 +61,7 @@ REFUSED = {
     "NaN": (lambda snap: acg.replay(snap).prefix_lengths([float("nan")]), "must be a finite number; got nan"),
     "NaN in an array": (lambda snap: acg.replay(snap).prefix_lengths(np.array([np.nan])), "finite number; got nan"),
     "infinity": (lambda snap: acg.replay(snap).prefix_lengths(float("inf")), "must be a finite number; got inf"),
+    "no such step": (lambda snap: acg.replay(snap).results_at(999), "position of one of .* steps; got 999"),
     "another window": (lambda snap: acg.replay(snap).results_at(0, window=7), "one of the trace's, 100; got 7"),
     "no window of two": (lambda snap: acg.replay(snap, window=[1, 2]).prefix_lengths(1), "trace's, 1, 2; got None"),
     "unknown key": (lambda snap: acg.replay(snap).select(learning_key="k"), "There is no profile 'k'; the nearest"),

@@ -183,6 +183,14 @@ def test_fields_can_be_named(log):
         load(log(lines(CHAT)), fields={"who": "a"})
 
 
+def test_an_agent_that_lines_name_is_asked_for(log):
+    """Lines without an agent are given the one that the caller names, unless other lines are its own."""
+    path = log(lines({"request": CHAT, "agent": "sales"}, {"request": MESSAGES, "agent": " "}))
+    counts = [len(load(path, agent_id=name).runs.records) for name in ("sales", "billing")]
+    assert counts == [1, 1]
+    assert load(path).agent_ids == ("requests", "sales")
+
+
 def test_batch_files_join_requests_and_answers(log, tmp_path):
     """Batch requests and the answers in another file are one call each, whichever comes first."""
     log(lines({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": CHAT}), "batch/in.jsonl")

@@ -83,7 +83,7 @@ def test_title_of_misses():
         "$0.01 of $0.07 is paid for nothing, $0.01 of it for a date or time in clock"
     )
     assert "of it for a date or time in 200 agents" in text_of(plots.misses(CASES["200 agents"]), "title")
-    assert text_of(plots.misses(CASES["nothing lost"]), "title").startswith("Nothing is paid in vain")
+    assert text_of(plots.misses(CASES["nothing lost"]), "title").startswith("Nothing is paid for misses")
 
 
 def test_misses_of_a_frame():
