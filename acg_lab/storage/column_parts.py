@@ -84,7 +84,8 @@ def _join_origins(parts: Sequence[Columns]) -> Origin:
     rates = {origin.sample_rate for origin in origins}
     rate = rates.pop()
     if rates:
-        calls = [sum(map(len, part.runs.calls)) or 1 for part in parts]
+        calls = [sum(map(len, part.runs.calls)) for part in parts]
+        calls = calls if any(calls) else [1] * len(parts)
         rate = sum(calls) / sum(n / origin.sample_rate for n, origin in zip(calls, origins, strict=True))
         caveats[f"the pieces hold different shares of the traffic, together {rate:.4g}"] = None
     salts = dict.fromkeys(origin.redacted for origin in origins)

@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from acg_lab.core.errors import UsageError
+from acg_lab.storage.columns import Origin
 from acg_lab.storage.parquet_schema import TABLES
 
 __all__ = [
@@ -96,6 +97,13 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         How many runs `run_ids` lists.
     covers : tuple of str
         Older pieces whose runs it lists as well, so that a year of pieces is known by a few files.
+    last_start : int or None
+        When its latest run started, in nanoseconds since 1970; None if that is unknown.
+    agents : tuple of str or None
+        Whose windows and results it holds, if it is not partitioned and they are few; None if that is unknown.
+    key_prefix : str or None
+    origin : Origin or None
+        Where its contents come from; None if that is unknown, or of several kinds.
     """
 
     name: str = ""
@@ -108,6 +116,10 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     only_private: bool = False
     n_ids: int = 0
     covers: tuple[str, ...] = ()
+    last_start: int | None = None
+    agents: tuple[str, ...] | None = None
+    key_prefix: str | None = None
+    origin: Origin | None = None
 
     @property
     def marker(self) -> str:
@@ -126,6 +138,10 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return [WHOLE.path(table) for table in reversed(TABLES)]
         folders = [Partition(self.name).folder(table) for table in TABLES]
         return [*folders, self.run_ids, self.marker]
+
+    def ends_before(self, since: int | None) -> bool:
+        """Return whether all its runs are known to have started before a time in nanoseconds."""
+        return None not in (since, self.last_start, self.origin) and self.last_start < since  # type: ignore[operator]
 
 
 def _quote(agent_id: str) -> str:

@@ -9,12 +9,13 @@ import msgspec
 from acg_lab.core.keys import Owner
 from acg_lab.storage.base import Progress
 from acg_lab.storage.column_parts import assign_owners, split_by_agent
-from acg_lab.storage.columns import Columns
+from acg_lab.storage.columns import Columns, Origin
 from acg_lab.storage.parquet_files import Files
 from acg_lab.storage.parquet_footer import SealedFile
 from acg_lab.storage.parquet_layout import Partition, PartitionBy, Piece, check_partition_by
 from acg_lab.storage.parquet_schema import CODED, EXPORT_ID, ROWS_PER_GROUP, VERSION, is_plain, schemas
 from acg_lab.storage.parquet_writer import to_tables
+from acg_lab.storage.times import NO_TIME, read_time
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["take_apart", "write_partition", "write_piece", "write_table"]
 
 _NO_LIMIT: Final = 2**31 - 1
+_NAMED: Final = 1000  # agents in the marker of a piece
 
 
 def take_apart(columns: Columns, partition_by: PartitionBy) -> Iterator[tuple[str | None, Columns]]:
@@ -63,14 +65,29 @@ def write_piece(
     """
     export_id, n_agents = secrets.token_hex(8), 0
     runs: list[tuple[str, str]] = []
+    last_start, agents, kinds = NO_TIME, set[str](), set[tuple[str | None, Origin]]()
     for agent_id, columns in parts:
         write_partition(files, place, Partition(piece.name, agent_id), columns, export_id, progress)
         runs += [(run.agent_id, run.id) for run in columns.runs.records]
+        last_start = max([last_start, *(read_time(run.started_at) for run in columns.runs.records)])
+        kinds.add((columns.key_prefix, columns.origin))
         n_agents += agent_id is not None
+        if agent_id is None:
+            agents.update(owner.agent_id for owner in assign_owners(columns).values())
     runs += covered
     with files.create(f"{place}/{piece.run_ids}") as file:
         write_table("runs", iter([_run_ids(runs)]), file, progress, export_id)
-    piece = msgspec.structs.replace(piece, version=VERSION, n_agents=n_agents, n_ids=len(runs))
+    key_prefix, origin = kinds.pop() if len(kinds) == 1 else (None, None)
+    piece = msgspec.structs.replace(
+        piece,
+        version=VERSION,
+        n_agents=n_agents,
+        n_ids=len(runs),
+        last_start=None if last_start == NO_TIME else last_start,
+        agents=None if n_agents or len(agents) > _NAMED else tuple(sorted(agents)),
+        key_prefix=key_prefix,
+        origin=origin,
+    )
     with files.create(f"{place}/{piece.marker}") as file:
         file.write(msgspec.json.format(msgspec.json.encode(piece)))
     return piece

@@ -6,6 +6,7 @@ production keeps the newest only. What cannot be read of a piece is reported, an
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import msgspec
@@ -164,9 +165,12 @@ def _without_marker(files: Files) -> list[str]:
 
 
 def _read_piece(
-    files: Files, piece: Piece, selection: Selection, progress: Progress, seen: Collection[str]
+    files: Files, piece: Piece, selection: Selection, progress: Progress, seen: frozenset[str]
 ) -> tuple[list[Columns], list[_Failure]]:
-    """Return what can be read of a piece, agent by agent if it is partitioned, and what can't, with the error."""
+    """Return what can be read of a piece, agent by agent if it is partitioned, and what can't, with the error.
+
+    Files of which nothing counts, since their runs are too old and windows were seen in newer pieces, are not opened.
+    """
     read: list[Columns] = []
     failed: list[_Failure] = []
     try:
@@ -174,12 +178,37 @@ def _read_piece(
         partitions = _list_partitions(files, piece, selection)
     except SourceError as error:
         return [], [(Partition(piece.name), error)]
+    is_past = piece.ends_before(selection.since)
+    if is_past and partitions:
+        read.append(_nothing_of(piece))
     for partition in partitions:
+        if is_past and _are_seen(piece, partition, selection, seen):
+            continue
         try:
             read.append(_read_partition(files, partition, selection, progress, seen))
         except (SourceError, RecordError) as error:
             failed.append((partition, error))
     return read, failed
+
+
+def _are_seen(piece: Piece, partition: Partition, selection: Selection, seen: frozenset[str]) -> bool:
+    """Return whether all wanted agents with windows or results in a partition are known to be among those seen."""
+    if partition.agent_id is not None:
+        return partition.agent_id in seen
+    return piece.agents is not None and all(one in seen for one in piece.agents if selection.wants_agent(one))
+
+
+def _nothing_of(piece: Piece) -> Columns:
+    """Return the columns of a piece without windows, results and runs."""
+    empty, origin = ingest((), raise_problem), piece.origin or Origin()
+    is_partly = bool(origin.redacted)
+    return replace(
+        empty,
+        observations=replace(empty.observations, is_redacted=origin.is_redacted, is_partly_redacted=is_partly),
+        runs=replace(empty.runs, is_redacted=origin.is_redacted),
+        key_prefix=piece.key_prefix,
+        origin=origin,
+    )
 
 
 def _check_version(files: Files, piece: Piece) -> None:

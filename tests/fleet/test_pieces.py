@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pandas as pd
 import polars as pl
 import pytest
@@ -106,6 +107,60 @@ def test_day_by_day(tmp_path, kind):
     assert counts.fetchall() == [(6, 3, 2)]
     assert pl.scan_parquet(table, hive_partitioning=True).collect().height == 6
     assert len(pd.read_parquet(tmp_path / "history" / "runs")) == 6
+
+
+@settings(max_examples=scaled(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(documents(), min_size=1, max_size=4), st.sampled_from(KINDS), st.data())
+def test_pieces_that_end_before_since(days, kind, data):
+    """What is not opened since it is too old changes nothing: as of pieces that don't say when their runs started."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "history"
+        for number, (windows, results, recorded) in enumerate(days):
+            snap = acg.load(backend_of(windows, results, recorded), include_private=True)
+            origin = snap.columns.origin._replace(caveats=(f"of day {number % 2}",))
+            replace(snap, columns=replace(snap.columns, origin=origin)).to_parquet(
+                place, append=True, partition_by=kind
+            )
+        markers = list(place.glob("_pieces/*.json"))
+        if not markers:
+            return
+        starts = [run.started_at for run in acg.load(place).runs] or ["2026-11-01T00:00:00Z"]
+        asked = {"since": data.draw(st.sampled_from([*starts, "9999-01-01"])), "include_private": True}
+        if data.draw(st.booleans()):
+            asked["agent_id"] = data.draw(st.sampled_from(sorted(measure_agents(place)) or [None]))
+        skipping = acg.load(place, **asked)
+        for marker in markers:
+            told = json.loads(marker.read_bytes())
+            marker.write_text(json.dumps({name: value for name, value in told.items() if name != "last_start"}))
+        whole = acg.load(place, **asked)
+        assert skipping == whole
+        assert skipping.columns.rules == whole.columns.rules
+        assert skipping.columns.origin == whole.columns.origin
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_old_pieces_are_not_opened(tmp_path, kind):
+    """Of a history of days the last one opens no file of those before, but for agents that are gone since."""
+    place = tmp_path / "history"
+    for number in range(1, 4):
+        backend = MemoryBackend()
+        for agent_id in ("a", "b") if number > 1 else ("a", "b", "gone"):
+            learned_backend(agent_id, n_runs=1, backend=backend)
+            run = make_run(make_request("x"), agent_id=agent_id, run_id=f"{agent_id}-{number}")
+            backend.store_run(msgspec.structs.replace(run, started_at=f"2026-11-{number:02}T10:00:00Z"))
+            backend._runs[agent_id].pop("run-0")
+        append_history(backend, place, partition_by=kind)
+    asked = {"since": "2026-11-03"}
+    expected, gone = acg.load(place, **asked), acg.load(place, agent_id="gone", **asked)
+    assert run_ids(expected) == [("a", "a-3"), ("b", "b-3")]
+    assert gone.windows
+    second = sorted(place.glob("_pieces/*.json"))[1].stem
+    for path in place.glob(f"*/piece={second}/**/*.parquet"):
+        path.write_bytes(b"not Parquet")
+    assert acg.load(place, **asked) == expected
+    assert acg.load(place, agent_id="gone", **asked) == gone
+    with pytest.raises(acg.SourceError, match="not everything can be read"):
+        compact_history(place)
 
 
 def test_large_histories_are_cut_agent_by_agent(tmp_path, monkeypatch):
