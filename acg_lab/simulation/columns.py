@@ -54,6 +54,7 @@ class SimulatedHistory:
         acts: bool = False,
     ) -> None:
         self.history, self.sizes = history, sizes
+        self._parts_of_trace = history.parts  # the history holds them only for as long as something else does
         self.before, self.after = before, before if after is None else after
         self.is_limit, self.settings, self.config = after is None, settings, config
         self.price_list, self.refused, self.acts = prices, refused, acts
