@@ -92,7 +92,6 @@ class Evaluation(RunCosts):
         if now not in trace.windows:
             trace = replace(trace, parts=walk_more(trace, (now,)), windows=(*trace.windows, now))
         self.sim = base = simulate(trace, config=config, cache_provider=cache_provider)
-        self.acted = bool(base.history.acts)
         self._agents: list[AgentRequests] = []
         self._planned: list[PlannedBreakpoints] = []
         self._parts = parts = walk_more(trace, windows)

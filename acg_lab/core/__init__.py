@@ -29,7 +29,8 @@ from acg_lab.core.canonical import canonical_json, hash_text
 from acg_lab.core.codec import decode, decode_window, encode, encode_window
 from acg_lab.core.errors import AcgLabError, MissingExtraError, RecordError, SourceError, UsageError
 from acg_lab.core.keys import LearningKey, learning_key, parse_learning_key
-from acg_lab.core.learner import AcgLearner, HotCache, LearnerUpdate, system_stamp
+from acg_lab.core.learner import AcgLearner, HotCache, system_stamp
+from acg_lab.core.learner_backend import LearnerUpdate
 from acg_lab.core.planner import BreakpointPlan, PlanReason, plan_request
 from acg_lab.core.prompt_ir import build_prompt_ir, normalize_whitespace
 from acg_lab.core.records import (

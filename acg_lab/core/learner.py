@@ -8,12 +8,20 @@ import uuid
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
-
-from msgspec import Struct, field
+from typing import TypeAlias
 
 from acg_lab.core.errors import RecordError, UsageError
 from acg_lab.core.keys import learning_key
+from acg_lab.core.learner_backend import (
+    AsyncLearnerBackend,
+    LearnerBackend,
+    LearnerUpdate,
+    Load,
+    ResultBackend,
+    Store,
+    TransactionalBackend,
+    Window,
+)
 from acg_lab.core.messages import tool_schemas
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.prompt_ir import build_prompt_ir
@@ -22,110 +30,11 @@ from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_window
 from acg_lab.core.window import CountedWindow
 
-__all__ = [
-    "AcgLearner",
-    "AsyncLearnerBackend",
-    "HotCache",
-    "LearnerBackend",
-    "LearnerUpdate",
-    "Load",
-    "ResultBackend",
-    "Stamp",
-    "Store",
-    "TransactionalBackend",
-    "system_stamp",
-]
+__all__ = ["AcgLearner", "HotCache", "Stamp", "system_stamp"]
 
 _MAX_COUNTED = 256
 
-Window: TypeAlias = tuple[PromptIR, ...]
 Stamp: TypeAlias = Callable[[], tuple[str, str]]
-
-
-class LearnerBackend(Protocol):
-    """The methods of a storage backend that the learner needs."""
-
-    def load_observations(self, key: str, /) -> Window | None:
-        """Return the window of a key, or None if there is none."""
-        ...
-
-    def store_observations(self, key: str, window: Window, /) -> None:
-        """Store a window."""
-        ...
-
-    def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None:
-        """Store a result."""
-        ...
-
-
-class AsyncLearnerBackend(Protocol):
-    """`LearnerBackend` for asyncio."""
-
-    async def load_observations(self, key: str, /) -> Window | None:
-        """Return the window of a key, or None if there is none."""
-        ...
-
-    async def store_observations(self, key: str, window: Window, /) -> None:
-        """Store a window."""
-        ...
-
-    async def store_stability(self, key: str, result: StabilityAnalysisResult, /) -> None:
-        """Store a result."""
-        ...
-
-
-class Load(NamedTuple):
-    """Command: load the window of a key and send it back, or None if there is none."""
-
-    key: str
-
-
-class Store(NamedTuple):
-    """Command: store a window, then its result, under a key."""
-
-    key: str
-    window: Window
-    result: StabilityAnalysisResult
-
-
-class ResultBackend(Protocol):
-    """The method of a storage backend that warming a hot cache needs."""
-
-    def load_stability(self, key: str, /) -> StabilityAnalysisResult | None:
-        """Return the result of a key, or None if there is none."""
-        ...
-
-
-class LearnerUpdate(Struct, frozen=True, kw_only=True):
-    """What was learned from a run.
-
-    Attributes
-    ----------
-    results : dict of str to StabilityAnalysisResult
-        By learning key, in the order of calls.
-    seed : StabilityAnalysisResult or None
-        The new seed entry of the agent.
-    skipped : int
-        How many requests production cannot read, and so ignores silently.
-
-    Examples
-    --------
-    >>> LearnerUpdate(skipped=2).results
-    {}
-    """
-
-    results: dict[str, StabilityAnalysisResult] = field(default_factory=dict)
-    seed: StabilityAnalysisResult | None = None
-    skipped: int = 0
-
-
-@runtime_checkable
-class TransactionalBackend(Protocol):
-    """A backend that carries out a learner's step as a whole, so that concurrent learners lose nothing."""
-
-    def transact(self, start: Callable[[], Generator[Load | Store, Window | None, LearnerUpdate]], /) -> Any:
-        """Carry out the step that ``start`` returns, and return its update; an asyncio backend returns an awaitable."""
-        ...
 
 
 class HotCache:

@@ -22,6 +22,7 @@ from acg_lab.repairs.what_if import what_if
 from acg_lab.simulation.costs import CostTotals
 from acg_lab.simulation.simulate import simulate, simulate_change
 from acg_lab.simulation.verdicts import Verdict
+from acg_lab.snapshot.narrow import keep_agent
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.times import parse_time
 
@@ -69,6 +70,7 @@ class AgentCosts:
             self.simulation = simulate_change(self._recorded, self._repaired_trace)
         self._saved: dict[tuple[Repair, ...], float | None] = {}
         self._tried: _Tried | None = None
+        self._part: Snapshot | None = None
 
     @cached_property
     def totals(self) -> CostTotals:
@@ -194,18 +196,26 @@ class AgentCosts:
         cost = simulate_change(self._recorded, tried.trace, sent=sent).cost
         return self.cost - float(cost[~np.isnan(cost)].sum())
 
+    def _own(self, snap: Snapshot) -> Snapshot:
+        """Return what a recorded snapshot holds of this agent; a repair walks over all that it is applied to."""
+        if snap.recorded is not snap or len(snap.agent_ids) == 1:
+            return snap
+        if self._part is None:
+            self._part = keep_agent(snap, self.agent_id)
+        return self._part
+
     def _replay(self, snap: Snapshot, repairs: tuple[Repair, ...]) -> "_Tried":
         """Return a snapshot with repairs of contents, and its replay; the last one is kept until `forget`."""
         if not repairs:
             return _Tried((), snap, self._repaired_trace)
         if self._tried is None or self._tried.repairs != repairs:
-            repaired = what_if(snap, repairs)
+            repaired = what_if(self._own(snap), repairs)
             self._tried = _Tried(repairs, repaired, replay(repaired, agent_id=self.agent_id, progress=False))
         return self._tried
 
     def forget(self) -> None:
         """Free what is kept between trials of repairs: it holds the snapshot, which keeps these costs."""
-        self._tried = None
+        self._tried = self._part = None
 
 
 class _Tried(NamedTuple):

@@ -8,7 +8,7 @@ import pandas as pd
 from acg_lab.core.errors import UsageError
 from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
 from acg_lab.diagnosis.miss_words import describe_miss
-from acg_lab.frames.schema import make_frame
+from acg_lab.frames.columns import make_frame
 from acg_lab.simulation import CacheSimulation
 
 __all__ = ["AGENT_COSTS", "agent_costs"]

@@ -6,7 +6,8 @@ import pandas as pd
 
 from acg_lab.advice import Comparison
 from acg_lab.core.errors import UsageError
-from acg_lab.frames.schema import COST_CHANGES, SHIFTS, make_frame
+from acg_lab.frames.columns import make_frame
+from acg_lab.frames.schema import COST_CHANGES, SHIFTS
 
 __all__ = ["cost_changes", "shifts"]
 

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from acg_lab.core.keys import parse_learning_key
-from acg_lab.frames.schema import CURVE, make_frame
+from acg_lab.frames.columns import make_frame
+from acg_lab.frames.schema import CURVE
 from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.snapshot.threshold_curve import find_threshold_steps
 

@@ -10,7 +10,8 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis import Finding, explain
 from acg_lab.diagnosis.findings import describe_effect
-from acg_lab.frames.schema import FINDINGS, make_frame
+from acg_lab.frames.columns import make_frame
+from acg_lab.frames.schema import FINDINGS
 from acg_lab.repairs.effects import Effect
 from acg_lab.snapshot.snapshot import Snapshot
 

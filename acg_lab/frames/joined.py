@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from acg_lab.frames.schema import make_frame, times_of
+from acg_lab.frames.columns import make_frame, times_of
 
 __all__ = ["Columns", "join_columns", "plain_columns"]
 

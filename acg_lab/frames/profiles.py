@@ -11,7 +11,8 @@ from acg_lab.core.errors import UsageError
 from acg_lab.core.keys import parse_learning_key
 from acg_lab.core.records import StabilityAnalysisResult
 from acg_lab.core.stability import StabilityThresholds
-from acg_lab.frames.schema import PROFILES, SCORES, category, counts_of, make_frame
+from acg_lab.frames.columns import category, counts_of, make_frame
+from acg_lab.frames.schema import PROFILES, SCORES
 from acg_lab.snapshot.analysis import analyze, analyze_profile, count_sharing
 from acg_lab.snapshot.profile_names import ProfileNames
 from acg_lab.snapshot.snapshot import Snapshot, columns_of

@@ -1,14 +1,12 @@
-"""The schema of every frame: names and dtypes of columns, and making a frame of columns.
+"""The schema of every frame: names and dtypes of columns, in order.
 
-Invariant: a frame has its columns in the order of its schema and with its dtypes, however many rows it has.
+Invariant: a dtype is one of pandas, a name of ``FIXED`` categories, ``NAMES`` or ``TIME``.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, get_args
+from collections.abc import Mapping
+from typing import Final, get_args
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from acg_lab.core.records import PromptBlock, StabilityClass
 from acg_lab.core.stability import CLASS_ORDER
@@ -24,7 +22,9 @@ __all__ = [
     "COST_CHANGES",
     "CURVE",
     "FINDINGS",
+    "FIXED",
     "MISSES",
+    "NAMES",
     "PROFILES",
     "REQUESTS",
     "SAVINGS",
@@ -32,19 +32,15 @@ __all__ = [
     "SETTING_COSTS",
     "SHIFTS",
     "STEPS",
+    "TIME",
     "VARIANTS",
     "WINDOWS",
-    "category",
-    "compact",
-    "counts_of",
-    "make_frame",
-    "times_of",
 ]
 
-_TIME: Final = "datetime64[ns, UTC]"
-_NAMES: Final = "names"  # a categorical of the names that occur
+TIME: Final = "datetime64[ns, UTC]"
+NAMES: Final = "names"  # a categorical of the names that occur
 _hints = PromptBlock.__annotations__
-_FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
+FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
     "role": pd.CategoricalDtype([*get_args(_hints["role"])]),
     "content_type": pd.CategoricalDtype([*get_args(_hints["content_type"])]),
     "provenance": pd.CategoricalDtype([*get_args(_hints["provenance"])]),
@@ -57,41 +53,41 @@ _FIXED: Final[Mapping[str, pd.CategoricalDtype]] = {
 }
 
 WINDOWS: Final = {
-    "learning_key": _NAMES,
-    "agent_id": _NAMES,
+    "learning_key": NAMES,
+    "agent_id": NAMES,
     "request": "int64",
-    "created_at": _TIME,
+    "created_at": TIME,
     "blocks": "int64",
     "tokens": "int64",
     "request_hash": "str",
 }
 BLOCKS: Final = {
-    "learning_key": _NAMES,
-    "agent_id": _NAMES,
+    "learning_key": NAMES,
+    "agent_id": NAMES,
     "request": "int64",
     "position": "int64",
-    "span_id": _NAMES,
+    "span_id": NAMES,
     "sequence_index": "int64",
     "role": "role",
     "content_type": "content_type",
     "provenance": "provenance",
     "hash": "str",
     "tokens": "int64",
-    "created_at": _TIME,
+    "created_at": TIME,
 }
 VARIANTS: Final = {
-    "span_id": _NAMES,
+    "span_id": NAMES,
     "position": "int64",
     "hash": "str",
     "count": "int64",
-    "first_seen": _TIME,
-    "last_seen": _TIME,
+    "first_seen": TIME,
+    "last_seen": TIME,
     "tokens": "int64",
 }
 PROFILES: Final = {
-    "learning_key": _NAMES,
-    "profile": _NAMES,
-    "agent_id": _NAMES,
+    "learning_key": NAMES,
+    "profile": NAMES,
+    "agent_id": NAMES,
     "model": "str",
     "rules": "str",
     "requests": "int64",
@@ -105,16 +101,16 @@ PROFILES: Final = {
     "breaking_span": "str",
     "breaking_class": "class",
     "breaking_score": "float64",
-    "first_seen": _TIME,
-    "last_seen": _TIME,
+    "first_seen": TIME,
+    "last_seen": TIME,
 }
 SCORES: Final = {
-    "learning_key": _NAMES,
-    "profile": _NAMES,
-    "agent_id": _NAMES,
+    "learning_key": NAMES,
+    "profile": NAMES,
+    "agent_id": NAMES,
     "model": "str",
     "position": "int64",
-    "span_id": _NAMES,
+    "span_id": NAMES,
     "score": "float64",
     "classification": "class",
     "confidence": "float64",
@@ -135,8 +131,8 @@ SCORES: Final = {
     "tool_orders": "Int64",
 }
 FINDINGS: Final = {
-    "learning_key": _NAMES,
-    "agent_id": _NAMES,
+    "learning_key": NAMES,
+    "agent_id": NAMES,
     "span_id": "str",
     "kind": "change",
     "timing": "timing",
@@ -150,7 +146,7 @@ FINDINGS: Final = {
     "present": "int64",
     "contents": "int64",
     "changes": "int64",
-    "last_change": _TIME,
+    "last_change": TIME,
     "stable_tokens_after": "float64",
     "unchanging": "float64",
     "threshold": "float64",
@@ -163,19 +159,19 @@ FINDINGS: Final = {
     "sentence": "str",
 }
 CELLS: Final = {
-    "learning_key": _NAMES,
-    "agent_id": _NAMES,
+    "learning_key": NAMES,
+    "agent_id": NAMES,
     "request": "int64",
-    "created_at": _TIME,
+    "created_at": TIME,
     "position": "int64",
-    "span_id": _NAMES,
+    "span_id": NAMES,
     "content": "content",
     "first_difference": "bool",
 }
 CURVE: Final = {
-    "learning_key": _NAMES,
-    "profile": _NAMES,
-    "agent_id": _NAMES,
+    "learning_key": NAMES,
+    "profile": NAMES,
+    "agent_id": NAMES,
     "model": "str",
     "above": "float64",
     "upto": "float64",
@@ -188,13 +184,13 @@ CURVE: Final = {
     "breaking_score": "float64",
 }
 CALLS: Final = {
-    "agent_id": _NAMES,
+    "agent_id": NAMES,
     "run_id": "str",
     "call": "int64",
-    "started_at": _TIME,
-    "ended_at": _TIME,
+    "started_at": TIME,
+    "ended_at": TIME,
     "model": "str",
-    "learning_key": _NAMES,
+    "learning_key": NAMES,
     "prompt_tokens": "Int64",
     "output_tokens": "Int64",
     "cache_read_tokens": "Int64",
@@ -202,12 +198,12 @@ CALLS: Final = {
 }
 STEPS: Final = {
     "step": "int64",
-    "agent_id": _NAMES,
-    "learning_key": _NAMES,
-    "profile": _NAMES,
+    "agent_id": NAMES,
+    "learning_key": NAMES,
+    "profile": NAMES,
     "run_id": "str",
     "call": "int64",
-    "started_at": _TIME,
+    "started_at": TIME,
     "window": "int64",
     "stable_threshold": "float64",
     "known_runs": "int64",
@@ -221,17 +217,17 @@ STEPS: Final = {
     "usage_tokens": "Int64",
 }
 REQUESTS: Final = {
-    "agent_id": _NAMES,
-    "learning_key": _NAMES,
+    "agent_id": NAMES,
+    "learning_key": NAMES,
     "run_id": "str",
     "call": "int64",
-    "started_at": _TIME,
-    "model": _NAMES,
-    "cache_provider": _NAMES,
+    "started_at": TIME,
+    "model": NAMES,
+    "cache_provider": NAMES,
     "billed": "bool",
     "failed": "bool",
     "tokens": "int64",
-    "token_source": _NAMES,
+    "token_source": NAMES,
     "recorded_read": "Int64",
     "recorded_write": "Int64",
     "simulated_read": "int64",
@@ -245,11 +241,11 @@ REQUESTS: Final = {
     "verdict": "verdict",
     "also": "verdict",
     "caused_by": "verdict",
-    "plan_reason": _NAMES,
+    "plan_reason": NAMES,
     "idle_seconds": "float64",
     "reference_run": "str",
     "reference_call": "Int64",
-    "block": _NAMES,
+    "block": NAMES,
     "path": "str",
     "byte_offset": "Int64",
     "length": "Int64",
@@ -265,7 +261,7 @@ REQUESTS: Final = {
     "vendor_diagnosis": "str",
 }
 MISSES: Final = {
-    "agent_id": _NAMES,
+    "agent_id": NAMES,
     "cause": "verdict",
     "verdict": "verdict",
     "block": "str",
@@ -276,13 +272,13 @@ MISSES: Final = {
     "avoidable": "float64",
     "lost_tokens": "float64",
     "avoidable_tokens": "float64",
-    "first_seen": _TIME,
-    "last_seen": _TIME,
+    "first_seen": TIME,
+    "last_seen": TIME,
     "words": "str",
 }
 COSTS: Final = {
-    "policy": _NAMES,
-    "agent_id": _NAMES,
+    "policy": NAMES,
+    "agent_id": NAMES,
     "requests": "int64",
     "tokens": "int64",
     "read": "int64",
@@ -292,28 +288,28 @@ COSTS: Final = {
     "written_cost": "float64",
     "uncached_cost": "float64",
     "cost": "float64",
-    "currency": _NAMES,
+    "currency": NAMES,
     "share": "float64",
 }
 SAVINGS: Final = {
-    "agent_id": _NAMES,
+    "agent_id": NAMES,
     "cost": "float64",
     "saved": "float64",
     "low": "float64",
     "high": "float64",
     "share": "float64",
-    "currency": _NAMES,
+    "currency": NAMES,
 }
 COST_CHANGES: Final = {
-    "agent_id": _NAMES,
-    "outcome": _NAMES,
+    "agent_id": NAMES,
+    "outcome": NAMES,
     "runs_before": "int64",
     "runs_after": "int64",
     "requests_before": "int64",
     "requests_after": "int64",
     "cost_before": "float64",
     "cost_after": "float64",
-    "currency": _NAMES,
+    "currency": NAMES,
     "change": "float64",
     "low": "float64",
     "high": "float64",
@@ -328,8 +324,8 @@ COST_CHANGES: Final = {
     "words": "str",
 }
 SHIFTS: Final = {
-    "agent_id": _NAMES,
-    "kind": _NAMES,
+    "agent_id": NAMES,
+    "kind": NAMES,
     "name": "str",
     "before": "float64",
     "after": "float64",
@@ -340,63 +336,17 @@ SHIFTS: Final = {
 }
 SETTING_COSTS: Final = {
     "setting": "int64",
-    "agent_id": _NAMES,
+    "agent_id": NAMES,
     "stable_threshold": "float64",
     "above": "float64",
     "upto": "float64",
     "semi_stable_threshold": "float64",
     "min_observations_for_full_confidence": "int64",
     "observation_window": "int64",
-    "provider": _NAMES,
+    "provider": NAMES,
     "plan": "int64",
     "is_current": "bool",
     "cost": "float64",
-    "currency": _NAMES,
+    "currency": NAMES,
     "share": "float64",
 }
-
-
-def make_frame(columns: Mapping[str, str], values: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a frame of all columns of a schema, in its order and with its dtypes, with a plain index."""
-    return pd.DataFrame({name: _typed(values[name], kind) for name, kind in columns.items()})
-
-
-def _typed(values: Any, kind: str) -> Any:
-    if isinstance(values, pd.api.extensions.ExtensionArray):
-        return values
-    if kind == _NAMES:
-        names = dict.fromkeys(name for name in values if name is not None)
-        return pd.Categorical(values, categories=pd.Index(list(names), dtype="str"))
-    if kind in _FIXED:
-        return pd.Categorical(values, dtype=_FIXED[kind])
-    if kind == _TIME:
-        return values if isinstance(values, pd.DatetimeIndex) else times_of(values)
-    return pd.array(values, dtype=kind)
-
-
-def category(codes: NDArray[Any], pool: Sequence[str], kind: str = _NAMES) -> pd.Categorical:
-    """Return a categorical of codes into a pool of texts: of the texts in use, or of the categories of a fixed kind."""
-    used, inverse = compact(codes, len(pool))
-    names = [pool[code] for code in used.tolist()]
-    if kind == _NAMES:
-        return pd.Categorical.from_codes(inverse, categories=pd.Index(names, dtype="str"))
-    fixed = _FIXED[kind]
-    return pd.Categorical.from_codes(fixed.categories.get_indexer(pd.Index(names, dtype="str"))[inverse], dtype=fixed)
-
-
-def compact(codes: NDArray[Any], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the codes below ``n`` that are in use, ascending, and the position of each code among them."""
-    used = np.flatnonzero(np.bincount(codes, minlength=n))
-    position = np.zeros(n, np.int64)
-    position[used] = np.arange(len(used))
-    return used, position[codes]
-
-
-def counts_of(values: NDArray[Any], missing: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
-    """Return a column of whole numbers, some of them missing."""
-    return pd.arrays.IntegerArray(values.astype(np.int64), missing)
-
-
-def times_of(nanoseconds: Any) -> pd.DatetimeIndex:
-    """Return a column of times from nanoseconds since 1970; the smallest number stands for a missing time."""
-    return pd.DatetimeIndex(np.asarray(nanoseconds, np.int64).view("datetime64[ns]")).tz_localize("UTC")

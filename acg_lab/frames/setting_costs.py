@@ -5,7 +5,8 @@ import pandas as pd
 
 from acg_lab.advice import Recommendation, Sweep
 from acg_lab.core.errors import UsageError
-from acg_lab.frames.schema import SAVINGS, SETTING_COSTS, make_frame
+from acg_lab.frames.columns import make_frame
+from acg_lab.frames.schema import SAVINGS, SETTING_COSTS
 
 __all__ = ["savings", "setting_costs"]
 

@@ -9,7 +9,8 @@ import pandas as pd
 from acg_lab.core.errors import UsageError
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.diagnosis.misses import Miss, find_misses
-from acg_lab.frames.schema import COSTS, MISSES, REQUESTS, counts_of, make_frame
+from acg_lab.frames.columns import counts_of, make_frame
+from acg_lab.frames.schema import COSTS, MISSES, REQUESTS
 from acg_lab.simulation import CacheSimulation
 from acg_lab.simulation.policies import AS_IT_WAS, LIMIT, NO_CACHING, TRIED, PolicyCost, compare_policies
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from acg_lab.core.errors import UsageError
-from acg_lab.frames.schema import CALLS, STEPS, category, counts_of, make_frame
+from acg_lab.frames.columns import category, counts_of, make_frame
+from acg_lab.frames.schema import CALLS, STEPS
 from acg_lab.history import Trace
 from acg_lab.history.trace import Thresholds, parse_thresholds
 from acg_lab.snapshot.recorded_calls import CallFacts, list_calls

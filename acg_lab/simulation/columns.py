@@ -53,7 +53,8 @@ class SimulatedHistory:
         refused: int = 0,
         acts: bool = False,
     ) -> None:
-        self.history, self.sizes, self.parts_of_trace = history, sizes, history.parts
+        self.history, self.sizes = history, sizes
+        self._parts_of_trace = history.parts  # the history holds them only for as long as something else does
         self.before, self.after = before, before if after is None else after
         self.is_limit, self.settings, self.config = after is None, settings, config
         self.price_list, self.refused, self.acts = prices, refused, acts

@@ -5,7 +5,7 @@ estimates between two stated sizes are scaled to fit; what a model makes of byte
 from earlier bills too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -379,8 +379,3 @@ def _margins(ends: Floats, knots: NDArray[np.bool_], owner: Ints, bounds: Ints, 
     high = np.where(after < bounds[1:][owner], np.append(ends, 0.0)[after], np.inf)
     distance = np.minimum(ends - low, high - ends)
     return np.where(knots, 0.0, distance * np.where(has_rates, _SCALED_ERROR, _ERROR))
-
-
-def describe_sources() -> Mapping[int, str]:
-    """Return the names of the sources by code."""
-    return {source.value: source.name.lower() for source in SizeSource}

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from acg_lab.core.codec import decode_window, encode, encode_window
 from acg_lab.core.errors import RecordError, SourceError
-from acg_lab.core.learner import Load, Store
+from acg_lab.core.learner_backend import Load, Store
 from acg_lab.core.records import PromptIR
 from acg_lab.storage.redis_client import Failure, check_replies
 from acg_lab.storage.redis_scan import Command, RedisRefusal

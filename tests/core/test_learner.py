@@ -39,7 +39,7 @@ from acg_lab.core import (
     learning_key,
     system_stamp,
 )
-from acg_lab.core.learner import Load
+from acg_lab.core.learner_backend import Load
 from acg_lab.storage.memory import MemoryBackend
 
 STABLE_NOTHING = StabilityThresholds(stable_threshold=1.5)

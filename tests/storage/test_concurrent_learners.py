@@ -12,7 +12,8 @@ from strategies import make_id, make_request, make_run
 
 import acg_lab as acg
 from acg_lab.core import AcgLearner, HotCache
-from acg_lab.core.learner import Load, system_stamp
+from acg_lab.core.learner import system_stamp
+from acg_lab.core.learner_backend import Load
 from acg_lab.storage.redis_backend import AsyncRedisBackend, RedisBackend
 
 BLOCKING = """
