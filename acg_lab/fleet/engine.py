@@ -89,8 +89,8 @@ def _run_on_joblib(
             suspects += [agent_id for batch in handed for agent_id in batch]
         except Exception as error:  # what backends of other packages raise has no common base
             msg = (
-                f"joblib's backend {type(_backend()).__name__} can't go on ({type(error).__name__}): call again, here or "
-                "on another one; with 'out' a survey goes on where it stopped."
+                f"joblib's backend {type(_backend()).__name__} can't go on ({type(error).__name__}): call again, here "
+                "or on another one; with 'out' a survey goes on where it stopped."
             )
             raise SourceError(msg) from error
         else:
