@@ -193,7 +193,7 @@ class BlockHistory:
         position = self.positions[at]
         return self.source.form_pool[self.requests[at].forms[position or 0]]
 
-    @property
+    @cached_property
     def present(self) -> int:
         """How many requests have the block."""
         return sum(self.counts.values())
@@ -335,15 +335,15 @@ class BlockHistory:
         if not self.readable or len(self.counts) < 2:  # noqa: PLR2004
             return False
         simple: Counter[str] = Counter()
-        most, left = 0, self.present
+        most, left, enough = 0, self.present, self.threshold * self.present
         for code in self.by_count:
             # Texts may be long and many, so stop as soon as the answer is certain.
-            if most + left < self.threshold * self.present:
+            if most + left < enough:
                 return False
             text = simplify(self.text(code) if whole else self.differing_part(code))
             simple[text] += self.counts[code]
             most, left = max(most, simple[text]), left - self.counts[code]
-        return most > self.counts[self.by_count[0]] and most >= self.threshold * self.present
+        return most > self.counts[self.by_count[0]] and most >= enough
 
 
 @dataclass(frozen=True, eq=False)

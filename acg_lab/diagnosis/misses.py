@@ -33,6 +33,7 @@ NO_MISS: Final = frozenset(
 _COMPARED: Final = CHANGES - {Verdict.MODEL_CHANGED, Verdict.SCOPE_CHANGED, Verdict.PARAMETERS_CHANGED}
 _MAX_PAIRS: Final = 200  # of contents that are read for one agent
 _MOSTLY: Final = 0.8
+_FRAMING: Final = int(PieceKind.FRAMING)
 _SLIGHT: Final = 0.01  # of a prompt: how far a read may end from the end of a piece
 
 
@@ -174,10 +175,11 @@ def _deciding_pieces(sim: CacheSimulation) -> Ints:
 
 def _first_unread(sim: CacheSimulation, row: int, read: int) -> int:
     requests, ends = sim.history.requests, sim.history.sizes.ends
-    begin, end = (int(bound) for bound in requests.piece_offsets[row : row + 2])
+    bounds: list[int] = requests.piece_offsets[row : row + 2].tolist()
+    begin, end = bounds
     slack = max(1.0, _SLIGHT * read)
-    piece = begin + int(np.searchsorted(ends[begin:end], read + slack, side="right"))
-    while piece < end - 1 and requests.kinds[piece] == PieceKind.FRAMING:
+    piece = begin + int(ends[begin:end].searchsorted(read + slack, side="right"))
+    while piece < end - 1 and requests.kinds[piece] == _FRAMING:
         piece += 1
     return min(piece, end - 1)
 

@@ -62,7 +62,7 @@ def run_on_cores(work: Callable[[Task], Result], tasks: Iterable[Task], n_jobs: 
     work : callable
         A function of a module, or a partial of one: it is sent to workers, as tasks are.
     tasks : iterable
-        Taken as workers become free, so that a few results at most wait for their turn.
+        Taken as workers become free.
     n_jobs : int
         Processes to work with; -1 for all cores.
 

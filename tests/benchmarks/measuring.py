@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,12 @@ def cpu_seconds(work):
     started = time.process_time()
     work()
     return time.process_time() - started
+
+
+def worker_seconds():
+    """Return the processor time of each of joblib's workers so far, by process."""
+    workers = [one for one in psutil.Process().children(recursive=True) if "loky" in " ".join(one.cmdline())]
+    return {one.pid: sum(one.cpu_times()[:2]) for one in workers}
 
 
 def best_in_turns(benchmark, works, turns):

@@ -1,21 +1,14 @@
 """What surveys take: on two workers against one, and as fleets grow; ten million requests are surveyed by hand."""
 
 import joblib
-import psutil
 import pytest
 from benchmarks.many_agents import make_fleet
-from benchmarks.measuring import cpu_seconds, tell
+from benchmarks.measuring import cpu_seconds, tell, worker_seconds
 
 import acg_lab as acg
 
 SPEED_UP, GROWTH = 1.6, 1.5  # times one worker; times the time for each request of a small fleet
 QUIET = {"findings": False, "progress": False}
-
-
-def _processor_times():
-    """Return the processor time of each worker so far."""
-    workers = [one for one in psutil.Process().children(recursive=True) if "loky" in " ".join(one.cmdline())]
-    return {one.pid: sum(one.cpu_times()[:2]) for one in workers}
 
 
 def test_two_workers_against_one(benchmark, tmp_path):
@@ -29,9 +22,9 @@ def test_two_workers_against_one(benchmark, tmp_path):
     alone = cpu_seconds(lambda: acg.survey(many, **QUIET))
     joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
     acg.survey(few, n_jobs=2, **QUIET)  # starts the workers
-    before = _processor_times()
+    before = worker_seconds()
     here = benchmark.pedantic(cpu_seconds, (lambda: acg.survey(many, n_jobs=2, **QUIET),), rounds=1)
-    spent = [seconds - before[pid] for pid, seconds in _processor_times().items() if seconds > before.get(pid, seconds)]
+    spent = [seconds - before[pid] for pid, seconds in worker_seconds().items() if seconds > before.get(pid, seconds)]
     ratio = alone / max(spent)
     tell(benchmark, ratio=ratio, limit=SPEED_UP, alone=alone, busier=max(spent), other=min(spent), here=here)
     assert len(spent) == 2

@@ -15,11 +15,12 @@ from functools import partial
 
 import msgspec
 import pytest
-from benchmarks.measuring import ROOT, best_in_turns, interleaved, lines, tell
+from benchmarks.measuring import ROOT, best_in_turns, cpu_seconds, interleaved, lines, tell, worker_seconds
 
 import acg_lab as acg
 
 TIMES_PARSING = 4
+SPEED_UP = 1.15  # of two workers and the process that asks
 ABOVE_TEXT_MB = 64
 AGENTS = 2_000
 MOST_MB = 2_048
@@ -102,6 +103,40 @@ def test_time_grows_with_the_number_of_requests(benchmark, tmp_path):
     tell(benchmark, **{f"seconds_{n}": found for n, found in zip(sizes, times, strict=True)})
     assert times[2] < 6 * times[0]
     assert times[3] < 6 * times[1]
+
+
+def write_conversations(path, n):
+    """Write conversations of ten requests with a system prompt of 6 kB, as a proxy logs them."""
+    system = [{"type": "text", "text": "policy " * 850, "cache_control": {"type": "ephemeral"}}]
+    with path.open("w") as log:
+        for i in range(n // 10):
+            messages = []
+            for call in range(10):
+                messages.append({"role": "user", "content": f"question {path.stem} {i} {call} " + "word " * 40})
+                body = {"model": "claude-sonnet-4-5", "max_tokens": 100, "system": system, "messages": messages}
+                usage = {"input_tokens": 60 * call + 60, "cache_read_input_tokens": 1500, "output_tokens": 20}
+                answer = {"id": f"r{i}.{call}", "usage": usage}
+                line = {"session_id": f"{path.stem} {i}", "request": body, "response": answer}
+                log.write(json.dumps(line) + "\n")
+                messages.append({"role": "assistant", "content": f"answer {i} {call} " + "word " * 20})
+
+
+def test_two_workers_against_one(benchmark, tmp_path):
+    """Of eight files half of what two workers do, and then all that is left here, is at most 1/1.15 of one process.
+
+    That is processor time, which neighbours hardly change; on a quiet machine the two overlap in part.
+    """
+    for day in range(8):
+        write_conversations(tmp_path / f"{day}.jsonl", 1_500)
+    load = partial(acg.load, tmp_path, progress=False)
+    load(n_jobs=2)  # starts the workers
+    alone = min(cpu_seconds(load) for _ in range(2))
+    before = worker_seconds()
+    here = benchmark.pedantic(cpu_seconds, (lambda: load(n_jobs=2),), rounds=1)
+    spent = [seconds - before.get(pid, 0) for pid, seconds in worker_seconds().items()]
+    ratio = alone / (sum(spent) / 2 + here)
+    tell(benchmark, ratio=ratio, limit=SPEED_UP, alone=alone, workers=sum(spent), here=here)
+    assert ratio >= SPEED_UP
 
 
 @pytest.mark.skipif(not os.environ.get("ACG_LAB_LONG"), reason="takes minutes: set ACG_LAB_LONG=1")

@@ -110,3 +110,14 @@ def test_a_loss_that_no_repair_measured_is_an_upper_bound(findings):
     assert found.lost_at_most
     assert not found.repairs
     assert not findings[0].lost_at_most
+
+
+def test_what_a_repair_saves_does_not_depend_on_earlier_trials(sample):
+    """Each repair saves what the simulation of the repaired requests says, whatever was tried before it."""
+    snap = acg.load(sample.source, agent_id="field-notes-fixed", progress=False)
+    remove, add, extend = repairs.RemovePattern(r"\d"), repairs.AddBreakpoint("last_message"), repairs.SetTtl("1h")
+    plans = [(remove,), (add,), (remove, add), (extend, remove), (extend,)]
+    costs = AgentCosts(snap, "field-notes-fixed")
+    saved = [costs.saved(snap, plan) for plan in plans]
+    assert saved == [costs.cost - simulate(acg.what_if(snap, plan)).totals().simulated for plan in plans]
+    assert len(set(saved)) == len(plans)
