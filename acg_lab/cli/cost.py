@@ -38,7 +38,7 @@ from acg_lab.simulation.origins import CHANGES
 __all__ = ["print_costs"]
 
 _TITLES = ("agent", "requests", "cost", "read", "lost", "could be", "lost mostly for")
-_DEFINITION = "lost: cost as billed less the least it could have been, with every prefix that was sent again cached."
+_DEFINITION = "lost: cost as billed less the least it could be, with every prefix that was sent again cached."
 _NAME, _NARROW = 30, 100
 _MORE = 1.25  # times the loss, from which it is said what changes of content cost that no breakpoint can save
 

@@ -5,8 +5,9 @@ from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
-from acg_lab._format import counted, printable
+from acg_lab._format import counted, cut, printable
 from acg_lab.cli._app import (
     FAILED,
     Agent,
@@ -85,7 +86,8 @@ def _print(snapshot: Snapshot, verification: Verification) -> None:
             if from_runs
             else ", no runs to check windows with"
         )
-        say(f"{printable(agent_id)}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
+        name = cut(printable(agent_id), out.width // 2, cell_len)
+        say(f"{name}: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}{runs}")
         for line in wrap(f"stored with {verification.settings[agent_id]}", out.width - 2):
             say(f"  {line}")
         for verdict in verdicts:
@@ -94,3 +96,5 @@ def _print(snapshot: Snapshot, verification: Verification) -> None:
     for note in verification.notes:
         say(printable(note[:1].upper() + note[1:]) + ".")
     say(verification.conclusion)
+    if snapshot.columns.problems:
+        say(f"{counted(len(snapshot.problems), 'entry')} can't be read; --json lists them.")

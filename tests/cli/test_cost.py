@@ -15,6 +15,7 @@ from acg_lab.diagnosis.agent_costs import summarize_costs
 from acg_lab.diagnosis.misses import find_misses
 
 ROOT = Path(__file__).parents[2]
+_WIDE = 100
 ODD = "bot \x1b[2J[bold]<b>"
 
 
@@ -52,6 +53,7 @@ def test_widths(run, source, command, columns):
     assert max(map(cell_len, table.splitlines())) <= columns
     assert "\x1b[2J" not in printed
     assert "[b" in printed
+    assert all(cell_len(line) <= _WIDE for line in printed.splitlines() if line.startswith("lost:"))
 
 
 def test_a_sample_of_the_traffic(run):
@@ -150,7 +152,8 @@ def test_what_is_wrong_with_a_log(run, tmp_path):
     body = {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
     log = tmp_path / "log.jsonl"
     log.write_text(f"{json.dumps(body)}\nnot JSON\n{json.dumps(body)}\n[]\n", encoding="utf-8")
-    assert "2 entries can't be read; --json lists them." in run("cost", str(log))[1]
+    for command in ("cost", "verify"):
+        assert "2 entries can't be read; --json lists them." in run(command, str(log))[1]
     problems = json.loads(run("cost", str(log), "--json")[1])["problems"]
     assert [problem.split(", ")[1] for problem in problems] == ["line 2", "line 4"]
 
