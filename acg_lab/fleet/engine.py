@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from acg_lab.core.errors import SourceError
 from acg_lab.fleet.batches import Batches
 from acg_lab.fleet.dask_tasks import Workers, count_threads, find_client, run_on_dask
+from acg_lab.storage.cores import deaf_to_interrupts
 
 __all__ = ["Died", "Workers", "count_workers", "is_here", "run_batches"]
 
@@ -117,7 +118,8 @@ def _parallel(work: Callable[[Batch], Any], batches: Iterator[Batch], n_jobs: in
             yield _in_rounds(parallel, tasks, _ROUND * count_workers(n_jobs))
         return
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
-    found: Any = parallel(tasks)
+    with deaf_to_interrupts():
+        found: Any = parallel(tasks)
     try:
         yield found
     finally:

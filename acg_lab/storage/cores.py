@@ -9,6 +9,8 @@ Invariant: results come in the order of the tasks, and with an error of acg_lab 
 
 import multiprocessing
 import pickle
+import signal
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +22,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from acg_lab.core.errors import AcgLabError, UsageError
 from acg_lab.core.plain_numbers import plain_number
 
-__all__ = ["check_n_jobs", "count_cores", "run_on_cores"]
+__all__ = ["check_n_jobs", "count_cores", "deaf_to_interrupts", "run_on_cores"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -52,6 +54,23 @@ def count_cores(n_jobs: int) -> int:
 
 
 @contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Make processes that start meanwhile deaf to Ctrl-C, which a terminal sends to all: their parent ends them.
+
+    Each would print a traceback, also of the modules that it was importing. Only the main thread can change that.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # is inherited; for some milliseconds
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def run_on_cores(work: Callable[[Task], Result], tasks: Iterable[Task], n_jobs: int) -> Iterator[Iterator[Result]]:
     """Run a function on tasks: a context manager that yields an iterator of its results, in the order of the tasks.
 
@@ -79,7 +98,8 @@ def run_on_cores(work: Callable[[Task], Result], tasks: Iterable[Task], n_jobs: 
 
     ended: list[bool] = []
     parallel = Parallel(n_jobs=n_cores, backend="loky", return_as="generator")
-    found: Any = parallel(delayed(_pack)(work, task) for task in takewhile(lambda _: not ended, tasks))
+    with deaf_to_interrupts():
+        found: Any = parallel(delayed(_pack)(work, task) for task in takewhile(lambda _: not ended, tasks))
     try:
         yield map(_unpack, found)
     except BrokenExecutor:
