@@ -33,6 +33,12 @@ from acg_lab.diagnosis import Findings, explain
 from acg_lab.snapshot import Snapshot
 
 _WIDEST = 120  # columns: longer lines are hard to read
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs", help="Processes that explain agents, and parse a log of several files; -1 for all cores.", metavar="N"
+    ),
+]
 Text = Annotated[bool, typer.Option("--text", help="Show what stands where texts differ, with counts of requests.")]
 
 
@@ -55,6 +61,7 @@ def _explain(
     rules: RulesOption = "auto",
     include_private: IncludePrivate = False,  # noqa: FBT002
     strict: Strict = False,  # noqa: FBT002
+    jobs: Jobs = 1,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Explain what ends each stable prefix, why, and how much fixing it saves.
@@ -68,9 +75,9 @@ def _explain(
             min_observations_for_full_confidence=min_observations,
         )
     )
-    log = {**log, "include_private": include_private}
+    log = {**log, "include_private": include_private, "n_jobs": jobs}
     snapshot = read(source, agent, since=since, limit=window, key_prefix=key_prefix, rules=rules, strict=strict, **log)
-    findings = explain(snapshot, key, thresholds, text=text)
+    findings = explain(snapshot, key, thresholds, text=text, n_jobs=jobs)
     if as_json:
         print_json(_as_json(snapshot, thresholds, findings))
     elif snapshot.windows:

@@ -3,7 +3,7 @@
 ===================== ===========================================================================
 module                what it does
 ===================== ===========================================================================
-``explain``           `explain`: what is looked for, and what is worth reporting
+``explain``           `explain`; ``agent_findings``: what is looked for, and what is worth reporting
 ``finding``           the parts of a finding; ``findings``: how findings look
 ``finding_changes``   what a change does to findings
 ``build_findings``    findings from what was found

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from acg_lab._format import counted
+from acg_lab.core.stability import StabilityThresholds
 from acg_lab.diagnosis.build_findings import BuiltFinding
 from acg_lab.diagnosis.context import AnalysisContext
 from acg_lab.diagnosis.edit_findings import build_edit_findings
@@ -31,9 +32,10 @@ from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt, P
 from acg_lab.repairs.effects import Effect, measure_effect, measure_extent
 from acg_lab.repairs.sending_repairs import AddBreakpoint
 from acg_lab.simulation.verdicts import Verdict
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage.base import Progress
 
-__all__ = ["PricedFindings", "price_findings"]
+__all__ = ["Drafted", "PricedFindings", "draft_findings", "price_findings"]
 
 _MIN_SENDING: Final = 0.03  # of an agent's cost; a smaller loss by how requests are sent is not reported
 _HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
@@ -85,10 +87,24 @@ class PricedFindings(NamedTuple):
     notes: tuple[str, ...]
 
 
-def price_findings(
+class Drafted(NamedTuple):
+    """Findings with what their agents' requests cost, before any repair was tried.
+
+    Attributes
+    ----------
+    costs : dict of str to AgentCosts
+        By agent id; without the agents whose costs are not known.
+    drafts : list of Draft
+    """
+
+    costs: dict[str, AgentCosts]
+    drafts: list[Draft]
+
+
+def draft_findings(
     context: AnalysisContext, built: Sequence[BuiltFinding], keys: AbstractSet[str], on_progress: Progress
-) -> PricedFindings:
-    """Return findings with what they cost and what their repairs save.
+) -> Drafted:
+    """Simulate agents, and return findings with what they may cost.
 
     Parameters
     ----------
@@ -100,37 +116,66 @@ def price_findings(
     on_progress : callable
         Called for each agent, with 1 and the number of agents.
     """
-    snap = context.snapshot
-    by_agent: dict[str, list[str]] = {}
-    for key in context.results:
-        if key in keys:
-            by_agent.setdefault(snap.owners[key].agent_id, []).append(key)
+    by_agent = _sort_by_agent(context.snapshot, [key for key in context.results if key in keys])
     costs: dict[str, AgentCosts] = {}
     for agent_id in by_agent:
-        found = read_costs(snap, agent_id)
+        found = read_costs(context.snapshot, agent_id)
         if found is not None:
             costs[agent_id] = found
         on_progress(1, len(by_agent))
-    drafts = [draft for agent_id, one in costs.items() for draft in _drafts(context, one, by_agent[agent_id], built)]
-    drafts.sort(key=lambda draft: -draft.bound)
+    return Drafted(
+        costs, [draft for agent_id, one in costs.items() for draft in _drafts(context, one, by_agent[agent_id], built)]
+    )
+
+
+def price_findings(
+    snap: Snapshot,
+    thresholds: StabilityThresholds,
+    built: Sequence[BuiltFinding],
+    drafted: Drafted,
+    keys: Sequence[str],
+) -> PricedFindings:
+    """Return findings with what they cost and what their repairs save.
+
+    Parameters
+    ----------
+    snap : Snapshot
+    thresholds : StabilityThresholds
+    built : sequence of BuiltFinding
+        By tokens, costliest first.
+    drafted : Drafted
+        Of the same findings.
+    keys : sequence of str
+        The profiles that are explained.
+    """
+    costs, drafts = drafted
+    drafts = sorted(drafts, key=lambda draft: -draft.bound)
     try:
         try_repairs(snap, drafts)
     finally:
         for draft in drafts:
             draft.costs.forget()
-    priced = [finding for draft in drafts if (finding := draft.finish(context.thresholds)) is not None]
+    priced = [finding for draft in drafts if (finding := draft.finish(snap, thresholds)) is not None]
     priced.sort(key=lambda one: (one.is_event, -(one.money_lost or 0.0), -one.total_lost, one.learning_key))
     priced = _without_repeats(priced)
     rest = [one.finding for one in built if one.finding.agent_id not in costs]
     found_keys = {key for finding in (*priced, *rest) for key in finding.evidence.profiles}
     healthy = tuple(
         key
-        for agent_id, of_agent in by_agent.items()
+        for agent_id, of_agent in _sort_by_agent(snap, keys).items()
         for key in of_agent
         if key not in found_keys and (agent_id not in costs or _is_healthy(costs[agent_id]))
     )
     notes = *_note_usage(list(costs.values())), *_note_untried(priced)
     return PricedFindings([*map(_without_untried, priced), *rest], healthy, notes)
+
+
+def _sort_by_agent(snap: Snapshot, keys: Iterable[str]) -> dict[str, list[str]]:
+    """Return learning keys by agent id."""
+    by_agent: dict[str, list[str]] = {}
+    for key in keys:
+        by_agent.setdefault(snap.owners[key].agent_id, []).append(key)
+    return by_agent
 
 
 def _without_untried(finding: Finding) -> Finding:
@@ -140,7 +185,7 @@ def _without_untried(finding: Finding) -> Finding:
 
 def _note_usage(costs: Sequence[AgentCosts]) -> tuple[str, ...]:
     """Return a sentence on requests whose costs are simulated for want of recorded usage."""
-    n_without, n = sum(one.n_without_usage for one in costs), sum(len(one.simulation) for one in costs)
+    n_without, n = sum(one.n_without_usage for one in costs), sum(one.n_requests for one in costs)
     if not n_without:
         return ()
     return (f"{n_without:,} of {counted(n, 'request')} have no recorded usage: their cost is simulated.",)

@@ -1,7 +1,8 @@
 """What each agent's requests cost, why money is lost, and what a repair saves: all of it by simulation.
 
 Each agent is simulated once and kept for as long as its snapshot lives; a repair is simulated on the requests of its
-agent only. Requests without recorded usage are simulated. Where costs are not known, nothing is claimed.
+agent only. Requests without recorded usage are simulated. Where costs are not known, nothing is claimed. What another
+process sends are the figures alone: where a repair is to be tried, the agent is simulated again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -59,18 +60,31 @@ class AgentCosts:
     """
 
     def __init__(self, snap: Snapshot, agent_id: str, trace: "Trace | None" = None) -> None:
-        # The snapshot keeps its costs, so they must not keep it.
         self.agent_id = agent_id
-        self._trace: Trace = replay(snap.recorded, agent_id=agent_id, progress=False) if trace is None else trace
+        self._simulate_requests(snap, trace)
+
+    def _simulate_requests(self, snap: Snapshot, trace: "Trace | None" = None) -> None:
+        # The snapshot keeps its costs, so they must not keep it.
+        self._trace: Trace = replay(snap.recorded, agent_id=self.agent_id, progress=False) if trace is None else trace
         self._recorded: CacheSimulation = simulate(self._trace)
         self.simulation: CacheSimulation = self._recorded
         self._repaired_trace = self._trace
         if snap.recorded is not snap:
-            self._repaired_trace = replay(snap, agent_id=agent_id, progress=False)
+            self._repaired_trace = replay(snap, agent_id=self.agent_id, progress=False)
             self.simulation = simulate_change(self._recorded, self._repaired_trace)
         self._saved: dict[tuple[Repair, ...], float | None] = {}
         self._tried: _Tried | None = None
         self._part: Snapshot | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is sent to another process: figures, and no simulation."""
+        figures = ("agent_id", "totals", "days", "reads", "tokens", "n_requests", "n_without_usage")
+        return {name: getattr(self, name) for name in figures} | {"_saved": self._saved}
+
+    def _complete(self, snap: Snapshot) -> None:
+        """Simulate the requests if another process sent the figures alone."""
+        if "simulation" not in vars(self):
+            self._simulate_requests(snap)
 
     @cached_property
     def totals(self) -> CostTotals:
@@ -87,7 +101,7 @@ class AgentCosts:
         """What of that the best use of the cache would have saved."""
         return max(self.totals.simulated - self.totals.limit, 0.0)
 
-    @property
+    @cached_property
     def days(self) -> float:
         """Days from the first request to the last."""
         started = self.simulation.started_ns
@@ -103,7 +117,7 @@ class AgentCosts:
         costs = {cause: CauseCost(len(amounts), sum(amounts)) for cause, amounts in found.items()}
         return dict(sorted(costs.items(), key=lambda item: -item[1].avoidable))
 
-    @property
+    @cached_property
     def reads(self) -> int:
         """Tokens that the provider read from its cache: as billed, and as simulated where no usage is recorded."""
         sim = self.simulation
@@ -114,7 +128,17 @@ class AgentCosts:
         """Whether a cache that the requests meet holds nothing of a request without a breakpoint."""
         return any(provider.matching == "breakpoint" for provider in self.simulation.history.history.providers)
 
-    @property
+    @cached_property
+    def tokens(self) -> float:
+        """Tokens of all prompts."""
+        return float(self.simulation.tokens.sum())
+
+    @cached_property
+    def n_requests(self) -> int:
+        """Number of requests."""
+        return len(self.simulation)
+
+    @cached_property
     def n_without_usage(self) -> int:
         """Number of requests that did not fail and have no recorded usage."""
         return int((~self.simulation.billed & ~self.simulation.failed).sum())
@@ -167,6 +191,7 @@ class AgentCosts:
         """
         key = tuple(repairs)
         if key not in self._saved:
+            self._complete(snap)
             self._saved[key] = self._simulate(snap, key)
         return self._saved[key]
 
@@ -174,8 +199,9 @@ class AgentCosts:
         """Return what repairs save if they were simulated before, else None."""
         return self._saved.get(tuple(repairs))
 
-    def saved_by_threshold(self, thresholds: StabilityThresholds) -> float:
+    def saved_by_threshold(self, snap: Snapshot, thresholds: StabilityThresholds) -> float:
         """Return what the governor's thresholds would have saved in US dollars."""
+        self._complete(snap)
         totals = simulate(self._trace, thresholds).totals()
         return totals.as_was - totals.simulated
 

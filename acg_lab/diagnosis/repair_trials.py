@@ -106,12 +106,12 @@ class Draft:
         if saved is not None:
             self.measured = max(saved - mended, 0.0)
         elif not everything:
-            share = min(self.finding.total_lost / max(float(self.costs.simulation.tokens.sum()), 1.0), 1.0)
+            share = min(self.finding.total_lost / max(self.costs.tokens, 1.0), 1.0)
             self.measured = min(max(self.caused - mended, share * self.costs.cost), self.costs.cost - mended)
 
-    def finish(self, thresholds: StabilityThresholds) -> Finding | None:
+    def finish(self, snap: Snapshot, thresholds: StabilityThresholds) -> Finding | None:
         """Return the finding with its cost and repairs; None if it costs next to nothing."""
-        evidence = self._with_threshold(thresholds)
+        evidence = self._with_threshold(snap, thresholds)
         best = max([*self.saved.values(), evidence.threshold_saved or 0.0])
         is_open = self.next_plan is not None or not self.saved
         lost = best if best > 0 else self.caused if is_open else 0.0
@@ -144,13 +144,13 @@ class Draft:
             offered.append(effects[self.next_plan])
         return offered
 
-    def _with_threshold(self, thresholds: StabilityThresholds) -> Evidence:
+    def _with_threshold(self, snap: Snapshot, thresholds: StabilityThresholds) -> Evidence:
         """Return the evidence with a threshold that saves money and would on other requests too, or with none."""
         evidence = self.finding.evidence
         if evidence.threshold is None:
             return evidence
         found = find_plateau(
-            lambda one: self.costs.saved_by_threshold(replace(thresholds, stable_threshold=one)),
+            lambda one: self.costs.saved_by_threshold(snap, replace(thresholds, stable_threshold=one)),
             evidence.threshold,
             evidence.requests,
         )
