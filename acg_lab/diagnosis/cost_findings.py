@@ -31,6 +31,7 @@ from acg_lab.repairs.content_repairs import MergeProfiles, MoveToSystemPrompt, P
 from acg_lab.repairs.effects import Effect, measure_effect, measure_extent
 from acg_lab.repairs.sending_repairs import AddBreakpoint
 from acg_lab.simulation.verdicts import Verdict
+from acg_lab.snapshot import Snapshot
 from acg_lab.storage.base import Progress
 
 __all__ = ["PricedFindings", "price_findings"]
@@ -77,11 +78,12 @@ def _verdicts_of(finding: Finding) -> tuple[Verdict, ...]:
 class PricedFindings(NamedTuple):
     """Findings with their costs, dearest first; those without a cost follow, by tokens.
 
-    With them the healthy profiles, and notes on where the costs come from.
+    With them the healthy profiles, those of which nobody knows, and notes on where the costs come from.
     """
 
     findings: list[Finding]
     healthy: tuple[str, ...]
+    unknown: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -123,14 +125,10 @@ def price_findings(
     priced = _without_repeats(priced)
     rest = [one.finding for one in built if one.finding.agent_id not in costs]
     found_keys = {key for finding in (*priced, *rest) for key in finding.evidence.profiles}
-    healthy = tuple(
-        key
-        for agent_id, of_agent in by_agent.items()
-        for key in of_agent
-        if key not in found_keys and (agent_id not in costs or _is_healthy(costs[agent_id]))
-    )
+    without = [key for key in context.results if key in keys and key not in found_keys]
+    healthy, unknown = _divide_by_health(snap, costs, without)
     notes = *_note_usage(list(costs.values())), *_note_untried(priced)
-    return PricedFindings([*map(_without_untried, priced), *rest], healthy, notes)
+    return PricedFindings([*map(_without_untried, priced), *rest], healthy, unknown, notes)
 
 
 def _without_untried(finding: Finding) -> Finding:
@@ -183,6 +181,25 @@ def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
             offered.add(best)
         kept.append(finding)
     return kept
+
+
+def _divide_by_health(
+    snap: Snapshot, costs: Mapping[str, AgentCosts], keys: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return, of profiles without findings, the healthy ones and those of which nobody knows.
+
+    Nobody knows where requests are recorded without a known cost: all failed, or the model has no price, say. Where
+    none are recorded, prompts without a fault are all that is asked for.
+    """
+    runs = zip(snap.runs.records, snap.runs.calls, strict=True)
+    unpriced = {run.agent_id for run, calls in runs if any(call.request is not None for call in calls)} - {*costs}
+    by_agent = {key: snap.owners[key].agent_id for key in keys}
+    healthy = tuple(
+        key
+        for key, agent_id in by_agent.items()
+        if agent_id not in unpriced and (agent_id not in costs or _is_healthy(costs[agent_id]))
+    )
+    return healthy, tuple(key for key, agent_id in by_agent.items() if agent_id in unpriced)
 
 
 def _is_healthy(costs: AgentCosts) -> bool:

@@ -132,7 +132,9 @@ def explain(
         with Bar("simulating agents", shown=progress, unit=" agents") as bar:
             priced = price_findings(context, built, keys, bar)
         notes = (*notes, *priced.notes)
-        return Findings(priced.findings, healthy=priced.healthy, notes=notes, unread=snap.unread)
+        return Findings(
+            priced.findings, healthy=priced.healthy, unknown=priced.unknown, notes=notes, unread=snap.unread
+        )
     without_finding = keys.difference(*(finding.evidence.profiles for finding in findings))
     healthy = tuple(key for key in context.results if key in without_finding)
     return Findings(findings, healthy=healthy, notes=notes, unread=snap.unread)
