@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
@@ -90,10 +91,12 @@ cli = typer.Typer(
 )
 if sys.stdout is None:  # closed by the caller
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # open until the process exits
+_HAS_COLUMNS = os.environ.get("COLUMNS", "").isdigit()
 # A pipe or file gets tables of at most this width; a terminal and COLUMNS set their own.
-_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
+_WIDTH = None if sys.stdout.isatty() or _HAS_COLUMNS else 100
 out, _err = Console(highlight=False, width=_WIDTH), Console(stderr=True, highlight=False)
-out.width = max(out.width, 40)  # COLUMNS may be 0, and the longest setting name has 36 characters
+for _console in (out, _err):
+    _console.width = max(_console.width, 40)  # COLUMNS may be 0, and the longest setting name has 36 characters
 FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
 
 Source = Annotated[
@@ -150,17 +153,37 @@ def _drop_output() -> None:
 
 
 def complain(text: str, style: str = "") -> None:
-    """Print a line on standard error, with credentials masked and control characters escaped."""
-    _err.print(Text(_safe(text), style=style), soft_wrap=True)
+    """Print a line on standard error, as `say` does on standard output."""
+    _print_lines(_err, text, style)
 
 
 def say(text: str) -> None:
-    """Print lines on standard output, with credentials masked and control characters escaped."""
-    out.print(Text(_safe(text)), soft_wrap=True)
+    """Print lines on standard output, with credentials masked and control characters escaped.
+
+    A terminal gets them wrapped at words. A pipe or file gets them as they are, unless COLUMNS says how wide it is.
+    """
+    _print_lines(out, text)
 
 
-def _safe(text: str) -> str:
-    return "\n".join(map(printable, mask_credentials(text).split("\n")))
+def _print_lines(console: Console, text: str, style: str = "") -> None:
+    lines = [printable(line) for line in mask_credentials(text).split("\n")]
+    if _HAS_COLUMNS or console.file.isatty():
+        lines = [part for line in lines for part in _wrap(line, console.width)]
+    console.print(Text("\n".join(lines), style=style), soft_wrap=True)
+
+
+def _wrap(line: str, width: int) -> list[str]:
+    """Break a line between words, keeping its indent; a longer word, such as a path, stays whole."""
+    if cell_len(line) <= width:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    parts = [indent]
+    for gap, word in re.findall(r"(\s*)(\S+)", line.lstrip()):
+        if parts[-1] != indent and cell_len(parts[-1] + gap + word) > width:
+            parts.append(indent + word)
+        else:
+            parts[-1] += gap + word
+    return parts
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  as typer calls it

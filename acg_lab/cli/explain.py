@@ -95,6 +95,7 @@ def _as_json(snapshot: Snapshot, thresholds: StabilityThresholds, findings: Find
         "thresholds": thresholds,
         "findings": [msgspec.structs.asdict(f) | {"total_lost": f.total_lost} for f in findings],
         "healthy": findings.healthy,
+        "unknown": findings.unknown,
         "impossible": findings.impossible,
         "notes": findings.notes,
         "caveats": snapshot.caveats,

@@ -106,6 +106,20 @@ def _print_misses(sim: CacheSimulation, misses: Sequence[Miss], shown: Sequence[
     n = sum(len(miss.requests) for miss in misses)
     source = sim.history.price_list.source
     say(f"\n{n:,} of {counted(len(sim), 'request')} missed, {_lost_of(misses)}. Prices: {source}.")
+    if words := _explain_total(sim.totals().lost, float(np.nansum([miss.lost for miss in misses]))):
+        say(words)
+
+
+def _explain_total(lost: float, of_misses: float) -> str:
+    """Return why 'acg-lab cost' says another amount than the misses add up to; empty where both read the same."""
+    if money(lost) == money(of_misses):
+        return ""
+    more = money(abs(lost - of_misses))
+    if lost < of_misses:
+        why = f"at the limit the other requests write what these read, which costs {more} more"
+    else:
+        why = f"requests that did not miss lost {more} too, as by writing what nothing read"
+    return f"'acg-lab cost' says {money(lost)}: {why}."
 
 
 def _lost_of(misses: Sequence[Miss]) -> str:

@@ -79,11 +79,12 @@ def _verdicts_of(finding: Finding) -> tuple[Verdict, ...]:
 class PricedFindings(NamedTuple):
     """Findings with their costs, dearest first; those without a cost follow, by tokens.
 
-    With them the healthy profiles, and notes on where the costs come from.
+    With them the healthy profiles, those of which nobody knows, and notes on where the costs come from.
     """
 
     findings: list[Finding]
     healthy: tuple[str, ...]
+    unknown: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -116,7 +117,10 @@ def draft_findings(
     on_progress : callable
         Called for each agent, with 1 and the number of agents.
     """
-    by_agent = _sort_by_agent(context.snapshot, [key for key in context.results if key in keys])
+    by_agent: dict[str, list[str]] = {}
+    for key in context.results:
+        if key in keys:
+            by_agent.setdefault(context.snapshot.owners[key].agent_id, []).append(key)
     costs: dict[str, AgentCosts] = {}
     for agent_id in by_agent:
         found = read_costs(context.snapshot, agent_id)
@@ -160,22 +164,10 @@ def price_findings(
     priced = _without_repeats(priced)
     rest = [one.finding for one in built if one.finding.agent_id not in costs]
     found_keys = {key for finding in (*priced, *rest) for key in finding.evidence.profiles}
-    healthy = tuple(
-        key
-        for agent_id, of_agent in _sort_by_agent(snap, keys).items()
-        for key in of_agent
-        if key not in found_keys and (agent_id not in costs or _is_healthy(costs[agent_id]))
-    )
+    without = [key for key in keys if key not in found_keys]
+    healthy, unknown = _divide_by_health(snap, costs, without)
     notes = *_note_usage(list(costs.values())), *_note_untried(priced)
-    return PricedFindings([*map(_without_untried, priced), *rest], healthy, notes)
-
-
-def _sort_by_agent(snap: Snapshot, keys: Iterable[str]) -> dict[str, list[str]]:
-    """Return learning keys by agent id."""
-    by_agent: dict[str, list[str]] = {}
-    for key in keys:
-        by_agent.setdefault(snap.owners[key].agent_id, []).append(key)
-    return by_agent
+    return PricedFindings([*map(_without_untried, priced), *rest], healthy, unknown, notes)
 
 
 def _without_untried(finding: Finding) -> Finding:
@@ -228,6 +220,25 @@ def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
             offered.add(best)
         kept.append(finding)
     return kept
+
+
+def _divide_by_health(
+    snap: Snapshot, costs: Mapping[str, AgentCosts], keys: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return, of profiles without findings, the healthy ones and those of which nobody knows.
+
+    Nobody knows where requests are recorded without a known cost: all failed, or the model has no price, say. Where
+    none are recorded, prompts without a fault are all that is asked for.
+    """
+    runs = zip(snap.runs.records, snap.runs.calls, strict=True)
+    unpriced = {run.agent_id for run, calls in runs if any(call.request is not None for call in calls)} - {*costs}
+    by_agent = {key: snap.owners[key].agent_id for key in keys}
+    healthy = tuple(
+        key
+        for key, agent_id in by_agent.items()
+        if agent_id not in unpriced and (agent_id not in costs or _is_healthy(costs[agent_id]))
+    )
+    return healthy, tuple(key for key, agent_id in by_agent.items() if agent_id in unpriced)
 
 
 def _is_healthy(costs: AgentCosts) -> bool:

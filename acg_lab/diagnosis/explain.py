@@ -99,7 +99,10 @@ def explain(
         notes, asked = tuple(map(describe_roles, roles)), [key for key in wanted if key in keys]
         if drafted is not None:
             priced = price_findings(snap, thresholds, built, drafted, asked)
-            return Findings(priced.findings, healthy=priced.healthy, notes=(*notes, *priced.notes), unread=snap.unread)
+            notes = (*notes, *priced.notes)
+            return Findings(
+                priced.findings, healthy=priced.healthy, unknown=priced.unknown, notes=notes, unread=snap.unread
+            )
     findings = [one.finding for one in built]
     found = {key for finding in findings for key in finding.evidence.profiles}
     healthy = tuple(key for key in asked if key not in found)

@@ -32,7 +32,9 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
     Attributes
     ----------
     healthy : tuple of str
-        Learning keys of the profiles that were examined and have no finding.
+        Learning keys of the profiles that have no finding, and whose costs agree.
+    unknown : tuple of str
+        Those without a finding whose requests have no known cost: all failed, or their model has no price.
     impossible : str
         Why the setting allows no findings, as a clause; empty if it does.
     notes : tuple of str
@@ -47,6 +49,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
     """
 
     healthy: tuple[str, ...]
+    unknown: tuple[str, ...]
     impossible: str
     notes: tuple[str, ...]
     unread: tuple[str, ...]
@@ -56,6 +59,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         findings: Iterable[Finding] = (),
         *,
         healthy: Iterable[str] = (),
+        unknown: Iterable[str] = (),
         impossible: str = "",
         notes: Iterable[str] = (),
         unread: Iterable[str] = (),
@@ -63,6 +67,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         """Make a sequence of findings, in order."""
         made = super().__new__(cls, findings)
         made.healthy = tuple(healthy)
+        made.unknown = tuple(unknown)
         made.impossible = impossible
         made.notes = tuple(notes)
         made.unread = tuple(unread)
@@ -76,7 +81,7 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         found = super().__getitem__(position)
         if not isinstance(position, slice):
             return found
-        return Findings(found, healthy=self.healthy, impossible=self.impossible, notes=self.notes, unread=self.unread)
+        return Findings(found, **vars(self))
 
     def to_frame(self) -> "DataFrame":
         """Return a DataFrame with one row per finding; see `acg_lab.frames.findings`."""
@@ -124,7 +129,9 @@ class Findings(tuple[Finding, ...]):  # noqa: SLOT001  # a tuple with an attribu
         if len(self) > 1 and total.cost:
             share = f"{total.lost / total.cost:.0%}"
             found += f"; at most {format_money(total.lost)} of {format_money(total.cost)} ({share}) in {total.period}"
-        return f"{found}; {counted(len(self.healthy), 'healthy profile')}" if self.healthy else found
+        if self.healthy:
+            found += f"; {counted(len(self.healthy), 'healthy profile')}"
+        return f"{found}; costs of {counted(len(self.unknown), 'profile')} unknown" if self.unknown else found
 
     def _repr_html_(self) -> str:
         more = f"<p>... and {counted(len(self) - _MAX_SHOWN, 'more finding')}; <code>.to_frame()</code> has all</p>"

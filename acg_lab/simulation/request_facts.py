@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.providers.matching import run_variants
 from acg_lab.providers.prompts import NO_TIME
 from acg_lab.simulation.sizes import SizeSource
 
@@ -170,18 +169,6 @@ class SimulatedRequests:
         for run in self.history.after:
             found[run.rows] = run.outcome.doubts
         return found[self.rows]
-
-    def read_bounds(self) -> tuple[Ints, Ints]:
-        """Return the least and the most that the rules would have read of each request.
-
-        Rules that are inferred, unknown or in conflict are taken each way, one at a time.
-        """
-        low, high = self.history.simulated.read.copy(), self.history.simulated.read.copy()
-        for run in self.history.after:
-            for _, _, outcome in run_variants(run.table, run.provider):
-                read = np.rint(outcome.read_tokens * outcome.chance).astype(np.int64)
-                low[run.rows], high[run.rows] = np.minimum(low[run.rows], read), np.maximum(high[run.rows], read)
-        return low[self.rows], high[self.rows]
 
     @property
     def parts(self) -> PromptParts:

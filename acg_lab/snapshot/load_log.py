@@ -10,7 +10,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from stat import S_ISREG
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 
@@ -18,7 +19,7 @@ from acg_lab._format import counted, suggest
 from acg_lab.config.settings import AcgSettings
 from acg_lab.config.thresholds import check_thresholds
 from acg_lab.core.codec import parse_time
-from acg_lab.core.errors import RecordError, UsageError
+from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.rules import NEWEST
 from acg_lab.logs.entries import APIS, Document, LoggedCall, ReadOptions
@@ -36,6 +37,8 @@ from acg_lab.storage.parquet_layout import MARKERS
 from acg_lab.storage.sources import is_redis
 
 __all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
+
+_MAX_OTHERS: Final = 10_000  # files that no reader takes, from which on a folder is refused
 
 
 class LoadWarning(UserWarning):
@@ -142,12 +145,49 @@ def is_log(source: Any) -> bool:
     if os.path.isdir(path):  # noqa: PTH112  a path by name
         if (Path(path) / MARKERS).is_dir():
             return False
-        return not any(map(is_parquet_file, _walk(path))) and any(is_log_name(file.name) for file in _walk(path))
+        return _is_log_folder(path)
     return is_pipe(path) or (not is_parquet_file(Path(path)) and looks_like_log(path))
 
 
+def _is_log_folder(folder: str) -> bool:
+    """Return whether a local folder holds files of a log, and no Parquet.
+
+    Raises
+    ------
+    SourceError
+        If it holds so many other files that it is hardly meant, such as ``/``.
+    """
+    has_log, n_others = False, 0
+    for file in _walk(folder):
+        if (file.suffix or _has_bytes(file)) and is_parquet_file(file):
+            return False
+        if is_log_name(file.name):
+            has_log = True
+        else:
+            n_others += 1
+        if n_others > _MAX_OTHERS:
+            msg = (
+                f"{folder}: expected an export or a log; more than {_MAX_OTHERS:,} files in it are neither. Name the "
+                "folder, the file or a pattern of what is meant."
+            )
+            raise SourceError(msg)
+    return has_log
+
+
 def _walk(folder: str) -> Iterator[Path]:
-    return (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    """Yield the files below a folder, without hidden folders, in which no reader looks."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(("_", ".")) or "=" in name]
+        yield from (Path(place) / name for name in names)
+
+
+def _has_bytes(path: Path) -> bool:
+    """Return whether a path is a plain file that is not empty; reading from a pipe or a file of /proc may never end."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def load_log(

@@ -1,6 +1,9 @@
 """The commands acg-lab cost and misses: their numbers are the simulation's, in terminals of every width."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,3 +192,37 @@ def test_what_no_bill_and_no_rule_speaks_of_is_unknown(run, tmp_path):
     assert shares == {"growing": "73%", "a": "unknown", "total": "73%"}
     assert "4 requests of models whose cache has no known rules: --cache-provider names one." in printed
     assert "nan" not in run("analyze", path)[1]
+
+
+def test_misses_say_why_they_add_up_to_another_amount_than_cost_says(run, tmp_path):
+    """What a first request would have to write is no miss, but no loss either: where sums differ, misses say why."""
+    path = str(tmp_path / "export")
+    calls = [
+        sent(body(user(f"question {i}"), system="the rules " * 2000), 60 * i, (4000, 0, 0), run=f"r{i}")
+        for i in range(10)
+    ]
+    snapshot_of(*calls).to_parquet(path)
+    lost = [run("cost", path)[1].splitlines()[1].split()[4], run("misses", path)[1].splitlines()[1].split()[0]]
+    assert lost == ["$0.09", "$0.10"]
+    assert run("misses", path)[1].splitlines()[-1] == (
+        "'acg-lab cost' says $0.09: at the limit the other requests write what these read, which costs <$0.01 more."
+    )
+
+
+@pytest.mark.parametrize("columns", ["60", None])
+def test_notes_are_wrapped_at_words_where_the_width_is_known(source, columns):
+    """In 60 columns no note is longer, and words stay whole; a pipe gets the same words, a line for each note."""
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    environment |= {"COLUMNS": columns} if columns else {}
+    ended = subprocess.run(
+        [sys.executable, "-m", "acg_lab", "cost", source],
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+        env=environment,
+    )
+    notes = ended.stdout[ended.stdout.index("lost: cost as billed") :].splitlines()
+    assert (max(map(cell_len, notes)) <= 60) == (columns is not None)
+    assert "lost: cost as billed less the least it could be, with every prefix that was sent again cached." in (
+        " ".join(notes) if columns else notes
+    )

@@ -11,7 +11,7 @@ IMPOSSIBLE = acg.StabilityThresholds(stable_threshold=1.5)
 def told(snap, **options):
     """Return everything that an explanation says."""
     found = acg.explain(snap, progress=False, **options)
-    return list(found), found.healthy, found.notes, found.unread, found.to_text(width=100)
+    return list(found), found.healthy, found.unknown, found.notes, found.unread, found.to_text(width=100)
 
 
 @pytest.mark.parametrize(

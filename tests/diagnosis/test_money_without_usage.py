@@ -109,3 +109,15 @@ def test_requests_without_bodies_and_usage_claim_nothing():
     findings = acg.explain(acg.load(backend), progress=False)
     assert all(finding.money_lost is None for finding in findings)
     assert not findings.notes
+
+
+@pytest.mark.parametrize("fault", ["all failed", "no price"])
+def test_health_is_unknown_where_no_cost_is(fault):
+    """Where every request failed, or the model has no price, no profile is called healthy: its costs are unknown."""
+    rows = [
+        ask(60 * i, session=i, model="llama-3.3-70b" if fault == "no price" else "claude-sonnet-4-5") for i in range(8)
+    ]
+    failed = {"response": {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}}
+    findings = explain([row | failed for row in rows] if fault == "all failed" else rows)
+    assert (findings, findings.healthy, len(findings.unknown)) == ((), (), 1)
+    assert str(findings).splitlines()[0] == "No findings; costs of 1 profile unknown"

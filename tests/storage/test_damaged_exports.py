@@ -1,5 +1,6 @@
 """Exports that were edited, damaged or mixed up, and paths that are no source: refused, with what is wrong where."""
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -209,3 +210,17 @@ def test_no_damage_is_read_over(tmp_path, table):
     path.write_bytes(whole[:last] + bytes([whole[last] ^ 1]) + whole[last + 1 :])
     with pytest.raises(acg.SourceError, match=rf"table '{table}': .*checksum"):
         acg.load(tmp_path / "export")
+
+
+def test_a_folder_that_is_hardly_meant_is_refused_at_once(tmp_path):
+    """Where more than 10,000 files are neither logs nor Parquet, no more are listed; hidden folders don't count."""
+    hidden = tmp_path / ".git"
+    hidden.mkdir()
+    (tmp_path / "requests.jsonl").write_text('{"model": "m", "messages": [{"role": "user", "content": "q"}]}\n')
+    os.mkfifo(tmp_path / "socket")
+    for i in range(10_000):
+        (hidden / f"{i}").touch()
+    assert len(acg.load(tmp_path, progress=False).runs) == 1
+    hidden.rename(tmp_path / "objects")
+    with pytest.raises(acg.SourceError, match="more than 10,000 files in it are neither"):
+        acg.load(tmp_path)
