@@ -99,8 +99,8 @@ def _frame(data: Any, agent_id: str | None) -> pd.DataFrame:
         isinstance(data, Iterable) and not isinstance(data, pd.DataFrame | str | bytes)
     )
     if is_sim:
-        sims = [data] if isinstance(data, CacheSimulation) else data
-        frame = frames.costs(data)
+        sims = data if isinstance(data, CacheSimulation | Mapping) else list(data)  # a generator can be read once
+        frame = frames.costs(sims)
         if len(set(frame["currency"])) > 1:
             frame = frames.costs(sims, money=False)
     elif isinstance(data, pd.DataFrame):
