@@ -31,12 +31,13 @@ from acg_lab.cli._app import (
     warn_about_large_window,
 )
 from acg_lab.cli._log_options import LogOptions, source_command
-from acg_lab.cli._simulation import amount, simulate_recorded
+from acg_lab.cli._simulation import simulate_recorded
 from acg_lab.config.thresholds import check_scale
 from acg_lab.core import StabilityThresholds
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.diagnosis import Causes, find_causes
 from acg_lab.diagnosis.agent_costs import AgentCost, ProfileCost, sum_profiles, summarize_costs
+from acg_lab.diagnosis.cost_words import describe_amount
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
 
 __all__ = ["print_profiles"]
@@ -131,7 +132,7 @@ class Costs(NamedTuple):
         known = [cost for cost in found if not isnan(cost.read_share)]
         read_tokens, tokens = sum(cost.read_share * cost.tokens for cost in known), sum(cost.tokens for cost in known)
         dollars = sum(cost.cost for cost in found)
-        cost = amount(dollars, sum(one.cost_tokens for one in found), full)
+        cost = describe_amount(dollars, sum(one.cost_tokens for one in found), full)
         return [percent(read_tokens / tokens) if tokens else "unknown", cost]
 
     def rank(self, agent_id: str) -> tuple[int, int]:
