@@ -223,8 +223,11 @@ def _analyze(
     print_profiles(profiles, snapshot.profile_names, causes, rows, thresholds, costs)
     _print_totals(snapshot, total(profiles), thresholds)
     if n := sum(cost.n_requests for cost in costs.of_agent.values()):
-        silent = sum(cost.n_without_usage for cost in costs.of_agent.values())
+        silent, failed = (
+            sum(getattr(cost, name) for cost in costs.of_agent.values()) for name in ("n_without_usage", "n_failed")
+        )
         how = "as billed" if not silent else f"{silent:,} simulated for lack of usage"
+        how = f"{failed:,} failed" if failed == n else how
         say(f"read and cost: of {counted(n, 'request')}, {how}; 'acg-lab cost' says what is lost.")
     warn_about_large_window(snapshot, window)
 
@@ -264,10 +267,11 @@ def _print_totals(snapshot: Snapshot, totals: Totals, thresholds: StabilityThres
     say(
         f"\n{counted(totals.profiles, 'profile')}, {counted(totals.observations, 'observation')}, "
         f"at stable_threshold {thresholds.stable_threshold:g}.\n"
-        f"The stable prefix covers {totals.share:.0%} of {totals.prompt_tokens:,.0f} prompt tokens (estimated)."
+        f"The stable prefix covers {percent(totals.share)} of {totals.prompt_tokens:,.0f} prompt tokens (estimated)."
     )
     if totals.single:
-        say(f"{counted(totals.single, 'profile')} with one observation: production plans nothing for them.")
+        whom = "it" if totals.single == 1 else "them"
+        say(f"{counted(totals.single, 'profile')} with one observation: production plans nothing for {whom}.")
     if snapshot.learned_here:
         say("Learned here from a log, not stored by production.")
     if snapshot.problems:

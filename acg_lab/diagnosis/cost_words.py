@@ -1,14 +1,17 @@
-"""The words for what an agent pays and loses, in the table of a command and in a report.
+"""The words for what an agent pays and loses, in the table of a command and in a report, and for what nobody knows.
 
 Invariant: what is not known is called so; it is never a number.
 """
 
-from acg_lab._format import money, percent, printable
+import numpy as np
+
+from acg_lab._format import counted, money, percent, printable
 from acg_lab.diagnosis.agent_costs import AgentCost
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.diagnosis.repair_trials import MIN_SAVED
+from acg_lab.simulation.result import CacheSimulation
 
-__all__ = ["describe_amount", "describe_cause", "describe_read_share"]
+__all__ = ["describe_amount", "describe_cause", "describe_read_share", "explain_unknown_reads"]
 
 
 def describe_amount(dollars: float, tokens: float, full: float) -> str:
@@ -38,3 +41,16 @@ def describe_cause(cost: AgentCost) -> str:
     if cost.lost >= MIN_SAVED:  # requests that missed lost nothing, so those lost it that wrote
         return "writes that nothing read"
     return "" if cost.worst is None else f"({printable(describe_miss(cost.worst))})"
+
+
+def explain_unknown_reads(sim: CacheSimulation) -> tuple[str, str] | None:
+    """Return why nothing is known of what a cache read, as a clause and its reason; None where something is."""
+    answered = ~sim.failed
+    if not answered.any():
+        failed = counted(len(sim), "request")
+        return "No request was answered", f"{failed} failed: not billed, so nothing is known of a cache"
+    has_rules = np.array([name != "" for name in sim.cache_providers], bool)
+    if (answered & (sim.billed | has_rules)).any():
+        return None
+    reason = "no bill says so, and the cache of these models has no known rules (cache_provider names one)"
+    return "What the cache read is not known", reason

@@ -5,10 +5,10 @@ The figure without requests, and the titles that hold for every plot of one prof
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from acg_lab._format import counted
+from acg_lab.diagnosis.cost_words import explain_unknown_reads
 from acg_lab.plots.canvas import HEADING, MARGIN
 from acg_lab.plots.inputs import breaking_row, reason_of
 from acg_lab.plots.mpl_canvas import canvas_for
@@ -62,18 +62,7 @@ def all_stable_title(n_blocks: int) -> str:
 
 def explain_unknown(sim: "CacheSimulation") -> tuple[str, str] | None:
     """Return why nothing is known of what a cache read, as title and subtitle; None where something is."""
-    n, answered = len(sim), ~sim.failed
-    if not n:
-        return _TITLE, NO_REQUESTS
-    if not answered.any():
-        return "No request was answered", f"{counted(n, 'request')} failed: not billed, so nothing is known of a cache"
-    has_rules = np.array([name != "" for name in sim.cache_providers])
-    if not (answered & (sim.billed | has_rules)).any():
-        step = (
-            "No bill says so, and the cache of these models has no known rules: acg.simulate(cache_provider=) names one"
-        )
-        return "What the cache read is not known", step
-    return None
+    return explain_unknown_reads(sim) if len(sim) else (_TITLE, NO_REQUESTS)
 
 
 def draw_unknown(place: "Place", why: tuple[str, str], *, gid: str, show: bool) -> "Axes":
