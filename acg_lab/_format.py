@@ -190,9 +190,12 @@ def counted(n: float, noun: str, plural: str | None = None) -> str:
 
     >>> counted(1, "request"), counted(1240, "request"), counted(2, "reply"), counted(2, "match", "matches")
     ('1 request', '1,240 requests', '2 replies', '2 matches')
+    >>> counted(14, "day")
+    '14 days'
     """
     if n != 1:
-        noun = plural or (f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s")
+        ends_in_y = noun.endswith("y") and noun[-2:-1] not in "aeiou"
+        noun = plural or (f"{noun[:-1]}ies" if ends_in_y else f"{noun}s")
     return f"{n:,} {noun}"
 
 

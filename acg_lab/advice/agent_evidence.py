@@ -1,8 +1,8 @@
 """What the requests of one agent say of a change: cost like against like, what they missed for, who learned from them.
 
 Requests are alike if they are of one model, their prompts of about one size, and the agent had paused before both or
-neither: after a pause entries have expired. What the requests of after would have
-cost before is their tokens at the cost per token of the requests of before that they are like.
+neither: after a pause entries have expired. What the requests of after would have cost before is their tokens at the
+cost per token of the requests of before that they are like.
 """
 
 from dataclasses import dataclass

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
+
 from acg_lab._format import change, counted, html_table, html_text, money, percent, printable, tokens
 from acg_lab.advice.compared_requests import Stratum
 from acg_lab.advice.folds import Interval
@@ -159,8 +161,12 @@ class AgentComparison(NamedTuple):
             yield f"other shares of requests in profiles {names}"
 
     def _why_not(self) -> str:
-        share = "no request" if not self.matched[1] else f"only {percent(self.matched[1])} of the requests"
-        return f"{share} of after has a counterpart of its model and size before"
+        if not self.matched[1]:
+            return "no request of after has a counterpart of its model and size before"
+        if np.isnan(self.change.value):
+            return "the requests of one side that have a counterpart cost nothing"
+        share = percent(self.matched[1])
+        return f"only {share} of the requests of after have a counterpart of their model and size before"
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -228,10 +234,10 @@ class Comparison:
         share, low, high = self.change
         interval = f"{_signed(share)} (95%: {_signed(low)} to {_signed(high)})"
         if not changed:
-            of_all = "" if share != share else f": {interval}"  # noqa: PLR0124  NaN
+            of_all = "" if np.isnan(share) else f": {interval}"
             return f"No change of cost beyond chance{of_all}, like against like, {counted(len(judged), 'agent')}."
         counts = f"{counted(len(changed), 'agent')} of {len(judged):,} changed beyond chance"
-        if share != share:  # noqa: PLR0124  NaN
+        if np.isnan(share):
             return f"Like against like, the cost of {counts}."
         month = "" if self.saved_a_month is None else f", {money(abs(self.saved_a_month))} a month"
         word = "saved" if self.saved.value >= 0 else "more"
@@ -266,7 +272,7 @@ def describe_agent(agent: AgentComparison) -> tuple[str, ...]:
         *(_cost(cost, agent.currency) if n else "" for cost, n in zip(agent.cost, agent.requests, strict=True)),
         describe_change(agent),
         _pair(*map(_percent, agent.read)),
-        _pair(*("?" if size != size else tokens(size) for size in agent.prefix)),  # noqa: PLR0124  NaN
+        _pair(*("?" if np.isnan(size) else tokens(size) for size in agent.prefix)),
         printable(agent.words),
     )
 
@@ -274,7 +280,7 @@ def describe_agent(agent: AgentComparison) -> tuple[str, ...]:
 def describe_change(agent: AgentComparison) -> str:
     """Return how the cost of like requests changed, with its interval; empty where that is not known."""
     share, low, high = agent.change
-    return "" if share != share else f"{_signed(share)} ({_signed(low)} to {_signed(high)})"  # noqa: PLR0124  NaN
+    return "" if np.isnan(share) else f"{_signed(share)} ({_signed(low)} to {_signed(high)})"
 
 
 def describe_strata(agent: AgentComparison) -> str:
@@ -311,7 +317,7 @@ def _pair(before: str, after: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return "?" if share != share else percent(share)  # noqa: PLR0124  NaN
+    return "?" if np.isnan(share) else percent(share)
 
 
 def _signed(share: float) -> str:
@@ -320,7 +326,7 @@ def _signed(share: float) -> str:
 
 def _cost(cost: float, currency: str) -> str:
     """Return the cost of a thousand requests."""
-    if cost != cost:  # noqa: PLR0124  NaN
+    if np.isnan(cost):
         return "?"
     return money(1000 * cost) if currency == "USD" else f"{tokens(1000 * cost)} tokens"
 

@@ -85,7 +85,7 @@ def recommend(
     ------
     UsageError
         If an option makes no sense, there is no such agent, or nothing with requests was recorded; if options that a
-        sweep has settled already are given with one.
+        sweep has settled already are given with one; if the work was interrupted before the current setting was priced.
 
     Examples
     --------
@@ -140,6 +140,9 @@ def _judge(found: Sweep, asked: "_Asked | None", *, in_tokens: bool) -> Recommen
     evaluation, points = found.evaluation, found.points
     choice = SettingChoice(points, found.above, found.upto)
     now = evaluation.cost_of_runs(found.numbers[0], in_tokens=in_tokens)
+    if np.isnan(now).any():
+        msg = "Nothing can be recommended: the work was interrupted before the current setting was priced."
+        raise UsageError(msg)
     periods = cut_periods(evaluation.run_starts, now)
     if periods is None:
         return _nothing("too few runs", asked, found.current, found)
@@ -154,7 +157,8 @@ def _judge(found: Sweep, asked: "_Asked | None", *, in_tokens: bool) -> Recommen
     saved, final = bound_sum(by_choice[held_out]), bound_sum(own[held_out])
     least = LEAST_SAVING * float(now[held_out].sum())
     is_change = row != 0 and all(one.low > 0 and one.value >= least for one in (saved, final))
-    base = _nothing("change nothing", asked, found.current, found, judged, float(whole[0] - whole[row]) * is_change)
+    dollars = float(_saved(found, np.full(len(now), row), in_tokens=False).sum()) if is_change else 0.0
+    base = _nothing("change nothing", asked, found.current, found, judged, dollars)
     full: Floats = np.bincount(
         periods, evaluation.cost_of_runs_without_cache(in_tokens=in_tokens), costs.shape[1]
     ).astype(float)
@@ -231,7 +235,7 @@ def _nothing(
     judged: tuple[Period, ...] = (),
     saved: float = 0.0,
 ) -> Recommendation:
-    """Return the recommendation to change nothing, with the repairs that save more than a setting would."""
+    """Return the recommendation to change nothing, with the repairs that save more dollars than a setting would."""
     remarks = _NO_GOVERNOR if found is None else found.remarks
     return Recommendation(
         settings=now,
@@ -256,7 +260,7 @@ def _nothing(
 
 
 def _better_repairs(asked: _Asked | None, saved: float) -> tuple[BetterRepair, ...]:
-    """Return the repairs that save more than a setting, by the findings of explain; none where only costs are known."""
+    """Return the repairs that save more dollars than a setting, by explain; none where only costs are known."""
     if asked is None:
         return ()
     best: dict[tuple[str, str], BetterRepair] = {}

@@ -213,7 +213,10 @@ class Recommendation:
         return f"More than any setting: {what}.{more}" if self.reason != "no governor" else f"What helps: {what}.{more}"
 
     def _unknown(self) -> str:
-        return "Not known: whether traffic stays as recorded, and caches that others share." if self.is_change else ""
+        known = "Not known: whether traffic stays as recorded, and caches that others share." if self.is_change else ""
+        if self.sweep is None or self.sweep.complete:
+            return known
+        return " ".join(filter(None, ("Interrupted: only settings that were priced before are compared.", known)))
 
     def _amount(self, value: float) -> str:
         return money(value) if self.currency == "USD" else f"{tokens(value)} uncached tokens"

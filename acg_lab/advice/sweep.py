@@ -99,8 +99,11 @@ class Sweep:
 
     @property
     def cheapest(self) -> int:
-        """The row of the cheapest setting; of equal ones the first, which is the current setting where it is one."""
-        return int(np.nanargmin(self.cost))
+        """The row of the cheapest setting that was priced; of equal ones the first, which may be the current one.
+
+        The current one where the work was interrupted before any was priced.
+        """
+        return 0 if np.isnan(self.cost).all() else int(np.nanargmin(self.cost))
 
     def setting(self, row: int) -> AcgSettings:
         """Return the setting of a row; what does not matter to plans stays as it is now."""
@@ -130,8 +133,10 @@ class Sweep:
         counts = f"{counted(len(self), 'setting')}, {self.n_distinct:,} plan differently"
         n_requests = self.evaluation.n_requests
         share = percent(saved / now) if now else "0%"
-        lines = [
-            f"{counts}, for {counted(len(self.agent_ids), 'agent')} and {counted(n_requests, 'request')}",
+        lines = [f"{counts}, for {counted(len(self.agent_ids), 'agent')} and {counted(n_requests, 'request')}"]
+        if np.isnan(now):
+            return [*lines, "Interrupted before the current setting was priced."]
+        lines += [
             f"current:  {amount(now, self)}  {describe(self.current)}",
             f"cheapest: {amount(float(self.cost[best]), self)}  {describe(self.setting(best))}",
             f"The cheapest one saves {share} of this history, in hindsight; acg.recommend says whether that holds.",

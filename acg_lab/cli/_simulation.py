@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from acg_lab._format import money, percent
 from acg_lab.cli._app import read
 from acg_lab.core import UsageError
 from acg_lab.simulation import CacheSimulation, simulate
 from acg_lab.snapshot import Snapshot
 
-__all__ = ["CacheProvider", "Scope", "SinceSent", "Until", "amount", "read_simulation", "simulate_recorded"]
+__all__ = ["CacheProvider", "Scope", "SinceSent", "Until", "read_simulation", "simulate_recorded"]
 
 SinceSent = Annotated[
     str | None, typer.Option("--since", help="Only requests sent from this date or RFC 3339 time on.")
@@ -54,10 +53,3 @@ def simulate_recorded(snapshot: Snapshot, **options: Any) -> "CacheSimulation | 
     if not any(map(len, snapshot.runs.calls)):
         return None
     return simulate(snapshot, **options)
-
-
-def amount(dollars: float, tokens: float, full: float) -> str:
-    """Return an amount of money; without a price as a share of the cost without a cache, else that it is unknown."""
-    if dollars == dollars:  # noqa: PLR0124  not NaN
-        return money(dollars)
-    return percent(tokens / full) if full > 0 else "unknown"

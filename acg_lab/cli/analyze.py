@@ -31,12 +31,13 @@ from acg_lab.cli._app import (
     warn_about_large_window,
 )
 from acg_lab.cli._log_options import LogOptions, source_command
-from acg_lab.cli._simulation import amount, simulate_recorded
+from acg_lab.cli._simulation import simulate_recorded
 from acg_lab.config.thresholds import check_scale
 from acg_lab.core import StabilityThresholds
 from acg_lab.core.planner import MIN_OBSERVATIONS
 from acg_lab.diagnosis import Causes, find_causes
 from acg_lab.diagnosis.agent_costs import AgentCost, ProfileCost, sum_profiles, summarize_costs
+from acg_lab.diagnosis.cost_words import describe_amount
 from acg_lab.snapshot import ProfileSummary, Snapshot, Totals, analyze, summarize, total
 
 __all__ = ["print_profiles"]
@@ -131,7 +132,7 @@ class Costs(NamedTuple):
         known = [cost for cost in found if not isnan(cost.read_share)]
         read_tokens, tokens = sum(cost.read_share * cost.tokens for cost in known), sum(cost.tokens for cost in known)
         dollars = sum(cost.cost for cost in found)
-        cost = amount(dollars, sum(one.cost_tokens for one in found), full)
+        cost = describe_amount(dollars, sum(one.cost_tokens for one in found), full)
         return [percent(read_tokens / tokens) if tokens else "unknown", cost]
 
     def rank(self, agent_id: str) -> tuple[int, int]:
@@ -222,8 +223,11 @@ def _analyze(
     print_profiles(profiles, snapshot.profile_names, causes, rows, thresholds, costs)
     _print_totals(snapshot, total(profiles), thresholds)
     if n := sum(cost.n_requests for cost in costs.of_agent.values()):
-        silent = sum(cost.n_without_usage for cost in costs.of_agent.values())
+        silent, failed = (
+            sum(getattr(cost, name) for cost in costs.of_agent.values()) for name in ("n_without_usage", "n_failed")
+        )
         how = "as billed" if not silent else f"{silent:,} simulated for lack of usage"
+        how = f"{failed:,} failed" if failed == n else how
         say(f"read and cost: of {counted(n, 'request')}, {how}; 'acg-lab cost' says what is lost.")
     warn_about_large_window(snapshot, window)
 
@@ -263,10 +267,11 @@ def _print_totals(snapshot: Snapshot, totals: Totals, thresholds: StabilityThres
     say(
         f"\n{counted(totals.profiles, 'profile')}, {counted(totals.observations, 'observation')}, "
         f"at stable_threshold {thresholds.stable_threshold:g}.\n"
-        f"The stable prefix covers {totals.share:.0%} of {totals.prompt_tokens:,.0f} prompt tokens (estimated)."
+        f"The stable prefix covers {percent(totals.share)} of {totals.prompt_tokens:,.0f} prompt tokens (estimated)."
     )
     if totals.single:
-        say(f"{counted(totals.single, 'profile')} with one observation: production plans nothing for them.")
+        whom = "it" if totals.single == 1 else "them"
+        say(f"{counted(totals.single, 'profile')} with one observation: production plans nothing for {whom}.")
     if snapshot.learned_here:
         say("Learned here from a log, not stored by production.")
     if snapshot.problems:

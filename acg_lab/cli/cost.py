@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from acg_lab._format import counted, cut, money, percent, printable
+from acg_lab._format import counted, cut, money, printable
 from acg_lab.cli._app import (
     FAILED,
     Agent,
@@ -25,11 +25,10 @@ from acg_lab.cli._app import (
 )
 from acg_lab.cli._fleet import Dask, Jobs, OutFolder, engine
 from acg_lab.cli._log_options import LogOptions, source_command
-from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, amount, read_simulation
+from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read_simulation
 from acg_lab.core import UsageError
 from acg_lab.diagnosis.agent_costs import AgentCost, add_costs, summarize_costs
-from acg_lab.diagnosis.miss_words import describe_miss
-from acg_lab.diagnosis.repair_trials import MIN_SAVED
+from acg_lab.diagnosis.cost_words import describe_amount, describe_cause, describe_read_share
 from acg_lab.fleet import Survey, survey
 from acg_lab.providers.prices import PriceList
 from acg_lab.simulation import CacheSimulation, calibrate
@@ -53,7 +52,9 @@ def print_costs(costs: Sequence[AgentCost]) -> None:
     table.add_column(_TITLES[-1])
     width = _NAME if out.width >= _NARROW else _NAME * 3 // 5
     for cost in costs:
-        table.add_row(*map(escape, (cut(printable(cost.agent_id), width, cell_len), *_numbers(cost), _cause(cost))))
+        table.add_row(
+            *map(escape, (cut(printable(cost.agent_id), width, cell_len), *_numbers(cost), describe_cause(cost)))
+        )
     if len(costs) > 1:
         table.add_row(*("total", *_numbers(add_costs(costs)), ""), style="bold")
     out.print(table)
@@ -61,17 +62,8 @@ def print_costs(costs: Sequence[AgentCost]) -> None:
 
 def _numbers(cost: AgentCost) -> tuple[str, ...]:
     known = (cost.cost, cost.cost_tokens), (cost.lost, cost.lost_tokens), (cost.limit, cost.limit_tokens)
-    as_was, lost, limit = (amount(dollars, tokens, cost.full_tokens) for dollars, tokens in known)
-    read_share = "unknown" if np.isnan(cost.read_share) else percent(cost.read_share)
-    return f"{cost.n_requests:,}", as_was, read_share, lost, limit
-
-
-def _cause(cost: AgentCost) -> str:
-    if cost.worst is not None and (cost.worst.lost > 0 or cost.worst.lost_tokens > 0):
-        return printable(describe_miss(cost.worst))
-    if cost.lost >= MIN_SAVED:  # requests that missed lost nothing, so those lost it that wrote
-        return "writes that nothing read"
-    return "" if cost.worst is None else f"({printable(describe_miss(cost.worst))})"
+    as_was, lost, limit = (describe_amount(dollars, tokens, cost.full_tokens) for dollars, tokens in known)
+    return f"{cost.n_requests:,}", as_was, describe_read_share(cost.read_share), lost, limit
 
 
 @source_command("cost")
@@ -211,7 +203,7 @@ def _usage_notes(total: AgentCost) -> Iterator[str]:
 
 
 def _next_steps(costs: Sequence[AgentCost]) -> Iterator[str]:
-    if any(cause and not cause.startswith("(") for cause in map(_cause, costs)):
+    if any(cause and not cause.startswith("(") for cause in map(describe_cause, costs)):
         yield "Next: 'acg-lab explain' says what to change; 'acg-lab misses' lists what was paid for in vain."
 
 

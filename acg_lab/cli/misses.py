@@ -14,6 +14,7 @@ from acg_lab.cli._app import Agent, AsJson, IncludePrivate, KeyPrefix, RulesOpti
 from acg_lab.cli._log_options import LogOptions, source_command
 from acg_lab.cli._simulation import CacheProvider, Scope, SinceSent, Until, read_simulation
 from acg_lab.core import UsageError
+from acg_lab.diagnosis.cost_words import explain_unknown_reads
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.diagnosis.misses import Miss, find_misses
 from acg_lab.diagnosis.repair_trials import MIN_SAVED
@@ -81,6 +82,8 @@ def _misses(
         print_json({"source": snapshot.source, "misses": listed, "caveats": [] if sim is None else sim.caveats})
     elif sim is None or not len(sim):
         say(f"{snapshot.source}: no recorded requests{f' of agent {agent!r}' if agent else ''}.")
+    elif (unknown := explain_unknown_reads(sim)) is not None:
+        say(f"{': '.join(unknown)}.")
     elif not misses:
         lost = sim.totals().lost
         more = f" {money(lost)} was paid for writes that nothing read." if lost >= MIN_SAVED else ""

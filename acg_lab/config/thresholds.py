@@ -1,8 +1,8 @@
 """Check the thresholds that public functions are given.
 
 Production takes any finite number, so functions do too: a threshold outside 0 to 1 is only marked as off the scale.
-Commands, the tuner and what is written to a config insist on the scale. A number from 2 to 100 is a share written in
-per cent, which no caller means.
+Commands, the tuner and what is written to a config insist on the scale. A number above 2 and up to 100 is a share
+written in per cent, which no caller means.
 """
 
 from typing import Final

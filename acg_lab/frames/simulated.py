@@ -167,6 +167,9 @@ def costs(
     sims : CacheSimulation, or a mapping of names to them, or an iterable
         Simulations of one history. Its rows without a cache, as it was and at the limit come once; each simulation of a
         change adds rows under its name, ``tried`` where it has none.
+    money : bool, optional
+        Whether amounts are US dollars or uncached tokens. By default each agent has dollars if each of its requests has
+        a price.
 
     Returns
     -------

@@ -25,7 +25,6 @@ __all__ = [
     "others",
     "pick",
     "refuse",
-    "require_list",
     "require_object",
     "require_text",
 ]
@@ -82,13 +81,6 @@ def require_object(value: Json, path: str = "$") -> JsonObject:
     """Return a value that must be an object."""
     if not isinstance(value, dict):
         refuse("an object", value, path)
-    return value
-
-
-def require_list(value: Json, path: str = "$") -> list[Json]:
-    """Return a value that must be a list."""
-    if not isinstance(value, list):
-        refuse("a list", value, path)
     return value
 
 

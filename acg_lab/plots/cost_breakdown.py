@@ -12,7 +12,7 @@ from acg_lab.core.errors import UsageError
 from acg_lab.plots.amounts import Unit
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.compact import compact_place
-from acg_lab.plots.empty import draw_empty
+from acg_lab.plots.empty import NO_REQUESTS, draw_empty, draw_unknown, explain_unknown
 from acg_lab.plots.inputs import check_columns, select_agent
 from acg_lab.plots.mpl_canvas import MplCanvas
 from acg_lab.plots.text import Size, drawable, text_width
@@ -87,10 +87,12 @@ def cost_breakdown(
     'Caching saves 27% of the input cost, 42% of what is possible'
     """
     frame = _frame(data, agent_id)
+    why = explain_unknown(data.select(agent_id=agent_id)) if isinstance(data, CacheSimulation) else None
     with drawing():
+        if why is not None:
+            return draw_unknown(ax, why, gid="cost-breakdown", show=heading)
         if frame.empty or not frame["requests"].sum():
-            step = "The simulation has no requests: load a source with recorded runs, or a request log"
-            return draw_empty(ax, gid="cost-breakdown", show=heading, next_step=step)
+            return draw_empty(ax, gid="cost-breakdown", show=heading, next_step=NO_REQUESTS)
         return _draw(frame, agent_id, ax, heading=heading)
 
 
@@ -99,8 +101,8 @@ def _frame(data: Any, agent_id: str | None) -> pd.DataFrame:
         isinstance(data, Iterable) and not isinstance(data, pd.DataFrame | str | bytes)
     )
     if is_sim:
-        sims = [data] if isinstance(data, CacheSimulation) else data
-        frame = frames.costs(data)
+        sims = data if isinstance(data, CacheSimulation | Mapping) else list(data)  # a generator can be read once
+        frame = frames.costs(sims)
         if len(set(frame["currency"])) > 1:
             frame = frames.costs(sims, money=False)
     elif isinstance(data, pd.DataFrame):

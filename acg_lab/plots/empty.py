@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pandas as pd
 
 from acg_lab._format import counted
+from acg_lab.diagnosis.cost_words import explain_unknown_reads
 from acg_lab.plots.canvas import HEADING, MARGIN
 from acg_lab.plots.inputs import breaking_row, reason_of
 from acg_lab.plots.mpl_canvas import canvas_for
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
     from acg_lab.plots.canvas import Canvas
     from acg_lab.plots.mpl_canvas import Place
+    from acg_lab.simulation import CacheSimulation
 
-__all__ = ["Title", "all_stable_title", "draw_empty", "title_of"]
+__all__ = ["NO_REQUESTS", "Title", "all_stable_title", "draw_empty", "draw_unknown", "explain_unknown", "title_of"]
 
 _FRAME_HEIGHT: Final = 0.22
+NO_REQUESTS: Final = "The simulation has no requests: load a source with recorded runs, or a request log"
+_TITLE: Final = "No requests observed yet"
 _NEXT_STEP: Final = "The window of this profile is empty: load a run file, or let the agent run once"
 
 
@@ -56,13 +60,29 @@ def all_stable_title(n_blocks: int) -> str:
     return f"{which} stable: the whole prompt can be cached"
 
 
+def explain_unknown(sim: "CacheSimulation") -> tuple[str, str] | None:
+    """Return why nothing is known of what a cache read, as title and subtitle; None where something is."""
+    return explain_unknown_reads(sim) if len(sim) else (_TITLE, NO_REQUESTS)
+
+
+def draw_unknown(place: "Place", why: tuple[str, str], *, gid: str, show: bool) -> "Axes":
+    """Draw the figure of a simulation of which nothing is known; ``why`` is what `explain_unknown` returns."""
+    title, next_step = why
+    return draw_empty(place, gid=gid, show=show, title=title, next_step=next_step)
+
+
 def draw_empty(
-    place: "Place | Canvas", *words: str, gid: str, show: bool = True, next_step: str = _NEXT_STEP
+    place: "Place | Canvas",
+    *words: str,
+    gid: str,
+    show: bool = True,
+    title: str = _TITLE,
+    next_step: str = _NEXT_STEP,
 ) -> "Axes":
     """Draw the figure of a profile without requests: what to do next, and one empty frame."""
     canvas, top = canvas_for(place), HEADING if show else MARGIN
     canvas.begin(top + 0.15 + _FRAME_HEIGHT + 0.15, gid=gid)
-    end = canvas.heading("No requests observed yet", next_step, *words, show=show)
+    end = canvas.heading(title, next_step, *words, show=show)
     top = end if canvas.is_compact else top
     left, upper, right, lower = MARGIN, top + 0.1, canvas.right, top + 0.1 + _FRAME_HEIGHT
     corners = [(left, upper), (right, upper), (right, lower), (left, lower), (left, upper)]

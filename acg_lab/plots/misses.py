@@ -11,7 +11,7 @@ from acg_lab._format import counted, cut_all
 from acg_lab.plots.amounts import Unit
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.compact import compact_place
-from acg_lab.plots.empty import draw_empty
+from acg_lab.plots.empty import draw_unknown, explain_unknown
 from acg_lab.plots.inputs import check_columns, check_source
 from acg_lab.plots.mpl_canvas import MplCanvas
 from acg_lab.plots.text import Size, drawable, text_width
@@ -106,6 +106,7 @@ def misses(
     '$1.01 of $2.04 is paid for nothing, $0.76 of it for a short breakpoint in support-mail'
     """
     check_source(data, "frames.misses", expected="CacheSimulation (of acg.simulate)", attribute="verdicts")
+    why = None if isinstance(data, pd.DataFrame) else explain_unknown(data)
     if isinstance(data, pd.DataFrame):
         losses = _Losses.of(check_columns(data, _COLUMNS, "frames.misses"), cost)
         words: tuple[str, ...] = ()
@@ -114,9 +115,8 @@ def misses(
         listed = data.history.price_list.source if losses.unit is Unit.MONEY else ""
         words = (counted(len(data), "request"), listed)
     with drawing():
-        if not isinstance(data, pd.DataFrame) and not len(data):
-            step = "The simulation has no requests: load a source with recorded runs, or a request log"
-            return draw_empty(ax, gid="misses", show=heading, next_step=step)
+        if why is not None:
+            return draw_unknown(ax, why, gid="misses", show=heading)
         return _draw(losses, words, ax, heading=heading)
 
 

@@ -10,12 +10,13 @@ from acg_lab import frames
 from acg_lab._format import counted, cut_all, percent, tokens
 from acg_lab.plots.canvas import HEADING, MARGIN, BoxStyle, Swatch
 from acg_lab.plots.compact import compact_place
-from acg_lab.plots.empty import draw_empty
+from acg_lab.plots.empty import NO_REQUESTS, draw_empty, draw_unknown, explain_unknown
 from acg_lab.plots.inputs import check_columns, check_source, select_agent
 from acg_lab.plots.mpl_canvas import MplCanvas, MplPanel
 from acg_lab.plots.text import Size, drawable, spread, text_width
 from acg_lab.plots.theme import Palette, drawing, palette
 from acg_lab.simulation.origins import CHANGES
+from acg_lab.simulation.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,6 +60,8 @@ def requests_over_time(
 ) -> "Axes":
     """Draw what became of prompt tokens, request by request or hour by hour, and mark when contents changed.
 
+    Requests that failed are left out: nothing was billed for them.
+
     Parameters
     ----------
     data : CacheSimulation or DataFrame
@@ -92,10 +95,13 @@ def requests_over_time(
     frame = check_columns(frame, _COLUMNS, "frames.requests")
     words = {} if isinstance(data, pd.DataFrame) else _words_of(frames.misses(data))
     frame = select_agent(frame, agent_id)
+    frame = frame[frame["caused_by"].astype(str) != str(Verdict.FAILED)]  # nothing became of their tokens
+    why = None if isinstance(data, pd.DataFrame) else explain_unknown(data.select(agent_id=agent_id))
     with drawing():
+        if why is not None:
+            return draw_unknown(ax, why, gid="requests-over-time", show=heading)
         if frame.empty:
-            step = "The simulation has no requests: load a source with recorded runs, or a request log"
-            return draw_empty(ax, gid="requests-over-time", show=heading, next_step=step)
+            return draw_empty(ax, gid="requests-over-time", show=heading, next_step=NO_REQUESTS)
         frame = frame.sort_values("started_at", kind="stable", ignore_index=True, na_position="first")
         return _draw(frame, _events(frame, words), ax, heading=heading)
 

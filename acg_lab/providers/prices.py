@@ -4,6 +4,7 @@ Prices are those of the request's time and of the tier that its whole prompt fal
 price: its cost is NaN, never a guess. Regional surcharges and negotiated discounts are the caller's to add.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acg_lab.core.errors import UsageError
+from acg_lab.core.plain_numbers import plain_number
 from acg_lab.providers.clock import NANOSECONDS
 from acg_lab.providers.prompts import Ints
 from acg_lab.providers.rules import Multipliers, canonical_model, nearest_ttl
@@ -51,7 +53,7 @@ class TokenPrices:
     Raises
     ------
     UsageError
-        If a price is negative or not a number.
+        If a price is negative, infinite or not a number.
 
     Examples
     --------
@@ -66,7 +68,8 @@ class TokenPrices:
     def __post_init__(self) -> None:
         """Refuse what can't be a price."""
         for name, price in (("input", self.input), ("read", self.read), *(("writes", p) for p in self.writes.values())):
-            if not price >= 0:
+            number = plain_number(price)
+            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < math.inf:
                 msg = f"TokenPrices.{name} must be at least 0, in dollars per million tokens; got {price!r}"
                 raise UsageError(msg)
 
@@ -171,6 +174,8 @@ class PriceList:
             In seconds.
         batch : (n_requests,), optional
             Which requests were sent in a batch.
+        service_tier : str, optional
+            Of all requests; as in `find`.
 
         Returns
         -------

@@ -81,7 +81,7 @@ def find_provider(cache_provider: CacheProviderLike) -> CacheProvider:
     """
     if isinstance(cache_provider, CacheProvider):
         return cache_provider
-    if cache_provider not in PROVIDERS:
+    if not isinstance(cache_provider, str) or cache_provider not in PROVIDERS:
         msg = f"cache_provider must be a CacheProvider, 'auto' or one of {', '.join(PROVIDERS)}; got {cache_provider!r}"
         raise UsageError(msg)
     return PROVIDERS[cache_provider]

@@ -17,9 +17,11 @@ from acg_lab._format import counted, html_text, money, percent, printable
 from acg_lab.advice.recommend import recommend
 from acg_lab.core.errors import SourceError
 from acg_lab.diagnosis.agent_costs import AgentCost, summarize_costs
+from acg_lab.diagnosis.cost_words import describe_amount, describe_cause, describe_read_share
 from acg_lab.diagnosis.explain import explain
 from acg_lab.diagnosis.miss_words import describe_miss
 from acg_lab.diagnosis.misses import Miss, find_misses
+from acg_lab.diagnosis.repair_trials import MIN_SAVED
 from acg_lab.reporting.facts import list_methods, list_unknowns
 from acg_lab.reporting.figures import Picture, draw_picture
 from acg_lab.simulation.simulate import simulate
@@ -34,6 +36,7 @@ __all__ = ["Report", "report"]
 
 _MOST_AGENTS: Final = 50
 _MOST_MISSES: Final = 25
+_NOTHING: Final = 0.005  # of the cost; a loss below that is nothing if it is less than a cent too
 
 
 @dataclass(frozen=True)
@@ -178,18 +181,10 @@ class _AgentRow(NamedTuple):
 
     @classmethod
     def of(cls, cost: AgentCost) -> "_AgentRow":
-        amounts = [
-            money(dollars) if cost.has_prices else percent(tokens / cost.full_tokens) if cost.full_tokens else "unknown"
-            for dollars, tokens in (
-                (cost.cost, cost.cost_tokens),
-                (cost.lost, cost.lost_tokens),
-                (cost.limit, cost.limit_tokens),
-            )
-        ]
-        read = "unknown" if np.isnan(cost.read_share) else percent(cost.read_share)
-        cause = "" if cost.worst is None or not cost.worst.lost_tokens > 0 else describe_miss(cost.worst)
-        paid, lost, could_be = amounts
-        return cls(cost.agent_id, f"{cost.n_requests:,}", paid, read, lost, could_be, cause)
+        known = (cost.cost, cost.cost_tokens), (cost.lost, cost.lost_tokens), (cost.limit, cost.limit_tokens)
+        paid, lost, could_be = (describe_amount(dollars, tokens, cost.full_tokens) for dollars, tokens in known)
+        read = describe_read_share(cost.read_share)
+        return cls(cost.agent_id, f"{cost.n_requests:,}", paid, read, lost, could_be, describe_cause(cost))
 
 
 class _MissRow(NamedTuple):
@@ -202,7 +197,8 @@ class _MissRow(NamedTuple):
 
     @classmethod
     def of(cls, miss: Miss) -> "_MissRow":
-        lost = f"{miss.lost_tokens:,.0f} uncached tokens" if np.isnan(miss.lost) else money(miss.lost)
+        tokens = "unknown" if np.isnan(miss.lost_tokens) else f"{miss.lost_tokens:,.0f} uncached tokens"
+        lost = tokens if np.isnan(miss.lost) else money(miss.lost)
         seen = str(np.datetime64(miss.last_seen, "ns"))[:16].replace("T", " ") if miss.last_seen > 0 else "unknown"
         return cls(lost, f"{len(miss.requests):,}", f"{miss.tokens:,}", miss.agent_id, describe_miss(miss), seen)
 
@@ -211,15 +207,17 @@ def _summarize(sim: "CacheSimulation | None", costs: Sequence[AgentCost]) -> str
     """Return what is paid and what of it is lost, in one sentence."""
     if sim is None or not costs:
         return "No requests are recorded."
+    if sim.failed.all():
+        return f"No request was answered: {counted(len(sim), 'request')} failed, and nothing was billed."
     totals = sim.totals()
     priced = [cost for cost in costs if cost.has_prices]
     if not priced:
         return f"{counted(len(sim), 'request')} of models without a price."
     days = _days(sim)
-    period = f" in {counted(days, 'day', 'days')}" if days else ""
+    period = f" in {counted(days, 'day')}" if days else ""
     lost = sum(cost.lost for cost in priced)
     paid = f"{money(totals.as_was)} of input{period}"
-    if lost < 0.005 * totals.as_was:
+    if lost < min(MIN_SAVED, _NOTHING * totals.as_was):
         return f"{paid}, and nothing of it is lost."
     worst = max(priced, key=lambda cost: cost.lost)
     cause = f": {describe_miss(worst.worst)}" if worst.worst is not None else ""

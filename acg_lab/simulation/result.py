@@ -143,10 +143,11 @@ class CacheSimulation(SimulatedRequests):
 
     @property
     def read_share(self) -> float:
-        """Share of all prompt tokens that are read; NaN without any."""
-        counted_rows = ~self.failed
-        total = int(self.tokens[counted_rows].sum())
-        return float(self.read[counted_rows].sum()) / total if total else float("nan")
+        """Share of prompt tokens that are read, of requests with a bill or known rules of a cache; NaN without any."""
+        has_rules = np.array([name != "" for name in self.cache_providers], bool)
+        known = ~self.failed & (self.billed | has_rules)
+        total = int(self.tokens[known].sum())
+        return float(self.read[known].sum()) / total if total else float("nan")
 
     @property
     def relative_cost(self) -> float:
@@ -337,7 +338,9 @@ class CacheSimulation(SimulatedRequests):
 
     def _costs(self) -> list[str]:
         share = self.read_share
-        facts = [] if np.isnan(share) else [f"{share:.1%} of input read"]
+        facts = ["reads unknown" if np.isnan(share) else f"{share:.1%} of input read"] if len(self) else []
+        if np.isnan(share):
+            return facts  # whoever knows nothing of reads can't tell a cost from one without a cache
         money = self.totals()
         if money.without_cache > 0:
             facts.append(f"${money.simulated:,.2f} of ${money.without_cache:,.2f} without a cache")

@@ -93,6 +93,16 @@ def test_where_nothing_changed_nothing_is_found(trace, seed):
 # --- what is found ---
 
 
+def test_why_costs_are_not_comparable():
+    """It is said whether counterparts are few, or missing, or cost nothing."""
+    chat = only(acg.compare(snapshot_of(*clock(), *constant(begin=DAY)), at="2026-11-07T20:00:00Z"))
+    unknown = acg.advice.Interval(*[float("nan")] * 3)
+    chat = chat._replace(outcome="not comparable", shifts=())
+    assert "only 12% of the requests of after have a counterpart" in chat._replace(matched=(1, 0.12)).words
+    assert "no request of after has a counterpart" in chat._replace(matched=(0, 0), change=unknown).words
+    assert "that have a counterpart cost nothing" in chat._replace(matched=(1, 1), change=unknown).words
+
+
 def test_a_fix_is_found():
     """A clock that left the system prompt: cheaper by what reads save, and the miss that it caused is gone."""
     found = acg.compare(snapshot_of(*clock(), *constant(begin=DAY)), at="2026-11-07T20:00:00Z")

@@ -69,11 +69,10 @@ def test_the_frame(triage, unchanged):
     assert unchanged.to_frame().empty
 
 
-@pytest.mark.slow
-def test_one_setting_holds_for_a_process():
-    """Both agents in one process: what is best for the sum is advised, and who would lose is named."""
+def in_one_process(*agent_ids):
+    """Return a snapshot of some agents of the sample."""
     backend = acg.MemoryBackend()
-    for agent_id in (TRIAGE, NEXT):
+    for agent_id in agent_ids:
         snap = acg.load("data/sample", agent_id=agent_id)
         for record in snap.runs:
             backend.store_run(record)
@@ -81,7 +80,13 @@ def test_one_setting_holds_for_a_process():
             backend.store_observations(key, window)
         for key, result in snap.stability.items():
             backend.store_stability(key, result)
-    both = acg.load(backend)
+    return acg.load(backend)
+
+
+@pytest.mark.slow
+def test_one_setting_holds_for_a_process():
+    """Both agents in one process: what is best for the sum is advised, and who would lose is named."""
+    both = in_one_process(TRIAGE, NEXT)
     best = acg.recommend(both, progress=False)
     given = [acg.AcgSettings(provider="anthropic").replace(stable_threshold=value) for value in (0.9, 0.95)]
     asked = acg.sweep(both, settings=[*given, best.settings.replace(provider="anthropic")], progress=False)
@@ -142,6 +147,16 @@ def test_tokens_can_be_the_objective():
     assert best.is_change
     assert best.currency == "uncached tokens"
     assert best.saved.value == pytest.approx(best.saved_tokens)
+
+
+@pytest.mark.slow
+def test_repairs_are_compared_in_dollars_whatever_the_objective():
+    """A repair that saves more dollars than the setting is named, though the setting saves more tokens than that."""
+    snap = in_one_process(TRIAGE, "support-mail")
+    by_cost, by_tokens = (acg.recommend(snap, objective=name, progress=False) for name in ("cost", "tokens"))
+    assert by_tokens.is_change
+    assert by_tokens.repairs
+    assert by_cost.repairs == by_tokens.repairs
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,20 @@ def test_an_interrupted_sweep_keeps_what_was_priced():
     assert not np.isnan(sweep.cost[0])
     assert 0 < np.isnan(sweep.cost).sum() < len(sweep)
     assert "Interrupted" in repr(sweep)
+    assert "Interrupted: only settings that were priced before are compared." in repr(acg.recommend(sweep))
+
+
+def test_a_sweep_that_is_interrupted_at_once_says_so():
+    """Ctrl-C before the current setting is priced for all agents: the sweep says so, and nothing is recommended."""
+
+    def interrupt(_done, _total):
+        raise KeyboardInterrupt
+
+    sweep = acg.sweep(acg.load("sample-log", progress=False), progress=interrupt)
+    assert (sweep.cheapest, len(repr(sweep).splitlines())) == (0, 2)
+    assert "Interrupted before the current setting was priced." in repr(sweep)
+    with pytest.raises(acg.UsageError, match="interrupted before the current setting was priced"):
+        acg.recommend(sweep)
 
 
 @pytest.mark.slow

@@ -192,6 +192,19 @@ def test_what_no_bill_and_no_rule_speaks_of_is_unknown(run, tmp_path):
     assert shares == {"growing": "73%", "a": "unknown", "total": "73%"}
     assert "4 requests of models whose cache has no known rules: --cache-provider names one." in printed
     assert "nan" not in run("analyze", path)[1]
+    assert run("misses", path, "--agent", "a")[1] == (
+        "What the cache read is not known: no bill says so, and the cache of these models has no known rules "
+        "(cache_provider names one).\n"
+    )
+
+
+def test_where_all_requests_failed_no_command_says_that_all_is_well(run, tmp_path):
+    """Of requests that were not answered, misses and analyze say that they failed."""
+    path = str(tmp_path / "requests.jsonl")
+    line = {"request": body(user("q")), "status_code": 529, "error": "overloaded"}
+    Path(path).write_text("".join(json.dumps(line | {"id": f"{i}", "time": i + 1}) + "\n" for i in range(3)))
+    assert run("misses", path)[1].startswith("No request was answered: 3 requests failed")
+    assert "read and cost: of 3 requests, 3 failed;" in run("analyze", path)[1]
 
 
 def test_misses_say_why_they_add_up_to_another_amount_than_cost_says(run, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from plot_snapshots import by_gid, gids, nameless, outside, overlapping, text_of
+from simulation.histories import body, sent, user
 from simulation.spending import clock, growing, reordered, simulated, unpriced
 
 import acg_lab as acg
@@ -56,6 +57,34 @@ def test_no_requests(draw):
     """Without requests the figure says so and what to do."""
     axes = draw(CASES["one agent"].select(until="2000-01-01"))
     assert text_of(axes, "title") == "No requests observed yet"
+
+
+@pytest.mark.parametrize(
+    ("calls", "title"),
+    [
+        ([sent(body(user("q" * 9000)), 60 * i, error="overloaded_error") for i in range(3)], "No request was answered"),
+        (
+            [sent(body(user("q" * 9000), model="house-model"), 60 * i, (3000, None, None)) for i in range(3)],
+            "What the cache read is not known",
+        ),
+    ],
+    ids=["all failed", "no bill and no rules"],
+)
+def test_nothing_is_said_where_nothing_is_known_of_reads(draw, calls, title):
+    """Where every request failed, or neither bills nor rules speak of reads, no figure claims a share or a miss."""
+    sim = simulated(*calls)
+    axes = draw(sim)
+    assert text_of(axes, "title") == title
+    assert outside(axes) == []
+    assert "reads unknown" in repr(sim)
+
+
+def test_failed_requests_are_left_out_of_requests_over_time():
+    """What failed was not billed, and is no part of any share."""
+    calls = growing()
+    failed = [sent(body(user("q" * 9000)), 9000 + i, error="overloaded_error", agent="growing") for i in range(3)]
+    words = [plots.alt_text(plots.requests_over_time(simulated(*some))) for some in (calls, [*calls, *failed])]
+    assert words[0] == words[1]
 
 
 @pytest.mark.parametrize("given", [None, "data/sample", 0.9])

@@ -127,10 +127,11 @@ def test_a_price_that_is_none_is_refused():
         PriceList(own={"our-model": (1, 2)})
 
 
-def test_a_negative_price_is_refused():
-    """Prices are at least 0, and no NaN."""
+@pytest.mark.parametrize("price", [-1, float("nan"), float("inf"), "3", None, True])
+def test_a_negative_price_is_refused(price):
+    """Prices are numbers of at least 0, and no NaN."""
     with pytest.raises(UsageError, match=r"TokenPrices\.read must be at least 0"):
-        TokenPrices(1.0, float("nan"))
+        TokenPrices(1.0, price)
 
 
 def test_relative_cost_needs_no_price():

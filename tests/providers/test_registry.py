@@ -110,6 +110,8 @@ def test_a_setting_that_does_not_exist_is_named():
         find_provider("anthropic").with_settings(lookback="20")
     with pytest.raises(UsageError, match="cache_provider must be a CacheProvider, 'auto' or one of anthropic"):
         find_provider("antropic")
+    with pytest.raises(UsageError, match=r"cache_provider must be a CacheProvider.*got \['anthropic'\]"):
+        find_provider(["anthropic"])
     with pytest.raises(UsageError, match="visible_at must be 'start', 'first_token' or 'end'"):
         run_cache(make_table([]), find_provider("anthropic").with_settings(visible_at="never"))
 

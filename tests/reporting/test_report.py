@@ -175,3 +175,21 @@ def test_a_report_is_for_its_owner_alone(tmp_path):
     made.save(path, mode=0o604)
     assert path.stat().st_mode & 0o777 == 0o604
     assert path.read_text() == "<p>"
+
+
+@pytest.mark.parametrize("fault", ["all failed", "no bill and no rules"])
+def test_what_is_not_known_is_called_so(fault):
+    """Where every request failed, or nothing speaks of reads, the report says so, and shows no number that is none."""
+    rows = [ask(i, "a") for i in range(6)]
+    for row in rows:
+        if fault == "all failed":
+            row["status"], row["error"] = 529, "overloaded"
+        else:
+            row["request"] = {"model": "house-model", "messages": [{"role": "user", "content": GUIDE}]}
+    made = acg.report(acg.from_requests(rows), advice=False, progress=False)
+    texts = Page(made.html).texts
+    assert not any("nan" in text for text in texts if "$" in text or "tokens" in text)
+    assert "unknown" in texts
+    assert made.summary.startswith(
+        "No request was answered" if fault == "all failed" else "6 requests of models without"
+    )
