@@ -25,6 +25,9 @@ import acg_lab as acg
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"
 
+# Commands print as into a pipe, whoever runs the tests: pytest-xdist tells its workers the width of its terminal.
+os.environ.pop("COLUMNS", None)
+
 # A busy machine may take any time for an example; speed is the benchmarks' business.
 settings.register_profile("all", deadline=None, max_examples=100)
 settings.register_profile("quick", deadline=None, max_examples=10)
@@ -123,13 +126,12 @@ def explained_sample(sample):
 
 @pytest.fixture(scope="session")
 def printed_of_sample():
-    """Return a function that returns what a command prints of the sample in 100 columns; each is started once."""
+    """Return a function that returns what a command prints of the sample into a pipe; each is started once."""
 
     @functools.cache
     def print_of(command, *options):
         process = [sys.executable, "-m", "acg_lab", command, "data/sample", *options]
-        environment = os.environ | {"COLUMNS": "100"}
-        ended = subprocess.run(process, capture_output=True, check=True, encoding="utf-8", env=environment, cwd=ROOT)
+        ended = subprocess.run(process, capture_output=True, check=True, encoding="utf-8", cwd=ROOT)
         return ended.stdout
 
     return print_of
