@@ -3,7 +3,8 @@
 Invariant: what is found of an agent does not depend on the other agents, nor on where it is found.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace as replace_fields
 from functools import partial
@@ -26,11 +27,12 @@ from acg_lab.diagnosis.planner_refusals import LEAST_CACHED
 from acg_lab.diagnosis.prefix_breaks import MIN_TOKENS_LOST, find_break
 from acg_lab.diagnosis.profile_splits import ProfileSplit, find_splits
 from acg_lab.diagnosis.raw_differences import find_raw_differences
+from acg_lab.diagnosis.repair_trials import try_repairs
 from acg_lab.diagnosis.roles import Roles, find_roles
 from acg_lab.diagnosis.stable_starts import build_start_findings
 from acg_lab.snapshot.analysis import analyze_profile
 from acg_lab.snapshot.snapshot import Snapshot
-from acg_lab.storage._runtime import Bar
+from acg_lab.storage._runtime import Bar, paused_collector
 from acg_lab.storage.base import Progress
 from acg_lab.storage.column_parts import keep_windows
 from acg_lab.storage.cores import count_cores, run_on_cores
@@ -41,6 +43,7 @@ __all__ = ["AgentFindings", "Question", "build_context", "find_agent_findings", 
 _UNNAMED = (Kind.UNKNOWN, Kind.REDACTED, Kind.VARIANTS, Kind.FEATURE_VARIANTS)
 _MIN_SHARE = 0.1  # of the shared tokens
 _MIN_TOKENS = 0.5  # per request; less rounds to none
+_PROFILE = 15  # as many requests take about as long as a profile does beside its requests
 # Faults with a known cause are reported however little they cost.
 _ALWAYS = frozenset(Kind) - {*_UNNAMED, Kind.RAW_BYTES_DIFFER, Kind.TOO_FEW_REQUESTS}
 
@@ -140,14 +143,21 @@ class _Part(NamedTuple):
     keys: AbstractSet[str]
 
 
-def _find_apart(question: Question, part: _Part) -> AgentFindings:
+def _find_apart(question: Question, packed: bytes) -> AgentFindings:
+    with paused_collector():
+        part: _Part = pickle.loads(packed)  # noqa: S301  made by the process that asks
     context = build_context(part.snapshot, part.wanted, question.thresholds)
-    return find_agent_findings(context, part.keys, question, lambda *_: None)
+    found = find_agent_findings(context, part.keys, question, lambda *_: None)
+    if found.drafted is not None:
+        # Costs remember what repairs save, and which is tried next of an agent does not depend on the others: what is
+        # tried of these agents later is tried here.
+        try_repairs(part.snapshot, [replace_fields(draft, saved={}) for draft in found.drafted.drafts])
+    return found
 
 
-def _deal(snap: Snapshot, agent_ids: Iterable[str], n_parts: int) -> list[list[str]]:
-    """Return agents in parts with about as many requests each."""
-    sizes = dict.fromkeys(agent_ids, 1)
+def _deal(snap: Snapshot, by_agent: Mapping[str, Sequence[str]], n_parts: int) -> list[list[str]]:
+    """Return agents in parts that take about as long: the largest first, each to the part that has least."""
+    sizes = {agent_id: _PROFILE * len(keys) for agent_id, keys in by_agent.items()}
     for record, calls in zip(snap.runs.records, snap.runs.calls, strict=True):
         if record.agent_id in sizes:
             sizes[record.agent_id] += len(calls)
@@ -161,18 +171,22 @@ def _deal(snap: Snapshot, agent_ids: Iterable[str], n_parts: int) -> list[list[s
 
 
 def _take_parts(
-    snap: Snapshot, parts: Iterable[Sequence[str]], by_agent: dict[str, list[str]], keys: AbstractSet[str]
-) -> Iterator[_Part]:
+    snap: Snapshot, parts: Iterable[Sequence[str]], by_agent: Mapping[str, Sequence[str]], keys: AbstractSet[str]
+) -> Iterator[bytes]:
+    """Yield parts as bytes: joblib's own pickler asks of every object how it can be sent."""
     runs = snap.columns.runs
     # What was parsed is not sent.
     runs = replace_fields(runs, messages=JsonPool(runs.messages.texts), values=JsonPool(runs.values.texts))
-    for part in parts:
-        own, agents = [key for agent_id in part for key in by_agent[agent_id]], set(part)
+    for agent_ids in parts:
+        own, agents = [key for agent_id in agent_ids for key in by_agent[agent_id]], set(agent_ids)
         columns = keep_windows(snap.columns, lambda _: True, own)
         taken = runs.take(i for i, record in enumerate(runs.records) if record.agent_id in agents)
         columns = replace_fields(columns, results=dict(columns.results), runs=taken, problems=())
         owners = {key: snap.owners[key] for key in own}
-        yield _Part(replace_fields(snap, columns=columns, owners=owners), own, keys & set(own))
+        part = _Part(replace_fields(snap, columns=columns, owners=owners), own, keys & set(own))
+        with paused_collector():
+            packed = pickle.dumps(part, pickle.HIGHEST_PROTOCOL)
+        yield packed
 
 
 def _join(parts: Sequence[AgentFindings], order: dict[str, int]) -> AgentFindings:

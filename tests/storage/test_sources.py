@@ -113,14 +113,14 @@ class TestOpening:
     @pytest.mark.parametrize(
         ("source", "came"),
         [
-            (None, "a NoneType"),
-            (7, "a int"),
-            (b"redis://h", "a bytes"),
-            ({}, "a dict"),
+            (None, "NoneType"),
+            (7, "int"),
+            (b"redis://h", "bytes"),
+            ({}, "dict"),
             ("", "an empty text"),
             ("redis+other://u:secret@h", r"redis\+other://"),
             ("REDIS://u:secret@h", "REDIS://"),
-            (AsyncRedisBackend("redis://u:secret@h"), "a AsyncRedisBackend"),
+            (AsyncRedisBackend("redis://u:secret@h"), "AsyncRedisBackend"),
         ],
     )
     def test_anything_else(self, source, came):
