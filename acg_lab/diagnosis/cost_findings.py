@@ -38,7 +38,6 @@ from acg_lab.storage.base import Progress
 __all__ = ["Drafted", "PricedFindings", "draft_findings", "price_findings"]
 
 _MIN_SENDING: Final = 0.03  # of an agent's cost; a smaller loss by how requests are sent is not reported
-_HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
 _instructions: Final = re.compile(r"system-\d+(-instructions)?")
 _UNPLANNED: Final = (
     Kind.FRAGMENTED_BY_FIRST_MESSAGE,
@@ -236,14 +235,9 @@ def _divide_by_health(
     healthy = tuple(
         key
         for key, agent_id in by_agent.items()
-        if agent_id not in unpriced and (agent_id not in costs or _is_healthy(costs[agent_id]))
+        if agent_id not in unpriced and (agent_id not in costs or costs[agent_id].are_healthy)
     )
     return healthy, tuple(key for key, agent_id in by_agent.items() if agent_id in unpriced)
-
-
-def _is_healthy(costs: AgentCosts) -> bool:
-    """Whether an agent is healthy by usage, or by simulation without: it reads, and loses next to nothing."""
-    return costs.reads > 0 and costs.lost <= _HEALTHY * costs.cost
 
 
 def _drafts(

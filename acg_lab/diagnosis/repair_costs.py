@@ -36,6 +36,7 @@ __all__ = ["AgentCosts", "CauseCost", "read_costs"]
 
 _DAY: Final = 86_400 * 10**9
 _HALF: Final = 0.5
+_HEALTHY: Final = 0.05  # of an agent's cost, which even a healthy one may lose
 _READ: Final = 0.8  # of the shared tokens: caches of blocks round down, and tokens are estimated
 _SHORTEST: Final = 300 * 10**9  # nanoseconds for which every cache keeps what it has written
 
@@ -122,6 +123,11 @@ class AgentCosts:
         """Tokens that the provider read from its cache: as billed, and as simulated where no usage is recorded."""
         sim = self.simulation
         return int(np.where(sim.billed, np.maximum(sim.recorded_read, 0), sim.read).sum())
+
+    @property
+    def are_healthy(self) -> bool:
+        """Whether the agent reads, and loses next to nothing: by usage, or by simulation without."""
+        return self.reads > 0 and self.lost <= _HEALTHY * self.cost
 
     @property
     def needs_breakpoints(self) -> bool:

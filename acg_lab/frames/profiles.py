@@ -14,8 +14,9 @@ from acg_lab.core.stability import StabilityThresholds
 from acg_lab.frames.columns import category, counts_of, make_frame
 from acg_lab.frames.schema import PROFILES, SCORES
 from acg_lab.snapshot.analysis import analyze, analyze_profile, count_sharing
+from acg_lab.snapshot.narrow import columns_of
 from acg_lab.snapshot.profile_names import ProfileNames
-from acg_lab.snapshot.snapshot import Snapshot, columns_of
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import SpanFacts, count_tool_orders, observe_spans
 from acg_lab.snapshot.summary import ProfileSummary, summarize
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from acg_lab.core.canonical import hash_text
 from acg_lab.frames.columns import category, compact, make_frame
 from acg_lab.frames.schema import BLOCKS, CELLS, VARIANTS, WINDOWS
-from acg_lab.snapshot.snapshot import Snapshot, check_snapshot, columns_of
+from acg_lab.snapshot.narrow import columns_of
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
 from acg_lab.snapshot.span_stats import block_tokens, list_variants
 from acg_lab.snapshot.window_cells import CellContent, find_cells
 from acg_lab.storage.observation_columns import HIDDEN

@@ -373,7 +373,7 @@ class _Judge:
         if not young.any():
             return causes
         profiles = self._sim.history.profiles
-        births = _first_of_each(profiles)
+        births = dict(zip(*(found.tolist() for found in np.unique(profiles, return_index=True)), strict=True))
         cause_of: dict[int, int] = {}
         for i in np.flatnonzero(young & (profiles >= 0)).tolist():
             profile = int(profiles[i])
@@ -396,8 +396,3 @@ def _view(column: Ints) -> "memoryview[int]":
     """Return a column whose entries read as integers of Python, without a copy."""
     view: memoryview[int] = np.ascontiguousarray(column).data
     return view
-
-
-def _first_of_each(codes: Ints) -> dict[int, int]:
-    found, first = np.unique(codes, return_index=True)
-    return dict(zip(found.tolist(), first.tolist(), strict=True))

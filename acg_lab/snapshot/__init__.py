@@ -5,9 +5,10 @@ snapshot and settings.
 """
 
 from acg_lab.snapshot.analysis import Results, analyze
+from acg_lab.snapshot.from_requests import from_requests
 from acg_lab.snapshot.learn import learn
 from acg_lab.snapshot.load import load
-from acg_lab.snapshot.load_log import LoadWarning, from_requests
+from acg_lab.snapshot.load_log import LoadWarning
 from acg_lab.snapshot.rules_detection import DetectedRules
 from acg_lab.snapshot.snapshot import Seed, Snapshot
 from acg_lab.snapshot.summary import ProfileSummary, Totals, summarize, total

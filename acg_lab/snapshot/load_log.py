@@ -7,13 +7,11 @@ What was inferred and what the log does not contain is in ``snapshot.caveats``, 
 import glob
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final, NamedTuple, Self
-
-import msgspec
 
 from acg_lab._format import counted, suggest
 from acg_lab.config.settings import AcgSettings
@@ -22,21 +20,21 @@ from acg_lab.core.codec import parse_time
 from acg_lab.core.errors import RecordError, SourceError, UsageError
 from acg_lab.core.plain_numbers import plain_number
 from acg_lab.core.rules import NEWEST
-from acg_lab.logs.entries import APIS, Document, LoggedCall, ReadOptions
+from acg_lab.logs.entries import APIS, LoggedCall, ReadOptions
 from acg_lab.logs.files import is_log_name, is_pipe, looks_like_log
 from acg_lab.logs.formats import get_format
 from acg_lab.logs.raw_fields import FIELD_NAMES
-from acg_lab.logs.read_log import Log, read_documents, read_log
+from acg_lab.logs.read_log import Log, read_log
 from acg_lab.snapshot.learn import learn_runs
 from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.storage._runtime import Bar, paused_collector
-from acg_lab.storage.limits import DEFAULT_LIMITS, Limits, check_limits
+from acg_lab.storage.limits import DEFAULT_LIMITS, Limits
 from acg_lab.storage.masking import mask_credentials
 from acg_lab.storage.parquet_files import is_parquet_file
 from acg_lab.storage.parquet_layout import MARKERS
 from acg_lab.storage.sources import is_redis
 
-__all__ = ["LoadWarning", "LogOptions", "from_requests", "is_log", "load_log"]
+__all__ = ["LoadWarning", "LogOptions", "Problems", "Within", "is_log", "learn_log", "load_log"]
 
 _MAX_OTHERS: Final = 10_000  # files that no reader takes, from which on a folder is refused
 
@@ -112,6 +110,7 @@ class Within:
         self.n_untimed = 0
 
     def __call__(self, call: LoggedCall) -> bool:
+        """Return whether a call began in the time, and count one without a time."""
         if self._since is None and self._until is None:
             return True
         if call.started_at is None:
@@ -203,7 +202,7 @@ def load_log(
     """Read a log into a snapshot; see `acg_lab.load`."""
     read_options = options.check()
     label = mask_credentials(source) if source != "-" else "standard input"
-    problems = _Problems(strict=strict)
+    problems = Problems(strict=strict)
     with paused_collector():
         with Bar(f"reading {label}", shown=progress) as bar:
             log = read_log(
@@ -217,10 +216,11 @@ def load_log(
                 n_jobs=n_jobs,
             )
         left_out = log.runs._replace(caveats=(*log.runs.caveats, *wants.caveats()))
-        return _learn(log._replace(runs=left_out), options, label, problems, progress=progress)
+        return learn_log(log._replace(runs=left_out), options, label, problems, progress=progress)
 
 
-def _learn(log: Log, options: LogOptions, label: str, problems: "_Problems", *, progress: bool) -> Snapshot:
+def learn_log(log: Log, options: LogOptions, label: str, problems: "Problems", *, progress: bool) -> Snapshot:
+    """Learn from the runs of a log; warn of what could not be read."""
     formats = f" ({' and '.join(log.formats)})" if log.formats else ""
     source = f"{label}{formats}, learned here from a log"
     with Bar("learning", shown=progress, unit=" steps") as bar:
@@ -250,7 +250,7 @@ def _sampled(rate: float) -> Iterator[str]:
         yield f"the log holds {rate:.4g} of the traffic, as given"
 
 
-class _Problems:
+class Problems:
     """Collect problems, or raise the first."""
 
     def __init__(self, *, strict: bool) -> None:
@@ -258,146 +258,7 @@ class _Problems:
         self.found: list[RecordError] = []
 
     def take(self, error: RecordError) -> None:
+        """Keep a problem."""
         if self.strict:
             raise error from None
         self.found.append(error)
-
-
-def from_requests(
-    rows: Any,
-    *,
-    api: str = "auto",
-    agent_id: str = "requests",
-    format: str = "auto",  # noqa: A002  the name that users know from pandas and others
-    settings: AcgSettings | None = None,
-    rules: str = "auto",
-    full_payloads: bool = False,
-    sample_rate: float = 1.0,
-    fields: Mapping[str, str] | None = None,
-    strict: bool = False,
-    limits: Limits | None = None,
-) -> Snapshot:
-    """Learn from raw request bodies in memory.
-
-    Parameters
-    ----------
-    rows : iterable of mapping, str or bytes, or a DataFrame
-        Request bodies, or objects with a body, its response, times and ids, in the order in which they were sent. JSON
-        texts are parsed. Each row of a DataFrame is one object.
-    api : {"auto", "anthropic", "openai-chat", "openai-responses"}
-        The API of the bodies; ``"auto"`` recognises each one.
-    agent_id : str
-        The agent of requests that do not name one.
-    format : str
-        Name of a log format, for rows that are spans or events.
-    settings : AcgSettings, optional
-        Production's defaults if omitted.
-    rules : str
-        Name of the rules version to learn by; the newest by default.
-    full_payloads : bool
-        Whether later requests of a run are learned whole; see `acg_lab.learn`.
-    sample_rate : float
-        The share of the traffic that the rows are.
-    fields : mapping of str to str, optional
-        Dotted paths of values that have other names, such as ``{"agent": "metadata.app"}``.
-    strict : bool
-        Raise at the first row that cannot be read, instead of warning once with their number.
-    limits : Limits, optional
-        What is refused: rows, JSON and requests beyond a size; see `acg_lab.Limits`.
-
-    Returns
-    -------
-    Snapshot
-        The windows and results that the governor would have learned.
-
-    Raises
-    ------
-    UsageError
-        If an option is invalid, or ``rows`` is not iterable.
-    RecordError
-        With ``strict``, if a row cannot be read.
-
-    Examples
-    --------
-    >>> body = {"model": "gpt-5.1", "messages": [{"role": "user", "content": "Hello"}]}
-    >>> from_requests([body], agent_id="support").agent_ids
-    ('support',)
-    """
-    if not isinstance(agent_id, str) or not agent_id:
-        msg = f"The 'agent_id' option must be a str that is not empty; got {agent_id!r}."
-        raise UsageError(msg)
-    options = LogOptions(format, api, settings, rules, full_payloads, sample_rate, fields or {}, check_limits(limits))
-    problems = _Problems(strict=strict)
-    with paused_collector():
-        log = read_documents(
-            _documents(rows, problems, options.limits),
-            format=format,
-            options=options.check(),
-            on_problem=problems.take,
-            wants=Within(None, None),
-            agent_id=agent_id,
-        )
-        return _learn(log, options, "requests", problems, progress=False)
-
-
-def _documents(rows: Any, problems: _Problems, limits: Limits) -> Iterator[Document]:
-    for number, row in enumerate(_each_row(rows), 1):
-        document = Document(b"", "requests", number)
-        try:
-            raw = (
-                row.encode()
-                if isinstance(row, str)
-                else bytes(row)
-                if isinstance(row, bytes | bytearray)
-                else _print(row)
-            )
-        except (TypeError, ValueError, RecursionError, OverflowError) as error:
-            came = type(error).__name__
-            problems.take(document.problem(f"expected a row of JSON values, got one with something else ({came})"))
-            continue
-        if len(raw) > limits.line_bytes:
-            problems.take(document.problem(limits.word("line_bytes", "a row", len(raw))))
-            continue
-        yield document._replace(raw=raw)
-
-
-def _each_row(rows: Any) -> Iterable[Any]:
-    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
-        if hasattr(rows, "itertuples"):
-            columns = list(map(str, rows.columns))
-            return (dict(zip(columns, row, strict=True)) for row in rows.itertuples(index=False, name=None))
-        named: Iterable[Any] = rows.iter_rows(named=True)
-        return named
-    if isinstance(rows, Mapping | str | bytes) or not isinstance(rows, Iterable):
-        msg = f"The 'rows' must be an iterable of request bodies or a DataFrame; got {type(rows).__name__}."
-        msg += " A single request stands in a list: [request]." if isinstance(rows, Mapping) else ""
-        raise UsageError(msg)
-    return rows
-
-
-def _print(row: Any) -> bytes:
-    """Return a row as JSON, without the missing values of a DataFrame."""
-    if isinstance(row, bytes | bytearray):
-        return bytes(row)
-    if hasattr(row, "model_dump"):
-        row = row.model_dump(mode="json", exclude_unset=True)
-    if not isinstance(row, Mapping):
-        raise TypeError
-    kept = {str(name): value for name, value in row.items() if not _is_missing(value)}
-    return msgspec.json.encode(kept, enc_hook=_plain)
-
-
-def _plain(value: Any) -> Any:
-    """Return a JSON value for a numpy number, a time, or another kind of mapping."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError
-
-
-def _is_missing(value: Any) -> bool:
-    is_one = not isinstance(value, str | bytes | Mapping | list) and not hasattr(value, "shape")
-    return value is None or (is_one and value != value)  # noqa: PLR0124  NaN and NaT are not themselves

@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from acg_lab.snapshot.snapshot import Snapshot
+from acg_lab.snapshot.snapshot import Snapshot, check_snapshot
+from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.times import read_time
 
-__all__ = ["keep_agent", "keep_keys", "keep_newest"]
+__all__ = ["columns_of", "keep_agent", "keep_keys", "keep_newest"]
 
 
 def keep_agent(snapshot: Snapshot, agent_id: str) -> Snapshot:
@@ -66,3 +67,20 @@ def _last_of(rows: NDArray[np.int64], groups: NDArray[np.int64], limit: int) -> 
     """Return the last rows of each group; groups are in order."""
     ends = np.searchsorted(groups, groups, side="right")
     return rows[ends - np.arange(len(rows)) <= limit]
+
+
+def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> ObservationColumns:
+    """Return the windows of some profiles, or of all, without the seed entries, which are copies.
+
+    Raises
+    ------
+    UsageError
+        If `snapshot` is not a Snapshot, or one of the keys is not the learning key of a profile.
+    """
+    check_snapshot(snapshot)
+    source = snapshot.columns.observations
+    wanted = sorted(snapshot.windows if keys is None else map(snapshot.profile_names.resolve, keys))
+    if len(wanted) == len(source.keys):
+        return source
+    rows = [row for key in wanted for row in source.observations_of(source.number[key])]
+    return source.take(np.array(rows, np.int64), wanted)

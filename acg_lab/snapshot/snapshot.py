@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,30 +17,29 @@ from acg_lab.core.keys import Owner
 from acg_lab.core.records import PromptIR, StabilityAnalysisResult
 from acg_lab.core.rules import NEWEST, RULES, get_rules
 from acg_lab.core.window import SpanCount
+from acg_lab.snapshot.export_columns import choose_columns, hides_private
 from acg_lab.snapshot.learnable import count_unread
 from acg_lab.snapshot.private_texts import find_private_texts, has_private_blocks
 from acg_lab.snapshot.profile_names import ProfileNames
-from acg_lab.snapshot.redaction import redact_columns, redact_private, rules_of_agents
+from acg_lab.snapshot.redaction import rules_of_agents
 from acg_lab.snapshot.rules_detection import DetectedRules, detect_rules, read_runs
 from acg_lab.snapshot.span_stats import SpanCounts, count_columns, count_spans
 from acg_lab.storage._runtime import Bar
 from acg_lab.storage.columns import Columns
 from acg_lab.storage.lazy import LazyMapping
 from acg_lab.storage.masking import mask_credentials
-from acg_lab.storage.observation_columns import ObservationColumns
 from acg_lab.storage.parquet_backend import ParquetExport
 from acg_lab.storage.parquet_history import ParquetHistory
 from acg_lab.storage.parquet_layout import PartitionBy
 from acg_lab.storage.path_options import check_mode, path_text
 from acg_lab.storage.recorded_runs import Runs
 from acg_lab.storage.redis_backend import RedisBackend
-from acg_lab.storage.salts import find_salt
 from acg_lab.storage.sources import open_source
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Seed", "Snapshot", "check_snapshot", "check_whole", "columns_of"]
+__all__ = ["Seed", "Snapshot", "check_snapshot", "check_whole"]
 
 logger = logging.getLogger(__name__)
 
@@ -212,12 +211,15 @@ class Snapshot:
     @property
     def _hides_private(self) -> bool:
         """Whether the source holds private texts that were not asked for."""
-        is_done = bool(self.columns.origin.redacted)
-        return not (self.shows_private or is_done) and has_private_blocks(self.columns.observations)
+        return hides_private(self.columns, shows_private=self.shows_private)
 
     def needs_salt(self, *, redact: bool) -> bool:
         """Return whether an export of this snapshot holds pseudonyms that it does not hold itself."""
         return (redact and not self.is_redacted) or self._hides_private
+
+    def columns_to_write(self, path: "str | os.PathLike[str]", **options: Any) -> Columns:
+        """Return the columns that an export to a path has; options are those of a redacted `to_parquet`."""
+        return choose_columns(self.columns, self.owners, self.rules, path, hides=self._hides_private, **options)
 
     def to_parquet(
         self,
@@ -278,25 +280,6 @@ class Snapshot:
         if logger.isEnabledFor(logging.INFO):  # facts take long to count
             logger.info("wrote %s: %s", mask_credentials(str(path)), self.facts)
 
-    def columns_to_write(
-        self,
-        path: "str | os.PathLike[str]",
-        *,
-        redact: bool = False,
-        redact_names: bool = False,
-        salt: "str | os.PathLike[str] | None" = None,
-    ) -> Columns:
-        """Return the columns that an export to a path has; see `to_parquet`."""
-        if not redact and (redact_names or (salt is not None and not self._hides_private)):
-            msg = "The options 'redact_names' and 'salt' are for a redacted export; add redact=True (--redact)."
-            raise UsageError(msg)
-        if not self.needs_salt(redact=redact):
-            return self.columns
-        key = find_salt(path, salt)
-        if redact and not self.is_redacted:
-            return redact_columns(self.columns, self.owners, self.rules, key, redacts_names=redact_names)
-        return redact_private(self.columns, self.owners, self.rules, key)
-
     def _append(
         self, path: str, columns: Columns, *, overwrite: bool, mode: int | None, partition_by: PartitionBy
     ) -> None:
@@ -337,10 +320,7 @@ class Snapshot:
             raise UsageError(msg)
         prefix = self.columns.key_prefix if key_prefix is None else key_prefix
         if prefix is None:
-            msg = (
-                "The source has no key prefix; pass the one to write under, such as "
-                "key_prefix='nemo_relay:' (--dest-prefix)."
-            )
+            msg = "The source has no key prefix; pass one to write under: key_prefix='nemo_relay:' (--dest-prefix)."
             raise UsageError(msg)
         backend = open_source(url, key_prefix=prefix, writable=True)
         if not isinstance(backend, RedisBackend):
@@ -403,23 +383,6 @@ class Snapshot:
             yield agent_id, ", ".join(facts)
         if len(self.agent_ids) > _MAX_LINES:
             yield "...", f"{len(self.agent_ids) - _MAX_LINES:,} more agents"
-
-
-def columns_of(snapshot: Snapshot, keys: Collection[str] | None = None) -> ObservationColumns:
-    """Return the windows of some profiles, or of all, without the seed entries, which are copies.
-
-    Raises
-    ------
-    UsageError
-        If `snapshot` is not a Snapshot, or one of the keys is not the learning key of a profile.
-    """
-    check_snapshot(snapshot)
-    source = snapshot.columns.observations
-    wanted = sorted(snapshot.windows if keys is None else map(snapshot.profile_names.resolve, keys))
-    if len(wanted) == len(source.keys):
-        return source
-    rows = [row for key in wanted for row in source.observations_of(source.number[key])]
-    return source.take(np.array(rows, np.int64), wanted)
 
 
 def check_snapshot(given: object) -> None:

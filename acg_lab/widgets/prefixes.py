@@ -16,7 +16,8 @@ from acg_lab.core.rules import get_rules
 from acg_lab.core.stability import StabilityThresholds, judge_spans
 from acg_lab.history import Trace
 from acg_lab.snapshot.analysis import shared_prefixes
-from acg_lab.snapshot.snapshot import Snapshot, columns_of
+from acg_lab.snapshot.narrow import columns_of
+from acg_lab.snapshot.snapshot import Snapshot
 from acg_lab.snapshot.span_stats import block_tokens, count_spans
 
 __all__ = [
