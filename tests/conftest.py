@@ -131,7 +131,8 @@ def printed_of_sample():
     @functools.cache
     def print_of(command, *options):
         process = [sys.executable, "-m", "acg_lab", command, "data/sample", *options]
-        ended = subprocess.run(process, capture_output=True, check=True, encoding="utf-8", cwd=ROOT)
+        environment = dict(os.environ)  # readline, which pytest loads, sets COLUMNS where os.environ doesn't see it
+        ended = subprocess.run(process, capture_output=True, check=True, encoding="utf-8", env=environment, cwd=ROOT)
         return ended.stdout
 
     return print_of
