@@ -310,7 +310,7 @@ def test_a_full_disk(fleets, tmp_path, size):
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_interrupting(tmp_path):
     """Ctrl-C ends command and workers with one line, within two seconds; with ``--out`` it goes on where it stopped."""
-    path = make_fleet(tmp_path / "export", 4, n_agents=60, n_runs=30)
+    path = make_fleet(tmp_path / "export", 4, n_agents=240, n_runs=30)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "acg_lab", "cost", path, "--jobs", "2", "--out", str(out)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -327,4 +327,4 @@ def test_interrupting(tmp_path):
     assert took < 2
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "surveyed by an earlier call" in done.stdout
-    assert len(pd.read_parquet(out / "cost.parquet")) == 60
+    assert len(pd.read_parquet(out / "cost.parquet")) == 240
