@@ -75,7 +75,8 @@ class Question(NamedTuple):
 
 def build_context(snap: Snapshot, keys: Iterable[str], thresholds: StabilityThresholds) -> AnalysisContext:
     """Return the context of some profiles."""
-    results = {key: analyze_profile(snap, key, thresholds, snap.rules[key].rules) for key in keys}
+    with paused_collector():
+        results = {key: analyze_profile(snap, key, thresholds, snap.rules[key].rules) for key in keys}
     return AnalysisContext(snap, thresholds, results)
 
 
@@ -83,8 +84,16 @@ def find_agent_findings(
     context: AnalysisContext, keys: AbstractSet[str], question: Question, on_progress: Progress
 ) -> AgentFindings:
     """Return what is found of all agents of a context, about the profiles ``keys``."""
-    text = question.text
-    roles = [found for found in find_roles(context) if any(not keys.isdisjoint(one) for one in found.keys)]
+    with paused_collector():  # it would walk over all that was found, again and again
+        roles = [found for found in find_roles(context) if any(not keys.isdisjoint(one) for one in found.keys)]
+        built = _build_findings(context, roles, keys, text=question.text)
+    return AgentFindings(roles, built, draft_findings(context, built, keys, on_progress) if question.money else None)
+
+
+def _build_findings(
+    context: AnalysisContext, roles: Sequence[Roles], keys: AbstractSet[str], *, text: bool
+) -> list[BuiltFinding]:
+    """Return the findings that are worth reporting, by tokens, costliest first."""
     splits = [split for split in find_faulty_splits(context, roles) if not keys.isdisjoint(split.keys)]
     faults = {key: found for key in context.results if key in keys and (found := find_break(context, key).faults)}
     unexplained = keys - faults.keys() - {key for split in splits for key in split.keys}
@@ -99,8 +108,7 @@ def find_agent_findings(
     ]
     built = [one for one in built if one.finding.kind in _ALWAYS or one.finding.tokens_lost >= MIN_TOKENS_LOST]
     built = [one._replace(finding=_say_what_is_no_fault(one.finding)) for one in built]
-    built.sort(key=lambda one: _order(one.finding))
-    return AgentFindings(roles, built, draft_findings(context, built, keys, on_progress) if question.money else None)
+    return sorted(built, key=lambda one: _order(one.finding))
 
 
 def spread_agents(
