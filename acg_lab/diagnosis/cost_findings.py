@@ -153,11 +153,7 @@ def price_findings(
     """
     costs, drafts = drafted
     drafts = sorted(drafts, key=lambda draft: -draft.bound)
-    try:
-        try_repairs(snap, drafts)
-    finally:
-        for draft in drafts:
-            draft.costs.forget()
+    try_repairs(snap, drafts)
     priced = [finding for draft in drafts if (finding := draft.finish(snap, thresholds)) is not None]
     priced.sort(key=lambda one: (one.is_event, -(one.money_lost or 0.0), -one.total_lost, one.learning_key))
     priced = _without_repeats(priced)
@@ -196,7 +192,7 @@ def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
     """Leave out faults of how requests are sent that another finding's repair fixes too: they save the same money.
 
     That is a dearer one's best repair, or, where their own was not tried, any that it is part of. What is written for
-    nothing may be read once another fault is mended.
+    nothing may be read once another fault is fixed.
     """
     sending = {mechanism.kind for mechanism in MECHANISMS}
     saving = [

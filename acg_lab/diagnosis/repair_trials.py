@@ -163,8 +163,16 @@ def try_repairs(snap: Snapshot, drafts: Sequence[Draft]) -> None:
     """Simulate repairs until each finding has one that saves money, or `MAX_TRIED` were simulated.
 
     Next comes the repair that can save most beyond what its agent saves already. One repair for two findings counts
-    once. What other causes of the same block cost is simulated last.
+    once. What other causes of the same block cost is simulated last. What is kept between trials is freed at the end.
     """
+    try:
+        _try_all(snap, drafts)
+    finally:
+        for draft in drafts:
+            draft.costs.forget()
+
+
+def _try_all(snap: Snapshot, drafts: Sequence[Draft]) -> None:
     tried: set[tuple[str, Plan]] = set()
     while _try_best(snap, drafts, tried):
         pass

@@ -31,7 +31,7 @@ class Mechanism(NamedTuple):
     verdicts : tuple of Verdict
         Those that show it.
     plans : callable
-        Learning keys to what may mend it, the best first.
+        Takes learning keys and returns the repairs to try, the best first.
     words : str
         A sentence about ``{requests}``.
     """
@@ -43,7 +43,7 @@ class Mechanism(NamedTuple):
 
 
 def plan_breakpoints(keys: tuple[str, ...]) -> list[Plan]:
-    """Return what may mend breakpoints that end too early, the best first."""
+    """Return the repairs to try for breakpoints that end too early, the best first."""
     return [
         (AddBreakpoint(at="system", learning_keys=keys),),
         (UseAutomaticCaching(learning_keys=keys),),

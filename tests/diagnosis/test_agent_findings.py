@@ -1,9 +1,12 @@
 """Agents that are explained on several cores: the same findings, in the same order, with the same words."""
 
+import gc
+
 import pytest
 from fleet.fleets import make_fleet
 
 import acg_lab as acg
+from acg_lab.diagnosis import agent_findings, repair_costs
 
 IMPOSSIBLE = acg.StabilityThresholds(stable_threshold=1.5)
 
@@ -50,3 +53,15 @@ def test_the_sample_on_cores(sample):
     expected = told(sample)
     assert told(acg.load("data/sample", progress=False), n_jobs=2) == expected
     assert told(acg.load("data/sample", progress=False), n_jobs=3) == expected
+
+
+def test_a_worker_keeps_nothing(sample):
+    """A part that a worker has explained, repairs tried, is freed: workers explain one snapshot after the other."""
+    keys = list(sample.profile_names.of_agent("support-chat"))
+    (packed,) = agent_findings._take_parts(sample, [["support-chat"]], {"support-chat": keys}, set(keys))
+    gc.collect()
+    before = len(repair_costs._known)
+    question = agent_findings.Question(acg.StabilityThresholds(), text=False, money=True)
+    assert agent_findings._find_apart(question, packed).drafted.drafts
+    gc.collect()
+    assert len(repair_costs._known) == before
