@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import psutil
 import pytest
 from fleet.deadly import die_on
 from fleet.fleets import TABLES, assert_equals_single_calls, make_fleet, single_calls
+from interrupting import assert_ends_at_ctrl_c
 from joblib.parallel import ThreadingBackend
 
 import acg_lab as acg
@@ -317,14 +317,7 @@ def test_interrupting(tmp_path):
     started = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
     while started.poll() is None and not list(out.glob("results/*")):
         time.sleep(0.01)
-    workers = psutil.Process(started.pid).children(recursive=True)
-    begin = time.monotonic()
-    os.killpg(started.pid, signal.SIGINT)
-    said = started.communicate(timeout=60)
-    took = time.monotonic() - begin
-    assert (started.returncode, *said) == (130, "", "acg-lab: interrupted\n")
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
-    assert took < 2
+    assert_ends_at_ctrl_c(started)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "surveyed by an earlier call" in done.stdout
     assert len(pd.read_parquet(out / "cost.parquet")) == 240

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from interrupting import assert_ends_at_ctrl_c
 from logs.reading import FIXTURES
 
 import acg_lab as acg
@@ -110,10 +110,4 @@ def test_interrupting(tmp_path):
     while started.poll() is None and not any(one.cpu_times().user > 0.8 for one in workers):
         time.sleep(0.05)
         workers = psutil.Process(started.pid).children(recursive=True)
-    begin = time.monotonic()
-    os.killpg(started.pid, signal.SIGINT)
-    said = started.communicate(timeout=60)
-    took = time.monotonic() - begin
-    assert (started.returncode, *said) == (130, "", "acg-lab: interrupted\n")
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
-    assert took < 2
+    assert_ends_at_ctrl_c(started)
